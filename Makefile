@@ -1,0 +1,110 @@
+# gpt2 - build, test, install. No configure step: `make help` lists what there is.
+#
+#   BUILD=dir      where everything built goes         (default: build)
+#   CC=clang       gcc and clang are both supported
+#   WERROR=1       warnings are errors, as CI has it
+#   SANITIZE=1     AddressSanitizer and UndefinedBehaviorSanitizer (use another BUILD)
+#   PREFIX=/usr/local, DESTDIR=...   for `make install`
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+CFLAGS  ?= -O2 -g
+VERSION := 0.1.0
+
+ifeq ($(origin CC),default)
+CC := $(shell command -v gcc >/dev/null 2>&1 && echo gcc || echo cc)
+endif
+PKG_CONFIG ?= pkg-config
+DEPS      := libcjson libutf8proc
+
+# -ffp-contract=off: a multiply and an add are fused only where the source says fma. The two
+# -fno- flags drop errno and trap bookkeeping, not a single rounding; nothing here is -ffast-math.
+FP     := -ffp-contract=off -fno-math-errno -fno-trapping-math
+WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+          -Wpointer-arith -Wvla -Wno-unused-parameter $(if $(WERROR),-Werror)
+SAN    := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+comma  := ,
+PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(DEPS))
+PKG_LIBS   = $(shell $(PKG_CONFIG) --libs $(DEPS))
+ALL_CFLAGS = -std=c17 $(CFLAGS) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(PKG_CFLAGS) \
+             -D_POSIX_C_SOURCE=200809L -DGPT2_VERSION='"$(VERSION)"' -DGPT2_DATADIR='"$(PREFIX)/share/gpt2"' -MMD -MP
+ALL_LIBS   = $(PKG_LIBS) -lm -pthread
+
+LIB_SRC  := $(wildcard src/base/*.c src/weights/*.c src/text/*.c src/kernels/*.c src/model/*.c src/sampling/*.c)
+CLI_SRC  := $(wildcard src/cli/*.c)
+LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
+CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
+TEST_SRC := $(wildcard tests/test_*.c)
+TESTS    := $(TEST_SRC:%.c=$(BUILD)/%)
+BENCH    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench_*.c))
+FUZZ     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+all: $(BUILD)/gpt2 $(BUILD)/libgpt2.a ## build the program and the library (the default)
+
+$(BUILD)/gpt2: $(CLI_OBJ) $(BUILD)/libgpt2.a
+	$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
+
+$(BUILD)/libgpt2.a: $(LIB_OBJ)
+	rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ISA) -c -o $@ $<
+
+# Kernels: one file per instruction set, and only these files may use it.
+$(BUILD)/src/kernels/%.o: CFLAGS += -O3
+ifneq ($(filter x86_64% amd64%,$(shell $(CC) -dumpmachine)),)
+$(BUILD)/src/kernels/x86_avx2.o:   ISA := -mavx2 -mfma -mf16c
+$(BUILD)/src/kernels/x86_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+endif
+
+# Tests: one program per tests/test_*.c. They see the internals; the program sees include/ only.
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(LDFLAGS)
+
+check: all $(TESTS) $(FUZZ) ## run all tests (CASE=name runs one; -j makes the build faster)
+	@BUILD=$(BUILD) tests/run.sh $(CASE)
+
+bench-tokenizer: $(BUILD)/tests/bench_tokenizer ## measure the tokenizer, MiB/s on one thread
+	$<
+
+bench-kernels: $(BUILD)/tests/test_kernels ## measure each kernel of each row
+	$< --bench
+
+sanitize: ## run all tests under AddressSanitizer and UBSan
+	$(MAKE) BUILD=$(BUILD)/sanitize SANITIZE=1 CFLAGS='-O1 -g' check
+
+valgrind: all $(TESTS) ## run all tests under valgrind (slow)
+	@BUILD=$(BUILD) VALGRIND=1 tests/run.sh $(CASE)
+
+lint: ## check format, include direction and that each public header compiles alone
+	tests/lint.sh $(CC)
+
+format: ## put all C files into the project's format
+	clang-format -i $$(git ls-files --cached --others --exclude-standard '*.c' '*.h')
+
+deps: ## install compiler, make and libraries through the system's package manager
+	tools/setup --packages-only
+
+install: all ## install program, library, headers and the shipped model under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/gpt2 \
+	    $(DESTDIR)$(PREFIX)/share/gpt2/models/tales
+	install -m 755 $(BUILD)/gpt2 $(DESTDIR)$(PREFIX)/bin/gpt2
+	install -m 644 $(BUILD)/libgpt2.a $(DESTDIR)$(PREFIX)/lib/libgpt2.a
+	install -m 644 include/gpt2/*.h $(DESTDIR)$(PREFIX)/include/gpt2/
+	install -m 644 models/tales/* $(DESTDIR)$(PREFIX)/share/gpt2/models/tales/
+
+uninstall: ## remove what install put under PREFIX
+	rm -rf $(DESTDIR)$(PREFIX)/bin/gpt2 $(DESTDIR)$(PREFIX)/lib/libgpt2.a \
+	    $(DESTDIR)$(PREFIX)/include/gpt2 $(DESTDIR)$(PREFIX)/share/gpt2
+
+clean: ## remove everything built (checkpoints of a training run in build/train are kept)
+	@if [ -d $(BUILD) ]; then find $(BUILD) -mindepth 1 -maxdepth 1 ! -name train -exec rm -rf {} +; fi
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+.PHONY: all check bench-tokenizer bench-kernels sanitize valgrind lint format deps install uninstall clean help
+.SECONDARY:
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

@@ -1,0 +1,39 @@
+/* runtime.h - what the machine contributes: a pool of threads and a row of kernels.
+ *
+ * Neither changes a result. Every kernel row and every number of threads computes the same bits
+ * (README, "The same bits"); they only differ in speed. */
+#ifndef GPT2_RUNTIME_H
+#define GPT2_RUNTIME_H
+
+#include <gpt2/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct gpt2_runtime;
+
+struct gpt2_runtime_options {
+    int n_threads;   /* 0: as many as this process may use (affinity and cgroup quota), at least 1 */
+    const char *cpu; /* kernel row: "generic", "avx2", "avx512"; NULL: the fastest this CPU has    */
+};
+
+/* Creates the threads and chooses the kernels. `options` may be NULL: all defaults. Fails with
+ * GPT2_ERR_USAGE if the row is unknown or the CPU lacks it, or n_threads is outside 0..1024.
+ * The caller frees the runtime after everything that borrows it. */
+struct gpt2_runtime *gpt2_runtime_create(const struct gpt2_runtime_options *options,
+                                         struct gpt2_error *err);
+
+/* Stops the threads. NULL is allowed. */
+void gpt2_runtime_free(struct gpt2_runtime *runtime);
+
+int gpt2_runtime_threads(const struct gpt2_runtime *runtime);     /* including the caller's  */
+const char *gpt2_runtime_cpu(const struct gpt2_runtime *runtime); /* name of the kernel row  */
+
+/* Name of the i-th kernel row that this CPU can run, slowest first; NULL past the last one. */
+const char *gpt2_cpu_row(int i);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,105 @@
+/* session.h - the mutable half: one timeline of tokens, and the pass that moves timelines forward.
+ *
+ * A session is one text as the model has read it: its position and its KV cache. A batch is the
+ * workspace of the forward pass. It takes spans of new tokens for one or more sessions at once and
+ * yields logits for the rows that were asked for:
+ *
+ *     struct gpt2_session *s = gpt2_session_create(model, 0, &err);
+ *     struct gpt2_batch *b = gpt2_batch_create(model, runtime, NULL, &err);
+ *     struct gpt2_span span = {.session = s, .ids = ids, .n_ids = n, .n_logits = 1};
+ *     gpt2_batch_run(b, &span, 1, &err);
+ *     const float *logits = gpt2_batch_logits(b, 0, 0);      // [n_vocab], of the last token
+ *
+ * The same tokens give the same logits, bit for bit, whether they come in one span or one by one,
+ * alone or beside other sessions, with any number of threads and any kernel row.
+ *
+ * All memory is allocated by the create functions. A session or batch is for one thread at a time. */
+#ifndef GPT2_SESSION_H
+#define GPT2_SESSION_H
+
+#include <gpt2/error.h>
+#include <gpt2/model.h>
+#include <gpt2/runtime.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct gpt2_session;
+struct gpt2_batch;
+
+/* Creates an empty timeline for up to n_ctx tokens (0: the model's context). Borrows the model.
+ * Fails with GPT2_ERR_USAGE where n_ctx is outside 0..config.n_ctx, or GPT2_ERR_MEMORY. */
+struct gpt2_session *gpt2_session_create(const struct gpt2_model *model, int n_ctx,
+                                         struct gpt2_error *err);
+void gpt2_session_free(struct gpt2_session *session); /* NULL is allowed */
+
+int gpt2_session_position(const struct gpt2_session *session); /* tokens read so far   */
+int gpt2_session_capacity(const struct gpt2_session *session); /* tokens it can hold   */
+
+/* Forgets everything from `position` on, as if it had never been read.
+ * False (GPT2_ERR_USAGE) unless 0 <= position <= gpt2_session_position. */
+bool gpt2_session_rewind(struct gpt2_session *session, int position, struct gpt2_error *err);
+
+/* Makes `session` a copy of `source`. False (GPT2_ERR_USAGE) if they are of different models or
+ * the capacity is too small for source's tokens. */
+bool gpt2_session_fork(struct gpt2_session *session, const struct gpt2_session *source,
+                       struct gpt2_error *err);
+
+struct gpt2_batch_options {
+    int max_rows;   /* tokens per pass over the weights; longer spans take several. 0: 512 */
+    int max_logits; /* rows of logits one run may ask for, over all its spans. 0: 1        */
+};
+
+/* Borrows model and runtime. `options` may be NULL. */
+struct gpt2_batch *gpt2_batch_create(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+                                     const struct gpt2_batch_options *options,
+                                     struct gpt2_error *err);
+void gpt2_batch_free(struct gpt2_batch *batch); /* NULL is allowed */
+
+/* New tokens for one session, and for how many of the last ones logits are wanted. */
+struct gpt2_span {
+    struct gpt2_session *session;
+    const int32_t *ids; /* [n_ids], borrowed for the call */
+    int n_ids;          /* at least 1                     */
+    int n_logits;       /* 0..n_ids                       */
+};
+
+/* Reads all spans; every session moves forward by its n_ids. Sessions must be distinct and of the
+ * batch's model. Fails without touching any session: GPT2_ERR_USAGE for a bad argument or an id
+ * outside the vocabulary, GPT2_ERR_INPUT where a session would exceed its capacity. Fails with
+ * GPT2_ERR_MODEL if a logit is not finite (NaN or Inf weights); sessions have then moved on. */
+bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans,
+                    struct gpt2_error *err);
+
+/* Logits of the i-th asked row of a span in the last run: [n_vocab], valid until the next run. */
+const float *gpt2_batch_logits(const struct gpt2_batch *batch, int span, int i);
+
+/* Where the forward pass can be watched. The layer-norm sites show what goes in (the residual
+ * stream, which is never normalised itself) and what comes out (what the branch sees). */
+enum gpt2_site {
+    GPT2_SITE_EMBEDDING, /* wte + wpe                         [rows, n_embd]                     */
+    GPT2_SITE_LN_1,      /* ln_1's output                     [rows, n_embd]                     */
+    GPT2_SITE_ATTN,      /* what attention adds to the stream [rows, n_embd]                     */
+    GPT2_SITE_RESID_MID, /* the stream after attention        [rows, n_embd]                     */
+    GPT2_SITE_LN_2,      /* ln_2's output                     [rows, n_embd]                     */
+    GPT2_SITE_MLP,       /* what the MLP adds to the stream   [rows, n_embd]                     */
+    GPT2_SITE_RESID,     /* the stream after the block        [rows, n_embd]                     */
+    GPT2_SITE_LN_F       /* ln_f's output, only for the rows whose logits are asked for          */
+};
+
+/* One call per span, site and layer, on the thread that runs the batch. Row r is the token at
+ * `position + r` of `session`; rows are `stride` floats apart. Data is borrowed for the call. */
+typedef void (*gpt2_tap)(void *user, enum gpt2_site site, int layer,
+                         const struct gpt2_session *session, int position, int n_rows,
+                         const float *data, int n_embd, size_t stride);
+
+/* NULL removes the tap. Watching does not change what is computed. */
+void gpt2_batch_set_tap(struct gpt2_batch *batch, gpt2_tap tap, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,70 @@
+/* tokenizer.h - bytes to token ids and back: GPT-2's byte-level BPE.
+ *
+ * Text is any sequence of bytes. What is not valid UTF-8 is kept byte for byte, NUL is a character
+ * like others, nothing is normalised: decode(encode(text)) == text, always.
+ * A tokenizer is read-only after gpt2_tokenizer_open and may be shared by threads. */
+#ifndef GPT2_TOKENIZER_H
+#define GPT2_TOKENIZER_H
+
+#include <gpt2/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct gpt2_tokenizer;
+
+/* A growing list of token ids. Start from {0}; free with gpt2_ids_free. */
+struct gpt2_ids {
+    int32_t *data;
+    size_t len;
+    size_t cap;
+};
+
+/* Appends one id. False: out of memory, the list is unchanged. */
+bool gpt2_ids_push(struct gpt2_ids *ids, int32_t id, struct gpt2_error *err);
+void gpt2_ids_free(struct gpt2_ids *ids);
+
+/* Opens the tokenizer of a directory (vocab.json + merges.txt, or encoder.json + vocab.bpe, else
+ * tokenizer.json; generation needs no other file), or of the directory that holds the file `path`.
+ * Fails with GPT2_ERR_MODEL: a missing or malformed file is named, with the entry that is wrong. */
+struct gpt2_tokenizer *gpt2_tokenizer_open(const char *path, struct gpt2_error *err);
+void gpt2_tokenizer_close(struct gpt2_tokenizer *tokenizer); /* NULL is allowed */
+
+enum gpt2_encode_flags {
+    GPT2_ENCODE_TEXT = 0,        /* "<|endoftext|>" in the text is text (seven tokens)        */
+    GPT2_ENCODE_SPECIAL = 1 << 0 /* special tokens in the text become their one id            */
+};
+
+/* Appends the ids of text[0..n_bytes) to `ids`. The result depends on the text alone. Linear time
+ * on any input. Fails only with GPT2_ERR_MEMORY, or GPT2_ERR_MODEL where the vocabulary lacks a
+ * byte of the text; then `ids` is as it was. */
+bool gpt2_tokenizer_encode(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                           unsigned flags, struct gpt2_ids *ids, struct gpt2_error *err);
+
+/* The bytes of one token: not NUL-terminated, may be part of a UTF-8 character, borrowed from the
+ * tokenizer. NULL with *n_bytes = 0 where the vocabulary has no such id. */
+const char *gpt2_tokenizer_token(const struct gpt2_tokenizer *tokenizer, int32_t id,
+                                 size_t *n_bytes);
+
+/* One past the largest id. Rows of wte beyond it are padding and must never be sampled. */
+int32_t gpt2_tokenizer_size(const struct gpt2_tokenizer *tokenizer);
+
+/* The id whose whole text is `text` (for example "<|endoftext|>"), or -1. Special tokens first. */
+int32_t gpt2_tokenizer_find(const struct gpt2_tokenizer *tokenizer, const char *text,
+                            size_t n_bytes);
+
+/* True for special ("added") tokens such as <|endoftext|>. */
+bool gpt2_tokenizer_is_special(const struct gpt2_tokenizer *tokenizer, int32_t id);
+
+/* How many of the leading bytes can be shown now: n_bytes, less an unfinished UTF-8 character at
+ * the end (at most 3 bytes), which the next token may complete. */
+size_t gpt2_utf8_whole(const char *bytes, size_t n_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

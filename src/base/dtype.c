@@ -1,0 +1,72 @@
+#include "base/dtype.h"
+
+#include <string.h>
+
+static const struct {
+    const char *name;
+    size_t size;
+} table[DTYPE_COUNT] = {
+    [DTYPE_F32] = {"F32", 4},
+    [DTYPE_F16] = {"F16", 2},
+    [DTYPE_BF16] = {"BF16", 2},
+    [DTYPE_F64] = {"F64", 8},
+};
+
+const char *dtype_name(enum dtype dtype) {
+    return table[dtype].name;
+}
+
+size_t dtype_size(enum dtype dtype) {
+    return table[dtype].size;
+}
+
+static float from_bits(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+float dtype_f16_to_f32(uint16_t bits) {
+    uint32_t sign = (uint32_t)(bits & 0x8000) << 16;
+    uint32_t exponent = (bits >> 10) & 0x1F;
+    uint32_t mantissa = bits & 0x3FF;
+    if (exponent == 0x1F) // Inf, NaN (a signalling one becomes quiet, as the hardware does)
+        return from_bits(sign | 0x7F800000 | mantissa << 13 | (mantissa ? 0x400000 : 0));
+    if (exponent == 0) { // zero and subnormals: mantissa * 2^-24, exact in f32
+        float magnitude = (float)mantissa * 0x1p-24f;
+        return sign ? -magnitude : magnitude;
+    }
+    return from_bits(sign | (exponent + 127 - 15) << 23 | mantissa << 13);
+}
+
+void dtype_to_f32(float *dst, const void *src, enum dtype dtype, size_t n) {
+    const unsigned char *bytes = src;
+    switch (dtype) {
+    case DTYPE_F32:
+        memcpy(dst, src, n * sizeof *dst);
+        return;
+    case DTYPE_F16:
+        for (size_t i = 0; i < n; i++) {
+            uint16_t bits;
+            memcpy(&bits, bytes + 2 * i, sizeof bits);
+            dst[i] = dtype_f16_to_f32(bits);
+        }
+        return;
+    case DTYPE_BF16:
+        for (size_t i = 0; i < n; i++) {
+            uint16_t bits;
+            memcpy(&bits, bytes + 2 * i, sizeof bits);
+            dst[i] = from_bits((uint32_t)bits << 16);
+        }
+        return;
+    case DTYPE_F64:
+        for (size_t i = 0; i < n; i++) {
+            double value;
+            memcpy(&value, bytes + 8 * i, sizeof value);
+            dst[i] = (float)value;
+        }
+        return;
+    case DTYPE_COUNT:
+        return;
+    }
+}

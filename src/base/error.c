@@ -1,0 +1,50 @@
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Copies text to out[cap], with bytes that could steer a terminal written as \xNN. Names in a
+ * message may come from a file that somebody made to do just that. Bytes >= 0x80 are kept: they
+ * are UTF-8 in every sane file name, except for the C1 controls (U+0080..U+009F), which terminals
+ * obey too. */
+static void copy_printable(char *out, size_t cap, const char *text) {
+    size_t n = 0;
+    for (const unsigned char *p = (const unsigned char *)text; *p && n + 5 < cap; p++) {
+        bool c1 = p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0;
+        if (*p < 0x20 || *p == 0x7F || c1)
+            n += (size_t)snprintf(out + n, cap - n, "\\x%02X", *p);
+        else
+            out[n++] = (char)*p;
+    }
+    out[n] = 0;
+}
+
+bool error_set(struct gpt2_error *err, enum gpt2_status status, const char *format, ...) {
+    if (!err)
+        return false;
+    char text[sizeof err->message];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    err->status = status;
+    copy_printable(err->message, sizeof err->message, text);
+    err->hint[0] = 0;
+    return false;
+}
+
+bool error_hint(struct gpt2_error *err, const char *format, ...) {
+    if (!err)
+        return false;
+    char text[sizeof err->hint];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    copy_printable(err->hint, sizeof err->hint, text);
+    return false;
+}
+
+bool error_memory(struct gpt2_error *err, const char *what, unsigned long long n_bytes) {
+    return error_set(err, GPT2_ERR_MEMORY, "out of memory: %llu bytes for %s", n_bytes, what);
+}

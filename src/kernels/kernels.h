@@ -1,0 +1,86 @@
+/* kernels.h - the arithmetic of the forward pass, as a table of functions per kind of CPU.
+ *
+ * Every row of the table computes the same bits. generic.c is the definition; a row for an
+ * instruction set replaces entries by faster code that performs the very same roundings:
+ *
+ *   chain   An output of a matrix product is one chain of fused multiply-adds over k = 0, 1, 2 ...
+ *           that starts from what y holds. Vectors run across outputs, so their width cannot change
+ *           a sum, and a product may be cut at any k: the next call continues the chain.
+ *   lanes16 A sum along a vector x[0..n) keeps 16 partial sums, p[i] over x[i], x[i+16], ... in
+ *           order, each starting at +0, and adds them as a tree: p[i] += p[i+8] for i < 8, then
+ *           +4, +2, +1. Where n is no multiple of 16 the missing elements are skipped (not added as
+ *           zeros).
+ *   exact   Everything else is add, mul, fma, div, sqrt, compare, in the order written in generic.c
+ *           or elementwise.h; exp, tanh and erf are our own (base/math.h).
+ *
+ * Pointers need the alignment of their elements only. Outputs never overlap inputs unless said.
+ * Rows of a matrix are `stride` elements apart (names: ys, xs, ws). Kernels do not allocate, do not
+ * know threads and cannot fail. */
+#ifndef KERNELS_KERNELS_H
+#define KERNELS_KERNELS_H
+
+#include "base/dtype.h"
+#include <stddef.h>
+
+/* In place: x[i] = act(x[i]) for i < n. */
+typedef void (*activation_fn)(float *x, size_t n);
+
+struct activation {
+    const char *name; /* Hugging Face's name, an alias has an entry of its own */
+    activation_fn fn;
+};
+
+struct kernels {
+    const char *name; /* "generic", "avx2", "avx512" */
+
+    /* y[r, c] = chain over k: fma(x[r, k], w[k, c], y[r, c])       r < m, c < n, k = 0..K-1
+     * y [m, n], x [m, K] f32; w [K, n] of the given type.
+     *
+     * gemm: for many rows. w is f32 and small enough to stay in cache (a packed panel, a block of
+     *       keys, the values of a head). Fastest where n is a multiple of `nr` and m of `mr`.
+     * gemv: for few rows (fastest for 1). w is a slice of a matrix as the file has it and is
+     *       streamed once, row after row, whatever m is. */
+    void (*gemm)(float *y, size_t ys, const float *x, size_t xs, const float *w, size_t ws, int m,
+                 int n, int K);
+    void (*gemv[DTYPE_N_KERNELS])(float *y, size_t ys, const float *x, size_t xs, const void *w,
+                                  size_t ws, int m, int n, int K);
+    int mr, nr; /* the register tile of gemm: rows and columns computed at once */
+
+    /* y[r, v] = lanes16 over k of x[r, k] * w[v, k], each partial sum a chain of fma.
+     * y [m, n], x [m, K] f32; w [n, K] of the given type: rows of wte. w is streamed once. */
+    void (*dots[DTYPE_N_KERNELS])(float *y, size_t ys, const float *x, size_t xs, const void *w,
+                                  size_t ws, int m, int n, int K);
+
+    /* dst[i] = (f32)src[i], exact. */
+    void (*to_f32[DTYPE_N_KERNELS])(float *dst, const void *src, size_t n);
+
+    /* Layer normalisation of ONE token's vector x[0..n) (Ba, Kiros, Hinton 2016; spec 1.2):
+     *   mean = lanes16(x) / n
+     *   var  = lanes16((x - mean)^2) / n           biased; the squares enter by fma
+     *   rstd = 1 / sqrt(var + epsilon)
+     *   y[i] = fma((x[i] - mean) * rstd, gain[i], bias[i])
+     * Exactly one mean and one rstd; no other token is looked at. y may be x. */
+    void (*layer_norm)(float *y, const float *x, const float *gain, const float *bias, size_t n,
+                       float epsilon);
+
+    /* x[i] = exp(x[i] * scale - max_j(x[j] * scale)) in place; returns the lanes16 sum of them.
+     * n >= 1. The attention weights are x[i] / sum: the caller divides once, at the end. */
+    float (*softmax)(float *x, size_t n, float scale);
+
+    void (*add)(float *y, const float *x, size_t n);     /* y[i] += x[i] */
+    void (*scale)(float *y, float factor, size_t n);     /* y[i] *= factor */
+
+    const struct activation *activations; /* ends with a NULL name; every row has the same names */
+};
+
+/* The i-th row that this CPU can run, slowest first (0 is generic); NULL past the last one. */
+const struct kernels *kernels_row(int i);
+
+/* The row of that name if this CPU can run it, else NULL. NULL name: the fastest row. */
+const struct kernels *kernels_select(const char *name);
+
+/* The activation of that Hugging Face name in a row, or NULL: unknown names are refused, never
+ * replaced. */
+activation_fn kernels_activation(const struct kernels *kernels, const char *name);
+
+#endif

@@ -1,0 +1,68 @@
+/* weights.h - the model struct: every weight of a GPT-2 under GPT-2's own name.
+ *
+ *   x[t]  = wte[id] + wpe[position]                                       spec 1.1
+ *   block:  x += attn.c_proj( attention( attn.c_attn( ln_1(x) ) ) )
+ *           x += mlp.c_proj( act( mlp.c_fc( ln_2(x) ) ) )
+ *   logits = ln_f(x) . head^T                                             head is wte when tied
+ *
+ * Matrices of the blocks are [in, out], as OpenAI and Hugging Face store them (Conv1D): a row of the
+ * file holds one input's weight to all outputs. wte, wpe and head are [rows, n_embd]. */
+#ifndef MODEL_WEIGHTS_H
+#define MODEL_WEIGHTS_H
+
+#include "base/dtype.h"
+#include "weights/tensors.h"
+#include <gpt2/model.h>
+
+struct matrix {
+    const void *data; /* [rows, cols], row-major without gaps; aligned to its elements */
+    enum dtype dtype; /* DTYPE_F32, DTYPE_F16 or DTYPE_BF16                            */
+    int rows, cols;
+};
+
+/* y = x . weight + bias */
+struct linear {
+    struct matrix weight; /* [in, out] */
+    const float *bias;    /* [out]     */
+};
+
+/* One site of layer normalisation: what is learned. The statistics are each token's own. */
+struct layer_norm {
+    const float *gain; /* [n_embd] "weight" in the files */
+    const float *bias; /* [n_embd]                       */
+};
+
+struct block {
+    struct layer_norm ln_1; /* before attention */
+    struct {
+        struct linear c_attn; /* [n_embd, 3 n_embd]: query, key, value side by side */
+        struct linear c_proj; /* [n_embd, n_embd]                                   */
+    } attn;
+    struct layer_norm ln_2; /* before the MLP */
+    struct {
+        struct linear c_fc;   /* [n_embd, n_inner] */
+        struct linear c_proj; /* [n_inner, n_embd] */
+    } mlp;
+};
+
+struct gpt2_model {
+    struct gpt2_config config;
+    char activation[32]; /* what config.activation points to */
+
+    struct matrix wte;      /* [n_vocab, n_embd] token embeddings            */
+    struct matrix wpe;      /* [n_ctx, n_embd] position embeddings           */
+    struct block *h;        /* [n_layer]                                     */
+    struct layer_norm ln_f; /* before the head                               */
+    struct matrix head;     /* [n_vocab, n_embd]; the same as wte when tied  */
+    bool head_is_tied;
+
+    struct tensors tensors;      /* owns the mapping                         */
+    void **converted;            /* [n_converted] owned copies               */
+    size_t n_converted;
+    struct gpt2_tensor_info *infos; /* [n_infos] in the order of the pass    */
+    size_t n_infos;
+    char **notes; /* [n_notes] owned */
+    size_t n_notes;
+};
+
+#endif

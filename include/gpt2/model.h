@@ -20,19 +20,19 @@ struct gpt2_model;
 
 /* Every key of config.json that changes the arithmetic, in the field's own names. */
 struct gpt2_config {
-    int n_vocab;                          /* rows of wte                              (vocab_size)  */
-    int n_ctx;                            /* rows of wpe: the longest sequence        (n_positions) */
-    int n_embd;                           /* features of a token; what layer norm runs over         */
-    int n_layer;                          /* blocks                                                 */
-    int n_head;                           /* attention heads; divides n_embd                        */
-    int n_inner;                          /* width of the MLP; 4 * n_embd where config says null    */
-    const char *activation;               /* its Hugging Face name, "gelu_new" unless config says   */
-    float layer_norm_epsilon;             /* added to the variance, inside the root                 */
-    bool scale_attn_weights;              /* scores are divided by sqrt(head size)                  */
-    bool scale_attn_by_inverse_layer_idx; /* ... and by (layer + 1)                                 */
-    int n_eos;                            /* how many tokens end a text (0..GPT2_MAX_EOS)           */
-    int32_t eos_ids[GPT2_MAX_EOS];        /* their ids                                              */
-    int32_t bos_id;                       /* the token an empty prompt starts from, or -1           */
+    int n_vocab;              /* rows of wte                              (vocab_size)  */
+    int n_ctx;                /* rows of wpe: the longest sequence        (n_positions) */
+    int n_embd;               /* features of a token; what layer norm runs over         */
+    int n_layer;              /* blocks                                                 */
+    int n_head;               /* attention heads; divides n_embd                        */
+    int n_inner;              /* width of the MLP; 4 * n_embd where config says null    */
+    const char *activation;   /* its Hugging Face name, "gelu_new" unless config says   */
+    float layer_norm_epsilon; /* added to the variance, inside the root                 */
+    bool scale_attn_weights;  /* scores are divided by sqrt(head size)                  */
+    bool scale_attn_by_inverse_layer_idx; /* ... and by (layer + 1) */
+    int n_eos;                     /* how many tokens end a text (0..GPT2_MAX_EOS)           */
+    int32_t eos_ids[GPT2_MAX_EOS]; /* their ids                                              */
+    int32_t bos_id;                /* the token an empty prompt starts from, or -1           */
 };
 
 /* Opens a Hugging Face directory (config.json + model.safetensors), or a file inside one. Weight

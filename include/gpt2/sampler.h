@@ -47,8 +47,7 @@ struct gpt2_sampler *gpt2_sampler_create(const struct gpt2_sampler_options *opti
 void gpt2_sampler_free(struct gpt2_sampler *sampler); /* NULL is allowed */
 
 /* The next id. `logits` is [n_vocab], finite, and is not changed. */
-int32_t gpt2_sampler_next(struct gpt2_sampler *sampler, const float *logits,
-                          struct gpt2_draw draw);
+int32_t gpt2_sampler_next(struct gpt2_sampler *sampler, const float *logits, struct gpt2_draw draw);
 
 #ifdef __cplusplus
 }

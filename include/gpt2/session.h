@@ -13,7 +13,8 @@
  * The same tokens give the same logits, bit for bit, whether they come in one span or one by one,
  * alone or beside other sessions, with any number of threads and any kernel row.
  *
- * All memory is allocated by the create functions. A session or batch is for one thread at a time. */
+ * All memory is allocated by the create functions. A session or batch is for one thread at a time.
+ */
 #ifndef GPT2_SESSION_H
 #define GPT2_SESSION_H
 

@@ -9,8 +9,8 @@
 enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F64, DTYPE_COUNT };
 #define DTYPE_N_KERNELS 3 /* kernels exist for the types below this number */
 
-const char *dtype_name(enum dtype dtype);  /* "F32", as safetensors spells it */
-size_t dtype_size(enum dtype dtype);       /* bytes an element                */
+const char *dtype_name(enum dtype dtype); /* "F32", as safetensors spells it */
+size_t dtype_size(enum dtype dtype);      /* bytes an element                */
 
 /* IEEE half to single: exact, subnormals, infinities and NaN included. */
 float dtype_f16_to_f32(uint16_t bits);

@@ -33,8 +33,9 @@ const char *json_name(const struct json *node); /* the member's name; NULL in an
 
 /* Typed values. False where the node is of another kind or out of range; *out is then unchanged. */
 bool json_bool(const struct json *node, bool *out);
-bool json_string(const struct json *node, const char **out);            /* borrowed, NUL-ended */
-bool json_number(const struct json *node, double *out);                 /* finite              */
-bool json_integer(const struct json *node, int64_t lo, int64_t hi, int64_t *out); /* exact; |.| <= 2^53 */
+bool json_string(const struct json *node, const char **out); /* borrowed, NUL-ended */
+bool json_number(const struct json *node, double *out);      /* finite              */
+bool json_integer(const struct json *node, int64_t lo, int64_t hi,
+                  int64_t *out); /* exact; |.| <= 2^53 */
 
 #endif

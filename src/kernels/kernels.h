@@ -67,8 +67,8 @@ struct kernels {
      * n >= 1. The attention weights are x[i] / sum: the caller divides once, at the end. */
     float (*softmax)(float *x, size_t n, float scale);
 
-    void (*add)(float *y, const float *x, size_t n);     /* y[i] += x[i] */
-    void (*scale)(float *y, float factor, size_t n);     /* y[i] *= factor */
+    void (*add)(float *y, const float *x, size_t n); /* y[i] += x[i] */
+    void (*scale)(float *y, float factor, size_t n); /* y[i] *= factor */
 
     const struct activation *activations; /* ends with a NULL name; every row has the same names */
 };

@@ -5,8 +5,8 @@
  *           x += mlp.c_proj( act( mlp.c_fc( ln_2(x) ) ) )
  *   logits = ln_f(x) . head^T                                             head is wte when tied
  *
- * Matrices of the blocks are [in, out], as OpenAI and Hugging Face store them (Conv1D): a row of the
- * file holds one input's weight to all outputs. wte, wpe and head are [rows, n_embd]. */
+ * Matrices of the blocks are [in, out], as OpenAI and Hugging Face store them (Conv1D): a row of
+ * the file holds one input's weight to all outputs. wte, wpe and head are [rows, n_embd]. */
 #ifndef MODEL_WEIGHTS_H
 #define MODEL_WEIGHTS_H
 
@@ -56,8 +56,8 @@ struct gpt2_model {
     struct matrix head;     /* [n_vocab, n_embd]; the same as wte when tied  */
     bool head_is_tied;
 
-    struct tensors tensors;      /* owns the mapping                         */
-    void **converted;            /* [n_converted] owned copies               */
+    struct tensors tensors; /* owns the mapping                         */
+    void **converted;       /* [n_converted] owned copies               */
     size_t n_converted;
     struct gpt2_tensor_info *infos; /* [n_infos] in the order of the pass    */
     size_t n_infos;

@@ -1,0 +1,177 @@
+/* json.c - cJSON behind a bounded, case-sensitive, range-checked face.
+ *
+ * cJSON's own traps stay in here: its default look-up ignores case (GPT-2 has tokens that differ
+ * only in case), valueint saturates at INT_MAX, it is recursive, and it does not check UTF-8. */
+#include "base/json.h"
+#include "base/error.h"
+
+#include <cJSON.h>
+#include <math.h>
+#include <string.h>
+
+#define MAX_DEPTH 32 /* config.json uses 3, tokenizer.json 6 */
+
+struct json {
+    cJSON item; /* never created: a struct json * is a cJSON * */
+};
+
+static const cJSON *item_of(const struct json *node) {
+    return &node->item;
+}
+
+/* Checks what cJSON does not: valid UTF-8, no NUL, bounded nesting. Returns the offset of the first
+ * offence, or len, with its reason. */
+static size_t scan(const char *text, size_t len, const char **reason) {
+    const unsigned char *s = (const unsigned char *)text;
+    bool in_string = false;
+    int depth = 0;
+    size_t i = 0;
+    while (i < len) {
+        unsigned char c = s[i];
+        if (c < 0x80) {
+            if (c == 0) {
+                *reason = "a NUL byte";
+                return i;
+            }
+            if (in_string) {
+                if (c == '\\') {
+                    if (len - i >= 6 && !memcmp(text + i, "\\u0000", 6)) { // would end a C string
+                        *reason = "an escaped NUL";
+                        return i;
+                    }
+                    i++; // whatever is escaped cannot end the string
+                } else if (c == '"')
+                    in_string = false;
+                else if (c < 0x20) {
+                    *reason = "a control character inside a string";
+                    return i;
+                }
+            } else if (c == '"') {
+                in_string = true;
+            } else if (c == '{' || c == '[') {
+                if (++depth > MAX_DEPTH) {
+                    *reason = "nested too deeply";
+                    return i;
+                }
+            } else if (c == '}' || c == ']') {
+                depth--;
+            }
+            i++;
+            continue;
+        }
+        size_t n = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
+        bool ok = c >= 0xC2 && c <= 0xF4 && i + n <= len;
+        for (size_t k = 1; ok && k < n; k++)
+            ok = (s[i + k] & 0xC0) == 0x80;
+        if (ok && n > 2) { // overlong, surrogate, beyond U+10FFFF
+            ok = !(c == 0xE0 && s[i + 1] < 0xA0) && !(c == 0xED && s[i + 1] >= 0xA0) &&
+                 !(c == 0xF0 && s[i + 1] < 0x90) && !(c == 0xF4 && s[i + 1] >= 0x90);
+        }
+        if (!ok) {
+            *reason = "invalid UTF-8";
+            return i;
+        }
+        i += n;
+    }
+    return len;
+}
+
+struct json *json_parse(const char *text, size_t len, const char *what, enum gpt2_status status,
+                        struct gpt2_error *err) {
+    const char *reason = "";
+    size_t offence = scan(text, len, &reason);
+    if (offence < len) {
+        error_set(err, status, "%s: not valid JSON: %s at byte %zu", what, reason, offence);
+        return NULL;
+    }
+    const char *end = NULL;
+    cJSON *root = cJSON_ParseWithLengthOpts(text, len, &end, false);
+    size_t at = end ? (size_t)(end - text) : 0;
+    if (!root) {
+        error_set(err, status, "%s: not valid JSON: syntax error at byte %zu of %zu", what, at,
+                  len);
+        return NULL;
+    }
+    while (at < len && strchr(" \t\r\n", text[at]))
+        at++;
+    if (at < len) {
+        cJSON_Delete(root);
+        error_set(err, status, "%s: not valid JSON: unexpected text after the value at byte %zu",
+                  what, at);
+        return NULL;
+    }
+    return (struct json *)root;
+}
+
+void json_free(struct json *root) {
+    cJSON_Delete((cJSON *)root);
+}
+
+enum json_kind json_kind(const struct json *node) {
+    const cJSON *item = item_of(node);
+    return cJSON_IsObject(item)   ? JSON_OBJECT
+           : cJSON_IsArray(item)  ? JSON_ARRAY
+           : cJSON_IsString(item) ? JSON_STRING
+           : cJSON_IsNumber(item) ? JSON_NUMBER
+           : cJSON_IsBool(item)   ? JSON_BOOL
+                                  : JSON_NULL;
+}
+
+const char *json_kind_name(const struct json *node) {
+    static const char *const names[] = {
+        [JSON_NULL] = "null",       [JSON_BOOL] = "true or false", [JSON_NUMBER] = "a number",
+        [JSON_STRING] = "a string", [JSON_ARRAY] = "an array",     [JSON_OBJECT] = "an object",
+    };
+    return names[json_kind(node)];
+}
+
+const struct json *json_get(const struct json *object, const char *name) {
+    if (!object || !cJSON_IsObject(item_of(object)))
+        return NULL;
+    return (const struct json *)cJSON_GetObjectItemCaseSensitive(item_of(object), name);
+}
+
+const struct json *json_first(const struct json *node) {
+    const cJSON *item = item_of(node);
+    return cJSON_IsObject(item) || cJSON_IsArray(item) ? (const struct json *)item->child : NULL;
+}
+
+const struct json *json_next(const struct json *node) {
+    return (const struct json *)item_of(node)->next;
+}
+
+const char *json_name(const struct json *node) {
+    return item_of(node)->string;
+}
+
+bool json_bool(const struct json *node, bool *out) {
+    if (!node || !cJSON_IsBool(item_of(node)))
+        return false;
+    *out = cJSON_IsTrue(item_of(node));
+    return true;
+}
+
+bool json_string(const struct json *node, const char **out) {
+    if (!node || !cJSON_IsString(item_of(node)))
+        return false;
+    *out = item_of(node)->valuestring;
+    return true;
+}
+
+bool json_number(const struct json *node, double *out) {
+    if (!node || !cJSON_IsNumber(item_of(node)) || !isfinite(item_of(node)->valuedouble))
+        return false;
+    *out = item_of(node)->valuedouble;
+    return true;
+}
+
+bool json_integer(const struct json *node, int64_t lo, int64_t hi, int64_t *out) {
+    double value;
+    if (!json_number(node, &value) || !(fabs(value) <= 0x1p53) || value != floor(value))
+        return false;
+    int64_t integer = (int64_t)value;
+    if (integer < lo || integer > hi)
+        return false;
+    *out = integer;
+    return true;
+}

@@ -1,0 +1,221 @@
+/* os.c - the only file that talks to the operating system about files, memory and processors. */
+#if defined(__linux__)
+#define _GNU_SOURCE // sched_getaffinity
+#elif defined(__APPLE__)
+#define _DARWIN_C_SOURCE // sysctl, _SC_NPROCESSORS_ONLN
+#endif
+
+#include "base/os.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+bool os_map(struct os_file *file, const char *path, enum gpt2_status status,
+            struct gpt2_error *err) {
+    *file = (struct os_file){NULL, 0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, status, "%s: cannot open: %s", path, strerror(errno));
+    struct stat info;
+    bool ok = false;
+    if (fstat(fd, &info) < 0) {
+        error_set(err, status, "%s: cannot stat: %s", path, strerror(errno));
+    } else if (!S_ISREG(info.st_mode)) {
+        error_set(err, status, "%s: expected a regular file, found a %s", path,
+                  S_ISDIR(info.st_mode) ? "directory" : "device, pipe or socket");
+    } else if ((uintmax_t)info.st_size > SIZE_MAX) {
+        error_set(err, status, "%s: %jd bytes do not fit this machine's address space", path,
+                  (intmax_t)info.st_size);
+    } else if (info.st_size == 0) { // mmap refuses a length of 0
+        *file = (struct os_file){(const unsigned char *)"", 0};
+        ok = true;
+    } else {
+        void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED) {
+            error_set(err, status, "%s: cannot map %jd bytes: %s", path, (intmax_t)info.st_size,
+                      strerror(errno));
+        } else {
+            *file = (struct os_file){data, (size_t)info.st_size};
+            ok = true;
+        }
+    }
+    close(fd); // the mapping keeps the file
+    return ok;
+}
+
+void os_unmap(struct os_file *file) {
+    if (file->size)
+        munmap((void *)(uintptr_t)file->data, file->size);
+    *file = (struct os_file){NULL, 0};
+}
+
+/* Above this many bytes memory comes from mmap: it is zero without being written, so that a KV
+ * cache for a full context costs only the pages that are used. */
+#define MAP_THRESHOLD ((size_t)1 << 18)
+
+/* Stands right before the pointer that os_alloc returns. */
+struct header {
+    void *base;
+    size_t n_bytes; /* of the whole mapping; 0: from malloc */
+};
+
+void *os_alloc(size_t count, size_t size, const char *what, struct gpt2_error *err) {
+    const size_t offset = 64; // keeps the alignment and has room for the header
+    size_t n_bytes;
+    if (__builtin_mul_overflow(count, size, &n_bytes) || n_bytes > SIZE_MAX / 2) {
+        error_set(err, GPT2_ERR_MEMORY, "out of memory: %zu x %zu bytes for %s", count, size, what);
+        return NULL;
+    }
+    char *base, *memory = NULL;
+    size_t mapped = 0;
+    if (n_bytes >= MAP_THRESHOLD) {
+        mapped = n_bytes + offset;
+        base = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (base != MAP_FAILED)
+            memory = base + offset;
+    } else {
+        base = calloc(1, n_bytes + 2 * offset);
+        if (base) // the first multiple of 64 that leaves room for the header
+            memory = base + sizeof(struct header) + offset -
+                     (uintptr_t)(base + sizeof(struct header)) % offset;
+    }
+    if (!memory) {
+        error_memory(err, what, n_bytes);
+        return NULL;
+    }
+    struct header header = {base, mapped};
+    memcpy(memory - sizeof header, &header, sizeof header);
+    return memory;
+}
+
+void os_free(void *memory) {
+    if (!memory)
+        return;
+    struct header header;
+    memcpy(&header, (char *)memory - sizeof header, sizeof header);
+    if (header.n_bytes)
+        munmap(header.base, header.n_bytes);
+    else
+        free(header.base);
+}
+
+bool os_is_directory(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool os_exists(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+#if defined(__linux__)
+/* Reads a small text file of the kernel; false if it is not there. */
+static bool read_text(char *text, size_t cap, const char *path) {
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    size_t n = fread(text, 1, cap - 1, file);
+    text[n] = 0;
+    fclose(file);
+    return n > 0;
+}
+
+/* The CPU quota of one cgroup folder in processors (rounded down, at least 1), or 0 for none. */
+static int folder_quota(const char *folder) {
+    char path[1200], text[128];
+    double quota = 0, period = 0;
+    snprintf(path, sizeof path, "%s/cpu.max", folder); // v2: "max 100000" or "150000 100000"
+    if (read_text(text, sizeof text, path)) {
+        if (sscanf(text, "%lf %lf", &quota, &period) != 2)
+            return 0;
+    } else { // v1: -1 is no quota
+        snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
+        if (!read_text(text, sizeof text, path) || sscanf(text, "%lf", &quota) != 1)
+            return 0;
+        snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
+        if (!read_text(text, sizeof text, path) || sscanf(text, "%lf", &period) != 1)
+            return 0;
+    }
+    if (!(quota > 0 && period > 0))
+        return 0;
+    double cpus = quota / period;
+    return cpus < 1 ? 1 : cpus > 65536 ? 65536 : (int)cpus;
+}
+
+/* The least quota on the way from this process's cgroup up to the root, 0 for none. Inside a
+ * container the folder named in /proc/self/cgroup may not exist: the root then holds the quota. */
+static int cgroup_quota(void) {
+    char text[4096];
+    if (!read_text(text, sizeof text, "/proc/self/cgroup"))
+        return 0;
+    int least = 0;
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        char *controllers = strchr(line, ':'); // "4:cpu,cpuacct:/a/b", v2 "0::/a/b"
+        char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!path)
+            continue;
+        *path++ = 0;
+        controllers++;
+        bool v2 = *controllers == 0;
+        if (!v2 && strncmp(controllers, "cpu", 3) && !strstr(controllers, ",cpu,"))
+            continue;
+        for (size_t len = strlen(path);; len--) {
+            if (path[len] == '/' || path[len] == 0) {
+                char folder[1100];
+                snprintf(folder, sizeof folder, "/sys/fs/cgroup%s%.*s", v2 ? "" : "/cpu",
+                         (int)(len < 1000 ? len : 1000), path);
+                int quota = folder_quota(folder);
+                if (quota && (!least || quota < least))
+                    least = quota;
+            }
+            if (len == 0)
+                break;
+        }
+    }
+    return least;
+}
+
+static int affinity(void) {
+    /* The mask may be wider than cpu_set_t on large machines: grow until the kernel is content. */
+    for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
+        cpu_set_t *set = CPU_ALLOC((size_t)cpus);
+        if (!set)
+            return 1;
+        size_t size = CPU_ALLOC_SIZE((size_t)cpus);
+        int count = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
+        CPU_FREE(set);
+        if (count > 0)
+            return count;
+    }
+    return 1;
+}
+
+int os_cpus(void) {
+    int cpus = affinity();
+    int quota = cgroup_quota();
+    return quota && quota < cpus ? quota : cpus;
+}
+#else
+int os_cpus(void) {
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return cpus > 0 ? (int)cpus : 1;
+}
+#endif
+
+uint64_t os_now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}

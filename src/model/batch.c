@@ -1,0 +1,234 @@
+/* batch.c - the checked door to the forward pass, and the owner of its workspace.
+ *
+ * A run is validated as a whole before anything moves. Then its spans are cut into passes of at
+ * most max_rows rows; a pass may hold pieces of several sessions. Where the cuts fall changes
+ * nothing. */
+#include "base/error.h"
+#include "base/os.h"
+#include "model/forward.h"
+#include "model/runtime.h"
+
+#include <inttypes.h>
+
+#define DEFAULT_ROWS   512
+#define DEFAULT_LOGITS 1
+#define MAX_ROWS       65536
+
+struct gpt2_batch {
+    struct forward forward;
+    int max_rows;
+    int max_logits;
+    float *logits;        /* [max_logits, n_vocab]                                  */
+    int *rows;            /* [max_rows] the rows of a pass whose logits are wanted  */
+    struct piece *pieces; /* [max_rows] of a pass: each has at least one row        */
+
+    int *first_logits; /* [cap_spans] index of each span's first row of logits in the last run */
+    int cap_spans;
+};
+
+/* Room for n_rows rows of n floats, at a stride that is a whole number of cache lines but no
+ * multiple of a large power of two. */
+static bool alloc_rows(struct activations *act, int n_rows, int n, struct gpt2_error *err) {
+    act->stride = ((size_t)n + 15) / 16 * 16 + 16;
+    act->data = os_alloc((size_t)n_rows, act->stride * sizeof(float), "activations", err);
+    return act->data != NULL;
+}
+
+struct gpt2_batch *gpt2_batch_create(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+                                     const struct gpt2_batch_options *options,
+                                     struct gpt2_error *err) {
+    const struct gpt2_config *config = &model->config;
+    int max_rows = options && options->max_rows ? options->max_rows : DEFAULT_ROWS;
+    int max_logits = options && options->max_logits ? options->max_logits : DEFAULT_LOGITS;
+    if (max_rows < 1 || max_rows > MAX_ROWS || max_logits < 1) {
+        error_set(err, GPT2_ERR_USAGE,
+                  "batch: expected 1 to %d rows and at least 1 row of logits, got %d and %d",
+                  MAX_ROWS, max_rows, max_logits);
+        return NULL;
+    }
+    struct gpt2_batch *batch = os_alloc(1, sizeof *batch, "a batch", err);
+    if (!batch)
+        return NULL;
+    batch->max_rows = max_rows;
+    batch->max_logits = max_logits;
+    struct forward *f = &batch->forward;
+    f->model = model;
+    f->act = kernels_activation(runtime->kernels, config->activation);
+    int score_rows = pool_size(runtime->pool) * ATTENTION_ROWS;
+    int n_scores = (config->n_ctx + KEY_BLOCK - 1) / KEY_BLOCK * KEY_BLOCK;
+    if (!matmul_init(&f->mm, runtime->pool, runtime->kernels, err) ||
+        !alloc_rows(&f->x, max_rows, config->n_embd, err) ||
+        !alloc_rows(&f->a, max_rows, config->n_embd, err) ||
+        !alloc_rows(&f->qkv, max_rows, 3 * config->n_embd, err) ||
+        !alloc_rows(&f->o, max_rows, config->n_embd, err) ||
+        !alloc_rows(&f->f, max_rows, config->n_inner, err) ||
+        !alloc_rows(&f->scores, score_rows, n_scores, err))
+        goto fail;
+    f->tiles = os_alloc((size_t)max_rows, sizeof *f->tiles, "a batch", err);
+    batch->rows = os_alloc((size_t)max_rows, sizeof *batch->rows, "a batch", err);
+    batch->pieces = os_alloc((size_t)max_rows, sizeof *batch->pieces, "a batch", err);
+    batch->logits =
+        os_alloc((size_t)max_logits * (size_t)config->n_vocab, sizeof(float), "logits", err);
+    if (!f->tiles || !batch->rows || !batch->pieces || !batch->logits)
+        goto fail;
+    return batch;
+fail:
+    gpt2_batch_free(batch);
+    return NULL;
+}
+
+void gpt2_batch_free(struct gpt2_batch *batch) {
+    if (!batch)
+        return;
+    struct forward *f = &batch->forward;
+    os_free(batch->first_logits);
+    os_free(batch->logits);
+    os_free(batch->pieces);
+    os_free(batch->rows);
+    os_free(f->tiles);
+    os_free(f->scores.data);
+    os_free(f->f.data);
+    os_free(f->o.data);
+    os_free(f->qkv.data);
+    os_free(f->a.data);
+    os_free(f->x.data);
+    matmul_free(&f->mm);
+    os_free(batch);
+}
+
+void gpt2_batch_set_tap(struct gpt2_batch *batch, gpt2_tap tap, void *user) {
+    batch->forward.tap = tap;
+    batch->forward.tap_user = user;
+}
+
+static bool check_span(const struct gpt2_batch *batch, const struct gpt2_span *span, int index,
+                       struct gpt2_error *err) {
+    const struct gpt2_model *model = batch->forward.model;
+    const struct gpt2_session *session = span->session;
+    if (!session || session->model != model)
+        return error_set(err, GPT2_ERR_USAGE, "span %d: its session is not of this model", index);
+    if (session->in_batch)
+        return error_set(err, GPT2_ERR_USAGE, "span %d: its session has another span in this run",
+                         index);
+    if (span->n_ids < 1 || span->n_logits < 0 || span->n_logits > span->n_ids)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "span %d: expected at least 1 id and 0 to that many rows of logits, got "
+                         "%d and %d",
+                         index, span->n_ids, span->n_logits);
+    if (span->n_ids > session->capacity - session->position)
+        return error_set(err, GPT2_ERR_INPUT,
+                         "%d tokens do not fit: the context holds %d and %d are in it", span->n_ids,
+                         session->capacity, session->position);
+    for (int i = 0; i < span->n_ids; i++)
+        if (span->ids[i] < 0 || span->ids[i] >= model->config.n_vocab)
+            return error_set(err, GPT2_ERR_USAGE,
+                             "token id %" PRId32 ": expected 0 to %d, the rows of wte",
+                             span->ids[i], model->config.n_vocab - 1);
+    return true;
+}
+
+static bool check_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans,
+                      struct gpt2_error *err) {
+    long long n_logits = 0;
+    bool ok = true;
+    int checked = 0;
+    for (; ok && checked < n_spans; checked++) {
+        ok = check_span(batch, &spans[checked], checked, err);
+        if (ok) {
+            spans[checked].session->in_batch = true;
+            n_logits += spans[checked].n_logits;
+        }
+    }
+    for (int i = 0; i < (ok ? checked : checked - 1); i++)
+        spans[i].session->in_batch = false;
+    if (ok && n_logits > batch->max_logits)
+        ok = error_set(err, GPT2_ERR_USAGE,
+                       "logits of %lld rows asked for: the batch was created for %d", n_logits,
+                       batch->max_logits);
+    return ok;
+}
+
+/* True if no element is NaN or infinite: x - x is then 0. One pass without a branch inside. */
+static bool all_finite(const float *x, size_t n) {
+    int bad = 0;
+    for (size_t i = 0; i < n; i++)
+        bad |= !(x[i] - x[i] == 0.0f);
+    return !bad;
+}
+
+static bool check_logits(const struct gpt2_batch *batch, int n, struct gpt2_error *err) {
+    size_t n_vocab = (size_t)batch->forward.model->config.n_vocab;
+    for (int i = 0; i < n; i++) {
+        const float *row = batch->logits + (size_t)i * n_vocab;
+        if (!all_finite(row, n_vocab)) {
+            size_t bad = 0;
+            while (all_finite(&row[bad], 1))
+                bad++;
+            error_set(err, GPT2_ERR_MODEL, "the logit of token %zu is %s: expected a finite number",
+                      bad, row[bad] != row[bad] ? "NaN" : "infinite");
+            return error_hint(err,
+                              "the weights hold NaN, Inf or absurd values; is the file whole?");
+        }
+    }
+    return true;
+}
+
+/* Remembers where each span's logits start. */
+static bool note_spans(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans,
+                       struct gpt2_error *err) {
+    if (n_spans > batch->cap_spans) {
+        int *first = os_alloc((size_t)n_spans, sizeof *first, "a batch", err);
+        if (!first)
+            return false;
+        os_free(batch->first_logits);
+        batch->first_logits = first;
+        batch->cap_spans = n_spans;
+    }
+    int n = 0;
+    for (int i = 0; i < n_spans; i++) {
+        batch->first_logits[i] = n;
+        n += spans[i].n_logits;
+    }
+    return true;
+}
+
+bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans,
+                    struct gpt2_error *err) {
+    if (!check_run(batch, spans, n_spans, err) || !note_spans(batch, spans, n_spans, err))
+        return false;
+    size_t n_vocab = (size_t)batch->forward.model->config.n_vocab;
+    int n_logits = 0;       // rows of logits computed so far
+    int span = 0, done = 0; // the next token to read: spans[span].ids[done]
+    while (span < n_spans) {
+        int n_rows = 0, n_pieces = 0, n_wanted = 0;
+        while (span < n_spans && n_rows < batch->max_rows) {
+            const struct gpt2_span *s = &spans[span];
+            int left = s->n_ids - done, room = batch->max_rows - n_rows;
+            int n = left < room ? left : room;
+            batch->pieces[n_pieces++] =
+                (struct piece){s->session, s->ids + done, n, s->session->position, n_rows};
+            for (int r = 0; r < n; r++)
+                if (done + r >= s->n_ids - s->n_logits)
+                    batch->rows[n_wanted++] = n_rows + r;
+            n_rows += n;
+            done += n;
+            if (done == s->n_ids) {
+                span++;
+                done = 0;
+            }
+        }
+        forward_blocks(&batch->forward, batch->pieces, n_pieces);
+        if (n_wanted > 0)
+            forward_logits(&batch->forward, batch->logits + (size_t)n_logits * n_vocab, batch->rows,
+                           n_wanted);
+        n_logits += n_wanted;
+        for (int i = 0; i < n_pieces; i++)
+            batch->pieces[i].session->position += batch->pieces[i].n_rows;
+    }
+    return check_logits(batch, n_logits, err);
+}
+
+const float *gpt2_batch_logits(const struct gpt2_batch *batch, int span, int i) {
+    size_t row = (size_t)(batch->first_logits[span] + i);
+    return batch->logits + row * (size_t)batch->forward.model->config.n_vocab;
+}

@@ -1,0 +1,66 @@
+/* forward.h - the forward pass over a handful of rows, one row per new token (spec 1.1).
+ *
+ * Rows come in pieces: consecutive tokens of one session. Linear layers and layer norms treat every
+ * row alike; only attention looks at the row's own session. Nothing here allocates or can fail. */
+#ifndef MODEL_FORWARD_H
+#define MODEL_FORWARD_H
+
+#include "model/matmul.h"
+#include "model/session.h"
+#include "model/weights.h"
+
+/* Consecutive new tokens of one session. */
+struct piece {
+    struct gpt2_session *session;
+    const int32_t *ids; /* [n_rows] */
+    int n_rows;
+    int position;  /* of the first of them in the session */
+    int first_row; /* where they stand in the batch       */
+};
+
+/* A tile of query rows of one piece: with a head, the unit of work of attention. */
+struct tile {
+    int piece, row, n_rows; /* row counts within the piece */
+};
+
+/* Activations, one row per token. Rows are `stride` floats apart; the strides avoid powers of two,
+ * so that neighbouring rows do not fall into the same cache set. */
+struct activations {
+    float *data;
+    size_t stride;
+};
+
+struct forward {
+    const struct gpt2_model *model; /* borrowed */
+    struct matmul mm;               /* threads and kernels */
+    activation_fn act;
+
+    struct activations x;   /* [max_rows, n_embd]     the residual stream                     */
+    struct activations a;   /* [max_rows, n_embd]     a branch: its normalised input, its output */
+    struct activations qkv; /* [max_rows, 3 n_embd]   query, key, value of all heads          */
+    struct activations o;   /* [max_rows, n_embd]     what the heads read, side by side       */
+    struct activations f;   /* [max_rows, n_inner]    the MLP's hidden layer                  */
+    struct activations scores; /* [threads * ATTENTION_ROWS, n_ctx up to whole key blocks]      */
+
+    const struct piece *pieces; /* [n_pieces] of this pass */
+    int n_pieces;
+    int n_rows;         /* in all pieces                */
+    struct tile *tiles; /* [max_rows] room for all tiles */
+    int n_tiles;
+
+    gpt2_tap tap; /* may be NULL */
+    void *tap_user;
+};
+
+#define ATTENTION_ROWS 16 /* the most query rows in a tile */
+
+/* Runs the blocks over all rows of the pieces and stores their keys and values. Afterwards
+ * f->x holds the residual stream behind the last block. The sessions' positions are the caller's.
+ */
+void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces);
+
+/* logits[i, v] for the rows listed: ln_f, then the head.
+ * logits [n, n_vocab]; rows [n] ascending, indices into the rows of the last forward_blocks. */
+void forward_logits(struct forward *f, float *logits, const int *rows, int n);
+
+#endif

@@ -1,0 +1,137 @@
+/* cmd_info.c - what a model is: its configuration, its tensors, its layer-norm sites. */
+#include "cli/commands.h"
+#include "cli/files.h"
+#include "cli/output.h"
+#include "cli/report.h"
+
+#include <gpt2/model.h>
+#include <gpt2/runtime.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct arguments {
+    const char *model, *cpu;
+    bool tensors;
+    int threads;
+};
+
+static bool print_config(struct output *out, const struct gpt2_model *model, const char *path,
+                         struct gpt2_error *err) {
+    const struct gpt2_config *c = gpt2_model_config(model);
+    size_t bytes = 0, n = 0;
+    struct gpt2_tensor_info info;
+    for (; gpt2_model_tensor(model, n, &info); n++)
+        bytes += info.n_bytes;
+    int sites = 2 * c->n_layer + 1;
+    bool ok = output_format(out, err, "model         %s\n", path) &&
+              output_format(out, err, "parameters    %" PRIu64 " in %zu tensors, %.1f MiB\n",
+                            gpt2_model_parameters(model), n, (double)bytes / (1 << 20)) &&
+              output_format(out, err, "n_layer       %d\n", c->n_layer) &&
+              output_format(out, err, "n_embd        %d\n", c->n_embd) &&
+              output_format(out, err, "n_head        %d of %d features\n", c->n_head,
+                            c->n_embd / c->n_head) &&
+              output_format(out, err, "n_inner       %d\n", c->n_inner) &&
+              output_format(out, err, "n_ctx         %d\n", c->n_ctx) &&
+              output_format(out, err, "n_vocab       %d\n", c->n_vocab) &&
+              output_format(out, err, "activation    %s\n", c->activation) &&
+              output_format(out, err, "head          %s\n",
+                            gpt2_model_head_is_tied(model) ? "wte (tied)" : "lm_head (its own)") &&
+              output_format(out, err, "attention     scores %s%s\n",
+                            c->scale_attn_weights ? "/ sqrt(head size)" : "not scaled",
+                            c->scale_attn_by_inverse_layer_idx ? " / (layer + 1)" : "");
+    ok = ok && output_string(out, "end of text  ", err);
+    for (int i = 0; ok && i < c->n_eos; i++)
+        ok = output_format(out, err, " %" PRId32, c->eos_ids[i]);
+    ok = ok && output_string(out, c->n_eos ? "\n" : " none\n", err);
+    return ok && output_format(
+                     out, err,
+                     "layer norm    %d sites: ln_1 and ln_2 of %d blocks, ln_f\n"
+                     "              %d statistics per token: one mean and one deviation at each "
+                     "site,\n"
+                     "              over the token's own %d features, epsilon %g; shared with no "
+                     "other token\n"
+                     "              %d learned numbers: a gain and a bias per feature and site\n",
+                     sites, c->n_layer, 2 * sites, c->n_embd, (double)c->layer_norm_epsilon,
+                     2 * sites * c->n_embd);
+}
+
+static bool print_tensors(struct output *out, const struct gpt2_model *model,
+                          struct gpt2_error *err) {
+    struct gpt2_tensor_info info;
+    for (size_t i = 0; gpt2_model_tensor(model, i, &info); i++) {
+        char shape[64];
+        if (info.rank == 1)
+            snprintf(shape, sizeof shape, "[%" PRId64 "]", info.shape[0]);
+        else
+            snprintf(shape, sizeof shape, "[%" PRId64 ", %" PRId64 "]", info.shape[0],
+                     info.shape[1]);
+        if (!output_format(out, err, "  %-28s %-5s %-16s %12zu bytes\n", info.name, info.dtype,
+                           shape, info.n_bytes))
+            return false;
+    }
+    return true;
+}
+
+static bool print_machine(struct output *out, const struct gpt2_runtime *runtime,
+                          struct gpt2_error *err) {
+    bool ok = output_format(out, err, "machine       %d threads, kernels %s (this CPU can run:",
+                            gpt2_runtime_threads(runtime), gpt2_runtime_cpu(runtime));
+    for (int i = 0; ok && gpt2_cpu_row(i); i++)
+        ok = output_format(out, err, " %s", gpt2_cpu_row(i));
+    return ok && output_string(out, ")\n", err);
+}
+
+static int info(const struct arguments *args) {
+    struct gpt2_error err;
+    static struct output out;
+    struct gpt2_runtime *runtime = gpt2_runtime_create(
+        &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, &err);
+    char *path = runtime ? find_model(args->model, &err) : NULL;
+    struct gpt2_model *model = path ? gpt2_model_open(path, &err) : NULL;
+    int code = 0;
+    if (!model) {
+        code = report(&err);
+    } else {
+        bool ok = print_config(&out, model, path, &err) && print_machine(&out, runtime, &err);
+        for (size_t i = 0; ok && gpt2_model_note(model, i); i++)
+            ok = output_string(&out, "note          ", &err) &&
+                 output_string(&out, gpt2_model_note(model, i), &err) &&
+                 output_string(&out, "\n", &err);
+        if (ok && args->tensors)
+            ok = print_tensors(&out, model, &err);
+        if (!ok || !output_flush(&out, &err))
+            code = output_failed(&out, &err);
+    }
+    gpt2_model_close(model);
+    free(path);
+    gpt2_runtime_free(runtime);
+    return code;
+}
+
+static int run_info(int argc, char **argv) {
+    struct arguments args = {0};
+    const struct option table[] = {
+        {.name = "Options", .type = OPTION_SECTION},
+        OPTION_MODEL(&args.model),
+        {"tensors", 0, NULL, OPTION_FLAG, &args.tensors, 0, 0, NULL, NULL,
+         "list every tensor with its type and shape"},
+        OPTION_THREADS(&args.threads),
+        OPTION_CPU(&args.cpu),
+        {0},
+    };
+    int n_words, code;
+    if (!options_begin(&command_info, table, argc, argv, 1, &n_words, &code))
+        return code;
+    if (n_words)
+        args.model = argv[0];
+    return info(&args);
+}
+
+const struct command command_info = {
+    .name = "info",
+    .summary = "describe a model: configuration, tensors, layer-norm sites",
+    .usage = "[OPTIONS] [MODEL]",
+    .details = NULL,
+    .run = run_info,
+};

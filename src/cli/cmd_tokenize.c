@@ -1,0 +1,171 @@
+/* cmd_tokenize.c - text to token ids and back: `tokenize` and `detokenize`. */
+#include "cli/commands.h"
+#include "cli/files.h"
+#include "cli/output.h"
+#include "cli/report.h"
+
+#include <gpt2/tokenizer.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct arguments {
+    struct text_source source;
+    const char *model;
+    bool special, json, count;
+};
+
+static struct gpt2_tokenizer *open_tokenizer(const char *model, struct gpt2_error *err) {
+    char *path = find_model(model, err);
+    struct gpt2_tokenizer *tokenizer = path ? gpt2_tokenizer_open(path, err) : NULL;
+    free(path);
+    return tokenizer;
+}
+
+static bool print_ids(struct output *out, const struct gpt2_ids *ids, const char *separator,
+                      struct gpt2_error *err) {
+    for (size_t i = 0; i < ids->len; i++)
+        if (!output_format(out, err, "%s%" PRId32, i ? separator : "", ids->data[i]))
+            return false;
+    return true;
+}
+
+/* {"ids": [...], "tokens": [...], "offsets": [[begin, end], ...]}, offsets in bytes of the text. */
+static bool print_json(struct output *out, const struct gpt2_tokenizer *tokenizer,
+                       const struct gpt2_ids *ids, struct gpt2_error *err) {
+    bool ok = output_string(out, "{\"ids\": [", err) && print_ids(out, ids, ", ", err) &&
+              output_string(out, "], \"tokens\": [", err);
+    for (size_t i = 0; ok && i < ids->len; i++) {
+        size_t n;
+        const char *bytes = gpt2_tokenizer_token(tokenizer, ids->data[i], &n);
+        ok = output_string(out, i ? ", " : "", err) && output_json_string(out, bytes, n, err);
+    }
+    ok = ok && output_string(out, "], \"offsets\": [", err);
+    size_t at = 0;
+    for (size_t i = 0; ok && i < ids->len; i++) {
+        size_t n;
+        gpt2_tokenizer_token(tokenizer, ids->data[i], &n);
+        ok = output_format(out, err, "%s[%zu, %zu]", i ? ", " : "", at, at + n);
+        at += n;
+    }
+    return ok && output_string(out, "]}", err);
+}
+
+static int tokenize(const struct arguments *args) {
+    struct gpt2_error err;
+    struct text text = {0};
+    struct gpt2_ids ids = {0};
+    static struct output out;
+    unsigned flags = args->special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT;
+    struct gpt2_tokenizer *tokenizer = open_tokenizer(args->model, &err);
+    int code = 0;
+    if (!tokenizer || !text_read(&text, &args->source, &err) ||
+        !gpt2_tokenizer_encode(tokenizer, text.data, text.len, flags, &ids, &err)) {
+        code = report(&err);
+    } else {
+        bool ok = args->count  ? output_format(&out, &err, "%zu", ids.len)
+                  : args->json ? print_json(&out, tokenizer, &ids, &err)
+                               : print_ids(&out, &ids, " ", &err);
+        if (!ok || !output_string(&out, "\n", &err) || !output_flush(&out, &err))
+            code = output_failed(&out, &err);
+    }
+    gpt2_ids_free(&ids);
+    text_free(&text);
+    gpt2_tokenizer_close(tokenizer);
+    return code;
+}
+
+static int detokenize(const struct arguments *args) {
+    struct gpt2_error err;
+    struct text text = {0};
+    struct gpt2_ids ids = {0};
+    static struct output out;
+    const char *what = args->source.file ? args->source.file : "token ids";
+    struct gpt2_tokenizer *tokenizer = open_tokenizer(args->model, &err);
+    bool ok = tokenizer && text_read(&text, &args->source, &err) &&
+              text_parse_ids(text.data, text.len, what, &ids, &err);
+    int code = 0;
+    for (size_t i = 0; ok && i < ids.len; i++) {
+        size_t n;
+        if (!gpt2_tokenizer_token(tokenizer, ids.data[i], &n))
+            ok = command_error(&err, GPT2_ERR_INPUT, NULL,
+                               "token id %" PRId32 " is not in the vocabulary (0 to %" PRId32 ")",
+                               ids.data[i], gpt2_tokenizer_size(tokenizer) - 1);
+    }
+    if (!ok)
+        code = report(&err);
+    for (size_t i = 0; ok && i < ids.len; i++) {
+        size_t n;
+        const char *bytes = gpt2_tokenizer_token(tokenizer, ids.data[i], &n);
+        ok = output_bytes(&out, bytes, n, &err);
+    }
+    if (code == 0 && !(ok && output_flush(&out, &err)))
+        code = output_failed(&out, &err);
+    gpt2_ids_free(&ids);
+    text_free(&text);
+    gpt2_tokenizer_close(tokenizer);
+    return code;
+}
+
+static int run_tokenize(int argc, char **argv) {
+    struct arguments args = {0};
+    const struct option table[] = {
+        {.name = "Options", .type = OPTION_SECTION},
+        OPTION_MODEL(&args.model),
+        {"prompt", 'p', NULL, OPTION_STRING, &args.source.option, 0, 0, NULL, "TEXT",
+         "the text (also as a plain argument; \"-\" or a pipe is\nstandard input)"},
+        {"file", 'f', NULL, OPTION_STRING, &args.source.file, 0, 0, NULL, "FILE",
+         "read the text from a file; one newline at its end is\ndropped"},
+        {"keep-newline", 0, NULL, OPTION_FLAG, &args.source.keep_newline, 0, 0, NULL, NULL,
+         "keep that newline"},
+        {"special", 0, "allow-special", OPTION_FLAG, &args.special, 0, 0, NULL, NULL,
+         "<|endoftext|> in the text is the special token"},
+        {"json", 0, NULL, OPTION_FLAG, &args.json, 0, 0, NULL, NULL,
+         "ids, token strings and byte offsets as one object"},
+        {"count", 0, "show-count", OPTION_FLAG, &args.count, 0, 0, NULL, NULL,
+         "only the number of tokens"},
+        {0},
+    };
+    int n_words, code;
+    if (!options_begin(&command_tokenize, table, argc, argv, 1, &n_words, &code))
+        return code;
+    args.source.word = n_words ? argv[0] : NULL;
+    return tokenize(&args);
+}
+
+static int run_detokenize(int argc, char **argv) {
+    struct arguments args = {0};
+    const struct option table[] = {
+        {.name = "Options", .type = OPTION_SECTION},
+        OPTION_MODEL(&args.model),
+        {"ids", 0, NULL, OPTION_STRING, &args.source.option, 0, 0, NULL, "1,2,3",
+         "the ids, separated by commas or white space (also as\na plain argument; \"-\" or a pipe "
+         "is "
+         "standard input)"},
+        {"file", 'f', NULL, OPTION_STRING, &args.source.file, 0, 0, NULL, "FILE",
+         "read the ids from a file"},
+        {0},
+    };
+    int n_words, code;
+    if (!options_begin(&command_detokenize, table, argc, argv, 1, &n_words, &code))
+        return code;
+    args.source.word = n_words ? argv[0] : NULL;
+    return detokenize(&args);
+}
+
+const struct command command_tokenize = {
+    .name = "tokenize",
+    .summary = "show a text as token ids",
+    .usage = "[OPTIONS] [TEXT]",
+    .details = "A directory with only the tokenizer's files is enough for -m.\n",
+    .run = run_tokenize,
+};
+
+const struct command command_detokenize = {
+    .name = "detokenize",
+    .summary = "turn token ids back into text",
+    .usage = "[OPTIONS] [IDS]",
+    .details = "The bytes are exactly those of the tokens: no newline is added.\n",
+    .run = run_detokenize,
+};

@@ -1,0 +1,12 @@
+/* commands.h - the commands; main.c lists them in its table. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "cli/options.h"
+
+extern const struct command command_generate;
+extern const struct command command_tokenize;
+extern const struct command command_detokenize;
+extern const struct command command_info;
+
+#endif

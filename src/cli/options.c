@@ -1,0 +1,275 @@
+/* options.c - see options.h. */
+#include "cli/options.h"
+#include "cli/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Compares word[0..len) with name, `_` being `-`. */
+static bool same_name(const char *word, size_t len, const char *name, size_t name_len) {
+    if (len != name_len)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if ((word[i] == '_' ? '-' : word[i]) != name[i])
+            return false;
+    return true;
+}
+
+static bool answers_to(const struct option *option, const char *word, size_t len) {
+    if (same_name(word, len, option->name, strlen(option->name)))
+        return true;
+    for (const char *alias = option->aliases; alias && *alias;) {
+        size_t n = strcspn(alias, " ");
+        if (same_name(word, len, alias, n))
+            return true;
+        alias += n + (alias[n] == ' ');
+    }
+    return false;
+}
+
+static const struct option *find_name(const struct option *table, const char *word, size_t len) {
+    for (const struct option *o = table; o->name; o++)
+        if (o->type != OPTION_SECTION && answers_to(o, word, len))
+            return o;
+    return NULL;
+}
+
+static const struct option *find_letter(const struct option *table, char letter) {
+    for (const struct option *o = table; o->name; o++)
+        if (o->type != OPTION_SECTION && o->letter == letter)
+            return o;
+    return NULL;
+}
+
+/* Edit distance, for "did you mean"; words beyond 31 letters are not worth a guess. */
+static int distance(const char *a, size_t n, const char *b) {
+    size_t m = strlen(b);
+    int row[32];
+    if (n > 31 || m > 31)
+        return 99;
+    for (size_t j = 0; j <= m; j++)
+        row[j] = (int)j;
+    for (size_t i = 1; i <= n; i++) {
+        int diagonal = row[0];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= m; j++) {
+            int best = diagonal + (a[i - 1] != b[j - 1]);
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[m];
+}
+
+static bool unknown(const struct option *table, const char *word, size_t len,
+                    struct gpt2_error *err) {
+    usage_error(err, "unknown option --%.*s", (int)(len < 100 ? len : 100), word);
+    const char *nearest = NULL;
+    int least = 3;
+    for (const struct option *o = table; o->name; o++) {
+        int d = o->type == OPTION_SECTION ? 99 : distance(word, len, o->name);
+        if (d < least) {
+            least = d;
+            nearest = o->name;
+        }
+    }
+    if (nearest)
+        snprintf(err->hint, sizeof err->hint, "did you mean --%s?", nearest);
+    return false;
+}
+
+static bool set_int(const struct option *o, const char *value, struct gpt2_error *err) {
+    char *end;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    if (end == value || *end || errno || (double)number < o->min || (double)number > o->max)
+        return usage_error(err, "--%s: expected a whole number from %.0f to %.0f, got \"%s\"",
+                           o->name, o->min, o->max, value);
+    *(int *)o->dest = (int)number;
+    return true;
+}
+
+static bool set_float(const struct option *o, const char *value, struct gpt2_error *err) {
+    char *end;
+    double number = strtod(value, &end);
+    if (end == value || *end || !(number >= o->min && number <= o->max))
+        return usage_error(err, "--%s: expected a number from %g to %g, got \"%s\"", o->name,
+                           o->min, o->max, value);
+    *(float *)o->dest = (float)number;
+    return true;
+}
+
+static bool set_seed(const struct option *o, const char *value, struct gpt2_error *err) {
+    if (!strcmp(value, "random")) {
+        int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, o->dest, sizeof(uint64_t));
+        if (fd >= 0)
+            close(fd);
+        if (n != (ssize_t)sizeof(uint64_t))
+            return usage_error(err, "--%s random: cannot read /dev/urandom", o->name);
+        return true;
+    }
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end || errno)
+        return usage_error(
+            err, "--%s: expected a whole number from 0 to %" PRIu64 ", or \"random\", got \"%s\"",
+            o->name, UINT64_MAX, value);
+    *(uint64_t *)o->dest = number;
+    return true;
+}
+
+static bool set_choice(const struct option *o, const char *value, struct gpt2_error *err) {
+    char known[200] = "";
+    size_t n = 0;
+    for (int i = 0; o->choices[i]; i++) {
+        if (!strcmp(o->choices[i], value)) {
+            *(int *)o->dest = i;
+            return true;
+        }
+        if (n < sizeof known)
+            n +=
+                (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", o->choices[i]);
+    }
+    return usage_error(err, "--%s: expected one of %s, got \"%s\"", o->name, known, value);
+}
+
+static bool set(const struct option *o, const char *value, struct gpt2_error *err) {
+    switch (o->type) {
+    case OPTION_FLAG:
+        *(bool *)o->dest = true;
+        return true;
+    case OPTION_STRING:
+        *(const char **)o->dest = value;
+        return true;
+    case OPTION_INT:
+        return set_int(o, value, err);
+    case OPTION_FLOAT:
+        return set_float(o, value, err);
+    case OPTION_SEED:
+        return set_seed(o, value, err);
+    case OPTION_CHOICE:
+        return set_choice(o, value, err);
+    case OPTION_SECTION:
+        break;
+    }
+    return false;
+}
+
+/* See options_begin; --help is reported through *help. */
+static bool parse(const struct option *table, int argc, char **argv, int *n_words, bool *help,
+                  struct gpt2_error *err) {
+    *n_words = 0;
+    *help = false;
+    bool ended = false;
+    for (int i = 1; i < argc; i++) {
+        char *word = argv[i];
+        if (ended || word[0] != '-' || word[1] == 0) { // "-" alone is a word: standard input
+            argv[(*n_words)++] = word;
+            continue;
+        }
+        if (!strcmp(word, "--")) {
+            ended = true;
+            continue;
+        }
+        if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
+            *help = true;
+            return true;
+        }
+        const struct option *option;
+        const char *value = NULL;
+        if (word[1] == '-') {
+            size_t len = strcspn(word + 2, "=");
+            option = find_name(table, word + 2, len);
+            if (!option)
+                return unknown(table, word + 2, len, err);
+            if (word[2 + len] == '=')
+                value = word + 2 + len + 1;
+        } else {
+            option = find_letter(table, word[1]);
+            if (!option)
+                return usage_error(err, "unknown option -%c", word[1]);
+            if (word[2])
+                value = word + 2;
+        }
+        if (option->type == OPTION_FLAG && value)
+            return usage_error(err, "--%s takes no value, got \"%s\"", option->name, value);
+        if (option->type != OPTION_FLAG && !value) {
+            if (i + 1 == argc)
+                return usage_error(err, "--%s: expected %s, got nothing", option->name,
+                                   option->argument);
+            value = argv[++i];
+        }
+        if (!set(option, value, err))
+            return false;
+    }
+    return true;
+}
+
+/* Prints text so that every line starts at `column`; the cursor is at `at`. */
+static void print_indented(const char *text, int at, int column) {
+    if (at + 2 > column) {
+        printf("\n");
+        at = 0;
+    }
+    printf("%*s", column - at, "");
+    for (; *text; text++) {
+        putchar(*text);
+        if (*text == '\n')
+            printf("%*s", column, "");
+    }
+    putchar('\n');
+}
+
+static void print_help(const struct command *command, const struct option *table) {
+    printf("gpt2 %s - %s\n\nusage: gpt2 %s %s\n", command->name, command->summary, command->name,
+           command->usage);
+    for (const struct option *o = table; o->name; o++) {
+        if (o->type == OPTION_SECTION) {
+            printf("\n%s\n", o->name);
+            continue;
+        }
+        int at =
+            o->letter ? printf("  -%c, --%s", o->letter, o->name) : printf("      --%s", o->name);
+        if (o->argument)
+            at += printf(" %s", o->argument);
+        print_indented(o->help, at, 28);
+    }
+    printf("  -h, --help                this text\n");
+    if (command->details)
+        printf("\n%s", command->details);
+}
+
+bool options_begin(const struct command *command, const struct option *table, int argc, char **argv,
+                   int max_words, int *n_words, int *code) {
+    struct gpt2_error err = {0};
+    bool help;
+    if (!parse(table, argc, argv, n_words, &help, &err)) {
+        if (!err.hint[0])
+            snprintf(err.hint, sizeof err.hint, "`gpt2 %s --help` lists the options",
+                     command->name);
+    } else if (help) {
+        print_help(command, table);
+        *code = fflush(stdout) == 0 ? 0 : GPT2_ERR_RUNTIME;
+        return false;
+    } else if (*n_words > max_words) {
+        command_error(&err, GPT2_ERR_USAGE, "put a text with spaces in quotes",
+                      "unexpected argument \"%s\"", argv[max_words]);
+    } else {
+        return true;
+    }
+    *code = report(&err);
+    return false;
+}

@@ -1,0 +1,70 @@
+/* options.h - one table per command drives parsing, help and error texts.
+ *
+ * Accepted: --name value, --name=value, -n value, -nvalue, and `--` to end the options. In names
+ * `_` equals `-` and an alias is as good as the name. A value is always the next word, even if it
+ * begins with a minus. Of an option given twice the last one counts, as in llama.cpp. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <gpt2/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum option_type {
+    OPTION_FLAG,   /* bool *: becomes true                                          */
+    OPTION_STRING, /* const char **: borrowed from argv                             */
+    OPTION_INT,    /* int *: within [min, max]                                      */
+    OPTION_FLOAT,  /* float *: within [min, max], not NaN                           */
+    OPTION_SEED,   /* uint64_t *: 0 to 2^64 - 1, or "random": drawn from the system */
+    OPTION_CHOICE, /* int *: index into `choices`                                   */
+    OPTION_SECTION /* no option: a heading in the help text                         */
+};
+
+struct option {
+    const char *name;    /* without dashes; NULL ends the table                    */
+    char letter;         /* 0: none                                                */
+    const char *aliases; /* other names, separated by spaces; NULL: none           */
+    enum option_type type;
+    void *dest;
+    double min, max;            /* OPTION_INT, OPTION_FLOAT                              */
+    const char *const *choices; /* OPTION_CHOICE; ends with NULL                         */
+    const char *argument;       /* what help calls the value: "N", "TEXT"                */
+    const char *help;           /* with the default; may hold line breaks                */
+};
+
+struct command {
+    const char *name;
+    const char *summary;               /* one line                                        */
+    const char *usage;                 /* behind "gpt2 NAME "                              */
+    const char *details;               /* paragraphs after the options; NULL: none        */
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit code */
+};
+
+/* Rows that several commands have. */
+#define OPTION_MODEL(dest)                                                                   \
+    {                                                                                        \
+        "model", 'm', "model-name model-id", OPTION_STRING, dest, 0, 0, NULL, "MODEL",       \
+            "a directory, a file in it, or a name (default:\n$GPT2_MODEL, else the shipped " \
+            "\"tales\")"                                                                     \
+    }
+#define OPTION_THREADS(dest)                                                                     \
+    {                                                                                            \
+        "threads", 't', "n-threads", OPTION_INT, dest, 0, 1024, NULL, "N",                       \
+            "threads (default 0: all processors this process may\nuse); the result is the same " \
+            "for any"                                                                            \
+    }
+#define OPTION_CPU(dest)                                                                         \
+    {                                                                                            \
+        "cpu", 0, NULL, OPTION_STRING, dest, 0, 0, NULL, "ROW",                                  \
+            "kernels: generic, avx2, avx512 (default: the fastest\nthe CPU has); the result is " \
+            "the same "                                                                          \
+            "for any"                                                                            \
+    }
+
+/* What every command starts with: parses argv[1..argc), answers --help, reports what is wrong.
+ * Words that are no options, at most `max_words`, are moved to argv[0..*n_words) in their order.
+ * Returns true if the command is to go on; else *code is its exit code. */
+bool options_begin(const struct command *command, const struct option *table, int argc, char **argv,
+                   int max_words, int *n_words, int *code);
+
+#endif

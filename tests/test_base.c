@@ -1,0 +1,267 @@
+/* test_base.c - errors, files, memory, threads, JSON, element types. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/dtype.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/os.h"
+#include "base/pool.h"
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static void errors_show_control_bytes_and_truncate(void **state) {
+    struct gpt2_error err;
+    assert_false(
+        error_set(&err, GPT2_ERR_MODEL, "tensor \"%s\"", "a\x1b[2Jb\n\xc2\x9b\x7f\xc3\xa9"));
+    assert_int_equal(err.status, GPT2_ERR_MODEL);
+    assert_string_equal(err.message, "tensor \"a\\x1B[2Jb\\x0A\\xC2\x9b\\x7F\xc3\xa9\"");
+    assert_string_equal(err.hint, "");
+    char name[2000];
+    memset(name, '\n', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    error_set(&err, GPT2_ERR_MODEL, "%s", name);
+    error_hint(&err, "%s", name);
+    assert_true(strlen(err.message) < sizeof err.message);
+    assert_true(strlen(err.hint) < sizeof err.hint);
+    error_set(NULL, GPT2_ERR_MODEL, "nobody listens");
+    error_hint(NULL, "nobody listens");
+}
+
+static void memory_is_aligned_zero_and_bounded(void **state) {
+    static const size_t sizes[] = {0, 1, 15, 63, 64, 65, 1000, 200000, (size_t)1 << 18, 5000000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct gpt2_error err;
+        unsigned char *memory = os_alloc(sizes[i], 1, "a test", &err);
+        assert_non_null(memory);
+        assert_int_equal((uintptr_t)memory % 64, 0);
+        for (size_t k = 0; k < sizes[i]; k++)
+            assert_true(memory[k] == 0);
+        memset(memory, 0xAA, sizes[i]);
+        os_free(memory);
+    }
+    struct gpt2_error err;
+    assert_null(os_alloc(SIZE_MAX / 2, 3, "too much", &err));
+    assert_int_equal(err.status, GPT2_ERR_MEMORY);
+    assert_non_null(strstr(err.message, "too much"));
+    assert_null(os_alloc(SIZE_MAX / 4, 1, "too much", &err));
+    os_free(NULL);
+}
+
+static void only_regular_files_are_mapped(void **state) {
+    struct os_file file;
+    struct gpt2_error err;
+    assert_false(os_map(&file, "/nonexistent/file", GPT2_ERR_INPUT, &err));
+    assert_int_equal(err.status, GPT2_ERR_INPUT);
+    assert_non_null(strstr(err.message, "/nonexistent/file"));
+    assert_false(os_map(&file, "/tmp", GPT2_ERR_MODEL, &err));
+    assert_non_null(strstr(err.message, "directory"));
+    assert_false(os_map(&file, "/dev/null", GPT2_ERR_MODEL, &err));
+    char path[] = "/tmp/gpt2-base-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(os_map(&file, path, GPT2_ERR_MODEL, &err));
+    assert_int_equal(file.size, 0);
+    os_unmap(&file);
+    assert_int_equal(write(fd, "abc", 3), 3);
+    assert_true(os_map(&file, path, GPT2_ERR_MODEL, &err));
+    assert_int_equal(file.size, 3);
+    assert_memory_equal(file.data, "abc", 3);
+    os_unmap(&file);
+    os_unmap(&file);
+    close(fd);
+    unlink(path);
+}
+
+static void there_is_a_processor(void **state) {
+    assert_true(os_cpus() >= 1);
+    uint64_t before = os_now_ns();
+    assert_true(os_now_ns() >= before);
+}
+
+struct count {
+    atomic_int calls[1000];
+    int workers;
+    atomic_int bad;
+};
+
+static void count_call(void *arg, int i, int worker) {
+    struct count *count = arg;
+    atomic_fetch_add(&count->calls[i], 1);
+    if (worker < 0 || worker >= count->workers)
+        atomic_fetch_add(&count->bad, 1);
+}
+
+static void a_pool_calls_every_index_once(void **state) {
+    static const int threads[] = {1, 2, 3, 8};
+    for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
+        struct pool *pool = pool_create(threads[t], NULL);
+        assert_non_null(pool);
+        assert_int_equal(pool_size(pool), threads[t]);
+        static struct count count;
+        memset(&count, 0, sizeof count);
+        count.workers = threads[t];
+        int expected[1000] = {0};
+        for (int run = 0; run < 400; run++) {
+            int n = run % 7 == 0 ? 0 : run * 5 % 1000;
+            pool_run(pool, n, count_call, &count);
+            for (int i = 0; i < n; i++)
+                expected[i]++;
+            if (run % 100 == 99)
+                nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); // long enough for the workers to fall asleep
+        }
+        for (int i = 0; i < 1000; i++)
+            assert_int_equal(count.calls[i], expected[i]);
+        assert_int_equal(count.bad, 0);
+        pool_free(pool);
+    }
+    pool_free(NULL);
+}
+
+struct chain {
+    int from[64], to[64];
+};
+
+static void double_it(void *arg, int i, int worker) {
+    struct chain *chain = arg;
+    chain->to[i] = 2 * chain->from[63 - i];
+}
+
+/* What one run wrote, by whichever thread, the next run reads. */
+static void runs_see_what_earlier_runs_wrote(void **state) {
+    struct pool *pool = pool_create(4, NULL);
+    struct chain a, b = {{0}, {0}};
+    for (int round = 0; round < 2000; round++) {
+        for (int i = 0; i < 64; i++)
+            a.from[i] = i + round;
+        pool_run(pool, 64, double_it, &a);
+        memcpy(b.from, a.to, sizeof b.from);
+        pool_run(pool, 64, double_it, &b);
+        for (int i = 0; i < 64; i++)
+            assert_int_equal(b.to[i], 4 * (i + round));
+    }
+    pool_free(pool);
+}
+
+static struct json *parse(const char *text) {
+    return json_parse(text, strlen(text), "test", GPT2_ERR_MODEL, NULL);
+}
+
+static void json_reads_values_in_their_ranges(void **state) {
+    struct json *root = parse(" {\"a\": 1, \"A\": 2, \"s\": \"x\\u00e9\", \"f\": 1.5, \"b\": true, "
+                              "\"n\": null, \"l\": [1, 2], \"big\": 6500000000} ");
+    assert_non_null(root);
+    int64_t i = 0;
+    double f;
+    bool b;
+    const char *s;
+    assert_true(json_integer(json_get(root, "a"), 0, 10, &i) && i == 1);
+    assert_true(json_integer(json_get(root, "A"), 0, 10, &i) && i == 2); // case matters
+    assert_false(json_integer(json_get(root, "a"), 2, 10, &i));
+    assert_false(json_integer(json_get(root, "f"), 0, 10, &i));
+    assert_false(json_integer(json_get(root, "s"), 0, 10, &i));
+    assert_false(json_integer(json_get(root, "absent"), 0, 10, &i));
+    assert_int_equal(i, 2); // failures leave it
+    assert_true(json_integer(json_get(root, "big"), 0, INT64_MAX, &i) && i == 6500000000);
+    assert_true(json_number(json_get(root, "f"), &f) && f == 1.5);
+    assert_true(json_bool(json_get(root, "b"), &b) && b);
+    assert_true(json_string(json_get(root, "s"), &s) && !strcmp(s, "x\xc3\xa9"));
+    assert_int_equal(json_kind(json_get(root, "n")), JSON_NULL);
+    assert_string_equal(json_kind_name(json_get(root, "l")), "an array");
+    int count = 0;
+    for (const struct json *node = json_first(root); node; node = json_next(node))
+        count += json_name(node) != NULL;
+    assert_int_equal(count, 8);
+    json_free(root);
+    json_free(NULL);
+}
+
+static void json_refuses_what_is_not_json(void **state) {
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "{",
+                                      "{\"a\":}",
+                                      "[1,]",
+                                      "{\"a\":1} x",
+                                      "{\"a\":1}{}",
+                                      "nul",
+                                      "\"\xff\"",
+                                      "\"\xed\xa0\x80\"",
+                                      "\"\xc0\x80\"",
+                                      "\"\xf5\x80\x80\x80\"",
+                                      "\"\xe2\x82\"",
+                                      "\"a\nb\"",
+                                      "\"a\\u0000b\"",
+                                      "'a'",
+                                      "{\"a\" 1}",
+                                      "[\"\\ud800\"]"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct gpt2_error err = {0};
+        struct json *root = json_parse(bad[i], strlen(bad[i]), "the thing", GPT2_ERR_MODEL, &err);
+        if (root)
+            fail_msg("accepted: %s", bad[i]);
+        assert_int_equal(err.status, GPT2_ERR_MODEL);
+        assert_non_null(strstr(err.message, "the thing: not valid JSON"));
+    }
+    struct gpt2_error err = {0};
+    assert_null(json_parse("{}\0", 3, "x", GPT2_ERR_MODEL, &err));
+    char deep[20001];
+    memset(deep, '[', 20000);
+    deep[20000] = 0;
+    assert_null(json_parse(deep, 20000, "x", GPT2_ERR_MODEL, &err));
+    assert_non_null(strstr(err.message, "nested too deeply"));
+    double f;
+    struct json *huge = parse("[1e999, 12345678901234567890]");
+    int64_t n;
+    assert_false(json_number(json_first(huge), &f));
+    assert_false(json_integer(json_next(json_first(huge)), 0, INT64_MAX, &n));
+    json_free(huge);
+}
+
+static void halves_and_bfloats_convert_exactly(void **state) {
+    for (uint32_t bits = 0; bits < 0x10000; bits++) {
+        int exponent = (int)(bits >> 10 & 31), mantissa = (int)(bits & 1023);
+        double expected =
+            exponent == 0 ? ldexp(mantissa, -24) : ldexp(1024 + mantissa, exponent - 25);
+        if (exponent == 31)
+            expected = mantissa ? NAN : INFINITY;
+        if (bits & 0x8000)
+            expected = -expected;
+        float found = dtype_f16_to_f32((uint16_t)bits);
+        assert_true(isnan(expected) ? isnan(found)
+                                    : found == expected && !signbit(found) == !signbit(expected));
+    }
+    unsigned char odd[1 + 8] = {0, 0x80, 0x3f, 0x00, 0xc0};
+    float out[2];
+    dtype_to_f32(out, odd + 1, DTYPE_BF16, 2);
+    assert_true(out[0] == 1.0f && out[1] == -2.0f);
+    double narrow = 1.0 + 0x1p-25; // rounds down to 1
+    memcpy(odd + 1, &narrow, sizeof narrow);
+    dtype_to_f32(out, odd + 1, DTYPE_F64, 1);
+    assert_true(out[0] == 1.0f);
+    assert_string_equal(dtype_name(DTYPE_BF16), "BF16");
+    assert_int_equal(dtype_size(DTYPE_F64), 8);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors_show_control_bytes_and_truncate),
+        cmocka_unit_test(memory_is_aligned_zero_and_bounded),
+        cmocka_unit_test(only_regular_files_are_mapped),
+        cmocka_unit_test(there_is_a_processor),
+        cmocka_unit_test(a_pool_calls_every_index_once),
+        cmocka_unit_test(runs_see_what_earlier_runs_wrote),
+        cmocka_unit_test(json_reads_values_in_their_ranges),
+        cmocka_unit_test(json_refuses_what_is_not_json),
+        cmocka_unit_test(halves_and_bfloats_convert_exactly),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

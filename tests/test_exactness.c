@@ -1,0 +1,282 @@
+/* test_exactness.c - the contract: the same tokens give the same logits, bit for bit, whatever the
+ * kernel row, the number of threads, the cuts of the prompt, and the company in a batch.
+ *
+ * Every model is run once in the plainest way (generic row, one thread, the prompt in one call).
+ * All other ways must reproduce the hash of every token's logits. The hashes of the plainest run
+ * are themselves fixed below: another compiler, CPU or operating system must give the same. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "testmodel.h"
+#include <gpt2/session.h>
+#include <inttypes.h>
+
+#define MAX_TOKENS 200
+
+struct shape {
+    struct testmodel_options options;
+    uint64_t expected; /* of the hashes of all tokens, in order */
+};
+
+/* Head sizes 64, 80, 128 and odd ones; widths that are no multiple of any vector; more than one
+ * block of keys; every dtype; every switch that changes the arithmetic. */
+static const struct shape shapes[] = {
+    {{.n_embd = 192, .n_head = 3, .n_layer = 3, .n_ctx = 200, .n_vocab = 503, .seed = 1}, 0},
+    {{.n_embd = 80,
+      .n_head = 1,
+      .n_layer = 2,
+      .n_ctx = 150,
+      .n_vocab = 97,
+      .dtype = DTYPE_F16,
+      .activation = "gelu",
+      .seed = 2},
+     0},
+    {{.n_embd = 256,
+      .n_head = 2,
+      .n_layer = 2,
+      .n_ctx = 130,
+      .n_vocab = 260,
+      .dtype = DTYPE_BF16,
+      .n_inner = 300,
+      .inverse_layer_scale = true,
+      .head = TESTMODEL_HEAD_OWN,
+      .seed = 3},
+     0},
+    {{.n_embd = 85,
+      .n_head = 17,
+      .n_layer = 2,
+      .n_ctx = 70,
+      .n_vocab = 61,
+      .dtype = DTYPE_F64,
+      .no_attn_scale = true,
+      .activation = "silu",
+      .seed = 4},
+     0},
+    {{.n_embd = 6, .n_head = 1, .n_layer = 1, .n_ctx = 9, .n_vocab = 3, .misalign = 3, .seed = 5},
+     0},
+};
+#define N_SHAPES (sizeof shapes / sizeof *shapes)
+
+/* One way to run a prompt. */
+struct way {
+    const char *cpu;
+    int threads;
+    int max_rows;
+    int step; /* tokens per call; 0: all at once */
+};
+
+static struct gpt2_model *open_model(const struct shape *shape) {
+    char dir[TESTMODEL_PATH];
+    struct gpt2_error err;
+    testmodel_tempdir(dir);
+    testmodel_write(dir, &shape->options);
+    struct gpt2_model *model = gpt2_model_open(dir, &err);
+    if (!model)
+        fail_msg("%s", err.message);
+    testmodel_remove(dir); // the mapping stays
+    return model;
+}
+
+static uint64_t hash_floats(uint64_t hash, const float *x, int n) {
+    for (int i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        hash = (hash ^ bits) * 0x100000001B3;
+    }
+    return hash;
+}
+
+#define HASH_START 0xCBF29CE484222325
+
+static struct gpt2_runtime *create_runtime(const char *cpu, int threads) {
+    struct gpt2_error err;
+    struct gpt2_runtime *runtime =
+        gpt2_runtime_create(&(struct gpt2_runtime_options){.n_threads = threads, .cpu = cpu}, &err);
+    if (!runtime)
+        fail_msg("%s", err.message);
+    return runtime;
+}
+
+static struct gpt2_batch *create_batch(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+                                       int max_rows, int max_logits) {
+    struct gpt2_error err;
+    struct gpt2_batch *batch = gpt2_batch_create(
+        model, runtime,
+        &(struct gpt2_batch_options){.max_rows = max_rows, .max_logits = max_logits}, &err);
+    if (!batch)
+        fail_msg("%s", err.message);
+    return batch;
+}
+
+static struct gpt2_session *create_session(const struct gpt2_model *model) {
+    struct gpt2_error err;
+    struct gpt2_session *session = gpt2_session_create(model, 0, &err);
+    if (!session)
+        fail_msg("%s", err.message);
+    return session;
+}
+
+static void run_batch(struct gpt2_batch *batch, const struct gpt2_span *spans, int n) {
+    struct gpt2_error err;
+    if (!gpt2_batch_run(batch, spans, n, &err))
+        fail_msg("%s", err.message);
+}
+
+static void make_ids(int32_t *ids, int n, const struct gpt2_model *model, uint32_t stream) {
+    for (int i = 0; i < n; i++) {
+        uint32_t words[4], counter[4] = {(uint32_t)i, stream, 0, 0}, key[2] = {7, 7};
+        rng_philox(words, counter, key);
+        ids[i] = (int32_t)(words[0] % (uint32_t)gpt2_model_config(model)->n_vocab);
+    }
+}
+
+/* hashes[i] = of the logits of token i. */
+static void run_way(uint64_t *hashes, const struct gpt2_model *model, const int32_t *ids, int n,
+                    struct way way) {
+    int n_vocab = gpt2_model_config(model)->n_vocab;
+    struct gpt2_runtime *runtime = create_runtime(way.cpu, way.threads);
+    struct gpt2_batch *batch = create_batch(model, runtime, way.max_rows, n);
+    struct gpt2_session *session = create_session(model);
+    int step = way.step ? way.step : n;
+    for (int done = 0; done < n; done += step) {
+        int part = n - done < step ? n - done : step;
+        run_batch(batch, &(struct gpt2_span){session, ids + done, part, part}, 1);
+        for (int i = 0; i < part; i++)
+            hashes[done + i] = hash_floats(HASH_START, gpt2_batch_logits(batch, 0, i), n_vocab);
+    }
+    gpt2_session_free(session);
+    gpt2_batch_free(batch);
+    gpt2_runtime_free(runtime);
+}
+
+static void expect_same(const uint64_t *expected, const uint64_t *found, int n,
+                        const struct shape *shape, const char *what, struct way way) {
+    for (int i = 0; i < n; i++)
+        if (expected[i] != found[i])
+            fail_msg("shape %d, %s: kernels %s, %d threads, %d rows a pass, %d tokens a call: "
+                     "token %d of %d has other logits",
+                     (int)(shape - shapes), what, way.cpu, way.threads, way.max_rows, way.step, i,
+                     n);
+}
+
+static const struct way plainest = {"generic", 1, 0, 0};
+
+static int context(const struct gpt2_model *model) {
+    int n = gpt2_model_config(model)->n_ctx;
+    return n < MAX_TOKENS ? n : MAX_TOKENS;
+}
+
+static void plainest_run_gives_the_published_bits(void **state) {
+    for (const struct shape *shape = shapes; shape < shapes + N_SHAPES; shape++) {
+        struct gpt2_model *model = open_model(shape);
+        int32_t ids[MAX_TOKENS];
+        uint64_t hashes[MAX_TOKENS], all = HASH_START;
+        int n = context(model);
+        make_ids(ids, n, model, 0);
+        run_way(hashes, model, ids, n, plainest);
+        for (int i = 0; i < n; i++)
+            all = (all ^ hashes[i]) * 0x100000001B3;
+        if (all != shape->expected)
+            print_message("shape %d: 0x%016" PRIX64 "\n", (int)(shape - shapes), all);
+        assert_true(all == shape->expected);
+        gpt2_model_close(model);
+    }
+}
+
+static void rows_threads_and_cuts_change_nothing(void **state) {
+    static const int threads[] = {1, 2, 3, 5};
+    static const struct way cuts[] = {{.max_rows = 0, .step = 0},  {.max_rows = 1, .step = 0},
+                                      {.max_rows = 7, .step = 0},  {.max_rows = 64, .step = 33},
+                                      {.max_rows = 0, .step = 64}, {.max_rows = 0, .step = 5},
+                                      {.max_rows = 0, .step = 1}};
+    for (const struct shape *shape = shapes; shape < shapes + N_SHAPES; shape++) {
+        struct gpt2_model *model = open_model(shape);
+        int32_t ids[MAX_TOKENS];
+        uint64_t expected[MAX_TOKENS], found[MAX_TOKENS];
+        int n = context(model);
+        make_ids(ids, n, model, 0);
+        run_way(expected, model, ids, n, plainest);
+        for (int row = 0; gpt2_cpu_row(row); row++)
+            for (size_t t = 0; t < sizeof threads / sizeof *threads; t++)
+                for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
+                    struct way way = cuts[c];
+                    // the generic row is slow: all its cuts on one thread, the others in turn
+                    if (row == 0 && threads[t] > 1 && c % 4 != t)
+                        continue;
+                    way.cpu = gpt2_cpu_row(row);
+                    way.threads = threads[t];
+                    memset(found, 0, sizeof found);
+                    run_way(found, model, ids, n, way);
+                    expect_same(expected, found, n, shape, "alone", way);
+                }
+        gpt2_model_close(model);
+    }
+}
+
+#define N_SEQUENCES 5
+
+/* Five sequences of different lengths move through shared batches in uneven spans. */
+static void company_in_a_batch_changes_nothing(void **state) {
+    for (const struct shape *shape = shapes; shape < shapes + N_SHAPES; shape++) {
+        struct gpt2_model *model = open_model(shape);
+        static int32_t ids[N_SEQUENCES][MAX_TOKENS];
+        static uint64_t expected[N_SEQUENCES][MAX_TOKENS], found[N_SEQUENCES][MAX_TOKENS];
+        int n_vocab = gpt2_model_config(model)->n_vocab;
+        int len[N_SEQUENCES];
+        for (int s = 0; s < N_SEQUENCES; s++) {
+            len[s] = context(model) * (s + 1) / N_SEQUENCES;
+            make_ids(ids[s], len[s], model, (uint32_t)s);
+            run_way(expected[s], model, ids[s], len[s], plainest);
+        }
+        for (int row = 0; gpt2_cpu_row(row); row++) {
+            struct way way = {gpt2_cpu_row(row), 2, 24, 0};
+            struct gpt2_runtime *runtime = create_runtime(way.cpu, way.threads);
+            struct gpt2_batch *batch =
+                create_batch(model, runtime, way.max_rows, N_SEQUENCES * MAX_TOKENS);
+            struct gpt2_session *sessions[N_SEQUENCES];
+            int done[N_SEQUENCES] = {0};
+            for (int s = 0; s < N_SEQUENCES; s++)
+                sessions[s] = create_session(model);
+            for (int round = 0;; round++) {
+                struct gpt2_span spans[N_SEQUENCES];
+                int who[N_SEQUENCES], n = 0;
+                for (int s = 0; s < N_SEQUENCES; s++) {
+                    static const int steps[] = {1, 13, 1, 1, 40, 3};
+                    int step = steps[(round + s) % 6], left = len[s] - done[s];
+                    if (left == 0)
+                        continue;
+                    int part = left < step ? left : step;
+                    who[n] = s;
+                    spans[n++] = (struct gpt2_span){sessions[s], ids[s] + done[s], part, part};
+                }
+                if (n == 0)
+                    break;
+                run_batch(batch, spans, n);
+                for (int i = 0; i < n; i++)
+                    for (int k = 0; k < spans[i].n_ids; k++)
+                        found[who[i]][done[who[i]]++] =
+                            hash_floats(HASH_START, gpt2_batch_logits(batch, i, k), n_vocab);
+            }
+            for (int s = 0; s < N_SEQUENCES; s++) {
+                expect_same(expected[s], found[s], len[s], shape, "in company", way);
+                gpt2_session_free(sessions[s]);
+            }
+            gpt2_batch_free(batch);
+            gpt2_runtime_free(runtime);
+        }
+        gpt2_model_close(model);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plainest_run_gives_the_published_bits),
+        cmocka_unit_test(rows_threads_and_cuts_change_nothing),
+        cmocka_unit_test(company_in_a_batch_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

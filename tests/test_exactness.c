@@ -25,7 +25,7 @@ struct shape {
 /* Head sizes 64, 80, 128 and odd ones; widths that are no multiple of any vector; more than one
  * block of keys; every dtype; every switch that changes the arithmetic. */
 static const struct shape shapes[] = {
-    {{.n_embd = 192, .n_head = 3, .n_layer = 3, .n_ctx = 200, .n_vocab = 503, .seed = 1}, 0},
+    {{.n_embd = 192, .n_head = 3, .n_layer = 2, .n_ctx = 150, .n_vocab = 503, .seed = 1}, 0},
     {{.n_embd = 80,
       .n_head = 1,
       .n_layer = 2,
@@ -171,6 +171,7 @@ static int context(const struct gpt2_model *model) {
 }
 
 static void plainest_run_gives_the_published_bits(void **state) {
+    int different = 0;
     for (const struct shape *shape = shapes; shape < shapes + N_SHAPES; shape++) {
         struct gpt2_model *model = open_model(shape);
         int32_t ids[MAX_TOKENS];
@@ -180,11 +181,13 @@ static void plainest_run_gives_the_published_bits(void **state) {
         run_way(hashes, model, ids, n, plainest);
         for (int i = 0; i < n; i++)
             all = (all ^ hashes[i]) * 0x100000001B3;
-        if (all != shape->expected)
-            print_message("shape %d: 0x%016" PRIX64 "\n", (int)(shape - shapes), all);
-        assert_true(all == shape->expected);
+        if (all != shape->expected) {
+            print_message("shape %d: found 0x%016" PRIX64 "\n", (int)(shape - shapes), all);
+            different++;
+        }
         gpt2_model_close(model);
     }
+    assert_int_equal(different, 0);
 }
 
 static void rows_threads_and_cuts_change_nothing(void **state) {
@@ -204,8 +207,8 @@ static void rows_threads_and_cuts_change_nothing(void **state) {
             for (size_t t = 0; t < sizeof threads / sizeof *threads; t++)
                 for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
                     struct way way = cuts[c];
-                    // the generic row is slow: all its cuts on one thread, the others in turn
-                    if (row == 0 && threads[t] > 1 && c % 4 != t)
+                    // the generic row is slow: its cuts take the numbers of threads in turn
+                    if (row == 0 && c % 4 != t)
                         continue;
                     way.cpu = gpt2_cpu_row(row);
                     way.threads = threads[t];

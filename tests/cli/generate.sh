@@ -1,0 +1,131 @@
+# generate on the shipped model: what is printed where, and that it is the same however it is run.
+. tests/cli/cases.inc
+
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "generate" "models/tales is not there"
+    exit 0
+fi
+
+run generate --prompt "Once upon a time"
+expect "a tale" exits 0
+expect "only the tale, on stdout" test ! -s "$err"
+expect "of some length" test "$(wc -c <"$out")" -gt 200
+cp "$out" "$tmp/tale"
+run generate "Once upon a time" --seed 0
+expect "the same again" same "$tmp/tale" "$out"
+for threads in 1 2 3 5; do
+    run generate "Once upon a time" -t $threads
+    expect "the same with $threads threads" same "$tmp/tale" "$out"
+done
+for row in generic avx2 avx512; do
+    run generate "Once upon a time" --cpu $row -n 60
+    if [ $status -eq 2 ]; then
+        skip "the same with $row kernels" "this CPU cannot run them"
+        continue
+    fi
+    cp "$out" "$tmp/row"
+    run generate "Once upon a time" -n 60
+    expect "the same with $row kernels" same "$tmp/row" "$out"
+done
+run generate "Once upon a time" --seed 1
+expect "another seed, another tale" test "$(cmp -s "$tmp/tale" "$out"; echo $?)" -eq 1
+
+printf 'Once upon a time\n' >"$tmp/prompt"
+run generate -f "$tmp/prompt"
+expect "a prompt file, less its newline" same "$tmp/tale" "$out"
+"$GPT2" generate <"$tmp/prompt" >"$out" 2>"$err"
+expect "a prompt on a pipe" same "$tmp/tale" "$out"
+"$GPT2" generate - <"$tmp/prompt" >"$out" 2>"$err"
+expect "- is standard input" same "$tmp/tale" "$out"
+run generate -f "$tmp/prompt" --keep-newline
+expect "--keep-newline keeps it" test "$(cmp -s "$tmp/tale" "$out"; echo $?)" -eq 1
+run generate -p "Once upon a time" --max_new_tokens 5 --temperature=0.8 --top_k=40
+cp "$out" "$tmp/five"
+run generate -p "Once upon a time" -n5
+expect "aliases and underscores" same "$tmp/five" "$out"
+
+run generate "Once upon a time" -n 20 --output ids
+cp "$out" "$tmp/ids"
+expect "-n counts tokens" test "$(wc -w <"$out")" -eq 20
+run generate "Once upon a time" -n 20
+head -c -1 "$out" >"$tmp/text"
+run detokenize -f "$tmp/ids"
+expect "ids and text are the same tokens" same "$tmp/text" "$out"
+run tokenize "Once upon a time"
+ids=$(cat "$out")
+run generate --ids "$ids" -n 20 --output ids
+expect "--ids is the same prompt" same "$tmp/ids" "$out"
+run generate "Once upon a time" -n 20 --output ids --echo
+expect "--echo prints the prompt first" prints "$ids $(cat "$tmp/ids")"
+run generate "Once upon a time" -n 0 --echo
+expect "-n 0 prints only the prompt" prints "Once upon a time"
+run generate "Once upon a time" --greedy -n 12
+cp "$out" "$tmp/greedy"
+run generate "Once upon a time" --temp 0 --seed 5 -n 12
+expect "temperature 0 is greedy" same "$tmp/greedy" "$out"
+run generate "Once upon a time" --top-k 1 --seed 6 -n 12
+expect "top-k 1 is greedy" same "$tmp/greedy" "$out"
+run generate "" -n 20
+expect "an empty prompt" exits 0
+cp "$out" "$tmp/empty"
+run generate --special "<|endoftext|>" -n 20
+expect "starts from <|endoftext|>" same "$tmp/empty" "$out"
+
+run generate -n -1 --ignore-eos "Once upon a time" --output ids --echo
+ctx=$("$GPT2" info | sed -n 's/^n_ctx *//p')
+expect "-n -1 fills the context, and one more" test "$(wc -w <"$out")" -eq $((ctx + 1))
+run generate "$(yes "long story" | head -n "$ctx")"
+expect "a prompt too long" refuses 5 "the model's context holds $ctx"
+run generate --ids 999999
+expect "an id beyond the vocabulary" refuses 2 'token id 999999'
+
+run generate "Once upon a time" -n 8 --stats
+expect "--stats goes to stderr" says 'logits '
+cp "$err" "$tmp/stats"
+expect "--stats names the seed" grep -q '^seed  *0$' "$tmp/stats"
+hash=$(grep '^logits' "$tmp/stats")
+run generate "Once upon a time" -n 8 --stats -t 3 --cpu generic
+expect "the logits hash does not depend on threads and kernels" says "$hash"
+
+"$GPT2" generate "Once upon a time" -n 400 --ignore-eos 2>"$err" | head -c 20 >/dev/null
+expect "a closed pipe is no error message" test ! -s "$err"
+(trap '' PIPE; "$GPT2" generate "Once" -n 400 --ignore-eos 2>"$err"; echo $? >"$tmp/status") | head -c 20 >/dev/null
+expect "a closed pipe exits with 141 where SIGPIPE is ignored" test "$(cat "$tmp/status")" -eq 141
+if [ -w /dev/full ]; then
+    "$GPT2" generate "Once upon a time" >/dev/full 2>"$err"
+    status=$?
+    : >"$out"
+    expect "a full disk" refuses 1 'cannot write to standard output: No space left'
+fi
+"$GPT2" generate "Once upon a time" >&- 2>"$err"
+status=$?
+expect "a closed stdout" test $status -eq 1
+
+# interrupt CODE SIGNAL: sends it while a long text is made.
+interrupt() {
+    "$GPT2" generate "Once" -n -1 --ignore-eos --cpu generic -t 1 >"$out" 2>"$err" &
+    pid=$!
+    tries=0
+    while [ ! -s "$out" ] && [ $tries -lt 200 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    kill -"$2" $pid
+    wait $pid
+    status=$?
+    expect "SIG$2 ends after the token, with $1" exits "$1"
+    expect "SIG$2 leaves a whole line" test "$(tail -c 1 "$out" | od -An -c | tr -d ' ')" = '\n'
+}
+interrupt 143 TERM
+# A shell starts background jobs with SIGINT ignored; env gives it back.
+if env --default-signal=INT true 2>/dev/null; then
+    real=$GPT2
+    GPT2_REAL=$real
+    printf '#!/bin/sh\nexec env --default-signal=INT "%s" "$@"\n' "$GPT2_REAL" >"$tmp/gpt2"
+    chmod +x "$tmp/gpt2"
+    GPT2=$tmp/gpt2
+    interrupt 130 INT
+    GPT2=$real
+else
+    skip "SIGINT" "this env has no --default-signal"
+fi

@@ -1,0 +1,68 @@
+# Where models come from, and what is said about those that are not there or not whole.
+. tests/cli/cases.inc
+
+run generate -m no-such-model x
+expect "an unknown name" refuses 4 'model "no-such-model": neither a path nor a known name'
+expect "with the places looked in" says 'looked in ./models'
+run generate -m ./no/such/model x
+expect "a missing path" refuses 4 './no/such/model: no such file or directory'
+mkdir "$tmp/empty"
+run generate -m "$tmp/empty" x
+expect "an empty directory" refuses 4 'config.json'
+GPT2_MODEL=no-such run generate x
+expect "\$GPT2_MODEL is used" refuses 4 'model "no-such"'
+
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "the shipped model" "models/tales is not there"
+    exit 0
+fi
+run info
+expect "info on the shipped model" exits 0
+expect "info counts layer-norm sites" grep -Eq 'layer norm +[0-9]+ sites' "$out"
+cp "$out" "$tmp/default"
+run info models/tales/model.safetensors
+expect "a file in the directory" exits 0
+run info -m tales
+expect "a name under models/" exits 0
+(cd "$tmp" && ln -s "$OLDPWD/models" elsewhere)
+GPT2_MODELS="$tmp:$tmp/elsewhere" run info -m tales
+expect "a name under \$GPT2_MODELS" exits 0
+run info --tensors
+expect "info lists tensors" grep -Eq '^  h\.0\.ln_1\.weight +F' "$out"
+
+copy() { rm -rf "$tmp/m"; mkdir "$tmp/m"; cp models/tales/* "$tmp/m/"; }
+copy
+head -c 100000 models/tales/model.safetensors >"$tmp/m/model.safetensors"
+run generate -m "$tmp/m" x
+expect "a truncated file" refuses 4 'model.safetensors'
+: >"$tmp/m/model.safetensors"
+run generate -m "$tmp/m" x
+expect "an empty file" refuses 4 'model.safetensors'
+copy
+sed 's/"n_layer": *[0-9]*/"n_layer": 77/' models/tales/config.json >"$tmp/m/config.json"
+run generate -m "$tmp/m" x
+expect "missing layers" refuses 4 'h.'
+sed 's/"gelu_new"/"gelu_old"/' models/tales/config.json >"$tmp/m/config.json"
+run generate -m "$tmp/m" x
+expect "an unknown activation" refuses 4 'gelu_old'
+sed 's/"model_type": *"gpt2"/"model_type": "llama"/' models/tales/config.json >"$tmp/m/config.json"
+run generate -m "$tmp/m" x
+expect "another model type" refuses 4 'llama'
+copy
+rm "$tmp/m/vocab.json" "$tmp/m/merges.txt"
+run generate -m "$tmp/m" x
+expect "a directory without a tokenizer" refuses 4 'vocab.json'
+run generate -m "$tmp/m" --ids 1,2,3 --output ids -n 4 --greedy
+expect "works with ids alone" exits 0
+copy
+rm "$tmp/m/model.safetensors" "$tmp/m/config.json"
+run tokenize -m "$tmp/m" hello
+expect "tokenize needs only the tokenizer's files" exits 0
+
+data=${GPT2_TEST_DATA:-../shared/data}/fixtures/not-gpt2
+if [ -d "$data" ]; then
+    run generate -m "$data" x
+    expect "a GPT-1 directory" refuses 4 'openai-gpt'
+else
+    skip "a GPT-1 directory" "$data is not there"
+fi

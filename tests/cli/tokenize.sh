@@ -1,0 +1,48 @@
+# tokenize and detokenize: exact bytes in, exact bytes out.
+. tests/cli/cases.inc
+
+if [ ! -f models/tales/vocab.json ]; then
+    skip "tokenize" "models/tales is not there"
+else
+    run tokenize "Once upon a time"
+    expect "ids on one line" grep -Eqx '[0-9]+( [0-9]+)*' "$out"
+    run tokenize --count "Once upon a time"
+    expect "a count" grep -Eqx '[0-9]+' "$out"
+    run tokenize ""
+    expect "nothing has no ids" prints ""
+    head -c 20000 /dev/urandom >"$tmp/bytes"
+    "$GPT2" tokenize --keep-newline <"$tmp/bytes" | "$GPT2" detokenize >"$out" 2>"$err"
+    expect "any bytes come back" same "$tmp/bytes" "$out"
+    printf 'a\0b\r\n\n\xff\xc3' >"$tmp/bytes"
+    "$GPT2" tokenize --keep-newline -f "$tmp/bytes" | "$GPT2" detokenize - >"$out" 2>"$err"
+    expect "NUL, CR and broken UTF-8 come back" same "$tmp/bytes" "$out"
+    run tokenize "<|endoftext|>"
+    expect "a special token is text" test "$(wc -w <"$out")" -gt 1
+    run tokenize --special "<|endoftext|>"
+    expect "unless asked for" test "$(wc -w <"$out")" -eq 1
+    run tokenize --json 'é"x'
+    expect "--json is JSON" grep -Eqx '\{"ids": \[.*\], "tokens": \[.*\], "offsets": \[\[0, .*\]\]\}' "$out"
+    if command -v python3 >/dev/null; then
+        expect "--json parses" python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); assert len(d["ids"])==len(d["tokens"])==len(d["offsets"]); assert d["offsets"][-1][1]==4' "$out"
+    fi
+    run detokenize 1 2
+    expect "ids without quotes" refuses 2 'unexpected argument "2"'
+    run detokenize 99999999
+    expect "an id that is not in the vocabulary" refuses 5 'token id 99999999 is not in the vocabulary'
+    run detokenize "1 -2"
+    expect "a negative id" refuses 5 'found "-2"'
+    (yes 'many words here ' | head -c 3000000) | "$GPT2" tokenize 2>"$err" | head -c 5 >/dev/null
+    expect "a closed pipe is no error message" test ! -s "$err"
+fi
+
+data=${GPT2_TEST_DATA:-../shared/data}/gpt2
+if [ ! -d "$data" ]; then
+    skip "GPT-2's own vocabulary" "$data is not there"
+    exit 0
+fi
+run tokenize -m "$data" "Hello, world. Is this-- a test?"
+expect "GPT-2's own vocabulary" prints "15496 11 995 13 1148 428 438 257 1332 30"
+run tokenize -m "$data" --special "hello <|endoftext|>"
+expect "with a special token" prints "31373 220 50256"
+run detokenize -m "$data" "15496,11 995"
+expect "and back" test "$(cat "$out")" = "Hello, world"

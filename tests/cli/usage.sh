@@ -1,0 +1,58 @@
+# Wrong usage: the answer names what was given, for which option, and what was expected.
+. tests/cli/cases.inc
+
+run --help
+expect "help goes to stdout" exits 0
+expect "help lists the commands" grep -q 'generate.*continue a text' "$out"
+run
+expect "no command shows the help" grep -q '^usage:' "$out"
+run --version
+expect "version" grep -Eq '^gpt2 [0-9]+\.[0-9]+\.[0-9]+$' "$out"
+for command in generate tokenize detokenize info; do
+    run $command --help
+    expect "$command --help" exits 0
+    expect "$command --help shows its usage" grep -q "^usage: gpt2 $command" "$out"
+    expect "$command --help is quiet on stderr" test ! -s "$err"
+    run $command --no-such-option
+    expect "$command refuses an unknown option" refuses 2 'unknown option --no-such-option'
+done
+run generat
+expect "unknown command" refuses 2 'unknown command "generat"'
+run --prompt x
+expect "options before the command" refuses 2 'expected a command before options, got "--prompt"'
+run generate --tmep 1
+expect "a near miss gets a suggestion" says 'did you mean --temp?'
+run generate --temp hot x
+expect "a word for a number" refuses 2 '--temp: expected a number from 0 to 1e+06, got "hot"'
+run generate --temp -1 x
+expect "a number out of range" refuses 2 '--temp: expected a number from 0 to 1e+06, got "-1"'
+run generate --temp nan x
+expect "NaN is no temperature" refuses 2 'got "nan"'
+run generate --top-k 1.5 x
+expect "a fraction for a whole number" refuses 2 '--top-k: expected a whole number'
+run generate -n
+expect "a missing value" refuses 2 '--max-tokens: expected N, got nothing'
+run generate -n 99999999999 x
+expect "a number too large" refuses 2 'got "99999999999"'
+run generate --greedy=yes x
+expect "a value for a flag" refuses 2 '--greedy takes no value, got "yes"'
+run generate --output xml x
+expect "an unknown choice" refuses 2 '--output: expected one of text, ids, got "xml"'
+run generate --seed -3 x
+expect "a negative seed" refuses 2 '--seed: expected a whole number from 0 to 18446744073709551615'
+run generate once upon
+expect "a prompt without quotes" refuses 2 'unexpected argument "upon"'
+run generate -p a b
+expect "two prompts" refuses 2 'given more than once'
+run generate --ids 1,x
+expect "ids that are none" refuses 2 'expected token ids (whole numbers), found "x" at byte 2'
+run generate --ids 1,2 text
+expect "ids and a text" refuses 2 'given more than once'
+run generate --cpu abacus x
+expect "an unknown kernel row" refuses 2 'kernel row "abacus"'
+run generate -p "$(printf '\033[31m')" --temp "$(printf '\033[2J')"
+expect "control bytes are shown, not obeyed" refuses 2 'got "\x1B[2J"'
+run generate -f "$tmp/nothing"
+expect "a missing prompt file" refuses 5 "cannot open $tmp/nothing: No such file"
+run generate -f "$tmp"
+expect "a directory as prompt file" refuses 5 "cannot read $tmp"

@@ -169,7 +169,9 @@ static int cgroup_quota(void) {
         *path++ = 0;
         controllers++;
         bool v2 = *controllers == 0;
-        if (!v2 && strncmp(controllers, "cpu", 3) && !strstr(controllers, ",cpu,"))
+        char list[256]; // ",cpu,cpuacct,": so that cpuset is not taken for cpu
+        snprintf(list, sizeof list, ",%s,", controllers);
+        if (!v2 && !strstr(list, ",cpu,"))
             continue;
         for (size_t len = strlen(path);; len--) {
             if (path[len] == '/' || path[len] == 0) {

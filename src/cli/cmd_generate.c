@@ -253,9 +253,8 @@ static int execute(struct run *run) {
     if (!open_all(run, &err))
         return report(&err);
     run->load_ns = now_ns() - start;
-    if (run->args.stats)
-        for (size_t i = 0; gpt2_model_note(run->model, i); i++)
-            report_note("%s", gpt2_model_note(run->model, i));
+    for (size_t i = 0; gpt2_model_note(run->model, i); i++)
+        report_note("%s", gpt2_model_note(run->model, i));
     if (!read_prompt(run, &err) || !create_sampler(run, &err))
         return report(&err);
     // room for what will be read, and no more activations than the prompt needs

@@ -1,9 +1,20 @@
-/* pool.c - a generation counter wakes the workers, an atomic index hands out the work.
+/* pool.c - one atomic word hands out the work of one run after another.
  *
- * A run is published by raising `generation`. Workers first spin on it, because in decoding the
- * next run comes within microseconds; then they sleep on a condition variable. The caller waits for
- * the workers in the same way. The spin is bounded in time, so that with more threads than
- * processors the others get to run. */
+ * The word is a ticket: which run it is, how many indices the run has, and the next one of them.
+ *
+ *      63           40 39             20 19              0
+ *     +---------------+-----------------+-----------------+
+ *     |  generation   |  n of this run  |   next index    |
+ *     +---------------+-----------------+-----------------+
+ *
+ * Whoever wants work adds 1 and has drawn what stood there before. An index below n is his: the run
+ * cannot end before he has done it, so its function and argument stay as they are until then. An
+ * index of n or more means that nothing is left, however late he comes and whatever was published
+ * since. So a run waits only for the threads that have drawn an index, never for one that is asleep
+ * or has lost its processor: with more threads than processors the others do the work.
+ *
+ * Threads without work spin for a while, as in decoding the next run comes within microseconds,
+ * then they sleep on a condition variable. The caller waits for the last index in the same way. */
 #include "base/pool.h"
 #include "base/error.h"
 #include "base/os.h"
@@ -11,36 +22,53 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdlib.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 /* How long a thread spins before it sleeps. Gaps between the runs of one token are below 20 us, a
  * futex sleep and wake costs about 50 us here. */
 #define SPIN_NS 50000
 
+#define INDEX_BITS 20
+#define MAX_INDEX  ((UINT64_C(1) << INDEX_BITS) - 1)
+#define MAX_N      (1 << 18) /* of one ticket; leaves room for late draws, one a thread and run */
+
 struct pool {
     int size; /* including the caller */
     pthread_t *threads;
     struct start *starts;
 
-    /* the current run */
+    /* of the current run */
     pool_fn fn;
     void *arg;
-    int n;
-    _Alignas(64) atomic_int next;        /* the next index to hand out            */
-    _Alignas(64) atomic_uint generation; /* raised to publish a run             */
-    _Alignas(64) atomic_int busy;        /* workers that have not finished it     */
+    int base; /* added to the ticket's index */
+
+    _Alignas(64) atomic_uint_fast64_t ticket;
+    _Alignas(64) atomic_int done; /* indices of this run that are finished */
 
     pthread_mutex_t mutex;
-    pthread_cond_t wake; /* generation changed */
-    pthread_cond_t done; /* busy reached 0     */
-    bool stop;           /* read after generation changed */
+    pthread_cond_t wake;     /* the ticket has changed        */
+    pthread_cond_t finished; /* done has reached the run's n  */
+    atomic_bool stop;
 };
 
 struct start {
     struct pool *pool;
     int worker;
 };
+
+static uint64_t generation_of(uint64_t ticket) {
+    return ticket >> (2 * INDEX_BITS);
+}
+
+static int n_of(uint64_t ticket) {
+    return (int)(ticket >> INDEX_BITS & MAX_INDEX);
+}
+
+static int index_of(uint64_t ticket) {
+    return (int)(ticket & MAX_INDEX);
+}
 
 static void relax(void) {
 #if defined(__x86_64__)
@@ -50,21 +78,40 @@ static void relax(void) {
 #endif
 }
 
+/* Draws and does work until none is left. */
 static void work(struct pool *pool, int worker) {
+    int count = 0, n;
     for (;;) {
-        int i = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
-        if (i >= pool->n)
-            return;
-        pool->fn(pool->arg, i, worker);
+        uint64_t ticket = atomic_fetch_add_explicit(&pool->ticket, 1, memory_order_acq_rel);
+        n = n_of(ticket);
+        if (index_of(ticket) >= n)
+            break;
+        pool->fn(pool->arg, pool->base + index_of(ticket), worker);
+        count++;
+    }
+    // Until this, no other run can have begun, so n is still that of the run worked on.
+    if (count && atomic_fetch_add_explicit(&pool->done, count, memory_order_acq_rel) + count == n &&
+        worker != 0) {
+        pthread_mutex_lock(&pool->mutex);
+        pthread_cond_signal(&pool->finished);
+        pthread_mutex_unlock(&pool->mutex);
     }
 }
 
-/* Spins until *generation differs from `seen`; false when the time is up. */
-static bool spin_generation(struct pool *pool, unsigned seen) {
+static bool has_changed(struct pool *pool, uint64_t seen) {
+    return generation_of(atomic_load_explicit(&pool->ticket, memory_order_acquire)) != seen;
+}
+
+static bool is_done(struct pool *pool, uint64_t n) {
+    return atomic_load_explicit(&pool->done, memory_order_acquire) == (int)n;
+}
+
+/* Spins until the condition holds; false when the time is up. */
+static bool spin(struct pool *pool, bool (*condition)(struct pool *, uint64_t), uint64_t argument) {
     uint64_t start = os_now_ns();
     do {
         for (int i = 0; i < 64; i++) {
-            if (atomic_load_explicit(&pool->generation, memory_order_acquire) != seen)
+            if (condition(pool, argument))
                 return true;
             relax();
         }
@@ -73,47 +120,38 @@ static bool spin_generation(struct pool *pool, unsigned seen) {
     return false;
 }
 
-static bool spin_done(struct pool *pool) {
-    uint64_t start = os_now_ns();
-    do {
-        for (int i = 0; i < 64; i++) {
-            if (atomic_load_explicit(&pool->busy, memory_order_acquire) == 0)
-                return true;
-            relax();
-        }
-        sched_yield();
-    } while (os_now_ns() - start < SPIN_NS);
-    return false;
+/* Returns once the condition holds. Whoever makes it true signals `changed` under the mutex. */
+static void wait_for(struct pool *pool, bool (*condition)(struct pool *, uint64_t),
+                     uint64_t argument, pthread_cond_t *changed) {
+    if (spin(pool, condition, argument))
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    while (!condition(pool, argument))
+        pthread_cond_wait(changed, &pool->mutex);
+    pthread_mutex_unlock(&pool->mutex);
 }
 
 static void *worker_main(void *arg) {
     struct start *start = arg;
     struct pool *pool = start->pool;
-    unsigned seen = 0;
+    uint64_t seen = 0;
     for (;;) {
-        if (!spin_generation(pool, seen)) {
-            pthread_mutex_lock(&pool->mutex);
-            while (atomic_load_explicit(&pool->generation, memory_order_acquire) == seen)
-                pthread_cond_wait(&pool->wake, &pool->mutex);
-            pthread_mutex_unlock(&pool->mutex);
-        }
-        seen++;
-        if (pool->stop)
+        wait_for(pool, has_changed, seen, &pool->wake);
+        if (atomic_load(&pool->stop))
             return NULL;
+        seen = generation_of(atomic_load_explicit(&pool->ticket, memory_order_acquire));
         work(pool, start->worker);
-        if (atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_acq_rel) == 1) {
-            pthread_mutex_lock(&pool->mutex);
-            pthread_cond_signal(&pool->done);
-            pthread_mutex_unlock(&pool->mutex);
-        }
     }
 }
 
-/* Publishes what was written to *pool. The mutex is held so that no worker can go to sleep between
- * its check of the generation and its wait. */
-static void publish(struct pool *pool) {
+/* Makes a new ticket for n indices; the mutex is held so that no worker can go to sleep between its
+ * look at the ticket and its wait. */
+static void publish(struct pool *pool, int n) {
     pthread_mutex_lock(&pool->mutex);
-    atomic_fetch_add_explicit(&pool->generation, 1, memory_order_release);
+    uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_relaxed);
+    atomic_store_explicit(
+        &pool->ticket, (generation_of(ticket) + 1) << (2 * INDEX_BITS) | (uint64_t)n << INDEX_BITS,
+        memory_order_release);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->mutex);
 }
@@ -124,7 +162,7 @@ struct pool *pool_create(int n_threads, struct gpt2_error *err) {
         return NULL;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
-    pthread_cond_init(&pool->done, NULL);
+    pthread_cond_init(&pool->finished, NULL);
     pool->size = 1;
     pool->threads = os_alloc((size_t)n_threads, sizeof *pool->threads, "threads", err);
     pool->starts = os_alloc((size_t)n_threads, sizeof *pool->starts, "threads", err);
@@ -150,11 +188,11 @@ fail:
 void pool_free(struct pool *pool) {
     if (!pool)
         return;
-    pool->stop = true;
-    publish(pool);
+    atomic_store(&pool->stop, true);
+    publish(pool, 0);
     for (int i = 1; i < pool->size; i++)
         pthread_join(pool->threads[i], NULL);
-    pthread_cond_destroy(&pool->done);
+    pthread_cond_destroy(&pool->finished);
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
     os_free(pool->starts);
@@ -166,23 +204,22 @@ int pool_size(const struct pool *pool) {
     return pool->size;
 }
 
+static void run_ticket(struct pool *pool, int base, int n, pool_fn fn, void *arg) {
+    pool->fn = fn;
+    pool->arg = arg;
+    pool->base = base;
+    atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
+    publish(pool, n);
+    work(pool, 0);
+    wait_for(pool, is_done, (uint64_t)n, &pool->finished);
+}
+
 void pool_run(struct pool *pool, int n, pool_fn fn, void *arg) {
-    if (pool->size == 1 || n <= 1) {
+    if (pool->size == 1 || n == 1) {
         for (int i = 0; i < n; i++)
             fn(arg, i, 0);
         return;
     }
-    pool->fn = fn;
-    pool->arg = arg;
-    pool->n = n;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->busy, pool->size - 1, memory_order_relaxed);
-    publish(pool);
-    work(pool, 0);
-    if (!spin_done(pool)) {
-        pthread_mutex_lock(&pool->mutex);
-        while (atomic_load_explicit(&pool->busy, memory_order_acquire) != 0)
-            pthread_cond_wait(&pool->done, &pool->mutex);
-        pthread_mutex_unlock(&pool->mutex);
-    }
+    for (int base = 0; base < n; base += MAX_N)
+        run_ticket(pool, base, n - base < MAX_N ? n - base : MAX_N, fn, arg);
 }

@@ -3,7 +3,8 @@
  * pool_run hands out the indices 0..n-1 one by one through an atomic counter: whichever thread is
  * free takes the next. Which thread computes an output therefore varies from run to run, what it
  * computes never does. The caller works too, as worker 0. Between runs workers spin for some
- * microseconds, then sleep, so that an oversubscribed machine does not collapse. */
+ * microseconds, then sleep; a run never waits for a thread that has no part of it. So an
+ * oversubscribed machine does not collapse. */
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
 

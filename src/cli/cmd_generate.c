@@ -42,7 +42,8 @@ struct run {
     struct gpt2_batch *batch;
     struct gpt2_sampler *sampler;
     struct text prompt;
-    struct gpt2_ids ids; /* the prompt's */
+    struct gpt2_ids ids;    /* the prompt's */
+    struct gpt2_ids banned; /* never chosen */
     struct output out;
 
     /* for --stats */
@@ -123,20 +124,33 @@ static bool read_prompt(struct run *run, struct gpt2_error *err) {
     return true;
 }
 
+/* Rows of wte that stand for no token (padding behind the vocabulary, gaps in it) are never chosen,
+ * nor, with --ignore-eos, is the end of the text. */
+static bool ban_ids(struct run *run, int n_vocab, struct gpt2_error *err) {
+    const struct gpt2_config *config = gpt2_model_config(run->model);
+    size_t n;
+    for (int32_t id = 0; run->tokenizer && id < n_vocab; id++)
+        if (!gpt2_tokenizer_token(run->tokenizer, id, &n) && !gpt2_ids_push(&run->banned, id, err))
+            return false;
+    for (int i = 0; run->args.ignore_eos && i < config->n_eos; i++)
+        if (!gpt2_ids_push(&run->banned, config->eos_ids[i], err))
+            return false;
+    return true;
+}
+
 static bool create_sampler(struct run *run, struct gpt2_error *err) {
     const struct arguments *args = &run->args;
-    const struct gpt2_config *config = gpt2_model_config(run->model);
-    int n_vocab = config->n_vocab;
-    if (run->tokenizer && gpt2_tokenizer_size(run->tokenizer) < n_vocab)
-        n_vocab = gpt2_tokenizer_size(run->tokenizer); // rows beyond are padding
+    int n_vocab = gpt2_model_config(run->model)->n_vocab;
+    if (!ban_ids(run, n_vocab, err))
+        return false;
     struct gpt2_sampler_options options = {
         .temperature = args->greedy ? 0 : args->temperature,
         .top_k = args->top_k,
         .top_p = args->top_p,
         .min_p = args->min_p,
         .seed = args->seed,
-        .banned = config->eos_ids,
-        .n_banned = args->ignore_eos ? config->n_eos : 0,
+        .banned = run->banned.data,
+        .n_banned = (int)run->banned.len,
     };
     run->sampler = gpt2_sampler_create(&options, n_vocab, err);
     return run->sampler != NULL;
@@ -242,6 +256,7 @@ static void close_all(struct run *run) {
     gpt2_runtime_free(run->runtime);
     gpt2_model_close(run->model);
     gpt2_tokenizer_close(run->tokenizer);
+    gpt2_ids_free(&run->banned);
     gpt2_ids_free(&run->ids);
     text_free(&run->prompt);
     free(run->path);

@@ -52,7 +52,7 @@ struct gpt2_tensor_info {
     const char *name;  /* GPT-2's own name, without "transformer." */
     const char *dtype; /* "F32", "F16", "BF16", "F64"              */
     int rank;
-    int64_t shape[2];
+    int64_t shape[2]; /* of a vector the second is 1 */
     size_t n_bytes;
 };
 

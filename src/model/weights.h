@@ -11,6 +11,7 @@
 #define MODEL_WEIGHTS_H
 
 #include "base/dtype.h"
+#include "model/notes.h"
 #include "weights/tensors.h"
 #include <gpt2/model.h>
 
@@ -47,7 +48,6 @@ struct block {
 
 struct gpt2_model {
     struct gpt2_config config;
-    char activation[32]; /* what config.activation points to */
 
     struct matrix wte;      /* [n_vocab, n_embd] token embeddings            */
     struct matrix wpe;      /* [n_ctx, n_embd] position embeddings           */
@@ -61,8 +61,7 @@ struct gpt2_model {
     size_t n_converted;
     struct gpt2_tensor_info *infos; /* [n_infos] in the order of the pass    */
     size_t n_infos;
-    char **notes; /* [n_notes] owned */
-    size_t n_notes;
+    struct notes notes;
 };
 
 #endif

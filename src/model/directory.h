@@ -1,0 +1,27 @@
+/* directory.h - which files make up the model at a path. */
+#ifndef MODEL_DIRECTORY_H
+#define MODEL_DIRECTORY_H
+
+#include <gpt2/error.h>
+#include <stdbool.h>
+
+/* All owned. */
+struct directory {
+    char *path;       /* of the directory                    */
+    char *config;     /* its config.json: exists             */
+    char *generation; /* its generation_config.json: may not */
+    char *weights;    /* a .safetensors file in it: may not  */
+};
+
+/* `path` is a directory in Hugging Face's layout, its config.json, or a .safetensors file in it
+ * (that very file is then used). Fails with GPT2_ERR_MODEL where there is no such thing. */
+bool directory_find(struct directory *out, const char *path, struct gpt2_error *err);
+
+/* Fails with GPT2_ERR_MODEL where the weights are not there; weights of a format that is not read
+ * are named, with what to do. Apart from directory_find so that config.json can speak first: a
+ * model of another type is refused as that. */
+bool directory_check_weights(const struct directory *directory, struct gpt2_error *err);
+
+void directory_free(struct directory *directory); /* a zeroed struct is allowed */
+
+#endif

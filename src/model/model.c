@@ -1,0 +1,68 @@
+/* model.c - opening, closing and looking at a model. The work is in directory.c (which files),
+ * config.c (what shape) and loader.c (which tensors). */
+#include "base/os.h"
+#include "model/config.h"
+#include "model/directory.h"
+#include "model/loader.h"
+#include "model/weights.h"
+#include "weights/safetensors.h"
+
+static bool open_model(struct gpt2_model *model, const char *path, struct gpt2_error *err) {
+    enum config_tie tie;
+    struct directory files;
+    if (!directory_find(&files, path, err))
+        return false;
+    bool ok =
+        config_open(&model->config, &tie, &model->notes, files.config, files.generation, err) &&
+        directory_check_weights(&files, err) &&
+        safetensors_open(&model->tensors, files.weights, err) && loader_bind(model, tie, err);
+    directory_free(&files);
+    return ok;
+}
+
+struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err) {
+    struct gpt2_model *model = os_alloc(1, sizeof *model, "the model", err);
+    if (!model || open_model(model, path, err))
+        return model;
+    gpt2_model_close(model);
+    return NULL;
+}
+
+void gpt2_model_close(struct gpt2_model *model) {
+    if (!model)
+        return;
+    for (size_t i = 0; i < model->n_converted; i++)
+        os_free(model->converted[i]);
+    os_free(model->converted);
+    os_free(model->infos);
+    os_free(model->h);
+    notes_free(&model->notes);
+    tensors_close(&model->tensors);
+    os_free(model);
+}
+
+const struct gpt2_config *gpt2_model_config(const struct gpt2_model *model) {
+    return &model->config;
+}
+
+bool gpt2_model_tensor(const struct gpt2_model *model, size_t i, struct gpt2_tensor_info *info) {
+    if (i >= model->n_infos)
+        return false;
+    *info = model->infos[i];
+    return true;
+}
+
+uint64_t gpt2_model_parameters(const struct gpt2_model *model) {
+    uint64_t n = 0;
+    for (size_t i = 0; i < model->n_infos; i++)
+        n += (uint64_t)model->infos[i].shape[0] * (uint64_t)model->infos[i].shape[1];
+    return n;
+}
+
+bool gpt2_model_head_is_tied(const struct gpt2_model *model) {
+    return model->head_is_tied;
+}
+
+const char *gpt2_model_note(const struct gpt2_model *model, size_t i) {
+    return i < model->notes.count ? model->notes.items[i] : NULL;
+}

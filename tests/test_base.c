@@ -116,7 +116,8 @@ static void a_pool_calls_every_index_once(void **state) {
             for (int i = 0; i < n; i++)
                 expected[i]++;
             if (run % 100 == 99)
-                nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); // long enough for the workers to fall asleep
+                nanosleep(&(struct timespec){.tv_nsec = 2000000},
+                          NULL); // long enough for the workers to fall asleep
         }
         for (int i = 0; i < 1000; i++)
             assert_int_equal(count.calls[i], expected[i]);
@@ -200,6 +201,7 @@ static void json_refuses_what_is_not_json(void **state) {
                                       "\"\xe2\x82\"",
                                       "\"a\nb\"",
                                       "\"a\\u0000b\"",
+                                      "{\x01}",
                                       "'a'",
                                       "{\"a\" 1}",
                                       "[\"\\ud800\"]"};

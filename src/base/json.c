@@ -46,6 +46,9 @@ static size_t scan(const char *text, size_t len, const char **reason) {
                     *reason = "a control character inside a string";
                     return i;
                 }
+            } else if (c < 0x20 && c != '\t' && c != '\n' && c != '\r') {
+                *reason = "a control character"; // cJSON would pass it over like a space
+                return i;
             } else if (c == '"') {
                 in_string = true;
             } else if (c == '{' || c == '[') {

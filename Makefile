@@ -22,8 +22,7 @@ DEPS      := libcjson libutf8proc
 FP     := -ffp-contract=off -fno-math-errno -fno-trapping-math
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
           -Wpointer-arith -Wvla -Wno-unused-parameter $(if $(WERROR),-Werror)
-SAN    := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
-comma  := ,
+SAN    := $(if $(SANITIZE),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(DEPS))
 PKG_LIBS   = $(shell $(PKG_CONFIG) --libs $(DEPS))
 ALL_CFLAGS = -std=c17 $(CFLAGS) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(PKG_CFLAGS) \
@@ -51,6 +50,13 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ISA) -c -o $@ $<
 
+# The program knows where `make install` puts models, so another PREFIX compiles that file again.
+$(BUILD)/src/cli/files.o: $(BUILD)/prefix
+$(BUILD)/prefix: FORCE
+	@mkdir -p $(@D)
+	@[ "$$(cat $@ 2>/dev/null)" = '$(PREFIX)' ] || echo '$(PREFIX)' >$@
+FORCE:
+
 # Kernels: one file per instruction set, and only these files may use it.
 $(BUILD)/src/kernels/%.o: CFLAGS += -O3
 ifneq ($(filter x86_64% amd64%,$(shell $(CC) -dumpmachine)),)
@@ -62,6 +68,8 @@ endif
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(LDFLAGS)
+
+programs: all $(TESTS) $(FUZZ) $(BENCH) ## build everything, run nothing
 
 check: all $(TESTS) $(FUZZ) ## run all tests (CASE=name runs one; -j makes the build faster)
 	@BUILD=$(BUILD) tests/run.sh $(CASE)
@@ -75,11 +83,17 @@ bench-kernels: $(BUILD)/tests/test_kernels ## measure each kernel of each row
 sanitize: ## run all tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=$(BUILD)/sanitize SANITIZE=1 CFLAGS='-O1 -g' check
 
-valgrind: all $(TESTS) ## run all tests under valgrind (slow)
+valgrind: all $(TESTS) $(FUZZ) ## run all tests under valgrind (slow)
 	@BUILD=$(BUILD) VALGRIND=1 tests/run.sh $(CASE)
 
-lint: ## check format, include direction and that each public header compiles alone
-	tests/lint.sh $(CC)
+accuracy: $(BUILD)/tests/test_accuracy ## compare with the fp64 reference at 124M shape (needs numpy)
+	@BUILD=$(BUILD) tests/accuracy.sh
+
+goldens: $(BUILD)/tests/test_accuracy ## regenerate tests/data (needs numpy)
+	@BUILD=$(BUILD) tests/accuracy.sh goldens
+
+lint: $(BUILD)/libgpt2.a ## check format, include direction, public headers, exported names
+	@BUILD=$(BUILD) tests/lint.sh '$(CC)'
 
 format: ## put all C files into the project's format
 	clang-format -i $$(git ls-files --cached --others --exclude-standard '*.c' '*.h')
@@ -105,6 +119,6 @@ clean: ## remove everything built (checkpoints of a training run in build/train 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: all check bench-tokenizer bench-kernels sanitize valgrind lint format deps install uninstall clean help
+.PHONY: FORCE all programs check accuracy goldens bench-tokenizer bench-kernels sanitize valgrind lint format deps install uninstall clean help
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

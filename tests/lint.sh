@@ -1,0 +1,154 @@
+#!/bin/sh
+# lint.sh [CC] - what a compiler does not check: format, who may include whom, headers that stand
+# alone, text hygiene, names of exported symbols. One line for each check; status 1 if any fails.
+# BUILD says where libgpt2.a is.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+CC=${1:-${CC:-cc}}
+BUILD=${BUILD:-build}
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/gpt2-lint.XXXXXX") || exit 1
+trap 'rm -rf "$tmp"' EXIT
+export LC_ALL=C
+failures=0
+
+# Checked are the files of the next commit: tracked ones and new ones that are not ignored. Outside
+# a git checkout it is everything that is not built.
+if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+    git ls-files --cached --others --exclude-standard
+else
+    find . \( -path "./$BUILD" -o -path ./.git \) -prune -o -type f -print | sed 's,^\./,,'
+fi | while read -r file; do [ -f "$file" ] && echo "$file"; done | sort >"$tmp/files"
+grep '\.[ch]$' "$tmp/files" >"$tmp/c_files"
+
+# check NAME FUNCTION: the function prints the offenders, one `file:line: what` each.
+check() {
+    "$2" >"$tmp/offenders"
+    if [ -s "$tmp/offenders" ]; then
+        echo "lint: $1: FAILED"
+        sed 's/^/  /' "$tmp/offenders"
+        failures=$((failures + 1))
+    else
+        echo "lint: $1: ok"
+    fi
+}
+
+bad_format() {
+    xargs clang-format --dry-run -Werror <"$tmp/c_files" 2>&1 |
+        sed -nE 's,^([^ ]+:[0-9]+):[0-9]+: error:.*,\1: not as clang-format has it (make format),p' | uniq
+}
+
+# The layers of the project: what each folder may include, as patterns of the text between the
+# brackets or quotes. Standard headers are free; the few that are not come further down.
+may_include() {
+    case $1 in
+    include/gpt2/*) echo '^gpt2/' ;;
+    src/base/*)     echo '^(base/|gpt2/error\.h$)' ;;
+    src/kernels/*)  echo '^(kernels/|base/)' ;;
+    src/weights/*)  echo '^(weights/|base/|gpt2/)' ;;
+    src/text/*)     echo '^(text/|base/|gpt2/)' ;;
+    src/sampling/*) echo '^(sampling/|base/|gpt2/)' ;;
+    src/model/*)    echo '^(model/|weights/|kernels/|base/|gpt2/)' ;;
+    src/cli/*)      echo '^(cli/|gpt2/)' ;;
+    *)              echo '^' ;; # tests see everything
+    esac
+}
+
+# Libraries and intrinsics have one home each.
+home_of() {
+    case $1 in
+    cJSON.h | cjson/*)        echo src/base/json.c ;;
+    utf8proc.h)                echo 'src/text/*' ;;
+    immintrin.h | x86intrin.h | arm_neon.h) echo 'src/kernels/*' ;;
+    *)                         echo '*' ;;
+    esac
+}
+
+bad_includes() {
+    grep -E '^(include|src)/' "$tmp/c_files" | while read -r file; do
+        allowed=$(may_include "$file")
+        grep -nE '^[[:space:]]*#[[:space:]]*include' "$file" |
+            sed -E 's/^([0-9]+):[^<"]*([<"])([^>"]*).*/\1 \2 \3/' |
+            while read -r line quote header; do
+                case $header in
+                base/* | cli/* | gpt2/* | kernels/* | model/* | sampling/* | text/* | weights/*)
+                    echo "$header" | grep -qE "$allowed" ||
+                        echo "$file:$line: must not include $header" ;;
+                */*)
+                    [ "$quote" = '<' ] ||
+                        echo "$file:$line: write the path from src: $header" ;;
+                esac
+                home=$(home_of "$header")
+                # shellcheck disable=SC2254
+                case $file in $home) ;; *) echo "$file:$line: only $home includes $header" ;; esac
+                case $file:$header in
+                src/model/forward.c:stdio.h | src/model/forward.c:stdlib.h)
+                    echo "$file:$line: the forward pass knows no $header" ;;
+                esac
+            done
+    done
+}
+
+# Every public header is C17 by itself, and C++ where there is a C++ compiler.
+bad_headers() {
+    cxx=$(command -v g++ || command -v clang++ || command -v c++)
+    grep '^include/' "$tmp/c_files" | while read -r header; do
+        echo "#include <${header#include/}>" >"$tmp/alone.c"
+        $CC -std=c17 -Wall -Wextra -Werror -pedantic -Iinclude -fsyntax-only "$tmp/alone.c" \
+            >"$tmp/messages" 2>&1 || echo "$header:1: not C17 by itself: $(grep -m 1 error "$tmp/messages")"
+        [ -z "$cxx" ] || "$cxx" -x c++ -std=c++17 -Wall -Wextra -Werror -pedantic -Iinclude \
+            -fsyntax-only "$tmp/alone.c" >"$tmp/messages" 2>&1 ||
+            echo "$header:1: not C++ by itself: $(grep -m 1 error "$tmp/messages")"
+    done
+}
+
+# Tabs (but in Makefiles), blanks at line ends, a missing newline at the end. The shipped model's
+# files are data, and so are test inputs.
+bad_text() {
+    grep -vE '^models/[^/]+/|^tests/data/|^tests/fuzz/corpus/' "$tmp/files" | while read -r file; do
+        grep -qI . "$file" || continue # empty or binary
+        grep -nE '[[:blank:]]$' "$file" | sed "s,^\([0-9]*\):.*,$file:\1: blank at the end of the line,"
+        case $file in
+        Makefile) ;;
+        *) grep -n "$(printf '\t')" "$file" | sed "s,^\([0-9]*\):.*,$file:\1: tab," ;;
+        esac
+        [ -z "$(tail -c 1 "$file")" ] ||
+            echo "$file:$(($(wc -l <"$file") + 1)): no newline at the end of the file"
+    done
+}
+
+bad_scripts() {
+    while read -r file; do
+        case $(head -n 1 "$file" | tr -d '\0') in
+        '#!/bin/sh'*) sh -n "$file" 2>&1 ;;
+        '#!'*bash*) bash -n "$file" 2>&1 ;;
+        esac | sed "s,^,$file:1: ,"
+    done <"$tmp/files"
+}
+
+# Other programs link the library: what it exports must start with gpt2_ or a module's name.
+bad_symbols() {
+    modules=$(sed -nE 's,^src/(base|kernels|model|sampling|text|weights)/([a-z0-9_]+)\.[ch]$,\2,p' "$tmp/files" |
+        sort -u | tr '\n' '|')
+    nm -g --defined-only "$BUILD/libgpt2.a" | awk -v known="^_?(gpt2|${modules}kernels)(_|\$)" '
+        /^[^ ]+\.o:$/ { object = $1; next }
+        NF == 3 && $2 !~ /[VvWwu]/ && $3 !~ known && $3 !~ /^_?_(asan|odr|ubsan|_)/ {
+            print object "1: exports " $3
+        }'
+}
+
+if command -v clang-format >/dev/null; then
+    check "clang-format" bad_format
+else
+    echo "lint: clang-format: skipped: clang-format not installed"
+fi
+check "include direction" bad_includes
+check "public headers alone" bad_headers
+check "tabs, blanks, final newlines" bad_text
+check "shell syntax" bad_scripts
+if [ -e "$BUILD/libgpt2.a" ]; then
+    check "exported symbols" bad_symbols
+else
+    echo "lint: exported symbols: skipped: $BUILD/libgpt2.a is not built"
+fi
+[ "$failures" -eq 0 ]

@@ -1,0 +1,30 @@
+/* alphabet.c - from the vocabulary files' characters back to bytes. */
+#include "text/alphabet.h"
+#include "text/utf8.h"
+
+/* The byte that a code point stands for, or -1. */
+static int byte_of(uint32_t cp) {
+    if ((cp >= 0x21 && cp <= 0x7E) || (cp >= 0xA1 && cp <= 0xAC) || (cp >= 0xAE && cp <= 0xFF))
+        return (int)cp;
+    if (cp >= 0x100 && cp <= 0x120) // bytes 00-20
+        return (int)cp - 0x100;
+    if (cp >= 0x121 && cp <= 0x142) // bytes 7F-A0
+        return (int)cp - 0x121 + 0x7F;
+    return cp == 0x143 ? 0xAD : -1;
+}
+
+bool alphabet_decode(unsigned char *out, size_t *n_bytes, const char *text, size_t len) {
+    const unsigned char *s = (const unsigned char *)text;
+    size_t n = 0;
+    for (size_t i = 0; i < len;) {
+        uint32_t cp;
+        int n_cp = utf8_decode(&cp, s + i, len - i);
+        int byte = n_cp ? byte_of(cp) : -1;
+        if (byte < 0)
+            return false;
+        out[n++] = (unsigned char)byte;
+        i += (size_t)n_cp;
+    }
+    *n_bytes = n;
+    return true;
+}

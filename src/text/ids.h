@@ -1,0 +1,13 @@
+/* ids.h - growing lists of token ids, inside the library (public part: gpt2/tokenizer.h). */
+#ifndef TEXT_IDS_H
+#define TEXT_IDS_H
+
+#include <gpt2/tokenizer.h>
+
+/* Makes room for n more ids. False: out of memory, the list is unchanged. */
+bool ids_reserve(struct gpt2_ids *ids, size_t n, struct gpt2_error *err);
+
+/* Appends n ids. False: out of memory, the list is unchanged. */
+bool ids_append(struct gpt2_ids *ids, const int32_t *data, size_t n, struct gpt2_error *err);
+
+#endif

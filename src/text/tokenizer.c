@@ -1,0 +1,235 @@
+/* tokenizer.c - the public face: text to ids and back.
+ *
+ * Encoding goes through three layers: special tokens are cut out where asked for, the text between
+ * them is cut into pieces (pretokenize.h), and each piece becomes tokens, by look-up where it is
+ * known (pieces.h) and by merging where it is not (bpe.h). */
+#include "text/tokenizer.h"
+#include "base/error.h"
+#include "base/os.h"
+#include "text/bpe.h"
+#include "text/ids.h"
+#include "text/pieces.h"
+#include "text/pretokenize.h"
+#include "text/vocab_files.h"
+
+#include <gpt2/tokenizer.h>
+#include <string.h>
+
+struct gpt2_tokenizer {
+    struct vocab *vocab;
+    struct bpe *bpe;
+    struct pieces *pieces;
+    bool starts_special[256]; /* a special token begins with this byte */
+    size_t longest_special;   /* bytes */
+};
+
+/* From how many bytes of text a cache of merged pieces is worth its memory. */
+#define CACHE_FROM 4096
+
+/* One call of encode. */
+struct job {
+    const struct gpt2_tokenizer *tokenizer;
+    struct piece_cache *cache; /* NULL: none */
+    struct gpt2_ids *ids;
+    struct gpt2_error *err;
+};
+
+struct gpt2_tokenizer *tokenizer_create(struct vocab *vocab, struct gpt2_error *err) {
+    struct gpt2_tokenizer *t = os_alloc(1, sizeof *t, "the tokenizer", err);
+    if (!t) {
+        vocab_free(vocab);
+        return NULL;
+    }
+    t->vocab = vocab;
+    t->bpe = bpe_create(vocab, err);
+    t->pieces = t->bpe ? pieces_create(vocab, t->bpe, err) : NULL;
+    if (!t->pieces) {
+        gpt2_tokenizer_close(t);
+        return NULL;
+    }
+    for (size_t i = 0; i < vocab->n_specials; i++) {
+        struct vocab_token token = vocab->tokens[vocab->specials[i]];
+        t->starts_special[vocab->bytes[token.offset]] = true;
+        t->longest_special = token.len > t->longest_special ? token.len : t->longest_special;
+    }
+    return t;
+}
+
+struct gpt2_tokenizer *gpt2_tokenizer_open(const char *path, struct gpt2_error *err) {
+    struct vocab *vocab = vocab_files_read(path, err);
+    return vocab ? tokenizer_create(vocab, err) : NULL;
+}
+
+void gpt2_tokenizer_close(struct gpt2_tokenizer *tokenizer) {
+    if (!tokenizer)
+        return;
+    pieces_free(tokenizer->pieces);
+    bpe_free(tokenizer->bpe);
+    vocab_free(tokenizer->vocab);
+    os_free(tokenizer);
+}
+
+/* ---- encoding ---- */
+
+/* A piece on its way to its tokens. */
+struct lookup {
+    const unsigned char *text; /* [n] */
+    size_t n;
+    struct piece_key key; /* {0, 0} and no slot for a piece that is too long for one */
+    uint64_t hash;
+    struct cached_piece *slot; /* NULL: none */
+};
+
+/* A piece that the cache does not have; it does afterwards. */
+static bool encode_rare(struct job *job, const struct lookup *piece) {
+    const struct gpt2_tokenizer *t = job->tokenizer;
+    struct gpt2_ids *ids = job->ids;
+    size_t before = ids->len;
+    int32_t id = -1;
+    if (piece->key.hi)
+        id = pieces_find(t->pieces, piece->key, piece->hash);
+    else if (t->vocab->ignore_merges)
+        id = vocab_find(t->vocab, piece->text, piece->n);
+    if (!(id >= 0 ? ids_append(ids, &id, 1, job->err)
+                  : bpe_encode(t->bpe, piece->text, piece->n, ids, job->err)))
+        return false;
+    size_t count = ids->len - before;
+    if (piece->slot && count <= CACHED_IDS) {
+        piece->slot->key = piece->key;
+        piece->slot->n = (int32_t)count;
+        memcpy(piece->slot->ids, ids->data + before, count * sizeof *ids->data);
+    }
+    return true;
+}
+
+/* Cuts off the piece that text[0..n) begins with. Where it will be looked up is on its way from
+ * memory when this returns. */
+static void next_piece(struct lookup *piece, const struct job *job, const unsigned char *text,
+                       size_t n) {
+    const struct gpt2_tokenizer *t = job->tokenizer;
+    piece->text = text;
+    piece->n = t->vocab->split ? pretokenize_next(text, n, 0) : n;
+    piece->key = (struct piece_key){0, 0};
+    piece->slot = NULL;
+    if (piece->n > PIECE_MAX)
+        return;
+    piece->key = n >= 16 ? piece_key_wide(text, piece->n) : piece_key(text, piece->n);
+    piece->hash = piece_hash(piece->key);
+    __builtin_prefetch(pieces_first(t->pieces, piece->hash));
+    if (job->cache) {
+        piece->slot = piece_cached(job->cache, piece->hash);
+        __builtin_prefetch(piece->slot);
+    }
+}
+
+/* Text without special tokens. A batch of pieces is cut off before any is looked up, so that the
+ * memory they need is fetched for all at once. */
+static bool encode_plain(struct job *job, const unsigned char *text, size_t n) {
+    enum { BATCH = 16 };
+    struct lookup pieces[BATCH];
+    struct gpt2_ids *ids = job->ids;
+    while (n > 0) {
+        int n_pieces = 0;
+        for (; n_pieces < BATCH && n > 0; n_pieces++) {
+            struct lookup *piece = &pieces[n_pieces];
+            next_piece(piece, job, text, n);
+            text += piece->n;
+            n -= piece->n;
+        }
+        for (int i = 0; i < n_pieces; i++) {
+            struct cached_piece *slot = pieces[i].slot;
+            if (slot && piece_equal(slot->key, pieces[i].key) &&
+                ids->cap - ids->len >= CACHED_IDS) {
+                // All of them are copied, and those that count kept: quicker than to look.
+                memcpy(ids->data + ids->len, slot->ids, sizeof slot->ids);
+                ids->len += (size_t)slot->n;
+            } else if (!encode_rare(job, &pieces[i])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* The same with a space put before it where the tokenizer wants one. */
+static bool encode_section(struct job *job, const unsigned char *text, size_t n) {
+    if (!n || !job->tokenizer->vocab->add_prefix_space || text[0] == ' ')
+        return encode_plain(job, text, n);
+    unsigned char *spaced = n < SIZE_MAX ? os_alloc(n + 1, 1, "the text", job->err) : NULL;
+    if (!spaced)
+        return false;
+    spaced[0] = ' ';
+    memcpy(spaced + 1, text, n);
+    bool ok = encode_plain(job, spaced, n + 1);
+    os_free(spaced);
+    return ok;
+}
+
+/* The longest special token that text[0..n) begins with, or -1. */
+static int32_t special_at(const struct gpt2_tokenizer *t, const unsigned char *text, size_t n) {
+    const struct vocab *vocab = t->vocab;
+    int32_t best = -1;
+    for (size_t i = 0; i < vocab->n_specials; i++) {
+        struct vocab_token token = vocab->tokens[vocab->specials[i]];
+        if (token.len <= n && (best < 0 || token.len > vocab->tokens[best].len) &&
+            !memcmp(vocab->bytes + token.offset, text, token.len))
+            best = vocab->specials[i];
+    }
+    return best;
+}
+
+/* Cuts special tokens out, leftmost and longest first. */
+static bool encode_special(struct job *job, const unsigned char *text, size_t n) {
+    const struct gpt2_tokenizer *t = job->tokenizer;
+    size_t from = 0;
+    for (size_t i = 0; i < n;) {
+        int32_t id = t->starts_special[text[i]] ? special_at(t, text + i, n - i) : -1;
+        if (id < 0) {
+            i++;
+            continue;
+        }
+        if (!encode_section(job, text + from, i - from) || !ids_append(job->ids, &id, 1, job->err))
+            return false;
+        from = i += t->vocab->tokens[id].len;
+    }
+    return encode_section(job, text + from, n - from);
+}
+
+bool gpt2_tokenizer_encode(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                           unsigned flags, struct gpt2_ids *ids, struct gpt2_error *err) {
+    const unsigned char *bytes = (const unsigned char *)text;
+    struct job job = {.tokenizer = tokenizer, .ids = ids, .err = err};
+    size_t before = ids->len;
+    if (n_bytes >= CACHE_FROM) // where there is no memory for it, all goes on without
+        job.cache = os_alloc(1, sizeof *job.cache, "", NULL);
+    bool ok = ids_reserve(ids, n_bytes / 4 + 1, err) &&
+              (flags & GPT2_ENCODE_SPECIAL ? encode_special(&job, bytes, n_bytes)
+                                           : encode_section(&job, bytes, n_bytes));
+    os_free(job.cache);
+    if (!ok)
+        ids->len = before;
+    return ok;
+}
+
+/* ---- tokens ---- */
+
+const char *gpt2_tokenizer_token(const struct gpt2_tokenizer *tokenizer, int32_t id,
+                                 size_t *n_bytes) {
+    const struct vocab *vocab = tokenizer->vocab;
+    *n_bytes = vocab_has(vocab, id) ? vocab->tokens[id].len : 0;
+    return *n_bytes ? (const char *)vocab->bytes + vocab->tokens[id].offset : NULL;
+}
+
+int32_t gpt2_tokenizer_size(const struct gpt2_tokenizer *tokenizer) {
+    return tokenizer->vocab->size;
+}
+
+int32_t gpt2_tokenizer_find(const struct gpt2_tokenizer *tokenizer, const char *text,
+                            size_t n_bytes) {
+    int32_t id = vocab_find_special(tokenizer->vocab, text, n_bytes);
+    return id >= 0 ? id : vocab_find(tokenizer->vocab, text, n_bytes);
+}
+
+bool gpt2_tokenizer_is_special(const struct gpt2_tokenizer *tokenizer, int32_t id) {
+    return vocab_has(tokenizer->vocab, id) && tokenizer->vocab->tokens[id].special;
+}

@@ -1,0 +1,43 @@
+/* utf8.h - strict decoding of UTF-8, one character at a time. */
+#ifndef TEXT_UTF8_H
+#define TEXT_UTF8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Decodes the character that s[0..n) begins with (n >= 1): returns its length 1..4 and sets *cp.
+ * Returns 0, *cp untouched, where no well-formed character begins: stray continuation bytes,
+ * overlong forms, surrogates, values above U+10FFFF, unfinished characters. (Unicode 15, table
+ * 3-7: only the second byte's range depends on the first.) */
+static inline int utf8_decode(uint32_t *cp, const unsigned char *s, size_t n) {
+    uint32_t b = s[0];
+    if (b < 0x80) {
+        *cp = b;
+        return 1;
+    }
+    if (b < 0xC2 || b > 0xF4 || n < 2 || (s[1] & 0xC0) != 0x80)
+        return 0;
+    if (b < 0xE0) {
+        *cp = (b & 0x1F) << 6 | (s[1] & 0x3F);
+        return 2;
+    }
+    if (n < 3 || (s[2] & 0xC0) != 0x80)
+        return 0;
+    if (b < 0xF0) {
+        uint32_t value = (b & 0x0F) << 12 | (uint32_t)(s[1] & 0x3F) << 6 | (s[2] & 0x3F);
+        if (value < 0x800 || (value >= 0xD800 && value <= 0xDFFF))
+            return 0;
+        *cp = value;
+        return 3;
+    }
+    if (n < 4 || (s[3] & 0xC0) != 0x80)
+        return 0;
+    uint32_t value = (b & 0x07) << 18 | (uint32_t)(s[1] & 0x3F) << 12 |
+                     (uint32_t)(s[2] & 0x3F) << 6 | (s[3] & 0x3F);
+    if (value < 0x10000 || value > 0x10FFFF)
+        return 0;
+    *cp = value;
+    return 4;
+}
+
+#endif

@@ -1,0 +1,326 @@
+/* vocab_parse.c - from the files' entries to the vocabulary.
+ *
+ * Two passes, so that all memory is taken at once: the first collects the special tokens and
+ * measures the entries, the second adds them. What Hugging Face's library would skip in silence is
+ * an error here: a wrong tokenizer gives plausible text that is wrong. */
+#include "text/vocab_parse.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/os.h"
+#include "text/alphabet.h"
+#include "text/pipeline.h"
+#include "text/specials.h"
+#include "text/vocab_entry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char end_of_text[] = "<|endoftext|>";
+
+struct parser {
+    const struct vocab_source *files;
+    struct json *roots[VOCAB_N_FILES];
+    const struct json *tokens; /* the object {token: id} */
+    const char *tokens_name;   /* and the file it is in  */
+    const struct json *merges; /* an array, or NULL: merges.txt */
+    const char *merges_name;
+    bool split, add_prefix_space, ignore_merges;
+
+    struct specials specials;
+    unsigned char *scratch; /* as large as the largest file */
+    struct vocab *vocab;
+    struct gpt2_error *err;
+};
+
+/* tokenizer_config.json: the settings that change ids. */
+static bool read_config(struct parser *p, const struct json *config, const char *file) {
+    static const char *const adders[] = {"add_bos_token", "add_eos_token"};
+    const struct json *node = json_get(config, "add_prefix_space");
+    if (node && json_kind(node) != JSON_NULL && !json_bool(node, &p->add_prefix_space))
+        return error_set(p->err, GPT2_ERR_MODEL,
+                         "%s: add_prefix_space: expected true or false, found %s", file,
+                         json_kind_name(node));
+    for (size_t i = 0; i < 2; i++) {
+        bool on = false;
+        if (json_bool(json_get(config, adders[i]), &on) && on)
+            return error_set(p->err, GPT2_ERR_MODEL, "%s: %s: expected false, found true", file,
+                             adders[i]);
+    }
+    return specials_read_decoder(&p->specials, json_get(config, "added_tokens_decoder"), file) &&
+           specials_read_names(&p->specials, config, file);
+}
+
+/* ---- tokens ---- */
+
+/* The error for an id that is to stand for two texts. */
+static bool refuse_id(struct parser *p, const char *file, int64_t id, const char *text) {
+    struct vocab_token token = p->vocab->tokens[id];
+    const char *other = (const char *)p->vocab->bytes + token.offset;
+    return error_set(
+        p->err, GPT2_ERR_MODEL, "%s: id %d: expected one token, found two: \"%.*s\" and \"%.*s\"",
+        file, (int)id, vocab_shown(other, token.len), other, vocab_shown(text, strlen(text)), text);
+}
+
+static bool add_tokens(struct parser *p) {
+    size_t entry = 0;
+    for (const struct json *node = json_first(p->tokens); node; node = json_next(node)) {
+        const char *text = json_name(node);
+        size_t len = strlen(text), n_bytes;
+        int64_t id;
+        entry++;
+        if (!vocab_read_id(&id, node, p->tokens_name, entry, text, p->err))
+            return false;
+        if (len == 0)
+            return error_set(p->err, GPT2_ERR_MODEL,
+                             "%s: entry %zu: expected a token, found an empty string",
+                             p->tokens_name, entry);
+        struct special *special = specials_find_wide(&p->specials, text);
+        if (special) { // its text is meant as it stands, not in the byte alphabet
+            if (special->id < 0)
+                special->id = id;
+            if (special->id == id)
+                continue;
+            return error_set(p->err, GPT2_ERR_MODEL,
+                             "%s: entry %zu \"%.*s\": expected the id %d that %s gives, found %d",
+                             p->tokens_name, entry, vocab_shown(text, len), text, (int)special->id,
+                             special->file, (int)id);
+        }
+        if (!alphabet_decode(p->scratch, &n_bytes, text, len))
+            return error_set(p->err, GPT2_ERR_MODEL,
+                             "%s: entry %zu: expected a token in GPT-2's byte alphabet, found "
+                             "\"%.*s\"",
+                             p->tokens_name, entry, vocab_shown(text, len), text);
+        if (vocab_has(p->vocab, id))
+            return refuse_id(p, p->tokens_name, id, text);
+        int32_t other = vocab_add(p->vocab, (int32_t)id, p->scratch, n_bytes);
+        if (other >= 0)
+            return error_set(p->err, GPT2_ERR_MODEL,
+                             "%s: entry %zu \"%.*s\": expected every token once, found it with the "
+                             "ids %d and %d",
+                             p->tokens_name, entry, vocab_shown(text, len), text, (int)other,
+                             (int)id);
+    }
+    return true;
+}
+
+static bool add_specials(struct parser *p) {
+    struct vocab *vocab = p->vocab;
+    for (size_t i = 0; i < p->specials.n; i++) {
+        const struct special *special = &p->specials.items[i];
+        size_t len = strlen(special->text);
+        int64_t id = special->id;
+        if (id < 0) // named only; without an id anywhere it can mean nothing
+            id = vocab_find_special(vocab, special->text, len);
+        if (id < 0)
+            id = vocab_find(vocab, special->text, len);
+        if (id < 0)
+            continue;
+        struct vocab_token token = vocab->tokens[id];
+        if (token.len &&
+            (token.len != len || memcmp(vocab->bytes + token.offset, special->text, len)))
+            return refuse_id(p, special->file, id, special->text);
+        int32_t other = vocab_add_special(vocab, (int32_t)id, special->text, len);
+        if (other >= 0)
+            return error_set(p->err, GPT2_ERR_MODEL,
+                             "%s: special token \"%.*s\": expected one id, found %d and %d",
+                             special->file, vocab_shown(special->text, len), special->text,
+                             (int)other, (int)id);
+    }
+    int32_t id = vocab_find(vocab, end_of_text, sizeof end_of_text - 1);
+    if (id >= 0 && vocab_find_special(vocab, end_of_text, sizeof end_of_text - 1) < 0)
+        vocab_add_special(vocab, id, end_of_text, sizeof end_of_text - 1);
+    return true;
+}
+
+/* ---- merges ---- */
+
+/* Finds the token that text stands for; its bytes are appended to the scratch at *used. */
+static int32_t find_half(struct parser *p, size_t *used, const char *text, size_t len) {
+    size_t n_bytes;
+    if (!alphabet_decode(p->scratch + *used, &n_bytes, text, len))
+        return -1;
+    int32_t id = vocab_find(p->vocab, p->scratch + *used, n_bytes);
+    *used += n_bytes;
+    return id;
+}
+
+/* `unit` and `number` say where in the file: line 17, entry 16. */
+static bool add_merge(struct parser *p, const char *unit, size_t number, const char *left,
+                      size_t n_left, const char *right, size_t n_right) {
+    struct vocab_merge merge;
+    size_t used = 0;
+    merge.left = find_half(p, &used, left, n_left);
+    merge.right = merge.left < 0 ? -1 : find_half(p, &used, right, n_right);
+    merge.result = merge.right < 0 ? -1 : vocab_find(p->vocab, p->scratch, used);
+    if (merge.result >= 0) {
+        p->vocab->merges[p->vocab->n_merges++] = merge;
+        return true;
+    }
+    const char *what = merge.left < 0    ? "its left half"
+                       : merge.right < 0 ? "its right half"
+                                         : "its result";
+    return error_set(p->err, GPT2_ERR_MODEL,
+                     "%s: %s %zu: merge of \"%.*s\" and \"%.*s\": expected %s to be a token of %s, "
+                     "found none such",
+                     p->merges_name, unit, number, vocab_shown(left, n_left), left,
+                     vocab_shown(right, n_right), right, what, p->tokens_name);
+}
+
+/* "left right": exactly one space, both halves there. */
+static bool add_merge_text(struct parser *p, const char *unit, size_t number, const char *text,
+                           size_t len) {
+    const char *space = memchr(text, ' ', len);
+    size_t n_left = space ? (size_t)(space - text) : 0;
+    size_t n_right = space ? len - n_left - 1 : 0;
+    if (!n_left || !n_right || memchr(space + 1, ' ', n_right))
+        return error_set(p->err, GPT2_ERR_MODEL,
+                         "%s: %s %zu: expected two tokens with one space between them, found "
+                         "\"%.*s\"",
+                         p->merges_name, unit, number, vocab_shown(text, len), text);
+    return add_merge(p, unit, number, text, n_left, space + 1, n_right);
+}
+
+static bool add_merge_lines(struct parser *p) {
+    const char *text = p->files[VOCAB_MERGES].text, *end = text + p->files[VOCAB_MERGES].len;
+    while (end > text && (end[-1] == '\n' || end[-1] == '\r'))
+        end--; // empty lines at the end are no mistake
+    for (size_t number = 1; text < end; number++) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+        const char *stop = newline ? newline : end;
+        size_t len = (size_t)(stop - text);
+        if (len && text[len - 1] == '\r')
+            len--;
+        // Only the first line can be a header: merges of '#' exist.
+        bool header = number == 1 && len >= 8 && !memcmp(text, "#version", 8);
+        if (!header && !add_merge_text(p, "line", number, text, len))
+            return false;
+        text = newline ? newline + 1 : end;
+    }
+    return true;
+}
+
+static bool add_merge_array(struct parser *p) {
+    size_t number = 0;
+    for (const struct json *node = json_first(p->merges); node; node = json_next(node)) {
+        const char *left, *right;
+        const struct json *first = json_kind(node) == JSON_ARRAY ? json_first(node) : NULL;
+        const struct json *second = first ? json_next(first) : NULL;
+        number++;
+        if (json_string(node, &left)) {
+            if (!add_merge_text(p, "merge", number, left, strlen(left)))
+                return false;
+        } else if (second && !json_next(second) && json_string(first, &left) &&
+                   json_string(second, &right)) {
+            if (!add_merge(p, "merge", number, left, strlen(left), right, strlen(right)))
+                return false;
+        } else {
+            return error_set(p->err, GPT2_ERR_MODEL,
+                             "%s: merge %zu: expected \"left right\" or [\"left\", \"right\"], "
+                             "found %s",
+                             p->merges_name, number, json_kind_name(node));
+        }
+    }
+    return true;
+}
+
+/* ---- the whole ---- */
+
+static bool parse_file(struct parser *p, enum vocab_file file) {
+    const struct vocab_source *source = &p->files[file];
+    if (!source->text)
+        return true;
+    p->roots[file] = json_parse(source->text, source->len, source->name, GPT2_ERR_MODEL, p->err);
+    if (!p->roots[file])
+        return false;
+    if (json_kind(p->roots[file]) != JSON_OBJECT)
+        return error_set(p->err, GPT2_ERR_MODEL, "%s: expected an object, found %s", source->name,
+                         json_kind_name(p->roots[file]));
+    return true;
+}
+
+static bool read_tables(struct parser *p) {
+    if (p->files[VOCAB_TOKENS].text) {
+        p->tokens = p->roots[VOCAB_TOKENS];
+        p->tokens_name = p->files[VOCAB_TOKENS].name;
+        p->merges_name = p->files[VOCAB_MERGES].name;
+        p->split = true;
+        return true;
+    }
+    const struct json *root = p->roots[VOCAB_TOKENIZER];
+    const char *name = p->files[VOCAB_TOKENIZER].name;
+    struct pipeline pipeline;
+    if (!pipeline_read(&pipeline, root, name, p->err))
+        return false;
+    p->tokens = pipeline.vocab;
+    p->merges = pipeline.merges;
+    p->tokens_name = p->merges_name = name;
+    p->split = pipeline.split;
+    p->add_prefix_space = pipeline.add_prefix_space;
+    p->ignore_merges = pipeline.ignore_merges;
+    return specials_read_list(&p->specials, json_get(root, "added_tokens"), name);
+}
+
+static bool read_optional(struct parser *p) {
+    const struct json *added = p->roots[VOCAB_ADDED], *names = p->roots[VOCAB_SPECIALS];
+    const struct json *config = p->roots[VOCAB_CONFIG];
+    return (!added || specials_read_map(&p->specials, added, p->files[VOCAB_ADDED].name)) &&
+           (!config || read_config(p, config, p->files[VOCAB_CONFIG].name)) &&
+           (!names || specials_read_names(&p->specials, names, p->files[VOCAB_SPECIALS].name));
+}
+
+/* Measures everything, then takes the memory. */
+static bool create(struct parser *p) {
+    size_t n_tokens = 0, n_bytes = sizeof end_of_text, n_merges = 1, longest = 0;
+    int64_t last = -1, id;
+    for (const struct json *node = json_first(p->tokens); node; node = json_next(node)) {
+        n_tokens++;
+        n_bytes += strlen(json_name(node));
+        if (json_integer(node, 0, VOCAB_MAX_ID, &id) && id > last)
+            last = id;
+    }
+    for (size_t i = 0; i < p->specials.n; i++) {
+        n_bytes += strlen(p->specials.items[i].text);
+        last = p->specials.items[i].id > last ? p->specials.items[i].id : last;
+    }
+    for (int i = 0; i < VOCAB_N_FILES; i++)
+        if (p->files[i].text && p->files[i].len > longest)
+            longest = p->files[i].len;
+    const struct vocab_source *lines = &p->files[VOCAB_MERGES];
+    if (p->merges)
+        for (const struct json *node = json_first(p->merges); node; node = json_next(node))
+            n_merges++;
+    else
+        for (size_t i = 0; i < lines->len; i++)
+            n_merges += lines->text[i] == '\n';
+    if (last < 0)
+        return error_set(p->err, GPT2_ERR_MODEL, "%s: expected tokens with ids, found none",
+                         p->tokens_name);
+    p->scratch = os_alloc(longest, 1, "the vocabulary's entries", p->err);
+    p->vocab = p->scratch ? vocab_create((int32_t)last + 1, n_tokens, p->specials.n + 1, n_bytes,
+                                         n_merges, p->err)
+                          : NULL;
+    if (!p->vocab)
+        return false;
+    p->vocab->split = p->split;
+    p->vocab->add_prefix_space = p->add_prefix_space;
+    p->vocab->ignore_merges = p->ignore_merges;
+    return true;
+}
+
+struct vocab *vocab_parse(const struct vocab_source files[VOCAB_N_FILES], struct gpt2_error *err) {
+    struct parser p = {.files = files, .specials = {.err = err}, .err = err};
+    bool pair = files[VOCAB_TOKENS].text != NULL;
+    bool ok = parse_file(&p, pair ? VOCAB_TOKENS : VOCAB_TOKENIZER) &&
+              parse_file(&p, VOCAB_ADDED) && parse_file(&p, VOCAB_SPECIALS) &&
+              parse_file(&p, VOCAB_CONFIG) && read_tables(&p) && read_optional(&p) && create(&p) &&
+              add_tokens(&p) && add_specials(&p) &&
+              (p.merges ? add_merge_array(&p) : add_merge_lines(&p));
+    for (int i = 0; i < VOCAB_N_FILES; i++)
+        json_free(p.roots[i]);
+    free(p.specials.items);
+    os_free(p.scratch);
+    if (ok)
+        return p.vocab;
+    vocab_free(p.vocab);
+    return NULL;
+}

@@ -1,0 +1,113 @@
+/* generic.c - the definition of every kernel, in portable C.
+ *
+ * Other rows are tested against this one, bit for bit. Where a CPU has no fma instruction, or the
+ * compiler may not use it, fmaf is a library call: slow, and just as exact. */
+#include "kernels/elementwise.h"
+
+/* Element i of a matrix of some type. */
+typedef float (*load_fn)(const void *w, size_t i);
+
+ALWAYS_INLINE float load_f32(const void *w, size_t i) {
+    return ((const float *)w)[i];
+}
+
+ALWAYS_INLINE float load_f16(const void *w, size_t i) {
+    return dtype_f16_to_f32(((const uint16_t *)w)[i]);
+}
+
+ALWAYS_INLINE float load_bf16(const void *w, size_t i) {
+    return math_from_bits((uint32_t)((const uint16_t *)w)[i] << 16);
+}
+
+/* y += x . w, as one chain over k for each output. */
+ALWAYS_INLINE void product(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
+                           int m, int n, int K, load_fn load) {
+    for (int k = 0; k < K; k++)
+        for (int c = 0; c < n; c++) {
+            float weight = load(w, (size_t)k * ws + (size_t)c);
+            for (int r = 0; r < m; r++) {
+                float *out = &y[(size_t)r * ys + (size_t)c];
+                *out = fmaf(x[(size_t)r * xs + (size_t)k], weight, *out);
+            }
+        }
+}
+
+static void gemv_f32(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
+                     int m, int n, int K) {
+    product(y, ys, x, xs, w, ws, m, n, K, load_f32);
+}
+
+static void gemv_f16(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
+                     int m, int n, int K) {
+    product(y, ys, x, xs, w, ws, m, n, K, load_f16);
+}
+
+static void gemv_bf16(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
+                      int m, int n, int K) {
+    product(y, ys, x, xs, w, ws, m, n, K, load_bf16);
+}
+
+static void gemm(float *y, size_t ys, const float *x, size_t xs, const float *w, size_t ws, int m,
+                 int n, int K) {
+    product(y, ys, x, xs, w, ws, m, n, K, load_f32);
+}
+
+/* y[r, v] = lanes16 over k of x[r, k] * w[v, k] */
+ALWAYS_INLINE void dot_rows(float *y, size_t ys, const float *x, size_t xs, const void *w,
+                            size_t ws, int m, int n, int K, load_fn load) {
+    for (int v = 0; v < n; v++)
+        for (int r = 0; r < m; r++) {
+            float p[16] = {0};
+            for (int k = 0; k < K; k++)
+                p[k % 16] = fmaf(x[(size_t)r * xs + (size_t)k], load(w, (size_t)v * ws + (size_t)k),
+                                 p[k % 16]);
+            y[(size_t)r * ys + (size_t)v] = sum_tree(p);
+        }
+}
+
+static void dots_f32(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
+                     int m, int n, int K) {
+    dot_rows(y, ys, x, xs, w, ws, m, n, K, load_f32);
+}
+
+static void dots_f16(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
+                     int m, int n, int K) {
+    dot_rows(y, ys, x, xs, w, ws, m, n, K, load_f16);
+}
+
+static void dots_bf16(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
+                      int m, int n, int K) {
+    dot_rows(y, ys, x, xs, w, ws, m, n, K, load_bf16);
+}
+
+ALWAYS_INLINE void expand(float *dst, const void *src, size_t n, load_fn load) {
+    for (size_t i = 0; i < n; i++)
+        dst[i] = load(src, i);
+}
+
+static void f32_to_f32(float *dst, const void *src, size_t n) {
+    expand(dst, src, n, load_f32);
+}
+
+static void f16_to_f32(float *dst, const void *src, size_t n) {
+    expand(dst, src, n, load_f16);
+}
+
+static void bf16_to_f32(float *dst, const void *src, size_t n) {
+    expand(dst, src, n, load_bf16);
+}
+
+const struct kernels kernels_generic = {
+    .name = "generic",
+    .gemm = gemm,
+    .gemv = {[DTYPE_F32] = gemv_f32, [DTYPE_F16] = gemv_f16, [DTYPE_BF16] = gemv_bf16},
+    .mr = 4,
+    .nr = 16,
+    .dots = {[DTYPE_F32] = dots_f32, [DTYPE_F16] = dots_f16, [DTYPE_BF16] = dots_bf16},
+    .to_f32 = {[DTYPE_F32] = f32_to_f32, [DTYPE_F16] = f16_to_f32, [DTYPE_BF16] = bf16_to_f32},
+    .layer_norm = layer_norm,
+    .softmax = softmax,
+    .add = add,
+    .scale = scale,
+    .activations = activations,
+};

@@ -1,0 +1,298 @@
+/* products.h - gemm, gemv and dots, once, for every row that has vectors.
+ *
+ * The file that includes this one says what a vector is and how large the tiles are:
+ *
+ *   vec, WIDTH            a vector of WIDTH f32: 8 or 16
+ *   vec_set(s)            all lanes s
+ *   vec_fma(a, b, c)      a * b + c, rounded once
+ *   vec_fma_n(a, b, c, n) the same in the first n lanes; the others keep c
+ *   vec_store(p, v, n)    the first n lanes to p[0..n)
+ *   load_f32(p, n)        the n elements of that type at p as f32, other lanes 0; not one byte
+ *   load_f16, load_bf16   behind them is read. n == WIDTH, a constant, is the fast case
+ *   lanes_sum(p)          the tree of lanes16 over 16 / WIDTH vectors
+ *   GEMM_ROWS, GEMM_VECS  a register tile of gemm: rows and vectors of columns
+ *   GEMV_ROWS, GEMV_DEPTH of gemv: rows of x, and rows of W, that are worked on together
+ *   DOTS_ROWS, DOTS_COLS  of dots: rows of x, and rows of W
+ *
+ * A tile is a function whose sizes are parameters. It is inlined where they are constants, so that
+ * its arrays live in registers; remainders run the same code with smaller constants. */
+#ifndef KERNELS_PRODUCTS_H
+#define KERNELS_PRODUCTS_H
+
+#include "kernels/rows.h"
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+typedef vec (*load_fn)(const void *p, int n);
+
+/* TILE(rows) with `rows` as a constant: a switch over what a remainder below `limit` can be. */
+#define WITH_CONSTANT(rows, limit, TILE) \
+    switch (rows) {                      \
+    case 1:                              \
+        if (1 < (limit))                 \
+            TILE(1);                     \
+        break;                           \
+    case 2:                              \
+        if (2 < (limit))                 \
+            TILE(2);                     \
+        break;                           \
+    case 3:                              \
+        if (3 < (limit))                 \
+            TILE(3);                     \
+        break;                           \
+    case 4:                              \
+        if (4 < (limit))                 \
+            TILE(4);                     \
+        break;                           \
+    case 5:                              \
+        if (5 < (limit))                 \
+            TILE(5);                     \
+        break;                           \
+    case 6:                              \
+        if (6 < (limit))                 \
+            TILE(6);                     \
+        break;                           \
+    case 7:                              \
+        if (7 < (limit))                 \
+            TILE(7);                     \
+        break;                           \
+    }
+
+/* gemm ----------------------------------------------------------------------------------------- */
+
+/* One register tile of y over all k. Each step reads `vecs` vectors of w and one element of each
+ * row of x. In the last vector only `last` lanes count. */
+ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, const float *w,
+                             size_t ws, int K, int rows, int vecs, int last) {
+    vec sum[GEMM_ROWS][GEMM_VECS];
+    UNROLL for (int r = 0; r < rows; r++) {
+        UNROLL for (int v = 0; v < vecs; v++) {
+            sum[r][v] = load_f32(y + (size_t)r * ys + v * WIDTH, v < vecs - 1 ? WIDTH : last);
+        }
+    }
+    for (int k = 0; k < K; k++) {
+        vec weight[GEMM_VECS];
+        UNROLL for (int v = 0; v < vecs; v++) {
+            weight[v] = load_f32(w + v * WIDTH, v < vecs - 1 ? WIDTH : last);
+        }
+        UNROLL for (int r = 0; r < rows; r++) {
+            vec xk = vec_set(x[(size_t)r * xs + (size_t)k]);
+            UNROLL for (int v = 0; v < vecs; v++) {
+                sum[r][v] = vec_fma(xk, weight[v], sum[r][v]);
+            }
+        }
+        w += ws;
+    }
+    UNROLL for (int r = 0; r < rows; r++) {
+        UNROLL for (int v = 0; v < vecs; v++)
+            vec_store(y + (size_t)r * ys + v * WIDTH, sum[r][v], v < vecs - 1 ? WIDTH : last);
+    }
+}
+
+/* All columns of `rows` rows: whole tiles, then single vectors. */
+ALWAYS_INLINE void gemm_rows(float *y, size_t ys, const float *x, size_t xs, const float *w,
+                             size_t ws, int n, int K, int rows) {
+    int c = 0;
+    for (; c + GEMM_VECS * WIDTH <= n; c += GEMM_VECS * WIDTH)
+        gemm_tile(y + c, ys, x, xs, w + c, ws, K, rows, GEMM_VECS, WIDTH);
+    for (; c + WIDTH <= n; c += WIDTH)
+        gemm_tile(y + c, ys, x, xs, w + c, ws, K, rows, 1, WIDTH);
+    if (c < n)
+        gemm_tile(y + c, ys, x, xs, w + c, ws, K, rows, 1, n - c);
+}
+
+static void gemm(float *y, size_t ys, const float *x, size_t xs, const float *w, size_t ws, int m,
+                 int n, int K) {
+    for (; m >= GEMM_ROWS; m -= GEMM_ROWS) {
+        gemm_rows(y, ys, x, xs, w, ws, n, K, GEMM_ROWS);
+        y += GEMM_ROWS * ys;
+        x += GEMM_ROWS * xs;
+    }
+#define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, n, K, rows)
+    WITH_CONSTANT(m, GEMM_ROWS, TILE)
+#undef TILE
+}
+
+/* gemv ----------------------------------------------------------------------------------------- */
+
+/* One vector of columns: continues the chains of `rows` rows of y by `depth` steps. */
+ALWAYS_INLINE void gemv_tile(float *y, size_t ys, vec x[GEMV_ROWS][GEMV_DEPTH], const char *w,
+                             size_t ws, size_t ahead, int rows, int depth, int n, load_fn load) {
+    vec sum[GEMV_ROWS];
+    UNROLL for (int r = 0; r < rows; r++) {
+        sum[r] = load_f32(y + (size_t)r * ys, n);
+    }
+    UNROLL for (int k = 0; k < depth; k++) {
+        vec weight = load(w + (size_t)k * ws, n);
+        __builtin_prefetch(w + (size_t)k * ws + ahead, 0, 2);
+        UNROLL for (int r = 0; r < rows; r++) {
+            sum[r] = vec_fma(x[r][k], weight, sum[r]);
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++) {
+        vec_store(y + (size_t)r * ys, sum[r], n);
+    }
+}
+
+/* All columns of `rows` rows of y. */
+ALWAYS_INLINE void gemv_rows(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                             size_t ws, size_t ahead, int n, int rows, int depth, size_t size,
+                             load_fn load) {
+    vec xk[GEMV_ROWS][GEMV_DEPTH];
+    UNROLL for (int r = 0; r < rows; r++) {
+        UNROLL for (int k = 0; k < depth; k++) {
+            xk[r][k] = vec_set(x[(size_t)r * xs + (size_t)k]);
+        }
+    }
+    int c = 0;
+    for (; c + WIDTH <= n; c += WIDTH) {
+        gemv_tile(y + c, ys, xk, w, ws, ahead, rows, depth, WIDTH, load);
+        w += WIDTH * size;
+    }
+    if (c < n)
+        gemv_tile(y + c, ys, xk, w, ws, ahead, rows, depth, n - c, load);
+}
+
+/* `depth` rows of W, which come from memory once, for all rows of x. */
+ALWAYS_INLINE void gemv_slab(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                             size_t ws, size_t ahead, int m, int n, int depth, size_t size,
+                             load_fn load) {
+    for (; m >= GEMV_ROWS; m -= GEMV_ROWS) {
+        gemv_rows(y, ys, x, xs, w, ws, ahead, n, GEMV_ROWS, depth, size, load);
+        y += GEMV_ROWS * ys;
+        x += GEMV_ROWS * xs;
+    }
+#define TILE(rows) gemv_rows(y, ys, x, xs, w, ws, ahead, n, rows, depth, size, load)
+    WITH_CONSTANT(m, GEMV_ROWS, TILE)
+#undef TILE
+}
+
+/* While a slab is worked on, the next one is on its way from memory: a slab is a few pieces of a
+ * file's rows, too short for the hardware to notice that it could read ahead. */
+ALWAYS_INLINE void gemv(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,
+                        int m, int n, int K, size_t size, load_fn load) {
+    ws *= size;
+    int k = 0;
+    for (; k + GEMV_DEPTH <= K; k += GEMV_DEPTH) {
+        size_t ahead = k + 2 * GEMV_DEPTH <= K ? GEMV_DEPTH * ws : 0;
+        gemv_slab(y, ys, x + k, xs, w, ws, ahead, m, n, GEMV_DEPTH, size, load);
+        w += GEMV_DEPTH * ws;
+    }
+    for (; k < K; k++) {
+        gemv_slab(y, ys, x + k, xs, w, ws, 0, m, n, 1, size, load);
+        w += ws;
+    }
+}
+
+/* dots ----------------------------------------------------------------------------------------- */
+
+#define LANE_VECS (16 / WIDTH) /* vectors that hold the 16 partial sums */
+
+/* `rows` rows of x times `cols` rows of W. */
+ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                             size_t ws, size_t ahead, int K, int rows, int cols, size_t size,
+                             load_fn load) {
+    vec p[DOTS_ROWS][DOTS_COLS][LANE_VECS];
+    UNROLL for (int r = 0; r < rows; r++) {
+        UNROLL for (int c = 0; c < cols; c++) {
+            UNROLL for (int i = 0; i < LANE_VECS; i++) {
+                p[r][c][i] = vec_set(0.0f);
+            }
+        }
+    }
+    int k = 0;
+    for (; k + 16 <= K; k += 16) {
+        UNROLL for (int i = 0; i < LANE_VECS; i++) {
+            vec weight[DOTS_COLS];
+            UNROLL for (int c = 0; c < cols; c++) {
+                weight[c] = load(w + (size_t)c * ws, WIDTH);
+                __builtin_prefetch(w + (size_t)c * ws + ahead, 0, 2);
+            }
+            UNROLL for (int r = 0; r < rows; r++) {
+                vec xk = load_f32(x + (size_t)r * xs + k + i * WIDTH, WIDTH);
+                UNROLL for (int c = 0; c < cols; c++) {
+                    p[r][c][i] = vec_fma(xk, weight[c], p[r][c][i]);
+                }
+            }
+            w += WIDTH * size;
+        }
+    }
+    UNROLL for (int i = 0; i < LANE_VECS; i++) {
+        int left = K - k - i * WIDTH;
+        int n = left < WIDTH ? left : WIDTH;
+        if (n <= 0)
+            break;
+        UNROLL for (int r = 0; r < rows; r++) {
+            vec xk = load_f32(x + (size_t)r * xs + k + i * WIDTH, n);
+            UNROLL for (int c = 0; c < cols; c++) {
+                p[r][c][i] = vec_fma_n(xk, load(w + (size_t)c * ws, n), p[r][c][i], n);
+            }
+        }
+        w += WIDTH * size;
+    }
+    UNROLL for (int r = 0; r < rows; r++) {
+        UNROLL for (int c = 0; c < cols; c++) {
+            y[(size_t)r * ys + (size_t)c] = lanes_sum(p[r][c]);
+        }
+    }
+}
+
+/* `cols` rows of W, read from memory once, for all rows of x. */
+ALWAYS_INLINE void dots_cols(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                             size_t ws, size_t ahead, int m, int K, int cols, size_t size,
+                             load_fn load) {
+    for (; m >= DOTS_ROWS; m -= DOTS_ROWS) {
+        dots_tile(y, ys, x, xs, w, ws, ahead, K, DOTS_ROWS, cols, size, load);
+        y += DOTS_ROWS * ys;
+        x += DOTS_ROWS * xs;
+    }
+#define TILE(rows) dots_tile(y, ys, x, xs, w, ws, ahead, K, rows, cols, size, load)
+    WITH_CONSTANT(m, DOTS_ROWS, TILE)
+#undef TILE
+}
+
+ALWAYS_INLINE void dots(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,
+                        int m, int n, int K, size_t size, load_fn load) {
+    ws *= size;
+    int c = 0;
+    for (; c + DOTS_COLS <= n; c += DOTS_COLS) {
+        size_t ahead = c + 2 * DOTS_COLS <= n ? DOTS_COLS * ws : 0;
+        dots_cols(y + c, ys, x, xs, w, ws, ahead, m, K, DOTS_COLS, size, load);
+        w += DOTS_COLS * ws;
+    }
+    for (; c < n; c++) {
+        dots_cols(y + c, ys, x, xs, w, ws, 0, m, K, 1, size, load);
+        w += ws;
+    }
+}
+
+/* one function for each type --------------------------------------------------------------------
+ */
+
+#define PRODUCTS_OF(type, size)                                                            \
+    static void gemv_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
+                            size_t ws, int m, int n, int K) {                              \
+        gemv(y, ys, x, xs, w, ws, m, n, K, size, load_##type);                             \
+    }                                                                                      \
+    static void dots_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
+                            size_t ws, int m, int n, int K) {                              \
+        dots(y, ys, x, xs, w, ws, m, n, K, size, load_##type);                             \
+    }                                                                                      \
+    static void type##_to_f32(float *dst, const void *src, size_t n) {                     \
+        size_t i = 0;                                                                      \
+        for (; i + WIDTH <= n; i += WIDTH)                                                 \
+            vec_store(dst + i, load_##type((const char *)src + i * size, WIDTH), WIDTH);   \
+        if (i < n)                                                                         \
+            vec_store(dst + i, load_##type((const char *)src + i * size, (int)(n - i)),    \
+                      (int)(n - i));                                                       \
+    }
+
+PRODUCTS_OF(f32, 4)
+PRODUCTS_OF(f16, 2)
+PRODUCTS_OF(bf16, 2)
+
+#endif

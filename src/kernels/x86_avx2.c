@@ -1,0 +1,85 @@
+/* x86_avx2.c - what a vector is with AVX2, FMA and F16C: 8 lanes, 16 registers. */
+#include "kernels/elementwise.h"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+
+typedef __m256 vec;
+#define WIDTH      8
+#define GEMM_ROWS  6 /* 12 sums, 2 weights, 1 x: 15 registers */
+#define GEMM_VECS  2
+#define GEMV_ROWS  4
+#define GEMV_DEPTH 16
+#define DOTS_ROWS  2
+#define DOTS_COLS  3
+
+/* All bits set in the first n lanes. */
+ALWAYS_INLINE __m256i first(int n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+ALWAYS_INLINE vec vec_set(float s) {
+    return _mm256_set1_ps(s);
+}
+
+ALWAYS_INLINE vec vec_fma(vec a, vec b, vec c) {
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+ALWAYS_INLINE vec vec_fma_n(vec a, vec b, vec c, int n) {
+    return _mm256_blendv_ps(c, _mm256_fmadd_ps(a, b, c), _mm256_castsi256_ps(first(n)));
+}
+
+ALWAYS_INLINE void vec_store(float *p, vec v, int n) {
+    if (n == WIDTH)
+        _mm256_storeu_ps(p, v);
+    else
+        _mm256_maskstore_ps(p, first(n), v);
+}
+
+ALWAYS_INLINE vec load_f32(const void *p, int n) {
+    return n == WIDTH ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, first(n));
+}
+
+/* 8 elements of 16 bits. There is no masked load for them. */
+ALWAYS_INLINE __m128i load_16(const void *p, int n) {
+    if (n == WIDTH)
+        return _mm_loadu_si128(p);
+    uint16_t some[WIDTH] = {0};
+    for (int j = 0; j < n; j++)
+        some[j] = ((const uint16_t *)p)[j];
+    return _mm_loadu_si128((const void *)some);
+}
+
+ALWAYS_INLINE vec load_f16(const void *p, int n) {
+    return _mm256_cvtph_ps(load_16(p, n));
+}
+
+ALWAYS_INLINE vec load_bf16(const void *p, int n) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_16(p, n)), 16));
+}
+
+ALWAYS_INLINE float lanes_sum(const vec p[2]) {
+    __m256 eight = _mm256_add_ps(p[0], p[1]);
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+#include "kernels/products.h"
+
+const struct kernels kernels_avx2 = {
+    .name = "avx2",
+    .gemm = gemm,
+    .gemv = {[DTYPE_F32] = gemv_f32, [DTYPE_F16] = gemv_f16, [DTYPE_BF16] = gemv_bf16},
+    .mr = GEMM_ROWS,
+    .nr = GEMM_VECS * WIDTH,
+    .dots = {[DTYPE_F32] = dots_f32, [DTYPE_F16] = dots_f16, [DTYPE_BF16] = dots_bf16},
+    .to_f32 = {[DTYPE_F32] = f32_to_f32, [DTYPE_F16] = f16_to_f32, [DTYPE_BF16] = bf16_to_f32},
+    .layer_norm = layer_norm,
+    .softmax = softmax,
+    .add = add,
+    .scale = scale,
+    .activations = activations,
+};
+#endif

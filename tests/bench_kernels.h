@@ -1,0 +1,234 @@
+/* bench_kernels.h - `test_kernels --bench`: each op of each row as a share of its limit.
+ *
+ * Arithmetic is measured against a loop of fused multiply-adds, streaming against a loop that only
+ * reads the same buffer. Limits and ops take turns in every round, since the machine's mood changes
+ * from second to second; medians are printed. One thread. */
+#ifndef BENCH_KERNELS_H
+#define BENCH_KERNELS_H
+
+#include "base/os.h"
+#include "kernels/kernels.h"
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define BENCH_ROUNDS 7
+#define BENCH_BYTES  ((size_t)256 << 20) /* far more than any cache */
+
+static volatile float bench_sink;
+
+/* Twelve independent chains of fma, `n` steps each; returns the operations. */
+#define TWELVE(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11)
+
+#if defined(__x86_64__)
+#define START(i) vec s##i = set((float)(i));
+#define STEP(i)             \
+    s##i = fma(s##i, a, b); \
+    __asm__ volatile("" : "+v"(s##i));
+#define JOIN(i) s0 = fma(s##i, a, s0);
+
+__attribute__((target("avx512f"))) static double fma_avx512(int n) {
+    typedef __m512 vec;
+#define set _mm512_set1_ps
+#define fma _mm512_fmadd_ps
+    vec a = set(0.999f), b = set(0.001f);
+    TWELVE(START)
+    for (int i = 0; i < n; i++) {
+        TWELVE(STEP)
+    }
+    TWELVE(JOIN)
+    bench_sink = _mm512_cvtss_f32(s0);
+    return 12.0 * 2 * 16 * n;
+#undef set
+#undef fma
+}
+
+__attribute__((target("avx2,fma"))) static double fma_avx2(int n) {
+    typedef __m256 vec;
+#define set _mm256_set1_ps
+#define fma _mm256_fmadd_ps
+    vec a = set(0.999f), b = set(0.001f);
+    TWELVE(START)
+    for (int i = 0; i < n; i++) {
+        TWELVE(STEP)
+    }
+    TWELVE(JOIN)
+    bench_sink = _mm256_cvtss_f32(s0);
+    return 12.0 * 2 * 8 * n;
+#undef set
+#undef fma
+}
+#endif
+
+/* The loop for a row's vectors; 0 operations where there is none. */
+static double bench_fma(const struct kernels *kernels) {
+#if defined(__x86_64__)
+    if (strcmp(kernels->name, "avx512") == 0)
+        return fma_avx512(200000);
+    if (strcmp(kernels->name, "avx2") == 0)
+        return fma_avx2(400000);
+#endif
+    return 0;
+}
+
+static double bench_read(const void *data) {
+    const uint64_t *words = data;
+    uint64_t sum[8] = {0};
+    for (size_t i = 0; i < BENCH_BYTES / 8; i += 8)
+        for (int j = 0; j < 8; j++)
+            sum[j] ^= words[i + (size_t)j];
+    for (int j = 0; j < 8; j++)
+        bench_sink = (float)sum[j];
+    return (double)BENCH_BYTES;
+}
+
+enum { BENCH_GEMM, BENCH_GEMV, BENCH_GEMV16, BENCH_DOTS, BENCH_DOTS16, BENCH_VECTOR };
+
+/* What is measured. */
+static const struct {
+    const char *name;
+    int op;
+    enum dtype dtype;
+} benches[] = {
+    {"gemm  512 rows", BENCH_GEMM, DTYPE_F32},    {"gemv  1 row", BENCH_GEMV, DTYPE_F32},
+    {"gemv  1 row", BENCH_GEMV, DTYPE_F16},       {"gemv  1 row", BENCH_GEMV, DTYPE_BF16},
+    {"gemv 16 rows", BENCH_GEMV16, DTYPE_F32},    {"gemv 16 rows", BENCH_GEMV16, DTYPE_F16},
+    {"gemv 16 rows", BENCH_GEMV16, DTYPE_BF16},   {"dots  1 row", BENCH_DOTS, DTYPE_F32},
+    {"dots  1 row", BENCH_DOTS, DTYPE_F16},       {"dots  1 row", BENCH_DOTS, DTYPE_BF16},
+    {"dots 16 rows", BENCH_DOTS16, DTYPE_F32},    {"dots 16 rows", BENCH_DOTS16, DTYPE_F16},
+    {"dots 16 rows", BENCH_DOTS16, DTYPE_BF16},   {"layer_norm  768", BENCH_VECTOR, DTYPE_F32},
+    {"softmax    1024", BENCH_VECTOR, DTYPE_F32}, {"gelu_new   3072", BENCH_VECTOR, DTYPE_F32},
+    {"gelu       3072", BENCH_VECTOR, DTYPE_F32},
+};
+
+#define N_BENCHES     ((int)(sizeof benches / sizeof *benches))
+#define BENCH_N_EMBD  768
+#define BENCH_N_INNER 3072
+#define BENCH_STRIDE  (BENCH_N_INNER + 16) /* rows not at a power of two, as sessions have them */
+
+struct bench {
+    char *w;          /* BENCH_BYTES */
+    float *x, *y, *v; /* room for 512 rows of BENCH_STRIDE; a vector and its parameters */
+};
+
+static void bench_vector(const struct bench *b, const struct kernels *kernels, const char *name) {
+    size_t n = (size_t)atoi(strchr(name, ' '));
+    for (int i = 0; i < 100; i++) {
+        memcpy(b->y, b->v, n * sizeof *b->y); // the same values each time
+        if (strncmp(name, "layer", 5) == 0)
+            kernels->layer_norm(b->y, b->y, b->v, b->v, n, 1e-5f);
+        else if (strncmp(name, "softmax", 7) == 0)
+            kernels->softmax(b->y, n, 0.125f);
+        else
+            kernels_activation(kernels, strncmp(name, "gelu_", 5) ? "gelu" : "gelu_new")(b->y, n);
+    }
+}
+
+/* Runs bench i over `total` bytes of weights; returns multiply-adds and bytes. */
+static double bench_run(const struct bench *b, const struct kernels *kernels, int i, size_t total,
+                        double *bytes) {
+    enum dtype dtype = benches[i].dtype;
+    int m = benches[i].op == BENCH_GEMV16 || benches[i].op == BENCH_DOTS16 ? 16 : 1;
+    size_t matrix = (size_t)BENCH_N_EMBD * BENCH_N_INNER * dtype_size(dtype), at = 0;
+    *bytes = 0;
+    switch (benches[i].op) {
+    case BENCH_GEMM: // one panel, as matmul.c packs it, again and again
+        for (; at < total; at += (size_t)16 << 20)
+            kernels->gemm(b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, b->v, (size_t)kernels->nr, 512,
+                          kernels->nr, 384);
+        return 512.0 * 384 * kernels->nr * (double)(at >> 24);
+    case BENCH_VECTOR:
+        bench_vector(b, kernels, benches[i].name);
+        return 0;
+    }
+    for (; at + matrix <= total; at += matrix) {
+        if (benches[i].op == BENCH_GEMV || benches[i].op == BENCH_GEMV16)
+            kernels->gemv[dtype](b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, b->w + at, BENCH_N_INNER,
+                                 m, BENCH_N_INNER, BENCH_N_EMBD);
+        else
+            kernels->dots[dtype](b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, b->w + at, BENCH_N_EMBD, m,
+                                 BENCH_N_INNER, BENCH_N_EMBD);
+    }
+    *bytes = (double)at;
+    return (double)at / (double)dtype_size(dtype) * m;
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double bench_median(double values[BENCH_ROUNDS]) {
+    qsort(values, BENCH_ROUNDS, sizeof *values, compare_doubles);
+    return values[BENCH_ROUNDS / 2];
+}
+
+/* All benches of one row. */
+static void bench_row(const struct bench *b, const struct kernels *kernels) {
+    double rate[N_BENCHES][BENCH_ROUNDS], bandwidth[N_BENCHES][BENCH_ROUNDS];
+    double time[N_BENCHES][BENCH_ROUNDS], fma[BENCH_ROUNDS], read[BENCH_ROUNDS];
+    bool slow = bench_fma(kernels) == 0; // fmaf may be a function: one matrix is enough
+    size_t total = slow ? (size_t)10 << 20 : BENCH_BYTES;
+    for (int round = 0; round < BENCH_ROUNDS; round++) {
+        uint64_t start = os_now_ns();
+        fma[round] = bench_fma(kernels);
+        fma[round] /= (double)(os_now_ns() - start);
+        start = os_now_ns();
+        read[round] = bench_read(b->w);
+        read[round] /= (double)(os_now_ns() - start);
+        for (int i = 0; i < N_BENCHES; i++) {
+            double bytes;
+            start = os_now_ns();
+            double products = bench_run(b, kernels, i, total, &bytes);
+            time[i][round] = (double)(os_now_ns() - start);
+            rate[i][round] = 2 * products / time[i][round];
+            bandwidth[i][round] = bytes / time[i][round];
+        }
+    }
+    double fma_limit = bench_median(fma), read_limit = bench_median(read);
+    printf("%s: fma %.1f GFLOP/s, read %.1f GB/s\n", kernels->name, fma_limit, read_limit);
+    for (int i = 0; i < N_BENCHES; i++) {
+        printf("  %-16s", benches[i].name);
+        if (benches[i].op == BENCH_VECTOR) {
+            double n = 100 * atof(strchr(benches[i].name, ' '));
+            printf("      %8.2f ns an element\n", bench_median(time[i]) / n);
+            continue;
+        }
+        double gflops = bench_median(rate[i]), gbs = bench_median(bandwidth[i]);
+        printf(" %-4s %8.1f GFLOP/s", dtype_name(benches[i].dtype), gflops);
+        if (fma_limit > 0)
+            printf(" %5.1f %%", 100 * gflops / fma_limit);
+        if (gbs > 0)
+            printf(" %8.1f GB/s %5.1f %%", gbs, 100 * gbs / read_limit);
+        printf("\n");
+    }
+}
+
+static int bench(void) {
+    size_t n = (size_t)512 * BENCH_STRIDE;
+    struct bench b = {
+        .w = os_alloc(BENCH_BYTES, 1, "weights", NULL),
+        .x = os_alloc(n, sizeof *b.x, "x", NULL),
+        .y = os_alloc(n, sizeof *b.y, "y", NULL),
+        .v = os_alloc(n, sizeof *b.v, "v", NULL),
+    };
+    bool ok = b.w && b.x && b.y && b.v;
+    if (ok) {
+        memset(b.w, 0x2D, BENCH_BYTES); // an ordinary small number in every type
+        for (size_t i = 0; i < n; i++)
+            b.x[i] = b.v[i] = (float)(i % 29) * 0.1f - 1.4f;
+        for (int i = 0; kernels_row(i); i++)
+            bench_row(&b, kernels_row(i));
+    }
+    os_free(b.w);
+    os_free(b.x);
+    os_free(b.y);
+    os_free(b.v);
+    return ok ? 0 : 1;
+}
+
+#endif

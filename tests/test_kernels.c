@@ -1,0 +1,564 @@
+/* test_kernels.c - every kernel row computes the bits of the generic row, and the generic row
+ * computes what kernels.h says (against f64). With --bench the same file measures the rows.
+ *
+ * Operands lie at the very end of their page, before one that must not be touched, at addresses
+ * aligned to their element only, in rows with gaps whose content must survive. */
+#define _DEFAULT_SOURCE // MAP_ANONYMOUS
+
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "bench_kernels.h"
+#include "kernels/kernels.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* --- data ------------------------------------------------------------------------------------- */
+
+static uint64_t random_state = 1;
+
+static uint32_t random_bits(void) { // xorshift64*
+    random_state ^= random_state >> 12;
+    random_state ^= random_state << 25;
+    random_state ^= random_state >> 27;
+    return (uint32_t)(random_state * 0x2545F4914F6CDD1D >> 32);
+}
+
+static int random_below(int n) {
+    return (int)(random_bits() % (uint32_t)n);
+}
+
+static float random_float(void) { // about normal, never 0
+    float sum = 0;
+    for (int i = 0; i < 4; i++)
+        sum += (float)(int32_t)random_bits() * 0x1p-31f;
+    return sum;
+}
+
+/* PLAIN: numbers of ordinary size. WILD: now and then something that is awkward somewhere. */
+enum data { PLAIN, WILD };
+
+static float random_value(enum data data) {
+    static const float awkward[] = {NAN,     INFINITY, -INFINITY, 0.0f,    -0.0f,  1e-40f,
+                                    -1e-45f, FLT_MAX,  -FLT_MAX,  FLT_MIN, -88.7f, 104.0f};
+    if (data == WILD && random_below(16) == 0)
+        return awkward[random_below((int)(sizeof awkward / sizeof *awkward))];
+    return random_float();
+}
+
+/* An element of a weight type; for WILD, any bits. */
+static void random_weight(void *w, enum dtype dtype, size_t i, enum data data) {
+    float value = random_value(data);
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (dtype == DTYPE_F32) {
+        memcpy((char *)w + 4 * i, &value, 4);
+        return;
+    }
+    uint16_t half = (uint16_t)(bits >> 16); // bf16
+    if (dtype == DTYPE_F16)                 // |value| in about 2^-8 .. 2
+        half = (uint16_t)((random_bits() & 0x83FF) | (uint32_t)(7 + random_below(9)) << 10);
+    if (data == WILD && random_below(16) == 0)
+        half = (uint16_t)random_bits();
+    memcpy((char *)w + 2 * i, &half, 2);
+}
+
+/* n_bytes that end where an untouchable page begins. */
+struct guarded {
+    char *map;
+    size_t map_bytes;
+    void *data;
+    size_t n_bytes;
+};
+
+static struct guarded guarded_alloc(size_t n_bytes) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct guarded g = {.n_bytes = n_bytes, .map_bytes = (n_bytes / page + 2) * page};
+    g.map = mmap(NULL, g.map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(g.map != MAP_FAILED);
+    assert_int_equal(mprotect(g.map + g.map_bytes - page, page, PROT_NONE), 0);
+    g.data = g.map + g.map_bytes - page - n_bytes;
+    return g;
+}
+
+static void guarded_free(struct guarded g) {
+    munmap(g.map, g.map_bytes);
+}
+
+/* A matrix of f32 in guarded memory: the last row ends at the page, the gaps hold noise. */
+static struct guarded random_matrix(int rows, int columns, size_t stride, enum data data) {
+    size_t n = (size_t)(rows - 1) * stride + (size_t)columns;
+    struct guarded g = guarded_alloc(n * sizeof(float));
+    for (size_t i = 0; i < n; i++)
+        ((float *)g.data)[i] = random_value(data);
+    return g;
+}
+
+static struct guarded random_weights(int rows, int columns, size_t stride, enum dtype dtype,
+                                     enum data data) {
+    size_t n = (size_t)(rows - 1) * stride + (size_t)columns;
+    struct guarded g = guarded_alloc(n * dtype_size(dtype));
+    for (size_t i = 0; i < n; i++)
+        random_weight(g.data, dtype, i, data);
+    return g;
+}
+
+static struct guarded copy_of(struct guarded source) {
+    struct guarded g = guarded_alloc(source.n_bytes);
+    memcpy(g.data, source.data, source.n_bytes);
+    return g;
+}
+
+/* Equal bits, except that one NaN is as good as another. */
+static void assert_same(const void *a, const void *b, size_t n, const char *what) {
+    const float *x = a, *y = b;
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(&x[i], &y[i], sizeof *x) != 0 && !(isnan(x[i]) && isnan(y[i])))
+            fail_msg("%s: element %zu of %zu: %a, expected %a", what, i, n, (double)x[i],
+                     (double)y[i]);
+    }
+}
+
+/* --- the three products ------------------------------------------------------------------------
+ */
+
+enum op { GEMM, GEMV, DOTS };
+static const char *const op_names[] = {"gemm", "gemv", "dots"};
+
+struct problem {
+    enum op op;
+    enum dtype dtype;
+    int m, n, K;
+    size_t ys, xs, ws;
+    struct guarded y, x, w;
+};
+
+static struct problem problem_create(enum op op, enum dtype dtype, int m, int n, int K,
+                                     enum data data) {
+    struct problem p = {.op = op, .dtype = dtype, .m = m, .n = n, .K = K};
+    int rows = op == DOTS ? n : K, columns = op == DOTS ? K : n; // of w
+    p.ys = (size_t)(n + random_below(9));
+    p.xs = (size_t)(K + random_below(9));
+    p.ws = (size_t)(columns + random_below(9));
+    p.y = random_matrix(m, n, p.ys, data);
+    p.x = random_matrix(m, K, p.xs, data);
+    p.w = random_weights(rows, columns, p.ws, dtype, data);
+    return p;
+}
+
+static void problem_free(struct problem *p) {
+    guarded_free(p->y);
+    guarded_free(p->x);
+    guarded_free(p->w);
+}
+
+/* Rows r.. of x and steps k.. of the chain (all of them for dots). */
+static void compute(const struct kernels *kernels, const struct problem *p, float *y, int r, int m,
+                    int k, int K) {
+    const float *x = (const float *)p->x.data + (size_t)r * p->xs + k;
+    y += (size_t)r * p->ys;
+    const char *w = p->w.data;
+    if (p->op == DOTS) {
+        kernels->dots[p->dtype](y, p->ys, x, p->xs, w, p->ws, m, p->n, K);
+        return;
+    }
+    w += (size_t)k * p->ws * dtype_size(p->dtype);
+    if (p->op == GEMM)
+        kernels->gemm(y, p->ys, x, p->xs, (const float *)(const void *)w, p->ws, m, p->n, K);
+    else
+        kernels->gemv[p->dtype](y, p->ys, x, p->xs, w, p->ws, m, p->n, K);
+}
+
+/* Row 0 against all others, at once and in pieces. */
+static void check_product(enum op op, enum dtype dtype, int m, int n, int K, enum data data) {
+    struct problem p = problem_create(op, dtype, m, n, K, data);
+    struct guarded expected = copy_of(p.y);
+    size_t n_y = p.y.n_bytes / sizeof(float);
+    compute(kernels_row(0), &p, expected.data, 0, m, 0, K);
+    const struct kernels *row;
+    for (int i = 1; (row = kernels_row(i)); i++) {
+        char what[96];
+        snprintf(what, sizeof what, "%s %s %s m=%d n=%d K=%d", row->name, op_names[op],
+                 dtype_name(dtype), m, n, K);
+        struct guarded y = copy_of(p.y);
+        compute(row, &p, y.data, 0, m, 0, K);
+        assert_same(y.data, expected.data, n_y, what);
+
+        memcpy(y.data, p.y.data, p.y.n_bytes); // rows one by one, the chain cut somewhere
+        int cut = op == DOTS ? K : random_below(K + 1);
+        for (int r = 0; r < m; r++) {
+            compute(row, &p, y.data, r, 1, 0, cut);
+            if (op != DOTS)
+                compute(row, &p, y.data, r, 1, cut, K - cut);
+        }
+        assert_same(y.data, expected.data, n_y, what);
+        guarded_free(y);
+    }
+    guarded_free(expected);
+    problem_free(&p);
+}
+
+static void check_sizes(enum op op, enum dtype dtype) {
+    static const int sizes[] = {1, 15, 16, 17, 63, 64, 65, 80, 96, 100};
+    const int n_sizes = (int)(sizeof sizes / sizeof *sizes);
+    for (int m = 1; m <= 14; m++)
+        for (int i = 0; i < n_sizes; i++)
+            check_product(op, dtype, m, sizes[i], sizes[random_below(n_sizes)], PLAIN);
+    for (int i = 0; i < 60; i++)
+        check_product(op, dtype, 1 + random_below(20), 1 + random_below(200), 1 + random_below(200),
+                      i % 2 ? WILD : PLAIN);
+    check_product(op, dtype, 2, 64, 1088, PLAIN);
+    check_product(op, dtype, 2, 1088, 17, PLAIN);
+}
+
+static void rows_agree_on_gemm(void **state) {
+    check_sizes(GEMM, DTYPE_F32);
+}
+
+static void rows_agree_on_gemv(void **state) {
+    for (enum dtype dtype = 0; dtype < DTYPE_N_KERNELS; dtype++)
+        check_sizes(GEMV, dtype);
+}
+
+static void rows_agree_on_dots(void **state) {
+    for (enum dtype dtype = 0; dtype < DTYPE_N_KERNELS; dtype++)
+        check_sizes(DOTS, dtype);
+}
+
+/* Where K is no multiple of 16, adding zeros in the missing lanes would turn a sum of -0 into +0.
+ */
+static void dots_skip_missing_lanes(void **state) {
+    const struct kernels *row;
+    for (int i = 0; (row = kernels_row(i)); i++)
+        for (int K = 1; K <= 40; K++) {
+            float x[40], w[40], y = 1.0f;
+            for (int k = 0; k < K; k++) {
+                x[k] = 1e-30f;
+                w[k] = -1e-30f; // the product is -1e-60: rounds to -0
+            }
+            row->dots[DTYPE_F32](&y, 1, x, 40, w, 40, 1, 1, K);
+            assert_true(y == 0.0f && (K < 16 || signbit(y)));
+        }
+}
+
+/* gemm on expanded weights is gemv on the weights themselves. */
+static void gemm_is_gemv(void **state) {
+    const struct kernels *row;
+    for (int i = 0; (row = kernels_row(i)); i++)
+        for (enum dtype dtype = 0; dtype < DTYPE_N_KERNELS; dtype++) {
+            struct problem p = problem_create(GEMV, dtype, 7, 83, 41, WILD);
+            struct guarded y = copy_of(p.y);
+            compute(row, &p, y.data, 0, p.m, 0, p.K);
+            size_t n_w = p.w.n_bytes / dtype_size(dtype);
+            struct guarded w = guarded_alloc(n_w * sizeof(float));
+            row->to_f32[dtype](w.data, p.w.data, n_w);
+            row->gemm(p.y.data, p.ys, p.x.data, p.xs, w.data, p.ws, p.m, p.n, p.K);
+            assert_same(p.y.data, y.data, p.y.n_bytes / sizeof(float), row->name);
+            guarded_free(w);
+            guarded_free(y);
+            problem_free(&p);
+        }
+}
+
+/* The rounding of a sum of K products: each step is at most half an ulp of what is there. */
+static void products_match_f64(void **state) {
+    static const struct {
+        enum op op;
+        int m, n, K;
+    } cases[] = {{GEMM, 3, 33, 100}, {GEMV, 2, 40, 257}, {DOTS, 3, 20, 300}, {DOTS, 2, 9, 11}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (enum dtype dtype = 0; dtype < DTYPE_N_KERNELS; dtype++) {
+            enum op op = cases[i].op;
+            if (op == GEMM && dtype != DTYPE_F32)
+                continue;
+            struct problem p = problem_create(op, dtype, cases[i].m, cases[i].n, cases[i].K, PLAIN);
+            struct guarded y = copy_of(p.y);
+            compute(kernels_row(0), &p, y.data, 0, p.m, 0, p.K);
+            for (int r = 0; r < p.m; r++)
+                for (int c = 0; c < p.n; c++) {
+                    size_t at = (size_t)r * p.ys + (size_t)c;
+                    double sum = op == DOTS ? 0 : (double)((float *)p.y.data)[at];
+                    double magnitude = fabs(sum);
+                    for (int k = 0; k < p.K; k++) {
+                        size_t wi = op == DOTS ? (size_t)c * p.ws + (size_t)k
+                                               : (size_t)k * p.ws + (size_t)c;
+                        float w;
+                        dtype_to_f32(&w, (char *)p.w.data + wi * dtype_size(dtype), dtype, 1);
+                        double product =
+                            (double)((float *)p.x.data)[(size_t)r * p.xs + (size_t)k] * (double)w;
+                        sum += product;
+                        magnitude += fabs(product);
+                    }
+                    double error = fabs((double)((float *)y.data)[at] - sum);
+                    assert_true(error <= magnitude * 0.5 * (double)FLT_EPSILON * (p.K + 4));
+                }
+            guarded_free(y);
+            problem_free(&p);
+        }
+}
+
+/* Every 16-bit pattern there is. */
+static void conversions_are_exact(void **state) {
+    const struct kernels *row;
+    static float expected[65536];
+    struct guarded bits = guarded_alloc(65536 * 2);
+    for (int i = 0; i < 65536; i++)
+        ((uint16_t *)bits.data)[i] = (uint16_t)i;
+    for (int i = 0; (row = kernels_row(i)); i++)
+        for (enum dtype dtype = DTYPE_F16; dtype <= DTYPE_BF16; dtype++) {
+            struct guarded values = guarded_alloc(65536 * sizeof(float));
+            dtype_to_f32(expected, bits.data, dtype, 65536);
+            row->to_f32[dtype](values.data, bits.data, 65536);
+            assert_same(values.data, expected, 65536, row->name);
+            for (size_t n = 1; n < 40; n++) { // short ones, at the end of the page
+                float *last = (float *)values.data + 65536 - n;
+                memset(last, 0, n * sizeof *last);
+                row->to_f32[dtype](last, (uint16_t *)bits.data + 65536 - n, n);
+                assert_same(values.data, expected, 65536, row->name);
+            }
+            guarded_free(values);
+        }
+    guarded_free(bits);
+}
+
+/* --- along one vector --------------------------------------------------------------------------
+ */
+
+static const size_t lengths[] = {1,  2,  3,  5,  7,  8,  9,   15,  16,  17,  31,  32,   33,  47,
+                                 48, 63, 64, 65, 80, 96, 100, 127, 128, 255, 768, 1088, 1600};
+#define N_LENGTHS (sizeof lengths / sizeof *lengths)
+
+static void rows_agree_on_layer_norm(void **state) {
+    const struct kernels *row;
+    for (int i = 1; (row = kernels_row(i)); i++)
+        for (size_t j = 0; j < 2 * N_LENGTHS; j++) {
+            size_t n = lengths[j / 2];
+            enum data data = j % 2 ? WILD : PLAIN;
+            struct guarded x = random_matrix(1, (int)n, n, data);
+            struct guarded gain = random_matrix(1, (int)n, n, data);
+            struct guarded bias = random_matrix(1, (int)n, n, data);
+            struct guarded expected = copy_of(x), y = copy_of(x);
+            kernels_row(0)->layer_norm(expected.data, x.data, gain.data, bias.data, n, 1e-5f);
+            row->layer_norm(y.data, x.data, gain.data, bias.data, n, 1e-5f);
+            assert_same(y.data, expected.data, n, row->name);
+            row->layer_norm(x.data, x.data, gain.data, bias.data, n, 1e-5f); // in place
+            assert_same(x.data, expected.data, n, row->name);
+            guarded_free(x);
+            guarded_free(gain);
+            guarded_free(bias);
+            guarded_free(expected);
+            guarded_free(y);
+        }
+}
+
+static void layer_norm_matches_f64(void **state) {
+    for (size_t j = 0; j < N_LENGTHS; j++) {
+        size_t n = lengths[j];
+        float x[1600], gain[1600], bias[1600], y[1600];
+        double mean = 0, var = 0;
+        for (size_t i = 0; i < n; i++) {
+            x[i] = 3.0f + 10.0f * random_float();
+            gain[i] = random_float();
+            bias[i] = random_float();
+            mean += (double)x[i] / (double)n;
+        }
+        for (size_t i = 0; i < n; i++)
+            var += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)n;
+        kernels_row(0)->layer_norm(y, x, gain, bias, n, 1e-5f);
+        for (size_t i = 0; i < n; i++) {
+            double expected =
+                ((double)x[i] - mean) / sqrt(var + 1e-5) * (double)gain[i] + (double)bias[i];
+            assert_true(fabs((double)y[i] - expected) <= 1e-5 * (1 + fabs(expected)));
+        }
+    }
+}
+
+static void rows_agree_on_softmax(void **state) {
+    const struct kernels *row;
+    for (int i = 1; (row = kernels_row(i)); i++)
+        for (size_t j = 0; j < 2 * N_LENGTHS; j++) {
+            size_t n = lengths[j / 2];
+            struct guarded x = random_matrix(1, (int)n, n, j % 2 ? WILD : PLAIN);
+            struct guarded expected = copy_of(x);
+            float sum = kernels_row(0)->softmax(expected.data, n, 7.5f);
+            float got = row->softmax(x.data, n, 7.5f);
+            assert_same(x.data, expected.data, n, row->name);
+            assert_same(&got, &sum, 1, row->name);
+            guarded_free(x);
+            guarded_free(expected);
+        }
+}
+
+static void softmax_matches_f64(void **state) {
+    float x[1000], y[1000];
+    double sum = 0;
+    for (int i = 0; i < 1000; i++) {
+        x[i] = y[i] = 100.0f * random_float();
+        if (i % 100 == 7)
+            x[i] = y[i] = -INFINITY;
+    }
+    float max = -INFINITY;
+    for (int i = 0; i < 1000; i++)
+        max = fmaxf(max, x[i] * 0.125f);
+    float got = kernels_row(0)->softmax(y, 1000, 0.125f);
+    for (int i = 0; i < 1000; i++) {
+        double expected = exp((double)(x[i] * 0.125f) - (double)max);
+        sum += expected;
+        assert_true(fabs((double)y[i] - expected) <= 1e-5 * expected + 1e-44);
+        assert_true(i % 100 != 7 || y[i] == 0.0f);
+    }
+    assert_true(fabs((double)got - sum) <= 1e-6 * sum);
+}
+
+/* One NaN makes the sum NaN; a score of +inf does too (inf - inf). */
+static void softmax_does_not_hide_nan(void **state) {
+    const struct kernels *row;
+    for (int i = 0; (row = kernels_row(i)); i++)
+        for (size_t at = 0; at < 40; at++) {
+            float x[40] = {0};
+            x[at] = at % 2 ? NAN : INFINITY;
+            assert_true(isnan(row->softmax(x, 40, 1.0f)));
+        }
+}
+
+static void rows_agree_on_add_and_scale(void **state) {
+    const struct kernels *row;
+    for (int i = 1; (row = kernels_row(i)); i++)
+        for (size_t j = 0; j < N_LENGTHS; j++) {
+            size_t n = lengths[j];
+            struct guarded x = random_matrix(1, (int)n, n, WILD);
+            struct guarded y = random_matrix(1, (int)n, n, WILD);
+            struct guarded expected = copy_of(y);
+            kernels_row(0)->add(expected.data, x.data, n);
+            kernels_row(0)->scale(expected.data, 0.3f, n);
+            row->add(y.data, x.data, n);
+            row->scale(y.data, 0.3f, n);
+            assert_same(y.data, expected.data, n, row->name);
+            guarded_free(x);
+            guarded_free(y);
+            guarded_free(expected);
+        }
+}
+
+static void rows_agree_on_activations(void **state) {
+    const struct kernels *row;
+    for (int i = 1; (row = kernels_row(i)); i++)
+        for (const struct activation *a = kernels_row(0)->activations; a->name; a++) {
+            activation_fn fn = kernels_activation(row, a->name);
+            assert_non_null(fn);
+            for (size_t j = 0; j < N_LENGTHS; j++) {
+                size_t n = lengths[j];
+                struct guarded x = random_matrix(1, (int)n, n, WILD);
+                for (size_t e = 0; e < n; e++)
+                    if (j % 2)
+                        ((float *)x.data)[e] *= 20.0f;
+                struct guarded expected = copy_of(x);
+                a->fn(expected.data, n);
+                fn(x.data, n);
+                char what[64];
+                snprintf(what, sizeof what, "%s %s", row->name, a->name);
+                assert_same(x.data, expected.data, n, what);
+                guarded_free(x);
+                guarded_free(expected);
+            }
+        }
+}
+
+/* --- the same bits everywhere ------------------------------------------------------------------
+ */
+
+static uint64_t hash(uint64_t h, const void *data, size_t n_bytes) { // FNV-1a
+    for (size_t i = 0; i < n_bytes; i++)
+        h = (h ^ ((const unsigned char *)data)[i]) * 0x100000001B3;
+    return h;
+}
+
+/* Rows agree with each other above; here with every other compiler and machine: a fixed input has
+ * these bits. They change only if the definition in generic.c, elementwise.h or math.h does. */
+static void bits_are_those_of_every_machine(void **state) {
+    const struct kernels *row;
+    for (int i = 0; (row = kernels_row(i)); i++) {
+        uint64_t h = 0xCBF29CE484222325;
+        random_state = 2019;
+        for (enum op op = GEMM; op <= DOTS; op++)
+            for (enum dtype dtype = 0; dtype < DTYPE_N_KERNELS; dtype++) {
+                struct problem p =
+                    problem_create(op, op == GEMM ? DTYPE_F32 : dtype, 7, 90, 301, PLAIN);
+                compute(row, &p, p.y.data, 0, p.m, 0, p.K);
+                h = hash(h, p.y.data, p.y.n_bytes);
+                problem_free(&p);
+            }
+        for (const struct activation *a = row->activations; a->name; a++) {
+            float x[1000];
+            for (int j = 0; j < 1000; j++)
+                x[j] = 5.0f * random_float();
+            a->fn(x, 1000);
+            h = hash(h, x, sizeof x);
+            float sum = row->softmax(x, 1000, 3.0f);
+            h = hash(h, &sum, sizeof sum);
+            h = hash(h, x, sizeof x);
+            row->layer_norm(x, x, x, x, 1000, 1e-5f);
+            h = hash(h, x, sizeof x);
+        }
+        if (h != 0x191039401D5D6783)
+            fail_msg("%s: the hash is 0x%016llX", row->name, (unsigned long long)h);
+    }
+}
+
+/* --- choosing a row -----------------------------------------------------------------------------
+ */
+
+static void rows_are_found_by_name(void **state) {
+    assert_string_equal(kernels_row(0)->name, "generic");
+    const struct kernels *row, *last = NULL;
+    for (int i = 0; (row = kernels_row(i)); i++) {
+        assert_ptr_equal(kernels_select(row->name), row);
+        last = row;
+    }
+    assert_ptr_equal(kernels_select(NULL), last);
+    assert_null(kernels_select("mmx"));
+    assert_null(kernels_select(""));
+}
+
+static void unknown_activations_are_refused(void **state) {
+    assert_non_null(kernels_activation(kernels_row(0), "gelu_new"));
+    assert_null(kernels_activation(kernels_row(0), "gelu_old"));
+    assert_null(kernels_activation(kernels_row(0), ""));
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0)
+        return bench();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_agree_on_gemm),
+        cmocka_unit_test(rows_agree_on_gemv),
+        cmocka_unit_test(rows_agree_on_dots),
+        cmocka_unit_test(dots_skip_missing_lanes),
+        cmocka_unit_test(gemm_is_gemv),
+        cmocka_unit_test(products_match_f64),
+        cmocka_unit_test(conversions_are_exact),
+        cmocka_unit_test(rows_agree_on_layer_norm),
+        cmocka_unit_test(layer_norm_matches_f64),
+        cmocka_unit_test(rows_agree_on_softmax),
+        cmocka_unit_test(softmax_matches_f64),
+        cmocka_unit_test(softmax_does_not_hide_nan),
+        cmocka_unit_test(rows_agree_on_add_and_scale),
+        cmocka_unit_test(rows_agree_on_activations),
+        cmocka_unit_test(bits_are_those_of_every_machine),
+        cmocka_unit_test(rows_are_found_by_name),
+        cmocka_unit_test(unknown_activations_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -2,7 +2,8 @@
  * computes what kernels.h says (against f64). With --bench the same file measures the rows.
  *
  * Operands lie at the very end of their page, before one that must not be touched, at addresses
- * aligned to their element only, in rows with gaps whose content must survive. */
+ * aligned to their element only (weights: not even that), in rows with gaps whose content must
+ * survive. */
 #define _DEFAULT_SOURCE // MAP_ANONYMOUS
 
 #include <stdarg.h>
@@ -106,10 +107,12 @@ static struct guarded random_matrix(int rows, int columns, size_t stride, enum d
     return g;
 }
 
+/* Weights may lie at any address: they end 0 to 3 bytes before the page. */
 static struct guarded random_weights(int rows, int columns, size_t stride, enum dtype dtype,
                                      enum data data) {
     size_t n = (size_t)(rows - 1) * stride + (size_t)columns;
-    struct guarded g = guarded_alloc(n * dtype_size(dtype));
+    size_t shift = (size_t)(rows + columns) % 4;
+    struct guarded g = guarded_alloc(n * dtype_size(dtype) + shift);
     for (size_t i = 0; i < n; i++)
         random_weight(g.data, dtype, i, data);
     return g;

@@ -71,7 +71,6 @@ static void expect_values(const struct expectation *e, const char *name, const v
              name);
     const struct testmodel_tensor *t = testmodel_find(&e->list, full);
     const size_t size = dtype_size(dtype);
-    assert_int_equal((uintptr_t)data % size, 0);
     for (uint64_t i = 0; i < testmodel_elements(t); i++) {
         unsigned char bytes[8];
         float expected, found;
@@ -179,12 +178,12 @@ static bool lies_in_file(const struct gpt2_model *model, const struct matrix *ma
     return data >= file && data < file + model->tensors.file.size;
 }
 
-static void aligned_matrices_are_used_where_they_lie(void **state) {
+static void matrices_are_used_where_they_lie_at_any_alignment(void **state) {
     for (enum dtype dtype = 0; dtype < DTYPE_COUNT; dtype++) {
         for (int misalign = 0; misalign < 9; misalign++) {
             struct gpt2_model *model =
                 open_with(&(struct testmodel_options){.dtype = dtype, .misalign = misalign});
-            bool in_place = dtype != DTYPE_F64 && misalign % (int)dtype_size(dtype) == 0;
+            bool in_place = dtype != DTYPE_F64;
             assert_int_equal(lies_in_file(model, &model->wte), in_place);
             assert_int_equal(lies_in_file(model, &model->h[1].mlp.c_proj.weight), in_place);
             assert_int_equal(model->n_converted, 2 * 8 + 2 + (in_place ? 0 : 2 + 2 * 4));
@@ -672,7 +671,7 @@ static void a_real_model_of_another_type_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(every_layout_gives_the_same_weights),
-        TEST(aligned_matrices_are_used_where_they_lie),
+        TEST(matrices_are_used_where_they_lie_at_any_alignment),
         TEST(tensors_are_listed_in_the_order_of_the_forward_pass),
         TEST(parameters_count_a_tied_head_once),
         TEST(the_124m_model_has_its_published_size_and_opens_without_reading_it),

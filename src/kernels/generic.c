@@ -4,19 +4,29 @@
  * compiler may not use it, fmaf is a library call: slow, and just as exact. */
 #include "kernels/elementwise.h"
 
-/* Element i of a matrix of some type. */
+#include <string.h>
+
+/* Element i of a matrix of some type, at any alignment. */
 typedef float (*load_fn)(const void *w, size_t i);
 
 ALWAYS_INLINE float load_f32(const void *w, size_t i) {
-    return ((const float *)w)[i];
+    float value;
+    memcpy(&value, (const char *)w + i * sizeof value, sizeof value);
+    return value;
+}
+
+ALWAYS_INLINE uint16_t load_16(const void *w, size_t i) {
+    uint16_t bits;
+    memcpy(&bits, (const char *)w + i * sizeof bits, sizeof bits);
+    return bits;
 }
 
 ALWAYS_INLINE float load_f16(const void *w, size_t i) {
-    return dtype_f16_to_f32(((const uint16_t *)w)[i]);
+    return dtype_f16_to_f32(load_16(w, i));
 }
 
 ALWAYS_INLINE float load_bf16(const void *w, size_t i) {
-    return math_from_bits((uint32_t)((const uint16_t *)w)[i] << 16);
+    return math_from_bits((uint32_t)load_16(w, i) << 16);
 }
 
 /* y += x . w, as one chain over k for each output. */

@@ -156,23 +156,19 @@ static void *own(const struct loader *l, size_t count, size_t size) {
     return memory;
 }
 
-/* Where the elements lie if they can be used there; otherwise a copy, F64 narrowed to F32. */
+/* Where the elements lie, aligned or not (the hub's own gpt2 is not); F64 is narrowed to F32. */
 static bool bind_matrix(const struct loader *l, struct matrix *out, const struct tensor *t,
                         enum dtype dtype) {
     *out = (struct matrix){t->data, dtype, (int)t->shape[0], (int)t->shape[1]};
-    size_t size = dtype_size(dtype), count = t->n_bytes / size;
-    if (dtype < DTYPE_N_KERNELS && (uintptr_t)t->data % size == 0)
+    if (dtype < DTYPE_N_KERNELS)
         return true;
-    void *copy = own(l, count, dtype < DTYPE_N_KERNELS ? size : sizeof(float));
+    size_t count = t->n_bytes / dtype_size(dtype);
+    float *copy = own(l, count, sizeof *copy);
     if (!copy)
         return false;
-    if (dtype < DTYPE_N_KERNELS) {
-        memcpy(copy, t->data, t->n_bytes);
-    } else {
-        dtype_to_f32(copy, t->data, dtype, count);
-        out->dtype = DTYPE_F32;
-    }
+    dtype_to_f32(copy, t->data, dtype, count);
     out->data = copy;
+    out->dtype = DTYPE_F32;
     return true;
 }
 

@@ -16,7 +16,7 @@
 #include <gpt2/model.h>
 
 struct matrix {
-    const void *data; /* [rows, cols], row-major without gaps; aligned to its elements */
+    const void *data; /* [rows, cols], row-major without gaps; at any alignment       */
     enum dtype dtype; /* DTYPE_F32, DTYPE_F16 or DTYPE_BF16                            */
     int rows, cols;
 };

@@ -4,6 +4,7 @@
 #   CC=clang       gcc and clang are both supported
 #   WERROR=1       warnings are errors, as CI has it
 #   SANITIZE=1     AddressSanitizer and UndefinedBehaviorSanitizer (use another BUILD)
+#   V=1            show the commands
 #   PREFIX=/usr/local, DESTDIR=...   for `make install`
 
 BUILD   ?= build
@@ -15,6 +16,7 @@ ifeq ($(origin CC),default)
 CC := $(shell command -v gcc >/dev/null 2>&1 && echo gcc || echo cc)
 endif
 PKG_CONFIG ?= pkg-config
+Q := $(if $(V),,@)
 DEPS      := libcjson libutf8proc
 
 # -ffp-contract=off: a multiply and an add are fused only where the source says fma. The two
@@ -41,14 +43,17 @@ FUZZ     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 all: $(BUILD)/gpt2 $(BUILD)/libgpt2.a ## build the program and the library (the default)
 
 $(BUILD)/gpt2: $(CLI_OBJ) $(BUILD)/libgpt2.a
-	$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
 $(BUILD)/libgpt2.a: $(LIB_OBJ)
-	rm -f $@ && ar rcs $@ $^
+	$(if $(V),,@echo '  AR  $@')
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ISA) -c -o $@ $<
+	$(if $(V),,@echo '  CC  $<')
+	$(Q)$(CC) $(ALL_CFLAGS) $(ISA) -c -o $@ $<
 
 # The program knows where `make install` puts models, so another PREFIX compiles that file again.
 $(BUILD)/src/cli/files.o: $(BUILD)/prefix
@@ -67,7 +72,8 @@ endif
 # Tests: one program per tests/test_*.c. They see the internals; the program sees include/ only.
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(LDFLAGS)
+	$(if $(V),,@echo '  CC  $<')
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(LDFLAGS)
 
 programs: all $(TESTS) $(FUZZ) $(BENCH) ## build everything, run nothing
 

@@ -3,6 +3,7 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#include <string.h>
 
 typedef __m256 vec;
 #define WIDTH      8
@@ -46,8 +47,7 @@ ALWAYS_INLINE __m128i load_16(const void *p, int n) {
     if (n == WIDTH)
         return _mm_loadu_si128(p);
     uint16_t some[WIDTH] = {0};
-    for (int j = 0; j < n; j++)
-        some[j] = ((const uint16_t *)p)[j];
+    memcpy(some, p, (size_t)n * sizeof *some);
     return _mm_loadu_si128((const void *)some);
 }
 

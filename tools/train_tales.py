@@ -15,9 +15,10 @@ Training uses the CPU: matrix products in bfloat16, everything that adds up
 (weights, residual stream, normalisation, loss) in float32.  The matrices of
 the blocks are trained by Muon, the rest by Adam.  The learning rate follows
 the share of the allowed time that is used up, so that a run on a busy machine
-still ends with the rate at zero.  Each thread works on windows of its own: no
-thread ever waits for another that lost its core within a product.  When more than one corpus is given, the
-first is the one that matters: the others are left out once the rate falls.
+still ends with the rate at zero.  Each thread works on windows of its own, so
+that no thread waits for another that lost its core within a product.  When
+more than one corpus is given, the first is the one that matters: the others
+are left out once the rate falls.
 
 Needs Debian's python3-torch, python3-numpy and python3-regex.
 """

@@ -3,11 +3,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Copies text to out[cap], with bytes that could steer a terminal written as \xNN. Names in a
- * message may come from a file that somebody made to do just that. Bytes >= 0x80 are kept: they
- * are UTF-8 in every sane file name, except for the C1 controls (U+0080..U+009F), which terminals
- * obey too. */
-static void copy_printable(char *out, size_t cap, const char *text) {
+/* Formats into out[cap], truncated to fit, with bytes that could steer a terminal written as \xNN.
+ * Names in a message may come from a file that somebody made to do just that. Bytes >= 0x80 are
+ * kept: they are UTF-8 in every sane file name, except for the C1 controls (U+0080..U+009F), which
+ * terminals obey too. */
+static void format_printable(char *out, size_t cap, const char *format, va_list args) {
+    char text[sizeof((struct gpt2_error *)0)->message];
+    vsnprintf(text, sizeof text, format, args);
     size_t n = 0;
     for (const unsigned char *p = (const unsigned char *)text; *p && n + 5 < cap; p++) {
         bool c1 = p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0;
@@ -22,13 +24,11 @@ static void copy_printable(char *out, size_t cap, const char *text) {
 bool error_set(struct gpt2_error *err, enum gpt2_status status, const char *format, ...) {
     if (!err)
         return false;
-    char text[sizeof err->message];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    format_printable(err->message, sizeof err->message, format, args);
     va_end(args);
     err->status = status;
-    copy_printable(err->message, sizeof err->message, text);
     err->hint[0] = 0;
     return false;
 }
@@ -36,12 +36,10 @@ bool error_set(struct gpt2_error *err, enum gpt2_status status, const char *form
 bool error_hint(struct gpt2_error *err, const char *format, ...) {
     if (!err)
         return false;
-    char text[sizeof err->hint];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    format_printable(err->hint, sizeof err->hint, format, args);
     va_end(args);
-    copy_printable(err->hint, sizeof err->hint, text);
     return false;
 }
 

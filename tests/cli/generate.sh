@@ -92,7 +92,7 @@ run generate "Once upon a time" -n 8 --stats -t 3 --cpu generic
 expect "the logits hash does not depend on threads and kernels" says "$hash"
 
 "$GPT2" generate "Once upon a time" -n 400 --ignore-eos 2>"$err" | head -c 20 >/dev/null
-expect "a closed pipe is no error message" test ! -s "$err"
+expect "a closed pipe is no error message" died_quietly
 (trap '' PIPE; "$GPT2" generate "Once" -n 400 --ignore-eos 2>"$err"; echo $? >"$tmp/status") | head -c 20 >/dev/null
 expect "a closed pipe exits with 141 where SIGPIPE is ignored" test "$(cat "$tmp/status")" -eq 141
 if [ -w /dev/full ]; then

@@ -600,7 +600,8 @@ def safetensors(tensors):
 
 def export(args):
     state = torch.load(os.path.join(args.work, "checkpoint.pt"))
-    replace_file(os.path.join(args.model, "config.json"), json.dumps(state["config"], indent=2) + "\n")
+    config = json.dumps(state["config"], indent=2) + "\n"
+    replace_file(os.path.join(args.model, "config.json"), config)
     replace_file(os.path.join(args.model, "model.safetensors"), safetensors(state["parameters"]))
     print(f"step {state['step']} tokens {state['tokens']} seconds {state['seconds']:.0f}")
 

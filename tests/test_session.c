@@ -151,6 +151,8 @@ static void bad_runs_are_refused_and_nothing_moves(void **state) {
     refused(world, &(struct gpt2_span){NULL, ids, 1, 1}, 1, GPT2_ERR_USAGE, "not of this model");
     struct gpt2_span twice[] = {{s, ids, 1, 1}, {s, ids, 1, 1}};
     refused(world, twice, 2, GPT2_ERR_USAGE, "another span");
+    struct gpt2_span many[600] = {{s, ids, 1, 0}};
+    refused(world, many, 600, GPT2_ERR_USAGE, "expected 0 to 512 spans");
     read_ids(world, s, ids, 1); // the refusals left nothing behind
 }
 

@@ -22,8 +22,7 @@ struct gpt2_batch {
     int *rows;            /* [max_rows] the rows of a pass whose logits are wanted  */
     struct piece *pieces; /* [max_rows] of a pass: each has at least one row        */
 
-    int *first_logits; /* [cap_spans] index of each span's first row of logits in the last run */
-    int cap_spans;
+    int *first_logits; /* [max_rows] index of each span's first row of logits in the last run */
 };
 
 /* Room for n_rows rows of n floats, at a stride that is a whole number of cache lines but no
@@ -67,9 +66,10 @@ struct gpt2_batch *gpt2_batch_create(const struct gpt2_model *model, struct gpt2
     f->tiles = os_alloc((size_t)max_rows, sizeof *f->tiles, "a batch", err);
     batch->rows = os_alloc((size_t)max_rows, sizeof *batch->rows, "a batch", err);
     batch->pieces = os_alloc((size_t)max_rows, sizeof *batch->pieces, "a batch", err);
+    batch->first_logits = os_alloc((size_t)max_rows, sizeof *batch->first_logits, "a batch", err);
     batch->logits =
         os_alloc((size_t)max_logits * (size_t)config->n_vocab, sizeof(float), "logits", err);
-    if (!f->tiles || !batch->rows || !batch->pieces || !batch->logits)
+    if (!f->tiles || !batch->rows || !batch->pieces || !batch->first_logits || !batch->logits)
         goto fail;
     return batch;
 fail:
@@ -129,6 +129,9 @@ static bool check_span(const struct gpt2_batch *batch, const struct gpt2_span *s
 
 static bool check_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans,
                       struct gpt2_error *err) {
+    if (n_spans < 0 || n_spans > batch->max_rows)
+        return error_set(err, GPT2_ERR_USAGE, "expected 0 to %d spans, got %d", batch->max_rows,
+                         n_spans);
     long long n_logits = 0;
     bool ok = true;
     int checked = 0;
@@ -174,28 +177,19 @@ static bool check_logits(const struct gpt2_batch *batch, int n, struct gpt2_erro
 }
 
 /* Remembers where each span's logits start. */
-static bool note_spans(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans,
-                       struct gpt2_error *err) {
-    if (n_spans > batch->cap_spans) {
-        int *first = os_alloc((size_t)n_spans, sizeof *first, "a batch", err);
-        if (!first)
-            return false;
-        os_free(batch->first_logits);
-        batch->first_logits = first;
-        batch->cap_spans = n_spans;
-    }
+static void note_spans(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans) {
     int n = 0;
     for (int i = 0; i < n_spans; i++) {
         batch->first_logits[i] = n;
         n += spans[i].n_logits;
     }
-    return true;
 }
 
 bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans,
                     struct gpt2_error *err) {
-    if (!check_run(batch, spans, n_spans, err) || !note_spans(batch, spans, n_spans, err))
+    if (!check_run(batch, spans, n_spans, err))
         return false;
+    note_spans(batch, spans, n_spans);
     size_t n_vocab = (size_t)batch->forward.model->config.n_vocab;
     int n_logits = 0;       // rows of logits computed so far
     int span = 0, done = 0; // the next token to read: spans[span].ids[done]

@@ -538,6 +538,9 @@ static void a_model_is_found_by_its_directory_or_a_file_in_it(void **state) {
     gpt2_model_close(open_path(path));
     testmodel_path(path, dir, "config.json");
     gpt2_model_close(open_path(path));
+    testmodel_write_file(dir, "vocab.json", "{}", 2);
+    testmodel_path(path, dir, "vocab.json");
+    gpt2_model_close(open_path(path));
     testmodel_path(path, dir, "model.safetensors");
     gpt2_model_close(open_path(path));
     // that very file, not its neighbour
@@ -576,7 +579,7 @@ static void missing_files_are_named(void **state) {
     EXPECT_REFUSAL(path, path, "no such file or directory");
     testmodel_write_file(dir, "notes.txt", "", 0);
     testmodel_path(path, dir, "notes.txt");
-    EXPECT_REFUSAL(path, path, "expected a model directory");
+    EXPECT_REFUSAL(path, path, "expected a model directory or a file in one");
     testmodel_write_config(dir, NULL);
     EXPECT_REFUSAL(dir, dir, "found no model.safetensors");
     testmodel_write(dir, NULL);

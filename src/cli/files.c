@@ -66,9 +66,8 @@ static bool copy_text(struct text *text, const char *given, struct gpt2_error *e
 bool text_read(struct text *text, const struct text_source *source, struct gpt2_error *err) {
     *text = (struct text){NULL, 0};
     if (!!source->option + !!source->word + !!source->file > 1)
-        return usage_error(err, "the text is given more than once (%s%s%s)",
-                           source->option ? " --prompt" : "", source->file ? " --file" : "",
-                           source->word ? " argument" : "");
+        return usage_error(err, "the text is given more than once: expected one of --prompt, "
+                                "--file, an argument");
     const char *literal = source->option;
     const char *path = source->file;
     if (source->word) {

@@ -108,7 +108,7 @@ static bool refuse_without_weights(const struct directory *d, struct gpt2_error 
 
 static bool find(struct directory *out, const char *path, struct gpt2_error *err) {
     const char *name = name_of(path);
-    bool is_weights = false;
+    bool is_weights = false, is_other = false;
     if (!os_exists(path))
         return error_set(err, GPT2_ERR_MODEL, "%s: no such file or directory",
                          *path ? path : "\"\"");
@@ -116,11 +116,7 @@ static bool find(struct directory *out, const char *path, struct gpt2_error *err
         is_weights = ends_with(name, ".safetensors");
         if (find_foreign(name))
             return refuse_foreign(path, find_foreign(name), err);
-        if (!is_weights && strcmp(name, "config.json") != 0)
-            return error_set(err, GPT2_ERR_MODEL,
-                             "%s: expected a model directory, its config.json or a .safetensors "
-                             "file",
-                             path);
+        is_other = !is_weights && strcmp(name, "config.json") != 0;
     }
     if (!(out->path = directory_of(path, err)) ||
         !(out->config = join(out->path, "config.json", err)) ||
@@ -129,6 +125,11 @@ static bool find(struct directory *out, const char *path, struct gpt2_error *err
         return false;
     if (os_exists(out->config))
         return true;
+    if (is_other)
+        return error_set(err, GPT2_ERR_MODEL,
+                         "%s: expected a model directory or a file in one, found no config.json "
+                         "beside it",
+                         path);
     if (!os_exists(out->weights))
         return refuse_without_weights(out, err);
     error_set(err, GPT2_ERR_MODEL, "%s: no such file, though %s is there", out->config,

@@ -13,8 +13,8 @@ struct directory {
     char *weights;    /* a .safetensors file in it: may not  */
 };
 
-/* `path` is a directory in Hugging Face's layout, its config.json, or a .safetensors file in it
- * (that very file is then used). Fails with GPT2_ERR_MODEL where there is no such thing. */
+/* `path` is a directory in Hugging Face's layout or any file in it; if that is a .safetensors file,
+ * that very file is used. Fails with GPT2_ERR_MODEL where there is no such thing. */
 bool directory_find(struct directory *out, const char *path, struct gpt2_error *err);
 
 /* Fails with GPT2_ERR_MODEL where the weights are not there; weights of a format that is not read

@@ -4,6 +4,7 @@
 #   CC=clang       gcc and clang are both supported
 #   WERROR=1       warnings are errors, as CI has it
 #   SANITIZE=1     AddressSanitizer and UndefinedBehaviorSanitizer (use another BUILD)
+#   SANITIZE=thread   ThreadSanitizer (use another BUILD)
 #   V=1            show the commands
 #   PREFIX=/usr/local, DESTDIR=...   for `make install`
 
@@ -24,7 +25,9 @@ DEPS      := libcjson libutf8proc
 FP     := -ffp-contract=off -fno-math-errno -fno-trapping-math
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
           -Wpointer-arith -Wvla -Wno-unused-parameter $(if $(WERROR),-Werror)
-SAN    := $(if $(SANITIZE),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+SAN_1      := -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all
+SAN_thread := -fsanitize=thread
+SAN    := $(if $(SANITIZE),$(SAN_$(SANITIZE)) -fno-omit-frame-pointer)
 PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(DEPS))
 PKG_LIBS   = $(shell $(PKG_CONFIG) --libs $(DEPS))
 ALL_CFLAGS = -std=c17 $(CFLAGS) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(PKG_CFLAGS) \
@@ -89,6 +92,9 @@ bench-kernels: $(BUILD)/tests/test_kernels ## measure each kernel of each row
 sanitize: ## run all tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=$(BUILD)/sanitize SANITIZE=1 CFLAGS='-O1 -g' check
 
+tsan: ## run all tests under ThreadSanitizer (some minutes)
+	$(MAKE) BUILD=$(BUILD)/tsan SANITIZE=thread CFLAGS='-O1 -g' check
+
 valgrind: all $(TESTS) $(FUZZ) ## run all tests under valgrind (slow)
 	@BUILD=$(BUILD) VALGRIND=1 tests/run.sh $(CASE)
 
@@ -125,6 +131,6 @@ clean: ## remove everything built (checkpoints of a training run in build/train 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: FORCE all programs check accuracy goldens bench-tokenizer bench-kernels sanitize valgrind lint format deps install uninstall clean help
+.PHONY: FORCE all programs check accuracy goldens bench-tokenizer bench-kernels sanitize tsan valgrind lint format deps install uninstall clean help
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "testtext.h"
 #include "text/pretokenize.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 
 /* ---- classes ---- */
 

@@ -1,7 +1,8 @@
 /* tokenizer.h - bytes to token ids and back: GPT-2's byte-level BPE.
  *
  * Text is any sequence of bytes. What is not valid UTF-8 is kept byte for byte, NUL is a character
- * like others, nothing is normalised: decode(encode(text)) == text, always.
+ * like others, nothing is normalised: decode(encode(text)) == text, except that a tokenizer whose
+ * files say add_prefix_space puts one space in front.
  * A tokenizer is read-only after gpt2_tokenizer_open and may be shared by threads. */
 #ifndef GPT2_TOKENIZER_H
 #define GPT2_TOKENIZER_H

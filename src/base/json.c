@@ -4,6 +4,7 @@
  * only in case), valueint saturates at INT_MAX, it is recursive, and it does not check UTF-8. */
 #include "base/json.h"
 #include "base/error.h"
+#include "base/utf8.h"
 
 #include <cJSON.h>
 #include <math.h>
@@ -62,19 +63,13 @@ static size_t scan(const char *text, size_t len, const char **reason) {
             i++;
             continue;
         }
-        size_t n = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
-        bool ok = c >= 0xC2 && c <= 0xF4 && i + n <= len;
-        for (size_t k = 1; ok && k < n; k++)
-            ok = (s[i + k] & 0xC0) == 0x80;
-        if (ok && n > 2) { // overlong, surrogate, beyond U+10FFFF
-            ok = !(c == 0xE0 && s[i + 1] < 0xA0) && !(c == 0xED && s[i + 1] >= 0xA0) &&
-                 !(c == 0xF0 && s[i + 1] < 0x90) && !(c == 0xF4 && s[i + 1] >= 0x90);
-        }
-        if (!ok) {
+        uint32_t cp;
+        int n = utf8_decode(&cp, s + i, len - i);
+        if (n == 0) {
             *reason = "invalid UTF-8";
             return i;
         }
-        i += n;
+        i += (size_t)n;
     }
     return len;
 }

@@ -4,11 +4,25 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* Words of the command line and of the environment end up in messages: control bytes (C0, DEL, and
+ * C1 as UTF-8) are shown, not obeyed. */
+static void print_line(const char *label, const char *text) {
+    fputs(label, stderr);
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        bool c1 = p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0;
+        if (*p < 0x20 || *p == 0x7F || c1)
+            fprintf(stderr, "\\x%02X", *p);
+        else
+            fputc(*p, stderr);
+    }
+    fputc('\n', stderr);
+}
+
 int report(const struct gpt2_error *err) {
     fflush(stdout);
-    fprintf(stderr, "gpt2: error: %s\n", err->message);
+    print_line("gpt2: error: ", err->message);
     if (err->hint[0])
-        fprintf(stderr, "hint: %s\n", err->hint);
+        print_line("hint: ", err->hint);
     return err->status;
 }
 
@@ -21,27 +35,12 @@ void report_note(const char *format, ...) {
     va_end(args);
 }
 
-/* Words of the command line end up in messages: control bytes are shown, not obeyed. */
-static void set_message(struct gpt2_error *err, const char *format, va_list args) {
-    char text[sizeof err->message];
-    vsnprintf(text, sizeof text, format, args);
-    size_t n = 0;
-    for (const unsigned char *p = (const unsigned char *)text; *p && n + 5 < sizeof err->message;
-         p++) {
-        if (*p < 0x20 || *p == 0x7F)
-            n += (size_t)snprintf(err->message + n, sizeof err->message - n, "\\x%02X", *p);
-        else
-            err->message[n++] = (char)*p;
-    }
-    err->message[n] = 0;
-}
-
 bool usage_error(struct gpt2_error *err, const char *format, ...) {
     err->status = GPT2_ERR_USAGE;
     err->hint[0] = 0;
     va_list args;
     va_start(args, format);
-    set_message(err, format, args);
+    vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
     return false;
 }
@@ -52,7 +51,7 @@ bool command_error(struct gpt2_error *err, enum gpt2_status status, const char *
     snprintf(err->hint, sizeof err->hint, "%s", hint ? hint : "");
     va_list args;
     va_start(args, format);
-    set_message(err, format, args);
+    vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
     return false;
 }

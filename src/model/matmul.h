@@ -13,7 +13,7 @@
 struct matmul {
     struct pool *pool;             /* borrowed */
     const struct kernels *kernels; /* borrowed */
-    float **scratch;               /* [pool_size] MATMUL_SCRATCH floats each; owned */
+    float **scratch;               /* [pool_size] packed panels of a thread; owned */
 };
 
 /* Allocates the scratch. Free with matmul_free, which accepts a zeroed struct. */

@@ -1,6 +1,6 @@
 /* alphabet.c - from the vocabulary files' characters back to bytes. */
 #include "text/alphabet.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 /* The byte that a code point stands for, or -1. */
 static int byte_of(uint32_t cp) {

@@ -4,8 +4,8 @@
  * optional space) decides which alternative applies, and each alternative is a run of one class.
  * Most pieces of most texts are ASCII words, whose letters are found eight bytes at a time. */
 #include "text/pretokenize.h"
+#include "base/utf8.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 #include "text/word.h"
 
 #include <stdbool.h>

@@ -1,6 +1,4 @@
 /* utf8.c - holding back the unfinished end of a stream of UTF-8. */
-#include "text/utf8.h"
-
 #include <gpt2/tokenizer.h>
 #include <stdbool.h>
 

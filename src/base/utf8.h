@@ -1,6 +1,6 @@
 /* utf8.h - strict decoding of UTF-8, one character at a time. */
-#ifndef TEXT_UTF8_H
-#define TEXT_UTF8_H
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
 
 #include <stddef.h>
 #include <stdint.h>

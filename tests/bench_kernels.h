@@ -160,8 +160,8 @@ static double bench_run(const struct bench *b, const struct kernels *kernels, in
     switch (benches[i].op) {
     case BENCH_GEMM: // one panel, as matmul.c packs it, again and again
         for (; at < total; at += (size_t)16 << 20)
-            kernels->gemm(b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, b->v, (size_t)kernels->nr, 512,
-                          kernels->nr, 384);
+            kernels->gemm[DTYPE_F32](b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, b->v,
+                                     (size_t)kernels->nr, 512, kernels->nr, 384);
         return 512.0 * 384 * kernels->nr * (double)(at >> 24);
     case BENCH_VECTOR:
         bench_vector(b, kernels, benches[i].name);

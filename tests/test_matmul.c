@@ -32,6 +32,8 @@ static void random_weight(void *w, enum dtype dtype, size_t i) {
         half = (uint16_t)((bits >> 16 & 0x83FF) | (bits % 8 + 7) << 10);
     if (dtype == DTYPE_F32)
         memcpy((char *)w + 4 * i, &value, 4);
+    else if (dtype == DTYPE_I8)
+        ((char *)w)[i] = (char)bits;
     else
         memcpy((char *)w + 2 * i, &half, 2);
 }
@@ -61,7 +63,7 @@ static struct fixture fixture_create(enum dtype dtype, int in, int out, bool hea
     float *bias = allocate((size_t)out, sizeof *bias);
     for (int i = 0; i < out; i++)
         bias[i] = random_float();
-    f.linear.weight = (struct matrix){w, dtype, head ? out : in, head ? in : out};
+    f.linear.weight = (struct matrix){w, dtype, LAYOUT_ROWS, head ? out : in, head ? in : out};
     f.linear.bias = bias;
     f.x = allocate(MAX_ROWS * f.xs, sizeof *f.x);
     f.y = allocate(MAX_ROWS * f.ys, sizeof *f.y);

@@ -163,7 +163,9 @@ static void every_layout_gives_the_same_weights(void **state) {
         {.n_layer = 12, .seed = 5},
     };
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
-        for (enum dtype dtype = 0; dtype < DTYPE_COUNT; dtype++) {
+        for (enum dtype dtype = 0; dtype <= DTYPE_F64; dtype++) {
+            if (dtype == DTYPE_I8)
+                continue;
             struct testmodel_options options = layouts[i];
             options.dtype = dtype;
             struct gpt2_model *model = open_with(&options);
@@ -179,7 +181,9 @@ static bool lies_in_file(const struct gpt2_model *model, const struct matrix *ma
 }
 
 static void matrices_are_used_where_they_lie_at_any_alignment(void **state) {
-    for (enum dtype dtype = 0; dtype < DTYPE_COUNT; dtype++) {
+    for (enum dtype dtype = 0; dtype <= DTYPE_F64; dtype++) {
+        if (dtype == DTYPE_I8)
+            continue;
         for (int misalign = 0; misalign < 9; misalign++) {
             struct gpt2_model *model =
                 open_with(&(struct testmodel_options){.dtype = dtype, .misalign = misalign});

@@ -29,6 +29,10 @@ ALWAYS_INLINE float load_bf16(const void *w, size_t i) {
     return math_from_bits((uint32_t)load_16(w, i) << 16);
 }
 
+ALWAYS_INLINE float load_i8(const void *w, size_t i) {
+    return (float)((const int8_t *)w)[i];
+}
+
 /* y += x . w, as one chain over k for each output. */
 ALWAYS_INLINE void product(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
                            int m, int n, int K, load_fn load) {
@@ -40,26 +44,6 @@ ALWAYS_INLINE void product(float *y, size_t ys, const float *x, size_t xs, const
                 *out = fmaf(x[(size_t)r * xs + (size_t)k], weight, *out);
             }
         }
-}
-
-static void gemv_f32(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
-                     int m, int n, int K) {
-    product(y, ys, x, xs, w, ws, m, n, K, load_f32);
-}
-
-static void gemv_f16(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
-                     int m, int n, int K) {
-    product(y, ys, x, xs, w, ws, m, n, K, load_f16);
-}
-
-static void gemv_bf16(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
-                      int m, int n, int K) {
-    product(y, ys, x, xs, w, ws, m, n, K, load_bf16);
-}
-
-static void gemm(float *y, size_t ys, const float *x, size_t xs, const float *w, size_t ws, int m,
-                 int n, int K) {
-    product(y, ys, x, xs, w, ws, m, n, K, load_f32);
 }
 
 /* y[r, v] = lanes16 over k of x[r, k] * w[v, k] */
@@ -75,46 +59,50 @@ ALWAYS_INLINE void dot_rows(float *y, size_t ys, const float *x, size_t xs, cons
         }
 }
 
-static void dots_f32(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
-                     int m, int n, int K) {
-    dot_rows(y, ys, x, xs, w, ws, m, n, K, load_f32);
-}
-
-static void dots_f16(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
-                     int m, int n, int K) {
-    dot_rows(y, ys, x, xs, w, ws, m, n, K, load_f16);
-}
-
-static void dots_bf16(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
-                      int m, int n, int K) {
-    dot_rows(y, ys, x, xs, w, ws, m, n, K, load_bf16);
-}
-
 ALWAYS_INLINE void expand(float *dst, const void *src, size_t n, load_fn load) {
     for (size_t i = 0; i < n; i++)
         dst[i] = load(src, i);
 }
 
-static void f32_to_f32(float *dst, const void *src, size_t n) {
-    expand(dst, src, n, load_f32);
-}
+/* One function of each for each type. */
+#define PRODUCTS_OF(type)                                                                  \
+    static void gemm_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
+                            size_t ws, int m, int n, int K) {                              \
+        product(y, ys, x, xs, w, ws, m, n, K, load_##type);                                \
+    }                                                                                      \
+    static void dots_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
+                            size_t ws, int m, int n, int K) {                              \
+        dot_rows(y, ys, x, xs, w, ws, m, n, K, load_##type);                               \
+    }                                                                                      \
+    static void type##_to_f32(float *dst, const void *src, size_t n) {                     \
+        expand(dst, src, n, load_##type);                                                  \
+    }
 
-static void f16_to_f32(float *dst, const void *src, size_t n) {
-    expand(dst, src, n, load_f16);
-}
-
-static void bf16_to_f32(float *dst, const void *src, size_t n) {
-    expand(dst, src, n, load_bf16);
-}
+PRODUCTS_OF(f32)
+PRODUCTS_OF(f16)
+PRODUCTS_OF(bf16)
+PRODUCTS_OF(i8)
 
 const struct kernels kernels_generic = {
     .name = "generic",
-    .gemm = gemm,
-    .gemv = {[DTYPE_F32] = gemv_f32, [DTYPE_F16] = gemv_f16, [DTYPE_BF16] = gemv_bf16},
+    .gemm = {[DTYPE_F32] = gemm_f32,
+             [DTYPE_F16] = gemm_f16,
+             [DTYPE_BF16] = gemm_bf16,
+             [DTYPE_I8] = gemm_i8},
+    .gemv = {[DTYPE_F32] = gemm_f32,
+             [DTYPE_F16] = gemm_f16,
+             [DTYPE_BF16] = gemm_bf16,
+             [DTYPE_I8] = gemm_i8},
     .mr = 4,
     .nr = 16,
-    .dots = {[DTYPE_F32] = dots_f32, [DTYPE_F16] = dots_f16, [DTYPE_BF16] = dots_bf16},
-    .to_f32 = {[DTYPE_F32] = f32_to_f32, [DTYPE_F16] = f16_to_f32, [DTYPE_BF16] = bf16_to_f32},
+    .dots = {[DTYPE_F32] = dots_f32,
+             [DTYPE_F16] = dots_f16,
+             [DTYPE_BF16] = dots_bf16,
+             [DTYPE_I8] = dots_i8},
+    .to_f32 = {[DTYPE_F32] = f32_to_f32,
+               [DTYPE_F16] = f16_to_f32,
+               [DTYPE_BF16] = bf16_to_f32,
+               [DTYPE_I8] = i8_to_f32},
     .layer_norm = layer_norm,
     .softmax = softmax,
     .add = add,

@@ -22,7 +22,9 @@
 #define KERNELS_KERNELS_H
 
 #include "base/dtype.h"
+#include "kernels/panels.h"
 #include <stddef.h>
+#include <stdint.h>
 
 /* In place: x[i] = act(x[i]) for i < n. */
 typedef void (*activation_fn)(float *x, size_t n);
@@ -32,18 +34,27 @@ struct activation {
     activation_fn fn;
 };
 
-struct kernels {
-    const char *name; /* "generic", "avx2", "avx512" */
+/* Rows of x as `quantize` wrote them. Row r: q + r * qs, scale + r * gs, sum + r * gs. */
+struct quantized {
+    const int8_t *q;    /* [m, groups * GROUP], stride qs */
+    const float *scale; /* [m, groups], stride gs         */
+    const int32_t *sum; /* [m, groups], stride gs         */
+    size_t qs, gs;
+};
 
-    /* y[r, c] = chain over k: fma(x[r, k], w[k, c], y[r, c])       r < m, c < n, k = 0..K-1
+struct kernels {
+    const char *name; /* "generic", "avx2", "avx512", "avx512vnni" */
+
+    /* y[r, c] = chain over k: fma(x[r, k], (f32)w[k, c], y[r, c])  r < m, c < n, k = 0..K-1
      * y [m, n], x [m, K] f32; w [K, n] of the given type.
      *
-     * gemm: for many rows. w is f32 and small enough to stay in cache (a packed panel, a block of
-     *       keys, the values of a head). Fastest where n is a multiple of `nr` and m of `mr`.
-     * gemv: for few rows (fastest for 1). w is a slice of a matrix as the file has it and is
-     *       streamed once, row after row, whatever m is. */
-    void (*gemm)(float *y, size_t ys, const float *x, size_t xs, const float *w, size_t ws, int m,
-                 int n, int K);
+     * gemm: w is read once for every `mr` rows, in the order in which it lies: a panel (panels.h),
+     * a block of keys, the values of a head. Fastest where n is a multiple of `nr` and m of `mr`;
+     * for one row it streams a panel from memory as fast as memory gives it. gemv: for few rows
+     * (fastest for 1). w is a slice of a matrix as the file has it and is streamed once, row after
+     * row, whatever m is. */
+    void (*gemm[DTYPE_N_KERNELS])(float *y, size_t ys, const float *x, size_t xs, const void *w,
+                                  size_t ws, int m, int n, int K);
     void (*gemv[DTYPE_N_KERNELS])(float *y, size_t ys, const float *x, size_t xs, const void *w,
                                   size_t ws, int m, int n, int K);
     int mr, nr; /* the register tile of gemm: rows and columns computed at once */
@@ -52,6 +63,31 @@ struct kernels {
      * y [m, n], x [m, K] f32; w [n, K] of the given type: rows of wte. w is streamed once. */
     void (*dots[DTYPE_N_KERNELS])(float *y, size_t ys, const float *x, size_t xs, const void *w,
                                   size_t ws, int m, int n, int K);
+
+    /* Quantized products (panels.h draws the panels). Inputs k are cut into groups of GROUP; the
+     * last group is filled up with zeros. With isum = sum of q[r, k] * w[k, c] over the group's k,
+     * exact in int32, where w is the stored integer (Q8: less 128), for each group g in order:
+     *
+     *   y[r, c] = fma((f32)isum, wscale[g, c] * xscale[r, g], y[r, c])
+     *   Q4 then: y[r, c] = fma((f32)xsum[r, g] * xscale[r, g], wmin[g, c], y[r, c])
+     *
+     * y [m, n] with n <= PANEL; x as quantize wrote it, m rows; panel: the one of these n columns.
+     * The chain starts from what y holds and may be cut between groups: x and panel then start at
+     * a later group and n_groups counts those that are left to this call. */
+    void (*gemm_q8)(float *y, size_t ys, struct quantized x, const void *panel, int m, int n,
+                    int n_groups);
+    void (*gemm_q4)(float *y, size_t ys, struct quantized x, const void *panel, int m, int n,
+                    int n_groups);
+
+    /* Quantizes ONE row x[0..n), group by group:
+     *   max   = the largest |x[k]| of the group
+     *   scale = max / 127
+     *   q[k]  = (int8) round-half-even(x[k] * (127 / max))       0 where max is 0 or x is padding
+     *   sum   = the sum of q
+     * Where a group holds NaN or Inf, its q and sum are 0 and its scale is NaN: what depends on it
+     * becomes NaN and is refused at the logits. max is below 2^-120: scale and q are 0.
+     * Writes whole groups: q [groups * GROUP], scale [groups], sum [groups]. */
+    void (*quantize)(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n);
 
     /* dst[i] = (f32)src[i], exact. */
     void (*to_f32[DTYPE_N_KERNELS])(float *dst, const void *src, size_t n);

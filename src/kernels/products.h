@@ -8,7 +8,7 @@
  *   vec_fma_n(a, b, c, n) the same in the first n lanes; the others keep c
  *   vec_store(p, v, n)    the first n lanes to p[0..n)
  *   load_f32(p, n)        the n elements of that type at p as f32, other lanes 0; not one byte
- *   load_f16, load_bf16   behind them is read. n == WIDTH, a constant, is the fast case
+ *   load_f16 _bf16 _i8    behind them is read. n == WIDTH, a constant, is the fast case
  *   lanes_sum(p)          the tree of lanes16 over 16 / WIDTH vectors
  *   GEMM_ROWS, GEMM_VECS  a register tile of gemm: rows and vectors of columns
  *   GEMV_ROWS, GEMV_DEPTH of gemv: rows of x, and rows of W, that are worked on together
@@ -66,8 +66,9 @@ typedef vec (*load_fn)(const void *p, int n);
 
 /* One register tile of y over all k. Each step reads `vecs` vectors of w and one element of each
  * row of x. In the last vector only `last` lanes count. */
-ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, const float *w,
-                             size_t ws, int K, int rows, int vecs, int last) {
+ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                             size_t ws, int K, int rows, int vecs, int last, size_t size,
+                             load_fn load) {
     vec sum[GEMM_ROWS][GEMM_VECS];
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
@@ -77,7 +78,7 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
     for (int k = 0; k < K; k++) {
         vec weight[GEMM_VECS];
         UNROLL for (int v = 0; v < vecs; v++) {
-            weight[v] = load_f32(w + v * WIDTH, v < vecs - 1 ? WIDTH : last);
+            weight[v] = load(w + (size_t)v * WIDTH * size, v < vecs - 1 ? WIDTH : last);
         }
         UNROLL for (int r = 0; r < rows; r++) {
             vec xk = vec_set(x[(size_t)r * xs + (size_t)k]);
@@ -94,25 +95,27 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
 }
 
 /* All columns of `rows` rows: whole tiles, then single vectors. */
-ALWAYS_INLINE void gemm_rows(float *y, size_t ys, const float *x, size_t xs, const float *w,
-                             size_t ws, int n, int K, int rows) {
+ALWAYS_INLINE void gemm_rows(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                             size_t ws, int n, int K, int rows, size_t size, load_fn load) {
     int c = 0;
     for (; c + GEMM_VECS * WIDTH <= n; c += GEMM_VECS * WIDTH)
-        gemm_tile(y + c, ys, x, xs, w + c, ws, K, rows, GEMM_VECS, WIDTH);
+        gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, GEMM_VECS, WIDTH, size,
+                  load);
     for (; c + WIDTH <= n; c += WIDTH)
-        gemm_tile(y + c, ys, x, xs, w + c, ws, K, rows, 1, WIDTH);
+        gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, 1, WIDTH, size, load);
     if (c < n)
-        gemm_tile(y + c, ys, x, xs, w + c, ws, K, rows, 1, n - c);
+        gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, 1, n - c, size, load);
 }
 
-static void gemm(float *y, size_t ys, const float *x, size_t xs, const float *w, size_t ws, int m,
-                 int n, int K) {
+ALWAYS_INLINE void gemm(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,
+                        int m, int n, int K, size_t size, load_fn load) {
+    ws *= size;
     for (; m >= GEMM_ROWS; m -= GEMM_ROWS) {
-        gemm_rows(y, ys, x, xs, w, ws, n, K, GEMM_ROWS);
+        gemm_rows(y, ys, x, xs, w, ws, n, K, GEMM_ROWS, size, load);
         y += GEMM_ROWS * ys;
         x += GEMM_ROWS * xs;
     }
-#define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, n, K, rows)
+#define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, n, K, rows, size, load)
     WITH_CONSTANT(m, GEMM_ROWS, TILE)
 #undef TILE
 }
@@ -274,6 +277,10 @@ ALWAYS_INLINE void dots(float *y, size_t ys, const float *x, size_t xs, const ch
  */
 
 #define PRODUCTS_OF(type, size)                                                            \
+    static void gemm_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
+                            size_t ws, int m, int n, int K) {                              \
+        gemm(y, ys, x, xs, w, ws, m, n, K, size, load_##type);                             \
+    }                                                                                      \
     static void gemv_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
                             size_t ws, int m, int n, int K) {                              \
         gemv(y, ys, x, xs, w, ws, m, n, K, size, load_##type);                             \
@@ -294,5 +301,6 @@ ALWAYS_INLINE void dots(float *y, size_t ys, const float *x, size_t xs, const ch
 PRODUCTS_OF(f32, 4)
 PRODUCTS_OF(f16, 2)
 PRODUCTS_OF(bf16, 2)
+PRODUCTS_OF(i8, 1)
 
 #endif

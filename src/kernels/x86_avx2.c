@@ -59,6 +59,14 @@ ALWAYS_INLINE vec load_bf16(const void *p, int n) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_16(p, n)), 16));
 }
 
+/* 8 elements of 8 bits. */
+ALWAYS_INLINE vec load_i8(const void *p, int n) {
+    unsigned char some[WIDTH] = {0};
+    if (n < WIDTH)
+        p = memcpy(some, p, (size_t)n);
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p)));
+}
+
 ALWAYS_INLINE float lanes_sum(const vec p[2]) {
     __m256 eight = _mm256_add_ps(p[0], p[1]);
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -70,12 +78,24 @@ ALWAYS_INLINE float lanes_sum(const vec p[2]) {
 
 const struct kernels kernels_avx2 = {
     .name = "avx2",
-    .gemm = gemm,
-    .gemv = {[DTYPE_F32] = gemv_f32, [DTYPE_F16] = gemv_f16, [DTYPE_BF16] = gemv_bf16},
+    .gemm = {[DTYPE_F32] = gemm_f32,
+             [DTYPE_F16] = gemm_f16,
+             [DTYPE_BF16] = gemm_bf16,
+             [DTYPE_I8] = gemm_i8},
+    .gemv = {[DTYPE_F32] = gemv_f32,
+             [DTYPE_F16] = gemv_f16,
+             [DTYPE_BF16] = gemv_bf16,
+             [DTYPE_I8] = gemv_i8},
     .mr = GEMM_ROWS,
     .nr = GEMM_VECS * WIDTH,
-    .dots = {[DTYPE_F32] = dots_f32, [DTYPE_F16] = dots_f16, [DTYPE_BF16] = dots_bf16},
-    .to_f32 = {[DTYPE_F32] = f32_to_f32, [DTYPE_F16] = f16_to_f32, [DTYPE_BF16] = bf16_to_f32},
+    .dots = {[DTYPE_F32] = dots_f32,
+             [DTYPE_F16] = dots_f16,
+             [DTYPE_BF16] = dots_bf16,
+             [DTYPE_I8] = dots_i8},
+    .to_f32 = {[DTYPE_F32] = f32_to_f32,
+               [DTYPE_F16] = f16_to_f32,
+               [DTYPE_BF16] = bf16_to_f32,
+               [DTYPE_I8] = i8_to_f32},
     .layer_norm = layer_norm,
     .softmax = softmax,
     .add = add,

@@ -53,6 +53,12 @@ ALWAYS_INLINE vec load_bf16(const void *p, int n) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load_16(p, n)), 16));
 }
 
+/* 16 elements of 8 bits. */
+ALWAYS_INLINE vec load_i8(const void *p, int n) {
+    __m128i bytes = n == WIDTH ? _mm_loadu_si128(p) : _mm_maskz_loadu_epi8(first(n), p);
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+}
+
 ALWAYS_INLINE float lanes_sum(const vec p[1]) {
     __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(p[0]), _mm512_extractf32x8_ps(p[0], 1));
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -64,12 +70,24 @@ ALWAYS_INLINE float lanes_sum(const vec p[1]) {
 
 const struct kernels kernels_avx512 = {
     .name = "avx512",
-    .gemm = gemm,
-    .gemv = {[DTYPE_F32] = gemv_f32, [DTYPE_F16] = gemv_f16, [DTYPE_BF16] = gemv_bf16},
+    .gemm = {[DTYPE_F32] = gemm_f32,
+             [DTYPE_F16] = gemm_f16,
+             [DTYPE_BF16] = gemm_bf16,
+             [DTYPE_I8] = gemm_i8},
+    .gemv = {[DTYPE_F32] = gemv_f32,
+             [DTYPE_F16] = gemv_f16,
+             [DTYPE_BF16] = gemv_bf16,
+             [DTYPE_I8] = gemv_i8},
     .mr = GEMM_ROWS,
     .nr = GEMM_VECS * WIDTH,
-    .dots = {[DTYPE_F32] = dots_f32, [DTYPE_F16] = dots_f16, [DTYPE_BF16] = dots_bf16},
-    .to_f32 = {[DTYPE_F32] = f32_to_f32, [DTYPE_F16] = f16_to_f32, [DTYPE_BF16] = bf16_to_f32},
+    .dots = {[DTYPE_F32] = dots_f32,
+             [DTYPE_F16] = dots_f16,
+             [DTYPE_BF16] = dots_bf16,
+             [DTYPE_I8] = dots_i8},
+    .to_f32 = {[DTYPE_F32] = f32_to_f32,
+               [DTYPE_F16] = f16_to_f32,
+               [DTYPE_BF16] = bf16_to_f32,
+               [DTYPE_I8] = i8_to_f32},
     .layer_norm = layer_norm,
     .softmax = softmax,
     .add = add,

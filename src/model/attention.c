@@ -67,9 +67,9 @@ static void attend(void *arg, int i, int worker) {
         memset(scores + (size_t)r * f->scores.stride, 0,
                (size_t)n_blocks * KEY_BLOCK * sizeof *scores);
     for (int b = 0; b < n_blocks; b++)
-        kernels->gemm(scores + (size_t)b * KEY_BLOCK, f->scores.stride, q, f->qkv.stride,
-                      keys + (size_t)b * KEY_BLOCK * (size_t)head_dim, KEY_BLOCK, tile->n_rows,
-                      KEY_BLOCK, head_dim);
+        kernels->gemm[DTYPE_F32](scores + (size_t)b * KEY_BLOCK, f->scores.stride, q, f->qkv.stride,
+                                 keys + (size_t)b * KEY_BLOCK * (size_t)head_dim, KEY_BLOCK,
+                                 tile->n_rows, KEY_BLOCK, head_dim);
 
     float sums[ATTENTION_ROWS];
     for (int r = 0; r < tile->n_rows; r++)
@@ -80,14 +80,14 @@ static void attend(void *arg, int i, int worker) {
     for (int r = 0; r < tile->n_rows; r++)
         memset(o + (size_t)r * f->o.stride, 0, (size_t)head_dim * sizeof *o);
     int shared = position + 1;
-    kernels->gemm(o, f->o.stride, scores, f->scores.stride, values, (size_t)head_dim, tile->n_rows,
-                  head_dim, shared);
+    kernels->gemm[DTYPE_F32](o, f->o.stride, scores, f->scores.stride, values, (size_t)head_dim,
+                             tile->n_rows, head_dim, shared);
     for (int r = 0; r < tile->n_rows; r++) {
         float *row = o + (size_t)r * f->o.stride;
         if (r > 0)
-            kernels->gemm(row, f->o.stride, scores + (size_t)r * f->scores.stride + shared,
-                          f->scores.stride, values + (size_t)shared * (size_t)head_dim,
-                          (size_t)head_dim, 1, head_dim, r);
+            kernels->gemm[DTYPE_F32](
+                row, f->o.stride, scores + (size_t)r * f->scores.stride + shared, f->scores.stride,
+                values + (size_t)shared * (size_t)head_dim, (size_t)head_dim, 1, head_dim, r);
         kernels->scale(row, 1.0f / sums[r], (size_t)head_dim);
     }
 }

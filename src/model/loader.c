@@ -137,9 +137,10 @@ static bool check_shape(const struct loader *l, const struct row *row, const str
 }
 
 static bool read_dtype(enum dtype *out, const struct loader *l, const struct tensor *t) {
-    for (int i = 0; i < DTYPE_COUNT; i++) {
-        if (strcmp(dtype_name((enum dtype)i), t->dtype) == 0) {
-            *out = (enum dtype)i;
+    static const enum dtype known[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F64};
+    for (size_t i = 0; i < COUNT(known); i++) {
+        if (strcmp(dtype_name(known[i]), t->dtype) == 0) {
+            *out = known[i];
             return true;
         }
     }
@@ -159,8 +160,8 @@ static void *own(const struct loader *l, size_t count, size_t size) {
 /* Where the elements lie, aligned or not (the hub's own gpt2 is not); F64 is narrowed to F32. */
 static bool bind_matrix(const struct loader *l, struct matrix *out, const struct tensor *t,
                         enum dtype dtype) {
-    *out = (struct matrix){t->data, dtype, (int)t->shape[0], (int)t->shape[1]};
-    if (dtype < DTYPE_N_KERNELS)
+    *out = (struct matrix){t->data, dtype, LAYOUT_ROWS, (int)t->shape[0], (int)t->shape[1]};
+    if (dtype != DTYPE_F64)
         return true;
     size_t count = t->n_bytes / dtype_size(dtype);
     float *copy = own(l, count, sizeof *copy);

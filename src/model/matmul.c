@@ -136,7 +136,8 @@ static void add_packed(const struct job *job, struct part part, int k, int n_k, 
         const float *panel = panels;
         for (int p = 0; p < part.n_columns; p += kernels->nr) {
             int width = min(kernels->nr, part.n_columns - p);
-            kernels->gemm(y + p, job->ys, x, job->xs, panel, (size_t)width, n_rows, width, n_k);
+            kernels->gemm[DTYPE_F32](y + p, job->ys, x, job->xs, panel, (size_t)width, n_rows,
+                                     width, n_k);
             panel += (size_t)n_k * (size_t)width;
         }
     }

@@ -15,9 +15,17 @@
 #include "weights/tensors.h"
 #include <gpt2/model.h>
 
+/* LAYOUT_ROWS: [rows, cols], row-major without gaps, at any alignment, as most files have them.
+ * LAYOUT_PANELS: panels of outputs (kernels/panels.h), at a multiple of 64 bytes. For a linear
+ * layer's [in, out] K is rows and the outputs are columns; wte and head as panels have K = n_embd
+ * and one output for each token, so `rows` outputs of `cols` inputs. Q8 and Q4 are always panels.
+ */
+enum layout { LAYOUT_ROWS, LAYOUT_PANELS };
+
 struct matrix {
-    const void *data; /* [rows, cols], row-major without gaps; at any alignment       */
-    enum dtype dtype; /* DTYPE_F32, DTYPE_F16 or DTYPE_BF16                            */
+    const void *data;
+    enum dtype dtype; /* DTYPE_F32, DTYPE_F16, DTYPE_BF16; DTYPE_Q8, DTYPE_Q4 */
+    enum layout layout;
     int rows, cols;
 };
 

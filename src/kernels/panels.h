@@ -1,0 +1,57 @@
+/* panels.h - weights in the order in which a product reads them.
+ *
+ * A matrix [K inputs, n outputs] is cut into panels of PANEL outputs. A panel is one stretch of
+ * memory that holds all K inputs of its outputs, and a product walks through it from front to back:
+ * one stream for each thread, which is what memory is fastest at. The last panel is filled up with
+ * zeros. Panels follow one another; each begins at a multiple of 64 bytes.
+ *
+ * F32, F16, BF16: [K][PANEL] elements.
+ *
+ * Q8: for each group of GROUP inputs (the last one filled up with zeros)
+ *
+ *     f16 scale[PANEL]                             weight = (byte - 128) * scale, byte in 1..255
+ *     u8  w[GROUP / 4][PANEL][4]                   four inputs of one output side by side, which
+ *                                                  is what 4-way integer dot products take
+ *              output 0        output 1             output 63
+ *     step 0   k0 k1 k2 k3     k0 k1 k2 k3    ...   k0 k1 k2 k3
+ *     step 1   k4 k5 k6 k7     k4 k5 k6 k7    ...   k4 k5 k6 k7
+ *
+ * Q4: for each group of GROUP inputs
+ *
+ *     f16 scale[PANEL]
+ *     f16 min[PANEL]                               weight = nibble * scale + min, nibble in 0..15
+ *     u8  w[GROUP / 8][PANEL][4]                   low nibble: what Q8 has at this step;
+ *                                                  high nibble: at this step + GROUP / 8
+ *
+ * In a group that is filled up, the scale counts for its real inputs only; the bytes behind them
+ * are 128 in Q8 and 0 in Q4, and the activations there are 0. */
+#ifndef KERNELS_PANELS_H
+#define KERNELS_PANELS_H
+
+#include "base/dtype.h"
+#include <stddef.h>
+
+#define PANEL 64 /* outputs */
+#define GROUP 64 /* inputs that share a scale */
+
+#define Q8_GROUP_BYTES ((size_t)PANEL * (2 + GROUP))
+#define Q4_GROUP_BYTES ((size_t)PANEL * (4 + GROUP / 2))
+
+static inline int panels_groups(int K) {
+    return (K + GROUP - 1) / GROUP;
+}
+
+/* Bytes of one panel for K inputs: a multiple of 64. */
+static inline size_t panel_bytes(enum dtype dtype, int K) {
+    if (dtype == DTYPE_Q8)
+        return (size_t)panels_groups(K) * Q8_GROUP_BYTES;
+    if (dtype == DTYPE_Q4)
+        return (size_t)panels_groups(K) * Q4_GROUP_BYTES;
+    return (size_t)K * PANEL * dtype_size(dtype);
+}
+
+static inline int panels_count(int n) {
+    return (n + PANEL - 1) / PANEL;
+}
+
+#endif

@@ -1,8 +1,8 @@
 /* bench_kernels.h - `test_kernels --bench`: each op of each row as a share of its limit.
  *
- * Arithmetic is measured against a loop of fused multiply-adds, streaming against loops that only
- * read the same buffer. Limits and ops take turns in every round, since the machine's mood changes
- * from second to second; medians are printed. One thread. */
+ * Arithmetic is measured against the row's loop of fused multiply-adds, streaming against its loops
+ * that only read the same buffer (kernels/peak.h). Limits and ops take turns in every round, since
+ * the machine's mood changes from second to second; medians are printed. One thread. */
 #ifndef BENCH_KERNELS_H
 #define BENCH_KERNELS_H
 
@@ -12,98 +12,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 #define BENCH_ROUNDS 7
 #define BENCH_BYTES  ((size_t)256 << 20) /* far more than any cache */
 
-static volatile float bench_sink;
+static volatile uint64_t bench_sink;
 
-/* Twelve independent chains of fma, `n` steps each; returns the operations. */
-#define TWELVE(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11)
-
-#if defined(__x86_64__)
-#define START(i) vec s##i = set((float)(i));
-#define STEP(i)             \
-    s##i = fma(s##i, a, b); \
-    __asm__ volatile("" : "+v"(s##i));
-#define JOIN(i) s0 = fma(s##i, a, s0);
-
-__attribute__((target("avx512f"))) static double fma_avx512(int n) {
-    typedef __m512 vec;
-#define set _mm512_set1_ps
-#define fma _mm512_fmadd_ps
-    vec a = set(0.999f), b = set(0.001f);
-    TWELVE(START)
-    for (int i = 0; i < n; i++) {
-        TWELVE(STEP)
-    }
-    TWELVE(JOIN)
-    bench_sink = _mm512_cvtss_f32(s0);
-    return 12.0 * 2 * 16 * n;
-#undef set
-#undef fma
-}
-
-__attribute__((target("avx2,fma"))) static double fma_avx2(int n) {
-    typedef __m256 vec;
-#define set _mm256_set1_ps
-#define fma _mm256_fmadd_ps
-    vec a = set(0.999f), b = set(0.001f);
-    TWELVE(START)
-    for (int i = 0; i < n; i++) {
-        TWELVE(STEP)
-    }
-    TWELVE(JOIN)
-    bench_sink = _mm256_cvtss_f32(s0);
-    return 12.0 * 2 * 8 * n;
-#undef set
-#undef fma
-}
-#endif
-
-/* The loop for a row's vectors; 0 operations where there is none. */
+/* Operations per nanosecond of the row's multiply-adds. */
 static double bench_fma(const struct kernels *kernels) {
-#if defined(__x86_64__)
-    if (strcmp(kernels->name, "avx512") == 0)
-        return fma_avx512(200000);
-    if (strcmp(kernels->name, "avx2") == 0)
-        return fma_avx2(400000);
-#endif
-    return 0;
-}
-
-/* Bytes per nanosecond of reading the buffer once, in some streams side by side, each asking for
- * its memory `ahead` bytes in advance. */
-static double bench_read(const void *data, size_t streams, size_t ahead) {
-    const uint64_t *words = data;
-    const size_t n = BENCH_BYTES / 8 / streams;
-    uint64_t sum[8] = {0};
+    float x = 0.5f;
     uint64_t start = os_now_ns();
-    for (size_t i = 0; i < n; i += 8) {
-        for (size_t s = 0; s < streams; s++) {
-            const uint64_t *line = words + s * n + i;
-            __builtin_prefetch((const char *)line + ahead, 0, 2);
-            for (int j = 0; j < 8; j++)
-                sum[j] ^= line[j];
-        }
-    }
-    double rate = (double)BENCH_BYTES / (double)(os_now_ns() - start);
-    for (int j = 0; j < 8; j++)
-        bench_sink = (float)sum[j];
-    return rate;
+    double operations = kernels->peak_fma(&x, 200000);
+    return operations / (double)(os_now_ns() - start);
 }
 
-/* The machine's limit: which way of reading is the fastest differs from CPU to CPU. */
-static double bench_read_limit(const void *data) {
+/* Bytes per nanosecond of the fastest way of reading the buffer once. */
+static double bench_read_limit(const struct kernels *kernels, const void *data) {
     double best = 0;
-    for (size_t streams = 1; streams <= 16; streams *= 4) {
-        for (size_t ahead = 0; ahead <= 4096; ahead += 2048) {
-            double rate = bench_read(data, streams, ahead);
-            best = rate > best ? rate : best;
-        }
+    for (int way = 0; way < PEAK_WAYS; way++) {
+        uint64_t start = os_now_ns();
+        bench_sink ^= kernels->peak_read(data, BENCH_BYTES, way);
+        double rate = (double)BENCH_BYTES / (double)(os_now_ns() - start);
+        best = rate > best ? rate : best;
     }
     return best;
 }
@@ -193,16 +123,14 @@ static double bench_median(double values[BENCH_ROUNDS]) {
 static void bench_row(const struct bench *b, const struct kernels *kernels) {
     double rate[N_BENCHES][BENCH_ROUNDS], bandwidth[N_BENCHES][BENCH_ROUNDS];
     double time[N_BENCHES][BENCH_ROUNDS], fma[BENCH_ROUNDS], read[BENCH_ROUNDS];
-    bool slow = bench_fma(kernels) == 0; // fmaf may be a function: one matrix is enough
+    bool slow = strcmp(kernels->name, "generic") == 0; // fmaf may be a function
     size_t total = slow ? (size_t)10 << 20 : BENCH_BYTES;
     for (int round = 0; round < BENCH_ROUNDS; round++) {
-        uint64_t start = os_now_ns();
         fma[round] = bench_fma(kernels);
-        fma[round] /= (double)(os_now_ns() - start);
-        read[round] = bench_read_limit(b->w);
+        read[round] = bench_read_limit(kernels, b->w);
         for (int i = 0; i < N_BENCHES; i++) {
             double bytes;
-            start = os_now_ns();
+            uint64_t start = os_now_ns();
             double products = bench_run(b, kernels, i, total, &bytes);
             time[i][round] = (double)(os_now_ns() - start);
             rate[i][round] = 2 * products / time[i][round];
@@ -220,8 +148,7 @@ static void bench_row(const struct bench *b, const struct kernels *kernels) {
         }
         double gflops = bench_median(rate[i]), gbs = bench_median(bandwidth[i]);
         printf(" %-4s %8.1f GFLOP/s", dtype_name(benches[i].dtype), gflops);
-        if (fma_limit > 0)
-            printf(" %5.1f %%", 100 * gflops / fma_limit);
+        printf(" %5.1f %%", 100 * gflops / fma_limit);
         if (gbs > 0)
             printf(" %8.1f GB/s %5.1f %%", gbs, 100 * gbs / read_limit);
         printf("\n");

@@ -38,6 +38,33 @@ float dtype_f16_to_f32(uint16_t bits) {
     return from_bits(sign | (exponent + 127 - 15) << 23 | mantissa << 13);
 }
 
+uint16_t dtype_f32_to_f16(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint32_t sign = bits >> 16 & 0x8000;
+    bits &= 0x7FFFFFFF;
+    if (bits > 0x7F800000)
+        return (uint16_t)(sign | 0x7E00);
+    if (bits >= 0x477FF000) // 65520, half-way to what would follow 65504
+        return (uint16_t)(sign | 0x7C00);
+    if (bits < 0x38800000) { // below 2^-14: a multiple of 2^-24. The sum rounds, ties to even, and
+                             // leaves the multiple in its low bits
+        float magnitude = from_bits(bits) + 0.5f;
+        memcpy(&bits, &magnitude, sizeof bits);
+        return (uint16_t)(sign | (bits - 0x3F000000));
+    }
+    bits += 0xFFF + (bits >> 13 & 1); // a carry moves into the exponent, as it should
+    return (uint16_t)(sign | (bits - ((127 - 15) << 23)) >> 13);
+}
+
+uint16_t dtype_f32_to_bf16(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7FFFFFFF) > 0x7F800000)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
 void dtype_to_f32(float *dst, const void *src, enum dtype dtype, size_t n) {
     const unsigned char *bytes = src;
     switch (dtype) {

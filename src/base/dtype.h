@@ -31,6 +31,11 @@ static inline bool dtype_is_quantized(enum dtype dtype) {
 /* IEEE half to single: exact, subnormals, infinities and NaN included. */
 float dtype_f16_to_f32(uint16_t bits);
 
+/* Single to half and to bfloat16: the nearest, ties to even; what is too large becomes infinite,
+ * NaN stays NaN (a quiet one). */
+uint16_t dtype_f32_to_f16(float value);
+uint16_t dtype_f32_to_bf16(float value);
+
 /* dst[0..n) = the n elements at src (any alignment) as f32. Exact, except that F64 is rounded to
  * the nearest. */
 void dtype_to_f32(float *dst, const void *src, enum dtype dtype, size_t n);

@@ -8,6 +8,7 @@
 
 #include "base/math.h"
 #include "kernels/rows.h"
+#include <string.h>
 
 /* The tree at the end of lanes16. */
 ALWAYS_INLINE float sum_tree(const float p[16]) {
@@ -87,6 +88,56 @@ static void add(float *y, const float *x, size_t n) {
 static void scale(float *y, float factor, size_t n) {
     for (size_t i = 0; i < n; i++)
         y[i] *= factor;
+}
+
+/* The largest |x[i]| of n <= GROUP elements, as bits: the order of these integers is that of the
+ * numbers, with Inf and NaN above all of them. */
+ALWAYS_INLINE uint32_t largest_magnitude(const float *x, int n) {
+    uint32_t largest = 0;
+    for (int i = 0; i < n; i++) {
+        uint32_t magnitude = math_bits(x[i]) & 0x7FFFFFFF;
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    return largest;
+}
+
+/* q of n <= GROUP elements; returns their sum. Adding 1.5 * 2^23 rounds to an integer, ties to
+ * even, and leaves its two's complement in the low bits. */
+ALWAYS_INLINE int32_t quantize_by(int8_t *q, const float *x, int n, float per_scale) {
+    int32_t sum = 0;
+    for (int i = 0; i < n; i++) {
+        int8_t rounded = (int8_t)(uint8_t)math_bits(x[i] * per_scale + 0x1.8p23f);
+        q[i] = rounded;
+        sum += rounded;
+    }
+    return sum;
+}
+
+ALWAYS_INLINE void quantize_group(int8_t *q, float *scale, int32_t *sum, const float *x, int n) {
+    uint32_t largest = largest_magnitude(x, n);
+    *scale = 0;
+    *sum = 0;
+    if (largest >= 0x03800000 && largest < 0x7F800000) { // 2^-120 .. finite
+        float max = math_from_bits(largest);
+        *scale = max / 127.0f;
+        *sum = quantize_by(q, x, n, 127.0f / max);
+    } else {
+        memset(q, 0, (size_t)n);
+        if (largest >= 0x7F800000)
+            *scale = NAN;
+    }
+}
+
+static void quantize(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n) {
+    for (; n >= GROUP; n -= GROUP) {
+        quantize_group(q, scale++, sum++, x, GROUP);
+        q += GROUP;
+        x += GROUP;
+    }
+    if (n > 0) {
+        quantize_group(q, scale, sum, x, (int)n);
+        memset(q + n, 0, GROUP - n);
+    }
 }
 
 /* Activations under Hugging Face's names, as its ACT2FN defines them.

@@ -3,6 +3,7 @@
  * Other rows are tested against this one, bit for bit. Where a CPU has no fma instruction, or the
  * compiler may not use it, fmaf is a library call: slow, and just as exact. */
 #include "kernels/elementwise.h"
+#include "kernels/table.h"
 
 #include <string.h>
 
@@ -74,7 +75,7 @@ ALWAYS_INLINE void expand(float *dst, const void *src, size_t n, load_fn load) {
                             size_t ws, int m, int n, int K) {                              \
         dot_rows(y, ys, x, xs, w, ws, m, n, K, load_##type);                               \
     }                                                                                      \
-    static void type##_to_f32(float *dst, const void *src, size_t n) {                     \
+    static void to_f32_##type(float *dst, const void *src, size_t n) {                     \
         expand(dst, src, n, load_##type);                                                  \
     }
 
@@ -83,29 +84,62 @@ PRODUCTS_OF(f16)
 PRODUCTS_OF(bf16)
 PRODUCTS_OF(i8)
 
-const struct kernels kernels_generic = {
-    .name = "generic",
-    .gemm = {[DTYPE_F32] = gemm_f32,
-             [DTYPE_F16] = gemm_f16,
-             [DTYPE_BF16] = gemm_bf16,
-             [DTYPE_I8] = gemm_i8},
-    .gemv = {[DTYPE_F32] = gemm_f32,
-             [DTYPE_F16] = gemm_f16,
-             [DTYPE_BF16] = gemm_bf16,
-             [DTYPE_I8] = gemm_i8},
-    .mr = 4,
-    .nr = 16,
-    .dots = {[DTYPE_F32] = dots_f32,
-             [DTYPE_F16] = dots_f16,
-             [DTYPE_BF16] = dots_bf16,
-             [DTYPE_I8] = dots_i8},
-    .to_f32 = {[DTYPE_F32] = f32_to_f32,
-               [DTYPE_F16] = f16_to_f32,
-               [DTYPE_BF16] = bf16_to_f32,
-               [DTYPE_I8] = i8_to_f32},
-    .layer_norm = layer_norm,
-    .softmax = softmax,
-    .add = add,
-    .scale = scale,
-    .activations = activations,
-};
+/* isum of kernels.h for one row and output: the bytes of a step lie side by side. */
+ALWAYS_INLINE int32_t sum_q8(const int8_t *q, const unsigned char *w) {
+    int32_t sum = 0;
+    for (int step = 0; step < GROUP / 4; step++)
+        for (int i = 0; i < 4; i++)
+            sum += q[4 * step + i] * (w[step * 4 * PANEL + i] - 128);
+    return sum;
+}
+
+ALWAYS_INLINE int32_t sum_q4(const int8_t *q, const unsigned char *w) {
+    int32_t sum = 0;
+    for (int step = 0; step < GROUP / 8; step++)
+        for (int i = 0; i < 4; i++) {
+            int byte = w[step * 4 * PANEL + i];
+            sum += q[4 * step + i] * (byte & 15) + q[GROUP / 2 + 4 * step + i] * (byte >> 4);
+        }
+    return sum;
+}
+
+static void gemm_q8(float *y, size_t ys, struct quantized x, const void *panel, int m, int n,
+                    int n_groups) {
+    const unsigned char *group = panel;
+    for (int g = 0; g < n_groups; g++, group += Q8_GROUP_BYTES)
+        for (int r = 0; r < m; r++) {
+            const int8_t *q = x.q + (size_t)r * x.qs + (size_t)g * GROUP;
+            float xscale = x.scale[(size_t)r * x.gs + (size_t)g];
+            for (int c = 0; c < n; c++) {
+                float *out = &y[(size_t)r * ys + (size_t)c];
+                int32_t isum = sum_q8(q, group + 2 * PANEL + 4 * c);
+                *out = fmaf((float)isum, load_f16(group, (size_t)c) * xscale, *out);
+            }
+        }
+}
+
+static void gemm_q4(float *y, size_t ys, struct quantized x, const void *panel, int m, int n,
+                    int n_groups) {
+    const unsigned char *group = panel;
+    for (int g = 0; g < n_groups; g++, group += Q4_GROUP_BYTES)
+        for (int r = 0; r < m; r++) {
+            const int8_t *q = x.q + (size_t)r * x.qs + (size_t)g * GROUP;
+            size_t at = (size_t)r * x.gs + (size_t)g;
+            float xscale = x.scale[at], xmin = (float)x.sum[at] * xscale;
+            for (int c = 0; c < n; c++) {
+                float *out = &y[(size_t)r * ys + (size_t)c];
+                int32_t isum = sum_q4(q, group + 4 * PANEL + 4 * c);
+                *out = fmaf((float)isum, load_f16(group, (size_t)c) * xscale, *out);
+                *out = fmaf(xmin, load_f16(group, (size_t)(PANEL + c)), *out);
+            }
+        }
+}
+
+#include "kernels/peak.h"
+
+#define gemv_f32  gemm_f32 /* one way is as good as another here */
+#define gemv_f16  gemm_f16
+#define gemv_bf16 gemm_bf16
+#define gemv_i8   gemm_i8
+
+const struct kernels kernels_generic = KERNELS_TABLE("generic", 4, 16);

@@ -42,6 +42,8 @@ struct quantized {
     size_t qs, gs;
 };
 
+#define PEAK_WAYS 6 /* of reading memory */
+
 struct kernels {
     const char *name; /* "generic", "avx2", "avx512", "avx512vnni" */
 
@@ -109,6 +111,16 @@ struct kernels {
     void (*scale)(float *y, float factor, size_t n); /* y[i] *= factor */
 
     const struct activation *activations; /* ends with a NULL name; every row has the same names */
+
+    /* What the row's instructions could reach at best (peak.h): loops that only multiply, or only
+     * read. n: steps; they return how many operations that were, a multiply-add counting as two.
+     * *x is any small positive number, and afterwards any number. dot4: int8 products, four to a
+     * sum. peak_read reads n_bytes (a multiple of 4096) at data (a multiple of 64) once, in one of
+     * PEAK_WAYS ways, 0..PEAK_WAYS-1: which one is fastest differs from CPU to CPU. It returns a
+     * word that depends on every byte. */
+    double (*peak_fma)(float *x, int n);
+    double (*peak_dot4)(int32_t *x, int n);
+    uint64_t (*peak_read)(const void *data, size_t n_bytes, int way);
 };
 
 /* The i-th row that this CPU can run, slowest first (0 is generic); NULL past the last one. */

@@ -54,4 +54,8 @@ static inline int panels_count(int n) {
     return (n + PANEL - 1) / PANEL;
 }
 
+/* out[k] = the f32 weights of one output of a panel of any type, 0 <= column < PANEL, k < K. Q8:
+ * (byte - 128) * scale; Q4: fma(nibble, scale, min); rounded once. */
+void panels_column(float *out, const void *panel, enum dtype dtype, int column, int K);
+
 #endif

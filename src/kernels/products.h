@@ -289,7 +289,7 @@ ALWAYS_INLINE void dots(float *y, size_t ys, const float *x, size_t xs, const ch
                             size_t ws, int m, int n, int K) {                              \
         dots(y, ys, x, xs, w, ws, m, n, K, size, load_##type);                             \
     }                                                                                      \
-    static void type##_to_f32(float *dst, const void *src, size_t n) {                     \
+    static void to_f32_##type(float *dst, const void *src, size_t n) {                     \
         size_t i = 0;                                                                      \
         for (; i + WIDTH <= n; i += WIDTH)                                                 \
             vec_store(dst + i, load_##type((const char *)src + i * size, WIDTH), WIDTH);   \

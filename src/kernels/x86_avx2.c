@@ -67,6 +67,51 @@ ALWAYS_INLINE vec load_i8(const void *p, int n) {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p)));
 }
 
+ALWAYS_INLINE vec vec_mul(vec a, vec b) {
+    return _mm256_mul_ps(a, b);
+}
+
+/* Integers, for quantized.h. */
+typedef __m256i ivec;
+#define QUANT_ROWS       4
+#define QUANT_VECS(rows) ((rows) == 1 ? 8 : (rows) == 2 ? 4 : 2) /* 8 sums */
+
+ALWAYS_INLINE ivec ivec_set(uint32_t word) {
+    return _mm256_set1_epi32((int32_t)word);
+}
+
+ALWAYS_INLINE ivec ivec_load(const void *p) {
+    return _mm256_loadu_si256(p);
+}
+
+ALWAYS_INLINE ivec ivec_add(ivec a, ivec b) {
+    return _mm256_add_epi32(a, b);
+}
+
+ALWAYS_INLINE ivec ivec_and(ivec a, ivec b) {
+    return _mm256_and_si256(a, b);
+}
+
+ALWAYS_INLINE ivec ivec_shift16(ivec a, int n) {
+    return _mm256_srli_epi16(a, n);
+}
+
+ALWAYS_INLINE vec ivec_to_f32(ivec a) {
+    return _mm256_cvtepi32_ps(a);
+}
+
+ALWAYS_INLINE ivec ivec_pairs(ivec a, ivec b) {
+    return _mm256_madd_epi16(a, b);
+}
+
+ALWAYS_INLINE ivec ivec_pairs8(ivec u, ivec s) {
+    return _mm256_maddubs_epi16(u, s);
+}
+
+ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {
+    return _mm256_add_epi16(a, b);
+}
+
 ALWAYS_INLINE float lanes_sum(const vec p[2]) {
     __m256 eight = _mm256_add_ps(p[0], p[1]);
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -74,32 +119,10 @@ ALWAYS_INLINE float lanes_sum(const vec p[2]) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+#include "kernels/peak.h"
 #include "kernels/products.h"
+#include "kernels/quantized.h"
+#include "kernels/table.h"
 
-const struct kernels kernels_avx2 = {
-    .name = "avx2",
-    .gemm = {[DTYPE_F32] = gemm_f32,
-             [DTYPE_F16] = gemm_f16,
-             [DTYPE_BF16] = gemm_bf16,
-             [DTYPE_I8] = gemm_i8},
-    .gemv = {[DTYPE_F32] = gemv_f32,
-             [DTYPE_F16] = gemv_f16,
-             [DTYPE_BF16] = gemv_bf16,
-             [DTYPE_I8] = gemv_i8},
-    .mr = GEMM_ROWS,
-    .nr = GEMM_VECS * WIDTH,
-    .dots = {[DTYPE_F32] = dots_f32,
-             [DTYPE_F16] = dots_f16,
-             [DTYPE_BF16] = dots_bf16,
-             [DTYPE_I8] = dots_i8},
-    .to_f32 = {[DTYPE_F32] = f32_to_f32,
-               [DTYPE_F16] = f16_to_f32,
-               [DTYPE_BF16] = bf16_to_f32,
-               [DTYPE_I8] = i8_to_f32},
-    .layer_norm = layer_norm,
-    .softmax = softmax,
-    .add = add,
-    .scale = scale,
-    .activations = activations,
-};
+const struct kernels kernels_avx2 = KERNELS_TABLE("avx2", GEMM_ROWS, GEMM_VECS *WIDTH);
 #endif

@@ -1,0 +1,156 @@
+/* peak.h - what a row could reach: loops that only multiply, or only read.
+ *
+ * A row includes this behind its vectors, so that the loops use the instructions that its products
+ * use; `gpt2 bench` and `test_kernels --bench` measure with them what a product is a share of. */
+#ifndef KERNELS_PEAK_H
+#define KERNELS_PEAK_H
+
+#include "kernels/rows.h"
+#include <math.h>
+#include <string.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+/* Independent chains: as many as latency times units, few enough for 16 registers. */
+#define PEAK_CHAINS 10
+
+/* n steps of fma on each chain. Starts from *x and leaves the end there, so that no compiler can
+ * know the numbers or drop them. */
+static double peak_fma(float *x, int n) {
+#if defined(WIDTH)
+    vec s[PEAK_CHAINS], a = vec_set(0.999f * *x), b = vec_set(*x);
+    float out[WIDTH];
+    for (int i = 0; i < PEAK_CHAINS; i++)
+        s[i] = vec_set(*x + (float)i);
+    for (int step = 0; step < n; step++)
+        for (int i = 0; i < PEAK_CHAINS; i++)
+            s[i] = vec_fma(s[i], a, b);
+    for (int i = 1; i < PEAK_CHAINS; i++)
+        s[0] = vec_fma(s[i], a, s[0]);
+    vec_store(out, s[0], WIDTH);
+    *x = out[0];
+    return 2.0 * WIDTH * PEAK_CHAINS * n;
+#else
+    enum { LANES = 4 * PEAK_CHAINS };
+    float s[LANES], a = 0.999f * *x, b = *x;
+    for (int i = 0; i < LANES; i++)
+        s[i] = *x + (float)i;
+    for (int step = 0; step < n; step++) {
+        __asm__ volatile(""); // steps stay apart: two of one chain in a row would wait
+        for (int i = 0; i < LANES; i++)
+            s[i] = fmaf(s[i], a, b);
+    }
+    for (int i = 1; i < LANES; i++)
+        s[0] += s[i];
+    *x = s[0];
+    return 2.0 * LANES * n;
+#endif
+}
+
+/* A vector of int32 sums of four products of bytes each, in the widest way the row has; and how
+ * many of them: with one instruction for it as many as for fma, else its last step is a short add.
+ * The empty asm says that a register changed: no step is the same as another, for all the compiler
+ * knows. */
+#if defined(__AVX512VNNI__)
+#define PEAK_SUMS PEAK_CHAINS
+typedef __m512i peak_sums;
+ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, __m512i u, __m512i s) {
+    sum = _mm512_dpbusd_epi32(sum, u, s);
+    __asm__ volatile("" : "+v"(sum));
+    return sum;
+}
+#elif defined(__AVX512BW__)
+#define PEAK_SUMS 4
+typedef __m512i peak_sums;
+ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, __m512i u, __m512i s) {
+    __asm__ volatile("" : "+v"(u));
+    __m512i pairs = _mm512_maddubs_epi16(u, s);
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+}
+#elif defined(__AVX2__)
+#define PEAK_SUMS 4
+typedef __m256i peak_sums;
+ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, __m256i u, __m256i s) {
+    __asm__ volatile("" : "+x"(u));
+    __m256i pairs = _mm256_maddubs_epi16(u, s);
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+#else
+/* Sixteen lanes in plain C, as the generic row's products have them. */
+#define PEAK_SUMS 4
+typedef struct {
+    int32_t lane[16];
+} peak_sums;
+ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, peak_sums u, peak_sums s) {
+    __asm__ volatile("" : "+m"(u));
+    const uint8_t *ub = (const uint8_t *)u.lane;
+    const int8_t *sb = (const int8_t *)s.lane;
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < 4; j++)
+            sum.lane[i] += ub[4 * i + j] * sb[4 * i + j];
+    return sum;
+}
+#endif
+
+/* n steps of four-way int8 dot products on each chain; *x as above. */
+static double peak_dot4(int32_t *x, int n) {
+    unsigned char bytes[sizeof(peak_sums)];
+    peak_sums s[PEAK_SUMS], u;
+    memset(bytes, (*x & 3) + 1, sizeof bytes); // small: no sum overflows
+    memcpy(&u, bytes, sizeof u);
+    for (int i = 0; i < PEAK_SUMS; i++)
+        s[i] = (peak_sums){0};
+    for (int step = 0; step < n; step++)
+        for (int i = 0; i < PEAK_SUMS; i++)
+            s[i] = peak_dot(s[i], u, u);
+    for (int i = 1; i < PEAK_SUMS; i++)
+        s[0] = peak_dot(s[0], s[i], s[0]);
+    int32_t lane;
+    memcpy(&lane, &s[0], sizeof lane);
+    *x ^= lane;
+    return 2.0 * sizeof(peak_sums) * PEAK_SUMS * n;
+}
+
+/* 64 bytes, in as many registers as the row needs for them. */
+typedef uint64_t peak_line __attribute__((vector_size(64)));
+
+/* Reads `streams` equal parts side by side and asks for memory `ahead` bytes in advance. */
+ALWAYS_INLINE uint64_t peak_streams(const char *data, size_t n_bytes, size_t streams,
+                                    size_t ahead) {
+    enum { LINES = 4 }; /* in a row from one stream */
+    peak_line sum[LINES] = {0};
+    size_t part = n_bytes / streams;
+    for (size_t i = 0; i < part; i += LINES * sizeof *sum)
+        for (size_t s = 0; s < streams; s++)
+            for (size_t j = 0; j < LINES; j++) {
+                const char *line = data + s * part + i + j * sizeof *sum;
+                if (ahead)
+                    __builtin_prefetch(line + ahead, 0, 2);
+                sum[j] ^= *(const peak_line *)(const void *)line;
+            }
+    uint64_t all = 0;
+    for (int j = 0; j < LINES; j++)
+        for (int i = 0; i < 8; i++)
+            all ^= sum[j][i];
+    return all;
+}
+
+static uint64_t peak_read(const void *data, size_t n_bytes, int way) {
+    switch (way) {
+    case 0:
+        return peak_streams(data, n_bytes, 1, 0);
+    case 1:
+        return peak_streams(data, n_bytes, 1, 4096);
+    case 2:
+        return peak_streams(data, n_bytes, 2, 0);
+    case 3:
+        return peak_streams(data, n_bytes, 2, 4096);
+    case 4:
+        return peak_streams(data, n_bytes, 4, 0);
+    default:
+        return peak_streams(data, n_bytes, 4, 4096);
+    }
+}
+
+#endif

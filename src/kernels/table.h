@@ -1,0 +1,21 @@
+/* table.h - what a row's file ends with: its functions, under the names that products.h,
+ * quantized.h, elementwise.h and peak.h gave them, in the places of the table. */
+#ifndef KERNELS_TABLE_H
+#define KERNELS_TABLE_H
+
+#include "kernels/kernels.h"
+
+/* One function for each type of element. */
+#define FOR_EACH_TYPE(op) \
+    { [DTYPE_F32] = op##f32, [DTYPE_F16] = op##f16, [DTYPE_BF16] = op##bf16, [DTYPE_I8] = op##i8 }
+
+#define KERNELS_TABLE(name_, mr_, nr_)                                                        \
+    {                                                                                         \
+        .name = name_, .gemm = FOR_EACH_TYPE(gemm_), .gemv = FOR_EACH_TYPE(gemv_), .mr = mr_, \
+        .nr = nr_, .dots = FOR_EACH_TYPE(dots_), .gemm_q8 = gemm_q8, .gemm_q4 = gemm_q4,      \
+        .quantize = quantize, .to_f32 = FOR_EACH_TYPE(to_f32_), .layer_norm = layer_norm,     \
+        .softmax = softmax, .add = add, .scale = scale, .activations = activations,           \
+        .peak_fma = peak_fma, .peak_dot4 = peak_dot4, .peak_read = peak_read,                 \
+    }
+
+#endif

@@ -89,6 +89,9 @@ bench-tokenizer: $(BUILD)/tests/bench_tokenizer ## measure the tokenizer, MiB/s 
 bench-kernels: $(BUILD)/tests/test_kernels ## measure each kernel of each row
 	$< --bench
 
+bench-startup: all ## measure from process start to first token (MODELS='DIR FILE ...'; default: the shipped one)
+	@BUILD=$(BUILD) tests/startup.sh $(MODELS)
+
 sanitize: ## run all tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=$(BUILD)/sanitize SANITIZE=1 CFLAGS='-O1 -g' check
 
@@ -131,6 +134,6 @@ clean: ## remove everything built (checkpoints of a training run in build/train 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: FORCE all programs check accuracy goldens bench-tokenizer bench-kernels sanitize tsan valgrind lint format deps install uninstall clean help
+.PHONY: FORCE all programs check accuracy goldens bench-tokenizer bench-kernels bench-startup sanitize tsan valgrind lint format deps install uninstall clean help
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

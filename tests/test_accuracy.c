@@ -159,7 +159,7 @@ static double largest_difference(const char *model_path, const struct golden *go
     struct gpt2_runtime *runtime = gpt2_runtime_create(NULL, &err);
     if (!runtime)
         fail_msg("%s", err.message);
-    struct gpt2_session *session = gpt2_session_create(model, 0, &err);
+    struct gpt2_session *session = gpt2_session_create(model, NULL, &err);
     if (!session)
         fail_msg("%s", err.message);
 

@@ -16,17 +16,18 @@
 #include <inttypes.h>
 
 #define MAX_TOKENS 200
+#define KV_TYPES   3 /* from GPT2_KV_F32 on */
 
 struct shape {
     struct testmodel_options options;
-    uint64_t expected; /* of the hashes of all tokens, in order */
+    uint64_t expected[KV_TYPES]; /* of the hashes of all tokens, in order, for f32, f16, q8 */
 };
 
 /* Head sizes 64, 80, 128 and odd ones; widths that are no multiple of any vector; more than one
  * block of keys; every dtype; every switch that changes the arithmetic. */
 static const struct shape shapes[] = {
     {{.n_embd = 192, .n_head = 3, .n_layer = 2, .n_ctx = 140, .n_vocab = 203, .seed = 1},
-     0xE5882021DF2747AA},
+     {0xE5882021DF2747AA, 0x2B6AAE51591F1BFA, 0x7E22130244297D3A}},
     {{.n_embd = 80,
       .n_head = 1,
       .n_layer = 2,
@@ -35,7 +36,7 @@ static const struct shape shapes[] = {
       .dtype = DTYPE_F16,
       .activation = "gelu",
       .seed = 2},
-     0x27229107939709A0},
+     {0x27229107939709A0, 0x8FE5C34095917FDA, 0x08F210065D5F9785}},
     {{.n_embd = 256,
       .n_head = 2,
       .n_layer = 2,
@@ -46,7 +47,7 @@ static const struct shape shapes[] = {
       .inverse_layer_scale = true,
       .head = TESTMODEL_HEAD_OWN,
       .seed = 3},
-     0x9658FDA4D4E0BBE0},
+     {0x9658FDA4D4E0BBE0, 0x80C9BD582A7886CE, 0xBEB4E9A9BE2E20BD}},
     {{.n_embd = 85,
       .n_head = 17,
       .n_layer = 2,
@@ -56,9 +57,9 @@ static const struct shape shapes[] = {
       .no_attn_scale = true,
       .activation = "silu",
       .seed = 4},
-     0x4B5122F73FBA283A},
+     {0x4B5122F73FBA283A, 0xA3741A900EBAB6F0, 0xA76AF1674F72CBBB}},
     {{.n_embd = 6, .n_head = 1, .n_layer = 1, .n_ctx = 9, .n_vocab = 3, .misalign = 3, .seed = 5},
-     0xDA9F54AEC9F10056},
+     {0xDA9F54AEC9F10056, 0x69398E123CCF41DF, 0xBA45DF451B2DB4FD}},
 };
 #define N_SHAPES (sizeof shapes / sizeof *shapes)
 
@@ -74,6 +75,7 @@ struct way {
     int threads;
     int max_rows;
     int step; /* tokens per call; 0: all at once */
+    enum gpt2_kv kv;
 };
 
 static struct gpt2_model *open_model(const struct shape *shape) {
@@ -119,9 +121,10 @@ static struct gpt2_batch *create_batch(const struct gpt2_model *model, struct gp
     return batch;
 }
 
-static struct gpt2_session *create_session(const struct gpt2_model *model) {
+static struct gpt2_session *create_session(const struct gpt2_model *model, enum gpt2_kv kv) {
     struct gpt2_error err;
-    struct gpt2_session *session = gpt2_session_create(model, 0, &err);
+    struct gpt2_session *session =
+        gpt2_session_create(model, &(struct gpt2_session_options){.kv = kv}, &err);
     if (!session)
         fail_msg("%s", err.message);
     return session;
@@ -147,7 +150,7 @@ static void run_way(uint64_t *hashes, const struct gpt2_model *model, const int3
     int n_vocab = gpt2_model_config(model)->n_vocab;
     struct gpt2_runtime *runtime = create_runtime(way.cpu, way.threads);
     struct gpt2_batch *batch = create_batch(model, runtime, way.max_rows, n);
-    struct gpt2_session *session = create_session(model);
+    struct gpt2_session *session = create_session(model, way.kv);
     int step = way.step ? way.step : n;
     for (int done = 0; done < n; done += step) {
         int part = n - done < step ? n - done : step;
@@ -164,13 +167,16 @@ static void expect_same(const uint64_t *expected, const uint64_t *found, int n,
                         const struct shape *shape, const char *what, struct way way) {
     for (int i = 0; i < n; i++)
         if (expected[i] != found[i])
-            fail_msg("shape %d, %s: kernels %s, %d threads, %d rows a pass, %d tokens a call: "
-                     "token %d of %d has other logits",
-                     (int)(shape - shapes), what, way.cpu, way.threads, way.max_rows, way.step, i,
-                     n);
+            fail_msg(
+                "shape %d, %s: cache type %d, kernels %s, %d threads, %d rows a pass, %d tokens "
+                "a call: token %d of %d has other logits",
+                (int)(shape - shapes), what, (int)way.kv, way.cpu, way.threads, way.max_rows,
+                way.step, i, n);
 }
 
-static const struct way plainest = {"generic", 1, 0, 0};
+static struct way plainest(enum gpt2_kv kv) {
+    return (struct way){"generic", 1, 0, 0, kv};
+}
 
 static int context(const struct gpt2_model *model) {
     int n = gpt2_model_config(model)->n_ctx;
@@ -182,15 +188,18 @@ static void plainest_run_gives_the_published_bits(void **state) {
     for (const struct shape *shape = first_shape(); shape < shapes + N_SHAPES; shape++) {
         struct gpt2_model *model = open_model(shape);
         int32_t ids[MAX_TOKENS];
-        uint64_t hashes[MAX_TOKENS], all = HASH_START;
         int n = context(model);
         make_ids(ids, n, model, 0);
-        run_way(hashes, model, ids, n, plainest);
-        for (int i = 0; i < n; i++)
-            all = (all ^ hashes[i]) * 0x100000001B3;
-        if (all != shape->expected) {
-            print_message("shape %d: found 0x%016" PRIX64 "\n", (int)(shape - shapes), all);
-            different++;
+        for (int kv = 0; kv < KV_TYPES; kv++) {
+            uint64_t hashes[MAX_TOKENS], all = HASH_START;
+            run_way(hashes, model, ids, n, plainest(GPT2_KV_F32 + (unsigned)kv));
+            for (int i = 0; i < n; i++)
+                all = (all ^ hashes[i]) * 0x100000001B3;
+            if (all != shape->expected[kv]) {
+                print_message("shape %d, cache type %d: found 0x%016" PRIX64 "\n",
+                              (int)(shape - shapes), kv, all);
+                different++;
+            }
         }
         gpt2_model_close(model);
     }
@@ -209,27 +218,38 @@ static void rows_threads_and_cuts_change_nothing(void **state) {
         uint64_t expected[MAX_TOKENS], found[MAX_TOKENS];
         int n = context(model);
         make_ids(ids, n, model, 0);
-        run_way(expected, model, ids, n, plainest);
-        for (int row = 0; gpt2_cpu_row(row); row++)
-            for (size_t t = 0; t < sizeof threads / sizeof *threads; t++)
-                for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
-                    struct way way = cuts[c];
-                    // the generic row is slow: its cuts take the numbers of threads in turn
-                    if (row == 0 && c % 4 != t)
-                        continue;
-                    way.cpu = gpt2_cpu_row(row);
-                    way.threads = threads[t];
-                    memset(found, 0, sizeof found);
-                    run_way(found, model, ids, n, way);
-                    expect_same(expected, found, n, shape, "alone", way);
-                }
+        for (enum gpt2_kv kv = GPT2_KV_F32; kv <= GPT2_KV_Q8; kv++) {
+            run_way(expected, model, ids, n, plainest(kv));
+            for (int row = 0; gpt2_cpu_row(row); row++)
+                for (size_t t = 0; t < sizeof threads / sizeof *threads; t++)
+                    for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
+                        struct way way = cuts[c];
+                        // the generic row is slow: its cuts take the numbers of threads in turn
+                        if (row == 0 && c % 4 != t)
+                            continue;
+                        // with another type of cache only attention differs
+                        if (kv != GPT2_KV_F32 && (c + t) % 4 != (size_t)row % 4)
+                            continue;
+                        way.cpu = gpt2_cpu_row(row);
+                        way.threads = threads[t];
+                        way.kv = kv;
+                        memset(found, 0, sizeof found);
+                        run_way(found, model, ids, n, way);
+                        expect_same(expected, found, n, shape, "alone", way);
+                    }
+        }
         gpt2_model_close(model);
     }
 }
 
 #define N_SEQUENCES 5
 
-/* Five sequences of different lengths move through shared batches in uneven spans. */
+static enum gpt2_kv kv_of_sequence(int s) {
+    return GPT2_KV_F32 + (unsigned)s % KV_TYPES;
+}
+
+/* Five sequences of different lengths, and with all types of cache, move through shared batches in
+ * uneven spans. */
 static void company_in_a_batch_changes_nothing(void **state) {
     for (const struct shape *shape = first_shape(); shape < shapes + N_SHAPES; shape++) {
         struct gpt2_model *model = open_model(shape);
@@ -240,17 +260,17 @@ static void company_in_a_batch_changes_nothing(void **state) {
         for (int s = 0; s < N_SEQUENCES; s++) {
             len[s] = context(model) * (s + 1) / N_SEQUENCES;
             make_ids(ids[s], len[s], model, (uint32_t)s);
-            run_way(expected[s], model, ids[s], len[s], plainest);
+            run_way(expected[s], model, ids[s], len[s], plainest(kv_of_sequence(s)));
         }
         for (int row = 0; gpt2_cpu_row(row); row++) {
-            struct way way = {gpt2_cpu_row(row), 2, 24, 0};
+            struct way way = {gpt2_cpu_row(row), 2, 24, 0, GPT2_KV_AUTO};
             struct gpt2_runtime *runtime = create_runtime(way.cpu, way.threads);
             struct gpt2_batch *batch =
                 create_batch(model, runtime, way.max_rows, N_SEQUENCES * MAX_TOKENS);
             struct gpt2_session *sessions[N_SEQUENCES];
             int done[N_SEQUENCES] = {0};
             for (int s = 0; s < N_SEQUENCES; s++)
-                sessions[s] = create_session(model);
+                sessions[s] = create_session(model, kv_of_sequence(s));
             for (int round = 0;; round++) {
                 struct gpt2_span spans[N_SEQUENCES];
                 int who[N_SEQUENCES], n = 0;
@@ -272,6 +292,7 @@ static void company_in_a_batch_changes_nothing(void **state) {
                             hash_floats(HASH_START, gpt2_batch_logits(batch, i, k), n_vocab);
             }
             for (int s = 0; s < N_SEQUENCES; s++) {
+                way.kv = kv_of_sequence(s);
                 expect_same(expected[s], found[s], len[s], shape, "in company", way);
                 gpt2_session_free(sessions[s]);
             }

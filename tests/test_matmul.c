@@ -63,7 +63,8 @@ static struct fixture fixture_create(enum dtype dtype, int in, int out, bool hea
     float *bias = allocate((size_t)out, sizeof *bias);
     for (int i = 0; i < out; i++)
         bias[i] = random_float();
-    f.linear.weight = (struct matrix){w, dtype, LAYOUT_ROWS, head ? out : in, head ? in : out};
+    f.linear.weight =
+        (struct matrix){w, dtype, LAYOUT_ROWS, head ? out : in, head ? in : out, NULL};
     f.linear.bias = bias;
     f.x = allocate(MAX_ROWS * f.xs, sizeof *f.x);
     f.y = allocate(MAX_ROWS * f.ys, sizeof *f.y);
@@ -128,7 +129,7 @@ static void check(struct fixture *f, bool head, const char *act, const int *rows
         assert_non_null(pool);
         for (int i = 0; (kernels = kernels_row(i)); i++) {
             struct matmul mm;
-            assert_true(matmul_init(&mm, pool, kernels, NULL));
+            assert_true(matmul_init(&mm, pool, kernels, MAX_ROWS, f->in, NULL));
             activation_fn fn = act ? kernels_activation(kernels, act) : NULL;
             for (int j = 0; j < n_rows; j++) {
                 int m = rows[j];
@@ -201,7 +202,7 @@ static void linear_matches_f64(void **state) {
     struct fixture f = fixture_create(DTYPE_F32, 768, 50, false);
     struct pool *pool = pool_create(2, NULL);
     struct matmul mm;
-    assert_true(matmul_init(&mm, pool, kernels_select(NULL), NULL));
+    assert_true(matmul_init(&mm, pool, kernels_select(NULL), MAX_ROWS, f.in, NULL));
     matmul_linear(&mm, f.y, f.ys, f.x, f.xs, &f.linear, NULL, 10);
     for (int r = 0; r < 10; r++)
         for (int c = 0; c < f.out; c++) {

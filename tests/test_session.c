@@ -18,6 +18,10 @@ struct world {
     int n_vocab;
 };
 
+static struct gpt2_session *session_of(const struct gpt2_model *model, int n_ctx, enum gpt2_kv kv) {
+    return gpt2_session_create(model, &(struct gpt2_session_options){n_ctx, kv}, NULL);
+}
+
 static int open_world(void **state) {
     static struct world world;
     char dir[TESTMODEL_PATH];
@@ -28,7 +32,7 @@ static int open_world(void **state) {
     world.runtime = gpt2_runtime_create(NULL, NULL);
     world.batch = gpt2_batch_create(world.model, world.runtime,
                                     &(struct gpt2_batch_options){.max_logits = 8}, NULL);
-    world.session = gpt2_session_create(world.model, 0, NULL);
+    world.session = gpt2_session_create(world.model, NULL, NULL);
     world.n_vocab = gpt2_model_config(world.model)->n_vocab;
     *state = &world;
     return world.model && world.runtime && world.batch && world.session ? 0 : -1;
@@ -48,14 +52,18 @@ static void read_ids(struct world *world, struct gpt2_session *session, const in
     assert_true(gpt2_batch_run(world->batch, &span, 1, NULL));
 }
 
-/* A copy of the logits that the session would have after `ids`. */
-static float *logits_after(struct world *world, const int32_t *ids, int n) {
-    struct gpt2_session *fresh = gpt2_session_create(world->model, 0, NULL);
+/* A copy of the logits that a session of this type would have after `ids`. */
+static float *logits_with(struct world *world, enum gpt2_kv kv, const int32_t *ids, int n) {
+    struct gpt2_session *fresh = session_of(world->model, 0, kv);
     read_ids(world, fresh, ids, n);
     float *copy = malloc((size_t)world->n_vocab * sizeof *copy);
     memcpy(copy, gpt2_batch_logits(world->batch, 0, 0), (size_t)world->n_vocab * sizeof *copy);
     gpt2_session_free(fresh);
     return copy;
+}
+
+static float *logits_after(struct world *world, const int32_t *ids, int n) {
+    return logits_with(world, GPT2_KV_AUTO, ids, n);
 }
 
 static void expect_logits(struct world *world, const float *expected) {
@@ -68,40 +76,106 @@ static const int32_t long_ids[70] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 static void rewinding_forgets(void **state) {
     struct world *world = *state;
     int32_t other[] = {9, 8, 7};
-    read_ids(world, world->session, long_ids, 70);
-    assert_int_equal(gpt2_session_position(world->session), 70);
-    assert_true(gpt2_session_rewind(world->session, 2, NULL));
-    read_ids(world, world->session, other, 3);
     int32_t whole[] = {1, 2, 9, 8, 7};
-    float *expected = logits_after(world, whole, 5);
-    gpt2_session_rewind(world->session, 4, NULL);
-    read_ids(world, world->session, &other[2], 1);
-    expect_logits(world, expected);
-    free(expected);
+    for (enum gpt2_kv kv = GPT2_KV_F32; kv <= GPT2_KV_Q8; kv++) {
+        struct gpt2_session *session = session_of(world->model, 0, kv);
+        read_ids(world, session, long_ids, 70);
+        assert_int_equal(gpt2_session_position(session), 70);
+        assert_true(gpt2_session_rewind(session, 2, NULL));
+        read_ids(world, session, other, 3);
+        float *expected = logits_with(world, kv, whole, 5);
+        gpt2_session_rewind(session, 4, NULL);
+        read_ids(world, session, &other[2], 1);
+        expect_logits(world, expected);
+        free(expected);
+        gpt2_session_free(session);
+    }
 }
 
 static void a_fork_goes_its_own_way(void **state) {
     struct world *world = *state;
-    struct gpt2_session *fork = gpt2_session_create(world->model, 80, NULL);
-    read_ids(world, world->session, long_ids, 66);
-    assert_true(gpt2_session_fork(fork, world->session, NULL));
-    assert_int_equal(gpt2_session_position(fork), 66);
-    int32_t a = 3, b = 4;
-    int32_t whole[67];
-    memcpy(whole, long_ids, sizeof whole);
-    whole[66] = b;
-    float *expected = logits_after(world, whole, 67);
-    read_ids(world, world->session, &a, 1);
-    read_ids(world, fork, &b, 1);
-    expect_logits(world, expected);
-    free(expected);
-    gpt2_session_free(fork);
+    for (enum gpt2_kv kv = GPT2_KV_F32; kv <= GPT2_KV_Q8; kv++) {
+        struct gpt2_session *source = session_of(world->model, 0, kv);
+        struct gpt2_session *fork = session_of(world->model, 80, kv);
+        read_ids(world, source, long_ids, 66);
+        assert_true(gpt2_session_fork(fork, source, NULL));
+        assert_int_equal(gpt2_session_position(fork), 66);
+        int32_t a = 3, b = 4;
+        int32_t whole[67];
+        memcpy(whole, long_ids, sizeof whole);
+        whole[66] = b;
+        float *expected = logits_with(world, kv, whole, 67);
+        read_ids(world, source, &a, 1);
+        read_ids(world, fork, &b, 1);
+        expect_logits(world, expected);
+        free(expected);
+        gpt2_session_free(fork);
+        gpt2_session_free(source);
+    }
+}
+
+static void a_fork_keeps_the_type_of_the_cache(void **state) {
+    struct world *world = *state;
+    struct gpt2_error err = {0};
+    struct gpt2_session *q8 = session_of(world->model, 0, GPT2_KV_Q8);
+    read_ids(world, world->session, long_ids, 4);
+    assert_false(gpt2_session_fork(q8, world->session, &err));
+    assert_int_equal(err.status, GPT2_ERR_USAGE);
+    assert_non_null(strstr(err.message, "f32 and q8"));
+    assert_int_equal(gpt2_session_position(q8), 0);
+    gpt2_session_free(q8);
+}
+
+/* The largest |a - b|, in units of the deviation of a. */
+static double distance(const float *a, const float *b, int n) {
+    double largest = 0, sum = 0, squares = 0;
+    for (int i = 0; i < n; i++) {
+        double difference = fabs((double)a[i] - (double)b[i]);
+        largest = difference > largest ? difference : largest;
+        sum += a[i];
+        squares += (double)a[i] * a[i];
+    }
+    return largest / sqrt(squares / n - sum / n * (sum / n));
+}
+
+static void each_type_of_cache_is_as_accurate_as_it_says(void **state) {
+    static const double bounds[] = {[GPT2_KV_F32] = 0, [GPT2_KV_F16] = 2e-3, [GPT2_KV_Q8] = 5e-2};
+    struct world *world = *state;
+    float *exact = logits_with(world, GPT2_KV_F32, long_ids, 70);
+    double coarser = 0;
+    for (enum gpt2_kv kv = GPT2_KV_F16; kv <= GPT2_KV_Q8; kv++) {
+        float *logits = logits_with(world, kv, long_ids, 70);
+        double found = distance(exact, logits, world->n_vocab);
+        if (found > bounds[kv])
+            fail_msg("cache type %d: off by %g deviations", (int)kv, found);
+        assert_true(found > coarser); // it is rounded, and more so than the one before
+        coarser = found;
+        free(logits);
+    }
+    free(exact);
+}
+
+static void the_type_of_the_cache_follows_the_weights(void **state) {
+    struct world *world = *state;
+    struct gpt2_error err = {0};
+    assert_int_equal(gpt2_session_kv(world->session), GPT2_KV_F32);
+    for (enum gpt2_kv kv = GPT2_KV_F32; kv <= GPT2_KV_Q8; kv++) {
+        struct gpt2_session *session = session_of(world->model, 0, kv);
+        assert_int_equal(gpt2_session_kv(session), kv);
+        gpt2_session_free(session);
+    }
+    for (int bad = -1; bad <= GPT2_KV_Q8 + 1; bad += GPT2_KV_Q8 + 2) {
+        struct gpt2_session_options options = {.kv = (enum gpt2_kv)bad};
+        assert_null(gpt2_session_create(world->model, &options, &err));
+        assert_int_equal(err.status, GPT2_ERR_USAGE);
+        assert_non_null(strstr(err.message, "type of the KV cache"));
+    }
 }
 
 static void a_fork_must_fit(void **state) {
     struct world *world = *state;
     struct gpt2_error err = {0};
-    struct gpt2_session *small = gpt2_session_create(world->model, 3, NULL);
+    struct gpt2_session *small = session_of(world->model, 3, GPT2_KV_AUTO);
     read_ids(world, world->session, long_ids, 4);
     assert_false(gpt2_session_fork(small, world->session, &err));
     assert_int_equal(err.status, GPT2_ERR_USAGE);
@@ -159,9 +233,11 @@ static void bad_runs_are_refused_and_nothing_moves(void **state) {
 static void sessions_of_bad_sizes_are_refused(void **state) {
     struct world *world = *state;
     struct gpt2_error err = {0};
-    assert_null(gpt2_session_create(world->model, 101, &err));
+    struct gpt2_session_options options = {.n_ctx = 101};
+    assert_null(gpt2_session_create(world->model, &options, &err));
     assert_int_equal(err.status, GPT2_ERR_USAGE);
-    assert_null(gpt2_session_create(world->model, -1, &err));
+    options.n_ctx = -1;
+    assert_null(gpt2_session_create(world->model, &options, &err));
     assert_false(gpt2_session_rewind(world->session, 1, &err));
     assert_false(gpt2_session_rewind(world->session, -1, &err));
     assert_null(gpt2_runtime_create(&(struct gpt2_runtime_options){.cpu = "abacus"}, &err));
@@ -225,7 +301,7 @@ static void nan_weights_are_reported_when_they_reach_the_logits(void **state) {
     struct gpt2_model *model = gpt2_model_open(dir, &err);
     assert_non_null(model);
     struct gpt2_batch *batch = gpt2_batch_create(model, world->runtime, NULL, NULL);
-    struct gpt2_session *session = gpt2_session_create(model, 0, NULL);
+    struct gpt2_session *session = gpt2_session_create(model, NULL, NULL);
     int32_t ids[61]; // every id and many positions: some of them meets the NaN
     for (int i = 0; i < 40; i++)
         ids[i] = i;
@@ -245,6 +321,9 @@ int main(void) {
         TEST(rewinding_forgets),
         TEST(a_fork_goes_its_own_way),
         TEST(a_fork_must_fit),
+        TEST(a_fork_keeps_the_type_of_the_cache),
+        TEST(each_type_of_cache_is_as_accurate_as_it_says),
+        TEST(the_type_of_the_cache_follows_the_weights),
         TEST(only_the_rows_asked_for_have_logits),
         TEST(bad_runs_are_refused_and_nothing_moves),
         TEST(sessions_of_bad_sizes_are_refused),

@@ -35,14 +35,39 @@ struct gpt2_config {
     int32_t bos_id;                /* the token an empty prompt starts from, or -1           */
 };
 
-/* Opens a Hugging Face directory (config.json + model.safetensors), or a file inside one. Weight
- * matrices in F32, F16 and BF16 are used where they lie in the mapping; biases, layer-norm gains
- * and biases are converted to F32. Fails with GPT2_ERR_MODEL and names what is wrong. The file must
- * not be changed while the model is open. */
+/* Opens a Hugging Face directory (config.json + model.safetensors), or a file inside one, or a
+ * packed file (gpt2/quantize.h), all of which is checked. Weight matrices in F32, F16 and BF16 are
+ * used where they lie in the mapping; biases, layer-norm gains and biases are converted to F32.
+ * Fails with GPT2_ERR_MODEL and names what is wrong. The file must not be changed while the model
+ * is open. */
 struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err);
+
+/* For a thread that has to wait for something else: brings the next part of the model's file into
+ * this process's memory, some 100 microseconds of work where the system has it in its cache. Start
+ * with *position = 0. False: that is all, or the system does not do it. The first pass is then
+ * quicker; nothing else changes. */
+bool gpt2_model_prefetch(const struct gpt2_model *model, size_t *position);
 
 /* NULL is allowed. Everything that borrows the model must be gone. */
 void gpt2_model_close(struct gpt2_model *model);
+
+struct gpt2_runtime;
+
+/* Moves the weights that every token reads out of the mapped file into memory of our own, where
+ * they lie in the order in which decoding reads them, on 2 MiB pages where the system grants them.
+ * Needs as much memory again as the weights and pays for itself after some tens of tokens (README,
+ * "Speed"). Results do not change.
+ *
+ * With a runtime it is done on return. With NULL each matrix is moved by the first pass that reads
+ * it, which costs less, since that pass reads it anyway. Call it once, before the first run of any
+ * batch; passes may run in several threads meanwhile. Fails with GPT2_ERR_MEMORY, and the model
+ * is as it was; with GPT2_ERR_USAGE where it was called before. */
+bool gpt2_model_move(struct gpt2_model *model, struct gpt2_runtime *runtime,
+                     struct gpt2_error *err);
+
+/* Bytes of weights moved so far. *huge, if not NULL: bytes of the memory for them that lie on huge
+ * pages, 0 where the system does not tell. */
+size_t gpt2_model_moved(const struct gpt2_model *model, size_t *huge);
 
 /* Borrowed from the model. */
 const struct gpt2_config *gpt2_model_config(const struct gpt2_model *model);
@@ -50,10 +75,10 @@ const struct gpt2_config *gpt2_model_config(const struct gpt2_model *model);
 /* One tensor as the file has it; strings are borrowed from the model. */
 struct gpt2_tensor_info {
     const char *name;  /* GPT-2's own name, without "transformer." */
-    const char *dtype; /* "F32", "F16", "BF16", "F64"              */
+    const char *dtype; /* "F32", "F16", "BF16", "F64", "Q8", "Q4"  */
     int rank;
     int64_t shape[2]; /* of a vector the second is 1 */
-    size_t n_bytes;
+    size_t n_bytes;   /* as stored                   */
 };
 
 /* The i-th bound tensor in the order of the forward pass, false past the last one. */
@@ -64,6 +89,19 @@ uint64_t gpt2_model_parameters(const struct gpt2_model *model);
 
 /* True where the logits use wte (spec 2.4); false where the file has its own lm_head. */
 bool gpt2_model_head_is_tied(const struct gpt2_model *model);
+
+/* What the weights cost where one token is computed. Only matrices count: biases, layer norms and
+ * the two rows of the embeddings are a thousandth of it. */
+struct gpt2_cost {
+    uint64_t bytes; /* read once for any number of tokens of one pass, as they lie in memory */
+    uint64_t f32_products;  /* multiply-adds of f32, a token                                   */
+    uint64_t int8_products; /* the same where weights are quantized: int8 into int32           */
+    const char *type;       /* which most of the bytes have: "F32", "BF16", "Q8"                */
+};
+
+/* blocks: of each token. head: of each row of logits that is asked for. */
+void gpt2_model_cost(const struct gpt2_model *model, struct gpt2_cost *blocks,
+                     struct gpt2_cost *head);
 
 /* The i-th thing the loader noticed and the user may want to know ("lm_head.weight differs from
  * wte.weight ..."), NULL past the last one. Borrowed. */

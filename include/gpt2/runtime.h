@@ -27,8 +27,18 @@ struct gpt2_runtime *gpt2_runtime_create(const struct gpt2_runtime_options *opti
 /* Stops the threads. NULL is allowed. */
 void gpt2_runtime_free(struct gpt2_runtime *runtime);
 
-int gpt2_runtime_threads(const struct gpt2_runtime *runtime);     /* including the caller's  */
-const char *gpt2_runtime_cpu(const struct gpt2_runtime *runtime); /* name of the kernel row  */
+int gpt2_runtime_threads(const struct gpt2_runtime *runtime); /* including the caller's */
+
+/* Name of the kernel row. It outlives the runtime. */
+const char *gpt2_runtime_cpu(const struct gpt2_runtime *runtime);
+
+/* What it all runs on. */
+struct gpt2_machine {
+    char cpu[128]; /* what the processor calls itself, or "unknown"       */
+    int n_cpus;    /* that this process may use: affinity and cgroup quota */
+};
+
+void gpt2_machine_describe(struct gpt2_machine *machine);
 
 /* Name of the i-th kernel row that this CPU can run, slowest first; NULL past the last one. */
 const char *gpt2_cpu_row(int i);

@@ -4,7 +4,7 @@
  * workspace of the forward pass. It takes spans of new tokens for one or more sessions at once and
  * yields logits for the rows that were asked for:
  *
- *     struct gpt2_session *s = gpt2_session_create(model, 0, &err);
+ *     struct gpt2_session *s = gpt2_session_create(model, NULL, &err);
  *     struct gpt2_batch *b = gpt2_batch_create(model, runtime, NULL, &err);
  *     struct gpt2_span span = {.session = s, .ids = ids, .n_ids = n, .n_logits = 1};
  *     gpt2_batch_run(b, &span, 1, &err);
@@ -31,21 +31,41 @@ extern "C" {
 struct gpt2_session;
 struct gpt2_batch;
 
-/* Creates an empty timeline for up to n_ctx tokens (0: the model's context). Borrows the model.
- * Fails with GPT2_ERR_USAGE where n_ctx is outside 0..config.n_ctx, or GPT2_ERR_MEMORY. */
-struct gpt2_session *gpt2_session_create(const struct gpt2_model *model, int n_ctx,
+/* How a session keeps keys and values. They are rounded when they are stored, so the type is part
+ * of what is computed: within each type everything said above holds. */
+enum gpt2_kv {
+    GPT2_KV_AUTO, /* Q8 with quantized weights, else F32                                       */
+    GPT2_KV_F32,  /* as computed                                                               */
+    GPT2_KV_F16,  /* half the memory; values above 65504 become infinite: the run is refused   */
+    GPT2_KV_Q8    /* a quarter of it: 8-bit integers with a scale for each position and head   */
+};
+
+struct gpt2_session_options {
+    int n_ctx; /* the most tokens it shall hold; 0: the model's context */
+    enum gpt2_kv kv;
+};
+
+/* Creates an empty timeline. Borrows the model; `options` may be NULL. Fails with GPT2_ERR_USAGE
+ * where n_ctx is outside 0..config.n_ctx or kv is none of the above, or GPT2_ERR_MEMORY. */
+struct gpt2_session *gpt2_session_create(const struct gpt2_model *model,
+                                         const struct gpt2_session_options *options,
                                          struct gpt2_error *err);
 void gpt2_session_free(struct gpt2_session *session); /* NULL is allowed */
 
-int gpt2_session_position(const struct gpt2_session *session); /* tokens read so far   */
-int gpt2_session_capacity(const struct gpt2_session *session); /* tokens it can hold   */
+int gpt2_session_position(const struct gpt2_session *session);    /* tokens read so far   */
+int gpt2_session_capacity(const struct gpt2_session *session);    /* tokens it can hold   */
+enum gpt2_kv gpt2_session_kv(const struct gpt2_session *session); /* never GPT2_KV_AUTO  */
+
+/* Bytes of one token's keys and values, their scales included: what each later token reads of it.
+ */
+size_t gpt2_session_token_bytes(const struct gpt2_session *session);
 
 /* Forgets everything from `position` on, as if it had never been read.
  * False (GPT2_ERR_USAGE) unless 0 <= position <= gpt2_session_position. */
 bool gpt2_session_rewind(struct gpt2_session *session, int position, struct gpt2_error *err);
 
 /* Makes `session` a copy of `source`. False (GPT2_ERR_USAGE) if they are of different models or
- * the capacity is too small for source's tokens. */
+ * types of KV cache, or the capacity is too small for source's tokens. */
 bool gpt2_session_fork(struct gpt2_session *session, const struct gpt2_session *source,
                        struct gpt2_error *err);
 

@@ -30,10 +30,17 @@ bool gpt2_ids_push(struct gpt2_ids *ids, int32_t id, struct gpt2_error *err);
 void gpt2_ids_free(struct gpt2_ids *ids);
 
 /* Opens the tokenizer of a directory (vocab.json + merges.txt, or encoder.json + vocab.bpe, else
- * tokenizer.json; generation needs no other file), or of the directory that holds the file `path`.
+ * tokenizer.json; generation needs no other file), of the directory that holds the file `path`, or
+ * of a packed model file (quantize.h), which has it inside.
  * Fails with GPT2_ERR_MODEL: a missing or malformed file is named, with the entry that is wrong. */
 struct gpt2_tokenizer *gpt2_tokenizer_open(const char *path, struct gpt2_error *err);
 void gpt2_tokenizer_close(struct gpt2_tokenizer *tokenizer); /* NULL is allowed */
+
+/* Makes the tokenizer's tables into one stretch of bytes for gpt2_quantize: the same for the same
+ * files on every machine of this byte order. To be freed with free(). Fails with GPT2_ERR_MEMORY.
+ */
+bool gpt2_tokenizer_pack(const struct gpt2_tokenizer *tokenizer, unsigned char **bytes,
+                         size_t *n_bytes, struct gpt2_error *err);
 
 enum gpt2_encode_flags {
     GPT2_ENCODE_TEXT = 0,        /* "<|endoftext|>" in the text is text (seven tokens)        */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,14 @@
 #include <unistd.h>
 #if defined(__linux__)
 #include <sched.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 bool os_map(struct os_file *file, const char *path, enum gpt2_status status,
             struct gpt2_error *err) {
     *file = (struct os_file){NULL, 0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe is refused, not waited for
     if (fd < 0)
         return error_set(err, status, "%s: cannot open: %s", path, strerror(errno));
     struct stat info;
@@ -108,6 +111,65 @@ void os_free(void *memory) {
         munmap(header.base, header.n_bytes);
     else
         free(header.base);
+}
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+void *os_alloc_huge(size_t n_bytes, const char *what, struct gpt2_error *err) {
+    size_t size = (n_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    char *base = size < n_bytes ? MAP_FAILED
+                                : mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
+                                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED) {
+        error_memory(err, what, n_bytes);
+        return NULL;
+    }
+    // Cut off what lies in front of the first whole huge page, and behind the last.
+    size_t front = (HUGE_PAGE - (uintptr_t)base % HUGE_PAGE) % HUGE_PAGE;
+    if (front)
+        munmap(base, front);
+    munmap(base + front + size, HUGE_PAGE - front);
+#if defined(MADV_HUGEPAGE)
+    if (size)
+        madvise(base + front, size, MADV_HUGEPAGE); // a wish: without it pages are small
+#endif
+    return base + front;
+}
+
+void os_free_huge(void *memory, size_t n_bytes) {
+    size_t size = (n_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    if (memory && size)
+        munmap(memory, size);
+}
+
+void os_small_pages(void *memory, size_t n_bytes) {
+#if defined(MADV_NOHUGEPAGE)
+    if (n_bytes)
+        madvise(memory, n_bytes, MADV_NOHUGEPAGE);
+#endif
+}
+
+void os_forget(const struct os_file *file, const void *data, size_t n_bytes) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t first = (uintptr_t)file->data, begin = (uintptr_t)data, end = begin + n_bytes;
+    if (begin < first || end > first + file->size)
+        return;
+    begin = (begin + page - 1) / page * page; // whole pages: their neighbours may be in use
+    end = end / page * page;
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+bool os_populate(const struct os_file *file, size_t from, size_t n_bytes) {
+#if defined(MADV_POPULATE_READ)
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), skew = from % page; // a mapping begins at a page
+    if (from > file->size || n_bytes > file->size - from || n_bytes == 0)
+        return false;
+    return madvise((void *)(uintptr_t)(file->data + from - skew), n_bytes + skew,
+                   MADV_POPULATE_READ) == 0;
+#else
+    return false;
+#endif
 }
 
 bool os_is_directory(const char *path) {
@@ -204,17 +266,61 @@ static int affinity(void) {
     return 1;
 }
 
+size_t os_huge_bytes(const void *memory, size_t n_bytes) {
+    FILE *file = fopen("/proc/self/smaps", "re");
+    if (!file)
+        return 0;
+    char line[512];
+    size_t total = 0;
+    bool inside = false;
+    while (fgets(line, sizeof line, file)) {
+        uintptr_t begin, end;
+        size_t kib;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &begin, &end) == 2)
+            inside = begin < (uintptr_t)memory + n_bytes && end > (uintptr_t)memory;
+        else if (inside && sscanf(line, "AnonHugePages: %zu kB", &kib) == 1)
+            total += kib * 1024;
+    }
+    fclose(file);
+    return total < n_bytes ? total : n_bytes; // a mapping may hold more than this memory
+}
+
 int os_cpus(void) {
     int cpus = affinity();
     int quota = cgroup_quota();
     return quota && quota < cpus ? quota : cpus;
 }
 #else
+size_t os_huge_bytes(const void *memory, size_t n_bytes) {
+    return 0;
+}
+
 int os_cpus(void) {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     return cpus > 0 ? (int)cpus : 1;
 }
 #endif
+
+/* x86 kernels give the name in "model name", some others in "Model" or "Hardware". */
+void os_cpu_name(char *name, size_t cap) {
+    snprintf(name, cap, "unknown");
+#if defined(__APPLE__)
+    sysctlbyname("machdep.cpu.brand_string", name, &cap, NULL, 0);
+#elif defined(__linux__)
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    char line[512], value[256];
+    bool found = false;
+    while (file && !found && fgets(line, sizeof line, file)) {
+        found = sscanf(line, "model name : %255[^\n]", value) == 1 ||
+                sscanf(line, "Model : %255[^\n]", value) == 1 ||
+                sscanf(line, "Hardware : %255[^\n]", value) == 1;
+    }
+    if (file)
+        fclose(file);
+    if (found)
+        snprintf(name, cap, "%s", value);
+#endif
+}
 
 uint64_t os_now_ns(void) {
     struct timespec now;

@@ -25,12 +25,36 @@ void os_unmap(struct os_file *file); /* leaves {NULL, 0}; a zeroed struct is all
 void *os_alloc(size_t count, size_t size, const char *what, struct gpt2_error *err);
 void os_free(void *memory); /* NULL is allowed */
 
+/* Zeroed memory for large data that is read in streams: at a multiple of 2 MiB, on 2 MiB pages
+ * where the system grants them. NULL: memory is out, err is set. Free: os_free_huge with the same
+ * size. */
+void *os_alloc_huge(size_t n_bytes, const char *what, struct gpt2_error *err);
+void os_free_huge(void *memory, size_t n_bytes); /* NULL is allowed */
+
+/* Asks for ordinary pages instead. Before the memory is touched; to measure what pages matter. */
+void os_small_pages(void *memory, size_t n_bytes);
+
+/* How many bytes of such memory lie on huge pages now; 0 where the system does not tell. */
+size_t os_huge_bytes(const void *memory, size_t n_bytes);
+
+/* Data of a mapped file that is not needed soon: its pages leave this process's memory, and come
+ * back from the file when they are read again. Data elsewhere is left alone. */
+void os_forget(const struct os_file *file, const void *data, size_t n_bytes);
+
+/* Maps the pages of a part of a mapped file at once, reading them if need be, in place of one fault
+ * for each few when they are first read. False: out of the file's range, or the system does not do
+ * that. */
+bool os_populate(const struct os_file *file, size_t from, size_t n_bytes);
+
 bool os_is_directory(const char *path);
 bool os_exists(const char *path);
 
 /* Processors this process may use: affinity mask and cgroup CPU quota (v2 cpu.max, v1
  * cpu.cfs_quota_us), whichever is less; at least 1. */
 int os_cpus(void);
+
+/* What the processor calls itself, as one line; "unknown" where the system does not tell. */
+void os_cpu_name(char *name, size_t cap);
 
 /* Monotonic nanoseconds. */
 uint64_t os_now_ns(void);

@@ -1,4 +1,5 @@
 /* cmd_generate.c - a prompt goes in, text comes out, token by token. */
+#include "cli/clock.h"
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/output.h"
@@ -10,10 +11,11 @@
 #include <gpt2/session.h>
 #include <gpt2/tokenizer.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum output_kind { OUTPUT_TEXT, OUTPUT_IDS };
 
@@ -26,7 +28,7 @@ struct arguments {
     int top_k;
     uint64_t seed;
     bool greedy, ignore_eos, special, echo, stats;
-    int output;
+    int output, kv;
     int threads;
     const char *cpu;
 };
@@ -52,12 +54,6 @@ struct run {
     const char *stop;
 };
 
-static uint64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* FNV-1a over the bits of the logits: two runs that print the same hash computed the same numbers.
  */
 static uint64_t hash_logits(uint64_t hash, const float *logits, int n) {
@@ -69,22 +65,54 @@ static uint64_t hash_logits(uint64_t hash, const float *logits, int n) {
     return hash;
 }
 
+/* A tokenizer that is opened on a thread of its own, as its files take as long as the model's. */
+struct opening {
+    const char *path;
+    struct gpt2_tokenizer *tokenizer;
+    struct gpt2_error err;
+    atomic_bool done;
+};
+
+static void *open_tokenizer(void *data) {
+    struct opening *opening = data;
+    opening->tokenizer = gpt2_tokenizer_open(opening->path, &opening->err);
+    atomic_store(&opening->done, true);
+    return NULL;
+}
+
+static bool open_model(struct run *run, struct gpt2_error *err) {
+    const struct arguments *args = &run->args;
+    run->model = gpt2_model_open(run->path, err);
+    if (!run->model)
+        return false;
+    run->runtime = gpt2_runtime_create(
+        &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
+    return run->runtime != NULL;
+}
+
 static bool open_all(struct run *run, struct gpt2_error *err) {
     const struct arguments *args = &run->args;
     run->path = find_model(args->model, err);
     if (!run->path)
         return false;
-    run->model = gpt2_model_open(run->path, err);
-    if (!run->model)
-        return false;
-    if (!args->ids || args->output == OUTPUT_TEXT) {
-        run->tokenizer = gpt2_tokenizer_open(run->path, err);
-        if (!run->tokenizer)
-            return false;
-    }
-    run->runtime = gpt2_runtime_create(
-        &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
-    return run->runtime != NULL;
+    if (args->ids && args->output != OUTPUT_TEXT)
+        return open_model(run, err);
+    struct opening opening = {.path = run->path};
+    pthread_t thread;
+    bool threaded = pthread_create(&thread, NULL, open_tokenizer, &opening) == 0;
+    bool ok = open_model(run, err);
+    size_t position = 0; // JSON takes its time, which is then not lost
+    while (ok && threaded && !atomic_load(&opening.done) &&
+           gpt2_model_prefetch(run->model, &position))
+        ;
+    if (threaded)
+        pthread_join(thread, NULL);
+    else if (ok)
+        open_tokenizer(&opening);
+    run->tokenizer = opening.tokenizer;
+    if (ok && !run->tokenizer)
+        *err = opening.err;
+    return ok && run->tokenizer;
 }
 
 /* Reads the prompt into run->ids. */
@@ -183,11 +211,11 @@ static bool emit_prompt(struct run *run, struct gpt2_error *err) {
 /* Moves the session by n tokens and returns the logits of the last, or NULL. */
 static const float *advance(struct run *run, const int32_t *ids, int n, uint64_t *spent_ns,
                             struct gpt2_error *err) {
-    uint64_t start = now_ns();
+    uint64_t start = clock_ns();
     struct gpt2_span span = {.session = run->session, .ids = ids, .n_ids = n, .n_logits = 1};
     if (!gpt2_batch_run(run->batch, &span, 1, err))
         return NULL;
-    *spent_ns += now_ns() - start;
+    *spent_ns += clock_ns() - start;
     const float *logits = gpt2_batch_logits(run->batch, 0, 0);
     if (run->args.stats)
         run->hash = hash_logits(run->hash, logits, gpt2_model_config(run->model)->n_vocab);
@@ -210,10 +238,10 @@ static bool generate(struct run *run, struct gpt2_error *err) {
             return true;
         }
         int position = gpt2_session_position(run->session);
-        uint64_t start = now_ns();
+        uint64_t start = clock_ns();
         int32_t id = gpt2_sampler_next(run->sampler, logits,
                                        (struct gpt2_draw){.position = (uint32_t)position});
-        run->decode_ns += now_ns() - start;
+        run->decode_ns += clock_ns() - start;
         if (is_end(config, id)) {
             run->stop = "end of text";
             return true;
@@ -244,6 +272,7 @@ static void print_stats(const struct run *run) {
             decoded, rate(decoded, run->decode_ns));
     fprintf(stderr, "stop    %s\n", run->stop);
     fprintf(stderr, "seed    %" PRIu64 "\n", run->args.seed);
+    fprintf(stderr, "cache   %s\n", kv_types[gpt2_session_kv(run->session)]);
     fprintf(stderr, "machine %d threads, kernels %s\n", gpt2_runtime_threads(run->runtime),
             gpt2_runtime_cpu(run->runtime));
     fprintf(stderr, "logits  %016" PRIx64 "\n", run->hash);
@@ -264,17 +293,18 @@ static void close_all(struct run *run) {
 
 static int execute(struct run *run) {
     struct gpt2_error err;
-    uint64_t start = now_ns();
+    uint64_t start = clock_ns();
     if (!open_all(run, &err))
         return report(&err);
-    run->load_ns = now_ns() - start;
+    run->load_ns = clock_ns() - start;
     for (size_t i = 0; gpt2_model_note(run->model, i); i++)
         report_note("%s", gpt2_model_note(run->model, i));
     if (!read_prompt(run, &err) || !create_sampler(run, &err))
         return report(&err);
     // room for what will be read, and no more activations than the prompt needs
     int max_rows = run->ids.len < 512 ? (int)run->ids.len : 512;
-    run->session = gpt2_session_create(run->model, 0, &err);
+    run->session = gpt2_session_create(
+        run->model, &(struct gpt2_session_options){.kv = (enum gpt2_kv)run->args.kv}, &err);
     if (!run->session)
         return report(&err);
     run->batch = gpt2_batch_create(run->model, run->runtime,
@@ -322,6 +352,7 @@ static int run_generate(int argc, char **argv) {
         OPTION_MODEL(&a->model),
         OPTION_THREADS(&a->threads),
         OPTION_CPU(&a->cpu),
+        OPTION_KV(&a->kv),
         {.name = "Sampling (in this order: temperature, top-k, top-p, min-p)",
          .type = OPTION_SECTION},
         {"max-tokens", 'n', "n-predict predict max-new-tokens length num-predict sample-len",

@@ -9,12 +9,36 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct arguments {
     const char *model, *cpu;
     bool tensors;
     int threads;
 };
+
+/* The types of the weights with their sizes: "Q8 128.1 MiB, F32 3.4 MiB". */
+static bool print_types(struct output *out, const struct gpt2_model *model,
+                        struct gpt2_error *err) {
+    struct gpt2_tensor_info info, other;
+    bool ok = output_string(out, "weights      ", err), first = true;
+    for (size_t i = 0; ok && gpt2_model_tensor(model, i, &info); i++) {
+        size_t bytes = 0;
+        bool seen = false;
+        for (size_t k = 0; gpt2_model_tensor(model, k, &other); k++) {
+            if (strcmp(info.dtype, other.dtype) == 0) {
+                bytes += other.n_bytes;
+                seen |= k < i;
+            }
+        }
+        if (!seen) {
+            ok = output_format(out, err, "%s %s %.1f MiB", first ? "" : ",", info.dtype,
+                               (double)bytes / (1 << 20));
+            first = false;
+        }
+    }
+    return ok && output_string(out, "\n", err);
+}
 
 static bool print_config(struct output *out, const struct gpt2_model *model, const char *path,
                          struct gpt2_error *err) {
@@ -27,6 +51,7 @@ static bool print_config(struct output *out, const struct gpt2_model *model, con
     bool ok = output_format(out, err, "model         %s\n", path) &&
               output_format(out, err, "parameters    %" PRIu64 " in %zu tensors, %.1f MiB\n",
                             gpt2_model_parameters(model), n, (double)bytes / (1 << 20)) &&
+              print_types(out, model, err) &&
               output_format(out, err, "n_layer       %d\n", c->n_layer) &&
               output_format(out, err, "n_embd        %d\n", c->n_embd) &&
               output_format(out, err, "n_head        %d of %d features\n", c->n_head,

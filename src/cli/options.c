@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+const char *const kv_types[] = {"auto", "f32", "f16", "q8", NULL};
+
 /* Compares word[0..len) with name, `_` being `-`. */
 static bool same_name(const char *word, size_t len, const char *name, size_t name_len) {
     if (len != name_len)
@@ -100,6 +102,31 @@ static bool set_int(const struct option *o, const char *value, struct gpt2_error
     return true;
 }
 
+static bool set_ints(const struct option *o, const char *value, struct gpt2_error *err) {
+    struct int_list list = {0};
+    const int cap = (int)(sizeof list.values / sizeof *list.values);
+    for (const char *p = value;; p++) {
+        char *end;
+        errno = 0;
+        long long number = strtoll(p, &end, 10);
+        if (end == p || (*end && *end != ',') || errno || (double)number < o->min ||
+            (double)number > o->max)
+            return usage_error(
+                err,
+                "--%s: expected whole numbers from %.0f to %.0f, separated by commas, got \"%s\"",
+                o->name, o->min, o->max, value);
+        if (list.n == cap)
+            return usage_error(err, "--%s: expected at most %d numbers, got \"%s\"", o->name, cap,
+                               value);
+        list.values[list.n++] = (int)number;
+        p = end;
+        if (!*p)
+            break;
+    }
+    *(struct int_list *)o->dest = list;
+    return true;
+}
+
 static bool set_float(const struct option *o, const char *value, struct gpt2_error *err) {
     char *end;
     double number = strtod(value, &end);
@@ -156,6 +183,8 @@ static bool set(const struct option *o, const char *value, struct gpt2_error *er
         return true;
     case OPTION_INT:
         return set_int(o, value, err);
+    case OPTION_INTS:
+        return set_ints(o, value, err);
     case OPTION_FLOAT:
         return set_float(o, value, err);
     case OPTION_SEED:

@@ -14,10 +14,17 @@ enum option_type {
     OPTION_FLAG,   /* bool *: becomes true                                          */
     OPTION_STRING, /* const char **: borrowed from argv                             */
     OPTION_INT,    /* int *: within [min, max]                                      */
+    OPTION_INTS,   /* struct int_list *: "1,2,4", each within [min, max]            */
     OPTION_FLOAT,  /* float *: within [min, max], not NaN                           */
     OPTION_SEED,   /* uint64_t *: 0 to 2^64 - 1, or "random": drawn from the system */
     OPTION_CHOICE, /* int *: index into `choices`                                   */
     OPTION_SECTION /* no option: a heading in the help text                         */
+};
+
+/* Of an option that is not given, n stays as it was. */
+struct int_list {
+    int n;
+    int values[32];
 };
 
 struct option {
@@ -26,7 +33,7 @@ struct option {
     const char *aliases; /* other names, separated by spaces; NULL: none           */
     enum option_type type;
     void *dest;
-    double min, max;            /* OPTION_INT, OPTION_FLOAT                              */
+    double min, max;            /* OPTION_INT, OPTION_INTS, OPTION_FLOAT                 */
     const char *const *choices; /* OPTION_CHOICE; ends with NULL                         */
     const char *argument;       /* what help calls the value: "N", "TEXT"                */
     const char *help;           /* with the default; may hold line breaks                */
@@ -41,11 +48,11 @@ struct command {
 };
 
 /* Rows that several commands have. */
-#define OPTION_MODEL(dest)                                                                   \
-    {                                                                                        \
-        "model", 'm', "model-name model-id", OPTION_STRING, dest, 0, 0, NULL, "MODEL",       \
-            "a directory, a file in it, or a name (default:\n$GPT2_MODEL, else the shipped " \
-            "\"tales\")"                                                                     \
+#define OPTION_MODEL(dest)                                                                      \
+    {                                                                                           \
+        "model", 'm', "model-name model-id", OPTION_STRING, dest, 0, 0, NULL, "MODEL",          \
+            "a directory, a file in it, a packed file, or a name\n(default: $GPT2_MODEL, else " \
+            "the shipped \"tales\")"                                                            \
     }
 #define OPTION_THREADS(dest)                                                                     \
     {                                                                                            \
@@ -60,6 +67,14 @@ struct command {
             "the same "                                                                          \
             "for any"                                                                            \
     }
+#define OPTION_KV(dest)                                                                           \
+    {                                                                                             \
+        "kv", 0, "cache-type", OPTION_CHOICE, dest, 0, 0, kv_types, "auto|f32|f16|q8",            \
+            "how keys and values are kept (default auto: q8 with\nquantized weights, else f32); " \
+            "f16 and q8 are rounded,\nso each gives its own results"                              \
+    }
+
+extern const char *const kv_types[]; /* in the order of enum gpt2_kv */
 
 /* What every command starts with: parses argv[1..argc), answers --help, reports what is wrong.
  * Words that are no options, at most `max_words`, are moved to argv[0..*n_words) in their order.

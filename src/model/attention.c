@@ -1,12 +1,41 @@
 /* attention.c - query rows are taken in tiles, so that a block of keys is read once for many rows.
  *
- * A tile of rows r = 0..m-1 at positions p, p+1, ... shares the keys 0..p. Each row's own last keys
- * (p+1..p+r) continue its chain alone: no row ever adds a key that it must not see, not even with
- * weight zero, so a row's bits do not depend on the tile it is in. */
+ * A tile of rows at positions p, p+1, ... shares the keys 0..p. Each row's own last keys continue
+ * its chain alone: no row ever adds a key that it must not see, not even with weight zero, so a
+ * row's bits do not depend on the tile it is in. */
 #include "model/attention.h"
+#include "base/os.h"
+#include "model/forward.h"
 
 #include <math.h>
 #include <string.h>
+
+/* The scores of a block are computed up to a multiple of this: whole vectors of every row. */
+#define WHOLE_VECTORS 16
+
+bool attention_init(struct attention *attention, const struct gpt2_config *config,
+                    const struct pool *pool, int max_rows, struct gpt2_error *err) {
+    size_t rows = (size_t)pool_size(pool) * ATTENTION_ROWS;
+    size_t blocks = ((size_t)config->n_ctx + KV_BLOCK - 1) / KV_BLOCK;
+    size_t groups = (size_t)panels_groups(config->n_embd / config->n_head);
+    struct attention *a = attention;
+    *a = (struct attention){.stride = blocks * KV_BLOCK + 16, .groups = groups};
+    a->tiles = os_alloc((size_t)max_rows, sizeof *a->tiles, "tiles", err);
+    a->scores = os_alloc(rows, a->stride * sizeof *a->scores, "attention scores", err);
+    a->q = os_alloc(rows, groups * GROUP, "quantized queries", err);
+    a->q_scale = os_alloc(rows, groups * sizeof *a->q_scale, "quantized queries", err);
+    a->q_sum = os_alloc(rows, groups * sizeof *a->q_sum, "quantized queries", err);
+    return a->tiles && a->scores && a->q && a->q_scale && a->q_sum;
+}
+
+void attention_free(struct attention *attention) {
+    os_free(attention->tiles);
+    os_free(attention->scores);
+    os_free(attention->q);
+    os_free(attention->q_scale);
+    os_free(attention->q_sum);
+    *attention = (struct attention){0};
+}
 
 /* 1/sqrt(head_dim), and for some models 1/(layer + 1) (spec 1.1). */
 static float score_scale(const struct gpt2_config *config, int layer) {
@@ -18,26 +47,61 @@ static float score_scale(const struct gpt2_config *config, int layer) {
     return scale;
 }
 
+static int min(int a, int b) {
+    return a < b ? a : b;
+}
+
 struct job {
     struct forward *f;
     int layer;
     float scale;
 };
 
-/* Stores keys and values of one head, all rows. */
-static void store_head(void *arg, int head, int worker) {
-    const struct job *job = arg;
+/* Stores keys and values of rows [row, row + n) of a piece, which lie in one block, all heads. */
+static void store_rows(const struct job *job, const struct piece *piece, int row, int n) {
     const struct forward *f = job->f;
-    int n_embd = f->model->config.n_embd;
-    int head_dim = n_embd / f->model->config.n_head;
-    for (int i = 0; i < f->n_pieces; i++) {
-        const struct piece *piece = &f->pieces[i];
-        for (int r = 0; r < piece->n_rows; r++) {
-            const float *q = f->qkv.data + (size_t)(piece->first_row + r) * f->qkv.stride;
-            const float *k = q + n_embd + (size_t)head * (size_t)head_dim;
-            const float *v = k + n_embd;
-            session_store(piece->session, job->layer, head, piece->position + r, k, v);
-        }
+    const struct gpt2_session *session = piece->session;
+    int n_embd = f->model->config.n_embd, head_dim = session->kv.head_dim;
+    int block = (piece->position + row) / KV_BLOCK, at = (piece->position + row) % KV_BLOCK;
+    const float *k = f->qkv.data + (size_t)(piece->first_row + row) * f->qkv.stride + n_embd;
+    for (int head = 0; head < f->model->config.n_head; head++) {
+        kv_store(&session->kv, f->mm.kernels, session_keys(session, job->layer, head, block),
+                 session_values(session, job->layer, head, block), at, k, k + n_embd, f->qkv.stride,
+                 n);
+        k += head_dim;
+    }
+}
+
+/* Stores the rows of one tile, block by block. */
+static void store_tile(void *arg, int i, int worker) {
+    const struct job *job = arg;
+    const struct tile *tile = &job->f->attention.tiles[i];
+    const struct piece *piece = &job->f->pieces[tile->piece];
+    for (int row = tile->row, end = tile->row + tile->n_rows; row < end;) {
+        int n = min(end - row, KV_BLOCK - (piece->position + row) % KV_BLOCK);
+        store_rows(job, piece, row, n);
+        row += n;
+    }
+}
+
+/* How many positions of a block are among the first n_keys. */
+static int within(int n_keys, int block) {
+    int n = n_keys - block * KV_BLOCK;
+    return n < 0 ? 0 : min(n, KV_BLOCK);
+}
+
+/* o[r] += the weighted values of a block, for n rows of which row r sees position + r + 1 keys. */
+static void mix_block(const struct kv *kv, const struct kernels *kernels, float *o, size_t os,
+                      const float *weights, size_t ws, const void *values, int block, int position,
+                      int n) {
+    int shared = within(position + 1, block);
+    if (shared > 0)
+        kv_mix(kv, kernels, o, os, weights, ws, values, 0, shared, n);
+    for (int r = 1; r < n; r++) {
+        int seen = within(position + r + 1, block);
+        if (seen > shared)
+            kv_mix(kv, kernels, o + (size_t)r * os, os, weights + (size_t)r * ws, ws, values,
+                   shared, seen, 1);
     }
 }
 
@@ -45,76 +109,75 @@ static void store_head(void *arg, int head, int worker) {
 static void attend(void *arg, int i, int worker) {
     const struct job *job = arg;
     struct forward *f = job->f;
+    const struct attention *a = &f->attention;
     const struct kernels *kernels = f->mm.kernels;
     int n_head = f->model->config.n_head;
     int head_dim = f->model->config.n_embd / n_head;
     int head = i % n_head;
-    const struct tile *tile = &f->tiles[f->n_tiles - 1 - i / n_head]; // the longest work first
+    const struct tile *tile = &a->tiles[a->n_tiles - 1 - i / n_head]; // the longest work first
     const struct piece *piece = &f->pieces[tile->piece];
+    const struct gpt2_session *session = piece->session;
+    const struct kv *kv = &session->kv;
 
     size_t first = (size_t)(piece->first_row + tile->row);
     int position = piece->position + tile->row; // of the tile's first row
-    int n_keys = position + tile->n_rows;       // that its last row sees
+    int n_rows = tile->n_rows;
+    int n_keys = position + n_rows; // that its last row sees
+    int n_blocks = (n_keys + KV_BLOCK - 1) / KV_BLOCK;
     const float *q = f->qkv.data + first * f->qkv.stride + (size_t)head * (size_t)head_dim;
     float *o = f->o.data + first * f->o.stride + (size_t)head * (size_t)head_dim;
-    float *scores = f->scores.data + (size_t)(worker * ATTENTION_ROWS) * f->scores.stride;
-    const float *keys = session_keys(piece->session, job->layer, head);
-    const float *values = session_values(piece->session, job->layer, head);
+    size_t room = (size_t)worker * ATTENTION_ROWS;
+    float *scores = a->scores + room * a->stride;
 
-    // scores of all keys, a block at a time; those beyond a row's own position are not looked at
-    int n_blocks = (n_keys + KEY_BLOCK - 1) / KEY_BLOCK;
-    for (int r = 0; r < tile->n_rows; r++)
-        memset(scores + (size_t)r * f->scores.stride, 0,
-               (size_t)n_blocks * KEY_BLOCK * sizeof *scores);
-    for (int b = 0; b < n_blocks; b++)
-        kernels->gemm[DTYPE_F32](scores + (size_t)b * KEY_BLOCK, f->scores.stride, q, f->qkv.stride,
-                                 keys + (size_t)b * KEY_BLOCK * (size_t)head_dim, KEY_BLOCK,
-                                 tile->n_rows, KEY_BLOCK, head_dim);
+    // scores of all keys; those beyond a row's own position are not looked at
+    struct kv_queries queries =
+        kv_prepare(kv, kernels, q, f->qkv.stride, n_rows,
+                   (struct kv_room){a->q + room * a->groups * GROUP, a->q_scale + room * a->groups,
+                                    a->q_sum + room * a->groups});
+    for (int b = 0; b < n_blocks; b++) {
+        int n = (within(n_keys, b) + WHOLE_VECTORS - 1) / WHOLE_VECTORS * WHOLE_VECTORS;
+        kv_scores(kv, kernels, scores + (size_t)b * KV_BLOCK, a->stride, &queries,
+                  session_keys(session, job->layer, head, b), n_rows, n);
+    }
 
     float sums[ATTENTION_ROWS];
-    for (int r = 0; r < tile->n_rows; r++)
-        sums[r] = kernels->softmax(scores + (size_t)r * f->scores.stride,
-                                   (size_t)(position + r + 1), job->scale);
+    for (int r = 0; r < n_rows; r++)
+        sums[r] = kernels->softmax(scores + (size_t)r * a->stride, (size_t)(position + r + 1),
+                                   job->scale);
 
-    // weighted sum of values: the shared keys for all rows, then each row's own
-    for (int r = 0; r < tile->n_rows; r++)
+    // weighted sum of values, a register tile of rows at a time
+    for (int r = 0; r < n_rows; r++)
         memset(o + (size_t)r * f->o.stride, 0, (size_t)head_dim * sizeof *o);
-    int shared = position + 1;
-    kernels->gemm[DTYPE_F32](o, f->o.stride, scores, f->scores.stride, values, (size_t)head_dim,
-                             tile->n_rows, head_dim, shared);
-    for (int r = 0; r < tile->n_rows; r++) {
-        float *row = o + (size_t)r * f->o.stride;
-        if (r > 0)
-            kernels->gemm[DTYPE_F32](
-                row, f->o.stride, scores + (size_t)r * f->scores.stride + shared, f->scores.stride,
-                values + (size_t)shared * (size_t)head_dim, (size_t)head_dim, 1, head_dim, r);
-        kernels->scale(row, 1.0f / sums[r], (size_t)head_dim);
+    for (int b = 0; b < n_blocks; b++) {
+        const void *values = session_values(session, job->layer, head, b);
+        const float *weights = scores + (size_t)b * KV_BLOCK;
+        for (int r = 0; r < n_rows; r += kernels->mr)
+            mix_block(kv, kernels, o + (size_t)r * f->o.stride, f->o.stride,
+                      weights + (size_t)r * a->stride, a->stride, values, b, position + r,
+                      min(kernels->mr, n_rows - r));
     }
+    for (int r = 0; r < n_rows; r++)
+        kernels->scale(o + (size_t)r * f->o.stride, 1.0f / sums[r], (size_t)head_dim);
 }
 
-/* Cuts the pieces into tiles of at most two register tiles of rows. */
+/* Cuts the pieces into tiles of whole register tiles of rows. */
 static void cut_tiles(struct forward *f) {
-    int rows = 2 * f->mm.kernels->mr;
-    if (rows > ATTENTION_ROWS)
-        rows = ATTENTION_ROWS;
-    f->n_tiles = 0;
-    for (int i = 0; i < f->n_pieces; i++) {
-        for (int row = 0; row < f->pieces[i].n_rows; row += rows) {
-            int left = f->pieces[i].n_rows - row;
-            f->tiles[f->n_tiles++] = (struct tile){i, row, left < rows ? left : rows};
-        }
-    }
+    struct attention *a = &f->attention;
+    int mr = f->mm.kernels->mr, rows = ATTENTION_ROWS / mr * mr;
+    a->n_tiles = 0;
+    for (int i = 0; i < f->n_pieces; i++)
+        for (int row = 0; row < f->pieces[i].n_rows; row += rows)
+            a->tiles[a->n_tiles++] = (struct tile){i, row, min(rows, f->pieces[i].n_rows - row)};
 }
 
 void attention(struct forward *f, int layer) {
     struct job job = {f, layer, score_scale(&f->model->config, layer)};
-    int n_head = f->model->config.n_head;
     if (layer == 0)
         cut_tiles(f); // the same for all layers
+    int n_tiles = f->attention.n_tiles;
     if (f->n_rows == 1)
-        for (int head = 0; head < n_head; head++) // too little work to wake anybody
-            store_head(&job, head, 0);
+        store_tile(&job, 0, 0); // too little work to wake anybody
     else
-        pool_run(f->mm.pool, n_head, store_head, &job);
-    pool_run(f->mm.pool, f->n_tiles * n_head, attend, &job);
+        pool_run(f->mm.pool, n_tiles, store_tile, &job);
+    pool_run(f->mm.pool, n_tiles * f->model->config.n_head, attend, &job);
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "model/forward.h"
+#include "model/move.h"
 #include "model/runtime.h"
 
 #include <inttypes.h>
@@ -53,23 +54,21 @@ struct gpt2_batch *gpt2_batch_create(const struct gpt2_model *model, struct gpt2
     struct forward *f = &batch->forward;
     f->model = model;
     f->act = kernels_activation(runtime->kernels, config->activation);
-    int score_rows = pool_size(runtime->pool) * ATTENTION_ROWS;
-    int n_scores = (config->n_ctx + KEY_BLOCK - 1) / KEY_BLOCK * KEY_BLOCK;
-    if (!matmul_init(&f->mm, runtime->pool, runtime->kernels, err) ||
+    int max_in = config->n_inner > config->n_embd ? config->n_inner : config->n_embd;
+    if (!matmul_init(&f->mm, runtime->pool, runtime->kernels, max_rows, max_in, err) ||
         !alloc_rows(&f->x, max_rows, config->n_embd, err) ||
         !alloc_rows(&f->a, max_rows, config->n_embd, err) ||
         !alloc_rows(&f->qkv, max_rows, 3 * config->n_embd, err) ||
         !alloc_rows(&f->o, max_rows, config->n_embd, err) ||
         !alloc_rows(&f->f, max_rows, config->n_inner, err) ||
-        !alloc_rows(&f->scores, score_rows, n_scores, err))
+        !attention_init(&f->attention, config, runtime->pool, max_rows, err))
         goto fail;
-    f->tiles = os_alloc((size_t)max_rows, sizeof *f->tiles, "a batch", err);
     batch->rows = os_alloc((size_t)max_rows, sizeof *batch->rows, "a batch", err);
     batch->pieces = os_alloc((size_t)max_rows, sizeof *batch->pieces, "a batch", err);
     batch->first_logits = os_alloc((size_t)max_rows, sizeof *batch->first_logits, "a batch", err);
     batch->logits =
         os_alloc((size_t)max_logits * (size_t)config->n_vocab, sizeof(float), "logits", err);
-    if (!f->tiles || !batch->rows || !batch->pieces || !batch->first_logits || !batch->logits)
+    if (!batch->rows || !batch->pieces || !batch->first_logits || !batch->logits)
         goto fail;
     return batch;
 fail:
@@ -85,8 +84,7 @@ void gpt2_batch_free(struct gpt2_batch *batch) {
     os_free(batch->logits);
     os_free(batch->pieces);
     os_free(batch->rows);
-    os_free(f->tiles);
-    os_free(f->scores.data);
+    attention_free(&f->attention);
     os_free(f->f.data);
     os_free(f->o.data);
     os_free(f->qkv.data);
@@ -191,6 +189,7 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
         return false;
     note_spans(batch, spans, n_spans);
     size_t n_vocab = (size_t)batch->forward.model->config.n_vocab;
+    bool moving = batch->forward.mm.moving = move_begin(batch->forward.model);
     int n_logits = 0;       // rows of logits computed so far
     int span = 0, done = 0; // the next token to read: spans[span].ids[done]
     while (span < n_spans) {
@@ -219,6 +218,8 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
         for (int i = 0; i < n_pieces; i++)
             batch->pieces[i].session->position += batch->pieces[i].n_rows;
     }
+    if (moving)
+        move_end(batch->forward.model);
     return check_logits(batch, n_logits, err);
 }
 

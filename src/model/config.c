@@ -16,6 +16,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_FILE 1000000 /* bytes; real files have 200 to 2000 */
@@ -341,4 +342,41 @@ bool config_open(struct gpt2_config *config, enum config_tie *tie, struct notes 
                                  err);
     os_unmap(&file);
     return ok;
+}
+
+char *config_print(const struct gpt2_config *config, bool tied, struct gpt2_error *err) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (out) {
+        fprintf(out, "{\n  \"model_type\": \"gpt2\"");
+        for (size_t i = 0; i < sizeof integer_keys / sizeof *integer_keys; i++) {
+            int value;
+            memcpy(&value, (const char *)config + integer_keys[i].offset, sizeof value);
+            fprintf(out, ",\n  \"%s\": %d", integer_keys[i].name, value);
+        }
+        char epsilon[40];
+        snprintf(epsilon, sizeof epsilon, "%.9g", (double)config->layer_norm_epsilon);
+        if (strchr(epsilon, ',')) // the program that links us may have set a locale
+            *strchr(epsilon, ',') = '.';
+        fprintf(out,
+                ",\n  \"activation_function\": \"%s\",\n  \"layer_norm_epsilon\": %s,\n"
+                "  \"scale_attn_weights\": %s,\n  \"scale_attn_by_inverse_layer_idx\": %s,\n"
+                "  \"tie_word_embeddings\": %s,\n  \"eos_token_id\": [",
+                config->activation, epsilon, config->scale_attn_weights ? "true" : "false",
+                config->scale_attn_by_inverse_layer_idx ? "true" : "false",
+                tied ? "true" : "false");
+        for (int i = 0; i < config->n_eos; i++)
+            fprintf(out, "%s%" PRId32, i ? ", " : "", config->eos_ids[i]);
+        fprintf(out, "],\n  \"bos_token_id\": ");
+        if (config->bos_id >= 0)
+            fprintf(out, "%" PRId32 "\n}\n", config->bos_id);
+        else
+            fprintf(out, "null\n}\n");
+        if (fclose(out) == 0)
+            return text;
+        free(text);
+    }
+    error_memory(err, "the configuration", size);
+    return NULL;
 }

@@ -31,4 +31,8 @@ bool config_parse_generation(struct gpt2_config *config, struct notes *notes, co
 bool config_open(struct gpt2_config *config, enum config_tie *tie, struct notes *notes,
                  const char *path, const char *generation_path, struct gpt2_error *err);
 
+/* The text of a config.json from which config_parse makes the same struct again, NUL-ended, to be
+ * freed; NULL where memory is out. */
+char *config_print(const struct gpt2_config *config, bool tied, struct gpt2_error *err);
+
 #endif

@@ -3,6 +3,7 @@
 #include "model/directory.h"
 #include "base/error.h"
 #include "base/os.h"
+#include "weights/packed.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -123,6 +124,11 @@ static bool find(struct directory *out, const char *path, struct gpt2_error *err
         !(out->generation = join(out->path, "generation_config.json", err)) ||
         !(out->weights = join(out->path, is_weights ? name : "model.safetensors", err)))
         return false;
+    if (packed_recognise(out->weights)) { // given by its directory, or beside a config.json
+        error_set(err, GPT2_ERR_MODEL, "%s: expected safetensors weights, found a packed model",
+                  out->weights);
+        return error_hint(err, "-m %s uses it; it needs no directory", out->weights);
+    }
     if (os_exists(out->config))
         return true;
     if (is_other)

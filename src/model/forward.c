@@ -43,23 +43,30 @@ static void tap(struct forward *f, enum gpt2_site site, int layer, const struct 
     }
 }
 
+/* row = the embedding at index i of a table, [rows, n_embd] */
+static void look_up(float *row, const struct kernels *kernels, const struct matrix *table,
+                    size_t i) {
+    size_t n_embd = (size_t)table->cols;
+    const char *data = table->data;
+    if (table->layout == LAYOUT_PANELS)
+        panels_column(row, data + i / PANEL * panel_bytes(table->dtype, table->cols), table->dtype,
+                      (int)(i % PANEL), table->cols);
+    else
+        kernels->to_f32[table->dtype](row, data + i * n_embd * dtype_size(table->dtype), n_embd);
+}
+
 /* x = wte[id] + wpe[position] */
 static void embed(struct forward *f) {
     const struct gpt2_model *model = f->model;
     const struct kernels *kernels = f->mm.kernels;
-    size_t n_embd = (size_t)model->config.n_embd;
-    const char *wte = model->wte.data, *wpe = model->wpe.data;
-    size_t wte_row = n_embd * dtype_size(model->wte.dtype);
-    size_t wpe_row = n_embd * dtype_size(model->wpe.dtype);
     for (int i = 0; i < f->n_pieces; i++) {
         const struct piece *piece = &f->pieces[i];
         for (int r = 0; r < piece->n_rows; r++) {
             float *x = row_of(&f->x, piece->first_row + r);
             float *p = row_of(&f->a, piece->first_row + r);
-            size_t id = (size_t)piece->ids[r], position = (size_t)(piece->position + r);
-            kernels->to_f32[model->wte.dtype](x, wte + id * wte_row, n_embd);
-            kernels->to_f32[model->wpe.dtype](p, wpe + position * wpe_row, n_embd);
-            kernels->add(x, p, n_embd);
+            look_up(x, kernels, &model->wte, (size_t)piece->ids[r]);
+            look_up(p, kernels, &model->wpe, (size_t)(piece->position + r));
+            kernels->add(x, p, (size_t)model->config.n_embd);
         }
     }
 }

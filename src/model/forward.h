@@ -5,6 +5,7 @@
 #ifndef MODEL_FORWARD_H
 #define MODEL_FORWARD_H
 
+#include "model/attention.h"
 #include "model/matmul.h"
 #include "model/session.h"
 #include "model/weights.h"
@@ -16,11 +17,6 @@ struct piece {
     int n_rows;
     int position;  /* of the first of them in the session */
     int first_row; /* where they stand in the batch       */
-};
-
-/* A tile of query rows of one piece: with a head, the unit of work of attention. */
-struct tile {
-    int piece, row, n_rows; /* row counts within the piece */
 };
 
 /* Activations, one row per token. Rows are `stride` floats apart; the strides avoid powers of two,
@@ -40,19 +36,15 @@ struct forward {
     struct activations qkv; /* [max_rows, 3 n_embd]   query, key, value of all heads          */
     struct activations o;   /* [max_rows, n_embd]     what the heads read, side by side       */
     struct activations f;   /* [max_rows, n_inner]    the MLP's hidden layer                  */
-    struct activations scores; /* [threads * ATTENTION_ROWS, n_ctx up to whole key blocks]      */
 
     const struct piece *pieces; /* [n_pieces] of this pass */
     int n_pieces;
-    int n_rows;         /* in all pieces                */
-    struct tile *tiles; /* [max_rows] room for all tiles */
-    int n_tiles;
+    int n_rows; /* in all pieces */
+    struct attention attention;
 
     gpt2_tap tap; /* may be NULL */
     void *tap_user;
 };
-
-#define ATTENTION_ROWS 16 /* the most query rows in a tile */
 
 /* Runs the blocks over all rows of the pieces and stores their keys and values. Afterwards
  * f->x holds the residual stream behind the last block. The sessions' positions are the caller's.

@@ -1,38 +1,47 @@
 /* matmul.c - cuts a matrix product into tasks for the threads and blocks for the caches.
  *
- * A task is a rectangle of outputs; no sum is ever shared. A few rows: each task streams its
- * columns of W straight from the file's own layout (gemv). Many rows: W is expanded to f32 and
- * packed, a block of k at a time, into panels as wide as the register tile, so that gemm reads them
- * from cache in one sequence:
+ * A task is a rectangle of outputs; no sum is ever shared. Products read panels (kernels/panels.h).
+ * Where the model has its weights in panels, they are read where they lie. Where it has them as a
+ * file's rows, a few rows of x stream them as they are (gemv), and many rows pack them, a block of
+ * k at a time, into panels in the thread's scratch:
  *
  *      W [in, out]           columns of a task           scratch of the thread
  *      +-----------------------------------+
- *      |          |  nr  |  nr  |  nr  |   |             panel 0: [k_block, nr]
- *      |  k_block | .... | .... | .... |   |    ---->    panel 1: [k_block, nr]
- *      |          |      |      |      |   |             panel 2: [k_block, nr]
+ *      |          | PANEL| PANEL| ...  |   |             panel 0: [k_block, PANEL] f32
+ *      |  k_block | .... | .... | .... |   |    ---->    panel 1: [k_block, PANEL]
+ *      |          |      |      |      |   |             panel 2: [k_block, PANEL]
  *      +-----------------------------------+
  *
  * y is bias first, then bias + the first block's products, and so on: one chain for each output,
- * interrupted between blocks and never reordered. */
+ * interrupted between blocks and never reordered.
+ *
+ * A pass that moves weights (move.h) lets each task copy its part of W to where it shall be, and
+ * computes from there: the move costs the writing, the reading is done anyway. */
 #include "model/matmul.h"
 #include "base/error.h"
 #include "base/os.h"
+#include "model/move.h"
 
 #include <string.h>
 
-/* Up to this many rows W is streamed unpacked: packing costs as much as the arithmetic of some 50
- * rows, because then nothing is computed while W comes from memory. */
-#define GEMV_ROWS 64
+/* Up to this many rows a file's rows are streamed unpacked: packing costs as much as the arithmetic
+ * of some 50 rows, because then nothing is computed while W comes from memory. */
+#define STREAM_ROWS 64
+
+/* From this many rows on, panels of 16-bit floats are expanded to f32 first. */
+#define EXPAND_ROWS 24
 
 /* Bytes of a row of W that a streaming task should read in one go, at least. Shorter pieces cost
  * bandwidth: the hardware reads ahead, into columns that belong to another task. */
 #define MIN_PIECE 4096
 
 /* A thread's packed panels, 384 KiB, and a block of x, 192 KiB, fill half of a 1 MiB L2 cache. */
-#define K_BLOCK 384
-#define COLUMNS 256
-#define ROWS    128
-#define SCRATCH (K_BLOCK * COLUMNS)
+#define K_BLOCK   384
+#define COLUMNS   256
+#define ROWS      128
+#define SCRATCH   (K_BLOCK * COLUMNS)
+#define Q_K_BLOCK 1536 /* the same for int8: K_BLOCK times the size of a float */
+#define Q_ROWS    128
 
 /* Rows of W that are on their way from memory while one is packed. */
 #define PACK_AHEAD 8
@@ -42,23 +51,33 @@
 #define HEAD_COLUMNS 64
 #define HEAD_ROWS    48
 
-bool matmul_init(struct matmul *mm, struct pool *pool, const struct kernels *kernels,
-                 struct gpt2_error *err) {
+/* Below this many rows x is quantized before another thread could wake up. */
+#define FEW_ROWS 4
+
+bool matmul_init(struct matmul *mm, struct pool *pool, const struct kernels *kernels, int max_rows,
+                 int max_in, struct gpt2_error *err) {
     int n = pool_size(pool);
-    *mm = (struct matmul){.pool = pool, .kernels = kernels};
+    size_t rows = (size_t)max_rows, groups = (size_t)panels_groups(max_in);
+    *mm = (struct matmul){.pool = pool, .kernels = kernels, .groups = groups};
     mm->scratch = os_alloc((size_t)n, sizeof *mm->scratch, "matmul scratch", err);
-    for (int i = 0; mm->scratch && i < n; i++) {
-        mm->scratch[i] = os_alloc(SCRATCH, sizeof(float), "matmul scratch", err);
-        if (!mm->scratch[i])
-            matmul_free(mm);
-    }
-    return mm->scratch != NULL;
+    mm->q = os_alloc(rows, groups * GROUP, "quantized activations", err);
+    mm->q_scale = os_alloc(rows, groups * sizeof *mm->q_scale, "quantized activations", err);
+    mm->q_sum = os_alloc(rows, groups * sizeof *mm->q_sum, "quantized activations", err);
+    bool ok = mm->scratch && mm->q && mm->q_scale && mm->q_sum;
+    for (int i = 0; ok && i < n; i++)
+        ok = (mm->scratch[i] = os_alloc(SCRATCH, sizeof(float), "matmul scratch", err)) != NULL;
+    if (!ok)
+        matmul_free(mm);
+    return ok;
 }
 
 void matmul_free(struct matmul *mm) {
     for (int i = 0; mm->scratch && i < pool_size(mm->pool); i++)
         os_free(mm->scratch[i]);
     os_free(mm->scratch);
+    os_free(mm->q);
+    os_free(mm->q_scale);
+    os_free(mm->q_sum);
     *mm = (struct matmul){0};
 }
 
@@ -69,8 +88,10 @@ struct job {
     size_t ys;
     const float *x;
     size_t xs;
-    const struct matrix *w;
-    const float *bias;
+    const struct matrix *w; /* where it is read from      */
+    void *move_to;          /* panels to write, or NULL   */
+    int n_in, n_out;
+    const float *bias; /* NULL: 0 */
     activation_fn act;
     int m;
     int rows, columns; /* of a task */
@@ -94,11 +115,11 @@ struct part {
     int row, n_rows, column, n_columns;
 };
 
-static struct part part_of(const struct job *job, int i, int n_columns) {
+static struct part part_of(const struct job *job, int i) {
     int row = i / job->column_tasks * job->rows;
     int column = i % job->column_tasks * job->columns;
     return (struct part){row, min(job->rows, job->m - row), column,
-                         min(job->columns, n_columns - column)};
+                         min(job->columns, job->n_out - column)};
 }
 
 static const void *element(const struct matrix *w, int row, int column) {
@@ -106,8 +127,16 @@ static const void *element(const struct matrix *w, int row, int column) {
     return (const char *)w->data + i * dtype_size(w->dtype);
 }
 
-/* Packs rows k.. of columns c.. into panels of nr columns; the last panel may be narrower. Goes
- * along the rows of W, which is how they come from memory, and asks for later rows meanwhile. */
+/* Where the panel of output `column` has input k. */
+static const void *panel_at(const void *panels, enum dtype dtype, int n_in, int column, int k) {
+    size_t within = dtype == DTYPE_Q8   ? (size_t)(k / GROUP) * Q8_GROUP_BYTES
+                    : dtype == DTYPE_Q4 ? (size_t)(k / GROUP) * Q4_GROUP_BYTES
+                                        : (size_t)k * PANEL * dtype_size(dtype);
+    return (const char *)panels + (size_t)(column / PANEL) * panel_bytes(dtype, n_in) + within;
+}
+
+/* Packs rows k.. of columns c.. of W into panels of n_k inputs each. Goes along the rows of W,
+ * which is how they come from memory, and asks for later rows meanwhile. */
 static void pack(float *panels, const struct kernels *kernels, const struct matrix *w, int k,
                  int n_k, int c, int n_columns) {
     for (int i = 0; i < n_k; i++) {
@@ -115,75 +144,123 @@ static void pack(float *panels, const struct kernels *kernels, const struct matr
         const char *ahead = element(w, later, c);
         for (size_t b = 0; b < (size_t)n_columns * dtype_size(w->dtype); b += 64)
             __builtin_prefetch(ahead + b, 0, 2);
-        for (int p = 0; p < n_columns; p += kernels->nr) {
-            int width = min(kernels->nr, n_columns - p);
-            float *panel = panels + (size_t)p * (size_t)n_k;
-            kernels->to_f32[w->dtype](panel + (size_t)i * (size_t)width, element(w, k + i, c + p),
-                                      (size_t)width);
-        }
+        for (int p = 0; p < n_columns; p += PANEL)
+            kernels->to_f32[w->dtype](panels + (size_t)p * (size_t)n_k + (size_t)i * PANEL,
+                                      element(w, k + i, c + p), (size_t)min(PANEL, n_columns - p));
     }
 }
 
-/* y[part] += x[part, k..] . w[k.., part] for n_k values of k. */
-static void add_packed(const struct job *job, struct part part, int k, int n_k, float *panels) {
+/* Expands inputs k.. of panels of 16-bit floats. */
+static void expand(float *panels, const struct kernels *kernels, const struct matrix *w, int n_in,
+                   int k, int n_k, int c, int n_columns) {
+    for (int p = 0; p < n_columns; p += PANEL)
+        kernels->to_f32[w->dtype](panels + (size_t)p * (size_t)n_k,
+                                  panel_at(w->data, w->dtype, n_in, c + p, k), (size_t)n_k * PANEL);
+}
+
+/* y += x . w for one panel and n_k inputs from k on; `row` counts in the whole job. */
+static void add_panel(const struct job *job, enum dtype dtype, const void *panel, int row, int m,
+                      int column, int n, int k, int n_k) {
+    const struct matmul *mm = job->mm;
+    float *y = job->y + (size_t)row * job->ys + column;
+    if (dtype_is_quantized(dtype)) {
+        size_t g = (size_t)row * mm->groups + (size_t)(k / GROUP);
+        struct quantized x = {mm->q + g * GROUP, mm->q_scale + g, mm->q_sum + g, mm->groups * GROUP,
+                              mm->groups};
+        (dtype == DTYPE_Q8 ? mm->kernels->gemm_q8 : mm->kernels->gemm_q4)(y, job->ys, x, panel, m,
+                                                                          n, panels_groups(n_k));
+    } else {
+        mm->kernels->gemm[dtype](y, job->ys, job->x + (size_t)row * job->xs + k, job->xs, panel,
+                                 PANEL, m, n, n_k);
+    }
+}
+
+/* y[part] += x[part] . w, block after block of k and of rows. */
+static void add_blocks(const struct job *job, struct part part, float *scratch) {
+    const struct matrix *w = job->w;
     const struct kernels *kernels = job->mm->kernels;
-    pack(panels, kernels, job->w, k, n_k, part.column, part.n_columns);
-    int block = ROWS / kernels->mr * kernels->mr;
-    for (int row = 0; row < part.n_rows; row += block) {
-        int n_rows = min(block, part.n_rows - row);
-        const float *x = job->x + (size_t)(part.row + row) * job->xs + k;
-        float *y = job->y + (size_t)(part.row + row) * job->ys + part.column;
-        const float *panel = panels;
-        for (int p = 0; p < part.n_columns; p += kernels->nr) {
-            int width = min(kernels->nr, part.n_columns - p);
-            kernels->gemm[DTYPE_F32](y + p, job->ys, x, job->xs, panel, (size_t)width, n_rows,
-                                     width, n_k);
-            panel += (size_t)n_k * (size_t)width;
+    bool quantized = dtype_is_quantized(w->dtype), rows = w->layout == LAYOUT_ROWS;
+    bool wide = w->dtype == DTYPE_F32 || part.n_rows < EXPAND_ROWS;
+    bool few = part.n_rows <= kernels->mr;
+    int row_block = (quantized ? Q_ROWS : ROWS) / kernels->mr * kernels->mr;
+    int k_block = quantized ? Q_K_BLOCK : K_BLOCK;
+    if (few && !rows)
+        k_block = job->n_in; // every panel is read once, in one go
+    for (int k = 0; k < job->n_in; k += k_block) {
+        int n_k = min(k_block, job->n_in - k);
+        bool in_scratch = rows || (!quantized && !wide);
+        if (rows)
+            pack(scratch, kernels, w, k, n_k, part.column, part.n_columns);
+        else if (in_scratch)
+            expand(scratch, kernels, w, job->n_in, k, n_k, part.column, part.n_columns);
+        for (int row = 0; row < part.n_rows; row += row_block) {
+            int m = min(row_block, part.n_rows - row);
+            for (int p = 0; p < part.n_columns; p += PANEL) {
+                const void *panel =
+                    in_scratch ? (const void *)(scratch + (size_t)p * (size_t)n_k)
+                               : panel_at(w->data, w->dtype, job->n_in, part.column + p, k);
+                add_panel(job, in_scratch ? DTYPE_F32 : w->dtype, panel, part.row + row, m,
+                          part.column + p, min(PANEL, part.n_columns - p), k, n_k);
+            }
         }
     }
 }
 
 static void linear_task(void *arg, int i, int worker) {
-    const struct job *job = arg;
-    const struct kernels *kernels = job->mm->kernels;
-    const struct matrix *w = job->w;
-    struct part part = part_of(job, i, w->cols);
-    float *y = job->y + (size_t)part.row * job->ys + part.column;
-    const float *x = job->x + (size_t)part.row * job->xs;
+    struct job job = *(const struct job *)arg;
+    struct part part = part_of(&job, i);
+    float *y = job.y + (size_t)part.row * job.ys + part.column;
+    struct matrix moved;
 
-    for (int r = 0; r < part.n_rows; r++)
-        memcpy(y + (size_t)r * job->ys, job->bias + part.column,
-               (size_t)part.n_columns * sizeof *y);
-    if (job->m <= GEMV_ROWS)
-        kernels->gemv[w->dtype](y, job->ys, x, job->xs, element(w, 0, part.column), (size_t)w->cols,
-                                part.n_rows, part.n_columns, w->rows);
+    if (job.move_to) {
+        moved = move_panels(job.move_to, job.w, job.n_in, part.column, part.n_columns);
+        job.w = &moved;
+    }
+    for (int r = 0; r < part.n_rows; r++) {
+        if (job.bias)
+            memcpy(y + (size_t)r * job.ys, job.bias + part.column,
+                   (size_t)part.n_columns * sizeof *y);
+        else
+            memset(y + (size_t)r * job.ys, 0, (size_t)part.n_columns * sizeof *y);
+    }
+    if (job.w->layout == LAYOUT_ROWS && job.m <= STREAM_ROWS)
+        job.mm->kernels->gemv[job.w->dtype](y, job.ys, job.x + (size_t)part.row * job.xs, job.xs,
+                                            element(job.w, 0, part.column), (size_t)job.w->cols,
+                                            part.n_rows, part.n_columns, job.n_in);
     else
-        for (int k = 0; k < w->rows; k += K_BLOCK)
-            add_packed(job, part, k, min(K_BLOCK, w->rows - k), job->mm->scratch[worker]);
-    for (int r = 0; job->act && r < part.n_rows; r++)
-        job->act(y + (size_t)r * job->ys, (size_t)part.n_columns);
+        add_blocks(&job, part, job.mm->scratch[worker]);
+    for (int r = 0; job.act && r < part.n_rows; r++)
+        job.act(y + (size_t)r * job.ys, (size_t)part.n_columns);
 }
 
-/* Pieces of rows for streaming: one task for each thread, or more where pieces stay long. */
+/* Pieces of a file's rows for streaming: one task for each thread, or more where pieces stay long.
+ */
 static void cut_stream(struct job *job, int threads) {
     int piece = (int)(MIN_PIECE / dtype_size(job->w->dtype));
     job->rows = job->m;
-    job->columns = divide_up(job->w->cols, threads);
+    job->columns = divide_up(job->n_out, threads);
     if (job->columns > 2 * piece)
         job->columns = divide_up(job->columns, job->columns / piece);
-    job->columns = round_up(job->columns, 64);
+    job->columns = round_up(job->columns, PANEL);
 }
 
-/* Rectangles for packing: the cut with the least work for the thread that has most of it, where
- * packing counts as GEMV_ROWS rows. */
-static void cut_packed(struct job *job, int threads) {
-    const struct kernels *kernels = job->mm->kernels;
+/* Panels for a few rows, or for a pass that moves them: whole panels with all rows, so that each is
+ * read once. */
+static void cut_panels(struct job *job) {
+    job->rows = job->m;
+    job->columns = PANEL;
+}
+
+/* Rectangles for many rows: the cut with the least work for the thread that has most of it, where
+ * packing counts as STREAM_ROWS rows. */
+static void cut_blocks(struct job *job, int threads) {
+    int packing = job->w->layout == LAYOUT_ROWS ? STREAM_ROWS : 0;
     int64_t least = INT64_MAX;
     for (int n = 1; n <= threads; n++) {
-        int rows = round_up(divide_up(job->m, n), kernels->mr);
-        for (int columns = kernels->nr; columns <= COLUMNS; columns += kernels->nr) {
-            int tasks = divide_up(job->m, rows) * divide_up(job->w->cols, columns);
-            int64_t work = (int64_t)divide_up(tasks, threads) * columns * (rows + GEMV_ROWS);
+        int rows = round_up(divide_up(job->m, n), job->mm->kernels->mr);
+        for (int columns = PANEL; columns <= COLUMNS; columns += PANEL) {
+            int tasks = divide_up(job->m, rows) * divide_up(job->n_out, columns);
+            int64_t work = (int64_t)divide_up(tasks, threads) * columns * (rows + packing);
             if (work < least || (work == least && columns > job->columns)) {
                 least = work;
                 job->rows = rows;
@@ -193,18 +270,57 @@ static void cut_packed(struct job *job, int threads) {
     }
 }
 
+static void quantize_row(void *arg, int row, int worker) {
+    const struct job *job = arg;
+    const struct matmul *mm = job->mm;
+    size_t g = (size_t)row * mm->groups;
+    mm->kernels->quantize(mm->q + g * GROUP, mm->q_scale + g, mm->q_sum + g,
+                          job->x + (size_t)row * job->xs, (size_t)job->n_in);
+}
+
+static void quantize_rows(struct job *job) {
+    if (job->m > FEW_ROWS) {
+        pool_run(job->mm->pool, job->m, quantize_row, job);
+    } else {
+        for (int row = 0; row < job->m; row++)
+            quantize_row(job, row, 0);
+    }
+}
+
+/* `w` is where the weights are, `copy` where they are moved to by this pass, or NULL. */
+static void run(struct job *job, const struct matrix *w, struct matrix_copy *copy) {
+    int threads = pool_size(job->mm->pool);
+    job->w = w;
+    job->move_to = copy ? copy->data : NULL;
+    if (dtype_is_quantized(w->dtype))
+        quantize_rows(job);
+    if (copy)
+        cut_panels(job);
+    else if (w->layout == LAYOUT_ROWS && job->m <= STREAM_ROWS)
+        cut_stream(job, threads);
+    else if (job->m <= STREAM_ROWS)
+        cut_panels(job);
+    else
+        cut_blocks(job, threads);
+    job->column_tasks = divide_up(job->n_out, job->columns);
+    pool_run(job->mm->pool, divide_up(job->m, job->rows) * job->column_tasks, linear_task, job);
+    if (copy)
+        atomic_store_explicit(&copy->ready, true, memory_order_release);
+}
+
+/* The copy that this pass has to make of a matrix, or NULL. */
+static struct matrix_copy *wanted_copy(const struct matmul *mm, const struct matrix *w) {
+    return mm->moving && w->copy && matrix_now(w) == w ? w->copy : NULL;
+}
+
 void matmul_linear(const struct matmul *mm, float *y, size_t ys, const float *x, size_t xs,
                    const struct linear *linear, activation_fn act, int m) {
+    const struct matrix *w = &linear->weight;
     struct job job = {.mm = mm, .y = y, .ys = ys, .x = x, .xs = xs, .act = act, .m = m};
-    job.w = &linear->weight;
+    job.n_in = w->rows;
+    job.n_out = w->cols;
     job.bias = linear->bias;
-    int threads = pool_size(mm->pool);
-    if (m <= GEMV_ROWS)
-        cut_stream(&job, threads);
-    else
-        cut_packed(&job, threads);
-    job.column_tasks = divide_up(job.w->cols, job.columns);
-    pool_run(mm->pool, divide_up(m, job.rows) * job.column_tasks, linear_task, &job);
+    run(&job, matrix_now(w), wanted_copy(mm, w));
 }
 
 static void head_task(void *arg, int i, int worker) {
@@ -212,15 +328,32 @@ static void head_task(void *arg, int i, int worker) {
     const struct matrix *w = job->w;
     int column = i * HEAD_COLUMNS;
     int n_columns = min(HEAD_COLUMNS, w->rows - column);
+    const void *rows = element(w, column, 0);
+    if (job->move_to) {
+        size_t n_bytes = (size_t)n_columns * (size_t)w->cols * dtype_size(w->dtype);
+        size_t offset = (size_t)((const char *)rows - (const char *)w->data);
+        rows = memcpy((char *)job->move_to + offset, rows, n_bytes);
+    }
     for (int row = 0; row < job->m; row += HEAD_ROWS)
-        job->mm->kernels->dots[w->dtype](job->y + (size_t)row * job->ys + column, job->ys,
-                                         job->x + (size_t)row * job->xs, job->xs,
-                                         element(w, column, 0), (size_t)w->cols,
-                                         min(HEAD_ROWS, job->m - row), n_columns, w->cols);
+        job->mm->kernels->dots[w->dtype](
+            job->y + (size_t)row * job->ys + column, job->ys, job->x + (size_t)row * job->xs,
+            job->xs, rows, (size_t)w->cols, min(HEAD_ROWS, job->m - row), n_columns, w->cols);
 }
 
 void matmul_head(const struct matmul *mm, float *logits, size_t ls, const float *x, size_t xs,
                  const struct matrix *head, int m) {
-    struct job job = {.mm = mm, .y = logits, .ys = ls, .x = x, .xs = xs, .w = head, .m = m};
-    pool_run(mm->pool, divide_up(head->rows, HEAD_COLUMNS), head_task, &job);
+    struct job job = {.mm = mm, .y = logits, .ys = ls, .x = x, .xs = xs, .m = m};
+    struct matrix_copy *copy = wanted_copy(mm, head);
+    const struct matrix *w = matrix_now(head);
+    job.n_in = w->cols;
+    job.n_out = w->rows;
+    if (w->layout == LAYOUT_PANELS) {
+        run(&job, w, copy);
+        return;
+    }
+    job.w = w;
+    job.move_to = copy ? copy->data : NULL;
+    pool_run(mm->pool, divide_up(w->rows, HEAD_COLUMNS), head_task, &job);
+    if (copy)
+        atomic_store_explicit(&copy->ready, true, memory_order_release);
 }

@@ -1,13 +1,21 @@
 /* model.c - opening, closing and looking at a model. The work is in directory.c (which files),
- * config.c (what shape) and loader.c (which tensors). */
+ * config.c (what shape) and loader.c (which tensors); of a packed file in packed_loader.c. */
 #include "base/os.h"
 #include "model/config.h"
 #include "model/directory.h"
 #include "model/loader.h"
+#include "model/move.h"
+#include "model/packed_loader.h"
 #include "model/weights.h"
+#include "weights/packed.h"
 #include "weights/safetensors.h"
 
-static bool open_model(struct gpt2_model *model, const char *path, struct gpt2_error *err) {
+static bool open_packed(struct gpt2_model *model, const char *path, struct gpt2_error *err) {
+    return packed_open(&model->tensors, path, err) && packed_verify(&model->tensors, NULL, err) &&
+           packed_loader_bind(model, err);
+}
+
+static bool open_directory(struct gpt2_model *model, const char *path, struct gpt2_error *err) {
     enum config_tie tie;
     struct directory files;
     if (!directory_find(&files, path, err))
@@ -22,15 +30,29 @@ static bool open_model(struct gpt2_model *model, const char *path, struct gpt2_e
 
 struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err) {
     struct gpt2_model *model = os_alloc(1, sizeof *model, "the model", err);
-    if (!model || open_model(model, path, err))
+    if (!model)
+        return NULL;
+    if (packed_recognise(path) ? open_packed(model, path, err) : open_directory(model, path, err))
         return model;
     gpt2_model_close(model);
     return NULL;
 }
 
+bool gpt2_model_prefetch(const struct gpt2_model *model, size_t *position) {
+    const struct os_file *file = &model->tensors.file;
+    const size_t step = (size_t)2 << 20;
+    if (*position >= file->size)
+        return false;
+    size_t n_bytes = file->size - *position < step ? file->size - *position : step;
+    bool done = os_populate(file, *position, n_bytes);
+    *position += n_bytes;
+    return done;
+}
+
 void gpt2_model_close(struct gpt2_model *model) {
     if (!model)
         return;
+    move_free(model);
     for (size_t i = 0; i < model->n_converted; i++)
         os_free(model->converted[i]);
     os_free(model->converted);

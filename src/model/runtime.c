@@ -49,6 +49,11 @@ const char *gpt2_runtime_cpu(const struct gpt2_runtime *runtime) {
     return runtime->kernels->name;
 }
 
+void gpt2_machine_describe(struct gpt2_machine *machine) {
+    os_cpu_name(machine->cpu, sizeof machine->cpu);
+    machine->n_cpus = os_cpus();
+}
+
 const char *gpt2_cpu_row(int i) {
     const struct kernels *row = kernels_row(i);
     return row ? row->name : NULL;

@@ -1,4 +1,4 @@
-/* session.c - the KV cache as an object: create, store, rewind, fork. */
+/* session.c - the KV cache as an object: create, rewind, fork. */
 #include "model/session.h"
 #include "base/error.h"
 #include "base/os.h"
@@ -6,12 +6,26 @@
 
 #include <string.h>
 
-struct gpt2_session *gpt2_session_create(const struct gpt2_model *model, int n_ctx,
+/* What AUTO stands for: with quantized weights the cache would be a large part of what a token
+ * reads. */
+static enum gpt2_kv choose_kv(const struct gpt2_model *model) {
+    return dtype_is_quantized(model->h[0].attn.c_attn.weight.dtype) ? GPT2_KV_Q8 : GPT2_KV_F32;
+}
+
+struct gpt2_session *gpt2_session_create(const struct gpt2_model *model,
+                                         const struct gpt2_session_options *options,
                                          struct gpt2_error *err) {
     const struct gpt2_config *config = &model->config;
+    int n_ctx = options ? options->n_ctx : 0;
+    enum gpt2_kv type = options ? options->kv : GPT2_KV_AUTO;
     if (n_ctx < 0 || n_ctx > config->n_ctx) {
         error_set(err, GPT2_ERR_USAGE, "context size: expected 0 to %d (the rows of wpe), got %d",
                   config->n_ctx, n_ctx);
+        return NULL;
+    }
+    if ((int)type < GPT2_KV_AUTO || type > GPT2_KV_Q8) {
+        error_set(err, GPT2_ERR_USAGE, "type of the KV cache: expected %d to %d, got %d",
+                  GPT2_KV_AUTO, GPT2_KV_Q8, (int)type);
         return NULL;
     }
     struct gpt2_session *session = os_alloc(1, sizeof *session, "a session", err);
@@ -19,14 +33,14 @@ struct gpt2_session *gpt2_session_create(const struct gpt2_model *model, int n_c
         return NULL;
     session->model = model;
     session->capacity = n_ctx ? n_ctx : config->n_ctx;
-    session->head_dim = config->n_embd / config->n_head;
-    session->n_blocks = (session->capacity + KEY_BLOCK - 1) / KEY_BLOCK;
-    size_t row = (size_t)config->n_embd * sizeof(float); // one position of all heads
-    size_t positions = (size_t)session->n_blocks * KEY_BLOCK;
-    session->keys = os_alloc((size_t)config->n_layer * positions, row, "the KV cache", err);
+    session->kv =
+        kv_of(type == GPT2_KV_AUTO ? choose_kv(model) : type, config->n_embd / config->n_head);
+    session->n_blocks = (session->capacity + KV_BLOCK - 1) / KV_BLOCK;
+    size_t heads = (size_t)config->n_layer * (size_t)config->n_head;
+    size_t blocks = heads * (size_t)session->n_blocks;
+    session->keys = os_alloc(blocks, kv_key_bytes(&session->kv), "the KV cache", err);
     if (session->keys)
-        session->values =
-            os_alloc((size_t)config->n_layer * (size_t)session->capacity, row, "the KV cache", err);
+        session->values = os_alloc(blocks, kv_value_bytes(&session->kv), "the KV cache", err);
     if (!session->values) {
         gpt2_session_free(session);
         return NULL;
@@ -50,6 +64,16 @@ int gpt2_session_capacity(const struct gpt2_session *session) {
     return session->capacity;
 }
 
+enum gpt2_kv gpt2_session_kv(const struct gpt2_session *session) {
+    return session->kv.type;
+}
+
+size_t gpt2_session_token_bytes(const struct gpt2_session *session) {
+    const struct gpt2_config *config = &session->model->config;
+    size_t block = kv_key_bytes(&session->kv) + kv_value_bytes(&session->kv);
+    return (size_t)config->n_layer * (size_t)config->n_head * block / KV_BLOCK;
+}
+
 bool gpt2_session_rewind(struct gpt2_session *session, int position, struct gpt2_error *err) {
     if (position < 0 || position > session->position)
         return error_set(err, GPT2_ERR_USAGE, "rewind: expected a position from 0 to %d, got %d",
@@ -58,49 +82,40 @@ bool gpt2_session_rewind(struct gpt2_session *session, int position, struct gpt2
     return true;
 }
 
-/* Which head of the whole model, counted through the layers. */
-static size_t head_index(const struct gpt2_session *session, int layer, int head) {
-    return (size_t)layer * (size_t)session->model->config.n_head + (size_t)head;
+/* Which block of the whole model, counted through layers and heads. */
+static size_t block_index(const struct gpt2_session *session, int layer, int head, int block) {
+    size_t heads = (size_t)layer * (size_t)session->model->config.n_head + (size_t)head;
+    return heads * (size_t)session->n_blocks + (size_t)block;
 }
 
-float *session_keys(const struct gpt2_session *session, int layer, int head) {
-    size_t per_head = (size_t)session->n_blocks * KEY_BLOCK * (size_t)session->head_dim;
-    return session->keys + head_index(session, layer, head) * per_head;
+void *session_keys(const struct gpt2_session *session, int layer, int head, int block) {
+    return session->keys + block_index(session, layer, head, block) * kv_key_bytes(&session->kv);
 }
 
-float *session_values(const struct gpt2_session *session, int layer, int head) {
-    size_t per_head = (size_t)session->capacity * (size_t)session->head_dim;
-    return session->values + head_index(session, layer, head) * per_head;
-}
-
-void session_store(const struct gpt2_session *session, int layer, int head, int position,
-                   const float *key, const float *value) {
-    size_t head_dim = (size_t)session->head_dim;
-    size_t block = (size_t)position / KEY_BLOCK;
-    float *column = session_keys(session, layer, head) + block * head_dim * KEY_BLOCK +
-                    (size_t)position % KEY_BLOCK;
-    for (size_t d = 0; d < head_dim; d++)
-        column[d * KEY_BLOCK] = key[d];
-    memcpy(session_values(session, layer, head) + (size_t)position * head_dim, value,
-           head_dim * sizeof *value);
+void *session_values(const struct gpt2_session *session, int layer, int head, int block) {
+    return session->values +
+           block_index(session, layer, head, block) * kv_value_bytes(&session->kv);
 }
 
 bool gpt2_session_fork(struct gpt2_session *session, const struct gpt2_session *source,
                        struct gpt2_error *err) {
     if (session->model != source->model)
         return error_set(err, GPT2_ERR_USAGE, "fork: the sessions are of different models");
+    if (session->kv.type != source->kv.type)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "fork: the sessions keep keys and values in different types, %s and %s",
+                         kv_name(source->kv.type), kv_name(session->kv.type));
     if (session->capacity < source->position)
         return error_set(err, GPT2_ERR_USAGE, "fork: %d tokens do not fit a session for %d",
                          source->position, session->capacity);
     const struct gpt2_config *config = &session->model->config;
-    size_t blocks = ((size_t)source->position + KEY_BLOCK - 1) / KEY_BLOCK;
-    size_t head_dim = (size_t)session->head_dim;
+    size_t blocks = ((size_t)source->position + KV_BLOCK - 1) / KV_BLOCK;
     for (int layer = 0; layer < config->n_layer; layer++) {
         for (int head = 0; head < config->n_head; head++) {
-            memmove(session_keys(session, layer, head), session_keys(source, layer, head),
-                    blocks * KEY_BLOCK * head_dim * sizeof(float));
-            memmove(session_values(session, layer, head), session_values(source, layer, head),
-                    (size_t)source->position * head_dim * sizeof(float));
+            memmove(session_keys(session, layer, head, 0), session_keys(source, layer, head, 0),
+                    blocks * kv_key_bytes(&session->kv));
+            memmove(session_values(session, layer, head, 0), session_values(source, layer, head, 0),
+                    blocks * kv_value_bytes(&session->kv));
         }
     }
     session->position = source->position;

@@ -14,6 +14,8 @@
 #include "model/notes.h"
 #include "weights/tensors.h"
 #include <gpt2/model.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 /* LAYOUT_ROWS: [rows, cols], row-major without gaps, at any alignment, as most files have them.
  * LAYOUT_PANELS: panels of outputs (kernels/panels.h), at a multiple of 64 bytes. For a linear
@@ -24,10 +26,23 @@ enum layout { LAYOUT_ROWS, LAYOUT_PANELS };
 
 struct matrix {
     const void *data;
-    enum dtype dtype; /* DTYPE_F32, DTYPE_F16, DTYPE_BF16; DTYPE_Q8, DTYPE_Q4 */
+    enum dtype dtype; /* DTYPE_F32, DTYPE_F16, DTYPE_BF16; DTYPE_Q8, DTYPE_Q4     */
     enum layout layout;
     int rows, cols;
+    struct matrix_copy *copy; /* where it is moved to (move.h), or NULL; owned by the model */
 };
+
+/* The same weights in faster memory. Whoever reads a matrix asks matrix_now() where it is. */
+struct matrix_copy {
+    struct matrix matrix;
+    void *data;        /* matrix.data, to be written                    */
+    atomic_bool ready; /* everything is there: once true it stays true  */
+};
+
+static inline const struct matrix *matrix_now(const struct matrix *m) {
+    return m->copy && atomic_load_explicit(&m->copy->ready, memory_order_acquire) ? &m->copy->matrix
+                                                                                  : m;
+}
 
 /* y = x . weight + bias */
 struct linear {
@@ -70,6 +85,7 @@ struct gpt2_model {
     struct gpt2_tensor_info *infos; /* [n_infos] in the order of the pass    */
     size_t n_infos;
     struct notes notes;
+    struct move *move; /* copies of matrices in faster memory (move.h), or NULL */
 };
 
 #endif

@@ -38,6 +38,7 @@ struct bpe *bpe_create(const struct vocab *vocab, struct gpt2_error *err) {
         bits++;
     bpe->shift = 64 - bits;
     bpe->mask = ((size_t)1 << bits) - 1;
+    bpe->n_merges = vocab->n_merges;
     bpe->results = os_alloc(vocab->n_merges, sizeof *bpe->results, "the merge table", err);
     bpe->pairs = os_alloc(bpe->mask + 1, sizeof *bpe->pairs, "the merge table", err);
     bpe->filter = os_alloc((bpe->mask + 1) * 4 / 64, sizeof *bpe->filter, "the merge table", err);
@@ -70,9 +71,11 @@ struct bpe *bpe_create(const struct vocab *vocab, struct gpt2_error *err) {
 void bpe_free(struct bpe *bpe) {
     if (!bpe)
         return;
-    os_free(bpe->pairs);
-    os_free(bpe->filter);
-    os_free(bpe->results);
+    if (!bpe->borrowed) {
+        os_free(bpe->pairs);
+        os_free(bpe->filter);
+        os_free(bpe->results);
+    }
     os_free(bpe);
 }
 

@@ -18,7 +18,9 @@ struct bpe {
     struct pair_slot *pairs; /* [mask + 1], open addressing */
     uint64_t *filter;        /* a bit for each quarter slot: clear where no pair hashes */
     int32_t *results;        /* [n_merges], by rank: what the pair becomes */
-    bool rising; /* a merge ranks after all merges that make its halves: so training has it */
+    size_t n_merges;
+    bool rising;   /* a merge ranks after all merges that make its halves: so training has it */
+    bool borrowed; /* the arrays above are somebody else's (tables.h) */
 };
 
 static inline uint64_t bpe_key(int32_t left, int32_t right) {

@@ -47,6 +47,7 @@ struct pieces *pieces_create(const struct vocab *vocab, const struct bpe *bpe,
 void pieces_free(struct pieces *pieces) {
     if (!pieces)
         return;
-    os_free(pieces->slots);
+    if (!pieces->borrowed)
+        os_free(pieces->slots);
     os_free(pieces);
 }

@@ -10,7 +10,9 @@
 #include "text/ids.h"
 #include "text/pieces.h"
 #include "text/pretokenize.h"
+#include "text/tables.h"
 #include "text/vocab_files.h"
+#include "weights/packed.h"
 
 #include <gpt2/tokenizer.h>
 #include <string.h>
@@ -19,8 +21,8 @@ struct gpt2_tokenizer {
     struct vocab *vocab;
     struct bpe *bpe;
     struct pieces *pieces;
+    struct tensors file;      /* the packed file that the three borrow from, if they do */
     bool starts_special[256]; /* a special token begins with this byte */
-    size_t longest_special;   /* bytes */
 };
 
 /* From how many bytes of text a cache of merged pieces is worth its memory. */
@@ -33,6 +35,12 @@ struct job {
     struct gpt2_ids *ids;
     struct gpt2_error *err;
 };
+
+static void find_starts(struct gpt2_tokenizer *t) {
+    const struct vocab *vocab = t->vocab;
+    for (size_t i = 0; i < vocab->n_specials; i++)
+        t->starts_special[vocab->bytes[vocab->tokens[vocab->specials[i]].offset]] = true;
+}
 
 struct gpt2_tokenizer *tokenizer_create(struct vocab *vocab, struct gpt2_error *err) {
     struct gpt2_tokenizer *t = os_alloc(1, sizeof *t, "the tokenizer", err);
@@ -47,15 +55,54 @@ struct gpt2_tokenizer *tokenizer_create(struct vocab *vocab, struct gpt2_error *
         gpt2_tokenizer_close(t);
         return NULL;
     }
-    for (size_t i = 0; i < vocab->n_specials; i++) {
-        struct vocab_token token = vocab->tokens[vocab->specials[i]];
-        t->starts_special[vocab->bytes[token.offset]] = true;
-        t->longest_special = token.len > t->longest_special ? token.len : t->longest_special;
+    find_starts(t);
+    return t;
+}
+
+struct gpt2_tokenizer *tokenizer_unpack(const unsigned char *bytes, size_t n_bytes,
+                                        const char *name, struct gpt2_error *err) {
+    struct gpt2_tokenizer *t = os_alloc(1, sizeof *t, "the tokenizer", err);
+    struct tables tables;
+    if (!t || !tables_unpack(&tables, bytes, n_bytes, name, err)) {
+        os_free(t);
+        return NULL;
     }
+    t->vocab = tables.vocab;
+    t->bpe = tables.bpe;
+    t->pieces = tables.pieces;
+    find_starts(t);
+    return t;
+}
+
+bool gpt2_tokenizer_pack(const struct gpt2_tokenizer *tokenizer, unsigned char **bytes,
+                         size_t *n_bytes, struct gpt2_error *err) {
+    struct tables tables = {tokenizer->vocab, tokenizer->bpe, tokenizer->pieces};
+    return tables_pack(&tables, bytes, n_bytes, err);
+}
+
+/* Keeps the file mapped, as long as the tokenizer is there. */
+static struct gpt2_tokenizer *open_packed(const char *path, struct gpt2_error *err) {
+    struct tensors file;
+    if (!packed_open(&file, path, err))
+        return NULL;
+    struct gpt2_tokenizer *t = NULL;
+    const struct tensor *tables = packed_find(&file, PACKED_TOKENIZER);
+    if (!tables) {
+        error_set(err, GPT2_ERR_MODEL, "%s: expected a tokenizer in the file, found none", path);
+        error_hint(err, "without a tokenizer, give and take token ids: --ids, --output ids");
+    } else if (packed_verify(&file, tables, err)) {
+        t = tokenizer_unpack(tables->data, tables->n_bytes, path, err);
+    }
+    if (t)
+        t->file = file;
+    else
+        tensors_close(&file);
     return t;
 }
 
 struct gpt2_tokenizer *gpt2_tokenizer_open(const char *path, struct gpt2_error *err) {
+    if (packed_recognise(path))
+        return open_packed(path, err);
     struct vocab *vocab = vocab_files_read(path, err);
     return vocab ? tokenizer_create(vocab, err) : NULL;
 }
@@ -66,6 +113,7 @@ void gpt2_tokenizer_close(struct gpt2_tokenizer *tokenizer) {
     pieces_free(tokenizer->pieces);
     bpe_free(tokenizer->bpe);
     vocab_free(tokenizer->vocab);
+    tensors_close(&tokenizer->file);
     os_free(tokenizer);
 }
 

@@ -9,4 +9,9 @@
 /* Takes the vocabulary over, also where it fails. NULL: out of memory. */
 struct gpt2_tokenizer *tokenizer_create(struct vocab *vocab, struct gpt2_error *err);
 
+/* Makes one of what gpt2_tokenizer_pack gave, which is borrowed and lies at a multiple of 64 bytes;
+ * `name` stands for it in messages. Any bytes are refused (GPT2_ERR_MODEL) or safe to use. */
+struct gpt2_tokenizer *tokenizer_unpack(const unsigned char *bytes, size_t n_bytes,
+                                        const char *name, struct gpt2_error *err);
+
 #endif

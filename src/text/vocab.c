@@ -38,12 +38,14 @@ struct vocab *vocab_create(int32_t size, size_t n_tokens, size_t n_specials, siz
 void vocab_free(struct vocab *vocab) {
     if (!vocab)
         return;
-    os_free(vocab->bytes);
-    os_free(vocab->tokens);
-    os_free(vocab->merges);
-    os_free(vocab->specials);
-    os_free(vocab->ordinary.slots);
-    os_free(vocab->special.slots);
+    if (!vocab->borrowed) {
+        os_free(vocab->bytes);
+        os_free(vocab->tokens);
+        os_free(vocab->merges);
+        os_free(vocab->specials);
+        os_free(vocab->ordinary.slots);
+        os_free(vocab->special.slots);
+    }
     os_free(vocab);
 }
 

@@ -44,6 +44,7 @@ struct vocab {
     bool split;            /* cut text into pieces first (pretokenize.h); false: one piece  */
     bool add_prefix_space; /* put a space before text that does not begin with one          */
     bool ignore_merges;    /* a piece that is a token becomes it even if merging would not  */
+    bool borrowed;         /* the arrays above are somebody else's (tables.h)               */
 };
 
 /* An empty vocabulary with room for ids 0..size-1, of which n_specials are special, for n_bytes

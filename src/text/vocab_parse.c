@@ -11,6 +11,7 @@
 #include "text/pipeline.h"
 #include "text/specials.h"
 #include "text/vocab_entry.h"
+#include "text/vocab_map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,9 @@ static const char end_of_text[] = "<|endoftext|>";
 struct parser {
     const struct vocab_source *files;
     struct json *roots[VOCAB_N_FILES];
-    const struct json *tokens; /* the object {token: id} */
-    const char *tokens_name;   /* and the file it is in  */
+    struct vocab_map map;      /* {token: id}                             */
+    const struct json *tokens; /* the object, if it has been made a tree  */
+    const char *tokens_name;   /* and the file it is in                   */
     const struct json *merges; /* an array, or NULL: merges.txt */
     const char *merges_name;
     bool split, add_prefix_space, ignore_merges;
@@ -61,15 +63,22 @@ static bool refuse_id(struct parser *p, const char *file, int64_t id, const char
         file, (int)id, vocab_shown(other, token.len), other, vocab_shown(text, strlen(text)), text);
 }
 
+/* The error for a value that is no id; only a tree can have one. */
+static bool refuse_value(struct parser *p, size_t entry, const char *text) {
+    const struct json *node = json_first(p->tokens);
+    int64_t id;
+    for (size_t i = 1; i < entry; i++)
+        node = json_next(node);
+    return vocab_read_id(&id, node, p->tokens_name, entry, text, p->err);
+}
+
 static bool add_tokens(struct parser *p) {
-    size_t entry = 0;
-    for (const struct json *node = json_first(p->tokens); node; node = json_next(node)) {
-        const char *text = json_name(node);
-        size_t len = strlen(text), n_bytes;
-        int64_t id;
-        entry++;
-        if (!vocab_read_id(&id, node, p->tokens_name, entry, text, p->err))
-            return false;
+    for (size_t entry = 1; entry <= p->map.n; entry++) {
+        const char *text = p->map.entries[entry - 1].text;
+        size_t len = p->map.entries[entry - 1].len, n_bytes;
+        int64_t id = p->map.entries[entry - 1].id;
+        if (id < 0)
+            return refuse_value(p, entry, text);
         if (len == 0)
             return error_set(p->err, GPT2_ERR_MODEL,
                              "%s: entry %zu: expected a token, found an empty string",
@@ -229,6 +238,8 @@ static bool parse_file(struct parser *p, enum vocab_file file) {
     const struct vocab_source *source = &p->files[file];
     if (!source->text)
         return true;
+    if (file == VOCAB_TOKENS && vocab_map_read(&p->map, source->text, source->len))
+        return true;
     p->roots[file] = json_parse(source->text, source->len, source->name, GPT2_ERR_MODEL, p->err);
     if (!p->roots[file])
         return false;
@@ -270,13 +281,13 @@ static bool read_optional(struct parser *p) {
 
 /* Measures everything, then takes the memory. */
 static bool create(struct parser *p) {
-    size_t n_tokens = 0, n_bytes = sizeof end_of_text, n_merges = 1, longest = 0;
-    int64_t last = -1, id;
-    for (const struct json *node = json_first(p->tokens); node; node = json_next(node)) {
-        n_tokens++;
-        n_bytes += strlen(json_name(node));
-        if (json_integer(node, 0, VOCAB_MAX_ID, &id) && id > last)
-            last = id;
+    size_t n_bytes = sizeof end_of_text, n_merges = 1, longest = 0;
+    int64_t last = -1;
+    if (p->tokens && !vocab_map_from_json(&p->map, p->tokens, p->err))
+        return false;
+    for (size_t i = 0; i < p->map.n; i++) {
+        n_bytes += p->map.entries[i].len;
+        last = p->map.entries[i].id > last ? p->map.entries[i].id : last;
     }
     for (size_t i = 0; i < p->specials.n; i++) {
         n_bytes += strlen(p->specials.items[i].text);
@@ -296,7 +307,7 @@ static bool create(struct parser *p) {
         return error_set(p->err, GPT2_ERR_MODEL, "%s: expected tokens with ids, found none",
                          p->tokens_name);
     p->scratch = os_alloc(longest, 1, "the vocabulary's entries", p->err);
-    p->vocab = p->scratch ? vocab_create((int32_t)last + 1, n_tokens, p->specials.n + 1, n_bytes,
+    p->vocab = p->scratch ? vocab_create((int32_t)last + 1, p->map.n, p->specials.n + 1, n_bytes,
                                          n_merges, p->err)
                           : NULL;
     if (!p->vocab)
@@ -317,6 +328,7 @@ struct vocab *vocab_parse(const struct vocab_source files[VOCAB_N_FILES], struct
               (p.merges ? add_merge_array(&p) : add_merge_lines(&p));
     for (int i = 0; i < VOCAB_N_FILES; i++)
         json_free(p.roots[i]);
+    vocab_map_free(&p.map);
     free(p.specials.items);
     os_free(p.scratch);
     if (ok)

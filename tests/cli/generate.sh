@@ -90,6 +90,17 @@ expect "--stats names the seed" grep -q '^seed  *0$' "$tmp/stats"
 hash=$(grep '^logits' "$tmp/stats")
 run generate "Once upon a time" -n 8 --stats -t 3 --cpu generic
 expect "the logits hash does not depend on threads and kernels" says "$hash"
+expect "--stats names the type of the KV cache" grep -q '^cache  *f32$' "$tmp/stats"
+for kv in f16 q8; do
+    run generate "Once upon a time" -n 8 --stats --kv $kv
+    expect "--kv $kv is used" grep -q "^cache  *$kv\$" "$err"
+    expect "... and computes other logits" test "$(grep '^logits' "$err")" != "$hash"
+    hash_kv=$(grep '^logits' "$err")
+    run generate "Once upon a time" -n 8 --stats --kv $kv -t 3 --cpu generic
+    expect "... the same ones with other threads and kernels" says "$hash_kv"
+done
+run generate "Once upon a time" --kv q9
+expect "an unknown type of KV cache" refuses 2 'auto, f32, f16, q8'
 
 "$GPT2" generate "Once upon a time" -n 400 --ignore-eos 2>"$err" | head -c 20 >/dev/null
 expect "a closed pipe is no error message" died_quietly

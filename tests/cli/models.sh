@@ -7,6 +7,9 @@ expect "with the places looked in" says 'looked in ./models'
 run generate -m ./no/such/model x
 expect "a missing path" refuses 4 './no/such/model: no such file or directory'
 mkdir "$tmp/empty"
+mkfifo "$tmp/pipe"
+run generate -m "$tmp/pipe" x
+expect "a pipe" refuses 4 "pipe"
 run generate -m "$tmp/empty" x
 expect "an empty directory" refuses 4 'config.json'
 GPT2_MODEL=no-such run generate x

@@ -1,0 +1,54 @@
+/* quantize.h - making one packed file of a model: weights as the kernels read them, configuration
+ * and tokenizer inside. gpt2_model_open and gpt2_tokenizer_open take such a file like a directory.
+ *
+ * The file belongs to this version of its format: another version refuses it and asks for a new
+ * one. Keep what it was made from. */
+#ifndef GPT2_QUANTIZE_H
+#define GPT2_QUANTIZE_H
+
+#include <gpt2/error.h>
+#include <gpt2/model.h>
+#include <gpt2/runtime.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What the matrices become. Biases and layer norms stay F32, position embeddings as they are. */
+enum gpt2_weight_type {
+    GPT2_F16,  /* rounded to nearest; logits are those of the same weights in a directory */
+    GPT2_BF16, /* the same                                                                */
+    GPT2_Q8,   /* 8-bit integers with a scale for each 64 weights                         */
+    GPT2_Q4    /* 4-bit integers with a scale and a least value for each 64 weights       */
+};
+
+/* Called on the caller's thread with the panels (64 columns of a matrix) that are done. False ends
+ * the work: gpt2_quantize then fails with GPT2_ERR_RUNTIME. */
+typedef bool (*gpt2_quantize_progress)(void *user, size_t done, size_t total);
+
+struct gpt2_quantize_options {
+    enum gpt2_weight_type type;
+    const int32_t
+        *calibration;      /* [n_calibration] tokens of a text like those the model will see: */
+    size_t n_calibration;  /* errors weigh by what its inputs are. For GPT2_Q8, GPT2_Q4; 0: off */
+    const void *tokenizer; /* [n_tokenizer] bytes of gpt2_tokenizer_pack; NULL: without one   */
+    size_t n_tokenizer;
+    gpt2_quantize_progress progress; /* NULL: none */
+    void *user;
+};
+
+/* Writes the file at `path`, in the place of one that is there. It appears whole or not at all:
+ * nothing is left behind by a failure. Fails with GPT2_ERR_MODEL where a weight does not fit the
+ * type, is not finite, or is quantized already; with GPT2_ERR_RUNTIME where the file cannot be
+ * written; with GPT2_ERR_USAGE where an option is out of range; with GPT2_ERR_MEMORY. */
+bool gpt2_quantize(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+                   const struct gpt2_quantize_options *options, const char *path,
+                   struct gpt2_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

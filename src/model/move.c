@@ -1,0 +1,204 @@
+#include "model/move.h"
+#include "base/error.h"
+#include "base/os.h"
+#include "kernels/panels.h"
+#include "model/runtime.h"
+
+#include <string.h>
+
+/* All copies of a model: one block of memory, 2 MiB pages where the system grants them. */
+struct move {
+    struct matrix_copy *copies; /* [n], in the order of the pass */
+    size_t n;
+    char *memory; /* [n_bytes] */
+    size_t n_bytes;
+    atomic_flag busy; /* some pass makes copies */
+};
+
+/* wte is the head where tied, and then both have one copy. */
+static bool is_rows_of_vocab(const struct gpt2_model *model, const struct matrix *m) {
+    return m == &model->wte || m == &model->head;
+}
+
+/* The i-th matrix that is moved: those that every token reads. wpe is not, nor an untied wte, of
+ * which a token reads one row. NULL past the last one. */
+static struct matrix *movable(struct gpt2_model *model, size_t i) {
+    size_t layer = i / 4;
+    if (layer == (size_t)model->config.n_layer)
+        return i % 4 == 0 ? &model->head : NULL;
+    struct block *h = &model->h[layer];
+    struct matrix *const of_block[4] = {&h->attn.c_attn.weight, &h->attn.c_proj.weight,
+                                        &h->mlp.c_fc.weight, &h->mlp.c_proj.weight};
+    return of_block[i % 4];
+}
+
+/* The head's float rows are read in one stream as they are; everything else becomes panels. */
+static enum layout layout_of(const struct gpt2_model *model, const struct matrix *m) {
+    return is_rows_of_vocab(model, m) && m->layout == LAYOUT_ROWS ? LAYOUT_ROWS : LAYOUT_PANELS;
+}
+
+static size_t bytes_of(const struct gpt2_model *model, const struct matrix *m) {
+    if (layout_of(model, m) == LAYOUT_ROWS)
+        return (size_t)m->rows * (size_t)m->cols * dtype_size(m->dtype);
+    bool head = is_rows_of_vocab(model, m);
+    return (size_t)panels_count(head ? m->rows : m->cols) *
+           panel_bytes(m->dtype, head ? m->cols : m->rows);
+}
+
+struct matrix move_panels(void *panels, const struct matrix *w, int n_in, int column,
+                          int n_columns) {
+    size_t size = panel_bytes(w->dtype, n_in), first = (size_t)(column / PANEL);
+    char *to = (char *)panels + first * size;
+    if (w->layout == LAYOUT_PANELS) {
+        memcpy(to, (const char *)w->data + first * size, (size_t)panels_count(n_columns) * size);
+    } else {
+        size_t element = dtype_size(w->dtype), row = (size_t)w->cols * element;
+        const char *from = (const char *)w->data + (size_t)column * element;
+        for (int k = 0; k < n_in; k++, from += row) // along the rows, as they lie in memory
+            for (int c = 0; c < n_columns; c += PANEL) {
+                int n = n_columns - c < PANEL ? n_columns - c : PANEL;
+                memcpy(to + (size_t)(c / PANEL) * size + (size_t)k * PANEL * element,
+                       from + (size_t)c * element, (size_t)n * element);
+            }
+    }
+    struct matrix moved = *w;
+    moved.data = panels;
+    moved.layout = LAYOUT_PANELS;
+    moved.copy = NULL;
+    return moved;
+}
+
+static bool plan(struct gpt2_model *model, struct gpt2_error *err) {
+    struct move *move = os_alloc(1, sizeof *move, "the move of weights", err);
+    if (!move)
+        return false;
+    model->move = move;
+    size_t n = 0;
+    while (movable(model, n))
+        n++;
+    move->copies = os_alloc(n, sizeof *move->copies, "the move of weights", err);
+    for (size_t i = 0; move->copies && i < n; i++)
+        move->n_bytes += (bytes_of(model, movable(model, i)) + 63) / 64 * 64;
+    if (move->copies)
+        move->memory = os_alloc_huge(move->n_bytes, "moved weights", err);
+    if (!move->memory) {
+        move_free(model);
+        return false;
+    }
+    move->n = n;
+    char *at = move->memory;
+    for (size_t i = 0; i < n; i++) {
+        struct matrix *m = movable(model, i);
+        struct matrix_copy *copy = &move->copies[i];
+        copy->matrix = *m;
+        copy->matrix.layout = layout_of(model, m);
+        copy->matrix.data = copy->data = at;
+        at += (bytes_of(model, m) + 63) / 64 * 64;
+        m->copy = copy;
+    }
+    if (model->head_is_tied)
+        model->wte.copy = model->head.copy;
+    return true;
+}
+
+/* What was moved out of the file need not stay in this process's memory. */
+static void forget_source(const struct gpt2_model *model, const struct matrix *m, size_t n_bytes) {
+    os_forget(&model->tensors.file, m->data, n_bytes);
+}
+
+struct job {
+    struct gpt2_model *model;
+    int *first; /* [n + 1] task numbers: matrix i has tasks first[i] .. first[i + 1] - 1 */
+};
+
+#define TASK_BYTES ((size_t)1 << 21)
+
+static void move_task(void *arg, int task, int worker) {
+    const struct job *job = arg;
+    const struct gpt2_model *model = job->model;
+    size_t i = 0;
+    while (task >= job->first[i + 1])
+        i++;
+    const struct matrix *m = movable(job->model, i);
+    const struct matrix_copy *copy = m->copy;
+    int part = task - job->first[i];
+    if (copy->matrix.layout == LAYOUT_ROWS) {
+        size_t n_bytes = bytes_of(model, m), begin = (size_t)part * TASK_BYTES;
+        size_t n = n_bytes - begin < TASK_BYTES ? n_bytes - begin : TASK_BYTES;
+        memcpy((char *)copy->data + begin, (const char *)m->data + begin, n);
+    } else {
+        bool head = is_rows_of_vocab(model, m);
+        int n_out = head ? m->rows : m->cols, column = part * PANEL;
+        move_panels(copy->data, m, head ? m->cols : m->rows, column,
+                    n_out - column < PANEL ? n_out - column : PANEL);
+    }
+}
+
+static int tasks_of(const struct gpt2_model *model, const struct matrix *m) {
+    if (layout_of(model, m) == LAYOUT_ROWS)
+        return (int)((bytes_of(model, m) + TASK_BYTES - 1) / TASK_BYTES);
+    return panels_count(is_rows_of_vocab(model, m) ? m->rows : m->cols);
+}
+
+static bool move_now(struct gpt2_model *model, struct gpt2_runtime *runtime,
+                     struct gpt2_error *err) {
+    struct move *move = model->move;
+    struct job job = {model, os_alloc(move->n + 1, sizeof *job.first, "the move", err)};
+    if (!job.first)
+        return false;
+    for (size_t i = 0; i < move->n; i++)
+        job.first[i + 1] = job.first[i] + tasks_of(model, movable(model, i));
+    pool_run(runtime->pool, job.first[move->n], move_task, &job);
+    for (size_t i = 0; i < move->n; i++) {
+        atomic_store_explicit(&move->copies[i].ready, true, memory_order_release);
+        forget_source(model, movable(model, i), bytes_of(model, movable(model, i)));
+    }
+    os_free(job.first);
+    return true;
+}
+
+bool gpt2_model_move(struct gpt2_model *model, struct gpt2_runtime *runtime,
+                     struct gpt2_error *err) {
+    if (model->move)
+        return error_set(err, GPT2_ERR_USAGE, "the model's weights are moved already");
+    return plan(model, err) && (!runtime || move_now(model, runtime, err));
+}
+
+size_t gpt2_model_moved(const struct gpt2_model *model, size_t *huge) {
+    const struct move *move = model->move;
+    size_t n_bytes = 0;
+    for (size_t i = 0; move && i < move->n; i++)
+        if (atomic_load(&move->copies[i].ready))
+            n_bytes += bytes_of(model, &move->copies[i].matrix);
+    if (huge)
+        *huge = move ? os_huge_bytes(move->memory, move->n_bytes) : 0;
+    return n_bytes;
+}
+
+bool move_begin(const struct gpt2_model *model) {
+    struct move *move = model->move;
+    if (!move)
+        return false;
+    const struct matrix_copy *last = &move->copies[move->n - 1]; // the head's: copied last
+    return !atomic_load_explicit(&last->ready, memory_order_acquire) &&
+           !atomic_flag_test_and_set_explicit(&move->busy, memory_order_acquire);
+}
+
+void move_end(const struct gpt2_model *model) {
+    struct move *move = model->move;
+    for (size_t i = 0; i < move->n; i++) {
+        const struct matrix *m = movable((struct gpt2_model *)(uintptr_t)model, i);
+        if (matrix_now(m) != m)
+            forget_source(model, m, bytes_of(model, m));
+    }
+    atomic_flag_clear_explicit(&move->busy, memory_order_release);
+}
+
+void move_free(struct gpt2_model *model) {
+    if (!model->move)
+        return;
+    os_free_huge(model->move->memory, model->move->n_bytes);
+    os_free(model->move->copies);
+    os_free(model->move);
+    model->move = NULL;
+}

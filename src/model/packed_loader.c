@@ -1,0 +1,166 @@
+#include "model/packed_loader.h"
+#include "base/error.h"
+#include "kernels/panels.h"
+#include "model/config.h"
+#include "model/names.h"
+#include "weights/packed.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char remedy[] = "make it again with `gpt2 quantize`";
+
+static const enum dtype elements[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
+static const enum dtype quantized[] = {DTYPE_Q8, DTYPE_Q4};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+void packed_loader_shape(struct tensor *out, const struct part *part, enum dtype dtype,
+                         enum layout layout) {
+    const int K = parts_inputs(part);
+    const int64_t n_panels = panels_count(parts_outputs(part));
+    if (part->kind == PART_VECTOR || layout == LAYOUT_ROWS) {
+        out->rank = part->kind == PART_VECTOR ? 1 : 2;
+        out->shape[0] = part->shape[0];
+        out->shape[1] = part->shape[1];
+        out->n_bytes = (size_t)part->shape[0] * (size_t)part->shape[1] * dtype_size(dtype);
+    } else {
+        const size_t size = panel_bytes(dtype, K);
+        const bool groups = dtype_is_quantized(dtype);
+        out->rank = 3;
+        out->shape[0] = n_panels;
+        out->shape[1] = groups ? panels_groups(K) : K;
+        out->shape[2] = groups ? (int64_t)size / panels_groups(K) : PANEL;
+        out->n_bytes = (size_t)n_panels * size;
+    }
+    out->dtype = dtype_is_quantized(dtype) ? "U8" : dtype_name(dtype);
+}
+
+static bool refuse_shape(const struct gpt2_model *model, const struct part *part,
+                         const struct tensor *t, struct gpt2_error *err) {
+    char shape[100] = "";
+    size_t n = 0;
+    for (int i = 0; i < t->rank && n < sizeof shape; i++)
+        n +=
+            (size_t)snprintf(shape + n, sizeof shape - n, "%s%" PRId64, i ? ", " : "", t->shape[i]);
+    error_set(err, GPT2_ERR_MODEL,
+              "%s: tensor \"%s\" (%s): expected what config.json's [%" PRId64 ", %" PRId64
+              "] is when packed, found %s [%s]",
+              model->tensors.path, t->name, part->what, part->shape[0], part->shape[1], t->dtype,
+              shape);
+    return error_hint(err, "%s", remedy);
+}
+
+/* One way in which the part may be stored: true if that is how it is. */
+static bool is_stored_as(const struct tensor *t, const struct part *part, enum dtype dtype,
+                         enum layout layout) {
+    struct tensor expected;
+    packed_loader_shape(&expected, part, dtype, layout);
+    return strcmp(t->dtype, expected.dtype) == 0 && t->rank == expected.rank &&
+           memcmp(t->shape, expected.shape, (size_t)t->rank * sizeof *t->shape) == 0;
+}
+
+static bool find_type(enum dtype *dtype, enum layout *layout, const struct tensor *t,
+                      const struct part *part) {
+    *layout = part->kind == PART_LINEAR ? LAYOUT_PANELS : LAYOUT_ROWS;
+    for (size_t i = 0; i < COUNT(elements); i++) {
+        *dtype = elements[i];
+        if (is_stored_as(t, part, *dtype, *layout))
+            return part->kind != PART_VECTOR || *dtype == DTYPE_F32;
+    }
+    *layout = LAYOUT_PANELS;
+    for (size_t i = 0; i < COUNT(quantized); i++) {
+        *dtype = quantized[i];
+        if (part->kind != PART_VECTOR && part->kind != PART_POSITIONS &&
+            is_stored_as(t, part, *dtype, *layout))
+            return true;
+    }
+    return false;
+}
+
+static bool bind(struct gpt2_model *model, const struct part *part, struct entry *entry,
+                 struct gpt2_error *err) {
+    const struct tensor *t = entry->tensor;
+    enum dtype dtype;
+    enum layout layout;
+    entry->bound = true;
+    if (!find_type(&dtype, &layout, t, part))
+        return refuse_shape(model, part, t, err);
+    if ((uintptr_t)t->data % PACKED_ALIGN) {
+        error_set(err, GPT2_ERR_MODEL,
+                  "%s: tensor \"%s\": expected its data at a multiple of %d bytes",
+                  model->tensors.path, t->name, PACKED_ALIGN);
+        return error_hint(err, "%s", remedy);
+    }
+    if (part->kind == PART_VECTOR)
+        *(const float **)part->field = t->data;
+    else
+        *(struct matrix *)part->field =
+            (struct matrix){t->data, dtype, layout, (int)part->shape[0], (int)part->shape[1], NULL};
+    model->infos[model->n_infos++] = parts_info(part, entry->name, dtype_name(dtype), t->n_bytes);
+    return true;
+}
+
+static bool bind_parts(struct gpt2_model *model, struct names *names, struct gpt2_error *err) {
+    const size_t n_parts = parts_count(model);
+    for (size_t i = 0; i < n_parts; i++) {
+        struct part part = parts_at(model, i);
+        struct entry *entry = names_find(names, part.name);
+        if (!entry) {
+            error_set(err, GPT2_ERR_MODEL, "%s: missing tensor \"%s\"", model->tensors.path,
+                      part.name);
+            return error_hint(err, "%s", remedy);
+        }
+        if (!bind(model, &part, entry, err))
+            return false;
+    }
+    struct part head = parts_head(model);
+    struct entry *entry = names_find(names, head.name);
+    model->head = model->wte;
+    model->head_is_tied = !entry;
+    return !entry || bind(model, &head, entry, err);
+}
+
+static bool check_leftovers(const struct gpt2_model *model, const struct names *names,
+                            struct gpt2_error *err) {
+    static const char *const known[] = {PACKED_CHECKSUMS, PACKED_CONFIG, PACKED_TOKENIZER};
+    for (size_t i = 0; i < names->count; i++) {
+        const char *name = names->entries[i].tensor->name;
+        bool ok = names->entries[i].bound ||
+                  strncmp(name, PACKED_PADDING, sizeof PACKED_PADDING - 1) == 0;
+        for (size_t k = 0; k < COUNT(known); k++)
+            ok = ok || strcmp(name, known[k]) == 0;
+        if (!ok) {
+            error_set(err, GPT2_ERR_MODEL, "%s: tensor \"%s\": a packed model has no such tensor",
+                      model->tensors.path, name);
+            return error_hint(err, "%s", remedy);
+        }
+    }
+    return true;
+}
+
+static bool read_config(struct gpt2_model *model, struct gpt2_error *err) {
+    const struct tensor *t = packed_find(&model->tensors, PACKED_CONFIG);
+    enum config_tie tie; // whether there is a lm_head says it
+    char what[sizeof err->message];
+    if (!t) {
+        error_set(err, GPT2_ERR_MODEL, "%s: missing tensor \"%s\"", model->tensors.path,
+                  PACKED_CONFIG);
+        return error_hint(err, "%s", remedy);
+    }
+    snprintf(what, sizeof what, "%s: %s", model->tensors.path, PACKED_CONFIG);
+    return config_parse(&model->config, &tie, &model->notes, t->data, t->n_bytes, what, err);
+}
+
+bool packed_loader_bind(struct gpt2_model *model, struct gpt2_error *err) {
+    struct names names = {0};
+    bool ok =
+        read_config(model, err) &&
+        (model->h = os_alloc((size_t)model->config.n_layer, sizeof *model->h, "blocks", err)) &&
+        (model->infos = os_alloc(parts_count(model) + 1, sizeof *model->infos, "tensors", err)) &&
+        names_index(&names, &model->tensors, err) && bind_parts(model, &names, err) &&
+        check_leftovers(model, &names, err);
+    names_free(&names);
+    return ok;
+}

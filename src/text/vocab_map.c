@@ -1,0 +1,166 @@
+/* vocab_map.c - the usual form of vocab.json, and any other by way of a tree. */
+#include "text/vocab_map.h"
+#include "base/os.h"
+#include "base/utf8.h"
+#include "text/vocab.h"
+
+#include <string.h>
+
+/* What is left of the file, and where the next text goes. */
+struct cursor {
+    const unsigned char *at, *end;
+    char *out;
+};
+
+static void skip_space(struct cursor *c) {
+    while (c->at < c->end && (*c->at == ' ' || *c->at == '\n' || *c->at == '\r' || *c->at == '\t'))
+        c->at++;
+}
+
+/* Takes one character, with the space around it. */
+static bool take(struct cursor *c, char wanted) {
+    skip_space(c);
+    if (c->at == c->end || *c->at != wanted)
+        return false;
+    c->at++;
+    skip_space(c);
+    return true;
+}
+
+/* The four digits of \uXXXX as UTF-8: not NUL, no half of a pair. */
+static bool read_unicode(struct cursor *c) {
+    uint32_t cp = 0;
+    if (c->end - c->at < 4)
+        return false;
+    for (int i = 0; i < 4; i++) {
+        unsigned char digit = *c->at++, lower = digit | 0x20;
+        if (digit >= '0' && digit <= '9')
+            cp = cp << 4 | (uint32_t)(digit - '0');
+        else if (lower >= 'a' && lower <= 'f')
+            cp = cp << 4 | (uint32_t)(lower - 'a' + 10);
+        else
+            return false;
+    }
+    if (cp == 0 || (cp >= 0xD800 && cp <= 0xDFFF))
+        return false;
+    if (cp < 0x80) {
+        *c->out++ = (char)cp;
+    } else if (cp < 0x800) {
+        *c->out++ = (char)(0xC0 | cp >> 6);
+        *c->out++ = (char)(0x80 | (cp & 0x3F));
+    } else {
+        *c->out++ = (char)(0xE0 | cp >> 12);
+        *c->out++ = (char)(0x80 | (cp >> 6 & 0x3F));
+        *c->out++ = (char)(0x80 | (cp & 0x3F));
+    }
+    return true;
+}
+
+/* What follows a backslash. */
+static bool read_escape(struct cursor *c) {
+    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+    if (c->at == c->end)
+        return false;
+    unsigned char name = *c->at++;
+    if (name == 'u')
+        return read_unicode(c);
+    const char *found = name ? strchr(names, name) : NULL;
+    if (found)
+        *c->out++ = values[found - names];
+    return found != NULL;
+}
+
+/* A string and its quotes. It never becomes longer: an escape has more bytes than its character,
+ * and the quotes leave room for the NUL. */
+static bool read_string(struct cursor *c, struct vocab_map_entry *entry) {
+    if (c->at == c->end || *c->at++ != '"')
+        return false;
+    entry->text = c->out;
+    while (c->at < c->end) {
+        unsigned char byte = *c->at;
+        if (byte == '"') {
+            entry->len = (uint32_t)(c->out - entry->text);
+            *c->out++ = 0;
+            c->at++;
+            return true;
+        }
+        if (byte == '\\') {
+            c->at++;
+            if (!read_escape(c))
+                return false;
+        } else if (byte < 0x80) {
+            if (byte < 0x20)
+                return false;
+            *c->out++ = (char)byte;
+            c->at++;
+        } else {
+            uint32_t cp;
+            int n = utf8_decode(&cp, c->at, (size_t)(c->end - c->at));
+            if (n == 0)
+                return false;
+            memcpy(c->out, c->at, (size_t)n);
+            c->out += n;
+            c->at += n;
+        }
+    }
+    return false;
+}
+
+/* Digits without a zero in front, up to VOCAB_MAX_ID. What may follow them is for the caller. */
+static bool read_id(struct cursor *c, int32_t *id) {
+    const unsigned char *first = c->at;
+    *id = 0;
+    while (c->at < c->end && *c->at >= '0' && *c->at <= '9' && *id <= VOCAB_MAX_ID)
+        *id = *id * 10 + (*c->at++ - '0');
+    return c->at > first && (*first != '0' || c->at == first + 1) && *id <= VOCAB_MAX_ID;
+}
+
+static bool read_map(struct vocab_map *map, struct cursor *c) {
+    if (!take(c, '{'))
+        return false;
+    do {
+        struct vocab_map_entry *entry = &map->entries[map->n++];
+        if (!read_string(c, entry) || !take(c, ':') || !read_id(c, &entry->id))
+            return false;
+    } while (take(c, ','));
+    return take(c, '}') && c->at == c->end;
+}
+
+bool vocab_map_read(struct vocab_map *map, const char *text, size_t len) {
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t n_colons = 0;
+    for (size_t i = 0; i < len; i++)
+        n_colons += text[i] == ':';
+    *map = (struct vocab_map){0};
+    map->entries = os_alloc(n_colons + 1, sizeof *map->entries, "", NULL); // one may be unfinished
+    map->storage = os_alloc(len, 1, "", NULL);
+    struct cursor c = {bytes, bytes + len, map->storage};
+    if (map->entries && map->storage && read_map(map, &c))
+        return true;
+    vocab_map_free(map);
+    return false;
+}
+
+bool vocab_map_from_json(struct vocab_map *map, const struct json *object, struct gpt2_error *err) {
+    size_t n = 0;
+    *map = (struct vocab_map){0};
+    for (const struct json *node = json_first(object); node; node = json_next(node))
+        n++;
+    map->entries = os_alloc(n, sizeof *map->entries, "the vocabulary's entries", err);
+    if (!map->entries)
+        return false;
+    for (const struct json *node = json_first(object); node; node = json_next(node)) {
+        int64_t id;
+        const char *text = json_name(node);
+        bool known = json_integer(node, 0, VOCAB_MAX_ID, &id);
+        map->entries[map->n++] =
+            (struct vocab_map_entry){text, (uint32_t)strlen(text), known ? (int32_t)id : -1};
+    }
+    return true;
+}
+
+void vocab_map_free(struct vocab_map *map) {
+    os_free(map->entries);
+    os_free(map->storage);
+    *map = (struct vocab_map){0};
+}

@@ -1,0 +1,99 @@
+# bench: the shape of what it prints, the sweep, refusals. Never how fast anything is.
+. tests/cli/cases.inc
+
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "bench" "models/tales is not there"
+    exit 0
+fi
+
+run bench -p abc
+expect "a word for a number" refuses 2 '--n-prompt: expected whole numbers from 0 to 1000000, separated by commas, got "abc"'
+for list in 8, ,8 8,,9 8x 8,-1 '' 99999999999; do
+    run bench -p "$list"
+    expect "a list that is none: $list" refuses 2 "got \"$list\""
+done
+run bench -n "$(seq -s, 33)"
+expect "a list too long" refuses 2 '--n-gen: expected at most 32 numbers'
+run bench -t 0
+expect "no threads" refuses 2 '--threads: expected whole numbers from 1 to 1024'
+run bench -b 1,0
+expect "an empty batch" refuses 2 '--batch: expected whole numbers from 1'
+run bench -r 0
+expect "no rounds" refuses 2 '--repetitions: expected a whole number from 1'
+run bench -o xml
+expect "an unknown format" refuses 2 '--output: expected one of md, csv, json, got "xml"'
+run bench -p 0 -n 0
+expect "nothing to measure" refuses 2 'nothing to measure'
+run bench -p 513
+expect "a prompt beyond the context" refuses 2 '--n-prompt: 513 tokens at depth 0 do not fit the model'
+run bench -p 0 -n 13 -d 500
+expect "decoding beyond the context" refuses 2 '--n-gen: 13 tokens at depth 500 do not fit'
+run bench -d 0,512
+expect "a depth without room" refuses 2 '--n-depth: 512 tokens leave no room'
+run bench --cpu abacus -p 1 -n 0
+expect "an unknown kernel row" refuses 2 'kernel row "abacus"'
+run bench -m no-such-model
+expect "an unknown model" refuses 4 'model "no-such-model"'
+
+small="-p 3 -n 2 -r 1"
+run bench $small
+expect "a table" exits 0
+expect "and nothing on stderr where that is no terminal" test ! -s "$err"
+expect "names version and machine" grep -Eq '^gpt2 [0-9.]+ on .+, [0-9]+ processors$' "$out"
+expect "has one row of limits" test "$(grep -Ec 'GB/s \|.* GFLOP/s \|' "$out")" -eq 1
+expect "a prompt is a share of the peak" grep -Eq '^\| pp3 +\| +[0-9]+ \|( +[0-9.]+ \|){3} +\| +\| +[0-9.]+ \| +[0-9.]+ % \|$' "$out"
+expect "decoding is a share of the read limit" grep -Eq '^\| tg2 +\| +[0-9]+ \|( +[0-9.]+ \|){4} +[0-9.]+ % \| +\| +\|$' "$out"
+expect "columns are aligned" test "$(grep '^|' "$out" | awk '/^\| limits|^\| test/ { n = length } length != n' | wc -l)" -eq 0
+
+[ -n "${VALGRIND:-}" ] && exit 0 # the rest is more of the same, and takes minutes
+
+run bench -p 2,3 -n 1,2 -b 1,2 -d 0,4 -t 1,2 -r 1 -o csv
+expect "lists are tried in every combination" test "$(wc -l <"$out")" -eq $((1 + 2 * 2 * (2 + 2 * 2)))
+expect "each line has all fields" test "$(sed 's/"[^"]*"//g' "$out" | awk -F, '{ print NF }' | sort -u | wc -l)" -eq 1
+for test in pp2 pp3@d4 tg1 'tg1 b2' 'tg2@d4 b2'; do
+    expect "$test with one thread and with two" test "$(grep -c "^\"$test\"," "$out")" -eq 2
+done
+expect "a batch is judged both ways" test "$(grep '^"tg1 b2"' "$out" | awk -F, '$11 > 0 && $12 > 0 && $13 > 0 && $14 > 0' | wc -l)" -eq 2
+expect "medians lie between least and most" test "$(awk -F, 'NR > 1 && !($9 <= $8 && $8 <= $10 && $9 > 0)' "$out" | wc -l)" -eq 0
+
+run bench $small -o json -t 1 --cpu generic --kv f16
+expect "JSON" exits 0
+if command -v python3 >/dev/null; then
+    expect "is what JSON readers read" python3 - "$out" <<'END'
+import json, sys
+prompt, decode = json.load(open(sys.argv[1]))
+assert (prompt["test"], decode["test"]) == ("pp3", "tg2")
+assert prompt["n_prompt"] == 3 and prompt["n_gen"] == 0 and decode["n_gen"] == 2
+assert prompt["gb_s"] is None and decode["peak_percent"] is None
+for r in prompt, decode:
+    assert r["kernels"] == "generic" and r["threads"] == 1 and r["kv"] == "f16" and r["rounds"] == 1
+    assert r["cpu"] and r["version"] and r["n_cpus"] >= 1 and r["model"].endswith("tales")
+    assert r["tok_s"] > 0 and r["limit_read_4k_gb_s"] > 0 and r["limit_fma_gflop_s"] > 0
+# tok/s and GB/s are two views of one time: bytes a token, weights and on average half a token of cache
+assert 0 < decode["gb_s"] * 1e9 / decode["tok_s"] - decode["weight_bytes"] < 1e5
+# operations a token: blocks 12 n_embd^2 each, and a third of the head, since one row of three wants logits
+n = 2 * (12 * prompt["n_layer"] * prompt["n_embd"] ** 2 + prompt["n_vocab"] * prompt["n_embd"] / 3)
+near = lambda a, b: abs(a / b - 1) < 1e-3
+assert near(prompt["gop_s"] * 1e9 / prompt["tok_s"], n)
+assert near(prompt["peak_percent"], 100 * prompt["gop_s"] / prompt["limit_fma_gflop_s"])
+limit = max(decode["limit_read_4k_gb_s"], decode["limit_read_2m_gb_s"] or 0)
+assert near(decode["read_percent"], 100 * decode["gb_s"] / limit)
+END
+else
+    skip "is what JSON readers read" "no python3"
+fi
+run bench $small -p 0 models/tales
+expect "-p 0 leaves prompts out" test "$(grep -c '^| pp' "$out")" -eq 0
+run bench $small -n 0
+expect "-n 0 leaves decoding out" test "$(grep -c '^| tg' "$out")" -eq 0
+run bench -d 500 -r 1
+expect "defaults shrink to what fits" grep -q '^| pp12@d500 ' "$out"
+
+"$GPT2" bench -r 1000 >"$out" 2>"$err" &
+pid=$!
+sleep 0.5
+kill -TERM $pid
+wait $pid
+status=$?
+expect "SIGTERM ends it with 143" exits 143
+expect "without half a table" silent

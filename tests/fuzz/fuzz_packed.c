@@ -1,0 +1,89 @@
+/* fuzz_packed.c - any bytes as a packed model: refused with a message, or a model whose every
+ * weight can be read. The checksums would refuse nearly everything before the rest is asked, so
+ * each input is tried as it is and then with its checksums made right. */
+#define REPLAY_NAME "packed"
+#include "replay.h"
+
+#include "base/checksum.h"
+#include "base/os.h"
+#include "kernels/panels.h"
+#include "model/packed_loader.h"
+#include "weights/packed.h"
+#include "weights/safetensors.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void put(uint8_t *at, uint64_t sum) {
+    memcpy(at, &sum, sizeof sum);
+}
+
+/* Makes the checksums right, as far as there is a place for them. */
+static void repair(uint8_t *data, size_t size) {
+    struct tensors tensors;
+    if (!safetensors_parse(&tensors, data, size, "input", NULL))
+        return;
+    const struct tensor *table = tensors.count ? &tensors.items[0] : NULL;
+    if (table && strcmp(table->name, PACKED_CHECKSUMS) == 0 && table->n_bytes >= 8) {
+        size_t at = (size_t)((const uint8_t *)table->data - data), first = at + table->n_bytes;
+        for (size_t i = first, k = 1; i < size && k < table->n_bytes / 8; i += PACKED_BLOCK, k++)
+            put(data + at + 8 * k,
+                checksum(data + i, size - i < PACKED_BLOCK ? size - i : PACKED_BLOCK));
+        put(data + at, checksum(data, at));
+    }
+    tensors_close(&tensors);
+}
+
+static size_t touch(const void *data, size_t n_bytes) {
+    size_t sum = 0;
+    for (size_t i = 0; i < n_bytes; i++)
+        sum += ((const uint8_t *)data)[i];
+    return sum;
+}
+
+static size_t touch_part(const struct part *part) {
+    if (part->kind == PART_VECTOR)
+        return touch(*(const float *const *)part->field, (size_t)part->shape[0] * sizeof(float));
+    const struct matrix *m = part->field;
+    size_t K = (size_t)parts_inputs(part), n = (size_t)parts_outputs(part);
+    if (m->rows != part->shape[0] || m->cols != part->shape[1])
+        abort();
+    return touch(m->data, m->layout == LAYOUT_ROWS
+                              ? K * n * dtype_size(m->dtype)
+                              : (size_t)panels_count((int)n) * panel_bytes(m->dtype, (int)K));
+}
+
+static void try(const uint8_t *data, size_t size) {
+    struct gpt2_error err = {0};
+    struct gpt2_model *model = os_alloc(1, sizeof *model, "the model", NULL);
+    if (!model)
+        abort();
+    bool ok = packed_parse(&model->tensors, data, size, "input", &err) &&
+              packed_verify(&model->tensors, NULL, &err) && packed_loader_bind(model, &err);
+    if (!ok && (err.status == GPT2_OK || !err.message[0]))
+        abort(); // refused without a word
+    size_t sum = 0;
+    for (size_t i = 0; ok && i < parts_count(model); i++) {
+        struct part part = parts_at(model, i);
+        sum += touch_part(&part);
+    }
+    if (ok) {
+        struct part head = parts_head(model);
+        sum += touch_part(&head);
+    }
+    if (sum > 2 * 255 * size) // wte may be the head as well
+        abort();
+    gpt2_model_close(model);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    uint8_t *copy = os_alloc(size, 1, "a copy", NULL); // aligned as a mapping is
+    if (!copy)
+        abort();
+    memcpy(copy, data, size);
+    try(copy, size);
+    repair(copy, size);
+    try(copy, size);
+    os_free(copy);
+    return 0;
+}

@@ -68,8 +68,10 @@ FORCE:
 # Kernels: one file per instruction set, and only these files may use it.
 $(BUILD)/src/kernels/%.o: CFLAGS += -O3
 ifneq ($(filter x86_64% amd64%,$(shell $(CC) -dumpmachine)),)
+AVX512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
 $(BUILD)/src/kernels/x86_avx2.o:   ISA := -mavx2 -mfma -mf16c
-$(BUILD)/src/kernels/x86_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+$(BUILD)/src/kernels/x86_avx512.o: ISA := $(AVX512)
+$(BUILD)/src/kernels/x86_avx512vnni.o: ISA := $(AVX512) -mavx512vnni
 endif
 
 # Tests: one program per tests/test_*.c. They see the internals; the program sees include/ only.

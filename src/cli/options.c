@@ -50,39 +50,42 @@ static const struct option *find_letter(const struct option *table, char letter)
     return NULL;
 }
 
-/* Edit distance, for "did you mean"; words beyond 31 letters are not worth a guess. */
+#define MAX_WORD 31 /* letters of a word that is worth a guess */
+
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+/* Edit distance where neighbours that changed places count as one, for "did you mean". */
 static int distance(const char *a, size_t n, const char *b) {
     size_t m = strlen(b);
-    int row[32];
-    if (n > 31 || m > 31)
+    int d[MAX_WORD + 1][MAX_WORD + 1];
+    if (n > MAX_WORD || m > MAX_WORD)
         return 99;
-    for (size_t j = 0; j <= m; j++)
-        row[j] = (int)j;
-    for (size_t i = 1; i <= n; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= m; j++) {
-            int best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
+    for (size_t i = 0; i <= n; i++) {
+        for (size_t j = 0; j <= m; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = (int)(i + j);
+                continue;
+            }
+            d[i][j] = least(d[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
+                            least(d[i - 1][j], d[i][j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
         }
     }
-    return row[m];
+    return d[n][m];
 }
 
 static bool unknown(const struct option *table, const char *word, size_t len,
                     struct gpt2_error *err) {
     usage_error(err, "unknown option --%.*s", (int)(len < 100 ? len : 100), word);
     const char *nearest = NULL;
-    int least = 3;
+    int nearest_distance = 3;
     for (const struct option *o = table; o->name; o++) {
         int d = o->type == OPTION_SECTION ? 99 : distance(word, len, o->name);
-        if (d < least) {
-            least = d;
+        if (d < nearest_distance) {
+            nearest_distance = d;
             nearest = o->name;
         }
     }

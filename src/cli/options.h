@@ -60,12 +60,13 @@ struct command {
             "threads (default 0: all processors this process may\nuse); the result is the same " \
             "for any"                                                                            \
     }
-#define OPTION_CPU(dest)                                                                         \
-    {                                                                                            \
-        "cpu", 0, NULL, OPTION_STRING, dest, 0, 0, NULL, "ROW",                                  \
-            "kernels: generic, avx2, avx512 (default: the fastest\nthe CPU has); the result is " \
-            "the same "                                                                          \
-            "for any"                                                                            \
+#define OPTION_CPU(dest)                                                                           \
+    {                                                                                              \
+        "cpu", 0, NULL, OPTION_STRING, dest, 0, 0, NULL, "ROW",                                    \
+            "kernels: generic, avx2, avx512, avx512vnni (default:\nthe fastest the CPU has); the " \
+            "result is "                                                                           \
+            "the same "                                                                            \
+            "for any"                                                                              \
     }
 #define OPTION_KV(dest)                                                                           \
     {                                                                                             \

@@ -179,8 +179,8 @@ int32_t gpt2_sampler_next(struct gpt2_sampler *sampler, const float *logits, str
 void gpt2_sampler_apply_rules(struct gpt2_sampler *sampler, float *scores,
                               const struct gpt2_history *history);
 
-/* False where the rules change nothing, whatever the history: then nobody need keep one. */
-bool gpt2_sampler_has_rules(const struct gpt2_sampler *sampler);
+/* True where a rule looks back: only then need anybody keep histories. */
+bool gpt2_sampler_needs_history(const struct gpt2_sampler *sampler);
 
 #ifdef __cplusplus
 }

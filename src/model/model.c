@@ -63,7 +63,7 @@ struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err) {
 bool gpt2_model_prefetch(const struct gpt2_model *model, size_t *position) {
     const struct os_file *file = &model->tensors.file;
     const size_t step = (size_t)2 << 20;
-    if (*position >= file->size)
+    if (*position >= file->size || model->tensors.n_copies) // copies are in memory already
         return false;
     size_t n_bytes = file->size - *position < step ? file->size - *position : step;
     bool done = os_populate(file, *position, n_bytes);

@@ -2,7 +2,9 @@
 #include "weights/containers.h"
 #include "base/error.h"
 #include "base/path.h"
+#include "weights/gguf_model.h"
 #include "weights/safetensors.h"
+#include "weights/shards.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -30,10 +32,9 @@ static const struct container containers[] = {
     {.what = "a safetensors file",
      .names = NAMES("model.safetensors", "*.safetensors"),
      .open = safetensors_open},
-    {.what = "weights split into several files",
-     .names = NAMES("*.safetensors.index.json"),
-     .hint = "merge them: load the model in Python and save_pretrained(dir, "
-             "max_shard_size=\"100GB\")"},
+    {.what = "an index of safetensors files",
+     .names = NAMES("model.safetensors.index.json", "*.safetensors.index.json"),
+     .open = shards_open},
     {.what = "PyTorch weights split into several files",
      .names = NAMES("pytorch_model.bin.index.json"),
      .hint = "convert them: load the model in Python and save_pretrained(dir, "
@@ -44,7 +45,10 @@ static const struct container containers[] = {
              "safe_serialization=True)"},
     {.what = "a GGUF file",
      .names = NAMES("*.gguf"),
-     .hint = "use the Hugging Face directory that it was made from"},
+     .config = CONFIG_INSIDE,
+     .recognise = gguf_model_recognise,
+     .open = gguf_model_open,
+     .tokenizer = gguf_model_tokenizer},
     {.what = "TensorFlow weights",
      .names = NAMES("tf_model.h5"),
      .hint = "convert them: GPT2LMHeadModel.from_pretrained(dir, from_tf=True) and "
@@ -78,7 +82,7 @@ static const struct container containers[] = {
 #define N_CONTAINERS (sizeof containers / sizeof *containers)
 
 const char *containers_list(void) {
-    return "safetensors";
+    return "safetensors, GGUF";
 }
 
 void tokenizer_texts_free(struct tokenizer_texts *texts) {

@@ -51,9 +51,8 @@ struct command {
 #define OPTION_MODEL(dest)                                                             \
     {                                                                                  \
         "model", 'm', "model-name model-id", OPTION_STRING, dest, 0, 0, NULL, "MODEL", \
-            "a directory, a file in it, a GGUF or packed file, or a\nname\n(default: " \
-            "$GPT2_MODEL, else "                                                       \
-            "the shipped \"tales\")"                                                   \
+            "a directory, a file in it, a GGUF or packed file, or\na name (default: "  \
+            "$GPT2_MODEL, else the shipped \"tales\")"                                 \
     }
 #define OPTION_THREADS(dest)                                                                     \
     {                                                                                            \

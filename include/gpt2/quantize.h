@@ -22,7 +22,8 @@ enum gpt2_weight_type {
     GPT2_F16,  /* rounded to nearest; logits are those of the same weights in a directory */
     GPT2_BF16, /* the same                                                                */
     GPT2_Q8,   /* 8-bit integers with a scale for each 64 weights                         */
-    GPT2_Q4    /* 4-bit integers with a scale and a least value for each 64 weights       */
+    GPT2_Q4,   /* 4-bit integers with a scale and a least value for each 64 weights       */
+    GPT2_F32   /* as they are, for models in F32                                          */
 };
 
 /* Called on the caller's thread with the panels (64 columns of a matrix) that are done. False ends

@@ -48,11 +48,11 @@ struct command {
 };
 
 /* Rows that several commands have. */
-#define OPTION_MODEL(dest)                                                                      \
-    {                                                                                           \
-        "model", 'm', "model-name model-id", OPTION_STRING, dest, 0, 0, NULL, "MODEL",          \
-            "a directory, a file in it, a packed file, or a name\n(default: $GPT2_MODEL, else " \
-            "the shipped \"tales\")"                                                            \
+#define OPTION_MODEL(dest)                                                             \
+    {                                                                                  \
+        "model", 'm', "model-name model-id", OPTION_STRING, dest, 0, 0, NULL, "MODEL", \
+            "a directory, a file in it, a GGUF or packed file, or\na name (default: "  \
+            "$GPT2_MODEL, else the shipped \"tales\")"                                 \
     }
 #define OPTION_THREADS(dest)                                                                     \
     {                                                                                            \

@@ -18,10 +18,16 @@
 #define UNIT_ROWS   PANEL /* of a matrix that stays in rows: what is made at a time */
 #define BATCH_UNITS 4     /* for each thread, so that none waits long for the others */
 
-static const enum dtype dtype_of[] = {
-    [GPT2_F16] = DTYPE_F16, [GPT2_BF16] = DTYPE_BF16, [GPT2_Q8] = DTYPE_Q8, [GPT2_Q4] = DTYPE_Q4};
-static const char *const type_names[] = {
-    [GPT2_F16] = "f16", [GPT2_BF16] = "bf16", [GPT2_Q8] = "q8", [GPT2_Q4] = "q4"};
+static const enum dtype dtype_of[] = {[GPT2_F16] = DTYPE_F16,
+                                      [GPT2_BF16] = DTYPE_BF16,
+                                      [GPT2_Q8] = DTYPE_Q8,
+                                      [GPT2_Q4] = DTYPE_Q4,
+                                      [GPT2_F32] = DTYPE_F32};
+static const char *const type_names[] = {[GPT2_F16] = "f16",
+                                         [GPT2_BF16] = "bf16",
+                                         [GPT2_Q8] = "q8",
+                                         [GPT2_Q4] = "q4",
+                                         [GPT2_F32] = "f32"};
 
 #define N_TYPES ((int)(sizeof dtype_of / sizeof *dtype_of))
 

@@ -8,7 +8,7 @@ fi
 : >"$err"
 MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR="$tmp/root" PREFIX="${PREFIX:-/usr/local}" install >"$out" 2>"$err"
 status=$?
-root=$tmp/root/${PREFIX:-/usr/local}
+root=$tmp/root${PREFIX:-/usr/local}
 expect "make install" exits 0
 [ "$status" -eq 0 ] || exit 0
 expect "man page for each command" test -s "$root/share/man/man1/gpt2-generate.1" -a -s "$root/share/man/man1/gpt2-rm.1"

@@ -1,5 +1,6 @@
 /* options.c - see options.h. */
 #include "cli/options.h"
+#include "cli/complete.h"
 #include "cli/report.h"
 
 #include <errno.h>
@@ -284,10 +285,34 @@ static void print_help(const struct command *command, const struct option *table
         printf("\n%s", command->details);
 }
 
+/* Who looks at the next table in place of a run. The program has one thread here. */
+static struct {
+    option_visit visit;
+    void *user;
+} visitor;
+
+void options_visit(const struct command *command, option_visit visit, void *user) {
+    char name[64];
+    snprintf(name, sizeof name, "%s", command->name);
+    char *argv[] = {name, NULL};
+    visitor.visit = visit;
+    visitor.user = user;
+    command->run(1, argv);
+    visitor.visit = NULL;
+}
+
 bool options_begin(const struct command *command, const struct option *table, int argc, char **argv,
                    int max_words, int *n_words, int *code) {
     struct gpt2_error err = {0};
     bool help;
+    if (visitor.visit || (argc == 2 && !strcmp(argv[1], "--help=man"))) {
+        if (visitor.visit)
+            visitor.visit(command, table, visitor.user);
+        else
+            manual_print(command, table);
+        *code = fflush(stdout) == 0 ? 0 : GPT2_ERR_RUNTIME;
+        return false;
+    }
     if (!parse(table, argc, argv, n_words, &help, &err)) {
         if (!err.hint[0])
             snprintf(err.hint, sizeof err.hint, "`gpt2 %s --help` lists the options",

@@ -77,7 +77,13 @@ struct command {
 
 extern const char *const kv_types[]; /* in the order of enum gpt2_kv */
 
-/* What every command starts with: parses argv[1..argc), answers --help, reports what is wrong.
+/* Shows a command's table, which is local to its run function, to `visit`; the command does nothing
+ * else. */
+typedef void (*option_visit)(const struct command *command, const struct option *table, void *user);
+void options_visit(const struct command *command, option_visit visit, void *user);
+
+/* What every command starts with: parses argv[1..argc), answers --help (and --help=man with
+ * a page for man), reports what is wrong.
  * Words that are no options, at most `max_words`, are moved to argv[0..*n_words) in their order.
  * Returns true if the command is to go on; else *code is its exit code. */
 bool options_begin(const struct command *command, const struct option *table, int argc, char **argv,

@@ -10,5 +10,6 @@ extern const struct command command_detokenize;
 extern const struct command command_info;
 extern const struct command command_bench;
 extern const struct command command_quantize;
+extern const struct command command_compare;
 
 #endif

@@ -25,7 +25,7 @@ enum gpt2_weight_type {
     GPT2_Q4    /* 4-bit integers with a scale and a least value for each 64 weights       */
 };
 
-/* Called on the caller's thread with the panels (64 columns of a matrix) that are done. False ends
+/* Called on the caller's thread with the units of work that are done. False ends
  * the work: gpt2_quantize then fails with GPT2_ERR_RUNTIME. */
 typedef bool (*gpt2_quantize_progress)(void *user, size_t done, size_t total);
 

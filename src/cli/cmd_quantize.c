@@ -42,7 +42,7 @@ static bool read_calibration(struct job *job, const char *path, struct gpt2_erro
     struct text text;
     if (!text_read(&text, &(struct text_source){.file = path, .keep_newline = true}, err))
         return false;
-    bool ok = gpt2_tokenizer_encode(job->tokenizer, text.data, text.len, GPT2_ENCODE_TEXT,
+    bool ok = gpt2_tokenizer_encode(job->tokenizer, text.data, text.len, GPT2_ENCODE_SPECIAL,
                                     &job->calibration, err);
     text_free(&text);
     if (ok && job->calibration.len == 0)

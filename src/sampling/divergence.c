@@ -11,6 +11,16 @@ static int32_t likeliest(const float *logits, int n) {
     return top;
 }
 
+#define BLOCK 64 /* exponentials taken at a time: loops over them become vectors */
+
+/* e[i] = e^(logits[i] - max), x[i] = logits[i] - max */
+static void exponentials(double *e, double *x, const float *logits, double max, int n) {
+    for (int i = 0; i < BLOCK; i++)
+        x[i] = i < n ? logits[i] - max : -INFINITY;
+    for (int i = 0; i < BLOCK; i++)
+        e[i] = math_exp_f64(x[i]);
+}
+
 /* With p and q the logits less their maxima, and Z the sums of their exponentials:
  *   KL = sum e^p / Zp (p - ln Zp - q + ln Zq) = sum e^p (p - q) / Zp - ln Zp + ln Zq
  * which takes one exponential for each logit and no logarithm. */
@@ -20,11 +30,16 @@ struct gpt2_divergence gpt2_divergence(const float *reference, const float *logi
                                 .top = likeliest(logits, n_vocab)};
     const double p_max = reference[d.reference_top], q_max = logits[d.top];
     double p_sum = 0, q_sum = 0, apart = 0;
-    for (int i = 0; i < n_vocab; i++) {
-        double p = reference[i] - p_max, q = logits[i] - q_max, e = math_exp_f64(p);
-        p_sum += e;
-        q_sum += math_exp_f64(q);
-        apart += e * (p - q);
+    for (int first = 0; first < n_vocab; first += BLOCK) {
+        double p[BLOCK], q[BLOCK], e_p[BLOCK], e_q[BLOCK];
+        const int n = n_vocab - first < BLOCK ? n_vocab - first : BLOCK;
+        exponentials(e_p, p, reference + first, p_max, n);
+        exponentials(e_q, q, logits + first, q_max, n);
+        for (int i = 0; i < n; i++) {
+            p_sum += e_p[i];
+            q_sum += e_q[i];
+            apart += e_p[i] * (p[i] - q[i]);
+        }
     }
     const double p_log = math_log_f64(p_sum), q_log = math_log_f64(q_sum);
     d.kl = apart / p_sum - p_log + q_log;

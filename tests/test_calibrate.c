@@ -131,14 +131,14 @@ static void moments_are_those_of_the_inputs(void **state) {
     assert_non_null(c);
     watch_windows(seen, model, runtime);
     const struct block *h = &model->h[1];
-    expect_moments(calibration_of(c, &h->attn.c_attn.weight), seen->ln_1[0], 70);
-    expect_moments(calibration_of(c, &h->attn.c_proj.weight), seen->heads[0], 70);
-    expect_moments(calibration_of(c, &h->mlp.c_fc.weight), seen->ln_2[0], 70);
-    expect_moments(calibration_of(c, &h->mlp.c_proj.weight), seen->hidden[0], 130);
-    expect_moments(calibration_of(c, &model->head), seen->ln_f[0], 70);
-    assert_ptr_equal(calibration_of(c, &model->wte), calibration_of(c, &model->head)); // tied
-    assert_null(calibration_of(c, &model->wpe));
-    calibration_free(c);
+    expect_moments(calibrate_moments(c, &h->attn.c_attn.weight), seen->ln_1[0], 70);
+    expect_moments(calibrate_moments(c, &h->attn.c_proj.weight), seen->heads[0], 70);
+    expect_moments(calibrate_moments(c, &h->mlp.c_fc.weight), seen->ln_2[0], 70);
+    expect_moments(calibrate_moments(c, &h->mlp.c_proj.weight), seen->hidden[0], 130);
+    expect_moments(calibrate_moments(c, &model->head), seen->ln_f[0], 70);
+    assert_ptr_equal(calibrate_moments(c, &model->wte), calibrate_moments(c, &model->head)); // tied
+    assert_null(calibrate_moments(c, &model->wpe));
+    calibrate_free(c);
     gpt2_runtime_free(runtime);
     gpt2_model_close(model);
     free(seen);

@@ -54,11 +54,11 @@ static struct calibration *create(const struct gpt2_model *model, struct gpt2_ru
                            err);
     if (ok)
         return c;
-    calibration_free(c);
+    calibrate_free(c);
     return NULL;
 }
 
-void calibration_free(struct calibration *c) {
+void calibrate_free(struct calibration *c) {
     if (!c)
         return;
     for (size_t i = 0; c->memory && i < c->n_inputs; i++)
@@ -68,7 +68,7 @@ void calibration_free(struct calibration *c) {
     os_free(c);
 }
 
-const struct moments *calibration_of(const struct calibration *c, const struct matrix *weight) {
+const struct moments *calibrate_moments(const struct calibration *c, const struct matrix *weight) {
     for (int layer = 0; layer < c->model->config.n_layer; layer++) {
         const struct block *h = &c->model->h[layer];
         const struct matrix *weights[N_INPUTS] = {&h->attn.c_attn.weight, &h->attn.c_proj.weight,
@@ -200,6 +200,6 @@ struct calibration *calibrate(const struct gpt2_model *model, struct gpt2_runtim
         divide(c);
         return c;
     }
-    calibration_free(c);
+    calibrate_free(c);
     return NULL;
 }

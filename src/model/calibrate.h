@@ -35,10 +35,10 @@ typedef bool (*calibrate_progress)(void *user, size_t n_tokens);
 struct calibration *calibrate(const struct gpt2_model *model, struct gpt2_runtime *runtime,
                               const int32_t *ids, size_t n, calibrate_progress progress, void *user,
                               struct gpt2_error *err);
-void calibration_free(struct calibration *calibration); /* NULL is allowed */
+void calibrate_free(struct calibration *calibration); /* NULL is allowed */
 
 /* Of the product with this matrix: a block's weight or the head. NULL for others. */
-const struct moments *calibration_of(const struct calibration *calibration,
-                                     const struct matrix *weight);
+const struct moments *calibrate_moments(const struct calibration *calibration,
+                                        const struct matrix *weight);
 
 #endif

@@ -328,7 +328,7 @@ static bool write_vector(struct work *w, struct packed_writer *file, const struc
 
 /* Gets ready to weigh the errors of a matrix. */
 static void weigh_item(struct work *w, const struct item *item) {
-    const struct moments *moments = calibration_of(w->calibration, item->part.field);
+    const struct moments *moments = calibrate_moments(w->calibration, item->part.field);
     w->mean = item->part.kind == PART_LINEAR ? moments->mean : NULL;
     for (int g = 0; g < panels_groups(moments->K); g++) {
         const int first = g * GROUP, left = moments->K - first;
@@ -418,7 +418,7 @@ static void free_work(struct work *w) {
     os_free(w->scratch);
     os_free(w->shift);
     os_free(w->metrics);
-    calibration_free(w->calibration);
+    calibrate_free(w->calibration);
     os_free(w->made);
     os_free(w->bad);
     os_free(w->items);

@@ -136,7 +136,7 @@ static int run_quantize(int argc, char **argv) {
          "what the matrices become (default q8)"},
         {"calibrate", 0, NULL, OPTION_STRING, &args.calibrate, 0, 0, NULL, "FILE",
          "a text like those the model will see: q8 and q4 then\nare most precise where it "
-         "matters for such texts"},
+         "matters for such texts;\n100 KB are enough"},
         {"no-tokenizer", 0, NULL, OPTION_FLAG, &args.no_tokenizer, 0, 0, NULL, NULL,
          "leave the tokenizer out"},
         OPTION_THREADS(&args.threads),

@@ -28,7 +28,7 @@ typedef bool (*calibrate_progress)(void *user, size_t n_tokens);
 
 /* Lets the model read ids[0..n), n >= 1, in windows of its context. The first position of a window
  * is left out of the sums: what a GPT-2 computes there is of another size than anywhere else, and
- * says nothing about text. Memory: 256 bytes for each input of each product, 16 MiB for 124M, 138
+ * says nothing about text. Memory: 256 bytes for each input of each product, 16 MiB for 124M, 131
  * MiB for gpt2-xl. NULL: GPT2_ERR_USAGE for an id outside the vocabulary or where no position is
  * left, GPT2_ERR_MEMORY, GPT2_ERR_MODEL where logits are not finite, GPT2_ERR_RUNTIME where
  * `progress`, which may be NULL, returned false. */

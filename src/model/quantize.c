@@ -1,5 +1,6 @@
 /* quantize.c - a packed file from a model: panel after panel, in the order of the file. The pool
- * makes a batch of panels, the caller writes them; memory is a few panels, whatever the model. */
+ * makes a batch of panels, the caller writes them; memory is a few panels, whatever the model, and
+ * with calibration what calibrate.h says. */
 #include <gpt2/quantize.h>
 
 #include "base/error.h"

@@ -10,6 +10,7 @@ extern const struct command command_detokenize;
 extern const struct command command_info;
 extern const struct command command_bench;
 extern const struct command command_quantize;
+extern const struct command command_compare;
 extern const struct command command_convert;
 extern const struct command command_verify;
 extern const struct command command_pull;

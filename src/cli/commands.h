@@ -10,5 +10,8 @@ extern const struct command command_detokenize;
 extern const struct command command_info;
 extern const struct command command_bench;
 extern const struct command command_quantize;
+extern const struct command command_score;
+extern const struct command command_choose;
+extern const struct command command_eval;
 
 #endif

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_generate, &command_tokenize, &command_detokenize,
+    &command_generate, &command_tokenize, &command_detokenize, &command_score,
     &command_info,     &command_quantize, &command_bench,
 };
 

@@ -9,7 +9,7 @@
  *     struct gpt2_score *scores = ...;                       // [n - 1]
  *     gpt2_scorer_run(scorer, &window, 1, scores, NULL, &err);
  *
- * Probabilities are the softmax of the model's unmodified logits, computed in f64 with our own exp
+ * Probabilities are the softmax of the model's unmodified logits, summed in f64 with our own exp
  * and log and in one fixed order: the same bits for any number of threads, any company of windows,
  * and any kernel row. */
 #ifndef GPT2_SCORE_H
@@ -124,8 +124,9 @@ struct gpt2_plan_window {
     bool bos;
 };
 
-/* The next window of a text of which n_ids tokens are known; `finished`: and those are all. False:
- * there is none, or more tokens must be known first. */
+/* The next window (of llama.cpp with W = 2 one that scores nothing) of a text of which n_ids tokens
+ * are known; `finished`: and those are all. False: there is none, or more tokens must be known
+ * first. */
 bool gpt2_plan_next(struct gpt2_plan *plan, int64_t n_ids, bool finished,
                     struct gpt2_plan_window *window);
 

@@ -377,7 +377,9 @@ bool score_report_token(void *user, void *data, const struct scored_token *token
     size_t n;
     const char *bytes = token_bytes(r, token->id, &n);
     bool ok = true;
-    if (r->color)
+    if (r->filter) // only the totals count
+        ok = true;
+    else if (r->color)
         ok = print_coloured(r, token, bytes, n, err);
     else if (r->by == SCORE_TOKEN)
         ok = print_token(r, text, token, bytes, n, err);

@@ -6,10 +6,10 @@
 
 /* What a lane adds up. The constant trip counts below are what lets compilers vectorize. */
 struct sums {
-    double z[LANES];      /* exp(d), d = l - max          */
-    double zd[LANES];     /* exp(d) d                     */
-    double marked[LANES]; /* exp(d) of marked ids         */
-    double others[LANES]; /* exp(d) of the other ids      */
+    double z[LANES];      /* e            */
+    double zd[LANES];     /* e (l - max)  */
+    double marked[LANES]; /* e of marked ids    */
+    double others[LANES]; /* e of the other ids */
 };
 
 static float row_max(const float *logits, int n) {
@@ -28,20 +28,18 @@ static float row_max(const float *logits, int n) {
     return max;
 }
 
-static void add_block(struct sums *sums, const float *logits, double max,
+static void add_block(struct sums *sums, const float *logits, const float *exps, double max,
                       const unsigned char *marked) {
-    double e[LANES];
     for (int i = 0; i < LANES; i++) {
-        double d = (double)logits[i] - max;
-        e[i] = math_exp_f64(d);
-        sums->z[i] += e[i];
-        sums->zd[i] += e[i] * d;
+        double e = exps[i];
+        sums->z[i] += e;
+        sums->zd[i] += e * ((double)logits[i] - max);
     }
     if (!marked)
         return;
     for (int i = 0; i < LANES; i++) {
-        sums->marked[i] += marked[i] ? e[i] : 0.0;
-        sums->others[i] += marked[i] ? 0.0 : e[i];
+        sums->marked[i] += marked[i] ? (double)exps[i] : 0.0;
+        sums->others[i] += marked[i] ? 0.0 : (double)exps[i];
     }
 }
 
@@ -52,15 +50,24 @@ static double tree(double lane[LANES]) {
     return lane[0];
 }
 
+/* How many of x[0..n) are above `own`, or at least as large. */
+static int32_t count(const float *x, int n, float own, bool or_equal) {
+    int32_t lane[LANES] = {0}, sum = 0;
+    int at = 0;
+    for (; at + LANES <= n; at += LANES)
+        for (int i = 0; i < LANES; i++)
+            lane[i] += or_equal ? x[at + i] >= own : x[at + i] > own;
+    for (; at < n; at++)
+        sum += or_equal ? x[at] >= own : x[at] > own;
+    for (int i = 0; i < LANES; i++)
+        sum += lane[i];
+    return sum;
+}
+
 /* Tokens likelier than id: those above it, and of its equals those with lower ids. */
 static int32_t rank_of(const float *logits, int n, int32_t id) {
-    float own = logits[id];
-    int32_t rank = 0;
-    for (int32_t i = 0; i < id; i++)
-        rank += logits[i] >= own;
-    for (int32_t i = id + 1; i < n; i++)
-        rank += logits[i] > own;
-    return rank;
+    return count(logits, id, logits[id], true) +
+           count(logits + id + 1, n - id - 1, logits[id], false);
 }
 
 /* Keeps the list sorted while walking up the ids: an equal that comes later goes behind. */
@@ -77,20 +84,22 @@ static void find_top(struct gpt2_alternative *top, int n_top, const float *logit
 }
 
 void distribution_score(struct gpt2_score *score, struct gpt2_alternative *top, int n_top,
-                        const float *logits, int n, int32_t id, const unsigned char *marked) {
+                        const float *logits, const float *exps, int n, int32_t id,
+                        const unsigned char *marked) {
     struct sums sums = {0};
     double max = row_max(logits, n);
     int at = 0;
     for (; at + LANES <= n; at += LANES)
-        add_block(&sums, logits + at, max, marked ? marked + at : NULL);
-    if (at < n) { // the rest, with lanes of weight 0 behind it: e^-800 is 0
-        float rest[LANES];
+        add_block(&sums, logits + at, exps + at, max, marked ? marked + at : NULL);
+    if (at < n) { // the rest, with lanes of weight 0 behind it
+        float rest[LANES] = {0}, rest_exps[LANES] = {0};
         unsigned char rest_marked[LANES] = {0};
-        for (int i = 0; i < LANES; i++) {
-            rest[i] = at + i < n ? logits[at + i] : (float)(max - 800.0);
-            rest_marked[i] = marked && at + i < n ? marked[at + i] : 0;
+        for (int i = 0; at + i < n; i++) {
+            rest[i] = logits[at + i];
+            rest_exps[i] = exps[at + i];
+            rest_marked[i] = marked ? marked[at + i] : 0;
         }
-        add_block(&sums, rest, max, marked ? rest_marked : NULL);
+        add_block(&sums, rest, rest_exps, max, marked ? rest_marked : NULL);
     }
     double z = tree(sums.z), log_z = math_log_f64(z);
     score->id = id;

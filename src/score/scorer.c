@@ -27,9 +27,11 @@
 struct gpt2_scorer {
     const struct gpt2_model *model; /* borrowed */
     struct pool *pool;              /* borrowed */
+    const struct kernels *kernels;
     struct gpt2_batch *batch;
     int n_vocab, n_top, max_windows;
     unsigned char *marked; /* [n_vocab] or NULL */
+    float *exps;           /* [threads, n_vocab] */
 
     struct gpt2_session *prefix;    /* holds the prefix                                    */
     struct gpt2_session **sessions; /* [max_windows]; created when they are first needed   */
@@ -54,10 +56,13 @@ static void score_row(void *arg, int row, int worker) {
     const struct portion *portion = arg;
     const struct gpt2_scorer *s = portion->scorer;
     size_t stride = (size_t)gpt2_model_config(s->model)->n_vocab;
-    size_t at = (size_t)portion->first + (size_t)row;
+    size_t at = (size_t)portion->first + (size_t)row, n_vocab = (size_t)s->n_vocab;
+    const float *logits = portion->logits + (size_t)row * stride;
+    float *exps = s->exps + (size_t)worker * n_vocab;
+    memcpy(exps, logits, n_vocab * sizeof *exps);
+    s->kernels->softmax(exps, n_vocab, 1.0f);
     distribution_score(&s->scores[at], s->n_top ? s->top + at * (size_t)s->n_top : NULL, s->n_top,
-                       portion->logits + (size_t)row * stride, s->n_vocab, s->targets[at],
-                       s->marked);
+                       logits, exps, s->n_vocab, s->targets[at], s->marked);
 }
 
 static void take_logits(void *user, int first, int n, const float *logits) {
@@ -95,6 +100,7 @@ struct gpt2_scorer *gpt2_scorer_create(const struct gpt2_model *model, struct gp
         return NULL;
     s->model = model;
     s->pool = runtime->pool;
+    s->kernels = runtime->kernels;
     s->n_vocab = options->n_vocab ? options->n_vocab : n_rows;
     s->n_top = options->n_top;
     s->max_windows = options->max_windows ? options->max_windows : DEFAULT_WINDOWS;
@@ -108,7 +114,9 @@ struct gpt2_scorer *gpt2_scorer_create(const struct gpt2_model *model, struct gp
     s->continues = os_alloc(n, sizeof *s->continues, "the scorer", err);
     s->spans = os_alloc(n, sizeof *s->spans, "the scorer", err);
     s->prefix = gpt2_session_create(model, &(struct gpt2_session_options){.kv = options->kv}, err);
-    if (!s->sessions || !s->continues || !s->spans || !s->prefix)
+    size_t floats = (size_t)pool_size(s->pool) * (size_t)s->n_vocab;
+    s->exps = os_alloc(floats, sizeof *s->exps, "the scorer", err);
+    if (!s->sessions || !s->continues || !s->spans || !s->prefix || !s->exps)
         goto fail;
     if (options->marked) {
         s->marked = os_alloc((size_t)s->n_vocab, 1, "the scorer", err);
@@ -128,6 +136,7 @@ void gpt2_scorer_free(struct gpt2_scorer *s) {
     for (int i = 0; s->sessions && i < s->max_windows; i++)
         gpt2_session_free(s->sessions[i]);
     os_free(s->targets);
+    os_free(s->exps);
     os_free(s->marked);
     gpt2_session_free(s->prefix);
     os_free(s->spans);

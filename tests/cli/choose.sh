@@ -72,7 +72,7 @@ expect "a prompt beyond the context" refuses 5 "the model's context holds 512"
 printf '{"text": "Once upon a time"}\n\n{"text": "Once upon a zebra"}\n' >"$tmp/lambada"
 run eval lambada "$tmp/lambada"
 expect "lambada: two records" grep -q '^# gpt2 eval: lambada, form lm-eval, 2 items$' "$out"
-expect "lambada: one of them right" grep -q '^acc	0.500000	0.500000$' "$out"
+expect "lambada: one of them right" grep -q '^acc.0\.500000.0\.500000$' "$out"
 run score --no-header --no-bos "Once upon a time"
 a=$(tail -n +4 "$out" | awk -F '\t' '{ s += $5 } END { print s }')
 run score --no-header --no-bos "Once upon a zebra"
@@ -80,11 +80,11 @@ b=$(tail -n +4 "$out" | awk -F '\t' '{ s += $5 } END { print s }')
 run eval lambada --json "$tmp/lambada"
 expect "lambada: ppl is that of the last words" test "$(sed 's/.*"ppl": \([0-9]*\).*/\1/' "$out")" -eq "$(awk -v a="$a" -v b="$b" 'BEGIN { printf "%d", exp(-(a + b) / 2) }')"
 run eval lambada -n 1 "$tmp/lambada"
-expect "--limit" grep -q '^acc	1.000000	NA$' "$out"
+expect "--limit" grep -q '^acc.1\.000000.NA$' "$out"
 printf '%s\n' '{"ctx": "Once upon a", "ctx_a": "Once", "ctx_b": "upon a", "activity_label": "Tale", "endings": ["xylophone", "time there was a girl"], "label": 1}' >"$tmp/swag"
 for form in lm-eval llm.c; do
     run eval hellaswag --form $form "$tmp/swag"
-    expect "hellaswag, $form" grep -q '^acc_norm	1.000000	NA$' "$out"
+    expect "hellaswag, $form" grep -q '^acc_norm.1\.000000.NA$' "$out"
 done
 run eval hellaswag "$tmp/lambada"
 expect "records of another benchmark" refuses 5 'line 1: "ctx_a": expected a string'

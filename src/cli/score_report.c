@@ -1,6 +1,7 @@
 /* score_report.c - see score_report.h. */
 #include "cli/score_report.h"
 #include "cli/report.h"
+#include "cli/score_row.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -66,88 +67,7 @@ struct score_text *score_text_create(const struct score_report *report, uint64_t
     return text;
 }
 
-/* ---- fields ---- */
-
-/* One row: fields by name, as TSV or as a JSON object. */
-struct row {
-    struct score_report *report;
-    struct gpt2_error *err;
-    int n; /* fields so far */
-    bool ok;
-};
-
-static void name_field(struct row *row, const char *name) {
-    struct score_report *r = row->report;
-    const char *before = r->json ? (row->n ? ", " : "{") : (row->n ? "\t" : "");
-    row->ok = row->ok && output_string(&r->out, before, row->err);
-    if (r->json)
-        row->ok = row->ok && output_format(&r->out, row->err, "\"%s\": ", name);
-    row->n++;
-}
-
-static void put_count(struct row *row, const char *name, uint64_t value) {
-    name_field(row, name);
-    row->ok = row->ok && output_format(&row->report->out, row->err, "%" PRIu64, value);
-}
-
-/* A figure that is not there is NA, which R and pandas read as such, or null. Nothing is negative
- * zero. */
-static void put_number(struct row *row, const char *name, double value) {
-    name_field(row, name);
-    if (isfinite(value))
-        row->ok = row->ok && output_format(&row->report->out, row->err, "%.6f", value + 0.0);
-    else
-        row->ok = row->ok &&
-                  output_string(&row->report->out, row->report->json ? "null" : "NA", row->err);
-}
-
-/* True if the n bytes at s are one well-formed character above ASCII. */
-static size_t wide_character(const unsigned char *s, size_t n) {
-    size_t len = s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : 2;
-    if (s[0] < 0xC2 || s[0] > 0xF4 || len > n || gpt2_utf8_whole((const char *)s, len) != len)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    return len;
-}
-
-/* Text in a field of a TSV: \t, \n, \r, \\, and \xNN for other control bytes and for bytes that are
- * no character of their own. */
-static bool put_escaped(struct output *out, const char *bytes, size_t n, bool keep_newlines,
-                        struct gpt2_error *err) {
-    bool ok = true;
-    for (size_t i = 0; ok && i < n;) {
-        const unsigned char *s = (const unsigned char *)bytes + i;
-        size_t len = 1;
-        if (*s >= 0x80)
-            len = wide_character(s, n - i);
-        bool c1 = len == 2 && s[0] == 0xC2 && s[1] < 0xA0;
-        if (len == 0 || c1 || *s < 0x20 || *s == 0x7F) {
-            const char *known = strchr("\tt\nn\rr", *s);
-            if (keep_newlines && (*s == '\n' || *s == '\t'))
-                ok = output_bytes(out, bytes + i, 1, err);
-            else if (*s && known && !c1)
-                ok = output_format(out, err, "\\%c", known[1]);
-            else
-                ok = output_format(out, err, "\\x%02X", *s);
-            len = 1;
-        } else if (*s == '\\' && !keep_newlines) {
-            ok = output_string(out, "\\\\", err);
-        } else {
-            ok = output_bytes(out, bytes + i, len, err);
-        }
-        i += len;
-    }
-    return ok;
-}
-
-static void put_text(struct row *row, const char *name, const char *bytes, size_t n) {
-    struct output *out = &row->report->out;
-    name_field(row, name);
-    row->ok = row->ok && (row->report->json ? output_json_string(out, bytes, n, row->err)
-                                            : put_escaped(out, bytes, n, false, row->err));
-}
+/* ---- rows ---- */
 
 static const char *token_bytes(const struct score_report *r, int32_t id, size_t *n) {
     *n = 0;
@@ -155,50 +75,50 @@ static const char *token_bytes(const struct score_report *r, int32_t id, size_t 
     return bytes ? bytes : "";
 }
 
-static void put_top(struct row *row, const struct gpt2_alternative *top) {
-    struct score_report *r = row->report;
+static void put_top(const struct score_report *r, struct score_row *row,
+                    const struct gpt2_alternative *top) {
     char name[40];
     size_t n;
     if (r->json && r->n_top) {
-        name_field(row, "top");
-        row->ok = row->ok && output_string(&r->out, "[", row->err);
+        score_row_name(row, "top");
+        row->ok = row->ok && output_string(row->out, "[", row->err);
     }
     for (int i = 0; i < r->n_top; i++) {
         const char *bytes = top ? token_bytes(r, top[i].id, &n) : NULL;
         if (r->json) {
             if (!top)
                 break;
-            row->ok = row->ok && output_string(&r->out, i ? ", " : "", row->err);
-            struct row item = {r, row->err, 0, row->ok};
-            put_count(&item, "id", (uint64_t)top[i].id);
-            put_text(&item, "token", bytes, n);
-            put_number(&item, "logprob", top[i].logprob);
-            row->ok = item.ok && output_string(&r->out, "}", row->err);
+            row->ok = row->ok && output_string(row->out, i ? ", " : "", row->err);
+            struct score_row item = {row->out, row->json, row->err, 0, row->ok};
+            score_row_count(&item, "id", (uint64_t)top[i].id);
+            score_row_text(&item, "token", bytes, n);
+            score_row_number(&item, "logprob", top[i].logprob);
+            row->ok = item.ok && output_string(row->out, "}", row->err);
             continue;
         }
         snprintf(name, sizeof name, "top%d", i + 1);
         if (top && r->tokenizer)
-            put_text(row, name, bytes, n);
+            score_row_text(row, name, bytes, n);
         else if (top)
-            put_count(row, name, (uint64_t)top[i].id);
+            score_row_count(row, name, (uint64_t)top[i].id);
         else
-            put_number(row, name, NAN);
-        put_number(row, name, top ? top[i].logprob : NAN);
+            score_row_number(row, name, NAN);
+        score_row_number(row, name, top ? top[i].logprob : NAN);
     }
     if (r->json && r->n_top)
-        row->ok = row->ok && output_string(&r->out, "]", row->err);
+        row->ok = row->ok && output_string(row->out, "]", row->err);
 }
 
-static struct row row_begin(struct score_report *r, const struct score_text *text,
-                            struct gpt2_error *err) {
-    struct row row = {r, err, 0, true};
+static struct score_row row_begin(struct score_report *r, const struct score_text *text,
+                                  struct gpt2_error *err) {
+    struct score_row row = {&r->out, r->json, err, 0, true};
     if (r->lines)
-        put_count(&row, "line", text->line);
+        score_row_count(&row, "line", text->line);
     return row;
 }
 
-static bool row_end(struct row *row) {
-    return row->ok && output_string(&row->report->out, row->report->json ? "}\n" : "\n", row->err);
+static bool row_end(struct score_row *row) {
+    return row->ok && output_string(row->out, row->json ? "}\n" : "\n", row->err);
 }
 
 /* ---- header ---- */
@@ -216,19 +136,19 @@ bool score_report_header(struct score_report *r, struct gpt2_error *err) {
     if (!r->header || r->filter || r->color)
         return true;
     if (r->json) {
-        struct row row = {r, err, 0, true};
-        put_text(&row, "protocol", r->protocol, strlen(r->protocol));
-        put_count(&row, "context", (uint64_t)r->n_ctx);
-        name_field(&row, "bos");
+        struct score_row row = {&r->out, r->json, err, 0, true};
+        score_row_text(&row, "protocol", r->protocol, strlen(r->protocol));
+        score_row_count(&row, "context", (uint64_t)r->n_ctx);
+        score_row_name(&row, "bos");
         row.ok = row.ok && output_string(out, r->bos ? "true" : "false", err);
-        put_text(&row, "by", unit_names[r->by], strlen(unit_names[r->by]));
-        put_text(&row, "model", r->model, strlen(r->model));
+        score_row_text(&row, "by", unit_names[r->by], strlen(unit_names[r->by]));
+        score_row_text(&row, "model", r->model, strlen(r->model));
         return row_end(&row);
     }
     bool ok =
         output_format(out, err, "# gpt2 score: protocol %s, context %d, bos %s, by %s, model ",
                       r->protocol, r->n_ctx, r->bos ? "yes" : "no", unit_names[r->by]) &&
-        put_escaped(out, r->model, strlen(r->model), false, err) &&
+        score_escaped(out, r->model, strlen(r->model), err) &&
         output_format(out, err, "\n%s%s", r->lines ? "line\t" : "", columns[r->by]);
     for (int i = 1; ok && r->by == SCORE_TOKEN && i <= r->n_top; i++)
         ok = output_format(out, err, "\ttop%d\ttop%d_logprob", i, i);
@@ -241,19 +161,19 @@ static bool print_token(struct score_report *r, const struct score_text *text,
                         const struct scored_token *token, const char *bytes, size_t n,
                         struct gpt2_error *err) {
     const struct gpt2_score *score = token->score;
-    struct row row = row_begin(r, text, err);
-    put_count(&row, "begin", text->offset);
-    put_count(&row, "end", text->offset + n);
-    put_count(&row, "id", (uint64_t)token->id);
-    put_text(&row, "token", bytes, n);
-    put_number(&row, "logprob", score ? score->logprob : NAN);
-    put_number(&row, "bits", score ? -score->logprob / LN2 : NAN);
+    struct score_row row = row_begin(r, text, err);
+    score_row_count(&row, "begin", text->offset);
+    score_row_count(&row, "end", text->offset + n);
+    score_row_count(&row, "id", (uint64_t)token->id);
+    score_row_text(&row, "token", bytes, n);
+    score_row_number(&row, "logprob", score ? score->logprob : NAN);
+    score_row_number(&row, "bits", score ? -score->logprob / LN2 : NAN);
     if (score)
-        put_count(&row, "rank", (uint64_t)score->rank);
+        score_row_count(&row, "rank", (uint64_t)score->rank);
     else
-        put_number(&row, "rank", NAN);
-    put_number(&row, "entropy", score ? score->entropy / LN2 : NAN);
-    put_top(&row, score ? token->top : NULL);
+        score_row_number(&row, "rank", NAN);
+    score_row_number(&row, "entropy", score ? score->entropy / LN2 : NAN);
+    put_top(r, &row, score ? token->top : NULL);
     return row_end(&row);
 }
 
@@ -313,14 +233,15 @@ static bool print_word(struct score_report *r, struct score_text *text,
         logprob += (next ? next->marked : NAN) - word->divisor;
     if (word->is_unfinished)
         logprob = NAN;
-    struct row row = row_begin(r, text, err);
-    put_count(&row, "begin", word->begin);
-    put_count(&row, "end", word->begin + word->len);
-    put_count(&row, "tokens", word->totals.tokens);
-    put_text(&row, "word", word->bytes ? word->bytes : "", word->len);
-    put_number(&row, "logprob", logprob);
-    put_number(&row, "bits", -logprob / LN2);
-    put_number(&row, "uncorrected_bits", word->is_unfinished ? NAN : -word->totals.logprob / LN2);
+    struct score_row row = row_begin(r, text, err);
+    score_row_count(&row, "begin", word->begin);
+    score_row_count(&row, "end", word->begin + word->len);
+    score_row_count(&row, "tokens", word->totals.tokens);
+    score_row_text(&row, "word", word->bytes ? word->bytes : "", word->len);
+    score_row_number(&row, "logprob", logprob);
+    score_row_number(&row, "bits", -logprob / LN2);
+    score_row_number(&row, "uncorrected_bits",
+                     word->is_unfinished ? NAN : -word->totals.logprob / LN2);
     word->len = 0;
     word->totals = (struct score_totals){0};
     return row_end(&row);
@@ -410,15 +331,15 @@ static uint64_t count_windows(const struct gpt2_plan *plan, uint64_t n_tokens) {
 static bool print_text(struct score_report *r, const struct score_text *text,
                        const struct gpt2_plan *plan, struct gpt2_error *err) {
     const struct score_totals *totals = &text->totals;
-    struct row row = row_begin(r, text, err);
-    put_count(&row, "bytes", totals->bytes);
-    put_count(&row, "tokens", totals->tokens);
-    put_count(&row, "scored", totals->scored);
-    put_count(&row, "windows", count_windows(plan, totals->tokens));
-    put_number(&row, "logprob", totals->scored ? totals->logprob : NAN);
-    put_number(&row, "bits", score_bits(totals));
-    put_number(&row, "bits_per_byte", score_bits_per_byte(totals));
-    put_number(&row, "ppl", score_perplexity(totals));
+    struct score_row row = row_begin(r, text, err);
+    score_row_count(&row, "bytes", totals->bytes);
+    score_row_count(&row, "tokens", totals->tokens);
+    score_row_count(&row, "scored", totals->scored);
+    score_row_count(&row, "windows", count_windows(plan, totals->tokens));
+    score_row_number(&row, "logprob", totals->scored ? totals->logprob : NAN);
+    score_row_number(&row, "bits", score_bits(totals));
+    score_row_number(&row, "bits_per_byte", score_bits_per_byte(totals));
+    score_row_number(&row, "ppl", score_perplexity(totals));
     return row_end(&row);
 }
 

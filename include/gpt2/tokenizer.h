@@ -73,6 +73,13 @@ enum gpt2_encode_flags {
 bool gpt2_tokenizer_encode(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
                            unsigned flags, struct gpt2_ids *ids, struct gpt2_error *err);
 
+/* For text that comes in parts: how many of its leading bytes can be encoded now, whatever follows.
+ * Encoding them, and then the rest with what follows, gives the ids of the whole. 0: no place is
+ * certain yet (one long word), or ever: this tokenizer does not cut text into pieces, or puts a
+ * space in front of every text. `flags` as for encoding. Less than n_bytes, so never the end. */
+size_t gpt2_tokenizer_cut(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                          unsigned flags);
+
 /* The bytes of one token: not NUL-terminated, may be part of a UTF-8 character, borrowed from the
  * tokenizer. NULL with *n_bytes = 0 where the vocabulary has no such id. */
 const char *gpt2_tokenizer_token(const struct gpt2_tokenizer *tokenizer, int32_t id,

@@ -24,6 +24,7 @@
 #define KERNELS_PRODUCTS_H
 
 #include "kernels/rows.h"
+#include <stdbool.h>
 
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -76,6 +77,7 @@ typedef vec (*load_fn)(const void *p, int n);
 ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
                              size_t ws, int K, int rows, int vecs, int last, size_t size,
                              load_fn load) {
+    const bool ahead = rows > 1 || size < 4; // one row of f32 is so quick that it only disturbs
     vec sum[GEMM_ROWS][PANEL / WIDTH];
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
@@ -85,11 +87,15 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
     for (int k = 0; k < K; k++) {
         vec weight[PANEL / WIDTH];
         UNROLL for (int v = 0; v < vecs; v++) {
-            if ((size_t)v * WIDTH * size % 64 == 0)
+            if (ahead && (size_t)v * WIDTH * size % 64 == 0)
                 __builtin_prefetch(w + (size_t)v * WIDTH * size + GEMM_AHEAD, 0, 3);
             weight[v] = load(w + (size_t)v * WIDTH * size, v < vecs - 1 ? WIDTH : last);
+            if (rows == 1) // used at once: there are no registers for all of them
+                sum[0][v] = vec_fma(vec_set(x[k]), weight[v], sum[0][v]);
         }
         UNROLL for (int r = 0; r < rows; r++) {
+            if (rows == 1)
+                break;
             vec xk = vec_set(x[(size_t)r * xs + (size_t)k]);
             UNROLL for (int v = 0; v < vecs; v++) {
                 sum[r][v] = vec_fma(xk, weight[v], sum[r][v]);

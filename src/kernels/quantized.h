@@ -141,8 +141,12 @@ ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][PANEL / WIDTH], const uint32_t *
         quant_ahead(w, vecs, QUANT_AHEAD);
         UNROLL for (int v = 0; v < vecs; v++) {
             weights[v] = q8_weights(ivec_load(w + (size_t)v * WIDTH * 4));
+            if (rows == 1) // used at once: there are no registers for all of them
+                sum[0][v] = q8_add(sum[0][v], weights[v], q8_activations(words, step));
         }
         UNROLL for (int r = 0; r < rows; r++) {
+            if (rows == 1)
+                break;
             struct q8_step xs = q8_activations(words + r * Q8_WORDS, step);
             UNROLL for (int v = 0; v < vecs; v++) {
                 sum[r][v] = q8_add(sum[r][v], weights[v], xs);
@@ -168,8 +172,13 @@ ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][PANEL / WIDTH], const uint32_t *
         UNROLL for (int v = 0; v < vecs; v++) {
             ivec bytes = ivec_load(w + (size_t)v * WIDTH * 4);
             nibbles[v] = ivec_and(half ? ivec_shift16(bytes, 4) : bytes, ivec_set(0x0F0F0F0F));
+            if (rows == 1)
+                part[0][v] =
+                    q4_add(part[0][v], nibbles[v], ivec_set(words[half * QUANT_STEPS / 2 + step]));
         }
         UNROLL for (int r = 0; r < rows; r++) {
+            if (rows == 1)
+                break;
             ivec xs = ivec_set(words[r * QUANT_STEPS + half * QUANT_STEPS / 2 + step]);
             UNROLL for (int v = 0; v < vecs; v++) {
                 part[r][v] = q4_add(part[r][v], nibbles[v], xs);

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/os.h"
-#include "jobs/sessions.h"
+#include "decode/sessions.h"
 
 #include <gpt2/tokenizer.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 /* sessions.c - see sessions.h. */
-#include "jobs/sessions.h"
+#include "decode/sessions.h"
 #include "base/os.h"
 
 #include <gpt2/model.h>

@@ -1,6 +1,6 @@
 /* sessions.h - a pool of sessions, used again from text to text, within a bound of memory. */
-#ifndef JOBS_SESSIONS_H
-#define JOBS_SESSIONS_H
+#ifndef DECODE_SESSIONS_H
+#define DECODE_SESSIONS_H
 
 #include <gpt2/session.h>
 #include <stdbool.h>

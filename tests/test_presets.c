@@ -262,6 +262,32 @@ static void edges_by_hand(void **state) {
     expect_set(o, "xx....");
 }
 
+/* Probabilities of exactly a quarter, so that sums reach p exactly. */
+static void a_sum_that_is_just_p_is_enough(void **state) {
+    static const float four[] = {2, 2, 2, 2};
+    static const struct {
+        enum gpt2_compat compat;
+        float top_p;
+        int kept;
+    } cases[] = {
+        {GPT2_COMPAT_NATIVE, 0.25f, 1},   {GPT2_COMPAT_NATIVE, 0.5f, 2},
+        {GPT2_COMPAT_HF, 0.75f, 3},       {GPT2_COMPAT_LLAMA_CPP, 0.5f, 2},
+        {GPT2_COMPAT_NATIVE, 0.5001f, 3}, {GPT2_COMPAT_OPENAI, 0.5f, 4},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct gpt2_sampler_options o = {
+            .temperature = 1, .top_p = cases[c].top_p, .compat = cases[c].compat};
+        struct gpt2_sampler *sampler = gpt2_sampler_create(&o, 4, NULL);
+        int most = 0;
+        for (uint32_t i = 0; i < 500; i++) {
+            int id = gpt2_sampler_next(sampler, four, (struct gpt2_draw){.position = i});
+            most = id > most ? id : most;
+        }
+        gpt2_sampler_free(sampler);
+        assert_int_equal(most + 1, cases[c].kept);
+    }
+}
+
 static void defaults_are_those_systems(void **state) {
     static const struct {
         enum gpt2_compat compat;
@@ -304,6 +330,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_preset_draws_as_its_model),
         cmocka_unit_test(edges_by_hand),
+        cmocka_unit_test(a_sum_that_is_just_p_is_enough),
         cmocka_unit_test(defaults_are_those_systems),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

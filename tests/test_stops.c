@@ -193,6 +193,7 @@ static void stops_by_hand(void **state) {
     expect_stop("x", "x", "", "x");
     expect_stop("\xA9", "\xC3\xA9t\xC3\xA9", "",
                 "\xC3\xA9");                    // a stop inside a character takes it along
+    expect_stop("\xA9", "\xE3\xA9,", "", "");   // whether the rest of it had come or not
     expect_stop("\xC3", "t\xC3\xA9", "t", "t"); // and one that ends there is left out
     expect_stop("b",
                 "a\xC3"

@@ -55,11 +55,11 @@ struct command {
 };
 
 /* Rows that several commands have. */
-#define OPTION_MODEL(dest)                                                                      \
-    {                                                                                           \
-        "model", 'm', "model-name model-id", OPTION_STRING, dest, 0, 0, NULL, "MODEL",          \
-            "a directory, a file in it, a packed file, or a name\n(default: $GPT2_MODEL, else " \
-            "the shipped \"tales\")"                                                            \
+#define OPTION_MODEL(dest)                                                             \
+    {                                                                                  \
+        "model", 'm', "model-name model-id", OPTION_STRING, dest, 0, 0, NULL, "MODEL", \
+            "a directory, a file in it, a GGUF or packed file, or\na name (default: "  \
+            "$GPT2_MODEL, else the shipped \"tales\")"                                 \
     }
 #define OPTION_THREADS(dest)                                                                     \
     {                                                                                            \
@@ -67,12 +67,13 @@ struct command {
             "threads (default 0: all processors this process may\nuse); the result is the same " \
             "for any"                                                                            \
     }
-#define OPTION_CPU(dest)                                                                         \
-    {                                                                                            \
-        "cpu", 0, NULL, OPTION_STRING, dest, 0, 0, NULL, "ROW",                                  \
-            "kernels: generic, avx2, avx512 (default: the fastest\nthe CPU has); the result is " \
-            "the same "                                                                          \
-            "for any"                                                                            \
+#define OPTION_CPU(dest)                                                                           \
+    {                                                                                              \
+        "cpu", 0, NULL, OPTION_STRING, dest, 0, 0, NULL, "ROW",                                    \
+            "kernels: generic, avx2, avx512, avx512vnni (default:\nthe fastest the CPU has); the " \
+            "result is "                                                                           \
+            "the same "                                                                            \
+            "for any"                                                                              \
     }
 #define OPTION_KV(dest)                                                                           \
     {                                                                                             \
@@ -89,7 +90,13 @@ const struct option *options_find(const struct option *table, const char *name);
 
 extern const char *const kv_types[]; /* in the order of enum gpt2_kv */
 
-/* What every command starts with: parses argv[1..argc), answers --help, reports what is wrong.
+/* Shows a command's table, which is local to its run function, to `visit`; the command does nothing
+ * else. */
+typedef void (*option_visit)(const struct command *command, const struct option *table, void *user);
+void options_visit(const struct command *command, option_visit visit, void *user);
+
+/* What every command starts with: parses argv[1..argc), answers --help (and --help=man with
+ * a page for man), reports what is wrong.
  * Words that are no options, at most `max_words`, are moved to argv[0..*n_words) in their order.
  * Returns true if the command is to go on; else *code is its exit code. */
 bool options_begin(const struct command *command, const struct option *table, int argc, char **argv,

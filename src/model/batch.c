@@ -30,8 +30,13 @@ struct gpt2_batch {
  * multiple of a large power of two. */
 static bool alloc_rows(struct activations *act, int n_rows, int n, struct gpt2_error *err) {
     act->stride = ((size_t)n + 15) / 16 * 16 + 16;
-    act->data = os_alloc((size_t)n_rows, act->stride * sizeof(float), "activations", err);
+    act->n_bytes = (size_t)n_rows * act->stride * sizeof(float);
+    act->data = os_alloc_huge(act->n_bytes, "activations", err);
     return act->data != NULL;
+}
+
+static void free_rows(struct activations *act) {
+    os_free_huge(act->data, act->n_bytes);
 }
 
 struct gpt2_batch *gpt2_batch_create(const struct gpt2_model *model, struct gpt2_runtime *runtime,
@@ -85,11 +90,11 @@ void gpt2_batch_free(struct gpt2_batch *batch) {
     os_free(batch->pieces);
     os_free(batch->rows);
     attention_free(&f->attention);
-    os_free(f->f.data);
-    os_free(f->o.data);
-    os_free(f->qkv.data);
-    os_free(f->a.data);
-    os_free(f->x.data);
+    free_rows(&f->f);
+    free_rows(&f->o);
+    free_rows(&f->qkv);
+    free_rows(&f->a);
+    free_rows(&f->x);
     matmul_free(&f->mm);
     os_free(batch);
 }

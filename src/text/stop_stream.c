@@ -72,11 +72,12 @@ static bool append(struct gpt2_stop_stream *stream, const char *bytes, size_t n_
     return true;
 }
 
-/* The last place up to `at` that is not inside a UTF-8 character. */
-static size_t whole(const struct gpt2_stop_stream *stream, size_t at) {
+/* The last place up to `at` that is not inside a UTF-8 character. Looks at no byte from `end` on:
+ * how much more has come already must not matter. */
+static size_t whole(const struct gpt2_stop_stream *stream, size_t at, size_t end) {
     if (at <= stream->from)
         return stream->from;
-    bool goes_on = at == stream->len || (stream->buffer[at] & 0xC0) == 0x80;
+    bool goes_on = at >= end || (stream->buffer[at] & 0xC0) == 0x80;
     if (!goes_on)
         return at;
     return stream->from + gpt2_utf8_whole(stream->buffer + stream->from, at - stream->from);
@@ -127,11 +128,11 @@ bool gpt2_stop_stream_push(struct gpt2_stop_stream *stream, const char *bytes, s
     size_t end;
     for (size_t at = stream->len - n_bytes; at < stream->len; at++) {
         if (look(stream, at, &end)) {
-            show_up_to(stream, whole(stream, end), shown);
+            show_up_to(stream, whole(stream, end, at + 1), shown);
             return true;
         }
     }
-    show_up_to(stream, whole(stream, safe(stream)), shown);
+    show_up_to(stream, whole(stream, safe(stream), stream->len), shown);
     return true;
 }
 

@@ -74,6 +74,14 @@ struct gpt2_tokenizer *tokenizer_unpack(const unsigned char *bytes, size_t n_byt
     return t;
 }
 
+const struct vocab *tokenizer_vocab(const struct gpt2_tokenizer *tokenizer) {
+    return tokenizer->vocab;
+}
+
+const struct bpe *tokenizer_bpe(const struct gpt2_tokenizer *tokenizer) {
+    return tokenizer->bpe;
+}
+
 bool gpt2_tokenizer_pack(const struct gpt2_tokenizer *tokenizer, unsigned char **bytes,
                          size_t *n_bytes, struct gpt2_error *err) {
     struct tables tables = {tokenizer->vocab, tokenizer->bpe, tokenizer->pieces};

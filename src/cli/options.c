@@ -141,6 +141,15 @@ static bool set_float(const struct option *o, const char *value, struct gpt2_err
     return true;
 }
 
+static bool add_string(const struct option *o, const char *value, struct gpt2_error *err) {
+    struct string_list *list = o->dest;
+    const int cap = (int)(sizeof list->items / sizeof *list->items);
+    if (list->n == cap)
+        return usage_error(err, "--%s: expected at most %d of them", o->name, cap);
+    list->items[list->n++] = value;
+    return true;
+}
+
 static bool set_seed(const struct option *o, const char *value, struct gpt2_error *err) {
     if (!strcmp(value, "random")) {
         int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
@@ -191,6 +200,8 @@ static bool set(const struct option *o, const char *value, struct gpt2_error *er
         return set_ints(o, value, err);
     case OPTION_FLOAT:
         return set_float(o, value, err);
+    case OPTION_STRINGS:
+        return add_string(o, value, err);
     case OPTION_SEED:
         return set_seed(o, value, err);
     case OPTION_CHOICE:
@@ -199,6 +210,24 @@ static bool set(const struct option *o, const char *value, struct gpt2_error *er
         break;
     }
     return false;
+}
+
+const struct option *options_find(const struct option *table, const char *name) {
+    return find_name(table, name, strlen(name));
+}
+
+bool options_set(const struct option *table, const char *name, const char *value,
+                 struct gpt2_error *err) {
+    const struct option *option = options_find(table, name);
+    if (!option)
+        return usage_error(err, "unknown option \"%.100s\"", name);
+    if (option->type != OPTION_FLAG)
+        return set(option, value, err);
+    bool yes = !strcmp(value, "true");
+    if (!yes && strcmp(value, "false"))
+        return usage_error(err, "\"%s\": expected true or false, got \"%.100s\"", name, value);
+    *(bool *)option->dest = yes;
+    return true;
 }
 
 /* See options_begin; --help is reported through *help. */

@@ -11,20 +11,27 @@
 #include <stddef.h>
 
 enum option_type {
-    OPTION_FLAG,   /* bool *: becomes true                                          */
-    OPTION_STRING, /* const char **: borrowed from argv                             */
-    OPTION_INT,    /* int *: within [min, max]                                      */
-    OPTION_INTS,   /* struct int_list *: "1,2,4", each within [min, max]            */
-    OPTION_FLOAT,  /* float *: within [min, max], not NaN                           */
-    OPTION_SEED,   /* uint64_t *: 0 to 2^64 - 1, or "random": drawn from the system */
-    OPTION_CHOICE, /* int *: index into `choices`                                   */
-    OPTION_SECTION /* no option: a heading in the help text                         */
+    OPTION_FLAG,    /* bool *: becomes true                                          */
+    OPTION_STRING,  /* const char **: borrowed from argv                             */
+    OPTION_INT,     /* int *: within [min, max]                                      */
+    OPTION_INTS,    /* struct int_list *: "1,2,4", each within [min, max]            */
+    OPTION_STRINGS, /* struct string_list *: each use adds one, borrowed */
+    OPTION_FLOAT,   /* float *: within [min, max], not NaN                           */
+    OPTION_SEED,    /* uint64_t *: 0 to 2^64 - 1, or "random": drawn from the system */
+    OPTION_CHOICE,  /* int *: index into `choices`                                   */
+    OPTION_SECTION  /* no option: a heading in the help text                         */
 };
 
 /* Of an option that is not given, n stays as it was. */
 struct int_list {
     int n;
     int values[32];
+};
+
+/* What an option that may be repeated was given. */
+struct string_list {
+    int n;
+    const char *items[64];
 };
 
 struct option {
@@ -74,6 +81,12 @@ struct command {
             "how keys and values are kept (default auto: q8 with\nquantized weights, else f32); " \
             "f16 and q8 are rounded,\nso each gives its own results"                              \
     }
+
+/* Sets one option by its name or an alias, as a command line would; a flag takes "true" or "false".
+ * Strings are borrowed. GPT2_ERR_USAGE where there is no such option or it refuses the value. */
+bool options_set(const struct option *table, const char *name, const char *value,
+                 struct gpt2_error *err);
+const struct option *options_find(const struct option *table, const char *name);
 
 extern const char *const kv_types[]; /* in the order of enum gpt2_kv */
 

@@ -34,7 +34,7 @@ ALL_CFLAGS = -std=c17 $(CFLAGS) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(
              -D_POSIX_C_SOURCE=200809L -DGPT2_VERSION='"$(VERSION)"' -DGPT2_DATADIR='"$(PREFIX)/share/gpt2"' -MMD -MP
 ALL_LIBS   = $(PKG_LIBS) -lm -pthread
 
-LIB_SRC  := $(wildcard src/base/*.c src/weights/*.c src/text/*.c src/kernels/*.c src/model/*.c src/sampling/*.c)
+LIB_SRC  := $(wildcard src/base/*.c src/weights/*.c src/text/*.c src/kernels/*.c src/model/*.c src/inspect/*.c src/sampling/*.c)
 CLI_SRC  := $(wildcard src/cli/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)

@@ -49,6 +49,7 @@ may_include() {
     src/text/*)     echo '^(text/|weights/|base/|gpt2/)' ;; # a packed file has a tokenizer inside
     src/sampling/*) echo '^(sampling/|base/|gpt2/)' ;;
     src/model/*)    echo '^(model/|weights/|kernels/|base/|gpt2/)' ;;
+    src/inspect/*)  echo '^(inspect/|model/|kernels/|base/|gpt2/)' ;;
     src/cli/*)      echo '^(cli/|gpt2/)' ;;
     *)              echo '^' ;; # tests see everything
     esac
@@ -71,7 +72,7 @@ bad_includes() {
             sed -E 's/^([0-9]+):[^<"]*([<"])([^>"]*).*/\1 \2 \3/' |
             while read -r line quote header; do
                 case $header in
-                base/* | cli/* | gpt2/* | kernels/* | model/* | sampling/* | text/* | weights/*)
+                base/* | cli/* | gpt2/* | inspect/* | kernels/* | model/* | sampling/* | text/* | weights/*)
                     echo "$header" | grep -qE "$allowed" ||
                         echo "$file:$line: must not include $header" ;;
                 */*)
@@ -128,7 +129,7 @@ bad_scripts() {
 
 # Other programs link the library: what it exports must start with gpt2_ or a module's name.
 bad_symbols() {
-    modules=$(sed -nE 's,^src/(base|kernels|model|sampling|text|weights)/([a-z0-9_]+)\.[ch]$,\2,p' "$tmp/files" |
+    modules=$(sed -nE 's,^src/(base|inspect|kernels|model|sampling|text|weights)/([a-z0-9_]+)\.[ch]$,\2,p' "$tmp/files" |
         sort -u | tr '\n' '|')
     nm -g --defined-only "$BUILD/libgpt2.a" | awk -v known="^_?(gpt2|${modules}kernels)(_|\$)" '
         /^[^ ]+\.o:$/ { object = $1; next }

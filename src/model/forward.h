@@ -44,6 +44,7 @@ struct forward {
 
     gpt2_tap tap; /* may be NULL */
     void *tap_user;
+    unsigned ablations; /* of layer norm: enum gpt2_ablation, 0 but for experiments */
 };
 
 /* Runs the blocks over all rows of the pieces and stores their keys and values. Afterwards
@@ -54,5 +55,9 @@ void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces)
 /* logits[i, v] for the rows listed: ln_f, then the head.
  * logits [n, n_vocab]; rows [n] ascending, indices into the rows of the last forward_blocks. */
 void forward_logits(struct forward *f, float *logits, const int *rows, int n);
+
+/* row [n_embd] = the embedding at index i of wte, wpe or head. */
+void forward_look_up(float *row, const struct kernels *kernels, const struct matrix *table,
+                     size_t i);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * An inspector runs the model over a text with the tap of session.h and looks at what passes by:
  *
- *     struct gpt2_inspector *i = gpt2_inspector_create(model, runtime, 0, &err);
+ *     struct gpt2_inspector *i = gpt2_inspector_create(model, runtime, 0, NULL, &err);
  *     struct gpt2_norm *norms = calloc(gpt2_norm_sites(model) * n, sizeof *norms);
  *     gpt2_inspect_norms(i, ids, n, norms, &err);
  *
@@ -28,11 +28,11 @@ extern "C" {
 
 struct gpt2_inspector;
 
-/* Borrows model and runtime. `ablations`: bits of enum gpt2_ablation (session.h) under which
- * everything runs, 0: the model as it is. */
+/* Borrows model and runtime. `ablations` and `deviations` (borrowed, too): under which everything
+ * runs, as gpt2_batch_set_ablations takes them; 0 and NULL: the model as it is. */
 struct gpt2_inspector *gpt2_inspector_create(const struct gpt2_model *model,
                                              struct gpt2_runtime *runtime, unsigned ablations,
-                                             struct gpt2_error *err);
+                                             const float *deviations, struct gpt2_error *err);
 void gpt2_inspector_free(struct gpt2_inspector *inspector); /* NULL is allowed */
 
 /* ---- layer normalisation ---- */

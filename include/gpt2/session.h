@@ -128,12 +128,16 @@ void gpt2_batch_set_tap(struct gpt2_batch *batch, gpt2_tap tap, void *user);
 enum gpt2_ablation {
     GPT2_ABLATE_LN_GAIN = 1 << 0, /* the learned gain is 1                                  */
     GPT2_ABLATE_LN_BIAS = 1 << 1, /* the learned bias is 0                                  */
-    GPT2_ABLATE_LN_SCALE = 1 << 2 /* no division by the deviation: the scale stays as it was */
+    GPT2_ABLATE_LN_SCALE = 1 << 2 /* a token is not divided by its own deviation, but by one
+                                     number that is the same for all: its scale stays        */
 };
 
-/* From now on the batch runs with these; 0: as the model was made. What sessions read meanwhile
- * stays in their caches: use fresh ones for each setting. */
-void gpt2_batch_set_ablations(struct gpt2_batch *batch, unsigned ablations);
+/* From now on the batch runs with these; 0: as the model was made. `deviations`: for LN_SCALE what
+ * each site divides by, [2 n_layer + 1] in the order of the pass (ln_1 and ln_2 of each block, then
+ * ln_f), borrowed while it is set; NULL: 1. What sessions read meanwhile stays in their caches: use
+ * fresh ones for each setting. */
+void gpt2_batch_set_ablations(struct gpt2_batch *batch, unsigned ablations,
+                              const float *deviations);
 
 /* The logits that the model would give if it ended here (the "logit lens"): ln_f and the head over
  * `n` rows of any residual stream, x [n, n_embd] with rows `stride` floats apart. They are then at

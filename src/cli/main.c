@@ -6,8 +6,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_generate, &command_tokenize, &command_detokenize,
-    &command_info,     &command_quantize, &command_bench,
+    &command_generate, &command_tokenize, &command_detokenize, &command_info,
+    &command_inspect,  &command_quantize, &command_bench,
 };
 
 static int help(void) {

@@ -91,6 +91,15 @@ static bool unknown(const struct option *table, const char *word, size_t len,
     return false;
 }
 
+static bool add_string(const struct option *o, const char *value, struct gpt2_error *err) {
+    struct string_list *list = o->dest;
+    const int cap = (int)(sizeof list->values / sizeof *list->values);
+    if (list->n == cap)
+        return usage_error(err, "--%s: expected at most %d of them", o->name, cap);
+    list->values[list->n++] = value;
+    return true;
+}
+
 static bool set_int(const struct option *o, const char *value, struct gpt2_error *err) {
     char *end;
     errno = 0;
@@ -181,6 +190,8 @@ static bool set(const struct option *o, const char *value, struct gpt2_error *er
     case OPTION_STRING:
         *(const char **)o->dest = value;
         return true;
+    case OPTION_STRINGS:
+        return add_string(o, value, err);
     case OPTION_INT:
         return set_int(o, value, err);
     case OPTION_INTS:

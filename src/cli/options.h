@@ -11,20 +11,26 @@
 #include <stddef.h>
 
 enum option_type {
-    OPTION_FLAG,   /* bool *: becomes true                                          */
-    OPTION_STRING, /* const char **: borrowed from argv                             */
-    OPTION_INT,    /* int *: within [min, max]                                      */
-    OPTION_INTS,   /* struct int_list *: "1,2,4", each within [min, max]            */
-    OPTION_FLOAT,  /* float *: within [min, max], not NaN                           */
-    OPTION_SEED,   /* uint64_t *: 0 to 2^64 - 1, or "random": drawn from the system */
-    OPTION_CHOICE, /* int *: index into `choices`                                   */
-    OPTION_SECTION /* no option: a heading in the help text                         */
+    OPTION_FLAG,    /* bool *: becomes true                                          */
+    OPTION_STRING,  /* const char **: borrowed from argv                             */
+    OPTION_STRINGS, /* struct string_list *: may be given more than once, in order   */
+    OPTION_INT,     /* int *: within [min, max]                                      */
+    OPTION_INTS,    /* struct int_list *: "1,2,4", each within [min, max]            */
+    OPTION_FLOAT,   /* float *: within [min, max], not NaN                           */
+    OPTION_SEED,    /* uint64_t *: 0 to 2^64 - 1, or "random": drawn from the system */
+    OPTION_CHOICE,  /* int *: index into `choices`                                   */
+    OPTION_SECTION  /* no option: a heading in the help text                         */
 };
 
 /* Of an option that is not given, n stays as it was. */
 struct int_list {
     int n;
     int values[32];
+};
+
+struct string_list {
+    int n;
+    const char *values[32]; /* borrowed from argv */
 };
 
 struct option {

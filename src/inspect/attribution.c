@@ -8,7 +8,7 @@
  *   sum over i of (p[i] - mean(p)) * rstd * gain[i] * u[i],     u = head[v] - mean over v of head
  *
  * and ln_f's bias the sum of bias[i] * u[i]. With ln_f's scale, gain or bias ablated the same holds
- * with 1, 1 or 0 in its place. */
+ * with what stands in its place. */
 #include "base/error.h"
 #include "base/os.h"
 #include "inspect/inspector.h"
@@ -79,7 +79,7 @@ static double scale_of(const struct gpt2_inspector *inspector, const float *x) {
     for (int i = 0; i < config->n_embd; i++)
         var += (x[i] - mean) * (x[i] - mean);
     if (inspector->ablations & GPT2_ABLATE_LN_SCALE)
-        return 1;
+        return inspector->deviations ? 1.0 / inspector->deviations[2 * config->n_layer] : 1;
     return 1 / sqrt(var / config->n_embd + (double)config->layer_norm_epsilon);
 }
 

@@ -10,12 +10,13 @@ struct gpt2_session *inspector_session(const struct gpt2_model *model, struct gp
 
 struct gpt2_inspector *gpt2_inspector_create(const struct gpt2_model *model,
                                              struct gpt2_runtime *runtime, unsigned ablations,
-                                             struct gpt2_error *err) {
+                                             const float *deviations, struct gpt2_error *err) {
     struct gpt2_inspector *inspector = os_alloc(1, sizeof *inspector, "an inspector", err);
     if (!inspector)
         return NULL;
     inspector->model = model;
     inspector->ablations = ablations;
+    inspector->deviations = deviations;
     inspector->session = inspector_session(model, err);
     // rows for two sequences: see norms.c
     struct gpt2_batch_options options = {2 * INSPECTOR_ROWS, 2 * INSPECTOR_ROWS};
@@ -24,7 +25,7 @@ struct gpt2_inspector *gpt2_inspector_create(const struct gpt2_model *model,
         gpt2_inspector_free(inspector);
         return NULL;
     }
-    gpt2_batch_set_ablations(inspector->batch, ablations);
+    gpt2_batch_set_ablations(inspector->batch, ablations, deviations);
     return inspector;
 }
 

@@ -11,6 +11,7 @@
 struct gpt2_inspector {
     const struct gpt2_model *model; /* borrowed */
     unsigned ablations;
+    const float *deviations; /* [sites] or NULL; borrowed */
     struct gpt2_session *session;
     struct gpt2_batch *batch;
 };

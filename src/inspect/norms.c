@@ -122,18 +122,19 @@ static struct gpt2_spread spread_of(const void *x, double (*get)(const void *, i
     return s;
 }
 
-/* What the site should give for a token of these statistics, parts that are ablated left out. */
-static double formula(const struct gpt2_inspector *inspector, const struct layer_norm *norm,
-                      double x, double normalised, double mean, int i) {
+/* What the site should give for a token's feature, parts that are ablated left out. */
+static double formula(const struct gpt2_inspector *inspector, int site, double x, double normalised,
+                      double mean, int i) {
+    const struct layer_norm *norm = norm_of(inspector->model, site);
     unsigned a = inspector->ablations;
-    return (a & GPT2_ABLATE_LN_SCALE ? x - mean : normalised) *
+    double common = inspector->deviations ? inspector->deviations[site] : 1;
+    return (a & GPT2_ABLATE_LN_SCALE ? (x - mean) / common : normalised) *
                (a & GPT2_ABLATE_LN_GAIN ? 1 : norm->gain[i]) +
            (a & GPT2_ABLATE_LN_BIAS ? 0 : norm->bias[i]);
 }
 
-static void compare(struct gpt2_norm *out, const struct gpt2_inspector *inspector,
-                    const struct layer_norm *norm, const float *x, const double *normalised,
-                    const float *y) {
+static void compare(struct gpt2_norm *out, const struct gpt2_inspector *inspector, int site,
+                    const float *x, const double *normalised, const float *y) {
     double xn = 0, nn = 0, ny = 0, xx = 0, yy = 0, moved = 0;
     for (int i = 0; i < inspector->model->config.n_embd; i++) {
         double n = normalised[i];
@@ -143,7 +144,7 @@ static void compare(struct gpt2_norm *out, const struct gpt2_inspector *inspecto
         xx += (double)x[i] * x[i];
         yy += (double)y[i] * y[i];
         moved += (y[i] - n) * (y[i] - n);
-        double error = fabs(y[i] - formula(inspector, norm, x[i], n, out->stream.mean, i));
+        double error = fabs(y[i] - formula(inspector, site, x[i], n, out->stream.mean, i));
         out->error = error > out->error ? error : out->error;
     }
     out->cosine_stream = xx > 0 && nn > 0 ? xn / sqrt(xx * nn) : 0;
@@ -170,7 +171,7 @@ static void look(struct watch *watch, int site, int position, const float *x, co
     for (int i = 0; i < n_embd; i++)
         watch->normalised[i] = (x[i] - out->stream.mean) * rstd;
     out->normalised = spread_of(watch->normalised, get_f64, n_embd);
-    compare(out, watch->inspector, norm_of(model, site), x, watch->normalised, y);
+    compare(out, watch->inspector, site, x, watch->normalised, y);
 }
 
 static void watch_tap(void *user, enum gpt2_site site, int layer,

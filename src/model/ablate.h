@@ -3,18 +3,23 @@
 #define MODEL_ABLATE_H
 
 #include "model/weights.h"
-#include <stddef.h>
 
-/* What the kernel layer_norm computes for ONE token, without the parts in `ablations` (bits of enum
- * gpt2_ablation, gpt2/session.h):
+struct ablation {
+    unsigned parts;          /* bits of enum gpt2_ablation (gpt2/session.h); 0: none      */
+    const float *deviations; /* [2 n_layer + 1] of sites, or NULL: all 1; for LN_SCALE    */
+};
+
+/* What the kernel layer_norm computes for ONE token, without the parts of the ablation:
  *
  *   y[i] = (x[i] - mean) * rstd * gain[i] + bias[i]
  *                          |      |         |
- *              LN_SCALE: 1-+      +-1:      +-0: LN_BIAS
- *                                   LN_GAIN
+ *                          |      +-1       +-0
+ *      1 / deviations[site]+  LN_GAIN     LN_BIAS
+ *                  LN_SCALE
  *
- * Sums are in double, in the order of the features. y may be x. */
-void ablate_layer_norm(unsigned ablations, float *y, const float *x, const struct layer_norm *norm,
-                       size_t n, float epsilon);
+ * `norm` is one of the model's own. Sums are in double, in the order of the features. y, x
+ * [n_embd]; y may be x. */
+void ablate_layer_norm(const struct ablation *ablation, const struct gpt2_model *model, float *y,
+                       const float *x, const struct layer_norm *norm);
 
 #endif

@@ -100,8 +100,9 @@ void gpt2_batch_set_tap(struct gpt2_batch *batch, gpt2_tap tap, void *user) {
     batch->forward.tap_user = user;
 }
 
-void gpt2_batch_set_ablations(struct gpt2_batch *batch, unsigned ablations) {
-    batch->forward.ablations = ablations;
+void gpt2_batch_set_ablations(struct gpt2_batch *batch, unsigned ablations,
+                              const float *deviations) {
+    batch->forward.ablation = (struct ablation){ablations, deviations};
 }
 
 static bool check_span(const struct gpt2_batch *batch, const struct gpt2_span *span, int index,

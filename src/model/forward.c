@@ -8,7 +8,6 @@
  * shared between tokens, positions or sequences, which is why rows may come in any company. The
  * arithmetic of one pair is in kernels/elementwise.h. */
 #include "model/forward.h"
-#include "model/ablate.h"
 #include "model/attention.h"
 
 /* Below this many rows the work on rows is done before another thread could wake up. */
@@ -78,12 +77,12 @@ static void normalise_row(void *arg, int row, int worker) {
     int from = job->rows ? job->rows[row] : row;
     float *a = row_of(&f->a, row);
     const float *x = row_of(&f->x, from);
-    size_t n_embd = (size_t)f->model->config.n_embd;
-    float epsilon = f->model->config.layer_norm_epsilon;
-    if (f->ablations)
-        ablate_layer_norm(f->ablations, a, x, job->norm, n_embd, epsilon);
+    if (f->ablation.parts)
+        ablate_layer_norm(&f->ablation, f->model, a, x, job->norm);
     else
-        f->mm.kernels->layer_norm(a, x, job->norm->gain, job->norm->bias, n_embd, epsilon);
+        f->mm.kernels->layer_norm(a, x, job->norm->gain, job->norm->bias,
+                                  (size_t)f->model->config.n_embd,
+                                  f->model->config.layer_norm_epsilon);
 }
 
 /* a = norm(x): one mean and one deviation for each row, from that row alone. */

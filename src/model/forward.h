@@ -5,6 +5,7 @@
 #ifndef MODEL_FORWARD_H
 #define MODEL_FORWARD_H
 
+#include "model/ablate.h"
 #include "model/attention.h"
 #include "model/matmul.h"
 #include "model/session.h"
@@ -44,7 +45,7 @@ struct forward {
 
     gpt2_tap tap; /* may be NULL */
     void *tap_user;
-    unsigned ablations; /* of layer norm: enum gpt2_ablation, 0 but for experiments */
+    struct ablation ablation; /* of layer norm; none but for experiments */
 };
 
 /* Runs the blocks over all rows of the pieces and stores their keys and values. Afterwards

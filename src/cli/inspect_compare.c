@@ -87,7 +87,9 @@ static bool add_map(struct inspect *inspect, const struct results *r, int which,
     for (int i = 0; i < r->n; i++) {
         struct label token = inspect_token(inspect, last_token(inspect, i));
         map->columns[2 * i] = token;
-        map->columns[2 * i + 1] = view_label(view, "ln(%.*s)", (int)token.n, token.bytes);
+        size_t space = token.n > 1 && token.bytes[0] == ' ';
+        map->columns[2 * i + 1] =
+            view_label(view, "ln(%.*s)", (int)(token.n - space), token.bytes + space);
     }
     for (int s = 0; s < r->sites; s++) {
         char site[32];

@@ -20,7 +20,7 @@ static bool add_map(struct inspect *inspect, const struct gpt2_lens *lens, int n
     map->note = "columns: the tokens read; last row: what really follows. Colour: the rank of what "
                 "follows, on a logarithmic scale from 1";
     map->texts = texts;
-    map->log = true;
+    map->log = map->total = true;
     map->width = 9;
     for (int t = 0; t < n; t++)
         map->columns[t] = inspect_token(inspect, ids[t]);

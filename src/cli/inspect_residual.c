@@ -80,7 +80,7 @@ static bool add_contributions(struct inspect *inspect, const struct results *r) 
         "over the vocabulary; last row: the sum";
     map->format = "%+.2f";
     map->width = 9;
-    map->diverging = true;
+    map->diverging = map->total = true;
     for (int t = 0; t < r->n_tokens; t++) {
         double sum = 0;
         map->columns[t] = inspect_token(inspect, r->tokens[t]);

@@ -124,7 +124,7 @@ static void extend(double value, double *low, double *high) {
 struct map_scale map_scale(const struct map *map) {
     struct map_scale s = {INFINITY, -INFINITY, INFINITY, -INFINITY};
     bool apart = map->apart && map->n_columns > 1;
-    for (int r = 0; r < map->n_rows; r++) {
+    for (int r = 0; r < map->n_rows - map->total; r++) {
         extend(*map_value(map, r, 0), &s.first_low, &s.first_high);
         for (int c = apart; c < map->n_columns; c++)
             extend(*map_value(map, r, c), &s.low, &s.high);
@@ -140,8 +140,8 @@ double map_shade(const struct map *map, const struct map_scale *scale, int row, 
     double value = *map_value(map, row, column);
     double low = column ? scale->low : scale->first_low;
     double high = column ? scale->high : scale->first_high;
-    if (isnan(value))
-        return NAN;
+    if (isnan(value) || (map->total && row == map->n_rows - 1))
+        return isnan(value) ? NAN : 0;
     if (map->diverging) {
         double most = fmax(fabs(low), fabs(high));
         return most > 0 ? value / most : 0;

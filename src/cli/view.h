@@ -53,6 +53,7 @@ struct map {
     bool log;       /* the scale of colours and axes                     */
     bool diverging; /* from negative to positive, 0 in the middle        */
     bool apart;     /* the first column has a scale of its own           */
+    bool total;     /* the last row is no part of the scale, and not coloured */
     bool chart;     /* a picture also has it as lines, one for each column */
 };
 

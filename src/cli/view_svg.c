@@ -46,7 +46,7 @@ static void put_label(FILE *out, struct label label, int most) {
         if (*c == '<' || *c == '>' || *c == '&')
             fputs(*c == '<' ? "&lt;" : *c == '>' ? "&gt;" : "&amp;", out);
         else
-            fputs(at == 1 && *c == ' ' && label.n > 1 ? "·" : c, out);
+            fputs(at == 1 && *c == ' ' ? "·" : c, out);
     }
 }
 
@@ -163,8 +163,9 @@ static struct axes axes_of(const struct map *map, double y) {
                      .n = map->n_rows};
     a.low = a.log ? log10(low) : fmin(low, 0);
     a.high = a.log ? log10(high) : high;
-    if (a.high - a.low < 1e-9)
-        a.high = a.low + 1;
+    double air = a.high > a.low ? 0.04 * (a.high - a.low) : 0.5;
+    a.low -= a.log || a.low < 0 || a.high == a.low ? air : 0;
+    a.high += air;
     return a;
 }
 
@@ -247,7 +248,7 @@ static double put_chart(FILE *out, const struct map *map, double y) {
     int every = (map->n_rows + 11) / 12;
     for (int r = 0; r < map->n_rows; r += every) {
         fprintf(out, "<text class=\"c\" x=\"%.1f\" y=\"%.1f\">", axes_x(&a, r), a.bottom + 18);
-        put_label(out, map->rows[r], 8);
+        put_label(out, map->rows[r], 9);
         fputs("</text>\n", out);
     }
     for (int c = map->n_columns - 1; c >= 0; c--)
@@ -260,13 +261,15 @@ static double put_chart(FILE *out, const struct map *map, double y) {
 /* ---- the whole ---- */
 
 static double map_height(const struct map *map) {
-    return 30 + (map->note ? 18 : 0) + (map->chart ? CHART + 8 : 0) + grid_height(map) + 14;
+    return 30 + (map->note ? 18 : 0) + (map->chart ? CHART + 8 : 0) + 8 + grid_height(map) + 14;
 }
 
 static double map_width(const struct map *map) {
     int columns = columns_of_block(map);
     columns = map->n_columns < columns ? map->n_columns : columns;
     double width = LABEL + columns * cell_width(map) + (map->apart ? GAP : 0);
+    if (cell_width(map) < 50)
+        width += 40; // the last name leans out
     return map->chart && width < LABEL + GRID_WIDTH ? LABEL + GRID_WIDTH : width;
 }
 
@@ -300,7 +303,7 @@ void view_write_svg(FILE *out, const struct view *view) {
             put_text(out, "n", MARGIN, y += 18, map->note);
         if (map->chart)
             y = put_chart(out, map, y + 8);
-        y = put_grid(out, map, y) + 14;
+        y = put_grid(out, map, y + 8) + 14;
     }
     fputs("</svg>\n", out);
 }

@@ -37,7 +37,7 @@ static void put_label(FILE *out, struct label label, int width) {
         int n = c[0] == '\\' ? (int)strlen(c) : 1;
         if (at_column + n > room)
             break;
-        fputs(at == 1 && c[0] == ' ' && label.n > 1 ? "·" : c, out);
+        fputs(at == 1 && c[0] == ' ' ? "·" : c, out);
         at_column += n;
     }
     if (at_column < room && (width < 0 || used > room))
@@ -63,7 +63,7 @@ static void put_map_cell(FILE *out, const struct map *map, const struct map_scal
     bool painted = color && !isnan(shade);
     if (painted) {
         struct shade s = shade_of(map, shade);
-        if (s.back)
+        if (s.back && !(map->total && row == map->n_rows - 1))
             fprintf(out, "\033[48;5;%dm\033[38;5;%dm", s.back, s.front);
     }
     size_t i = (size_t)row * (size_t)map->n_columns + (size_t)column;

@@ -205,7 +205,8 @@ static bool read_texts(struct run *run, char **words, int n_words, struct gpt2_e
         n = 1; // standard input
     if (n < run->kind->least_texts || n > run->kind->most_texts)
         return run->kind->most_texts == 1
-                   ? usage_error(err, "expected one text, got %d", n)
+                   ? command_error(err, GPT2_ERR_USAGE, "put a text with spaces in quotes",
+                                   "expected one text, got %d", n)
                    : usage_error(err,
                                  "%s: expected %d to %d texts (-p \"ok\" -p \"hatred\"), got "
                                  "%d",
@@ -472,7 +473,7 @@ static int run_inspect(int argc, char **argv) {
         {0},
     };
     int n_words, code;
-    if (options_begin(&command_inspect, table, argc, argv, 1 + INSPECT_TEXTS, &n_words, &code))
+    if (options_begin(&command_inspect, table, argc, argv, argc, &n_words, &code))
         code = execute(run, argv, n_words);
     close_all(run);
     free(run);

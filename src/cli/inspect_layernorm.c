@@ -109,8 +109,8 @@ static void put_spread(struct cell *row, const char *at, const struct gpt2_sprea
 static bool add_details(struct inspect *inspect, const struct results *r) {
     static const struct column columns[] = {
         {"position", "%.0f", 1}, {"token", NULL, -1},    {"site", NULL, -9},
-        {"at", NULL, -10},       {"mean", "%.3f", 8},    {"deviation", "%.3f", 9},
-        {"norm", "%.2f", 8},     {"largest", "%.2f", 8}, {"feature", "%.0f", 7},
+        {"at", NULL, -10},       {"mean", "%.3f", 7},    {"deviation", "%.3f", 9},
+        {"norm", "%.2f", 8},     {"largest", "%.2f", 7}, {"feature", "%.0f", 7},
         {"kurtosis", "%.1f", 8}, {"max/rms", "%.1f", 7}, {"cosine", "%.4f", 0},
         {"rounding", "%.1e", 0},
     };

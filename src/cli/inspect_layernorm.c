@@ -39,6 +39,10 @@ static double stream_kurtosis(const struct gpt2_norm *norm) {
     return norm->stream.kurtosis;
 }
 
+static double branch_kurtosis(const struct gpt2_norm *norm) {
+    return norm->branch.kurtosis;
+}
+
 static double branch_norm(const struct gpt2_norm *norm) {
     return norm->branch.norm;
 }
@@ -263,7 +267,7 @@ static void tell_growth(struct inspect *inspect, const struct results *r) {
 
 static void tell_loss(struct inspect *inspect, const struct results *r) {
     struct view *view = &inspect->view;
-    double cosine = 1, kurtosis = 0, least = 1, sum = 0, moved = 0;
+    double cosine = 1, kurtosis = 0, least = 1, sum = 0, moved = 0, before = 0, after = 0;
     struct gpt2_learned l, lowest = {0}, highest = {0};
     int low_site = 0, high_site = 0;
     char low[32], high[32];
@@ -279,6 +283,8 @@ static void tell_loss(struct inspect *inspect, const struct results *r) {
         }
         sum += average(r, s, cosine_branch) / r->sites;
         moved += average(r, s, change) / r->sites;
+        before += average(r, s, stream_kurtosis) / r->sites;
+        after += average(r, s, branch_kurtosis) / r->sites;
         for (int t = 0; t < r->n; t++) {
             const struct gpt2_norm *norm = norm_at(r, s, t);
             cosine = fmin(cosine, norm->cosine_stream);
@@ -299,10 +305,12 @@ static void tell_loss(struct inspect *inspect, const struct results *r) {
     view_sentence(view,
                   "Gain and bias, one of each per feature and site, the same for all tokens: gains "
                   "go from %.3g (%s, feature %d) to %.3g (%s, feature %d). They move the "
-                  "normalised vector by %.0f %% of its length on average; cosine before and after "
-                  "%.3f on average, %.3f at least.",
+                  "normalised vector by %.0f %% of its length on average, turn it to a cosine of "
+                  "%.3f on average, %.3f at least, and take the mean kurtosis from %.3g to %.3g.",
                   lowest.least_gain, low, lowest.least_gain_feature, highest.most_gain, high,
-                  highest.most_gain_feature, 100 * moved, sum, least);
+                  highest.most_gain_feature, 100 * moved, sum, least, before, after);
+    view_fact(view, "mean_kurtosis_stream", before);
+    view_fact(view, "mean_kurtosis_branch", after);
     view_fact(view, "least_cosine_stream_normalised", cosine);
     view_fact(view, "kurtosis_change", kurtosis);
     view_fact(view, "mean_cosine_normalised_branch", sum);

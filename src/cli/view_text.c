@@ -13,8 +13,8 @@ static const struct shade {
     int back, front;
 } ramp[] = {{17, 255}, {18, 255}, {24, 255}, {30, 255}, {36, 16},
             {72, 16},  {108, 16}, {150, 16}, {192, 16}, {228, 16}},
-  above[] = {{0, 0}, {17, 255}, {18, 255}, {20, 255}, {27, 255}, {33, 16}},
-  below[] = {{0, 0}, {52, 255}, {88, 255}, {124, 255}, {160, 255}, {203, 16}};
+  below[] = {{0, 0}, {17, 255}, {18, 255}, {20, 255}, {27, 255}, {33, 16}},
+  above[] = {{0, 0}, {52, 255}, {88, 255}, {124, 255}, {160, 255}, {203, 16}};
 
 #define COUNT(list) ((int)(sizeof(list) / sizeof *(list)))
 
@@ -103,15 +103,15 @@ static int put_map_block(FILE *out, const struct map *map, const struct map_scal
     return end;
 }
 
-/* Words, broken before `width`, later lines indented by two. */
-static void put_sentence(FILE *out, const char *text, int width) {
+/* Words, broken before `width`, later lines indented. */
+static void put_sentence(FILE *out, const char *text, int width, int indent) {
     int column = 0;
     while (*text) {
         size_t n = strcspn(text, " ");
         int wide = label_width((struct label){text, n});
         if (column > 0 && column + 1 + wide > width) {
-            fputs("\n  ", out);
-            column = 2;
+            fprintf(out, "\n%*s", indent, "");
+            column = 0;
         } else if (column > 0) {
             fputc(' ', out);
             column++;
@@ -137,7 +137,7 @@ static void put_map(FILE *out, const struct map *map, int width, bool color) {
     label = label > 14 ? 14 : label;
     put_heading(out, map->title, color);
     if (map->note)
-        put_sentence(out, map->note, width);
+        put_sentence(out, map->note, width, 0);
     struct map_scale scale = map_scale(map);
     for (int c = 0; c < map->n_columns;) {
         c = put_map_block(out, map, &scale, c, label, width, color);
@@ -218,6 +218,6 @@ void view_write_text(FILE *out, const struct view *view, int width, bool color) 
     put_heading(out, "In words", color);
     for (int i = 0; i < view->n_sentences; i++) {
         fputs("- ", out);
-        put_sentence(out, view->sentences[i], width - 2);
+        put_sentence(out, view->sentences[i], width - 2, 2);
     }
 }

@@ -137,3 +137,24 @@ expect "and leaves nothing beside it" test "$(ls "$tmp" | grep -c 'picture.svg')
 (head -c 1200 "$tmp/long" | "$GPT2" inspect layernorm --tsv; echo $? >"$tmp/status") 2>"$err" | head -1 >"$out"
 expect "a closed pipe is no error message" died_quietly
 expect "and ends it with 141" grep -Eqx '141|0' "$tmp/status"
+
+# what the README shows of it
+shown() { # the text block behind a command of the README, as it is printed there
+    awk -v command="$1" '$0 == command { seen = 1 } seen && text && /^```/ { exit } text { print }
+        seen && /^```text/ { text = 1 }' README.md
+}
+"$GPT2" inspect layernorm "war violence hate fear" | sed -n '/^In words/,$p' >"$out"
+shown 'gpt2 inspect layernorm "war violence hate fear"' >"$tmp/shown"
+expect "the README's answer is what is printed" same "$tmp/shown" "$out"
+"$GPT2" inspect compare -p " good" -p " hate" | head -15 >"$out"
+shown 'gpt2 inspect compare -p " good" -p " hate"' >"$tmp/shown"
+expect "so is what it says of ablations" same "$tmp/shown" "$out"
+run inspect layernorm "war violence hate fear" --svg -
+expect "its picture of norms is what is drawn" same tools/pictures/layernorm.svg "$out"
+run inspect compare -p " good" -p " hate" --svg -
+expect "its picture of two tokens, too" same tools/pictures/compare.svg "$out"
+sed -nE 's/^\| \[`([^`]*)`\]\((src[^#]*)#L([0-9]+)\).*/\2 \3 \1/p' README.md >"$tmp/links"
+expect "the README points to lines" test -s "$tmp/links"
+while read -r file line code; do
+    expect "line $line of $file has: $code" sh -c 'sed -n "$2p" "$1" | grep -qF -- "$3"' sh "$file" "$line" "$code"
+done <"$tmp/links"

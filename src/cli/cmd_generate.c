@@ -4,6 +4,7 @@
 #include "cli/files.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "cli/weights.h"
 
 #include <gpt2/model.h>
 #include <gpt2/runtime.h>
@@ -29,6 +30,7 @@ struct arguments {
     uint64_t seed;
     bool greedy, ignore_eos, special, echo, stats;
     int output, kv;
+    struct weights_options weights;
     int threads;
     const char *cpu;
 };
@@ -275,6 +277,12 @@ static void print_stats(const struct run *run) {
     fprintf(stderr, "cache   %s\n", kv_types[gpt2_session_kv(run->session)]);
     fprintf(stderr, "machine %d threads, kernels %s\n", gpt2_runtime_threads(run->runtime),
             gpt2_runtime_cpu(run->runtime));
+    size_t huge, moved = gpt2_model_moved(run->model, &huge);
+    if (moved)
+        fprintf(stderr, "weights moved, %.1f MiB, %.0f %% on huge pages\n",
+                (double)moved / (1 << 20), 100 * (double)huge / (double)moved);
+    else
+        fprintf(stderr, "weights in the mapped file\n");
     fprintf(stderr, "logits  %016" PRIx64 "\n", run->hash);
 }
 
@@ -300,6 +308,10 @@ static int execute(struct run *run) {
     for (size_t i = 0; gpt2_model_note(run->model, i); i++)
         report_note("%s", gpt2_model_note(run->model, i));
     if (!read_prompt(run, &err) || !create_sampler(run, &err))
+        return report(&err);
+    long long n_passes =
+        run->args.max_tokens < 0 ? gpt2_model_config(run->model)->n_ctx : run->args.max_tokens;
+    if (!weights_prepare(run->model, &run->args.weights, n_passes, &err))
         return report(&err);
     // room for what will be read, and no more activations than the prompt needs
     int max_rows = run->ids.len < 512 ? (int)run->ids.len : 512;
@@ -353,6 +365,7 @@ static int run_generate(int argc, char **argv) {
         OPTION_THREADS(&a->threads),
         OPTION_CPU(&a->cpu),
         OPTION_KV(&a->kv),
+        OPTIONS_WEIGHTS(&a->weights),
         {.name = "Sampling (in this order: temperature, top-k, top-p, min-p)",
          .type = OPTION_SECTION},
         {"max-tokens", 'n', "n-predict predict max-new-tokens length num-predict sample-len",

@@ -34,12 +34,14 @@ static void each_row(struct forward *f, int n, pool_fn fn, struct row_job *job) 
 
 /* Shows `act` to whoever watches, piece by piece. */
 static void tap(struct forward *f, enum gpt2_site site, int layer, const struct activations *act) {
+    const struct gpt2_config *config = &f->model->config;
     if (!f->tap)
         return;
     for (int i = 0; i < f->n_pieces; i++) {
         const struct piece *piece = &f->pieces[i];
         f->tap(f->tap_user, site, layer, piece->session, piece->position, piece->n_rows,
-               row_of(act, piece->first_row), f->model->config.n_embd, act->stride);
+               row_of(act, piece->first_row),
+               site == GPT2_SITE_HIDDEN ? config->n_inner : config->n_embd, act->stride);
     }
 }
 
@@ -120,6 +122,7 @@ void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces)
         tap(f, GPT2_SITE_LN_1, layer, &f->a);
         linear(f, &f->qkv, &f->a, &h->attn.c_attn, NULL);
         attention(f, layer);
+        tap(f, GPT2_SITE_HEADS, layer, &f->o);
         linear(f, &f->a, &f->o, &h->attn.c_proj, NULL);
         tap(f, GPT2_SITE_ATTN, layer, &f->a);
         add_branch(f);
@@ -128,6 +131,7 @@ void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces)
         layer_norm(f, &h->ln_2);
         tap(f, GPT2_SITE_LN_2, layer, &f->a);
         linear(f, &f->f, &f->a, &h->mlp.c_fc, f->act);
+        tap(f, GPT2_SITE_HIDDEN, layer, &f->f);
         linear(f, &f->a, &f->f, &h->mlp.c_proj, NULL);
         tap(f, GPT2_SITE_MLP, layer, &f->a);
         add_branch(f);

@@ -103,12 +103,32 @@ static bool find_inner(struct tokenizer_texts *texts, const struct container *co
 
 /* ---- all of it ---- */
 
+/* No tokenizer: names one of another kind, if that is what there is. */
 static void refuse_nothing(const char *directory, struct gpt2_error *err) {
+    static const char *const others[][2] = {
+        {"spiece.model", "a SentencePiece tokenizer"},
+        {"tokenizer.model", "a SentencePiece tokenizer"},
+        {"sentencepiece.bpe.model", "a SentencePiece tokenizer"},
+        {"vocab.txt", "a WordPiece tokenizer"},
+    };
+    static const char hint[] = "without a tokenizer, give and take token ids: --ids, --output ids";
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char *path = path_join(directory, others[i][0], err);
+        const bool found = path && os_exists(path);
+        if (found)
+            error_set(err, GPT2_ERR_MODEL, "%s: expected a byte-level BPE tokenizer, found %s",
+                      path, others[i][1]);
+        free(path);
+        if (found || !path) {
+            error_hint(err, "%s", hint);
+            return;
+        }
+    }
     error_set(err, GPT2_ERR_MODEL,
               "%s: expected a tokenizer (vocab.json and merges.txt, encoder.json and "
               "vocab.bpe, or tokenizer.json), found none of them complete",
               directory);
-    error_hint(err, "without a tokenizer, give and take token ids: --ids, --output ids");
+    error_hint(err, "%s", hint);
 }
 
 /* What a file has inside goes before what lies beside it; of a directory it is the other way

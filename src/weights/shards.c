@@ -51,10 +51,10 @@ static bool read_entry(struct place *place, const struct json *node, const struc
 }
 
 static bool read_map(struct index *index, const struct json *map) {
-    if (json_kind(map) != JSON_OBJECT || !json_first(map))
+    if (!map || json_kind(map) != JSON_OBJECT || !json_first(map))
         return error_set(index->err, GPT2_ERR_MODEL,
                          "%s: \"weight_map\": expected an object with tensors, found %s",
-                         index->path, map ? "none" : "no such key");
+                         index->path, map ? "something else" : "no such key");
     size_t n = 0;
     for (const struct json *node = json_first(map); node; node = json_next(node))
         n++;

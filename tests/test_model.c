@@ -594,12 +594,9 @@ static void missing_files_are_named(void **state) {
 
 static void weights_of_other_formats_are_named_with_a_remedy(void **state) {
     static const char *const foreigns[][3] = {
-        {"pytorch_model.bin", "PyTorch", "save_pretrained"},
         {"pytorch_model.bin.index.json", "several files", "save_pretrained"},
         {"tf_model.h5", "TensorFlow", "from_tf"},
         {"flax_model.msgpack", "Flax", "from_flax"},
-        {"ckpt.pt", "nanoGPT", "[in, out]"},
-        {"model.ckpt.index", "OpenAI", "Hugging Face"},
     };
     for (int config = 0; config < 2; config++) {
         for (size_t i = 0; i < sizeof foreigns / sizeof *foreigns; i++) {

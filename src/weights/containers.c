@@ -3,8 +3,11 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "weights/gguf_model.h"
+#include "weights/llmc.h"
 #include "weights/safetensors.h"
 #include "weights/shards.h"
+#include "weights/tensorflow.h"
+#include "weights/torch.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -40,9 +43,10 @@ static const struct container containers[] = {
      .hint = "convert them: load the model in Python and save_pretrained(dir, "
              "max_shard_size=\"100GB\")"},
     {.what = "PyTorch weights",
-     .names = NAMES("pytorch_model.bin"),
-     .hint = "convert them: load the model in Python and save_pretrained(dir, "
-             "safe_serialization=True)"},
+     .names = NAMES("pytorch_model.bin", "ckpt.pt", "*.pt", "*.pth"),
+     .config = CONFIG_EITHER,
+     .recognise = torch_recognise,
+     .open = torch_open},
     {.what = "a GGUF file",
      .names = NAMES("*.gguf"),
      .config = CONFIG_INSIDE,
@@ -57,12 +61,16 @@ static const struct container containers[] = {
      .names = NAMES("flax_model.msgpack"),
      .hint = "convert them: GPT2LMHeadModel.from_pretrained(dir, from_flax=True) and "
              "save_pretrained"},
-    {.what = "a nanoGPT checkpoint",
-     .names = NAMES("ckpt.pt"),
-     .hint = "convert it to safetensors with Hugging Face's names and [in, out] matrices"},
     {.what = "OpenAI's TensorFlow checkpoint",
-     .names = NAMES("model.ckpt.index"),
-     .hint = "use the converted model \"gpt2\" of Hugging Face"},
+     .names = NAMES("model.ckpt.index", "*.index"),
+     .config = CONFIG_EITHER,
+     .open = tensorflow_open},
+    {.what = "a model of llm.c",
+     .names = NAMES("gpt2_124M.bin", "gpt2_124M_bf16.bin"),
+     .config = CONFIG_INSIDE,
+     .recognise = llmc_recognise,
+     .open = llmc_open,
+     .tokenizer = llmc_tokenizer},
     {.what = "Rust weights",
      .names = NAMES("rust_model.ot"),
      .hint = "use the model.safetensors that is published beside it"},
@@ -82,7 +90,7 @@ static const struct container containers[] = {
 #define N_CONTAINERS (sizeof containers / sizeof *containers)
 
 const char *containers_list(void) {
-    return "safetensors, GGUF";
+    return "safetensors, GGUF, PyTorch, nanoGPT, TensorFlow (OpenAI's) and llm.c";
 }
 
 void tokenizer_texts_free(struct tokenizer_texts *texts) {

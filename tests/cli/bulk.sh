@@ -1,0 +1,123 @@
+# Bulk jobs on the shipped model: the same bytes however they are run, stopped and cut.
+. tests/cli/cases.inc
+
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "bulk" "models/tales is not there"
+    exit 0
+fi
+
+n=200 kills=50
+[ -n "${VALGRIND:-}" ] && n=9 kills=2
+
+# Records of all kinds: ids that are strings and numbers, options of their own, bad ones.
+awk -v n=$n 'BEGIN {
+    split("Once upon a time there was little girl who had dog and the big red ball", word, " ")
+    for (i = 0; i < n; i++) {
+        prompt = "Once"
+        for (k = 0; k < (i * 7) % 19; k++) prompt = prompt " " word[(i * 5 + k * 3) % 15 + 1]
+        line = sprintf("{\"id\": %s, \"prompt\": \"%s\", \"max_tokens\": %d", i % 3 ? "\"r" i "\"" : i, prompt, i * 11 % 23)
+        if (i % 7 == 0) line = line ", \"temperature\": 0.5, \"stop\": [\".\", \" the\"]"
+        if (i % 11 == 0) line = line ", \"n\": 3"
+        if (i % 13 == 0) line = line ", \"repetition_penalty\": 1.3, \"logprobs\": 1"
+        if (i % 50 == 8) line = line ", \"bogus\": 1"
+        print line "}"
+    }
+}' >"$tmp/in"
+
+run generate --input "$tmp/in" --output "$tmp/whole"
+expect "a job with bad records ends with 3" exits 3
+expect "... and a summary" says "$n records"
+expect "a line for each record" test "$(wc -l <"$tmp/whole")" -eq "$n"
+expect "in the order of the input" grep -q '^{"id":"r1",' "$tmp/whole"
+expect "a bad record becomes an error" grep -q '^{"id":"r8","error":{"code":"invalid_option","message":"unknown option' "$tmp/whole"
+
+for more in "-t 1" "-t 2 --parallel 5" "--parallel 1 --cpu generic"; do
+    # shellcheck disable=SC2086
+    run generate --input "$tmp/in" --output "$tmp/again" -q $more
+    expect "the same bytes with $more" same "$tmp/whole" "$tmp/again"
+done
+"$GPT2" generate --input - --output - -q <"$tmp/in" >"$tmp/again" 2>"$err"
+expect "the same bytes through pipes" same "$tmp/whole" "$tmp/again"
+for i in 0 1 2; do
+    run generate --input "$tmp/in" --output "$tmp/shard$i" -q --shard $i/3
+done
+paste -d '\n' "$tmp/shard0" "$tmp/shard1" "$tmp/shard2" | grep . >"$tmp/again"
+expect "the same bytes as three shards" same "$tmp/whole" "$tmp/again"
+: >"$tmp/again"
+while read -r line; do
+    printf '%s\n' "$line" | "$GPT2" generate --input - -q >>"$tmp/again" 2>/dev/null
+done <"$tmp/in"
+expect "the same bytes one record at a time" same "$tmp/whole" "$tmp/again"
+
+# Killed at many moments, each time resumed; slow enough to be met on its way.
+rm -f "$tmp/again"
+killed=0
+for i in $(seq $kills); do
+    "$GPT2" generate --input "$tmp/in" --output "$tmp/again" --resume -q --parallel 4 2>"$err" &
+    pid=$!
+    sleep "0.0$((i * 37 % 90 + 9))"
+    kill -9 $pid 2>/dev/null && killed=$((killed + 1))
+    wait $pid 2>/dev/null
+done
+run generate --input "$tmp/in" --output "$tmp/again" --resume -q
+expect "killed $kills times and resumed, nothing is lost or repeated" same "$tmp/whole" "$tmp/again"
+expect "... it was killed" test $killed -gt 0
+
+head -c $(($(wc -c <"$tmp/whole") / 2)) "$tmp/whole" >"$tmp/again"
+run generate --input "$tmp/in" --output "$tmp/again" --resume -q
+expect "a torn last line is made again" same "$tmp/whole" "$tmp/again"
+run generate --input "$tmp/in" --output "$tmp/again" --resume -q
+expect "a finished job stays as it is" same "$tmp/whole" "$tmp/again"
+run generate --input "$tmp/in" --output "$tmp/again" --resume -q --seed 1
+expect "other options are refused" refuses 2 'made with another model or other options'
+head -n 5 "$tmp/whole" >"$tmp/five"
+tail -n +2 "$tmp/in" >"$tmp/other"
+run generate --input "$tmp/other" --output "$tmp/five" --resume -q
+expect "another input is refused" refuses 2 'is not of record'
+expect "... and the output is as it was" test "$(wc -l <"$tmp/five")" -eq 5
+
+printf 'Once upon\n\nA dog\n' >"$tmp/lines"
+run generate --input "$tmp/lines" -n 3 -q
+expect "plain lines, the empty one too" test "$(wc -l <"$out")" -eq 3
+expect "... with the line's number as id" grep -q '^{"id":2,' "$out"
+printf '{"custom_id":"a","method":"POST","url":"/v1/completions","body":{"model":"x","prompt":"Once","max_tokens":4,"logit_bias":{"13":-100}}}\n' >"$tmp/batch"
+run generate --input "$tmp/batch" -q
+expect "OpenAI batch lines" grep -q '^{"custom_id":"a","response":{"status_code":200,"body":{.*"error":null}$' "$out"
+printf '{"id":1,"prompt":"a"\n{"id":2,"prompt":"b","max_tokens":2}\n{"id":2.5,"prompt":"b"}\n{"id":3}\n{"id":4,"prompt":["a","b"]}\n' >"$tmp/bad"
+run generate --input "$tmp/bad" -q
+expect "lines that are no records" exits 3
+expect "... each has its error" test "$(grep -c '"error":{"code":"invalid_record"' "$out")" -eq 4
+run generate --input "$tmp/bad" -q --fail-fast
+expect "--fail-fast ends with the first" test "$(wc -l <"$out")" -eq 1
+run generate --input "$tmp/lines" -n 3 --progress-json
+expect "--progress-json" grep -q '^{"records":3,"errors":0,' "$err"
+run generate --input "$tmp/lines" -q --shard 3/3
+expect "a shard that is none" refuses 2 '--shard: expected I/N'
+cp "$tmp/lines" "$tmp/self"
+run generate --input "$tmp/self" --output "$tmp/self"
+expect "the input is not overwritten" refuses 2 'is the input'
+expect "... it is as it was" same "$tmp/lines" "$tmp/self"
+run generate --input "$tmp/nothing"
+expect "a missing input" refuses 5 'cannot open'
+run generate --input "$tmp/lines" --resume
+expect "--resume without a file" refuses 2 '--resume needs an --output file'
+
+if [ -z "${VALGRIND:-}" ]; then
+    for i in 1 2 3 4 5; do cat "$tmp/in"; done >"$tmp/long"
+    "$GPT2" generate --input "$tmp/long" --output "$tmp/term" -q --cpu generic --parallel 2 2>"$err" &
+    pid=$!
+    tries=0
+    while [ ! -s "$tmp/term" ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
+    kill -TERM $pid
+    wait $pid
+    status=$?
+    expect "SIGTERM ends with 143" exits 143
+    expect "... with whole lines" test "$(tail -c 1 "$tmp/term" | od -An -c | tr -d ' ')" = '\n'
+fi
+
+if command -v parallel >/dev/null; then
+    parallel --pipe -k -N 20 "$GPT2" generate --input - -q <"$tmp/in" >"$tmp/again" 2>"$err"
+    expect "the same bytes through GNU parallel" same "$tmp/whole" "$tmp/again"
+else
+    skip "GNU parallel" "parallel is not installed"
+fi

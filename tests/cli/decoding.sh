@@ -1,0 +1,104 @@
+# The decoding options of generate, each by what it is to bring about on the shipped model.
+. tests/cli/cases.inc
+
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "decoding" "models/tales is not there"
+    exit 0
+fi
+
+gen() { run generate "Once upon a time" -n 40 "$@"; }
+
+gen --greedy
+cp "$out" "$tmp/greedy"
+gen --greedy --stop " was"
+expect "--stop ends in front of the text" test "$(grep -c ' was' "$out")" -eq 0
+expect "... and it is the beginning of the same text" test "$(head -c "$(($(wc -c <"$out") - 1))" "$tmp/greedy")" = "$(head -c -1 "$out")"
+gen --greedy --stop " was" --include-stop
+expect "--include-stop ends behind it" test "$(tail -c 5 "$out")" = " was"
+gen --greedy --until sentence
+expect "--until sentence" test "$(tail -c 2 "$out")" = "."
+gen --until line
+expect "--until line" test "$(wc -l <"$out")" -eq 1
+gen --greedy --ban was --stop " was"
+expect "--ban" test "$(grep -c ' was' "$tmp/greedy")$(grep -c ' was' "$out")" = 10
+run tokenize " was"
+id=$(cat "$out")
+gen --greedy --output ids --logit-bias "$id-100"
+expect "--logit-bias by id" test "$(tr ' ' '\n' <"$out" | grep -cx "$id")" -eq 0
+gen --greedy -n 5 --output ids --logit-bias "' was'+100"
+expect "--logit-bias by text" prints "$id $id $id $id $id"
+gen --greedy --output ids --no-repeat-ngram 1
+expect "--no-repeat-ngram 1: no id twice" test "$(tr ' ' '\n' <"$out" | sort | uniq -d | wc -l)" -eq 0
+for option in "--repeat-penalty 3" "--presence-penalty 5" "--frequency-penalty 5"; do
+    # shellcheck disable=SC2086
+    gen --greedy -n 200 $option --repeat-last-n -1
+    expect "$option changes the text" test "$(cmp -s "$tmp/greedy" "$out"; echo $?)" -eq 1
+done
+gen
+cp "$out" "$tmp/drawn"
+gen --typical-p 0.2
+expect "--typical-p changes the text" test "$(cmp -s "$tmp/drawn" "$out"; echo $?)" -eq 1
+gen --compat hf -n 12
+cp "$out" "$tmp/hf"
+gen --greedy -n 12
+expect "--compat hf is greedy" same "$tmp/hf" "$out"
+run generate "Once" --compat hf --output ids --ignore-eos
+expect "... and makes 20 tokens" test "$(wc -w <"$out")" -eq 20
+run generate --special "<|endoftext|>" --greedy --logit-bias 0+100 -n 9 --min-tokens 3 --output ids
+expect "--min-tokens" test "$(wc -w <"$out")" -ge 3
+gen --max-time 0.000001 --output ids
+expect "--max-time ends after a token" test "$(wc -w <"$out")" -eq 1
+run generate "Is it? Say" --choices " yes, no"
+expect "--choices gives one of them" grep -qxE ' (yes|no)' "$out"
+gen --num-samples 3 -n 8
+expect "--num-samples" test "$(grep -c '^==== SAMPLE [123] ====$' "$out")" -eq 3
+sed -n 2p "$out" >"$tmp/first"
+gen -n 8
+expect "... the first of them is the text alone" same "$tmp/first" "$out"
+gen --num-samples 2 --best-of 4 --json -n 8
+expect "--best-of" test "$(grep -o '"index"' "$out" | wc -l)" -eq 2
+gen --best-of 1 --num-samples 2
+expect "--best-of below --num-samples" refuses 2 'best-of: expected at least'
+gen --beams 4 -n 8 --output ids
+expect "--beams" test "$(wc -w <"$out")" -eq 8
+gen --beams 4 --stop x
+expect "--beams with what it cannot do" refuses 2 '--beams goes without'
+run generate "Once upon a t" --heal --greedy -n 1
+expect "--heal says the cut token again" prints "ime"
+
+ctx=$("$GPT2" info | sed -n 's/^n_ctx *//p')
+long=$(yes 5 | head -n $((ctx - 4)) | tr '\n' ' ')
+run generate --ids "$long" --ignore-eos -n 40 --on-overflow error
+expect "--on-overflow error" exits 5
+run generate --ids "$long" --ignore-eos -n $((ctx + 9)) --on-overflow slide --keep 4 --output ids
+expect "--on-overflow slide goes on" test "$(wc -w <"$out")" -eq $((ctx + 9))
+longer=$(yes "long story" | head -n "$ctx")
+run generate "$longer" -n 1 --truncate left
+expect "--truncate left" exits 0
+run generate "$longer" -n 0 --truncate right --echo --output ids
+expect "--truncate right keeps the beginning" test "$(wc -w <"$out")" -eq "$ctx"
+
+gen --json --logprobs 2 -n 4
+expect "--json has the completions object's fields" grep -q '"object":"text_completion".*"choices":\[{"index":0,"text":.*"token_ids":\[.*"top_logprobs":\[{.*"finish_reason":"length".*"usage":{"prompt_tokens":4,"completion_tokens":4,"total_tokens":8},"seed":0,"timings":' "$out"
+gen --jsonl -n 4
+expect "--jsonl prints an object for each token" test "$(grep -c '^{"sample":0,"index":[0-3],"id":' "$out")" -eq 4
+gen --color surprisal
+expect "--color does nothing on a pipe" same "$tmp/drawn" "$out"
+gen -o "$tmp/file"
+expect "-o writes the same to a file" same "$tmp/drawn" "$tmp/file"
+expect "... and nothing to stdout" silent
+expect "... and leaves nothing beside it" test "$(find "$tmp" -name 'file.*' | wc -l)" -eq 0
+gen -o "$tmp/no/file"
+expect "-o into a folder that is not there" refuses 1 'cannot create'
+for bad in "--logit-bias x" "--logit-bias 5" "--logit-bias 999999+1" "--ban xyzzyplugh" "--choices ,"; do
+    # shellcheck disable=SC2086
+    gen $bad
+    expect "$bad is refused" refuses 2 "${bad%% *}"
+done
+run generate --help
+for option in repeat-penalty repeat-last-n presence-penalty frequency-penalty no-repeat-ngram \
+    typical-p logit-bias ban min-tokens ignore-eos compat beams length-penalty early-stopping \
+    num-samples best-of stop include-stop until max-time on-overflow keep truncate choices heal \
+    json jsonl logprobs color out input resume shard fail-fast progress-json parallel; do
+    expect "--help has --$option" grep -q -- "--$option" "$out"
+done

@@ -28,8 +28,9 @@ static int help(void) {
         printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
     printf("\n`gpt2 COMMAND --help` lists a command's options.\n\n"
            "exit codes\n"
-           "  0 ok  1 runtime error  2 wrong usage  4 model or tokenizer missing or invalid\n"
-           "  5 input unreadable or too long  6 out of memory\n"
+           "  0 ok  1 runtime error  2 wrong usage  3 finished, some records of a job failed\n"
+           "  4 model or tokenizer missing or invalid  5 input unreadable or too long\n"
+           "  6 out of memory\n"
            "  130 interrupted  141 the reader of a pipe went away  143 terminated\n");
     return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -62,7 +62,7 @@ struct seen {
 };
 
 static void see(void *user, enum gpt2_site site, int layer, const struct gpt2_session *session,
-                int position, int n_rows, const float *data, int n_features, size_t stride) {
+                int position, int n_rows, const float *data, int width, size_t stride) {
     struct seen *seen = user;
     for (int r = 0; r < n_rows; r++) {
         const float *row = data + (size_t)r * stride;

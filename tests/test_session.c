@@ -255,11 +255,11 @@ struct watch {
 
 static void watch_tap(void *user, enum gpt2_site site, int layer,
                       const struct gpt2_session *session, int position, int n_rows,
-                      const float *data, int n_features, size_t stride) {
+                      const float *data, int width, size_t stride) {
     struct watch *watch = user;
     watch->calls[site]++;
     watch->rows[site] += n_rows;
-    assert_int_equal(n_features, site == GPT2_SITE_HIDDEN ? 64 : 16);
+    assert_int_equal(width, site == GPT2_SITE_HIDDEN ? 64 : site == GPT2_SITE_QKV ? 48 : 16);
     if (layer == 0 && site == GPT2_SITE_EMBEDDING)
         memcpy(watch->embedding, data, sizeof watch->embedding);
     if (layer == 0 && site == GPT2_SITE_ATTN)
@@ -282,6 +282,7 @@ static void the_tap_sees_every_site_and_changes_nothing(void **state) {
     assert_int_equal(watch.rows[GPT2_SITE_HEADS], 10);
     assert_int_equal(watch.rows[GPT2_SITE_LN_2], 10);
     assert_int_equal(watch.rows[GPT2_SITE_HIDDEN], 10);
+    assert_int_equal(watch.rows[GPT2_SITE_QKV], 10);
     assert_int_equal(watch.rows[GPT2_SITE_RESID], 10);
     assert_int_equal(watch.rows[GPT2_SITE_LN_F], 1); // only where logits were asked for
     for (int i = 0; i < 16; i++) // the stream itself is passed on, not normalised

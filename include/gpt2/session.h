@@ -113,6 +113,7 @@ void gpt2_batch_set_reader(struct gpt2_batch *batch, gpt2_logits_reader reader, 
 enum gpt2_site {
     GPT2_SITE_EMBEDDING, /* wte + wpe                         [rows, n_embd]                     */
     GPT2_SITE_LN_1,      /* ln_1's output                     [rows, n_embd]                     */
+    GPT2_SITE_QKV,       /* query, key, value of all heads    [rows, 3 n_embd]                   */
     GPT2_SITE_HEADS,     /* what the heads read, side by side [rows, n_embd]: c_proj's input     */
     GPT2_SITE_ATTN,      /* what attention adds to the stream [rows, n_embd]                     */
     GPT2_SITE_RESID_MID, /* the stream after attention        [rows, n_embd]                     */
@@ -124,14 +125,39 @@ enum gpt2_site {
 };
 
 /* One call per span, site and layer, on the thread that runs the batch. Row r is the token at
- * `position + r` of `session` and has n_features floats; rows are `stride` floats apart. Data is
+ * `position + r` of `session`; it has `width` floats, and rows are `stride` floats apart. Data is
  * borrowed for the call. */
 typedef void (*gpt2_tap)(void *user, enum gpt2_site site, int layer,
                          const struct gpt2_session *session, int position, int n_rows,
-                         const float *data, int n_features, size_t stride);
+                         const float *data, int width, size_t stride);
 
 /* NULL removes the tap. Watching does not change what is computed. */
 void gpt2_batch_set_tap(struct gpt2_batch *batch, gpt2_tap tap, void *user);
+
+/* Parts of layer normalisation that can be taken away, at every site at once, to see what they are
+ * good for. Bits of a set. */
+enum gpt2_ablation {
+    GPT2_ABLATE_LN_GAIN = 1 << 0, /* the learned gain is 1                                  */
+    GPT2_ABLATE_LN_BIAS = 1 << 1, /* the learned bias is 0                                  */
+    GPT2_ABLATE_LN_SCALE = 1 << 2 /* a token is not divided by its own deviation, but by one
+                                     number that is the same for all: its scale stays        */
+};
+
+/* From now on the batch runs with these; 0: as the model was made. `deviations`: for LN_SCALE what
+ * each site divides by, [2 n_layer + 1] in the order of the pass (ln_1 and ln_2 of each block, then
+ * ln_f), borrowed while it is set; NULL: 1. What sessions read meanwhile stays in their caches: use
+ * fresh ones for each setting. */
+void gpt2_batch_set_ablations(struct gpt2_batch *batch, unsigned ablations,
+                              const float *deviations);
+
+/* The logits that the model would give if it ended here (the "logit lens"): ln_f and the head over
+ * `n` rows of any residual stream, x [n, n_embd] with rows `stride` floats apart. They are then at
+ * gpt2_batch_logits(batch, 0, 0..n-1). Of the stream behind the last block these are the model's
+ * own logits, the same bits. No session is touched, the tap is not called. False with
+ * GPT2_ERR_USAGE where n is not 1 to max_logits and max_rows, or GPT2_ERR_MODEL as gpt2_batch_run.
+ */
+bool gpt2_batch_unembed(struct gpt2_batch *batch, const float *x, size_t stride, int n,
+                        struct gpt2_error *err);
 
 #ifdef __cplusplus
 }

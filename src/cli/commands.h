@@ -8,6 +8,7 @@ extern const struct command command_generate;
 extern const struct command command_tokenize;
 extern const struct command command_detokenize;
 extern const struct command command_info;
+extern const struct command command_inspect;
 extern const struct command command_bench;
 extern const struct command command_quantize;
 extern const struct command command_score;

@@ -6,10 +6,11 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_generate, &command_tokenize, &command_detokenize, &command_score,
-    &command_choose,   &command_eval,     &command_info,       &command_quantize,
-    &command_convert,  &command_verify,   &command_compare,    &command_bench,
-    &command_pull,     &command_models,   &command_rm,         &command_completions,
+    &command_generate,    &command_tokenize, &command_detokenize, &command_score,
+    &command_choose,      &command_eval,     &command_inspect,    &command_info,
+    &command_quantize,    &command_convert,  &command_verify,     &command_compare,
+    &command_bench,       &command_pull,     &command_models,     &command_rm,
+    &command_completions,
 };
 
 const struct command *command_at(size_t i) {

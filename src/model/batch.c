@@ -10,6 +10,7 @@
 #include "model/runtime.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define DEFAULT_ROWS   512
 #define DEFAULT_LOGITS 1
@@ -110,6 +111,11 @@ void gpt2_batch_set_tap(struct gpt2_batch *batch, gpt2_tap tap, void *user) {
 void gpt2_batch_set_reader(struct gpt2_batch *batch, gpt2_logits_reader reader, void *user) {
     batch->reader = reader;
     batch->reader_user = user;
+}
+
+void gpt2_batch_set_ablations(struct gpt2_batch *batch, unsigned ablations,
+                              const float *deviations) {
+    batch->forward.ablation = (struct ablation){ablations, deviations};
 }
 
 static bool check_span(const struct gpt2_batch *batch, const struct gpt2_span *span, int index,
@@ -249,6 +255,24 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
     if (moving)
         move_end(batch->forward.model);
     return ok && (batch->reader || check_logits(batch, n_logits, err));
+}
+
+bool gpt2_batch_unembed(struct gpt2_batch *batch, const float *x, size_t stride, int n,
+                        struct gpt2_error *err) {
+    struct forward *f = &batch->forward;
+    if (n < 1 || n > batch->max_logits || n > batch->max_rows)
+        return error_set(
+            err, GPT2_ERR_USAGE, "expected 1 to %d rows of the residual stream, got %d",
+            batch->max_logits < batch->max_rows ? batch->max_logits : batch->max_rows, n);
+    for (int i = 0; i < n; i++) {
+        memcpy(f->x.data + (size_t)i * f->x.stride, x + (size_t)i * stride,
+               (size_t)f->model->config.n_embd * sizeof *x);
+        batch->rows[i] = i;
+    }
+    f->n_pieces = 0; // no session has part in this
+    batch->first_logits[0] = 0;
+    forward_logits(f, batch->logits, batch->rows, n);
+    return check_logits(batch, n, err);
 }
 
 const float *gpt2_batch_logits(const struct gpt2_batch *batch, int span, int i) {

@@ -117,7 +117,7 @@ static void add_group(void *arg, int g, int worker) {
 }
 
 static void watch(void *user, enum gpt2_site site, int layer, const struct gpt2_session *session,
-                  int position, int n_rows, const float *data, int n_features, size_t stride) {
+                  int position, int n_rows, const float *data, int width, size_t stride) {
     struct calibration *c = user;
     size_t i;
     switch (site) {
@@ -142,7 +142,7 @@ static void watch(void *user, enum gpt2_site site, int layer, const struct gpt2_
     const int skip = position == 0;
     struct rows rows = {c, &c->inputs[i], data + (size_t)skip * stride, stride, n_rows - skip};
     if (rows.n > 0)
-        pool_run(c->pool, panels_groups(n_features), add_group, &rows);
+        pool_run(c->pool, panels_groups(width), add_group, &rows);
 }
 
 static void divide(struct calibration *c) {

@@ -32,22 +32,20 @@ static void each_row(struct forward *f, int n, pool_fn fn, struct row_job *job) 
     }
 }
 
-/* Shows `act` to whoever watches, piece by piece. */
-static void tap(struct forward *f, enum gpt2_site site, int layer, const struct activations *act) {
-    const struct gpt2_config *config = &f->model->config;
+/* Shows `act`, rows of `width` floats, to whoever watches, piece by piece. */
+static void tap(struct forward *f, enum gpt2_site site, int layer, const struct activations *act,
+                int width) {
     if (!f->tap)
         return;
     for (int i = 0; i < f->n_pieces; i++) {
         const struct piece *piece = &f->pieces[i];
         f->tap(f->tap_user, site, layer, piece->session, piece->position, piece->n_rows,
-               row_of(act, piece->first_row),
-               site == GPT2_SITE_HIDDEN ? config->n_inner : config->n_embd, act->stride);
+               row_of(act, piece->first_row), width, act->stride);
     }
 }
 
-/* row = the embedding at index i of a table, [rows, n_embd] */
-static void look_up(float *row, const struct kernels *kernels, const struct matrix *table,
-                    size_t i) {
+void forward_look_up(float *row, const struct kernels *kernels, const struct matrix *table,
+                     size_t i) {
     size_t n_embd = (size_t)table->cols;
     const char *data = table->data;
     if (table->layout == LAYOUT_PANELS)
@@ -66,8 +64,8 @@ static void embed(struct forward *f) {
         for (int r = 0; r < piece->n_rows; r++) {
             float *x = row_of(&f->x, piece->first_row + r);
             float *p = row_of(&f->a, piece->first_row + r);
-            look_up(x, kernels, &model->wte, (size_t)piece->ids[r]);
-            look_up(p, kernels, &model->wpe, (size_t)(piece->position + r));
+            forward_look_up(x, kernels, &model->wte, (size_t)piece->ids[r]);
+            forward_look_up(p, kernels, &model->wpe, (size_t)(piece->position + r));
             kernels->add(x, p, (size_t)model->config.n_embd);
         }
     }
@@ -77,9 +75,14 @@ static void normalise_row(void *arg, int row, int worker) {
     const struct row_job *job = arg;
     const struct forward *f = job->f;
     int from = job->rows ? job->rows[row] : row;
-    f->mm.kernels->layer_norm(row_of(&f->a, row), row_of(&f->x, from), job->norm->gain,
-                              job->norm->bias, (size_t)f->model->config.n_embd,
-                              f->model->config.layer_norm_epsilon);
+    float *a = row_of(&f->a, row);
+    const float *x = row_of(&f->x, from);
+    if (f->ablation.parts)
+        ablate_layer_norm(&f->ablation, f->model, a, x, job->norm);
+    else
+        f->mm.kernels->layer_norm(a, x, job->norm->gain, job->norm->bias,
+                                  (size_t)f->model->config.n_embd,
+                                  f->model->config.layer_norm_epsilon);
 }
 
 /* a = norm(x): one mean and one deviation for each row, from that row alone. */
@@ -107,6 +110,7 @@ static void add_branch(struct forward *f) {
 
 void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces) {
     const struct gpt2_model *model = f->model;
+    int n_embd = model->config.n_embd;
     f->pieces = pieces;
     f->n_pieces = n_pieces;
     f->n_rows = 0;
@@ -114,28 +118,29 @@ void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces)
         f->n_rows += pieces[i].n_rows;
 
     embed(f);
-    tap(f, GPT2_SITE_EMBEDDING, 0, &f->x);
+    tap(f, GPT2_SITE_EMBEDDING, 0, &f->x, n_embd);
     for (int layer = 0; layer < model->config.n_layer; layer++) {
         const struct block *h = &model->h[layer];
 
         layer_norm(f, &h->ln_1);
-        tap(f, GPT2_SITE_LN_1, layer, &f->a);
+        tap(f, GPT2_SITE_LN_1, layer, &f->a, n_embd);
         linear(f, &f->qkv, &f->a, &h->attn.c_attn, NULL);
+        tap(f, GPT2_SITE_QKV, layer, &f->qkv, 3 * n_embd);
         attention(f, layer);
-        tap(f, GPT2_SITE_HEADS, layer, &f->o);
+        tap(f, GPT2_SITE_HEADS, layer, &f->o, n_embd);
         linear(f, &f->a, &f->o, &h->attn.c_proj, NULL);
-        tap(f, GPT2_SITE_ATTN, layer, &f->a);
+        tap(f, GPT2_SITE_ATTN, layer, &f->a, n_embd);
         add_branch(f);
-        tap(f, GPT2_SITE_RESID_MID, layer, &f->x);
+        tap(f, GPT2_SITE_RESID_MID, layer, &f->x, n_embd);
 
         layer_norm(f, &h->ln_2);
-        tap(f, GPT2_SITE_LN_2, layer, &f->a);
+        tap(f, GPT2_SITE_LN_2, layer, &f->a, n_embd);
         linear(f, &f->f, &f->a, &h->mlp.c_fc, f->act);
-        tap(f, GPT2_SITE_HIDDEN, layer, &f->f);
+        tap(f, GPT2_SITE_HIDDEN, layer, &f->f, model->config.n_inner);
         linear(f, &f->a, &f->f, &h->mlp.c_proj, NULL);
-        tap(f, GPT2_SITE_MLP, layer, &f->a);
+        tap(f, GPT2_SITE_MLP, layer, &f->a, n_embd);
         add_branch(f);
-        tap(f, GPT2_SITE_RESID, layer, &f->x);
+        tap(f, GPT2_SITE_RESID, layer, &f->x, n_embd);
     }
 }
 

@@ -5,6 +5,7 @@
 #ifndef MODEL_FORWARD_H
 #define MODEL_FORWARD_H
 
+#include "model/ablate.h"
 #include "model/attention.h"
 #include "model/matmul.h"
 #include "model/session.h"
@@ -46,6 +47,7 @@ struct forward {
 
     gpt2_tap tap; /* may be NULL */
     void *tap_user;
+    struct ablation ablation; /* of layer norm; none but for experiments */
 };
 
 /* Runs the blocks over all rows of the pieces and stores their keys and values. Afterwards
@@ -56,5 +58,9 @@ void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces)
 /* logits[i, v] for the rows listed: ln_f, then the head.
  * logits [n, n_vocab]; rows [n] ascending, indices into the rows of the last forward_blocks. */
 void forward_logits(struct forward *f, float *logits, const int *rows, int n);
+
+/* row [n_embd] = the embedding at index i of wte, wpe or head. */
+void forward_look_up(float *row, const struct kernels *kernels, const struct matrix *table,
+                     size_t i);
 
 #endif

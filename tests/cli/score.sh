@@ -57,28 +57,28 @@ expect "no text, a row of nothing" test "$(column 1-8 "$out")" = "$(printf '0\t0
 
 # A text of several contexts: every protocol, in one go and as a slow stream.
 i=0
-while [ $i -lt 130 ]; do
+while [ $i -lt 12 ]; do
     printf 'Once upon a time there was %s. He did not like number %s.\n' "$i" "$((i * 7))"
     i=$((i + 1))
 done >"$tmp/long"
 n=$("$GPT2" tokenize --count --keep-newline -f "$tmp/long")
-for protocol in stride=32 disjoint llama.cpp lm-eval; do
-    run score --by doc --ctx 128 --protocol $protocol --keep-newline -f "$tmp/long"
+for protocol in stride=16 disjoint llama.cpp lm-eval; do
+    run score --by doc --ctx 64 --protocol $protocol --keep-newline -f "$tmp/long"
     cp "$out" "$tmp/doc"
-    expect "$protocol: the header names it" grep -q "protocol $protocol, context 128" "$out"
+    expect "$protocol: the header names it" grep -q "protocol $protocol, context 64" "$out"
     expect "$protocol: all tokens" test "$(column 2 "$out")" -eq "$n"
     case $protocol in
-    stride=32) scored=$((n - 1)) windows=$(((n + 31) / 32)) ;;
-    disjoint) windows=$(((n + 127) / 128)) scored=$((n - windows)) ;;
-    llama.cpp) windows=$((n / 128)) scored=$((windows * 63)) ;;
-    lm-eval) windows=$(((n + 127) / 128)) scored=$n ;;
+    stride=16) scored=$((n - 1)) windows=$(((n + 15) / 16)) ;;
+    disjoint) windows=$(((n + 63) / 64)) scored=$((n - windows)) ;;
+    llama.cpp) windows=$((n / 64)) scored=$((windows * 31)) ;;
+    lm-eval) windows=$(((n + 63) / 64)) scored=$n ;;
     esac
     expect "$protocol: $scored scored" test "$(column 3 "$out")" -eq $scored
     expect "$protocol: $windows windows" test "$(column 4 "$out")" -eq $windows
-    (head -c 1001 "$tmp/long"; sleep 0.1; tail -c +1002 "$tmp/long") |
-        "$GPT2" score --by doc --ctx 128 --protocol $protocol --keep-newline >"$out" 2>"$err"
+    (head -c 501 "$tmp/long"; sleep 0.1; tail -c +502 "$tmp/long") |
+        "$GPT2" score --by doc --ctx 64 --protocol $protocol --keep-newline >"$out" 2>"$err"
     expect "$protocol: the same from a slow pipe" same "$tmp/doc" "$out"
-    run score --ctx 128 --protocol $protocol --keep-newline -f "$tmp/long"
+    run score --ctx 64 --protocol $protocol --keep-newline -f "$tmp/long"
     expect "$protocol: a row for each token, scored or not" test "$(column 1 "$out" | wc -l)" -eq "$n"
     expect "$protocol: which add up" sums_to "$(column 5 "$tmp/doc")" 5 "$out"
 done
@@ -103,14 +103,14 @@ run score --by line --lines -f /dev/null
 expect "no lines, no rows" test "$(wc -l <"$out")" -eq 2
 
 # Strange bytes.
-head -c 3000 /dev/urandom >"$tmp/bytes"
+head -c 300 /dev/urandom >"$tmp/bytes"
 run score --by doc --keep-newline -f "$tmp/bytes"
-expect "any bytes" test "$(column 1 "$out")" -eq 3000
+expect "any bytes" test "$(column 1 "$out")" -eq 300
 run score --keep-newline -f "$tmp/bytes"
 expect "... a row has its columns" test "$(grep -v '^#' "$out" | awk -F '\t' 'NF != 8' | wc -l)" -eq 0
-head -c 60000 /dev/zero | tr '\0' 'a' >"$tmp/word"
+head -c 1500 /dev/zero | tr '\0' 'a' >"$tmp/word"
 run score --by line --ctx 64 --protocol disjoint -f "$tmp/word"
-expect "a very long word on a very long line" test "$(column 2 "$out")" -eq 60000
+expect "a very long word on a very long line" test "$(column 2 "$out")" -eq 1500
 
 # Colours are for terminals.
 run score --color "$tale"

@@ -1,0 +1,160 @@
+# inspect: every kind in every form, what it claims, refusals. The numbers: tests/test_inspect.c.
+. tests/cli/cases.inc
+
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "inspect" "models/tales is not there"
+    exit 0
+fi
+
+run inspect
+expect "no kind" refuses 2 'expected one of layernorm, compare, lens, attention, residual'
+run inspect layernrom x
+expect "an unknown kind" refuses 2 'got "layernrom"'
+run inspect compare x
+expect "nothing to compare with" refuses 2 'compare: expected 2 to 4 texts'
+run inspect compare a b c d e
+expect "too many texts" refuses 2 'compare: expected 2 to 4 texts (-p "ok" -p "hatred"), got 5'
+run inspect lens once upon
+expect "a text without quotes" says 'hint: put a text with spaces in quotes'
+run inspect lens -p a b
+expect "two texts for a lens" refuses 2 'expected one text, got 2'
+run inspect lens -p a -f b
+expect "a text and a file" refuses 2 'the text is given more than once'
+run inspect lens a --ablate ln_gain
+expect "an unknown ablation" refuses 2 '--ablate: expected ln-gain, ln-bias, ln-scale'
+run inspect lens a --ablate ln-gain,
+expect "half a list of ablations" refuses 2 'got "ln-gain,"'
+run inspect lens a --layer 1
+expect "a layer for a lens" refuses 2 '--layer and --head belong to'
+run inspect attention a --layer 1
+expect "a layer without a head" refuses 2 'expected both or neither'
+run inspect attention a --layer 5 --head 0
+expect "a layer too far" refuses 2 'layer 5: the model has layers 0 to 4'
+run inspect attention a --layer 0 --head 4
+expect "a head too far" refuses 2 'head 4: a layer has heads 0 to 3'
+run inspect residual a --token 'no such token'
+expect "a token that is none" refuses 2 'is not one token of this vocabulary'
+run inspect lens a --token b
+expect "a token for a lens" refuses 2 '--token belongs to'
+run inspect lens a --tsv --json
+expect "two forms" refuses 2 'expected one form on standard output'
+run inspect lens a --bos --no-bos
+expect "with and without a start" refuses 2 'exclude each other'
+run inspect lens --ids 1,x
+expect "ids that are none" refuses 2 'found "x"'
+run inspect lens --ids 1,8192
+expect "an id beyond the vocabulary" refuses 2 "token id 8192: the model's vocabulary ends at 8191"
+run inspect lens a --color sometimes
+expect "an unknown colour" refuses 2 '--color: expected one of auto, always, never'
+run inspect lens a -m no-such-model
+expect "an unknown model" refuses 4 'model "no-such-model"'
+run inspect lens -f /no/such/file
+expect "an unknown file" refuses 5 '/no/such/file'
+run inspect lens a --svg /no/such/folder/a.svg
+expect "a picture nowhere" refuses 1 'cannot write /no/such/folder/a.svg'
+yes "once upon a time" | head -c 4000 >"$tmp/long"
+run inspect lens -f "$tmp/long"
+expect "a text beyond the context" refuses 5 'tokens, the model'
+
+# the answer to the question, with this prompt's numbers
+run inspect layernorm "war violence hate fear"
+expect "layernorm" exits 0
+expect "is quiet on stderr" test ! -s "$err"
+tokens=$("$GPT2" tokenize --count "war violence hate fear")
+tr '\n' ' ' <"$out" | sed 's/  */ /g' >"$tmp/line"
+pairs=$((11 * tokens)) half=$((11 * ((tokens + 1) / 2)))
+expect "counts the pairs" grep -q "11 sites (ln_1 and ln_2 of 5 blocks, and ln_f) x $tokens tokens = $pairs pairs, each taken over that token's own 256 features" "$tmp/line"
+expect "all of them different" grep -q "$pairs of the $pairs pairs are different" "$tmp/line"
+expect "alone the same bits" grep -q "one token at a time, $pairs of $pairs pairs and what they gave are the same bits; in one batch with another sequence, $pairs of $pairs; with every token behind position [0-9]* changed, $half of the $half" "$tmp/line"
+expect "each token in three stages" test "$(grep -Ec '^(h\.[0-4]\.ln_[12]|ln_f) +(stream|normalised|branch) ' "$out")" -eq $((3 * pairs))
+expect "no control codes in a pipe" test "$(tr -d '\n\040-\176\200-\377' <"$out" | wc -c)" -eq 0
+expect "fits 80 columns" test "$(LC_ALL=C.UTF-8 wc -L <"$out")" -le 80
+run inspect layernorm --json --threads 1 --cpu generic "war violence hate fear"
+cp "$out" "$tmp/one"
+run inspect layernorm --json --threads 2 "war violence hate fear"
+expect "the same for any machine" same "$tmp/one" "$out"
+run inspect layernorm ""
+expect "an empty text starts from the end of one" grep -q 'token <|endoftext|>' "$out"
+printf 'once upon\n' | "$GPT2" inspect lens --tsv >"$out" 2>"$err"
+"$GPT2" inspect lens --tsv "once upon" >"$tmp/one"
+expect "standard input" same "$tmp/one" "$out"
+run inspect lens --tsv --ids "$("$GPT2" tokenize "once upon")"
+expect "the same as ids" same "$tmp/one" "$out"
+
+python=
+command -v python3 >/dev/null && python=python3
+for kind in layernorm compare lens attention 'attention --layer 1 --head 2' residual \
+    'lens --ablate ln-bias' 'layernorm --ablate ln-gain,ln-scale' 'residual --ablate ln-scale' \
+    'compare --ablate ln-scale --no-bos'; do
+    # a control character, what XML and TSV must escape, a byte that is no character
+    weird=$(printf 'a<b>&"c"\t\\d\001 \377 caf\303\251')
+    case $kind in compare*) set -- -p "$weird" -p " king" ;; *) set -- -p "$weird" ;; esac
+    run inspect $kind "$@" --svg "$tmp/picture.svg"
+    expect "$kind: text" exits 0
+    expect "$kind: says something in words" grep -q '^In words$' "$out"
+    expect "$kind: fits 80 columns" test "$(LC_ALL=C.UTF-8 wc -L <"$out")" -le 80
+    expect "$kind: no control codes" test "$(tr -d '\n\040-\176\200-\377' <"$out" | wc -c)" -eq 0
+    run inspect $kind "$@" --svg -
+    expect "$kind: a picture on standard output is the same" same "$tmp/picture.svg" "$out"
+    expect "$kind: knows dark and light" grep -q 'prefers-color-scheme:dark' "$out"
+    expect "$kind: needs nothing else" test "$(grep -Ec '<script|href|url\(|@import' "$out")" -eq 0
+    if command -v xmllint >/dev/null; then
+        expect "$kind: is XML" xmllint --noout "$out"
+    elif [ "$python" ]; then
+        expect "$kind: is XML" $python -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' "$out"
+    else
+        skip "$kind: is XML" "no xmllint, no python3"
+    fi
+    run inspect $kind "$@" --tsv
+    expect "$kind: TSV has all fields on each line" test "$(awk -F '\t' 'NF == 0 { n = 0; next } !n { n = NF } NF != n' "$out" | wc -l)" -eq 0
+    run inspect $kind "$@" --json
+    if [ "$python" ]; then
+        expect "$kind: JSON" $python -c 'import json, sys
+d = json.load(open(sys.argv[1], encoding="utf-8"))
+assert d["inspect"] == sys.argv[2] and d["model"] == "tales" and d["summary"] and d["facts"]
+tables = [v for k, v in d.items() if k not in ("inspect", "model", "summary", "facts")]
+assert tables and all(t and all(r.keys() == t[0].keys() for r in t) for t in tables)' "$out" "${kind%% *}"
+    else
+        skip "$kind: JSON" "no python3"
+    fi
+done
+
+run inspect lens "once upon" --color always
+expect "--color always paints" grep -q "$(printf '\033\\[48;5;')" "$out"
+if script -qec true /dev/null >/dev/null 2>&1; then
+    TERM=xterm script -qec "'$GPT2' inspect lens 'once upon'" /dev/null >"$out" 2>"$err" </dev/null
+    expect "a terminal gets colours" grep -q "$(printf '\033\\[48;5;')" "$out"
+    TERM=xterm NO_COLOR=1 script -qec "'$GPT2' inspect lens 'once upon'" /dev/null >"$out" 2>"$err" </dev/null
+    expect "not with NO_COLOR" test "$(grep -c "$(printf '\033')" "$out")" -eq 0
+else
+    skip "a terminal gets colours" "no script(1) of util-linux"
+fi
+
+echo old >"$tmp/picture.svg"
+run inspect lens a --svg "$tmp/picture.svg"
+expect "a picture replaces what was there" grep -q '<svg' "$tmp/picture.svg"
+expect "and leaves nothing beside it" test "$(ls "$tmp" | grep -c 'picture.svg')" -eq 1
+(head -c 1200 "$tmp/long" | "$GPT2" inspect layernorm --tsv; echo $? >"$tmp/status") 2>"$err" | head -1 >"$out"
+expect "a closed pipe is no error message" died_quietly
+expect "and ends it with 141" grep -Eqx '141|0' "$tmp/status"
+
+# what the README shows of it
+shown() { # the text block behind a command of the README, as it is printed there
+    awk -v command="$1" '$0 == command { seen = 1 } seen && text && /^```/ { exit } text { print }
+        seen && /^```text/ { text = 1 }' README.md
+}
+"$GPT2" inspect layernorm "war violence hate fear" | sed -n '/^In words/,$p' >"$out"
+shown 'gpt2 inspect layernorm "war violence hate fear"' >"$tmp/shown"
+expect "the README's answer is what is printed" same "$tmp/shown" "$out"
+"$GPT2" inspect compare -p " good" -p " hate" | head -15 >"$out"
+shown 'gpt2 inspect compare -p " good" -p " hate"' >"$tmp/shown"
+expect "so is what it says of ablations" same "$tmp/shown" "$out"
+run inspect layernorm "war violence hate fear" --svg -
+expect "its picture of norms is what is drawn" same tools/pictures/layernorm.svg "$out"
+run inspect compare -p " good" -p " hate" --svg -
+expect "its picture of two tokens, too" same tools/pictures/compare.svg "$out"
+sed -nE 's/^\| \[`([^`]*)`\]\((src[^#]*)#L([0-9]+)\).*/\2 \3 \1/p' README.md >"$tmp/links"
+expect "the README points to lines" test -s "$tmp/links"
+while read -r file line code; do
+    expect "line $line of $file has: $code" sh -c 'sed -n "$2p" "$1" | grep -qF -- "$3"' sh "$file" "$line" "$code"
+done <"$tmp/links"

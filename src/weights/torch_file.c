@@ -195,6 +195,16 @@ static const struct zip_entry *zip_member(const struct zip *zip, const struct zi
     return zip_find(zip, path, n_top + n_folder + n_name);
 }
 
+static bool check_stored(const struct reader *r, const struct zip_entry *e) {
+    if (e->method == 0)
+        return true;
+    refuse(r,
+           "zip entry \"%.*s\": expected it stored as it is, as torch.save does, found it "
+           "compressed (method %u)",
+           shown(e->n_name), e->name, e->method);
+    return error_hint(r->err, "unpack it and pack it again: zip -0 -r");
+}
+
 static bool read_zip(const struct reader *r, const struct zip *zip) {
     const struct zip_entry *pickle = NULL;
     for (size_t i = 0; i < zip->count; i++) {
@@ -208,6 +218,8 @@ static bool read_zip(const struct reader *r, const struct zip *zip) {
     }
     if (!pickle)
         return refuse(r, "expected an archive of torch.save, found no data.pkl in it");
+    if (!check_stored(r, pickle))
+        return false;
     const struct zip_entry *order = zip_member(zip, pickle, "", "byteorder", 9);
     if (order && !(order->n_bytes == 6 && memcmp(order->data, "little", 6) == 0))
         return refuse(r, "byteorder: expected little, found %.*s", shown(order->n_bytes),
@@ -223,6 +235,8 @@ static bool read_zip(const struct reader *r, const struct zip *zip) {
         if (!e)
             return refuse(r, "storage \"%.*s\": expected an entry data/%.*s, found none",
                           shown(s->n_key), s->key, shown(s->n_key), s->key);
+        if (!check_stored(r, e))
+            return false;
         if (e->n_bytes != s->count * s->element)
             return refuse(r,
                           "storage \"%.*s\": expected %" PRIu64 " bytes for its %" PRIu64

@@ -8,9 +8,9 @@
  * Sizes count from the central directory alone: local headers may say 0 and have them behind the
  * data. A field of all ones is kept in 64 bits in the entry's zip64 extra field instead.
  *
- * Only stored entries are read, since torch.save compresses nothing: weights are used where they
- * lie. Nothing is ever extracted to a path. Checksums of data are not compared: torch does not
- * either, and files exist whose writer was told not to compute them. */
+ * Nothing is unpacked, since torch.save compresses nothing: weights are used where they lie.
+ * Nothing is ever extracted to a path. Checksums of data are not compared: torch does not either,
+ * and files exist whose writer was told not to compute them. */
 #include "weights/zip.h"
 #include "base/error.h"
 #include "base/os.h"
@@ -136,16 +136,11 @@ static bool read_entry(struct zip_entry *out, size_t *used, const struct reader 
     if (load(p + 8, 2) & 1)
         return error_set(r->err, GPT2_ERR_MODEL, "%s: zip entry \"%.*s\": is encrypted", r->name,
                          shown, out->name);
-    if (load(p + 10, 2) != 0) {
-        error_set(r->err, GPT2_ERR_MODEL,
-                  "%s: zip entry \"%.*s\": expected it stored as it is, as torch.save does, found "
-                  "it compressed (method %" PRIu64 ")",
-                  r->name, shown, out->name, load(p + 10, 2));
-        return error_hint(r->err, "unpack it and pack it again: zip -0 -r");
-    }
+    out->method = (unsigned)load(p + 10, 2);
     uint64_t packed = load(p + 20, 4), size = load(p + 24, 4), local = load(p + 42, 4);
     uint64_t *fields[3] = {&size, &packed, &local};
-    if (!read_extra64(p + ENTRY_SIZE + n_name, n_extra, fields) || packed != size)
+    if (!read_extra64(p + ENTRY_SIZE + n_name, n_extra, fields) ||
+        (out->method == 0 && packed != size))
         return error_set(r->err, GPT2_ERR_MODEL, "%s: zip entry \"%.*s\": its sizes are damaged",
                          r->name, shown, out->name);
     if (!inside(r, local, LOCAL_SIZE) || !is(r->bytes + local, "PK\3\4"))
@@ -155,13 +150,13 @@ static bool read_entry(struct zip_entry *out, size_t *used, const struct reader 
                          r->name, shown, out->name, local);
     const unsigned char *header = r->bytes + local;
     const uint64_t at = local + LOCAL_SIZE + load(header + 26, 2) + load(header + 28, 2);
-    if (!inside(r, at, size))
+    if (!inside(r, at, packed))
         return error_set(r->err, GPT2_ERR_MODEL,
                          "%s: zip entry \"%.*s\": %" PRIu64 " bytes from byte %" PRIu64
                          " end behind the file's %zu: truncated or damaged",
-                         r->name, shown, out->name, size, at, r->n_bytes);
+                         r->name, shown, out->name, packed, at, r->n_bytes);
     out->data = r->bytes + at;
-    out->n_bytes = (size_t)size;
+    out->n_bytes = (size_t)packed;
     out->crc = (uint32_t)load(p + 16, 4);
     return true;
 }

@@ -1,4 +1,4 @@
-/* zip.h - the entries of a zip archive that are stored as they are, found in place. */
+/* zip.h - the entries of a zip archive, found in place. What is compressed is not unpacked. */
 #ifndef WEIGHTS_ZIP_H
 #define WEIGHTS_ZIP_H
 
@@ -12,7 +12,8 @@ struct zip_entry {
     size_t n_name;
     const unsigned char *data; /* [n_bytes] in the archive          */
     size_t n_bytes;
-    uint32_t crc; /* as the archive says; not compared with the data */
+    unsigned method; /* 0: stored as it is; otherwise data is compressed  */
+    uint32_t crc;    /* as the archive says; not compared with the data   */
 };
 
 struct zip {
@@ -21,7 +22,7 @@ struct zip {
 };
 
 /* Reads the archive's directory. The bytes are borrowed and must outlive it; `name` stands for them
- * in messages. Fails with GPT2_ERR_MODEL where it is truncated, damaged, encrypted, compressed or
+ * in messages. Fails with GPT2_ERR_MODEL where it is truncated, damaged, encrypted or
  * split, or GPT2_ERR_MEMORY; then there is nothing to free. */
 bool zip_parse(struct zip *out, const unsigned char *bytes, size_t n_bytes, const char *name,
                struct gpt2_error *err);

@@ -159,7 +159,7 @@ int gpt2_residual_parts(const struct gpt2_model *model);
 /* Contributions to the logits of `n_tokens` tokens at the last position. Logits count from their
  * mean over the vocabulary, since what raises all of them changes no probability. parts [parts];
  * contributions [n_tokens][parts]; logits [n_tokens]: the pass's own, less their mean, which the
- * contributions add up to but for rounding. */
+ * contributions add up to but for rounding (of a quantized head also that of its input). */
 bool gpt2_inspect_residual(struct gpt2_inspector *inspector, const int32_t *ids, int n,
                            const int32_t *tokens, int n_tokens, struct gpt2_part *parts,
                            double *contributions, double *logits, struct gpt2_error *err);

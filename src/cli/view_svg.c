@@ -79,7 +79,7 @@ static double column_x(const struct map *map, int column, int first) {
 }
 
 static void put_number(FILE *out, const char *format, double number) {
-    char text[64];
+    char text[400];
     snprintf(text, sizeof text, format, number);
     fputs(text[0] == '-' && strspn(text, "-0.") == strlen(text) ? text + 1 : text, out);
 }

@@ -46,7 +46,7 @@ static void put_label(FILE *out, struct label label, int width) {
 
 /* A number in exactly `width` characters; too long a one in fewer digits. */
 static void put_number(FILE *out, const char *format, double number, int width) {
-    char text[64] = "";
+    char text[400] = "";
     if (!isnan(number)) {
         snprintf(text, sizeof text, format, number);
         if (number == 0 || strspn(text, "-0.") == strlen(text))

@@ -34,7 +34,7 @@ ALL_CFLAGS = -std=c17 $(CFLAGS) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(
              -D_POSIX_C_SOURCE=200809L -DGPT2_VERSION='"$(VERSION)"' -DGPT2_DATADIR='"$(PREFIX)/share/gpt2"' -MMD -MP
 ALL_LIBS   = $(PKG_LIBS) -lm -pthread
 
-LIB_SRC  := $(wildcard src/base/*.c src/weights/*.c src/text/*.c src/kernels/*.c src/model/*.c src/inspect/*.c src/sampling/*.c)
+LIB_SRC  := $(filter-out src/cli/%,$(wildcard src/*/*.c))
 CLI_SRC  := $(wildcard src/cli/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
@@ -53,6 +53,21 @@ $(BUILD)/libgpt2.a: $(LIB_OBJ)
 	$(if $(V),,@echo '  AR  $@')
 	$(Q)rm -f $@ && ar rcs $@ $^
 
+# The shared library has objects of its own: position-independent code is a little slower.
+SOVERSION := 0
+SO      := libgpt2.so.$(VERSION)
+PIC_OBJ := $(LIB_SRC:%.c=$(BUILD)/pic/%.o)
+shared: $(BUILD)/$(SO) ## build the shared library
+$(BUILD)/$(SO): $(PIC_OBJ) src/libgpt2.map
+	$(if $(V),,@echo '  LD  $@')
+	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -Wl,-soname,libgpt2.so.$(SOVERSION) -Wl,-Bsymbolic -Wl,--version-script=src/libgpt2.map \
+	    -o $@ $(PIC_OBJ) $(ALL_LIBS)
+
+$(BUILD)/pic/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo '  CC  $< (shared)')
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIC $(ISA) -c -o $@ $<
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')
@@ -66,10 +81,12 @@ $(BUILD)/prefix: FORCE
 FORCE:
 
 # Kernels: one file per instruction set, and only these files may use it.
-$(BUILD)/src/kernels/%.o: CFLAGS += -O3
+$(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: CFLAGS += -O3
 ifneq ($(filter x86_64% amd64%,$(shell $(CC) -dumpmachine)),)
-$(BUILD)/src/kernels/x86_avx2.o:   ISA := -mavx2 -mfma -mf16c
-$(BUILD)/src/kernels/x86_avx512.o: ISA := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+AVX512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+$(BUILD)/src/kernels/x86_avx2.o $(BUILD)/pic/src/kernels/x86_avx2.o: ISA := -mavx2 -mfma -mf16c
+$(BUILD)/src/kernels/x86_avx512.o $(BUILD)/pic/src/kernels/x86_avx512.o: ISA := $(AVX512)
+$(BUILD)/src/kernels/x86_avx512vnni.o $(BUILD)/pic/src/kernels/x86_avx512vnni.o: ISA := $(AVX512) -mavx512vnni
 endif
 
 # Tests: one program per tests/test_*.c. They see the internals; the program sees include/ only.
@@ -80,7 +97,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
 
 programs: all $(TESTS) $(FUZZ) $(BENCH) ## build everything, run nothing
 
-check: all $(TESTS) $(FUZZ) ## run all tests (CASE=name runs one; -j makes the build faster)
+check: all shared $(TESTS) $(FUZZ) ## run all tests (CASE=name runs one; -j makes the build faster)
 	@BUILD=$(BUILD) tests/run.sh $(CASE)
 
 bench-tokenizer: $(BUILD)/tests/bench_tokenizer ## measure the tokenizer, MiB/s on one thread
@@ -116,17 +133,37 @@ format: ## put all C files into the project's format
 deps: ## install compiler, make and libraries through the system's package manager
 	tools/setup --packages-only
 
-install: all ## install program, library, headers and the shipped model under PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/gpt2 \
-	    $(DESTDIR)$(PREFIX)/share/gpt2/models/tales
-	install -m 755 $(BUILD)/gpt2 $(DESTDIR)$(PREFIX)/bin/gpt2
-	install -m 644 $(BUILD)/libgpt2.a $(DESTDIR)$(PREFIX)/lib/libgpt2.a
-	install -m 644 include/gpt2/*.h $(DESTDIR)$(PREFIX)/include/gpt2/
-	install -m 644 models/tales/* $(DESTDIR)$(PREFIX)/share/gpt2/models/tales/
+MAN := $(BUILD)/man
+man: $(BUILD)/gpt2 ## make the man pages
+	@tools/make_man $(BUILD)/gpt2 $(MAN)
 
-uninstall: ## remove what install put under PREFIX
-	rm -rf $(DESTDIR)$(PREFIX)/bin/gpt2 $(DESTDIR)$(PREFIX)/lib/libgpt2.a \
-	    $(DESTDIR)$(PREFIX)/include/gpt2 $(DESTDIR)$(PREFIX)/share/gpt2
+D = $(DESTDIR)$(PREFIX)
+install: all shared man ## install program, library, headers, man pages and the shipped model under PREFIX
+	install -d $D/bin $D/lib/pkgconfig $D/include/gpt2 $D/share/gpt2/models/tales $D/share/man/man1 $D/share/man/man5 \
+	    $D/share/bash-completion/completions $D/share/zsh/site-functions $D/share/fish/vendor_completions.d
+	install -m 755 $(BUILD)/gpt2 $D/bin/gpt2
+	install -m 644 $(BUILD)/libgpt2.a $(BUILD)/$(SO) $D/lib/
+	ln -sf $(SO) $D/lib/libgpt2.so.$(SOVERSION) && ln -sf libgpt2.so.$(SOVERSION) $D/lib/libgpt2.so
+	install -m 644 include/gpt2/*.h $D/include/gpt2/
+	install -m 644 models/tales/* $D/share/gpt2/models/tales/
+	install -m 644 $(MAN)/*.1 $D/share/man/man1/ && install -m 644 $(MAN)/*.5 $D/share/man/man5/
+	$(BUILD)/gpt2 completions bash >$D/share/bash-completion/completions/gpt2
+	$(BUILD)/gpt2 completions zsh >$D/share/zsh/site-functions/_gpt2
+	$(BUILD)/gpt2 completions fish >$D/share/fish/vendor_completions.d/gpt2.fish
+	printf 'prefix=%s\nName: gpt2\nDescription: GPT-2 on the CPU\nVersion: %s\nRequires.private: $(DEPS)\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lgpt2\nLibs.private: -lm -pthread\n' \
+	    '$(PREFIX)' '$(VERSION)' >$D/lib/pkgconfig/gpt2.pc
+	cd $D && ls bin/gpt2 lib/libgpt2.* lib/pkgconfig/gpt2.pc $(patsubst include/%,include/%,$(wildcard include/gpt2/*.h)) \
+	    share/gpt2/models/tales/* share/man/man1/gpt2.1 share/man/man1/gpt2-*.1 share/man/man5/gpt2-*.5 \
+	    share/bash-completion/completions/gpt2 share/zsh/site-functions/_gpt2 share/fish/vendor_completions.d/gpt2.fish >share/gpt2/installed
+
+uninstall: ## remove what install put under PREFIX, and nothing else
+	cd $D && while read -r file; do rm -f "$$file"; done <share/gpt2/installed && rm share/gpt2/installed
+	-cd $D && rmdir share/gpt2/models/tales share/gpt2/models share/gpt2 include/gpt2 2>/dev/null
+
+deb: ## make a Debian package, $(BUILD)/gpt2.deb
+	rm -rf $(BUILD)/deb/stage
+	$(MAKE) BUILD=$(BUILD)/deb PREFIX=/usr DESTDIR=$(abspath $(BUILD))/deb/stage install
+	tools/make_deb $(BUILD)/deb/stage $(VERSION) $(BUILD)/gpt2.deb
 
 clean: ## remove everything built (checkpoints of a training run in build/train are kept)
 	@if [ -d $(BUILD) ]; then find $(BUILD) -mindepth 1 -maxdepth 1 ! -name train -exec rm -rf {} +; fi
@@ -134,6 +171,6 @@ clean: ## remove everything built (checkpoints of a training run in build/train 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: FORCE all programs check accuracy goldens bench-tokenizer bench-kernels bench-startup sanitize tsan valgrind lint format deps install uninstall clean help
+.PHONY: FORCE all programs check accuracy goldens bench-tokenizer bench-kernels bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
 .SECONDARY:
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)
+-include $(LIB_OBJ:.o=.d) $(PIC_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # accuracy.sh [goldens] - our logits beside those of tools/reference.py, at the shape of the real
-# GPT-2 (124M): `make accuracy`. With `goldens`, writes tests/data/accuracy.txt anew: `make goldens`.
+# GPT-2 (124M): `make accuracy`. With `goldens`, writes tests/data anew: `make goldens`.
 # BUILD says where test_accuracy is. Without numpy there is no reference: says so and ends well.
 set -eu
 cd "$(dirname "$0")/.."
@@ -25,7 +25,9 @@ if [ "${1:-}" = goldens ]; then
     "$BUILD/tests/test_accuracy" --write "$tmp/models"
     "$python" tools/reference.py golden "$tmp/models"/* >"$tmp/goldens"
     mv "$tmp/goldens" tests/data/accuracy.txt
-    echo "accuracy: wrote tests/data/accuracy.txt"
+    "$python" tools/reference.py score "$tmp/models/vocab_203" "$tmp/models/context_300" -n 80 >"$tmp/scores"
+    mv "$tmp/scores" tests/data/score.txt
+    echo "accuracy: wrote tests/data/accuracy.txt and tests/data/score.txt"
     exit 0
 fi
 

@@ -26,6 +26,14 @@ static double bench_fma(const struct kernels *kernels) {
     return operations / (double)(os_now_ns() - start);
 }
 
+/* The same of its four-way int8 products. */
+static double bench_dot4(const struct kernels *kernels) {
+    int32_t x = 1;
+    uint64_t start = os_now_ns();
+    double operations = kernels->peak_dot4(&x, 200000);
+    return operations / (double)(os_now_ns() - start);
+}
+
 /* Bytes per nanosecond of the fastest way of reading the buffer once. */
 static double bench_read_limit(const struct kernels *kernels, const void *data) {
     double best = 0;
@@ -38,23 +46,42 @@ static double bench_read_limit(const struct kernels *kernels, const void *data) 
     return best;
 }
 
-enum { BENCH_GEMM, BENCH_GEMV, BENCH_GEMV16, BENCH_DOTS, BENCH_DOTS16, BENCH_VECTOR };
+enum { BENCH_GEMM, BENCH_GEMV, BENCH_DOTS, BENCH_PANEL, BENCH_VECTOR };
 
-/* What is measured. */
+/* What is measured: `rows` rows of x against streamed weights, or 512 rows against a block that
+ * stays in the cache. */
 static const struct {
     const char *name;
     int op;
     enum dtype dtype;
+    int rows;
 } benches[] = {
-    {"gemm  512 rows", BENCH_GEMM, DTYPE_F32},    {"gemv  1 row", BENCH_GEMV, DTYPE_F32},
-    {"gemv  1 row", BENCH_GEMV, DTYPE_F16},       {"gemv  1 row", BENCH_GEMV, DTYPE_BF16},
-    {"gemv 16 rows", BENCH_GEMV16, DTYPE_F32},    {"gemv 16 rows", BENCH_GEMV16, DTYPE_F16},
-    {"gemv 16 rows", BENCH_GEMV16, DTYPE_BF16},   {"dots  1 row", BENCH_DOTS, DTYPE_F32},
-    {"dots  1 row", BENCH_DOTS, DTYPE_F16},       {"dots  1 row", BENCH_DOTS, DTYPE_BF16},
-    {"dots 16 rows", BENCH_DOTS16, DTYPE_F32},    {"dots 16 rows", BENCH_DOTS16, DTYPE_F16},
-    {"dots 16 rows", BENCH_DOTS16, DTYPE_BF16},   {"layer_norm  768", BENCH_VECTOR, DTYPE_F32},
-    {"softmax    1024", BENCH_VECTOR, DTYPE_F32}, {"gelu_new   3072", BENCH_VECTOR, DTYPE_F32},
-    {"gelu       3072", BENCH_VECTOR, DTYPE_F32},
+    {"gemm  512 rows", BENCH_GEMM, DTYPE_F32, 512},
+    {"gemm  512 rows", BENCH_GEMM, DTYPE_Q8, 512},
+    {"gemm  512 rows", BENCH_GEMM, DTYPE_Q4, 512},
+    {"panel 1 row", BENCH_PANEL, DTYPE_F32, 1},
+    {"panel 1 row", BENCH_PANEL, DTYPE_F16, 1},
+    {"panel 1 row", BENCH_PANEL, DTYPE_BF16, 1},
+    {"panel 1 row", BENCH_PANEL, DTYPE_Q8, 1},
+    {"panel 1 row", BENCH_PANEL, DTYPE_Q4, 1},
+    {"panel 16 rows", BENCH_PANEL, DTYPE_F32, 16},
+    {"panel 16 rows", BENCH_PANEL, DTYPE_Q8, 16},
+    {"panel 16 rows", BENCH_PANEL, DTYPE_Q4, 16},
+    {"gemv  1 row", BENCH_GEMV, DTYPE_F32, 1},
+    {"gemv  1 row", BENCH_GEMV, DTYPE_F16, 1},
+    {"gemv  1 row", BENCH_GEMV, DTYPE_BF16, 1},
+    {"gemv 16 rows", BENCH_GEMV, DTYPE_F32, 16},
+    {"gemv 16 rows", BENCH_GEMV, DTYPE_BF16, 16},
+    {"dots  1 row", BENCH_DOTS, DTYPE_F32, 1},
+    {"dots  1 row", BENCH_DOTS, DTYPE_F16, 1},
+    {"dots  1 row", BENCH_DOTS, DTYPE_BF16, 1},
+    {"dots 16 rows", BENCH_DOTS, DTYPE_F32, 16},
+    {"dots 16 rows", BENCH_DOTS, DTYPE_BF16, 16},
+    {"layer_norm  768", BENCH_VECTOR, DTYPE_F32, 1},
+    {"softmax    1024", BENCH_VECTOR, DTYPE_F32, 1},
+    {"gelu_new   3072", BENCH_VECTOR, DTYPE_F32, 1},
+    {"gelu       3072", BENCH_VECTOR, DTYPE_F32, 1},
+    {"quantize   3072", BENCH_VECTOR, DTYPE_Q8, 1},
 };
 
 #define N_BENCHES     ((int)(sizeof benches / sizeof *benches))
@@ -62,16 +89,22 @@ static const struct {
 #define BENCH_N_INNER 3072
 #define BENCH_STRIDE  (BENCH_N_INNER + 16) /* rows not at a power of two, as sessions have them */
 
+#define BENCH_GROUPS panels_groups(BENCH_N_INNER)
+
 struct bench {
-    char *w;          /* BENCH_BYTES */
-    float *x, *y, *v; /* room for 512 rows of BENCH_STRIDE; a vector and its parameters */
+    char *w;            /* BENCH_BYTES */
+    float *x, *y, *v;   /* room for 512 rows of BENCH_STRIDE; a vector and its parameters */
+    struct quantized q; /* x, as far as whole groups go */
 };
 
 static void bench_vector(const struct bench *b, const struct kernels *kernels, const char *name) {
     size_t n = (size_t)atoi(strchr(name, ' '));
     for (int i = 0; i < 100; i++) {
         memcpy(b->y, b->v, n * sizeof *b->y); // the same values each time
-        if (strncmp(name, "layer", 5) == 0)
+        if (strncmp(name, "quant", 5) == 0)
+            kernels->quantize((int8_t *)(uintptr_t)b->q.q, (float *)(uintptr_t)b->q.scale,
+                              (int32_t *)(uintptr_t)b->q.sum, b->x, n);
+        else if (strncmp(name, "layer", 5) == 0)
             kernels->layer_norm(b->y, b->y, b->v, b->v, n, 1e-5f);
         else if (strncmp(name, "softmax", 7) == 0)
             kernels->softmax(b->y, n, 0.125f);
@@ -80,25 +113,41 @@ static void bench_vector(const struct bench *b, const struct kernels *kernels, c
     }
 }
 
+/* y += x . panel for one panel of K inputs. */
+static void bench_panel(const struct bench *b, const struct kernels *kernels, enum dtype dtype,
+                        const void *panel, int m, int K) {
+    if (dtype == DTYPE_Q8)
+        kernels->gemm_q8(b->y, BENCH_STRIDE, b->q, panel, m, PANEL, panels_groups(K));
+    else if (dtype == DTYPE_Q4)
+        kernels->gemm_q4(b->y, BENCH_STRIDE, b->q, panel, m, PANEL, panels_groups(K));
+    else
+        kernels->gemm[dtype](b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, panel, PANEL, m, PANEL, K);
+}
+
 /* Runs bench i over `total` bytes of weights; returns multiply-adds and bytes. */
 static double bench_run(const struct bench *b, const struct kernels *kernels, int i, size_t total,
                         double *bytes) {
     enum dtype dtype = benches[i].dtype;
-    int m = benches[i].op == BENCH_GEMV16 || benches[i].op == BENCH_DOTS16 ? 16 : 1;
-    size_t matrix = (size_t)BENCH_N_EMBD * BENCH_N_INNER * dtype_size(dtype), at = 0;
+    int m = benches[i].rows, K = benches[i].op == BENCH_GEMM ? 384 : BENCH_N_EMBD;
+    size_t panel = panel_bytes(dtype, K), at = 0;
+    size_t matrix = (size_t)BENCH_N_EMBD * BENCH_N_INNER * dtype_size(dtype);
     *bytes = 0;
     switch (benches[i].op) {
-    case BENCH_GEMM: // one panel, as matmul.c packs it, again and again
-        for (; at < total; at += (size_t)16 << 20)
-            kernels->gemm[DTYPE_F32](b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, b->v,
-                                     (size_t)kernels->nr, 512, kernels->nr, 384);
-        return 512.0 * 384 * kernels->nr * (double)(at >> 24);
+    case BENCH_GEMM: // one panel, as matmul.c has it, again and again
+        for (; at < total; at += (size_t)32 << 20)
+            bench_panel(b, kernels, dtype, b->w, m, K);
+        return (double)m * K * PANEL * (double)(at >> 25);
+    case BENCH_PANEL:
+        for (; at + panel <= total; at += panel)
+            bench_panel(b, kernels, dtype, b->w + at, m, K);
+        *bytes = (double)at;
+        return (double)m * K * PANEL * (double)(at / panel);
     case BENCH_VECTOR:
         bench_vector(b, kernels, benches[i].name);
         return 0;
     }
     for (; at + matrix <= total; at += matrix) {
-        if (benches[i].op == BENCH_GEMV || benches[i].op == BENCH_GEMV16)
+        if (benches[i].op == BENCH_GEMV)
             kernels->gemv[dtype](b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, b->w + at, BENCH_N_INNER,
                                  m, BENCH_N_INNER, BENCH_N_EMBD);
         else
@@ -123,10 +172,12 @@ static double bench_median(double values[BENCH_ROUNDS]) {
 static void bench_row(const struct bench *b, const struct kernels *kernels) {
     double rate[N_BENCHES][BENCH_ROUNDS], bandwidth[N_BENCHES][BENCH_ROUNDS];
     double time[N_BENCHES][BENCH_ROUNDS], fma[BENCH_ROUNDS], read[BENCH_ROUNDS];
+    double dot4[BENCH_ROUNDS];
     bool slow = strcmp(kernels->name, "generic") == 0; // fmaf may be a function
     size_t total = slow ? (size_t)10 << 20 : BENCH_BYTES;
     for (int round = 0; round < BENCH_ROUNDS; round++) {
         fma[round] = bench_fma(kernels);
+        dot4[round] = bench_dot4(kernels);
         read[round] = bench_read_limit(kernels, b->w);
         for (int i = 0; i < N_BENCHES; i++) {
             double bytes;
@@ -138,7 +189,9 @@ static void bench_row(const struct bench *b, const struct kernels *kernels) {
         }
     }
     double fma_limit = bench_median(fma), read_limit = bench_median(read);
-    printf("%s: fma %.1f GFLOP/s, read %.1f GB/s\n", kernels->name, fma_limit, read_limit);
+    double dot4_limit = bench_median(dot4);
+    printf("%s: fma %.1f GFLOP/s, int8 %.1f GOP/s, read %.1f GB/s\n", kernels->name, fma_limit,
+           dot4_limit, read_limit);
     for (int i = 0; i < N_BENCHES; i++) {
         printf("  %-16s", benches[i].name);
         if (benches[i].op == BENCH_VECTOR) {
@@ -147,8 +200,10 @@ static void bench_row(const struct bench *b, const struct kernels *kernels) {
             continue;
         }
         double gflops = bench_median(rate[i]), gbs = bench_median(bandwidth[i]);
-        printf(" %-4s %8.1f GFLOP/s", dtype_name(benches[i].dtype), gflops);
-        printf(" %5.1f %%", 100 * gflops / fma_limit);
+        bool integers = dtype_is_quantized(benches[i].dtype);
+        printf(" %-4s %8.1f %s", dtype_name(benches[i].dtype), gflops,
+               integers ? "GOP/s  " : "GFLOP/s");
+        printf(" %5.1f %%", 100 * gflops / (integers ? dot4_limit : fma_limit));
         if (gbs > 0)
             printf(" %8.1f GB/s %5.1f %%", gbs, 100 * gbs / read_limit);
         printf("\n");
@@ -158,20 +213,31 @@ static void bench_row(const struct bench *b, const struct kernels *kernels) {
 static int bench(void) {
     size_t n = (size_t)512 * BENCH_STRIDE;
     struct bench b = {
-        .w = os_alloc(BENCH_BYTES, 1, "weights", NULL),
+        .w = os_alloc_huge(BENCH_BYTES, "weights", NULL),
         .x = os_alloc(n, sizeof *b.x, "x", NULL),
         .y = os_alloc(n, sizeof *b.y, "y", NULL),
         .v = os_alloc(n, sizeof *b.v, "v", NULL),
     };
-    bool ok = b.w && b.x && b.y && b.v;
+    size_t groups = (size_t)512 * BENCH_GROUPS;
+    int8_t *q = os_alloc(groups, GROUP, "q", NULL);
+    float *scale = os_alloc(groups, sizeof *scale, "scale", NULL);
+    int32_t *sum = os_alloc(groups, sizeof *sum, "sum", NULL);
+    b.q = (struct quantized){q, scale, sum, (size_t)BENCH_GROUPS * GROUP, BENCH_GROUPS};
+    bool ok = b.w && b.x && b.y && b.v && q && scale && sum;
     if (ok) {
         memset(b.w, 0x2D, BENCH_BYTES); // an ordinary small number in every type
         for (size_t i = 0; i < n; i++)
             b.x[i] = b.v[i] = (float)(i % 29) * 0.1f - 1.4f;
+        for (int r = 0; r < 512; r++)
+            kernels_row(0)->quantize(q + r * b.q.qs, scale + r * b.q.gs, sum + r * b.q.gs,
+                                     b.x + r * BENCH_STRIDE, BENCH_N_INNER);
         for (int i = 0; kernels_row(i); i++)
             bench_row(&b, kernels_row(i));
     }
-    os_free(b.w);
+    os_free(sum);
+    os_free(scale);
+    os_free(q);
+    os_free_huge(b.w, BENCH_BYTES);
     os_free(b.x);
     os_free(b.y);
     os_free(b.v);

@@ -48,8 +48,11 @@ may_include() {
     src/weights/*)  echo '^(weights/|base/|gpt2/)' ;;
     src/text/*)     echo '^(text/|weights/|base/|gpt2/)' ;; # a packed file has a tokenizer inside
     src/sampling/*) echo '^(sampling/|base/|gpt2/)' ;;
+    src/decode/*)   echo '^(decode/|base/|gpt2/)' ;; # above model and sampling, by their public side
     src/model/*)    echo '^(model/|weights/|kernels/|base/|gpt2/)' ;;
     src/inspect/*)  echo '^(inspect/|model/|kernels/|base/|gpt2/)' ;;
+    src/hub/*)      echo '^(hub/|base/|gpt2/)' ;;
+    src/score/*)    echo '^(score/|model/runtime\.h$|base/|gpt2/)' ;; # the pool of the runtime
     src/cli/*)      echo '^(cli/|gpt2/)' ;;
     *)              echo '^' ;; # tests see everything
     esac
@@ -72,7 +75,7 @@ bad_includes() {
             sed -E 's/^([0-9]+):[^<"]*([<"])([^>"]*).*/\1 \2 \3/' |
             while read -r line quote header; do
                 case $header in
-                base/* | cli/* | gpt2/* | inspect/* | kernels/* | model/* | sampling/* | text/* | weights/*)
+                base/* | cli/* | decode/* | gpt2/* | hub/* | inspect/* | kernels/* | model/* | sampling/* | score/* | text/* | weights/*)
                     echo "$header" | grep -qE "$allowed" ||
                         echo "$file:$line: must not include $header" ;;
                 */*)
@@ -129,7 +132,7 @@ bad_scripts() {
 
 # Other programs link the library: what it exports must start with gpt2_ or a module's name.
 bad_symbols() {
-    modules=$(sed -nE 's,^src/(base|inspect|kernels|model|sampling|text|weights)/([a-z0-9_]+)\.[ch]$,\2,p' "$tmp/files" |
+    modules=$(sed -nE 's,^src/(base|decode|hub|inspect|kernels|model|sampling|score|text|weights)/([a-z0-9_]+)\.[ch]$,\2,p' "$tmp/files" |
         sort -u | tr '\n' '|')
     nm -g --defined-only "$BUILD/libgpt2.a" | awk -v known="^_?(gpt2|${modules}kernels)(_|\$)" '
         /^[^ ]+\.o:$/ { object = $1; next }

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/digest.h"
 #include "base/dtype.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -35,6 +36,47 @@ static void errors_show_control_bytes_and_truncate(void **state) {
     assert_true(strlen(err.hint) < sizeof err.hint);
     error_set(NULL, GPT2_ERR_MODEL, "nobody listens");
     error_hint(NULL, "nobody listens");
+}
+
+/* FIPS 180-4's examples, the empty message, and lengths around a block's end, in pieces. */
+static void digests_are_those_of_the_standard(void **state) {
+    static const struct {
+        enum digest_kind kind;
+        const char *text, *hex;
+    } known[] = {
+        {DIGEST_SHA256, "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {DIGEST_SHA256, "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {DIGEST_SHA256, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+        {DIGEST_SHA1, "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
+        {DIGEST_SHA1, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "84983e441c3bd26ebaae4aa1f95129e5e54670f1"},
+    };
+    char hex[DIGEST_HEX], whole[DIGEST_HEX];
+    struct digest digest;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        digest_start(&digest, known[i].kind);
+        digest_add(&digest, known[i].text, strlen(known[i].text));
+        digest_end(&digest, hex);
+        assert_string_equal(hex, known[i].hex);
+    }
+    char million[1000];
+    memset(million, 'a', sizeof million);
+    digest_start(&digest, DIGEST_SHA256);
+    for (int i = 0; i < 1000; i++)
+        digest_add(&digest, million, sizeof million);
+    digest_end(&digest, hex);
+    assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    for (size_t n = 0; n < 200; n++) { // one stroke and byte by byte
+        digest_start(&digest, DIGEST_SHA256);
+        digest_add(&digest, million, n);
+        digest_end(&digest, whole);
+        digest_start(&digest, DIGEST_SHA256);
+        for (size_t i = 0; i < n; i++)
+            digest_add(&digest, million + i, 1);
+        digest_end(&digest, hex);
+        assert_string_equal(hex, whole);
+    }
 }
 
 static void memory_is_aligned_zero_and_bounded(void **state) {
@@ -256,6 +298,7 @@ static void halves_and_bfloats_convert_exactly(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_show_control_bytes_and_truncate),
+        cmocka_unit_test(digests_are_those_of_the_standard),
         cmocka_unit_test(memory_is_aligned_zero_and_bounded),
         cmocka_unit_test(only_regular_files_are_mapped),
         cmocka_unit_test(there_is_a_processor),

@@ -12,22 +12,28 @@
 #include <cmocka.h>
 
 #include "testmodel.h"
+#include <gpt2/quantize.h>
 #include <gpt2/session.h>
 #include <inttypes.h>
 
 #define MAX_TOKENS 200
 #define KV_TYPES   3 /* from GPT2_KV_F32 on */
 
+/* What the weights are made into before anything runs. */
+enum packing { AS_IT_IS, PACKED_Q8, PACKED_Q4 };
+
 struct shape {
     struct testmodel_options options;
     uint64_t expected[KV_TYPES]; /* of the hashes of all tokens, in order, for f32, f16, q8 */
+    enum packing packing;
 };
 
 /* Head sizes 64, 80, 128 and odd ones; widths that are no multiple of any vector; more than one
- * block of keys; every dtype; every switch that changes the arithmetic. */
+ * block of keys; every type of weights; every switch that changes the arithmetic. */
 static const struct shape shapes[] = {
     {{.n_embd = 192, .n_head = 3, .n_layer = 2, .n_ctx = 140, .n_vocab = 203, .seed = 1},
-     {0xE5882021DF2747AA, 0x2B6AAE51591F1BFA, 0x7E22130244297D3A}},
+     {0xE5882021DF2747AA, 0x2B6AAE51591F1BFA, 0x7E22130244297D3A},
+     AS_IT_IS},
     {{.n_embd = 80,
       .n_head = 1,
       .n_layer = 2,
@@ -36,7 +42,8 @@ static const struct shape shapes[] = {
       .dtype = DTYPE_F16,
       .activation = "gelu",
       .seed = 2},
-     {0x27229107939709A0, 0x8FE5C34095917FDA, 0x08F210065D5F9785}},
+     {0x27229107939709A0, 0x8FE5C34095917FDA, 0x08F210065D5F9785},
+     AS_IT_IS},
     {{.n_embd = 256,
       .n_head = 2,
       .n_layer = 2,
@@ -47,7 +54,8 @@ static const struct shape shapes[] = {
       .inverse_layer_scale = true,
       .head = TESTMODEL_HEAD_OWN,
       .seed = 3},
-     {0x9658FDA4D4E0BBE0, 0x80C9BD582A7886CE, 0xBEB4E9A9BE2E20BD}},
+     {0x9658FDA4D4E0BBE0, 0x80C9BD582A7886CE, 0xBEB4E9A9BE2E20BD},
+     AS_IT_IS},
     {{.n_embd = 85,
       .n_head = 17,
       .n_layer = 2,
@@ -57,9 +65,39 @@ static const struct shape shapes[] = {
       .no_attn_scale = true,
       .activation = "silu",
       .seed = 4},
-     {0x4B5122F73FBA283A, 0xA3741A900EBAB6F0, 0xA76AF1674F72CBBB}},
+     {0x4B5122F73FBA283A, 0xA3741A900EBAB6F0, 0xA76AF1674F72CBBB},
+     AS_IT_IS},
+    {{.n_embd = 192, .n_head = 3, .n_layer = 2, .n_ctx = 140, .n_vocab = 203, .seed = 6},
+     {0x8D13F9B24269FE4F, 0xB7E7837A71076785, 0xBE3D02E7460407B4},
+     PACKED_Q8},
+    {{.n_embd = 192, .n_head = 3, .n_layer = 2, .n_ctx = 140, .n_vocab = 203, .seed = 7},
+     {0xD554BC820E574EBA, 0x0774274E328A31BD, 0x2C812225A24CA192},
+     PACKED_Q4},
+    {{.n_embd = 85,
+      .n_head = 5,
+      .n_layer = 2,
+      .n_ctx = 70,
+      .n_vocab = 61,
+      .n_inner = 131,
+      .dtype = DTYPE_F16,
+      .head = TESTMODEL_HEAD_OWN,
+      .seed = 8},
+     {0xCD7D90BAACAC23E7, 0xBF2D252D5DF5D1F5, 0x7D4BC95EBF3560AA},
+     PACKED_Q8},
+    {{.n_embd = 85,
+      .n_head = 5,
+      .n_layer = 2,
+      .n_ctx = 70,
+      .n_vocab = 61,
+      .n_inner = 131,
+      .dtype = DTYPE_BF16,
+      .head = TESTMODEL_HEAD_OWN,
+      .seed = 9},
+     {0xC08D228084E54C92, 0x016BCBCE09553D86, 0x5E62F2CE4656C7BF},
+     PACKED_Q4},
     {{.n_embd = 6, .n_head = 1, .n_layer = 1, .n_ctx = 9, .n_vocab = 3, .misalign = 3, .seed = 5},
-     {0xDA9F54AEC9F10056, 0x69398E123CCF41DF, 0xBA45DF451B2DB4FD}},
+     {0xDA9F54AEC9F10056, 0x69398E123CCF41DF, 0xBA45DF451B2DB4FD},
+     AS_IT_IS},
 };
 #define N_SHAPES (sizeof shapes / sizeof *shapes)
 
@@ -77,18 +115,6 @@ struct way {
     int step; /* tokens per call; 0: all at once */
     enum gpt2_kv kv;
 };
-
-static struct gpt2_model *open_model(const struct shape *shape) {
-    char dir[TESTMODEL_PATH];
-    struct gpt2_error err;
-    testmodel_tempdir(dir);
-    testmodel_write(dir, &shape->options);
-    struct gpt2_model *model = gpt2_model_open(dir, &err);
-    if (!model)
-        fail_msg("%s", err.message);
-    testmodel_remove(dir); // the mapping stays
-    return model;
-}
 
 static uint64_t hash_floats(uint64_t hash, const float *x, int n) {
     for (int i = 0; i < n; i++) {
@@ -108,6 +134,37 @@ static struct gpt2_runtime *create_runtime(const char *cpu, int threads) {
     if (!runtime)
         fail_msg("%s", err.message);
     return runtime;
+}
+
+/* The model as one packed file in the same folder. */
+static struct gpt2_model *repack(struct gpt2_model *model, const char *dir, enum packing packing) {
+    char path[TESTMODEL_PATH];
+    struct gpt2_error err;
+    struct gpt2_runtime *runtime = create_runtime("generic", 1);
+    struct gpt2_quantize_options options = {.type = packing == PACKED_Q8 ? GPT2_Q8 : GPT2_Q4};
+    testmodel_path(path, dir, "packed");
+    if (!gpt2_quantize(model, runtime, &options, path, &err))
+        fail_msg("%s", err.message);
+    gpt2_runtime_free(runtime);
+    gpt2_model_close(model);
+    model = gpt2_model_open(path, &err);
+    if (!model)
+        fail_msg("%s", err.message);
+    return model;
+}
+
+static struct gpt2_model *open_model(const struct shape *shape) {
+    char dir[TESTMODEL_PATH];
+    struct gpt2_error err;
+    testmodel_tempdir(dir);
+    testmodel_write(dir, &shape->options);
+    struct gpt2_model *model = gpt2_model_open(dir, &err);
+    if (!model)
+        fail_msg("%s", err.message);
+    if (shape->packing != AS_IT_IS)
+        model = repack(model, dir, shape->packing);
+    testmodel_remove(dir); // the mapping stays
+    return model;
 }
 
 static struct gpt2_batch *create_batch(const struct gpt2_model *model, struct gpt2_runtime *runtime,

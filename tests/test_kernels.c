@@ -339,6 +339,229 @@ static void conversions_are_exact(void **state) {
     guarded_free(bits);
 }
 
+/* --- quantized products ------------------------------------------------------------------------
+ */
+
+/* The next float that is not 0 and of an f16's size. */
+static void random_half(unsigned char *at, enum data data) {
+    uint16_t half = (uint16_t)((random_bits() & 0x83FF) | (uint32_t)(3 + random_below(9)) << 10);
+    if (data == WILD && random_below(8) == 0)
+        half = (uint16_t)random_bits();
+    memcpy(at, &half, sizeof half);
+}
+
+/* A panel at the end of its page, and rows of activations with gaps. EXTREME: integers of the
+ * largest size, where an instruction that saturates or a sum that is too narrow would show. */
+struct quant_problem {
+    enum dtype dtype;
+    int m, n, n_groups;
+    size_t ys;
+    struct guarded y, panel, q, scale, sum;
+    struct quantized x;
+};
+
+static struct quant_problem quant_create(enum dtype dtype, int m, int n, int n_groups,
+                                         enum data data, bool extreme) {
+    size_t group_bytes = dtype == DTYPE_Q8 ? Q8_GROUP_BYTES : Q4_GROUP_BYTES;
+    size_t header = dtype == DTYPE_Q8 ? 2 * PANEL : 4 * PANEL;
+    size_t gs = (size_t)(n_groups + random_below(3));
+    struct quant_problem p = {.dtype = dtype, .m = m, .n = n, .n_groups = n_groups};
+    p.ys = (size_t)(n + random_below(9));
+    p.y = random_matrix(m, n, p.ys, data);
+    p.panel = guarded_alloc((size_t)n_groups * group_bytes);
+    for (size_t i = 0; i < p.panel.n_bytes; i++) {
+        unsigned char *at = (unsigned char *)p.panel.data + i;
+        size_t within = i % group_bytes;
+        if (within < header && within % 2 == 0)
+            random_half(at, data);
+        else if (within >= header)
+            *at = extreme ? (unsigned char)(dtype == DTYPE_Q4 ? 0xFF
+                                            : random_below(8) ? 255
+                                                              : 1)
+                          : (unsigned char)random_bits();
+        if (within >= header && dtype == DTYPE_Q8 && *at == 0)
+            *at = 128;
+    }
+    p.q = guarded_alloc(((size_t)(m - 1) * gs + (size_t)n_groups) * GROUP);
+    p.scale = random_matrix(m, n_groups, gs, data);
+    p.sum = guarded_alloc(((size_t)(m - 1) * gs + (size_t)n_groups) * sizeof(int32_t));
+    int8_t sign = random_bits() & 1 ? 127 : -127;
+    for (size_t i = 0; i < p.q.n_bytes; i++)
+        ((int8_t *)p.q.data)[i] = extreme ? sign : (int8_t)(random_below(255) - 127);
+    for (size_t g = 0; g < p.sum.n_bytes / sizeof(int32_t); g++) {
+        int32_t sum = 0;
+        for (int k = 0; k < GROUP; k++)
+            sum += ((int8_t *)p.q.data)[g * GROUP + (size_t)k];
+        ((int32_t *)p.sum.data)[g] = sum;
+    }
+    p.x = (struct quantized){p.q.data, p.scale.data, p.sum.data, gs * GROUP, gs};
+    return p;
+}
+
+static void quant_free(struct quant_problem *p) {
+    guarded_free(p->y);
+    guarded_free(p->panel);
+    guarded_free(p->q);
+    guarded_free(p->scale);
+    guarded_free(p->sum);
+}
+
+/* Rows r.. and groups g.. of a problem. */
+static void quant_compute(const struct kernels *kernels, const struct quant_problem *p, float *y,
+                          int r, int m, int g, int n_groups) {
+    size_t row = (size_t)r, group = (size_t)g;
+    struct quantized x = {p->x.q + row * p->x.qs + group * GROUP,
+                          p->x.scale + row * p->x.gs + group, p->x.sum + row * p->x.gs + group,
+                          p->x.qs, p->x.gs};
+    const char *panel = p->panel.data;
+    y += row * p->ys;
+    if (p->dtype == DTYPE_Q8)
+        kernels->gemm_q8(y, p->ys, x, panel + group * Q8_GROUP_BYTES, m, p->n, n_groups);
+    else
+        kernels->gemm_q4(y, p->ys, x, panel + group * Q4_GROUP_BYTES, m, p->n, n_groups);
+}
+
+static void check_quantized(enum dtype dtype, int m, int n, int n_groups, enum data data,
+                            bool extreme) {
+    struct quant_problem p = quant_create(dtype, m, n, n_groups, data, extreme);
+    struct guarded expected = copy_of(p.y);
+    size_t n_y = p.y.n_bytes / sizeof(float);
+    quant_compute(kernels_row(0), &p, expected.data, 0, m, 0, n_groups);
+    const struct kernels *row;
+    for (int i = 1; (row = kernels_row(i)); i++) {
+        char what[96];
+        snprintf(what, sizeof what, "%s %s m=%d n=%d groups=%d", row->name, dtype_name(dtype), m, n,
+                 n_groups);
+        struct guarded y = copy_of(p.y);
+        quant_compute(row, &p, y.data, 0, m, 0, n_groups);
+        assert_same(y.data, expected.data, n_y, what);
+
+        memcpy(y.data, p.y.data, p.y.n_bytes); // rows one by one, the chain cut somewhere
+        int cut = random_below(n_groups + 1);
+        for (int r = 0; r < m; r++) {
+            quant_compute(row, &p, y.data, r, 1, 0, cut);
+            quant_compute(row, &p, y.data, r, 1, cut, n_groups - cut);
+        }
+        assert_same(y.data, expected.data, n_y, what);
+        guarded_free(y);
+    }
+    guarded_free(expected);
+    quant_free(&p);
+}
+
+static void rows_agree_on_quantized(enum dtype dtype) {
+    static const int widths[] = {1, 7, 8, 9, 15, 16, 17, 31, 33, 48, 63, 64};
+    for (int m = 1; m <= 14; m++)
+        for (int i = 0; i < (int)(sizeof widths / sizeof *widths); i++)
+            check_quantized(dtype, m, widths[i], 1 + random_below(4), i % 2 ? WILD : PLAIN, false);
+    for (int m = 1; m <= 7; m++)
+        check_quantized(dtype, m, PANEL, 2, PLAIN, true);
+    check_quantized(dtype, 3, PANEL, 24, PLAIN, false);
+    check_quantized(dtype, 9, PANEL, 53, PLAIN, false);
+}
+
+static void rows_agree_on_q8(void **state) {
+    rows_agree_on_quantized(DTYPE_Q8);
+}
+
+static void rows_agree_on_q4(void **state) {
+    rows_agree_on_quantized(DTYPE_Q4);
+}
+
+/* Against the sum of products of what the panel and the activations stand for. */
+static void quantized_products_match_f64(void **state) {
+    for (int i = 0; i < 2; i++) {
+        enum dtype dtype = i ? DTYPE_Q4 : DTYPE_Q8;
+        struct quant_problem p = quant_create(dtype, 5, PANEL, 7, PLAIN, false);
+        struct guarded y = copy_of(p.y);
+        quant_compute(kernels_row(0), &p, y.data, 0, p.m, 0, p.n_groups);
+        for (int c = 0; c < p.n; c++) {
+            float w[7 * GROUP];
+            panels_column(w, p.panel.data, dtype, c, p.n_groups * GROUP);
+            for (int r = 0; r < p.m; r++) {
+                double sum = (double)((float *)p.y.data)[(size_t)r * p.ys + (size_t)c];
+                double magnitude = fabs(sum);
+                for (int k = 0; k < p.n_groups * GROUP; k++) {
+                    double x = (double)p.x.q[(size_t)r * p.x.qs + (size_t)k] *
+                               (double)p.x.scale[(size_t)r * p.x.gs + (size_t)(k / GROUP)];
+                    sum += x * (double)w[k];
+                    magnitude += fabs(x * (double)w[k]);
+                }
+                double error = fabs((double)((float *)y.data)[(size_t)r * p.ys + (size_t)c] - sum);
+                assert_true(error <= magnitude * 4 * (double)FLT_EPSILON);
+            }
+        }
+        guarded_free(y);
+        quant_free(&p);
+    }
+}
+
+/* One row of x in guarded memory, quantized by a kernel row into guarded memory. */
+static void check_quantize(const float *values, int n) {
+    size_t groups = (size_t)panels_groups(n);
+    struct guarded x = guarded_alloc((size_t)n * sizeof(float));
+    memcpy(x.data, values, (size_t)n * sizeof(float));
+    struct guarded q[2], scale[2], sum[2];
+    const struct kernels *row;
+    for (int i = 0; (row = kernels_row(i)); i++) {
+        int at = i > 0;
+        q[at] = guarded_alloc(groups * GROUP);
+        scale[at] = guarded_alloc(groups * sizeof(float));
+        sum[at] = guarded_alloc(groups * sizeof(int32_t));
+        row->quantize(q[at].data, scale[at].data, sum[at].data, x.data, (size_t)n);
+        if (at) {
+            assert_memory_equal(q[1].data, q[0].data, groups * GROUP);
+            assert_memory_equal(sum[1].data, sum[0].data, groups * sizeof(int32_t));
+            assert_same(scale[1].data, scale[0].data, groups, row->name);
+            guarded_free(q[1]);
+            guarded_free(scale[1]);
+            guarded_free(sum[1]);
+        }
+    }
+    for (size_t g = 0; g < groups; g++) { // the definition, in f64 and with the C library
+        size_t first = g * GROUP, end = first + GROUP < (size_t)n ? first + GROUP : (size_t)n;
+        float max = 0;
+        bool finite = true;
+        for (size_t k = first; k < end; k++) {
+            finite = finite && isfinite(values[k]);
+            max = fmaxf(max, fabsf(values[k]));
+        }
+        bool zero = !finite || max < 0x1p-120f;
+        int32_t total = 0;
+        for (size_t k = first; k < first + GROUP; k++) {
+            int expected = zero || k >= end ? 0 : (int)nearbyintf(values[k] * (127.0f / max));
+            assert_int_equal(((int8_t *)q[0].data)[k], expected);
+            total += expected;
+        }
+        float expected = zero ? 0.0f : max / 127.0f;
+        assert_int_equal(((int32_t *)sum[0].data)[g], total);
+        assert_true(finite ? ((float *)scale[0].data)[g] == expected
+                           : isnan(((float *)scale[0].data)[g]));
+    }
+    guarded_free(q[0]);
+    guarded_free(scale[0]);
+    guarded_free(sum[0]);
+    guarded_free(x);
+}
+
+static void quantize_is_its_definition(void **state) {
+    static const int sizes[] = {1, 5, 31, 63, 64, 65, 100, 127, 128, 200, 768};
+    float x[768];
+    for (int round = 0; round < 40; round++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            float factor = ldexpf(1.0f, random_below(round % 4 == 3 ? 250 : 20) - 126);
+            for (int k = 0; k < sizes[i]; k++)
+                x[k] = random_value(round % 2 ? WILD : PLAIN) * (round % 4 > 1 ? factor : 1.0f);
+            check_quantize(x, sizes[i]);
+        }
+    for (int k = 0; k < 128; k++) // ties: halves of the step
+        x[k] = k == 0 ? 127.0f : (float)(k - 64) + 0.5f;
+    check_quantize(x, 128);
+    for (int k = 0; k < 128; k++)
+        x[k] = 0.0f;
+    check_quantize(x, 128);
+}
+
 /* --- along one vector --------------------------------------------------------------------------
  */
 
@@ -554,6 +777,10 @@ int main(int argc, char **argv) {
         cmocka_unit_test(dots_skip_missing_lanes),
         cmocka_unit_test(gemm_is_gemv),
         cmocka_unit_test(products_match_f64),
+        cmocka_unit_test(rows_agree_on_q8),
+        cmocka_unit_test(rows_agree_on_q4),
+        cmocka_unit_test(quantized_products_match_f64),
+        cmocka_unit_test(quantize_is_its_definition),
         cmocka_unit_test(conversions_are_exact),
         cmocka_unit_test(rows_agree_on_layer_norm),
         cmocka_unit_test(layer_norm_matches_f64),

@@ -594,14 +594,9 @@ static void missing_files_are_named(void **state) {
 
 static void weights_of_other_formats_are_named_with_a_remedy(void **state) {
     static const char *const foreigns[][3] = {
-        {"pytorch_model.bin", "PyTorch", "save_pretrained"},
         {"pytorch_model.bin.index.json", "several files", "save_pretrained"},
-        {"model.safetensors.index.json", "several files", "save_pretrained"},
-        {"gpt2.Q8_0.gguf", "GGUF", "Hugging Face"},
         {"tf_model.h5", "TensorFlow", "from_tf"},
         {"flax_model.msgpack", "Flax", "from_flax"},
-        {"ckpt.pt", "nanoGPT", "[in, out]"},
-        {"model.ckpt.index", "OpenAI", "Hugging Face"},
     };
     for (int config = 0; config < 2; config++) {
         for (size_t i = 0; i < sizeof foreigns / sizeof *foreigns; i++) {
@@ -617,13 +612,34 @@ static void weights_of_other_formats_are_named_with_a_remedy(void **state) {
     }
     // of several the one that most likely is meant
     char path[TESTMODEL_PATH];
-    testmodel_write_file(dir, "a.gguf", "x", 1);
     testmodel_write_file(dir, "pytorch_model.bin", "x", 1);
     testmodel_write_file(dir, "tf_model.h5", "x", 1);
     testmodel_path(path, dir, "pytorch_model.bin");
     EXPECT_REFUSAL(dir, path, "PyTorch");
     // beside the right file they do not matter
     gpt2_model_close(open_with(NULL));
+}
+
+static void a_vocabulary_may_be_larger_than_config_says(void **state) {
+    static const struct change rows[] = {
+        {.name = "wte.weight", .rank = 2, .shape = {64, 16, 1, 1}},
+        {.name = "lm_head.weight", .rank = 2, .shape = {64, 16, 1, 1}},
+    };
+    static const enum testmodel_head heads[] = {TESTMODEL_HEAD_TIED, TESTMODEL_HEAD_ONLY,
+                                                TESTMODEL_HEAD_OWN};
+    for (int i = 0; i < 3; i++) {
+        const bool only = heads[i] == TESTMODEL_HEAD_ONLY, own = heads[i] == TESTMODEL_HEAD_OWN;
+        write_changed(rows + only, own ? 2 : 1,
+                      &(struct testmodel_options){.head = heads[i], .tie = own ? "false" : NULL});
+        struct gpt2_model *model = open_path(dir);
+        assert_int_equal(gpt2_model_config(model)->n_vocab, 64);
+        assert_int_equal(model->wte.rows, 64);
+        assert_int_equal(model->head.rows, 64);
+        assert_non_null(strstr(gpt2_model_note(model, only ? 1 : 0), "has 64 rows"));
+        gpt2_model_close(model);
+    }
+    write_changed(rows, 1, &(struct testmodel_options){.head = TESTMODEL_HEAD_OWN});
+    EXPECT_REFUSAL(dir, "\"lm_head.weight\"", "[64, 16]", "[61, 16]");
 }
 
 static void config_speaks_before_the_weights(void **state) {
@@ -693,6 +709,7 @@ int main(void) {
         TEST(a_path_without_directory_means_the_current_one),
         TEST(missing_files_are_named),
         TEST(weights_of_other_formats_are_named_with_a_remedy),
+        TEST(a_vocabulary_may_be_larger_than_config_says),
         TEST(config_speaks_before_the_weights),
         TEST(the_path_of_a_message_is_the_files),
         cmocka_unit_test(a_real_test_model_opens),

@@ -259,7 +259,7 @@ static void watch_tap(void *user, enum gpt2_site site, int layer,
     struct watch *watch = user;
     watch->calls[site]++;
     watch->rows[site] += n_rows;
-    assert_int_equal(width, site == GPT2_SITE_QKV ? 48 : 16);
+    assert_int_equal(width, site == GPT2_SITE_HIDDEN ? 64 : site == GPT2_SITE_QKV ? 48 : 16);
     if (layer == 0 && site == GPT2_SITE_EMBEDDING)
         memcpy(watch->embedding, data, sizeof watch->embedding);
     if (layer == 0 && site == GPT2_SITE_ATTN)
@@ -279,7 +279,9 @@ static void the_tap_sees_every_site_and_changes_nothing(void **state) {
     free(expected);
     assert_int_equal(watch.rows[GPT2_SITE_EMBEDDING], 5);
     assert_int_equal(watch.calls[GPT2_SITE_LN_1], 2); // layers
+    assert_int_equal(watch.rows[GPT2_SITE_HEADS], 10);
     assert_int_equal(watch.rows[GPT2_SITE_LN_2], 10);
+    assert_int_equal(watch.rows[GPT2_SITE_HIDDEN], 10);
     assert_int_equal(watch.rows[GPT2_SITE_QKV], 10);
     assert_int_equal(watch.rows[GPT2_SITE_RESID], 10);
     assert_int_equal(watch.rows[GPT2_SITE_LN_F], 1); // only where logits were asked for

@@ -9,6 +9,7 @@ below is the paper in thirty lines.
     reference.py MODEL --ids 1,2,3 --all      one line for each token
     reference.py MODEL --ids 1,2,3 --json     the same as a JSON object
     reference.py golden MODEL... [-n N]       what tests/test_accuracy.c reads (make goldens)
+    reference.py score MODEL... [-n N]        what tests/test_score.c reads (make goldens)
 
 MODEL is a Hugging Face directory: config.json and model.safetensors.
 Needs numpy (Debian: python3-numpy).
@@ -193,17 +194,32 @@ def print_golden(path, n):
         print("row", row, *(f"{value:.9g}" for value in logits[row]))
 
 
+def print_scores(path, n):
+    """One model for tests/test_score.c: log-probability, entropy (nats) and rank of each token."""
+    model = Model(path)
+    n = min(n, len(model.tensors["wpe.weight"]))
+    ids = some_ids(len(model.tensors["wte.weight"]), n)
+    logits = forward(model, ids)
+    logprobs = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    print("model", os.path.basename(os.path.normpath(path)))
+    print("ids", *ids)
+    for i in range(1, n):
+        row = logprobs[i - 1]
+        entropy = -(np.exp(row) * row).sum()
+        print(f"token {i} {row[ids[i]]:.9g} {entropy:.9g} {(row > row[ids[i]]).sum()}")
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    if sys.argv[1:2] == ["golden"]:
-        parser.add_argument("golden", help=argparse.SUPPRESS)
+    if sys.argv[1:2] in (["golden"], ["score"]):
+        parser.add_argument("kind", help=argparse.SUPPRESS)
         parser.add_argument("models", nargs="+", metavar="MODEL")
         parser.add_argument("-n", type=int, default=40, help="tokens of the text, at most")
         args = parser.parse_args()
         for path in args.models:
-            print_golden(path, args.n)
+            (print_golden if args.kind == "golden" else print_scores)(path, args.n)
         return
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument("--ids", type=parse_ids, required=True, metavar="1,2,3")

@@ -103,7 +103,7 @@ bool gpt2_inspect_next(struct gpt2_inspector *inspector, const int32_t *ids, int
                        double *log_probs, struct gpt2_error *err);
 
 /* Kullback-Leibler divergence of q from p in nats, sum of p (ln p - ln q), from logarithms. */
-double gpt2_divergence(const double *log_p, const double *log_q, int n);
+double gpt2_inspect_kl(const double *log_p, const double *log_q, int n);
 
 /* ---- logit lens (nostalgebraist 2020) ---- */
 

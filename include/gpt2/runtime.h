@@ -15,7 +15,7 @@ struct gpt2_runtime;
 
 struct gpt2_runtime_options {
     int n_threads; /* 0: as many as this process may use (affinity and cgroup quota), at least 1 */
-    const char *cpu; /* kernel row: "generic", "avx2", "avx512"; NULL: the fastest this CPU has */
+    const char *cpu; /* kernel row: "generic", "avx2", "avx512", "avx512vnni"; NULL: the fastest */
 };
 
 /* Creates the threads and chooses the kernels. `options` may be NULL: all defaults. Fails with

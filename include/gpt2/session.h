@@ -99,15 +99,26 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
 /* Logits of the i-th asked row of a span in the last run: [n_vocab], valid until the next run. */
 const float *gpt2_batch_logits(const struct gpt2_batch *batch, int span, int i);
 
+/* Takes logits as they are made: those of rows first..first + n - 1 of all that the run asks for,
+ * counted through its spans, [n, n_vocab], finite. Borrowed for the call. */
+typedef void (*gpt2_logits_reader)(void *user, int first, int n, const float *logits);
+
+/* With a reader, a run may ask for any number of rows of logits. They come in order, at most
+ * max_logits at a time, on the thread that runs the batch, and gpt2_batch_logits has none of them.
+ * NULL removes the reader. What is computed stays the same. */
+void gpt2_batch_set_reader(struct gpt2_batch *batch, gpt2_logits_reader reader, void *user);
+
 /* Where the forward pass can be watched. The layer-norm sites show what goes in (the residual
  * stream, which is never normalised itself) and what comes out (what the branch sees). */
 enum gpt2_site {
     GPT2_SITE_EMBEDDING, /* wte + wpe                         [rows, n_embd]                     */
     GPT2_SITE_LN_1,      /* ln_1's output                     [rows, n_embd]                     */
     GPT2_SITE_QKV,       /* query, key, value of all heads    [rows, 3 n_embd]                   */
+    GPT2_SITE_HEADS,     /* what the heads read, side by side [rows, n_embd]: c_proj's input     */
     GPT2_SITE_ATTN,      /* what attention adds to the stream [rows, n_embd]                     */
     GPT2_SITE_RESID_MID, /* the stream after attention        [rows, n_embd]                     */
     GPT2_SITE_LN_2,      /* ln_2's output                     [rows, n_embd]                     */
+    GPT2_SITE_HIDDEN,    /* the MLP's hidden layer            [rows, n_inner]: c_proj's input    */
     GPT2_SITE_MLP,       /* what the MLP adds to the stream   [rows, n_embd]                     */
     GPT2_SITE_RESID,     /* the stream after the block        [rows, n_embd]                     */
     GPT2_SITE_LN_F       /* ln_f's output, only for the rows whose logits are asked for          */

@@ -31,7 +31,7 @@ void gpt2_ids_free(struct gpt2_ids *ids);
 
 /* Opens the tokenizer of a directory (vocab.json + merges.txt, or encoder.json + vocab.bpe, else
  * tokenizer.json; generation needs no other file), of the directory that holds the file `path`, or
- * of a packed model file (quantize.h), which has it inside.
+ * of a packed model file (quantize.h) or a GGUF file, which have it inside.
  * Fails with GPT2_ERR_MODEL: a missing or malformed file is named, with the entry that is wrong. */
 struct gpt2_tokenizer *gpt2_tokenizer_open(const char *path, struct gpt2_error *err);
 void gpt2_tokenizer_close(struct gpt2_tokenizer *tokenizer); /* NULL is allowed */
@@ -41,6 +41,26 @@ void gpt2_tokenizer_close(struct gpt2_tokenizer *tokenizer); /* NULL is allowed 
  */
 bool gpt2_tokenizer_pack(const struct gpt2_tokenizer *tokenizer, unsigned char **bytes,
                          size_t *n_bytes, struct gpt2_error *err);
+
+/* Writes vocab.json and merges.txt into a directory that is there and, where it has settings or
+ * special tokens beyond <|endoftext|>, tokenizer_config.json and added_tokens.json: what
+ * gpt2_tokenizer_open and Hugging Face's GPT2Tokenizer make the same tokenizer of. Fails with
+ * GPT2_ERR_MODEL where such files cannot say what the tokenizer does, GPT2_ERR_RUNTIME where they
+ * cannot be written, GPT2_ERR_MEMORY. */
+bool gpt2_tokenizer_save(const struct gpt2_tokenizer *tokenizer, const char *directory,
+                         struct gpt2_error *err);
+
+/* The tokenizer as key-value pairs of a GGUF file, for gpt2_model_save_gguf. Start from {0}; free
+ * `bytes` with free(). */
+struct gpt2_gguf_pairs {
+    unsigned char *bytes; /* [n_bytes] */
+    size_t n_bytes, n_pairs;
+};
+
+/* n_vocab: rows of wte; ids that the tokenizer lacks become unused tokens. Fails with
+ * GPT2_ERR_MODEL where the tokenizer has more ids than that, or does what GGUF cannot say. */
+bool gpt2_tokenizer_gguf(const struct gpt2_tokenizer *tokenizer, int n_vocab,
+                         struct gpt2_gguf_pairs *pairs, struct gpt2_error *err);
 
 enum gpt2_encode_flags {
     GPT2_ENCODE_TEXT = 0,        /* "<|endoftext|>" in the text is text (seven tokens)        */
@@ -52,6 +72,13 @@ enum gpt2_encode_flags {
  * byte of the text; then `ids` is as it was. */
 bool gpt2_tokenizer_encode(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
                            unsigned flags, struct gpt2_ids *ids, struct gpt2_error *err);
+
+/* For text that comes in parts: how many of its leading bytes can be encoded now, whatever follows.
+ * Encoding them, and then the rest with what follows, gives the ids of the whole. 0: no place is
+ * certain yet (one long word), or ever: this tokenizer does not cut text into pieces, or puts a
+ * space in front of every text. `flags` as for encoding. Less than n_bytes, so never the end. */
+size_t gpt2_tokenizer_cut(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                          unsigned flags);
 
 /* The bytes of one token: not NUL-terminated, may be part of a UTF-8 character, borrowed from the
  * tokenizer. NULL with *n_bytes = 0 where the vocabulary has no such id. */

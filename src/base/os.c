@@ -130,7 +130,7 @@ void *os_alloc_huge(size_t n_bytes, const char *what, struct gpt2_error *err) {
         munmap(base, front);
     munmap(base + front + size, HUGE_PAGE - front);
 #if defined(MADV_HUGEPAGE)
-    if (size)
+    if (n_bytes >= HUGE_PAGE)
         madvise(base + front, size, MADV_HUGEPAGE); // a wish: without it pages are small
 #endif
     return base + front;

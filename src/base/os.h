@@ -26,8 +26,8 @@ void *os_alloc(size_t count, size_t size, const char *what, struct gpt2_error *e
 void os_free(void *memory); /* NULL is allowed */
 
 /* Zeroed memory for large data that is read in streams: at a multiple of 2 MiB, on 2 MiB pages
- * where the system grants them. NULL: memory is out, err is set. Free: os_free_huge with the same
- * size. */
+ * where the system grants them and n_bytes is at least one. NULL: memory is out, err is set. Free:
+ * os_free_huge with the same size. */
 void *os_alloc_huge(size_t n_bytes, const char *what, struct gpt2_error *err);
 void os_free_huge(void *memory, size_t n_bytes); /* NULL is allowed */
 

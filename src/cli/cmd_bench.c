@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/report.h"
+#include "cli/weights.h"
 
 #include <gpt2/session.h>
 #include <stdio.h>
@@ -24,7 +25,8 @@
 #define DEFAULT_PROMPT 512
 #define DEFAULT_DECODE 128
 #define MAX_BATCH      1024
-#define MAX_ROWS       512 /* tokens of a prompt that pass over the weights together */
+#define MANY_PASSES    1000000 /* what is measured is how a long run goes */
+#define MAX_ROWS       512     /* tokens of a prompt that pass over the weights together */
 
 /* A buffer of this size is far beyond any cache: a larger one would show the same bandwidth. */
 #define MAX_BUFFER ((uint64_t)1 << 30)
@@ -33,6 +35,7 @@ struct arguments {
     const char *model, *cpu;
     struct int_list prompt, decode, depth, batch, threads;
     int rounds, kv, format;
+    struct weights_options weights;
 };
 
 /* Everything a run holds; freed in one place. */
@@ -312,6 +315,8 @@ static bool open_model(struct run *run, struct gpt2_error *err) {
     run->model = run->path ? gpt2_model_open(run->path, err) : NULL;
     if (!run->model)
         return false;
+    if (!weights_prepare(run->model, &run->args.weights, MANY_PASSES, err))
+        return false;
     run->config = gpt2_model_config(run->model);
     context->model = run->path;
     context->config = run->config;
@@ -379,6 +384,7 @@ static int run_bench(int argc, char **argv) {
          "threads (default: all processors this process may use)"},
         OPTION_CPU(&a->cpu),
         OPTION_KV(&a->kv),
+        OPTIONS_WEIGHTS(&a->weights),
         {.name = "Output", .type = OPTION_SECTION},
         {"output", 'o', NULL, OPTION_CHOICE, &a->format, 0, 0, formats, "md|csv|json",
          "a table to read (default), or all figures"},

@@ -217,7 +217,7 @@ static bool read_texts(struct run *run, char **words, int n_words, struct gpt2_e
         return add_text(run, &(struct text_source){.file = a->file}, err);
     for (int i = 0; i < given; i++) {
         bool option = i < a->prompts.n;
-        struct text_source source = {.option = option ? a->prompts.values[i] : NULL,
+        struct text_source source = {.option = option ? a->prompts.items[i] : NULL,
                                      .word = option ? NULL : words[i - a->prompts.n]};
         if (!add_text(run, &source, err))
             return false;

@@ -1,4 +1,5 @@
 /* cmd_quantize.c - one packed file from a model. */
+#include "cli/bar.h"
 #include "cli/clock.h"
 #include "cli/commands.h"
 #include "cli/files.h"
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static const char *const types[] = {"f16", "bf16", "q8", "q4", NULL}; // enum gpt2_weight_type
 
@@ -21,34 +21,10 @@ struct arguments {
     bool no_tokenizer;
 };
 
-/* ---- the bar ---- */
-
-#define BAR 40
-
-struct bar {
-    bool shown; /* standard error is a terminal */
-    int percent;
-};
-
 /* Also asks whether to go on. */
 static bool show_progress(void *user, size_t done, size_t total) {
-    struct bar *bar = user;
-    int percent = (int)(100.0 * (double)done / (double)total);
-    if (bar->shown && percent != bar->percent) {
-        char text[BAR + 1];
-        int filled = percent * BAR / 100;
-        memset(text, ' ', BAR);
-        memset(text, '#', (size_t)filled);
-        text[BAR] = 0;
-        fprintf(stderr, "\r[%s] %3d %%", text, percent);
-        bar->percent = percent;
-    }
+    bar_show(user, done, total);
     return !signals_caught();
-}
-
-static void hide_progress(const struct bar *bar) {
-    if (bar->shown && bar->percent >= 0)
-        fprintf(stderr, "\r%*s\r", BAR + 8, "");
 }
 
 /* ---- the work ---- */
@@ -66,7 +42,7 @@ static bool read_calibration(struct job *job, const char *path, struct gpt2_erro
     struct text text;
     if (!text_read(&text, &(struct text_source){.file = path, .keep_newline = true}, err))
         return false;
-    bool ok = gpt2_tokenizer_encode(job->tokenizer, text.data, text.len, GPT2_ENCODE_TEXT,
+    bool ok = gpt2_tokenizer_encode(job->tokenizer, text.data, text.len, GPT2_ENCODE_SPECIAL,
                                     &job->calibration, err);
     text_free(&text);
     if (ok && job->calibration.len == 0)
@@ -122,7 +98,7 @@ static void print_sizes(const struct arguments *args, const struct gpt2_model *m
 static int quantize(const struct arguments *args) {
     struct gpt2_error err;
     struct job job = {0};
-    struct bar bar = {.shown = isatty(STDERR_FILENO), .percent = -1};
+    struct bar bar = bar_begin();
     uint64_t start = clock_ns();
     char *path = find_model(args->model, &err);
     bool ok = path && prepare(&job, args, path, &err);
@@ -138,7 +114,7 @@ static int quantize(const struct arguments *args) {
             .user = &bar,
         };
         ok = gpt2_quantize(job.model, job.runtime, &options, args->output, &err);
-        hide_progress(&bar);
+        bar_hide(&bar);
     }
     if (ok)
         print_sizes(args, job.model, (double)(clock_ns() - start) * 1e-9);
@@ -160,7 +136,7 @@ static int run_quantize(int argc, char **argv) {
          "what the matrices become (default q8)"},
         {"calibrate", 0, NULL, OPTION_STRING, &args.calibrate, 0, 0, NULL, "FILE",
          "a text like those the model will see: q8 and q4 then\nare most precise where it "
-         "matters for such texts"},
+         "matters for such texts;\n100 KB are enough"},
         {"no-tokenizer", 0, NULL, OPTION_FLAG, &args.no_tokenizer, 0, 0, NULL, NULL,
          "leave the tokenizer out"},
         OPTION_THREADS(&args.threads),

@@ -11,5 +11,18 @@ extern const struct command command_info;
 extern const struct command command_inspect;
 extern const struct command command_bench;
 extern const struct command command_quantize;
+extern const struct command command_score;
+extern const struct command command_choose;
+extern const struct command command_eval;
+extern const struct command command_compare;
+extern const struct command command_convert;
+extern const struct command command_verify;
+extern const struct command command_pull;
+extern const struct command command_models;
+extern const struct command command_rm;
+extern const struct command command_completions;
+
+/* The i-th of all of them, NULL past the last one. */
+const struct command *command_at(size_t i);
 
 #endif

@@ -1,9 +1,12 @@
 /* files.c - reading prompts and finding models. */
+#define _XOPEN_SOURCE 700 // realpath
+
 #include "cli/files.h"
 #include "cli/report.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gpt2/hub.h>
 #include <gpt2/tokenizer.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,7 +176,22 @@ static void list_places(struct places *places, const char *program_folder) {
 }
 
 static bool not_found(const char *name, const struct places *places, struct gpt2_error *err) {
+    char local[GPT2_HUB_NAME_MAX];
     command_error(err, GPT2_ERR_MODEL, NULL, "model \"%s\": neither a path nor a known name", name);
+    bool is_name = gpt2_hub_local_name(name, local);
+    if (is_name && strchr(name, '/')) {
+        snprintf(err->hint, sizeof err->hint,
+                 "`gpt2 pull %s` fetches it; `gpt2 models` lists what "
+                 "is here",
+                 name);
+        return false;
+    }
+    for (int i = 0; is_name && gpt2_hub_famous(i); i++) {
+        if (!strcmp(gpt2_hub_famous(i), local)) {
+            snprintf(err->hint, sizeof err->hint, "`gpt2 pull %s` fetches it", name);
+            return false;
+        }
+    }
     size_t n = (size_t)snprintf(err->hint, sizeof err->hint, "looked in");
     for (int i = 0; i < places->n && n < sizeof err->hint; i++)
         n += (size_t)snprintf(err->hint + n, sizeof err->hint - n, "%s %.*s%s%s", i ? "," : "",
@@ -182,14 +200,50 @@ static bool not_found(const char *name, const struct places *places, struct gpt2
     return false;
 }
 
-char *find_model(const char *name, struct gpt2_error *err) {
-    char program[4096];
-    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[len > 0 ? len : 0] = 0;
-    char *slash = strrchr(program, '/');
+/* A name in one of the places. *path is NULL where it is in none. False: out of memory. */
+static bool look_up(char **path, const char *name, const struct places *places,
+                    struct gpt2_error *err) {
+    for (int i = 0; i < places->n; i++) {
+        *path = join(places->items[i].prefix, places->items[i].len, places->items[i].suffix, name);
+        if (!*path)
+            return no_memory(err, "the model's name");
+        if (exists(*path))
+            return true;
+        free(*path);
+        *path = NULL;
+    }
+    return true;
+}
+
+/* The program's folder, "" where the system does not tell. */
+static void program_folder(char *path, size_t cap) {
+    ssize_t len = readlink("/proc/self/exe", path, cap - 1);
+    path[len > 0 ? len : 0] = 0;
+    char *slash = strrchr(path, '/');
     if (slash)
         *slash = 0;
+}
 
+char *canonical_path(const char *path) {
+    return realpath(path, NULL);
+}
+
+bool list_model_folders(bool (*visit)(void *user, const char *folder), void *user) {
+    char program[4096];
+    struct places places = {.n = 0};
+    program_folder(program, sizeof program);
+    list_places(&places, program);
+    for (int i = 0; i < places.n; i++) {
+        char *path = join(places.items[i].prefix, places.items[i].len, places.items[i].suffix, "");
+        bool go_on = path && visit(user, path);
+        free(path);
+        if (!go_on)
+            return false;
+    }
+    return true;
+}
+
+char *find_model(const char *name, struct gpt2_error *err) {
     const char *shipped = "tales";
     if (!name)
         name = getenv("GPT2_MODEL");
@@ -202,23 +256,21 @@ char *find_model(const char *name, struct gpt2_error *err) {
     }
     if (!given)
         name = shipped;
+    char program[4096], local[GPT2_HUB_NAME_MAX];
     struct places places = {.n = 0};
+    program_folder(program, sizeof program);
     list_places(&places, program);
-    if (!strchr(name, '/')) {
-        for (int i = 0; i < places.n; i++) {
-            char *path =
-                join(places.items[i].prefix, places.items[i].len, places.items[i].suffix, name);
-            if (!path) {
-                no_memory(err, "the model's name");
-                return NULL;
-            }
-            if (exists(path))
-                return path;
-            free(path);
-        }
-        not_found(name, &places, err);
-    } else {
+    bool is_name = gpt2_hub_local_name(name, local);
+    char *path = NULL;
+    if (!strchr(name, '/') && !look_up(&path, name, &places, err))
+        return NULL;
+    if (!path && is_name && !look_up(&path, local, &places, err))
+        return NULL;
+    if (!path && is_name)
+        path = gpt2_hub_cached(name);
+    if (!path && strchr(name, '/') && !is_name)
         command_error(err, GPT2_ERR_MODEL, NULL, "%s: no such file or directory", name);
-    }
-    return NULL;
+    else if (!path)
+        not_found(name, &places, err);
+    return path;
 }

@@ -174,7 +174,7 @@ static bool add_ablations(struct inspect *inspect, const struct results *r) {
                 cell_number(i),
                 cell_text(inspect_token(inspect, last_token(inspect, i))),
                 cell_text((struct label){without, strlen(without)}),
-                cell_number(gpt2_divergence(p, q, n_vocab)),
+                cell_number(gpt2_inspect_kl(p, q, n_vocab)),
                 cell_text(inspect_token(inspect, next)),
                 cell_number(exp(q[next])),
                 cell_number(exp(q[plain])),
@@ -253,7 +253,7 @@ static void tell(struct inspect *inspect, const struct results *r) {
         int same = 0;
         for (int i = 0; i < r->n; i++) {
             const double *p = distribution(inspect, r, 0, i), *q = distribution(inspect, r, a, i);
-            sum += gpt2_divergence(p, q, n_vocab) / r->n;
+            sum += gpt2_inspect_kl(p, q, n_vocab) / r->n;
             same += likeliest(p, n_vocab) == likeliest(q, n_vocab);
         }
         view_sentence(view,

@@ -6,9 +6,16 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_generate, &command_tokenize, &command_detokenize, &command_info,
-    &command_inspect,  &command_quantize, &command_bench,
+    &command_generate,    &command_tokenize, &command_detokenize, &command_score,
+    &command_choose,      &command_eval,     &command_inspect,    &command_info,
+    &command_quantize,    &command_convert,  &command_verify,     &command_compare,
+    &command_bench,       &command_pull,     &command_models,     &command_rm,
+    &command_completions,
 };
+
+const struct command *command_at(size_t i) {
+    return i < sizeof commands / sizeof *commands ? commands[i] : NULL;
+}
 
 static int help(void) {
     printf("gpt2 - run GPT-2 models on the CPU, exactly and reproducibly\n\n"

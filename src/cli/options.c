@@ -1,5 +1,6 @@
 /* options.c - see options.h. */
 #include "cli/options.h"
+#include "cli/complete.h"
 #include "cli/report.h"
 
 #include <errno.h>
@@ -50,54 +51,48 @@ static const struct option *find_letter(const struct option *table, char letter)
     return NULL;
 }
 
-/* Edit distance, for "did you mean"; words beyond 31 letters are not worth a guess. */
+#define MAX_WORD 31 /* letters of a word that is worth a guess */
+
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+/* Edit distance where neighbours that changed places count as one, for "did you mean". */
 static int distance(const char *a, size_t n, const char *b) {
     size_t m = strlen(b);
-    int row[32];
-    if (n > 31 || m > 31)
+    int d[MAX_WORD + 1][MAX_WORD + 1];
+    if (n > MAX_WORD || m > MAX_WORD)
         return 99;
-    for (size_t j = 0; j <= m; j++)
-        row[j] = (int)j;
-    for (size_t i = 1; i <= n; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= m; j++) {
-            int best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
+    for (size_t i = 0; i <= n; i++) {
+        for (size_t j = 0; j <= m; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = (int)(i + j);
+                continue;
+            }
+            d[i][j] = least(d[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
+                            least(d[i - 1][j], d[i][j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
         }
     }
-    return row[m];
+    return d[n][m];
 }
 
 static bool unknown(const struct option *table, const char *word, size_t len,
                     struct gpt2_error *err) {
     usage_error(err, "unknown option --%.*s", (int)(len < 100 ? len : 100), word);
     const char *nearest = NULL;
-    int least = 3;
+    int nearest_distance = 3;
     for (const struct option *o = table; o->name; o++) {
         int d = o->type == OPTION_SECTION ? 99 : distance(word, len, o->name);
-        if (d < least) {
-            least = d;
+        if (d < nearest_distance) {
+            nearest_distance = d;
             nearest = o->name;
         }
     }
     if (nearest)
         snprintf(err->hint, sizeof err->hint, "did you mean --%s?", nearest);
     return false;
-}
-
-static bool add_string(const struct option *o, const char *value, struct gpt2_error *err) {
-    struct string_list *list = o->dest;
-    const int cap = (int)(sizeof list->values / sizeof *list->values);
-    if (list->n == cap)
-        return usage_error(err, "--%s: expected at most %d of them", o->name, cap);
-    list->values[list->n++] = value;
-    return true;
 }
 
 static bool set_int(const struct option *o, const char *value, struct gpt2_error *err) {
@@ -146,6 +141,15 @@ static bool set_float(const struct option *o, const char *value, struct gpt2_err
     return true;
 }
 
+static bool add_string(const struct option *o, const char *value, struct gpt2_error *err) {
+    struct string_list *list = o->dest;
+    const int cap = (int)(sizeof list->items / sizeof *list->items);
+    if (list->n == cap)
+        return usage_error(err, "--%s: expected at most %d of them", o->name, cap);
+    list->items[list->n++] = value;
+    return true;
+}
+
 static bool set_seed(const struct option *o, const char *value, struct gpt2_error *err) {
     if (!strcmp(value, "random")) {
         int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
@@ -190,14 +194,14 @@ static bool set(const struct option *o, const char *value, struct gpt2_error *er
     case OPTION_STRING:
         *(const char **)o->dest = value;
         return true;
-    case OPTION_STRINGS:
-        return add_string(o, value, err);
     case OPTION_INT:
         return set_int(o, value, err);
     case OPTION_INTS:
         return set_ints(o, value, err);
     case OPTION_FLOAT:
         return set_float(o, value, err);
+    case OPTION_STRINGS:
+        return add_string(o, value, err);
     case OPTION_SEED:
         return set_seed(o, value, err);
     case OPTION_CHOICE:
@@ -206,6 +210,24 @@ static bool set(const struct option *o, const char *value, struct gpt2_error *er
         break;
     }
     return false;
+}
+
+const struct option *options_find(const struct option *table, const char *name) {
+    return find_name(table, name, strlen(name));
+}
+
+bool options_set(const struct option *table, const char *name, const char *value,
+                 struct gpt2_error *err) {
+    const struct option *option = options_find(table, name);
+    if (!option)
+        return usage_error(err, "unknown option \"%.100s\"", name);
+    if (option->type != OPTION_FLAG)
+        return set(option, value, err);
+    bool yes = !strcmp(value, "true");
+    if (!yes && strcmp(value, "false"))
+        return usage_error(err, "\"%s\": expected true or false, got \"%.100s\"", name, value);
+    *(bool *)option->dest = yes;
+    return true;
 }
 
 /* See options_begin; --help is reported through *help. */
@@ -292,10 +314,34 @@ static void print_help(const struct command *command, const struct option *table
         printf("\n%s", command->details);
 }
 
+/* Who looks at the next table in place of a run. The program has one thread here. */
+static struct {
+    option_visit visit;
+    void *user;
+} visitor;
+
+void options_visit(const struct command *command, option_visit visit, void *user) {
+    char name[64];
+    snprintf(name, sizeof name, "%s", command->name);
+    char *argv[] = {name, NULL};
+    visitor.visit = visit;
+    visitor.user = user;
+    command->run(1, argv);
+    visitor.visit = NULL;
+}
+
 bool options_begin(const struct command *command, const struct option *table, int argc, char **argv,
                    int max_words, int *n_words, int *code) {
     struct gpt2_error err = {0};
     bool help;
+    if (visitor.visit || (argc == 2 && !strcmp(argv[1], "--help=man"))) {
+        if (visitor.visit)
+            visitor.visit(command, table, visitor.user);
+        else
+            manual_print(command, table);
+        *code = fflush(stdout) == 0 ? 0 : GPT2_ERR_RUNTIME;
+        return false;
+    }
     if (!parse(table, argc, argv, n_words, &help, &err)) {
         if (!err.hint[0])
             snprintf(err.hint, sizeof err.hint, "`gpt2 %s --help` lists the options",

@@ -13,9 +13,9 @@
 enum option_type {
     OPTION_FLAG,    /* bool *: becomes true                                          */
     OPTION_STRING,  /* const char **: borrowed from argv                             */
-    OPTION_STRINGS, /* struct string_list *: may be given more than once, in order   */
     OPTION_INT,     /* int *: within [min, max]                                      */
     OPTION_INTS,    /* struct int_list *: "1,2,4", each within [min, max]            */
+    OPTION_STRINGS, /* struct string_list *: each use adds one, borrowed */
     OPTION_FLOAT,   /* float *: within [min, max], not NaN                           */
     OPTION_SEED,    /* uint64_t *: 0 to 2^64 - 1, or "random": drawn from the system */
     OPTION_CHOICE,  /* int *: index into `choices`                                   */
@@ -28,9 +28,10 @@ struct int_list {
     int values[32];
 };
 
+/* What an option that may be repeated was given. */
 struct string_list {
     int n;
-    const char *values[32]; /* borrowed from argv */
+    const char *items[64];
 };
 
 struct option {
@@ -54,11 +55,11 @@ struct command {
 };
 
 /* Rows that several commands have. */
-#define OPTION_MODEL(dest)                                                                      \
-    {                                                                                           \
-        "model", 'm', "model-name model-id", OPTION_STRING, dest, 0, 0, NULL, "MODEL",          \
-            "a directory, a file in it, a packed file, or a name\n(default: $GPT2_MODEL, else " \
-            "the shipped \"tales\")"                                                            \
+#define OPTION_MODEL(dest)                                                             \
+    {                                                                                  \
+        "model", 'm', "model-name model-id", OPTION_STRING, dest, 0, 0, NULL, "MODEL", \
+            "a directory, a file in it, a GGUF or packed file, or\na name (default: "  \
+            "$GPT2_MODEL, else the shipped \"tales\")"                                 \
     }
 #define OPTION_THREADS(dest)                                                                     \
     {                                                                                            \
@@ -66,12 +67,13 @@ struct command {
             "threads (default 0: all processors this process may\nuse); the result is the same " \
             "for any"                                                                            \
     }
-#define OPTION_CPU(dest)                                                                         \
-    {                                                                                            \
-        "cpu", 0, NULL, OPTION_STRING, dest, 0, 0, NULL, "ROW",                                  \
-            "kernels: generic, avx2, avx512 (default: the fastest\nthe CPU has); the result is " \
-            "the same "                                                                          \
-            "for any"                                                                            \
+#define OPTION_CPU(dest)                                                                           \
+    {                                                                                              \
+        "cpu", 0, NULL, OPTION_STRING, dest, 0, 0, NULL, "ROW",                                    \
+            "kernels: generic, avx2, avx512, avx512vnni (default:\nthe fastest the CPU has); the " \
+            "result is "                                                                           \
+            "the same "                                                                            \
+            "for any"                                                                              \
     }
 #define OPTION_KV(dest)                                                                           \
     {                                                                                             \
@@ -80,9 +82,21 @@ struct command {
             "f16 and q8 are rounded,\nso each gives its own results"                              \
     }
 
+/* Sets one option by its name or an alias, as a command line would; a flag takes "true" or "false".
+ * Strings are borrowed. GPT2_ERR_USAGE where there is no such option or it refuses the value. */
+bool options_set(const struct option *table, const char *name, const char *value,
+                 struct gpt2_error *err);
+const struct option *options_find(const struct option *table, const char *name);
+
 extern const char *const kv_types[]; /* in the order of enum gpt2_kv */
 
-/* What every command starts with: parses argv[1..argc), answers --help, reports what is wrong.
+/* Shows a command's table, which is local to its run function, to `visit`; the command does nothing
+ * else. */
+typedef void (*option_visit)(const struct command *command, const struct option *table, void *user);
+void options_visit(const struct command *command, option_visit visit, void *user);
+
+/* What every command starts with: parses argv[1..argc), answers --help (and --help=man with
+ * a page for man), reports what is wrong.
  * Words that are no options, at most `max_words`, are moved to argv[0..*n_words) in their order.
  * Returns true if the command is to go on; else *code is its exit code. */
 bool options_begin(const struct command *command, const struct option *table, int argc, char **argv,

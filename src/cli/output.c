@@ -14,13 +14,13 @@
 static bool write_held(struct output *out, size_t n, struct gpt2_error *err) {
     size_t done = 0;
     while (done < n) {
-        ssize_t wrote = write(STDOUT_FILENO, out->held + done, n - done);
+        ssize_t wrote = write(out->fd ? out->fd : STDOUT_FILENO, out->held + done, n - done);
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote < 0) {
             out->broken_pipe = errno == EPIPE;
-            return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write to standard output: %s",
-                                 strerror(errno));
+            return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write to %s: %s",
+                                 out->fd ? "the output file" : "standard output", strerror(errno));
         }
         done += (size_t)wrote;
     }
@@ -64,8 +64,7 @@ bool output_format(struct output *out, struct gpt2_error *err, const char *forma
     return output_bytes(out, text, n < (int)sizeof text ? (size_t)n : sizeof text - 1, err);
 }
 
-/* The length of the valid UTF-8 character at s, or 0. */
-static size_t character(const unsigned char *s, size_t n) {
+size_t output_character(const unsigned char *s, size_t n) {
     size_t len = s[0] < 0x80   ? 1
                  : s[0] < 0xC2 ? 0
                  : s[0] < 0xE0 ? 2
@@ -86,7 +85,7 @@ bool output_json_string(struct output *out, const char *bytes, size_t n, struct 
     bool ok = output_string(out, "\"", err);
     for (size_t i = 0; ok && i < n;) {
         const unsigned char *s = (const unsigned char *)bytes + i;
-        size_t len = character(s, n - i);
+        size_t len = output_character(s, n - i);
         if (len == 0) {
             ok = output_string(out, "\xEF\xBF\xBD", err);
             len = 1;

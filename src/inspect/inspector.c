@@ -87,7 +87,7 @@ bool gpt2_inspect_next(struct gpt2_inspector *inspector, const int32_t *ids, int
     return true;
 }
 
-double gpt2_divergence(const double *log_p, const double *log_q, int n) {
+double gpt2_inspect_kl(const double *log_p, const double *log_q, int n) {
     double sum = 0;
     for (int i = 0; i < n; i++)
         sum += math_exp_f64(log_p[i]) * (log_p[i] - log_q[i]);

@@ -10,7 +10,11 @@
  *   load_f32(p, n)        the n elements of that type at p as f32, other lanes 0; not one byte
  *   load_f16 _bf16 _i8    behind them is read. n == WIDTH, a constant, is the fast case
  *   lanes_sum(p)          the tree of lanes16 over 16 / WIDTH vectors
- *   GEMM_ROWS, GEMM_VECS  a register tile of gemm: rows and vectors of columns
+ *   GEMM_ROWS             a register tile of gemm: rows,
+ *   GEMM_VECS(rows)       and vectors of columns. One row has all columns of a panel, if they fit:
+ *                         it is then read from memory in one stream
+ *   GEMM_DEPTH            rows of w that are worked on together: a panel's fit half of the first
+ *                         cache in every type
  *   GEMV_ROWS, GEMV_DEPTH of gemv: rows of x, and rows of W, that are worked on together
  *   DOTS_ROWS, DOTS_COLS  of dots: rows of x, and rows of W
  *
@@ -20,6 +24,7 @@
 #define KERNELS_PRODUCTS_H
 
 #include "kernels/rows.h"
+#include <stdbool.h>
 
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -62,6 +67,9 @@ typedef vec (*load_fn)(const void *p, int n);
         break;                           \
     }
 
+/* How far ahead of a gemm memory is asked for. */
+#define GEMM_AHEAD 4096
+
 /* gemm ----------------------------------------------------------------------------------------- */
 
 /* One register tile of y over all k. Each step reads `vecs` vectors of w and one element of each
@@ -69,18 +77,25 @@ typedef vec (*load_fn)(const void *p, int n);
 ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
                              size_t ws, int K, int rows, int vecs, int last, size_t size,
                              load_fn load) {
-    vec sum[GEMM_ROWS][GEMM_VECS];
+    const bool ahead = rows > 1 || size < 4; // one row of f32 is so quick that it only disturbs
+    vec sum[GEMM_ROWS][PANEL / WIDTH];
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             sum[r][v] = load_f32(y + (size_t)r * ys + v * WIDTH, v < vecs - 1 ? WIDTH : last);
         }
     }
     for (int k = 0; k < K; k++) {
-        vec weight[GEMM_VECS];
+        vec weight[PANEL / WIDTH];
         UNROLL for (int v = 0; v < vecs; v++) {
+            if (ahead && (size_t)v * WIDTH * size % 64 == 0)
+                __builtin_prefetch(w + (size_t)v * WIDTH * size + GEMM_AHEAD, 0, 3);
             weight[v] = load(w + (size_t)v * WIDTH * size, v < vecs - 1 ? WIDTH : last);
+            if (rows == 1) // used at once: there are no registers for all of them
+                sum[0][v] = vec_fma(vec_set(x[k]), weight[v], sum[0][v]);
         }
         UNROLL for (int r = 0; r < rows; r++) {
+            if (rows == 1)
+                break;
             vec xk = vec_set(x[(size_t)r * xs + (size_t)k]);
             UNROLL for (int v = 0; v < vecs; v++) {
                 sum[r][v] = vec_fma(xk, weight[v], sum[r][v]);
@@ -97,19 +112,19 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
 /* All columns of `rows` rows: whole tiles, then single vectors. */
 ALWAYS_INLINE void gemm_rows(float *y, size_t ys, const float *x, size_t xs, const char *w,
                              size_t ws, int n, int K, int rows, size_t size, load_fn load) {
+    const int vecs = GEMM_VECS(rows);
     int c = 0;
-    for (; c + GEMM_VECS * WIDTH <= n; c += GEMM_VECS * WIDTH)
-        gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, GEMM_VECS, WIDTH, size,
-                  load);
+    for (; c + vecs * WIDTH <= n; c += vecs * WIDTH)
+        gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, vecs, WIDTH, size, load);
     for (; c + WIDTH <= n; c += WIDTH)
         gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, 1, WIDTH, size, load);
     if (c < n)
         gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, 1, n - c, size, load);
 }
 
-ALWAYS_INLINE void gemm(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,
-                        int m, int n, int K, size_t size, load_fn load) {
-    ws *= size;
+/* All rows of y, for as many rows of w as stay in the first cache meanwhile. */
+ALWAYS_INLINE void gemm_block(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                              size_t ws, int m, int n, int K, size_t size, load_fn load) {
     for (; m >= GEMM_ROWS; m -= GEMM_ROWS) {
         gemm_rows(y, ys, x, xs, w, ws, n, K, GEMM_ROWS, size, load);
         y += GEMM_ROWS * ys;
@@ -118,6 +133,14 @@ ALWAYS_INLINE void gemm(float *y, size_t ys, const float *x, size_t xs, const ch
 #define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, n, K, rows, size, load)
     WITH_CONSTANT(m, GEMM_ROWS, TILE)
 #undef TILE
+}
+
+ALWAYS_INLINE void gemm(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,
+                        int m, int n, int K, size_t size, load_fn load) {
+    ws *= size;
+    for (int k = 0; k < K; k += GEMM_DEPTH)
+        gemm_block(y, ys, x + k, xs, w + (size_t)k * ws, ws, m, n,
+                   K - k < GEMM_DEPTH ? K - k : GEMM_DEPTH, size, load);
 }
 
 /* gemv ----------------------------------------------------------------------------------------- */

@@ -32,8 +32,8 @@
 #include "kernels/products.h"
 #include <string.h>
 
-#define QUANT_STEPS  (GROUP / 4) /* words of activations in a group */
-#define QUANT_GROUPS 24          /* groups whose activations are put in order at a time */
+#define QUANT_STEPS (GROUP / 4) /* words of activations in a group */
+#define QUANT_AHEAD 4096        /* bytes between what is multiplied and what is asked for */
 
 /* --- four bytes at a time --------------------------------------------------------------------- */
 
@@ -119,33 +119,35 @@ ALWAYS_INLINE ivec q4_whole(q4_sum sum) {
 
 #endif
 
-/* --- a tile of one group: its integer sums ---------------------------------------------------- */
+/* --- the integer sums of a tile --------------------------------------------------------------- */
 
-/* Where the rows of a tile are: of the activations and of y. `words` are in q8_order for Q8 and as
- * quantize wrote them for Q4. */
-struct quant_rows {
-    const uint32_t *words; /* stride words_stride */
-    size_t words_stride;
-    const float *scale; /* stride gs */
-    const int32_t *sum; /* stride gs */
-    size_t gs;
-};
+/* Weights of the next group on their way, in lines of 64 bytes: as much as a step reads. */
+ALWAYS_INLINE void quant_ahead(const unsigned char *w, int vecs, size_t ahead) {
+    UNROLL for (int v = 0; v < vecs; v += 16 / WIDTH) {
+        __builtin_prefetch(w + ahead + (size_t)v * WIDTH * 4, 0, 3);
+    }
+}
 
-ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][PANEL / WIDTH], const struct quant_rows *x,
-                           const unsigned char *w, int rows, int vecs) {
+ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][PANEL / WIDTH], const uint32_t *words,
+                           struct quantized x, const unsigned char *w, int rows, int vecs) {
     UNROLL for (int r = 0; r < rows; r++) {
-        ivec start = ivec_set((uint32_t)(-128 * x->sum[(size_t)r * x->gs])); // bytes are w + 128
+        ivec start = ivec_set((uint32_t)(-128 * x.sum[(size_t)r * x.gs])); // bytes are w + 128
         UNROLL for (int v = 0; v < vecs; v++) {
             sum[r][v] = start;
         }
     }
     for (int step = 0; step < QUANT_STEPS; step++) {
         struct q8_step weights[PANEL / WIDTH];
+        quant_ahead(w, vecs, QUANT_AHEAD);
         UNROLL for (int v = 0; v < vecs; v++) {
             weights[v] = q8_weights(ivec_load(w + (size_t)v * WIDTH * 4));
+            if (rows == 1) // used at once: there are no registers for all of them
+                sum[0][v] = q8_add(sum[0][v], weights[v], q8_activations(words, step));
         }
         UNROLL for (int r = 0; r < rows; r++) {
-            struct q8_step xs = q8_activations(x->words + (size_t)r * x->words_stride, step);
+            if (rows == 1)
+                break;
+            struct q8_step xs = q8_activations(words + r * Q8_WORDS, step);
             UNROLL for (int v = 0; v < vecs; v++) {
                 sum[r][v] = q8_add(sum[r][v], weights[v], xs);
             }
@@ -155,7 +157,7 @@ ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][PANEL / WIDTH], const struct qua
 }
 
 /* The low nibbles (half 0) or the high ones (half 1): inputs 0..31 or 32..63 of the group. */
-ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][PANEL / WIDTH], const struct quant_rows *x,
+ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][PANEL / WIDTH], const uint32_t *words,
                            const unsigned char *w, int half, int rows, int vecs) {
     q4_sum part[QUANT_ROWS][PANEL / WIDTH];
     UNROLL for (int r = 0; r < rows; r++) {
@@ -165,13 +167,19 @@ ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][PANEL / WIDTH], const struct qua
     }
     for (int step = 0; step < QUANT_STEPS / 2; step++) {
         ivec nibbles[PANEL / WIDTH];
+        if (half == 0)
+            quant_ahead(w, vecs, QUANT_AHEAD);
         UNROLL for (int v = 0; v < vecs; v++) {
             ivec bytes = ivec_load(w + (size_t)v * WIDTH * 4);
             nibbles[v] = ivec_and(half ? ivec_shift16(bytes, 4) : bytes, ivec_set(0x0F0F0F0F));
+            if (rows == 1)
+                part[0][v] =
+                    q4_add(part[0][v], nibbles[v], ivec_set(words[half * QUANT_STEPS / 2 + step]));
         }
         UNROLL for (int r = 0; r < rows; r++) {
-            size_t at = (size_t)r * x->words_stride + (size_t)(half * QUANT_STEPS / 2 + step);
-            ivec xs = ivec_set(x->words[at]);
+            if (rows == 1)
+                break;
+            ivec xs = ivec_set(words[r * QUANT_STEPS + half * QUANT_STEPS / 2 + step]);
             UNROLL for (int v = 0; v < vecs; v++) {
                 part[r][v] = q4_add(part[r][v], nibbles[v], xs);
             }
@@ -180,9 +188,16 @@ ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][PANEL / WIDTH], const struct qua
     }
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
-            sum[r][v] = ivec_add(sum[r][v], q4_whole(part[r][v]));
+            ivec whole = q4_whole(part[r][v]);
+            sum[r][v] = half ? ivec_add(sum[r][v], whole) : whole;
         }
     }
+}
+
+ALWAYS_INLINE void q4_sums(ivec sum[QUANT_ROWS][PANEL / WIDTH], const uint32_t *words,
+                           const unsigned char *w, int rows, int vecs) {
+    q4_half(sum, words, w, 0, rows, vecs);
+    q4_half(sum, words, w, 1, rows, vecs);
 }
 
 /* --- from sums to y --------------------------------------------------------------------------- */
@@ -195,7 +210,7 @@ ALWAYS_INLINE int lanes_of(int n, int vector) {
 /* Continues the chains of y by one group; `scales` (and `mins`, or NULL) are f16 of the tile's
  * columns, n of which count. */
 ALWAYS_INLINE void quant_chain(float *y, size_t ys, ivec sum[QUANT_ROWS][PANEL / WIDTH],
-                               const struct quant_rows *x, const unsigned char *scales,
+                               struct quantized x, const unsigned char *scales,
                                const unsigned char *mins, int rows, int vecs, int n) {
     UNROLL for (int v = 0; v < vecs; v++) {
         vec scale = load_f16(scales + (size_t)v * WIDTH * 2, WIDTH);
@@ -203,129 +218,90 @@ ALWAYS_INLINE void quant_chain(float *y, size_t ys, ivec sum[QUANT_ROWS][PANEL /
         int lanes = n == PANEL ? WIDTH : lanes_of(n, v);
         UNROLL for (int r = 0; r < rows; r++) {
             float *out = y + (size_t)r * ys + v * WIDTH;
-            float xscale = x->scale[(size_t)r * x->gs];
+            float xscale = x.scale[(size_t)r * x.gs];
             vec chain = load_f32(out, lanes);
             chain = vec_fma(ivec_to_f32(sum[r][v]), vec_mul(scale, vec_set(xscale)), chain);
             if (mins)
-                chain = vec_fma(vec_set((float)x->sum[(size_t)r * x->gs] * xscale), min, chain);
+                chain = vec_fma(vec_set((float)x.sum[(size_t)r * x.gs] * xscale), min, chain);
             vec_store(out, chain, lanes);
         }
     }
 }
 
-/* --- tiles ------------------------------------------------------------------------------------ */
+/* --- one group of one panel, some rows -------------------------------------------------------- */
 
-/* `vecs` vectors of columns from `column` on, all groups. n counts from `column`; PANEL: all. */
-ALWAYS_INLINE void q8_tile(float *y, size_t ys, struct quant_rows x, const unsigned char *group,
-                           int column, int n, int n_groups, int rows, int vecs) {
-    for (int g = 0; g < n_groups; g++) {
-        ivec sum[QUANT_ROWS][PANEL / WIDTH];
-        q8_sums(sum, &x, group + 2 * PANEL + 4 * column, rows, vecs);
-        quant_chain(y + column, ys, sum, &x, group + 2 * column, NULL, rows, vecs, n);
-        group += Q8_GROUP_BYTES;
-        x.words += Q8_WORDS;
-        x.scale++;
-        x.sum++;
-    }
-}
-
-ALWAYS_INLINE void q4_tile(float *y, size_t ys, struct quant_rows x, const unsigned char *group,
-                           int column, int n, int n_groups, int rows, int vecs) {
-    for (int g = 0; g < n_groups; g++) {
-        ivec sum[QUANT_ROWS][PANEL / WIDTH];
-        UNROLL for (int r = 0; r < rows; r++) {
-            UNROLL for (int v = 0; v < vecs; v++) {
-                sum[r][v] = ivec_set(0);
-            }
-        }
-        const unsigned char *w = group + 4 * PANEL + 4 * column;
-        q4_half(sum, &x, w, 0, rows, vecs);
-        q4_half(sum, &x, w, 1, rows, vecs);
-        quant_chain(y + column, ys, sum, &x, group + 2 * column, group + 2 * (PANEL + column), rows,
-                    vecs, n);
-        group += Q4_GROUP_BYTES;
-        x.words += QUANT_STEPS;
-        x.scale++;
-        x.sum++;
-    }
-}
-
-typedef void (*quant_tile)(float *y, size_t ys, struct quant_rows x, const unsigned char *group,
-                           int column, int n, int n_groups, int rows, int vecs);
-
-/* All columns of `rows` rows. A whole panel goes without masks: n is then a constant. */
-ALWAYS_INLINE void quant_columns(float *y, size_t ys, struct quant_rows x,
-                                 const unsigned char *panel, int n, int n_groups, int rows,
-                                 quant_tile tile) {
+/* Everything of one group: `rows` rows by n columns. */
+ALWAYS_INLINE void q8_group(float *y, size_t ys, struct quantized x, const unsigned char *group,
+                            int n, int rows) {
     const int vecs = QUANT_VECS(rows);
+    uint32_t words[QUANT_ROWS * Q8_WORDS];
+    for (int r = 0; r < rows; r++)
+        q8_order(words + r * Q8_WORDS, x.q + (size_t)r * x.qs);
     for (int column = 0; column < n; column += vecs * WIDTH) {
-        if (n == PANEL)
-            tile(y, ys, x, panel, column, PANEL, n_groups, rows, vecs);
-        else
-            tile(y, ys, x, panel, column, n - column, n_groups, rows, vecs);
+        ivec sum[QUANT_ROWS][PANEL / WIDTH];
+        q8_sums(sum, words, x, group + 2 * PANEL + 4 * column, rows, vecs);
+        quant_chain(y + column, ys, sum, x, group + 2 * column, NULL, rows, vecs,
+                    n == PANEL ? PANEL : n - column);
     }
 }
 
-ALWAYS_INLINE void q8_rows(float *y, size_t ys, struct quantized x, const unsigned char *panel,
-                           int n, int n_groups, int rows) {
-    uint32_t words[QUANT_ROWS * QUANT_GROUPS * Q8_WORDS];
-    const size_t stride = (size_t)QUANT_GROUPS * Q8_WORDS;
+ALWAYS_INLINE void q4_group(float *y, size_t ys, struct quantized x, const unsigned char *group,
+                            int n, int rows) {
+    const int vecs = QUANT_VECS(rows);
+    uint32_t words[QUANT_ROWS * QUANT_STEPS];
     for (int r = 0; r < rows; r++)
-        for (int g = 0; g < n_groups; g++)
-            q8_order(words + (size_t)r * stride + (size_t)g * Q8_WORDS,
-                     x.q + (size_t)r * x.qs + (size_t)g * GROUP);
-    quant_columns(y, ys, (struct quant_rows){words, stride, x.scale, x.sum, x.gs}, panel, n,
-                  n_groups, rows, q8_tile);
+        memcpy(words + r * QUANT_STEPS, x.q + (size_t)r * x.qs, GROUP);
+    for (int column = 0; column < n; column += vecs * WIDTH) {
+        ivec sum[QUANT_ROWS][PANEL / WIDTH];
+        q4_sums(sum, words, group + 4 * PANEL + 4 * column, rows, vecs);
+        quant_chain(y + column, ys, sum, x, group + 2 * column, group + 2 * (PANEL + column), rows,
+                    vecs, n == PANEL ? PANEL : n - column);
+    }
 }
 
-/* q lies at a multiple of 4 bytes: quantize writes whole groups, rows are whole groups apart. */
-ALWAYS_INLINE void q4_rows(float *y, size_t ys, struct quantized x, const unsigned char *panel,
-                           int n, int n_groups, int rows) {
-    uint32_t words[QUANT_ROWS * QUANT_GROUPS * QUANT_STEPS];
-    const size_t stride = (size_t)QUANT_GROUPS * QUANT_STEPS;
-    for (int r = 0; r < rows; r++)
-        memcpy(words + (size_t)r * stride, x.q + (size_t)r * x.qs, (size_t)n_groups * GROUP);
-    quant_columns(y, ys, (struct quant_rows){words, stride, x.scale, x.sum, x.gs}, panel, n,
-                  n_groups, rows, q4_tile);
-}
+/* A group at a time for all rows: it comes from memory once and is then in the fastest cache, while
+ * the next one is asked for. */
+typedef void (*quant_group)(float *y, size_t ys, struct quantized x, const unsigned char *group,
+                            int n, int rows);
 
-typedef void (*quant_rows_fn)(float *y, size_t ys, struct quantized x, const unsigned char *panel,
-                              int n, int n_groups, int rows);
-
-/* Some groups at a time; the chain goes on where it was. */
-ALWAYS_INLINE void gemm_quantized(float *y, size_t ys, struct quantized x,
-                                  const unsigned char *panel, int m, int n, int n_groups,
-                                  size_t group_bytes, quant_rows_fn tile_rows) {
-    for (; n_groups > 0; n_groups -= QUANT_GROUPS) {
-        const int groups = n_groups < QUANT_GROUPS ? n_groups : QUANT_GROUPS;
-        struct quantized xr = x;
-        float *yr = y;
-        int left = m;
-        for (; left >= QUANT_ROWS; left -= QUANT_ROWS) {
-            tile_rows(yr, ys, xr, panel, n, groups, QUANT_ROWS);
-            yr += QUANT_ROWS * ys;
-            xr.q += QUANT_ROWS * x.qs;
-            xr.scale += QUANT_ROWS * x.gs;
-            xr.sum += QUANT_ROWS * x.gs;
-        }
-#define TILE(rows) tile_rows(yr, ys, xr, panel, n, groups, rows)
-        WITH_CONSTANT(left, QUANT_ROWS, TILE)
+ALWAYS_INLINE void quant_rows(float *y, size_t ys, struct quantized x, const unsigned char *group,
+                              int m, int n, quant_group tile) {
+    for (; m >= QUANT_ROWS; m -= QUANT_ROWS) {
+        tile(y, ys, x, group, n, QUANT_ROWS);
+        y += QUANT_ROWS * ys;
+        x.q += QUANT_ROWS * x.qs;
+        x.scale += QUANT_ROWS * x.gs;
+        x.sum += QUANT_ROWS * x.gs;
+    }
+#define TILE(rows) tile(y, ys, x, group, n, rows)
+    WITH_CONSTANT(m, QUANT_ROWS, TILE)
 #undef TILE
-        x.q += QUANT_GROUPS * GROUP;
-        x.scale += QUANT_GROUPS;
-        x.sum += QUANT_GROUPS;
-        panel += QUANT_GROUPS * group_bytes;
+}
+
+/* A whole panel goes without masks: n is then a constant. */
+ALWAYS_INLINE void gemm_quantized(float *y, size_t ys, struct quantized x,
+                                  const unsigned char *group, int m, int n, int n_groups,
+                                  size_t group_bytes, quant_group tile) {
+    for (int g = 0; g < n_groups; g++) {
+        if (n == PANEL)
+            quant_rows(y, ys, x, group, m, PANEL, tile);
+        else
+            quant_rows(y, ys, x, group, m, n, tile);
+        group += group_bytes;
+        x.q += GROUP;
+        x.scale++;
+        x.sum++;
     }
 }
 
 static void gemm_q8(float *y, size_t ys, struct quantized x, const void *panel, int m, int n,
                     int n_groups) {
-    gemm_quantized(y, ys, x, panel, m, n, n_groups, Q8_GROUP_BYTES, q8_rows);
+    gemm_quantized(y, ys, x, panel, m, n, n_groups, Q8_GROUP_BYTES, q8_group);
 }
 
 static void gemm_q4(float *y, size_t ys, struct quantized x, const void *panel, int m, int n,
                     int n_groups) {
-    gemm_quantized(y, ys, x, panel, m, n, n_groups, Q4_GROUP_BYTES, q4_rows);
+    gemm_quantized(y, ys, x, panel, m, n, n_groups, Q4_GROUP_BYTES, q4_group);
 }
 
 #endif

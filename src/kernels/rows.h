@@ -8,6 +8,7 @@ extern const struct kernels kernels_generic;
 #if defined(__x86_64__)
 extern const struct kernels kernels_avx2;
 extern const struct kernels kernels_avx512;
+extern const struct kernels kernels_avx512vnni;
 #endif
 
 /* Kernels are written once with their tile sizes and element type as parameters, and inlined into

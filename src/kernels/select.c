@@ -24,6 +24,10 @@ static bool has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+
+static bool has_avx512vnni(void) {
+    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
 #endif
 
 /* Slowest first. */
@@ -35,6 +39,7 @@ static const struct {
 #if defined(__x86_64__)
     {&kernels_avx2, has_avx2},
     {&kernels_avx512, has_avx512},
+    {&kernels_avx512vnni, has_avx512vnni},
 #endif
 };
 

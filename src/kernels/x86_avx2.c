@@ -6,13 +6,14 @@
 #include <string.h>
 
 typedef __m256 vec;
-#define WIDTH      8
-#define GEMM_ROWS  6 /* 12 sums, 2 weights, 1 x: 15 registers */
-#define GEMM_VECS  2
-#define GEMV_ROWS  4
-#define GEMV_DEPTH 16
-#define DOTS_ROWS  2
-#define DOTS_COLS  3
+#define WIDTH           8
+#define GEMM_ROWS       6 /* 12 sums, 2 weights, 1 x: 15 registers */
+#define GEMM_VECS(rows) ((rows) == 1 ? 8 : (rows) == 2 ? 4 : 2)
+#define GEMM_DEPTH      64
+#define GEMV_ROWS       4
+#define GEMV_DEPTH      16
+#define DOTS_ROWS       2
+#define DOTS_COLS       3
 
 /* All bits set in the first n lanes. */
 ALWAYS_INLINE __m256i first(int n) {
@@ -124,5 +125,5 @@ ALWAYS_INLINE float lanes_sum(const vec p[2]) {
 #include "kernels/quantized.h"
 #include "kernels/table.h"
 
-const struct kernels kernels_avx2 = KERNELS_TABLE("avx2", GEMM_ROWS, GEMM_VECS *WIDTH);
+const struct kernels kernels_avx2 = KERNELS_TABLE("avx2", GEMM_ROWS, 2 * WIDTH);
 #endif

@@ -24,6 +24,9 @@ struct gpt2_batch {
     int *rows;            /* [max_rows] the rows of a pass whose logits are wanted  */
     struct piece *pieces; /* [max_rows] of a pass: each has at least one row        */
 
+    gpt2_logits_reader reader; /* NULL: logits stay for gpt2_batch_logits */
+    void *reader_user;
+
     int *first_logits; /* [max_rows] index of each span's first row of logits in the last run */
 };
 
@@ -31,8 +34,13 @@ struct gpt2_batch {
  * multiple of a large power of two. */
 static bool alloc_rows(struct activations *act, int n_rows, int n, struct gpt2_error *err) {
     act->stride = ((size_t)n + 15) / 16 * 16 + 16;
-    act->data = os_alloc((size_t)n_rows, act->stride * sizeof(float), "activations", err);
+    act->n_bytes = (size_t)n_rows * act->stride * sizeof(float);
+    act->data = os_alloc_huge(act->n_bytes, "activations", err);
     return act->data != NULL;
+}
+
+static void free_rows(struct activations *act) {
+    os_free_huge(act->data, act->n_bytes);
 }
 
 struct gpt2_batch *gpt2_batch_create(const struct gpt2_model *model, struct gpt2_runtime *runtime,
@@ -86,11 +94,11 @@ void gpt2_batch_free(struct gpt2_batch *batch) {
     os_free(batch->pieces);
     os_free(batch->rows);
     attention_free(&f->attention);
-    os_free(f->f.data);
-    os_free(f->o.data);
-    os_free(f->qkv.data);
-    os_free(f->a.data);
-    os_free(f->x.data);
+    free_rows(&f->f);
+    free_rows(&f->o);
+    free_rows(&f->qkv);
+    free_rows(&f->a);
+    free_rows(&f->x);
     matmul_free(&f->mm);
     os_free(batch);
 }
@@ -98,6 +106,11 @@ void gpt2_batch_free(struct gpt2_batch *batch) {
 void gpt2_batch_set_tap(struct gpt2_batch *batch, gpt2_tap tap, void *user) {
     batch->forward.tap = tap;
     batch->forward.tap_user = user;
+}
+
+void gpt2_batch_set_reader(struct gpt2_batch *batch, gpt2_logits_reader reader, void *user) {
+    batch->reader = reader;
+    batch->reader_user = user;
 }
 
 void gpt2_batch_set_ablations(struct gpt2_batch *batch, unsigned ablations,
@@ -148,7 +161,7 @@ static bool check_run(struct gpt2_batch *batch, const struct gpt2_span *spans, i
     }
     for (int i = 0; i < (ok ? checked : checked - 1); i++)
         spans[i].session->in_batch = false;
-    if (ok && n_logits > batch->max_logits)
+    if (ok && !batch->reader && n_logits > batch->max_logits)
         ok = error_set(err, GPT2_ERR_USAGE,
                        "logits of %lld rows asked for: the batch was created for %d", n_logits,
                        batch->max_logits);
@@ -189,6 +202,18 @@ static void note_spans(struct gpt2_batch *batch, const struct gpt2_span *spans, 
     }
 }
 
+/* Logits of the pass's n wanted rows, a portion at a time; `first` have been read before them. */
+static bool read_logits(struct gpt2_batch *batch, int first, int n, struct gpt2_error *err) {
+    for (int at = 0; at < n; at += batch->max_logits) {
+        int part = n - at < batch->max_logits ? n - at : batch->max_logits;
+        forward_logits(&batch->forward, batch->logits, batch->rows + at, part);
+        if (!check_logits(batch, part, err))
+            return false;
+        batch->reader(batch->reader_user, first + at, part, batch->logits);
+    }
+    return true;
+}
+
 bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans,
                     struct gpt2_error *err) {
     if (!check_run(batch, spans, n_spans, err))
@@ -198,7 +223,8 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
     bool moving = batch->forward.mm.moving = move_begin(batch->forward.model);
     int n_logits = 0;       // rows of logits computed so far
     int span = 0, done = 0; // the next token to read: spans[span].ids[done]
-    while (span < n_spans) {
+    bool ok = true;
+    while (ok && span < n_spans) {
         int n_rows = 0, n_pieces = 0, n_wanted = 0;
         while (span < n_spans && n_rows < batch->max_rows) {
             const struct gpt2_span *s = &spans[span];
@@ -217,7 +243,9 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
             }
         }
         forward_blocks(&batch->forward, batch->pieces, n_pieces);
-        if (n_wanted > 0)
+        if (batch->reader)
+            ok = read_logits(batch, n_logits, n_wanted, err);
+        else if (n_wanted > 0)
             forward_logits(&batch->forward, batch->logits + (size_t)n_logits * n_vocab, batch->rows,
                            n_wanted);
         n_logits += n_wanted;
@@ -226,7 +254,7 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
     }
     if (moving)
         move_end(batch->forward.model);
-    return check_logits(batch, n_logits, err);
+    return ok && (batch->reader || check_logits(batch, n_logits, err));
 }
 
 bool gpt2_batch_unembed(struct gpt2_batch *batch, const float *x, size_t stride, int n,

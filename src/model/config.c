@@ -30,7 +30,7 @@ static const struct integer_key {
     int fallback;  /* where neither name is present   */
     int max;       /* from 1; generous, and no product of two overflows */
 } integer_keys[] = {
-    {"vocab_size", NULL, offsetof(struct gpt2_config, n_vocab), 50257, 1 << 24},
+    {"vocab_size", NULL, offsetof(struct gpt2_config, n_vocab), 50257, CONFIG_MAX_VOCAB},
     {"n_positions", "max_position_embeddings", offsetof(struct gpt2_config, n_ctx), 1024, 1 << 20},
     {"n_embd", "hidden_size", offsetof(struct gpt2_config, n_embd), 768, 1 << 16},
     {"n_layer", "num_hidden_layers", offsetof(struct gpt2_config, n_layer), 12, 1 << 12},

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define CONFIG_MAX_VOCAB (1 << 24)
+
 /* What the files say about an lm_head that differs from wte. */
 enum config_tie {
     CONFIG_TIE_UNSAID, /* no "tie_word_embeddings": Hugging Face's default is true */

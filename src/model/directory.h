@@ -2,19 +2,21 @@
 #ifndef MODEL_DIRECTORY_H
 #define MODEL_DIRECTORY_H
 
+#include "weights/containers.h"
 #include <gpt2/error.h>
 #include <stdbool.h>
 
-/* All owned. */
+/* All owned but the format. */
 struct directory {
-    char *path;       /* of the directory                    */
-    char *config;     /* its config.json: exists             */
-    char *generation; /* its generation_config.json: may not */
-    char *weights;    /* a .safetensors file in it: may not  */
+    char *path;       /* of the directory                                        */
+    char *config;     /* its config.json; NULL where there is none               */
+    char *generation; /* its generation_config.json: may not exist               */
+    char *weights;    /* the file with the weights, or the first of them; NULL: none */
+    const struct container *format; /* of the weights; NULL: none                */
 };
 
-/* `path` is a directory in Hugging Face's layout or any file in it; if that is a .safetensors file,
- * that very file is used. Fails with GPT2_ERR_MODEL where there is no such thing. */
+/* `path` is a directory or any file in it; if that is a file of weights, that very file is used.
+ * Fails with GPT2_ERR_MODEL where there is no such thing, or no configuration. */
 bool directory_find(struct directory *out, const char *path, struct gpt2_error *err);
 
 /* Fails with GPT2_ERR_MODEL where the weights are not there; weights of a format that is not read

@@ -127,6 +127,7 @@ void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces)
         linear(f, &f->qkv, &f->a, &h->attn.c_attn, NULL);
         tap(f, GPT2_SITE_QKV, layer, &f->qkv, 3 * n_embd);
         attention(f, layer);
+        tap(f, GPT2_SITE_HEADS, layer, &f->o, n_embd);
         linear(f, &f->a, &f->o, &h->attn.c_proj, NULL);
         tap(f, GPT2_SITE_ATTN, layer, &f->a, n_embd);
         add_branch(f);
@@ -135,6 +136,7 @@ void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces)
         layer_norm(f, &h->ln_2);
         tap(f, GPT2_SITE_LN_2, layer, &f->a, n_embd);
         linear(f, &f->f, &f->a, &h->mlp.c_fc, f->act);
+        tap(f, GPT2_SITE_HIDDEN, layer, &f->f, model->config.n_inner);
         linear(f, &f->a, &f->f, &h->mlp.c_proj, NULL);
         tap(f, GPT2_SITE_MLP, layer, &f->a, n_embd);
         add_branch(f);

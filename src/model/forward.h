@@ -21,10 +21,12 @@ struct piece {
 };
 
 /* Activations, one row per token. Rows are `stride` floats apart; the strides avoid powers of two,
- * so that neighbouring rows do not fall into the same cache set. */
+ * so that neighbouring rows do not fall into the same cache set. Many rows lie on huge pages: a
+ * product goes along columns of them, which on small pages means one page after another. */
 struct activations {
     float *data;
     size_t stride;
+    size_t n_bytes;
 };
 
 struct forward {

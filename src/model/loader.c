@@ -176,6 +176,25 @@ static bool find_wte(struct loader *l, enum config_tie tie) {
         "the file has no \"wte.weight\": the tied \"lm_head.weight\" is used for both");
 }
 
+/* A vocabulary that was enlarged (tokens added) or padded (to a multiple of 64 or 128) after its
+ * config.json was written: the file has rows for more tokens, and they are there. Ids without a
+ * token in the tokenizer are never sampled. */
+static bool enlarge_vocabulary(struct loader *l) {
+    struct gpt2_config *config = &l->model->config;
+    const struct entry *wte = names_find(&l->names, wte_name);
+    const int64_t *shape = wte ? wte->tensor->shape : NULL;
+    if (!wte || wte->tensor->rank != 2 || shape[1] != config->n_embd ||
+        shape[0] <= config->n_vocab || shape[0] > CONFIG_MAX_VOCAB)
+        return true;
+    const int said = config->n_vocab;
+    config->n_vocab = (int)shape[0];
+    return notes_add(
+        &l->model->notes, l->err,
+        "config.json says \"vocab_size\": %d, but \"wte.weight\" has %d rows: ids below "
+        "%d are known",
+        said, config->n_vocab, config->n_vocab);
+}
+
 /* Spec 2.4, as Hugging Face does since version 5: the head is wte unless the file has another one.
  */
 static bool bind_head(struct loader *l, enum config_tie tie) {
@@ -295,8 +314,9 @@ bool loader_bind(struct gpt2_model *model, enum config_tie tie, struct gpt2_erro
     bool ok = (model->h = os_alloc(n_layer, sizeof *model->h, "blocks", err)) &&
               (model->infos = os_alloc(n_tensors, sizeof *model->infos, "tensors", err)) &&
               (model->converted = os_alloc(n_tensors, sizeof *model->converted, "tensors", err)) &&
-              names_index(&l.names, &model->tensors, err) && find_wte(&l, tie) && bind_parts(&l) &&
-              check_leftovers(&l) && check_missing(&l) && bind_head(&l, tie);
+              names_index(&l.names, &model->tensors, err) && find_wte(&l, tie) &&
+              enlarge_vocabulary(&l) && bind_parts(&l) && check_leftovers(&l) &&
+              check_missing(&l) && bind_head(&l, tie);
     names_free(&l.names);
     return ok;
 }

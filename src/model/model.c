@@ -1,5 +1,7 @@
 /* model.c - opening, closing and looking at a model. The work is in directory.c (which files),
- * config.c (what shape) and loader.c (which tensors); of a packed file in packed_loader.c. */
+ * the readers in weights/ (what is in them), config.c (what shape) and loader.c (which tensor is
+ * what); of a packed file in packed_loader.c. */
+#include "base/error.h"
 #include "base/os.h"
 #include "model/config.h"
 #include "model/directory.h"
@@ -8,22 +10,42 @@
 #include "model/packed_loader.h"
 #include "model/weights.h"
 #include "weights/packed.h"
-#include "weights/safetensors.h"
+
+#include <stdio.h>
+#include <string.h>
 
 static bool open_packed(struct gpt2_model *model, const char *path, struct gpt2_error *err) {
     return packed_open(&model->tensors, path, err) && packed_verify(&model->tensors, NULL, err) &&
            packed_loader_bind(model, err);
 }
 
-static bool open_directory(struct gpt2_model *model, const char *path, struct gpt2_error *err) {
-    enum config_tie tie;
+/* The configuration that the weights have inside. */
+static bool read_inner_config(struct gpt2_model *model, enum config_tie *tie,
+                              struct gpt2_error *err) {
+    const struct tensors *tensors = &model->tensors;
+    char what[sizeof err->message];
+    if (!tensors->config) {
+        error_set(err, GPT2_ERR_MODEL, "%s: expected a config.json beside it, found none",
+                  tensors->path);
+        return error_hint(err, "it belongs to the weights: it says how many heads there are");
+    }
+    snprintf(what, sizeof what, "%s: configuration", tensors->path);
+    return config_parse(&model->config, tie, &model->notes, tensors->config,
+                        strlen(tensors->config), what, err);
+}
+
+/* A config.json speaks before the weights: a model of another type is refused as that. */
+static bool open_plain(struct gpt2_model *model, const char *path, struct gpt2_error *err) {
+    enum config_tie tie = CONFIG_TIE_UNSAID;
     struct directory files;
     if (!directory_find(&files, path, err))
         return false;
-    bool ok =
-        config_open(&model->config, &tie, &model->notes, files.config, files.generation, err) &&
-        directory_check_weights(&files, err) &&
-        safetensors_open(&model->tensors, files.weights, err) && loader_bind(model, tie, err);
+    const bool beside = files.config && !(files.format && files.format->config == CONFIG_INSIDE);
+    bool ok = (!beside || config_open(&model->config, &tie, &model->notes, files.config,
+                                      files.generation, err)) &&
+              directory_check_weights(&files, err) &&
+              files.format->open(&model->tensors, files.weights, err) &&
+              (beside || read_inner_config(model, &tie, err)) && loader_bind(model, tie, err);
     directory_free(&files);
     return ok;
 }
@@ -32,7 +54,7 @@ struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err) {
     struct gpt2_model *model = os_alloc(1, sizeof *model, "the model", err);
     if (!model)
         return NULL;
-    if (packed_recognise(path) ? open_packed(model, path, err) : open_directory(model, path, err))
+    if (packed_recognise(path) ? open_packed(model, path, err) : open_plain(model, path, err))
         return model;
     gpt2_model_close(model);
     return NULL;
@@ -41,7 +63,7 @@ struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err) {
 bool gpt2_model_prefetch(const struct gpt2_model *model, size_t *position) {
     const struct os_file *file = &model->tensors.file;
     const size_t step = (size_t)2 << 20;
-    if (*position >= file->size)
+    if (*position >= file->size || model->tensors.n_copies) // copies are in memory already
         return false;
     size_t n_bytes = file->size - *position < step ? file->size - *position : step;
     bool done = os_populate(file, *position, n_bytes);

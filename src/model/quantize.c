@@ -1,9 +1,11 @@
 /* quantize.c - a packed file from a model: panel after panel, in the order of the file. The pool
- * makes a batch of panels, the caller writes them; memory is a few panels, whatever the model. */
+ * makes a batch of panels, the caller writes them; memory is a few panels, whatever the model, and
+ * with calibration what calibrate.h says. */
 #include <gpt2/quantize.h>
 
 #include "base/error.h"
 #include "base/os.h"
+#include "model/calibrate.h"
 #include "model/config.h"
 #include "model/packed_loader.h"
 #include "model/quantize_panel.h"
@@ -15,13 +17,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNIT_ROWS   PANEL /* of a matrix that stays in rows: what is made at a time */
-#define BATCH_UNITS 4     /* for each thread, so that none waits long for the others */
+#define TOKENS_PER_UNIT 8     /* of calibration: about as much work as a unit */
+#define UNIT_ROWS       PANEL /* of a matrix that stays in rows: what is made at a time */
+#define BATCH_UNITS     4     /* for each thread, so that none waits long for the others */
 
-static const enum dtype dtype_of[] = {
-    [GPT2_F16] = DTYPE_F16, [GPT2_BF16] = DTYPE_BF16, [GPT2_Q8] = DTYPE_Q8, [GPT2_Q4] = DTYPE_Q4};
-static const char *const type_names[] = {
-    [GPT2_F16] = "f16", [GPT2_BF16] = "bf16", [GPT2_Q8] = "q8", [GPT2_Q4] = "q4"};
+static const enum dtype dtype_of[] = {[GPT2_F16] = DTYPE_F16,
+                                      [GPT2_BF16] = DTYPE_BF16,
+                                      [GPT2_Q8] = DTYPE_Q8,
+                                      [GPT2_Q4] = DTYPE_Q4,
+                                      [GPT2_F32] = DTYPE_F32};
+static const char *const type_names[] = {[GPT2_F16] = "f16",
+                                         [GPT2_BF16] = "bf16",
+                                         [GPT2_Q8] = "q8",
+                                         [GPT2_Q4] = "q4",
+                                         [GPT2_F32] = "f32"};
 
 #define N_TYPES ((int)(sizeof dtype_of / sizeof *dtype_of))
 
@@ -39,7 +48,7 @@ struct item {
 /* The work on one file. */
 struct work {
     const struct gpt2_model *model;
-    const struct gpt2_runtime *runtime;
+    struct gpt2_runtime *runtime;
     const struct gpt2_quantize_options *options;
     struct gpt2_error *err;
     struct item *items; /* [n_items] in the order of the file */
@@ -52,7 +61,11 @@ struct work {
     bool *bad;       /* [batch] units with a weight that does not fit */
     size_t first;    /* the first unit of the batch */
     const struct item *item;
-    const float *importance; /* of the item's inputs; NULL: all the same */
+
+    struct calibration *calibration; /* NULL: without */
+    struct metric *metrics;          /* [groups of the largest K] of the item's inputs */
+    const float *mean;               /* of the item's inputs; NULL: no bias takes up errors */
+    float *shift;                    /* [outputs of the largest] what the item's bias takes up */
 };
 
 /* ---- what becomes what ---- */
@@ -211,6 +224,20 @@ static bool fits(enum dtype dtype, float value) {
                                      : encode(bytes, dtype, &value, 1);
 }
 
+/* shift[c] = mean . (weights - panel) of output c: what its error is on average. The column behind
+ * the weights in scratch is free. */
+static void find_shift(float *shift, const float *mean, float *weights, const void *panel,
+                       enum dtype dtype, int K, int n) {
+    float *column = weights + (size_t)K * PANEL;
+    for (int c = 0; c < n; c++) {
+        double sum = 0;
+        panels_column(column, panel, dtype, c, K);
+        for (int k = 0; k < K; k++)
+            sum += (double)mean[k] * (weights[(size_t)k * PANEL + (size_t)c] - column[k]);
+        shift[c] = (float)sum;
+    }
+}
+
 static void make_unit(void *arg, int index, int worker) {
     struct work *w = arg;
     const struct item *item = w->item;
@@ -224,9 +251,12 @@ static void make_unit(void *arg, int index, int worker) {
         ok = encode(out, item->dtype, weights, n);
     } else {
         load_panel(weights, weights + (size_t)K * PANEL, w, i);
+        const int n = unit_width(item, i);
         ok = dtype_is_quantized(item->dtype) ? quantize_panel(out, item->dtype, weights, PANEL, K,
-                                                              unit_width(item, i), w->importance)
+                                                              n, w->calibration ? w->metrics : NULL)
                                              : encode(out, item->dtype, weights, (size_t)K * PANEL);
+        if (ok && w->mean)
+            find_shift(w->shift + i * PANEL, w->mean, weights, out, item->dtype, K, n);
     }
     w->bad[index] = !ok;
 }
@@ -265,8 +295,6 @@ static bool refuse_unit(const struct work *w, size_t i) {
                                   : "the model is damaged, or its training went wrong");
 }
 
-/* ---- the file ---- */
-
 static bool report(struct work *w, size_t n_done) {
     const struct gpt2_quantize_options *options = w->options;
     w->done += n_done;
@@ -274,11 +302,54 @@ static bool report(struct work *w, size_t n_done) {
            error_set(w->err, GPT2_ERR_RUNTIME, "quantizing was interrupted");
 }
 
+/* ---- calibration ---- */
+
+static bool report_tokens(void *user, size_t n_tokens) {
+    struct work *w = user;
+    w->done = n_tokens / TOKENS_PER_UNIT;
+    return report(w, 0);
+}
+
+static bool calibrate_work(struct work *w) {
+    const struct gpt2_quantize_options *options = w->options;
+    if (options->n_calibration == 0 || !dtype_is_quantized(dtype_of[options->type]))
+        return true;
+    w->total += options->n_calibration / TOKENS_PER_UNIT;
+    w->calibration = calibrate(w->model, w->runtime, options->calibration, options->n_calibration,
+                               report_tokens, w, w->err);
+    return w->calibration != NULL;
+}
+
+/* ---- the file ---- */
+
+/* A bias stands behind its matrix, and takes up what quantizing has made of it. */
+static bool write_vector(struct work *w, struct packed_writer *file, const struct item *item) {
+    const float *values = *(const float *const *)item->part.field;
+    const size_t n = item->n_bytes / sizeof *values;
+    for (size_t i = 0; w->mean && i < n; i++)
+        w->shift[i] += values[i];
+    bool ok = packed_write(file, w->mean ? w->shift : values, item->n_bytes, w->err);
+    w->mean = NULL;
+    return ok && report(w, 1);
+}
+
+/* Gets ready to weigh the errors of a matrix. */
+static void weigh_item(struct work *w, const struct item *item) {
+    const struct moments *moments = calibrate_moments(w->calibration, item->part.field);
+    w->mean = item->part.kind == PART_LINEAR ? moments->mean : NULL;
+    for (int g = 0; g < panels_groups(moments->K); g++) {
+        const int first = g * GROUP, left = moments->K - first;
+        metric_of(&w->metrics[g], moments->second + (size_t)g * GROUP * GROUP,
+                  w->mean ? w->mean + first : NULL, left < GROUP ? left : GROUP);
+    }
+}
+
 static bool write_item(struct work *w, struct packed_writer *file, const struct item *item) {
     w->item = item;
     if (item->part.kind == PART_VECTOR)
-        return packed_write(file, *(const float *const *)item->part.field, item->n_bytes, w->err) &&
-               report(w, 1);
+        return write_vector(w, file, item);
+    if (w->calibration && dtype_is_quantized(item->dtype))
+        weigh_item(w, item);
     for (w->first = 0; w->first < item->n_units; w->first += w->batch) {
         size_t n = item->n_units - w->first, begin = w->first * item->unit_bytes;
         if (n > w->batch)
@@ -327,16 +398,21 @@ static bool write_file(struct work *w, const char *path, const char *config) {
 
 static bool alloc_scratch(struct work *w) {
     const size_t threads = (size_t)pool_size(w->runtime->pool);
-    size_t inputs = 0, unit = 0;
+    size_t inputs = 0, outputs = 0, unit = 0;
     for (size_t i = 0; i < w->n_items; i++) {
         const struct item *item = &w->items[i];
         const size_t K = (size_t)parts_inputs(&item->part);
+        const size_t n = item->part.kind == PART_LINEAR ? (size_t)item->part.shape[1] : 0;
         inputs = K > inputs ? K : inputs;
+        outputs = n > outputs ? n : outputs;
         unit = item->unit_bytes > unit ? item->unit_bytes : unit;
     }
     w->batch = BATCH_UNITS * threads;
     bool ok = (w->bad = os_alloc(w->batch, sizeof *w->bad, "flags", w->err)) &&
               (w->made = os_alloc(w->batch, unit, "panels", w->err)) &&
+              (w->metrics = os_alloc((size_t)panels_groups((int)inputs), sizeof *w->metrics,
+                                     "metrics", w->err)) &&
+              (w->shift = os_alloc(outputs, sizeof *w->shift, "biases", w->err)) &&
               (w->scratch = os_alloc(threads, sizeof *w->scratch, "scratch", w->err));
     for (size_t i = 0; ok && i < threads; i++)
         ok = (w->scratch[i] = os_alloc((PANEL + 1) * inputs, sizeof(float), "scratch", w->err));
@@ -347,6 +423,9 @@ static void free_work(struct work *w) {
     for (int i = 0; w->scratch && i < pool_size(w->runtime->pool); i++)
         os_free(w->scratch[i]);
     os_free(w->scratch);
+    os_free(w->shift);
+    os_free(w->metrics);
+    calibrate_free(w->calibration);
     os_free(w->made);
     os_free(w->bad);
     os_free(w->items);
@@ -360,7 +439,8 @@ bool gpt2_quantize(const struct gpt2_model *model, struct gpt2_runtime *runtime,
                          N_TYPES - 1, (int)options->type);
     struct work w = {.model = model, .runtime = runtime, .options = options, .err = err};
     char *config = config_print(&model->config, model->head_is_tied, err);
-    bool ok = config && list_items(&w) && alloc_scratch(&w) && write_file(&w, path, config);
+    bool ok = config && list_items(&w) && alloc_scratch(&w) && calibrate_work(&w) &&
+              write_file(&w, path, config);
     free(config);
     free_work(&w);
     return ok;

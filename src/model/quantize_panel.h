@@ -4,19 +4,18 @@
 #ifndef MODEL_QUANTIZE_PANEL_H
 #define MODEL_QUANTIZE_PANEL_H
 
-#include "kernels/panels.h"
+#include "model/metric.h"
 #include <stdbool.h>
 
 /* The largest weight that a panel can hold: scale and min are f16. */
 #define QUANTIZE_PANEL_MAX 65504.0f
 
 /* Writes panel_bytes(type, K) bytes: the panel of weights w [K, n], rows ws floats apart, n <=
- * PANEL. `type` is DTYPE_Q8 or DTYPE_Q4. The grid of each group, its scale and min, is the one of
- * several that makes the sum of importance[k] * error^2 least, and never worse than the plain one
- * from the largest (and least) weight. importance [K], finite and >= 0: the mean square of each
- * input is what makes that sum the error of the output; NULL counts all inputs the same.
+ * PANEL. `type` is DTYPE_Q8 or DTYPE_Q4. metrics [panels_groups(K)] say how errors count; NULL: all
+ * the same. The grid of each group, its scale and min, is the one of several that makes the error
+ * least; the plain one from the largest (and least) weight is among them.
  * False, with nothing written, where a weight is not finite or larger than QUANTIZE_PANEL_MAX. */
 bool quantize_panel(void *panel, enum dtype type, const float *w, size_t ws, int K, int n,
-                    const float *importance);
+                    const struct metric *metrics);
 
 #endif

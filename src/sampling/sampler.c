@@ -1,80 +1,40 @@
-/* sampler.c - temperature, top-k, top-p, min-p, one keyed draw.
- *
- * A candidate list is only made where a filter needs one. It is in the order of the ids, except
- * while top-p wants the likeliest first; every order is total (logit, then id), so neither the sort
- * algorithm nor the machine can change which tokens are kept or how they are summed. */
+/* sampler.c - rules, filters, one keyed draw. */
 #include <gpt2/sampler.h>
 
 #include "base/error.h"
-#include "base/math.h"
 #include "base/os.h"
 #include "base/rng.h"
+#include "sampling/filters.h"
+#include "sampling/rules.h"
 
-#include <inttypes.h>
-#include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
-struct candidate {
-    double weight; /* exp((logit - max) / temperature): 1 for the likeliest */
-    float logit;
-    int32_t id;
-};
-
 struct gpt2_sampler {
-    struct gpt2_sampler_options options; /* banned is not used after creation */
-    int n_vocab;
-    unsigned char *is_banned;     /* [n_vocab] */
+    struct rules rules;
+    float *scores;                /* [n_vocab] scratch, where rules change the logits */
     struct candidate *candidates; /* [n_vocab] scratch */
+    struct typicality *typical;   /* [n_vocab] scratch, where typical_p is on */
 };
 
-static bool check_options(const struct gpt2_sampler_options *options, int n_vocab,
-                          struct gpt2_error *err) {
-    if (n_vocab < 1)
-        return error_set(err, GPT2_ERR_USAGE, "sampler: expected a vocabulary, got %d ids",
-                         n_vocab);
-    // written so that NaN fails
-    if (!(options->temperature >= 0 && options->temperature <= 1e6f))
-        return error_set(err, GPT2_ERR_USAGE, "temperature: expected 0 to 1000000, got %g",
-                         (double)options->temperature);
-    if (options->top_k < 0)
-        return error_set(err, GPT2_ERR_USAGE, "top-k: expected 0 (off) or more, got %d",
-                         options->top_k);
-    if (!(options->top_p >= 0 && options->top_p <= 1))
-        return error_set(err, GPT2_ERR_USAGE, "top-p: expected 0 to 1, got %g",
-                         (double)options->top_p);
-    if (!(options->min_p >= 0 && options->min_p <= 1))
-        return error_set(err, GPT2_ERR_USAGE, "min-p: expected 0 to 1, got %g",
-                         (double)options->min_p);
-    return true;
+const struct rules *rules_of(const struct gpt2_sampler *sampler) {
+    return &sampler->rules;
 }
 
 struct gpt2_sampler *gpt2_sampler_create(const struct gpt2_sampler_options *options, int n_vocab,
                                          struct gpt2_error *err) {
-    if (!check_options(options, n_vocab, err))
-        return NULL;
     struct gpt2_sampler *sampler = os_alloc(1, sizeof *sampler, "the sampler", err);
     if (!sampler)
         return NULL;
-    sampler->options = *options;
-    sampler->n_vocab = n_vocab;
-    sampler->is_banned = os_alloc((size_t)n_vocab, 1, "the sampler", err);
-    sampler->candidates =
-        os_alloc((size_t)n_vocab, sizeof *sampler->candidates, "the sampler", err);
-    if (!sampler->is_banned || !sampler->candidates)
+    if (!rules_init(&sampler->rules, options, n_vocab, err))
         goto fail;
-    int n_banned = 0;
-    for (int i = 0; i < options->n_banned; i++) {
-        int32_t id = options->banned[i];
-        if (id >= 0 && id < n_vocab && !sampler->is_banned[id]) {
-            sampler->is_banned[id] = 1;
-            n_banned++;
-        }
-    }
-    if (n_banned == n_vocab) {
-        error_set(err, GPT2_ERR_USAGE, "sampler: all %d ids are banned", n_vocab);
-        goto fail;
-    }
-    return sampler;
+    bool is_typical = sampler->rules.options.typical_p < 1;
+    size_t n = (size_t)n_vocab, n_scores = rules_change(&sampler->rules) ? n : 0;
+    sampler->candidates = os_alloc(n, sizeof *sampler->candidates, "the sampler", err);
+    sampler->scores = os_alloc(n_scores, sizeof *sampler->scores, "the sampler", err);
+    sampler->typical = os_alloc(is_typical ? n : 0, sizeof *sampler->typical, "the sampler", err);
+    if (sampler->candidates && sampler->scores && sampler->typical)
+        return sampler;
 fail:
     gpt2_sampler_free(sampler);
     return NULL;
@@ -83,99 +43,37 @@ fail:
 void gpt2_sampler_free(struct gpt2_sampler *sampler) {
     if (!sampler)
         return;
+    os_free(sampler->typical);
+    os_free(sampler->scores);
     os_free(sampler->candidates);
-    os_free(sampler->is_banned);
+    rules_free(&sampler->rules);
     os_free(sampler);
 }
 
-static int32_t likeliest(const struct gpt2_sampler *sampler, const float *logits) {
-    int32_t best = -1;
-    for (int32_t id = 0; id < sampler->n_vocab; id++)
-        if (!sampler->is_banned[id] && (best < 0 || logits[id] > logits[best]))
-            best = id;
-    return best;
+bool gpt2_sampler_needs_history(const struct gpt2_sampler *sampler) {
+    const struct gpt2_sampler_options *options = &sampler->rules.options;
+    return (rules_penalize(options) && options->last_n != 0) || options->no_repeat_ngram ||
+           (options->min_tokens && sampler->rules.n_eos);
 }
 
-/* True if a comes before b: the higher logit, among equals the lower id. */
-static bool before(const struct candidate *a, const struct candidate *b) {
-    return a->logit != b->logit ? a->logit > b->logit : a->id < b->id;
+void gpt2_sampler_apply_rules(struct gpt2_sampler *sampler, float *scores,
+                              const struct gpt2_history *history) {
+    rules_apply(&sampler->rules, scores, history);
+    for (int id = 0; id < sampler->rules.n_vocab; id++)
+        if (sampler->rules.is_banned[id])
+            scores[id] = -INFINITY;
 }
 
-static int by_likelihood(const void *a, const void *b) {
-    return before(a, b) ? -1 : before(b, a) ? 1 : 0;
-}
-
-static int by_id(const void *a, const void *b) {
-    int32_t x = ((const struct candidate *)a)->id, y = ((const struct candidate *)b)->id;
-    return (x > y) - (x < y);
-}
-
-/* Restores the heap below `at`: every entry stands before its children's parent, so that entry 0 is
- * the last of them all. */
-static void sift_down(struct candidate *heap, int n, int at) {
-    struct candidate moved = heap[at];
-    for (int child; (child = 2 * at + 1) < n; at = child) {
-        if (child + 1 < n && before(&heap[child], &heap[child + 1]))
-            child++;
-        if (!before(&moved, &heap[child]))
-            break;
-        heap[at] = heap[child];
-    }
-    heap[at] = moved;
-}
-
-/* Fills the list with the k first candidates (or all, where k is 0 or larger), in id order. */
-static int collect(struct gpt2_sampler *sampler, const float *logits, int k) {
-    struct candidate *list = sampler->candidates;
-    int n = 0;
-    if (k <= 0 || k > sampler->n_vocab)
-        k = sampler->n_vocab;
-    for (int32_t id = 0; id < sampler->n_vocab; id++) {
-        if (sampler->is_banned[id])
-            continue;
-        struct candidate next = {.logit = logits[id], .id = id};
-        if (n < k) {
-            list[n++] = next;
-            if (n == k && k < sampler->n_vocab)
-                for (int at = n / 2 - 1; at >= 0; at--)
-                    sift_down(list, n, at);
-        } else if (before(&next, &list[0])) {
-            list[0] = next;
-            sift_down(list, n, 0);
-        }
-    }
-    if (n == k && k < sampler->n_vocab)
-        qsort(list, (size_t)n, sizeof *list, by_id);
-    return n;
-}
-
-/* Keeps the shortest prefix, likeliest first, whose weights reach p of the total. */
-static int keep_top_p(struct candidate *list, int n, double p) {
-    double total = 0;
-    for (int i = 0; i < n; i++)
-        total += list[i].weight;
-    // All candidates lighter than this together weigh less than 1 - p of the total: none of them
-    // can be in the prefix, so they need not be sorted. (Half, to be clear of rounding.)
-    double least = 0.5 * (1 - p) * total / n;
-    int kept = 0;
-    for (int i = 0; i < n; i++)
-        if (list[i].weight >= least)
-            list[kept++] = list[i];
-    qsort(list, (size_t)kept, sizeof *list, by_likelihood);
-    double sum = 0;
-    int prefix = 0;
-    while (prefix < kept && (prefix == 0 || sum < p * total))
-        sum += list[prefix++].weight;
-    qsort(list, (size_t)prefix, sizeof *list, by_id);
-    return prefix;
-}
-
-static int keep_min_p(struct candidate *list, int n, double min_p) {
-    int kept = 0;
-    for (int i = 0; i < n; i++)
-        if (list[i].weight >= min_p) // the likeliest weighs 1 and always stays
-            list[kept++] = list[i];
-    return kept;
+/* The draw's allowed ids, without those outside the vocabulary at either end of the list. */
+static void restrict_to(struct filters_source *from, struct gpt2_draw draw, int n_vocab) {
+    const int32_t *ids = draw.allowed;
+    int n = draw.n_allowed > 0 ? draw.n_allowed : 0;
+    for (; n > 0 && ids[n - 1] >= n_vocab; n--)
+        ;
+    for (; n > 0 && ids[0] < 0; n--)
+        ids++;
+    from->ids = ids;
+    from->n_ids = n;
 }
 
 /* The candidate in which the running sum passes u of the total. */
@@ -192,21 +90,54 @@ static int32_t draw_from(const struct candidate *list, int n, double u) {
     return list[n - 1].id;
 }
 
+/* The filters behind top-k, in the order of the system whose details are asked for. */
+static int filter(struct gpt2_sampler *sampler, struct candidate *list, int n, double max) {
+    const struct gpt2_sampler_options *options = &sampler->rules.options;
+    bool hf = options->compat == GPT2_COMPAT_HF;
+    bool typical_first = options->compat == GPT2_COMPAT_LLAMA_CPP;
+    bool temperature_last = options->compat == GPT2_COMPAT_LLAMA_CPP;
+    bool crossing = options->compat != GPT2_COMPAT_OPENAI;
+    bool is_typical = options->typical_p < 1;
+    filters_weigh(list, n, max, temperature_last ? 1 : (double)options->temperature);
+    if (is_typical && typical_first)
+        n = filters_typical(list, n, options->typical_p, hf, sampler->typical);
+    if (options->top_p < 1)
+        n = filters_top_p(list, n, options->top_p, crossing);
+    if (options->min_p > 0)
+        n = filters_min_p(list, n, options->min_p);
+    if (is_typical && !typical_first)
+        n = filters_typical(list, n, options->typical_p, hf, sampler->typical);
+    if (temperature_last)
+        filters_weigh(list, n, max, options->temperature);
+    return n;
+}
+
+static bool keeps_ties(enum gpt2_compat compat) {
+    return compat == GPT2_COMPAT_HF || compat == GPT2_COMPAT_OPENAI ||
+           compat == GPT2_COMPAT_NANOGPT;
+}
+
 int32_t gpt2_sampler_next(struct gpt2_sampler *sampler, const float *logits,
                           struct gpt2_draw draw) {
-    const struct gpt2_sampler_options *options = &sampler->options;
-    int32_t best = likeliest(sampler, logits);
-    if (options->temperature == 0)
+    const struct rules *rules = &sampler->rules;
+    const struct gpt2_sampler_options *options = &rules->options;
+    if (rules_change(rules)) {
+        memcpy(sampler->scores, logits, (size_t)rules->n_vocab * sizeof *logits);
+        rules_apply(rules, sampler->scores, draw.history);
+        logits = sampler->scores;
+    }
+    struct filters_source from = {
+        .logits = logits, .is_banned = rules->is_banned, .n_ids = rules->n_vocab};
+    if (draw.allowed)
+        restrict_to(&from, draw, rules->n_vocab);
+    int32_t best = filters_likeliest(&from);
+    if (best < 0 || options->greedy || options->temperature == 0)
         return best;
     struct candidate *list = sampler->candidates;
-    int n = collect(sampler, logits, options->top_k);
-    double max = logits[best], temperature = options->temperature;
-    for (int i = 0; i < n; i++)
-        list[i].weight = math_exp_f64(((double)list[i].logit - max) / temperature);
-    if (options->top_p < 1)
-        n = keep_top_p(list, n, options->top_p);
-    if (options->min_p > 0)
-        n = keep_min_p(list, n, options->min_p);
+    int n = filters_top_k(list, &from, options->top_k, keeps_ties(options->compat));
+    double max = logits[best];
+    // typical-p may drop the likeliest
+    n = filter(sampler, list, n, max);
 
     uint32_t counter[4] = {draw.position, draw.sample, (uint32_t)draw.record,
                            (uint32_t)(draw.record >> 32)};

@@ -1,4 +1,4 @@
-/* alphabet.c - from the vocabulary files' characters back to bytes. */
+/* alphabet.c - from the vocabulary files' characters to bytes and back. */
 #include "text/alphabet.h"
 #include "base/utf8.h"
 
@@ -27,4 +27,23 @@ bool alphabet_decode(unsigned char *out, size_t *n_bytes, const char *text, size
     }
     *n_bytes = n;
     return true;
+}
+
+static uint32_t code_point(unsigned char byte) {
+    if (byte <= 0x20)
+        return 0x100u + byte;
+    if (byte >= 0x7F && byte <= 0xA0)
+        return 0x121u + byte - 0x7F;
+    return byte == 0xAD ? 0x143 : byte;
+}
+
+size_t alphabet_encode(char *out, const unsigned char *bytes, size_t len) {
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        const uint32_t cp = code_point(bytes[i]); // below U+0800: one byte of UTF-8 or two
+        if (cp >= 0x80)
+            out[n++] = (char)(0xC0 | cp >> 6);
+        out[n++] = (char)(cp >= 0x80 ? 0x80 | (cp & 0x3F) : cp);
+    }
+    return n;
 }

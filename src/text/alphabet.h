@@ -13,4 +13,8 @@
  * False: text has a character that stands for no byte. */
 bool alphabet_decode(unsigned char *out, size_t *n_bytes, const char *text, size_t len);
 
+/* The other way: writes the characters that stand for bytes[0..len), at most two bytes for each,
+ * and returns how many bytes they have. */
+size_t alphabet_encode(char *out, const unsigned char *bytes, size_t len);
+
 #endif

@@ -127,3 +127,19 @@ bool bpe_encode(const struct bpe *bpe, const unsigned char *text, size_t n, stru
                              text[i]);
     return false;
 }
+
+size_t bpe_n_merges(const struct bpe *bpe) {
+    return bpe->n_merges;
+}
+
+void bpe_merges(const struct bpe *bpe, struct vocab_merge *out) {
+    for (size_t rank = 0; rank < bpe->n_merges; rank++)
+        out[rank] = (struct vocab_merge){-1, -1, bpe->results[rank]};
+    for (size_t i = 0; i <= bpe->mask; i++) {
+        const struct pair_slot *slot = &bpe->pairs[i];
+        if (slot->key) {
+            out[slot->rank].left = (int32_t)((slot->key - 1) >> 32);
+            out[slot->rank].right = (int32_t)((slot->key - 1) & UINT32_MAX);
+        }
+    }
+}

@@ -14,6 +14,11 @@ struct bpe; /* the merge list, arranged for look-up; immutable, may be shared by
 struct bpe *bpe_create(const struct vocab *vocab, struct gpt2_error *err);
 void bpe_free(struct bpe *bpe); /* NULL is allowed */
 
+/* The merge list again: out[0..bpe_n_merges), by rank. A merge that was listed twice is there once,
+ * at its last rank, and the other place has left = -1. */
+size_t bpe_n_merges(const struct bpe *bpe);
+void bpe_merges(const struct bpe *bpe, struct vocab_merge *out);
+
 /* Appends the tokens of one piece, text[0..n). Time grows as n log n whatever the text. False: out
  * of memory, or the vocabulary has no token for one of the bytes; `ids` is then undefined beyond
  * the length it had. */

@@ -103,3 +103,37 @@ size_t pretokenize_next(const unsigned char *text, size_t n, size_t start) {
     size_t end = run_end(&last, text, n, start, UNICODE_SPACE);
     return end == n || last == start ? end : last;
 }
+
+/* True if no well-formed character covers both text[i - 1] and text[i]. */
+static bool is_between(const unsigned char *text, size_t n, size_t i) {
+    uint32_t cp;
+    for (size_t back = 1; back <= 3 && back <= i; back++)
+        if (utf8_decode(&cp, text + i - back, n - i + back) > (int)back)
+            return false;
+    return true;
+}
+
+/* The class of the character that ends at text[i]. */
+static enum unicode_class class_before(const unsigned char *text, size_t n, size_t i) {
+    uint32_t cp;
+    for (size_t back = 2; back <= 4 && back <= i; back++)
+        if (utf8_decode(&cp, text + i - back, n - i + back) == (int)back)
+            return unicode_class(cp);
+    return text[i - 1] < 0x80 ? ascii_class[text[i - 1]] : UNICODE_OTHER;
+}
+
+size_t pretokenize_cut(const unsigned char *text, size_t n) {
+    for (size_t i = n; i-- > 1;) {
+        uint32_t cp;
+        // Bytes to come may make a character of an unfinished one, or an invalid byte.
+        bool is_known = text[i] < 0x80 || n - i >= 4 || utf8_decode(&cp, text + i, n - i) > 0;
+        if (!is_known || !is_between(text, n, i))
+            continue;
+        size_t len;
+        enum unicode_class before = class_before(text, n, i), after = classify(&len, text, n, i);
+        bool may_contract = text[i - 1] == '\'' && after == UNICODE_LETTER;
+        if (before != UNICODE_SPACE && before != after && !may_contract)
+            return i;
+    }
+    return 0;
+}

@@ -15,4 +15,10 @@
  * A byte that is not part of well-formed UTF-8 counts as one character of no class. */
 size_t pretokenize_next(const unsigned char *text, size_t n, size_t start);
 
+/* The last place in text[0..n), a whole text's beginning, where a piece ends whatever comes before
+ * and behind, so that both sides may be cut apart by themselves; 0 where there is none. It is where
+ * the class of the characters changes, but not behind white space (whose last character goes with
+ * what follows) and not between an apostrophe and a letter (which may be a contraction). */
+size_t pretokenize_cut(const unsigned char *text, size_t n);
+
 #endif

@@ -74,6 +74,14 @@ struct gpt2_tokenizer *tokenizer_unpack(const unsigned char *bytes, size_t n_byt
     return t;
 }
 
+const struct vocab *tokenizer_vocab(const struct gpt2_tokenizer *tokenizer) {
+    return tokenizer->vocab;
+}
+
+const struct bpe *tokenizer_bpe(const struct gpt2_tokenizer *tokenizer) {
+    return tokenizer->bpe;
+}
+
 bool gpt2_tokenizer_pack(const struct gpt2_tokenizer *tokenizer, unsigned char **bytes,
                          size_t *n_bytes, struct gpt2_error *err) {
     struct tables tables = {tokenizer->vocab, tokenizer->bpe, tokenizer->pieces};
@@ -257,6 +265,33 @@ bool gpt2_tokenizer_encode(const struct gpt2_tokenizer *tokenizer, const char *t
     if (!ok)
         ids->len = before;
     return ok;
+}
+
+/* True if a special token in text[0..n) covers both sides of text[i], or would if it went on. */
+static bool in_special(const struct gpt2_tokenizer *t, const unsigned char *text, size_t n,
+                       size_t i) {
+    const struct vocab *vocab = t->vocab;
+    for (size_t s = 0; s < vocab->n_specials; s++) {
+        struct vocab_token token = vocab->tokens[vocab->specials[s]];
+        for (size_t back = 1; back < token.len && back <= i; back++) {
+            size_t known = n - i + back < token.len ? n - i + back : token.len;
+            if (!memcmp(text + i - back, vocab->bytes + token.offset, known))
+                return true;
+        }
+    }
+    return false;
+}
+
+size_t gpt2_tokenizer_cut(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                          unsigned flags) {
+    const struct vocab *vocab = tokenizer->vocab;
+    const unsigned char *bytes = (const unsigned char *)text;
+    if (!vocab->split || vocab->add_prefix_space)
+        return 0;
+    size_t cut = pretokenize_cut(bytes, n_bytes);
+    while ((flags & GPT2_ENCODE_SPECIAL) && cut > 0 && in_special(tokenizer, bytes, n_bytes, cut))
+        cut = pretokenize_cut(bytes, cut);
+    return cut;
 }
 
 /* ---- tokens ---- */

@@ -1,10 +1,14 @@
-/* vocab_files.c - which files of a directory make up its tokenizer. */
+/* vocab_files.c - which files of a directory make up its tokenizer, or which file of weights has it
+ * inside. */
 #include "text/vocab_files.h"
 #include "base/error.h"
 #include "base/os.h"
+#include "base/path.h"
 #include "text/vocab_parse.h"
+#include "weights/containers.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_PATH 4096
@@ -35,34 +39,16 @@ static bool find_pair(struct folder *folder, const char *directory, int len, con
     return false;
 }
 
-static bool locate(struct folder *folder, const char *path, struct gpt2_error *err) {
-    size_t n = strlen(path);
-    if (!os_exists(path))
-        return error_set(err, GPT2_ERR_MODEL, "%s: no such file or directory", path);
-    if (!os_is_directory(path)) { // the part before the last slash; none: the current directory
-        while (n > 0 && path[n - 1] != '/')
-            n--;
-        if (n == 0)
-            path = ".", n = 1;
-    }
-    while (n > 1 && path[n - 1] == '/')
-        n--;
-    if (n >= MAX_PATH - 64)
-        return error_set(err, GPT2_ERR_MODEL, "%.80s...: expected a path of less than %d bytes",
-                         path, MAX_PATH - 64);
-    int len = (int)n;
-    if (!find_pair(folder, path, len, "vocab.json", "merges.txt") &&
-        !find_pair(folder, path, len, "encoder.json", "vocab.bpe") &&
-        !find(folder, VOCAB_TOKENIZER, path, len, "tokenizer.json")) {
-        error_set(err, GPT2_ERR_MODEL,
-                  "%.*s: expected a tokenizer (vocab.json and merges.txt, encoder.json and "
-                  "vocab.bpe, or tokenizer.json), found none of them complete",
-                  len, path);
-        return error_hint(err, "without a tokenizer, give and take token ids: --ids, --output ids");
-    }
-    find(folder, VOCAB_ADDED, path, len, "added_tokens.json");
-    find(folder, VOCAB_SPECIALS, path, len, "special_tokens_map.json");
-    find(folder, VOCAB_CONFIG, path, len, "tokenizer_config.json");
+/* Finds the tokenizer's files in the directory; false if none of the sets is complete. */
+static bool locate(struct folder *folder, const char *directory) {
+    int len = (int)strlen(directory);
+    if (!find_pair(folder, directory, len, "vocab.json", "merges.txt") &&
+        !find_pair(folder, directory, len, "encoder.json", "vocab.bpe") &&
+        !find(folder, VOCAB_TOKENIZER, directory, len, "tokenizer.json"))
+        return false;
+    find(folder, VOCAB_ADDED, directory, len, "added_tokens.json");
+    find(folder, VOCAB_SPECIALS, directory, len, "special_tokens_map.json");
+    find(folder, VOCAB_CONFIG, directory, len, "tokenizer_config.json");
     return true;
 }
 
@@ -85,12 +71,109 @@ static struct vocab *read(struct folder *folder, struct gpt2_error *err) {
     return vocab_parse(sources, err);
 }
 
+/* ---- in a file of weights ---- */
+
+static struct vocab *read_inner(const struct tokenizer_texts *texts, const char *path,
+                                struct gpt2_error *err) {
+    static const enum vocab_file files[TOKENIZER_N_TEXTS] = {
+        [TOKENIZER_VOCAB] = VOCAB_TOKENS,
+        [TOKENIZER_MERGES] = VOCAB_MERGES,
+        [TOKENIZER_ADDED] = VOCAB_ADDED,
+        [TOKENIZER_CONFIG] = VOCAB_CONFIG,
+    };
+    struct vocab_source sources[VOCAB_N_FILES] = {{0}};
+    char names[TOKENIZER_N_TEXTS][sizeof err->message];
+    for (int i = 0; i < TOKENIZER_N_TEXTS; i++) {
+        if (!texts->items[i].text)
+            continue;
+        snprintf(names[i], sizeof names[i], "%s: %s", path, texts->items[i].what);
+        sources[files[i]] =
+            (struct vocab_source){names[i], texts->items[i].text, texts->items[i].len};
+    }
+    return vocab_parse(sources, err);
+}
+
+/* The tokenizer that belongs to a file of weights. False: there is none, and *err is set if that is
+ * for another reason than that the format has none. */
+static bool find_inner(struct tokenizer_texts *texts, const struct container *container,
+                       const char *path, struct gpt2_error *err) {
+    return container && container->tokenizer && container->tokenizer(texts, path, err) &&
+           texts->items[TOKENIZER_VOCAB].text;
+}
+
+/* ---- all of it ---- */
+
+/* No tokenizer: names one of another kind, if that is what there is. */
+static void refuse_nothing(const char *directory, struct gpt2_error *err) {
+    static const char *const others[][2] = {
+        {"spiece.model", "a SentencePiece tokenizer"},
+        {"tokenizer.model", "a SentencePiece tokenizer"},
+        {"sentencepiece.bpe.model", "a SentencePiece tokenizer"},
+        {"vocab.txt", "a WordPiece tokenizer"},
+    };
+    static const char hint[] = "without a tokenizer, give and take token ids: --ids, --output ids";
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char *path = path_join(directory, others[i][0], err);
+        const bool found = path && os_exists(path);
+        if (found)
+            error_set(err, GPT2_ERR_MODEL, "%s: expected a byte-level BPE tokenizer, found %s",
+                      path, others[i][1]);
+        free(path);
+        if (found || !path) {
+            error_hint(err, "%s", hint);
+            return;
+        }
+    }
+    error_set(err, GPT2_ERR_MODEL,
+              "%s: expected a tokenizer (vocab.json and merges.txt, encoder.json and "
+              "vocab.bpe, or tokenizer.json), found none of them complete",
+              directory);
+    error_hint(err, "%s", hint);
+}
+
+/* What a file has inside goes before what lies beside it; of a directory it is the other way
+ * round. */
+static struct vocab *search(struct folder *folder, const char *path, const char *directory,
+                            struct gpt2_error *err) {
+    struct gpt2_error failure = {0};
+    struct tokenizer_texts texts = {0};
+    struct vocab *vocab = NULL;
+    const struct container *container = NULL;
+    char *weights = NULL;
+    const bool is_file = !os_is_directory(path);
+    if (is_file && find_inner(&texts, containers_of_file(path), path, &failure)) {
+        vocab = read_inner(&texts, path, &failure);
+    } else if (!failure.status && locate(folder, directory)) {
+        vocab = read(folder, &failure);
+    } else if (!failure.status && !is_file &&
+               containers_in_directory(&container, &weights, directory, &failure) &&
+               find_inner(&texts, container, weights, &failure)) {
+        vocab = read_inner(&texts, weights, &failure);
+    } else if (!failure.status) {
+        refuse_nothing(directory, &failure);
+    }
+    tokenizer_texts_free(&texts);
+    free(weights);
+    if (!vocab && err)
+        *err = failure;
+    return vocab;
+}
+
 struct vocab *vocab_files_read(const char *path, struct gpt2_error *err) {
-    struct folder *folder = os_alloc(1, sizeof *folder, "file names", err);
-    if (!folder)
+    if (!os_exists(path)) {
+        error_set(err, GPT2_ERR_MODEL, "%s: no such file or directory", path);
         return NULL;
-    struct vocab *vocab = locate(folder, path, err) ? read(folder, err) : NULL;
-    for (int i = 0; i < VOCAB_N_FILES; i++)
+    }
+    struct folder *folder = os_alloc(1, sizeof *folder, "file names", err);
+    char *directory = folder ? path_directory(path, err) : NULL;
+    struct vocab *vocab = NULL;
+    if (directory && strlen(directory) >= MAX_PATH - 64)
+        error_set(err, GPT2_ERR_MODEL, "%.80s...: expected a path of less than %d bytes", directory,
+                  MAX_PATH - 64);
+    else if (directory)
+        vocab = search(folder, path, directory, err);
+    free(directory);
+    for (int i = 0; folder && i < VOCAB_N_FILES; i++)
         os_unmap(&folder->files[i]);
     os_free(folder);
     return vocab;

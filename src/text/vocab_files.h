@@ -4,7 +4,8 @@
 
 #include "text/vocab.h"
 
-/* The vocabulary of the directory `path`, or of the one that holds the file `path`. */
+/* The vocabulary of the file of weights `path`, if it has one inside; else of the directory `path`,
+ * or of the one that holds the file. */
 struct vocab *vocab_files_read(const char *path, struct gpt2_error *err);
 
 #endif

@@ -1,7 +1,15 @@
 /* tensors.h - what every weight container is turned into: a table of named, checked tensors.
  *
- * A reader (safetensors.c, later others) maps the file, checks it from the first byte to the last,
- * and fills this table. The loader in model/ never sees a container, only this. */
+ * A reader (safetensors.c, gguf.c ...; containers.c lists them) maps the file or files, checks
+ * them from the first byte to the last, and fills this table. The loader in model/ never sees a
+ * container, only this, so all of them look alike here:
+ *
+ *   - names are GPT-2's own, "h.0.ln_1.weight", perhaps behind a wrapper's prefix (model/names.c)
+ *   - matrices of linear layers are [in, out]; a reader of a format that has them [out, in] turns
+ *     them (tensors_transpose)
+ *   - what is not F32, F16, BF16 or F64 has been converted to F32
+ *
+ * Data lies in a mapping where the file has it like this, else in memory that the table owns. */
 #ifndef WEIGHTS_TENSORS_H
 #define WEIGHTS_TENSORS_H
 
@@ -14,21 +22,39 @@
 #define TENSOR_MAX_RANK 8
 
 struct tensor {
-    const char *name;               /* as the file spells it; owned by the table               */
+    const char *name;               /* as above; outlives the table or is owned by it          */
     const char *dtype;              /* as safetensors spells it: "F32", "U8", ...; static      */
     int rank;                       /* 0..TENSOR_MAX_RANK                                      */
     int64_t shape[TENSOR_MAX_RANK]; /* each >= 0; the product and its bytes fit a size_t       */
-    const void *data;               /* in the mapping, any alignment, row-major, little-endian */
+    const void *data;               /* any alignment, row-major, little-endian                 */
     size_t n_bytes;                 /* exactly product(shape) * size of dtype                  */
 };
 
 struct tensors {
-    const char *path; /* of the file, for messages; owned */
-    struct os_file file;
-    struct tensor *items; /* [count], in the order of the data */
+    const char *path;     /* of the file, for messages; owned                */
+    struct os_file file;  /* its mapping; {NULL, 0} where nothing points into it */
+    struct tensor *items; /* [count] owned; in the order of the data         */
     size_t count;
-    void *storage; /* the names */
+    void *storage;        /* the names; owned, or NULL */
+    struct os_file *more; /* [n_more] the mappings of further files; owned */
+    size_t n_more;
+    void **copies; /* [n_copies] memory that data or names lie in; owned */
+    size_t n_copies;
+    char *config; /* what the container itself says of the configuration, as the text of a
+                     config.json; to be freed. NULL: it says nothing */
 };
+
+/* Maps another file, which stays mapped as long as the table is open. NULL: err is set. */
+const struct os_file *tensors_map(struct tensors *tensors, const char *path,
+                                  struct gpt2_error *err);
+
+/* Memory as of os_alloc (zeroed, aligned), which goes away with the table. NULL: err is set. */
+void *tensors_alloc(struct tensors *tensors, size_t count, size_t size, const char *what,
+                    struct gpt2_error *err);
+
+/* Turns a matrix [a, b], whose elements have a whole number of bytes, into [b, a]: the data is then
+ * an owned copy. Fails with GPT2_ERR_MEMORY. */
+bool tensors_transpose(struct tensors *tensors, struct tensor *matrix, struct gpt2_error *err);
 
 void tensors_close(struct tensors *tensors); /* unmaps and frees; a zeroed struct is allowed */
 

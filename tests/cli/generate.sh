@@ -122,8 +122,8 @@ interrupt() {
     "$GPT2" generate "Once" -n -1 --ignore-eos --cpu generic -t 1 >"$out" 2>"$err" &
     pid=$!
     tries=0
-    while [ ! -s "$out" ] && [ $tries -lt 200 ]; do
-        sleep 0.05
+    while [ ! -s "$out" ] && [ $tries -lt 1000 ]; do
+        sleep 0.01
         tries=$((tries + 1))
     done
     kill -"$2" $pid

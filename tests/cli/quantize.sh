@@ -85,6 +85,30 @@ expect "the tokenizer is inside" same "$tmp/ids" "$out"
 (cd "$tmp/packed" && GPT2_MODEL=q8 "$GPT2" tokenize "Once" >"$out" 2>"$err")
 expect "no other file is needed" test -s "$out"
 
+# An independent reader of safetensors: header, offsets without gaps, names, shapes that fit sizes.
+if python3 -c '' 2>/dev/null; then
+    for type in f16 q8 q4; do
+        expect "$type is safetensors to others" python3 - "$tmp/packed/$type" <<'END'
+import json, math, os, struct, sys
+with open(sys.argv[1], "rb") as f:
+    (n,) = struct.unpack("<Q", f.read(8))
+    header = json.loads(f.read(n))
+sizes = {"U8": 1, "F16": 2, "BF16": 2, "F32": 4, "I64": 8}
+meta = header.pop("__metadata__")
+assert meta and all(isinstance(v, str) for v in meta.values())
+at = 0
+for t in sorted(header.values(), key=lambda t: t["data_offsets"]):
+    begin, end = t["data_offsets"]
+    assert begin == at and end - begin == sizes[t["dtype"]] * math.prod(t["shape"]), t
+    at = end
+assert 8 + n + at == os.path.getsize(sys.argv[1])
+assert {"h.0.attn.c_attn.weight", "h.4.mlp.c_proj.bias", "wte.weight", "ln_f.bias"} <= set(header)
+END
+    done
+else
+    skip "packed files are safetensors to others" "no python3"
+fi
+
 run quantize -m "$tmp/packed/q8" -o "$tmp/packed/x"
 expect "a quantized model is refused" refuses 4 'quantized already'
 run quantize --no-tokenizer -o "$tmp/packed/bare"

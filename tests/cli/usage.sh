@@ -8,7 +8,7 @@ run
 expect "no command shows the help" grep -q '^usage:' "$out"
 run --version
 expect "version" grep -Eq '^gpt2 [0-9]+\.[0-9]+\.[0-9]+$' "$out"
-for command in generate tokenize detokenize info quantize bench inspect; do
+for command in generate tokenize detokenize score choose eval inspect info quantize convert verify compare bench pull models rm; do
     run $command --help
     expect "$command --help" exits 0
     expect "$command --help shows its usage" grep -q "^usage: gpt2 $command" "$out"

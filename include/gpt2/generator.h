@@ -1,0 +1,115 @@
+/* generator.h - many texts at once: continuous batching over sessions.
+ *
+ * A job is a prompt and how many samples to continue it with. Each step is one pass over the
+ * weights for everything that is under way: one new token for each sample that is being written,
+ * and beside them pieces of prompts that are still being read. Samples join and leave between
+ * steps; nothing is padded, and the samples of one job share the pass over its prompt.
+ *
+ *     gpt2_generator_add(g, &job, &err);                    // while gpt2_generator_room(g) > 0
+ *     while (gpt2_generator_busy(g) && gpt2_generator_step(g, &err))
+ *         ;                                                 // calls job.choose and job.ended
+ *
+ * What comes next is the caller's to say: `choose` gets the logits and returns an id, for example
+ * from gpt2_sampler_next. The generator deals in ids alone and draws nothing itself, so with a
+ * sampler keyed by (seed, record, sample, position) a text does not depend on what else is under
+ * way, in which order jobs came, or how the work was cut into steps.
+ *
+ * Memory: the KV caches of the samples under way, sized to what a job can need, bounded together by
+ * `cache_bytes`; the activations of one step; and a row of logits for each sample. A generator is
+ * for one thread at a time; the runtime's threads do the work. */
+#ifndef GPT2_GENERATOR_H
+#define GPT2_GENERATOR_H
+
+#include <gpt2/error.h>
+#include <gpt2/model.h>
+#include <gpt2/runtime.h>
+#include <gpt2/session.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct gpt2_generator;
+
+struct gpt2_generator_options {
+    int max_samples;    /* under way at once. 0: 64                                              */
+    int max_rows;       /* tokens of one step; at least max_samples. 0: 512                      */
+    size_t cache_bytes; /* of KV caches together; one sample always fits. 0: 2 GiB               */
+    enum gpt2_kv kv;    /* of every session                                                      */
+};
+
+/* Borrows model and runtime. `options` may be NULL. Fails with GPT2_ERR_USAGE for a number out of
+ * range, or GPT2_ERR_MEMORY. */
+struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
+                                             struct gpt2_runtime *runtime,
+                                             const struct gpt2_generator_options *options,
+                                             struct gpt2_error *err);
+
+/* Drops what is under way, without a call of `ended`. NULL is allowed. */
+void gpt2_generator_free(struct gpt2_generator *generator);
+
+/* What a choice is made from. Everything is borrowed for the call. */
+struct gpt2_turn {
+    int sample;          /* of the job, from 0                                                  */
+    const float *logits; /* [n_vocab] for the token that comes next                              */
+    const int32_t *ids;  /* [n_ids] prompt and all that was chosen so far, slid out or not       */
+    int n_ids;
+    int n_prompt; /* how many of them are the prompt's */
+};
+
+/* Why a sample ended. */
+enum gpt2_end {
+    GPT2_END_CHOSEN, /* `choose` said so                                       */
+    GPT2_END_LIMIT,  /* max_tokens were chosen                                 */
+    GPT2_END_CONTEXT /* the model's context is full, and the job does not slide */
+};
+
+/* What happens when the context is full and more is wanted. */
+enum gpt2_overflow {
+    GPT2_OVERFLOW_STOP, /* the sample ends with GPT2_END_CONTEXT                             */
+    GPT2_OVERFLOW_SLIDE /* the first `keep` tokens and the later half of the others are read
+                           again as a new beginning. (Positions are learned, so that cached keys
+                           cannot be moved.) `ids` still has everything                      */
+};
+
+struct gpt2_job {
+    const int32_t *ids; /* [n_ids] the prompt, at least 1 and at most config.n_ctx; copied */
+    int n_ids;
+    int n_samples;  /* at least 1 */
+    int max_tokens; /* of each sample; at least 1. INT_MAX: no limit */
+    enum gpt2_overflow overflow;
+    int keep; /* for GPT2_OVERFLOW_SLIDE: less than config.n_ctx */
+    void *user;
+
+    /* The next id, which becomes part of the sample; negative: the sample ends here. With *last set
+     * to true it ends with the returned id. */
+    int32_t (*choose)(void *user, const struct gpt2_turn *turn, bool *last);
+
+    /* The sample will get no more calls. */
+    void (*ended)(void *user, int sample, enum gpt2_end end);
+};
+
+/* How many more samples can get under way. A job with more samples than that is taken, too: they
+ * wait for their turn. 0 also where the memory of the waiting jobs says so. */
+int gpt2_generator_room(const struct gpt2_generator *generator);
+
+/* Takes a job. Fails with GPT2_ERR_USAGE for a bad job, GPT2_ERR_MEMORY; nothing has changed then.
+ */
+bool gpt2_generator_add(struct gpt2_generator *generator, const struct gpt2_job *job,
+                        struct gpt2_error *err);
+
+/* True while a sample is under way or waits. */
+bool gpt2_generator_busy(const struct gpt2_generator *generator);
+
+/* One pass. Calls `choose` for each sample whose next logits are there, jobs in the order in which
+ * they were added, and `ended` right after a sample's last choice. Neither may call the generator.
+ * Fails as gpt2_batch_run does, or with GPT2_ERR_MEMORY; the generator can then only be freed. */
+bool gpt2_generator_step(struct gpt2_generator *generator, struct gpt2_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

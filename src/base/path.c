@@ -1,0 +1,42 @@
+#include "base/path.h"
+#include "base/error.h"
+#include "base/os.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *path_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+char *path_join(const char *dir, const char *name, struct gpt2_error *err) {
+    size_t n_dir = strlen(dir), size = n_dir + strlen(name) + 2;
+    char *path = malloc(size);
+    if (!path) {
+        error_memory(err, "a path", size);
+        return NULL;
+    }
+    snprintf(path, size, "%s%s%s", dir, n_dir && dir[n_dir - 1] == '/' ? "" : "/", name);
+    return path;
+}
+
+char *path_directory(const char *path, struct gpt2_error *err) {
+    size_t n = os_is_directory(path) ? strlen(path) : (size_t)(path_name(path) - path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    char *dir = malloc(n + 2);
+    if (dir)
+        snprintf(dir, n + 2, "%.*s", n ? (int)n : 1, n ? path : ".");
+    else
+        error_memory(err, "a path", n + 2);
+    return dir;
+}
+
+bool path_matches(const char *name, const char *pattern) {
+    if (*pattern != '*')
+        return strcmp(name, pattern) == 0;
+    size_t n = strlen(name), n_end = strlen(pattern + 1);
+    return n >= n_end && strcmp(name + n - n_end, pattern + 1) == 0;
+}

@@ -1,0 +1,21 @@
+/* path.h - taking file names apart and putting them together. */
+#ifndef BASE_PATH_H
+#define BASE_PATH_H
+
+#include <gpt2/error.h>
+#include <stdbool.h>
+
+/* The part behind the last slash, in `path` itself; "" where it ends in one. */
+const char *path_name(const char *path);
+
+/* DIR/NAME, to be freed; NULL where memory is out. */
+char *path_join(const char *dir, const char *name, struct gpt2_error *err);
+
+/* The directory that a path means, to be freed: itself, or the one its file is in, "." where the
+ * path is a name alone. No slash at its end. NULL where memory is out. */
+char *path_directory(const char *path, struct gpt2_error *err);
+
+/* True if `name` is that of the pattern: the same, or where the pattern is "*END", ends so. */
+bool path_matches(const char *name, const char *pattern);
+
+#endif

@@ -1,0 +1,348 @@
+/* cmd_compare.c - what a smaller model, or a rounded KV cache, costs: its next-token distributions
+ * beside those of the model that it was made from, over a text.
+ *
+ * Each document of the text (they end at <|endoftext|>) is read from <|endoftext|> on, in windows
+ * of n_ctx tokens; a later window begins with the last token of the one before. So every token of
+ * the text is predicted once. The <|endoftext|> that ends a document is not. */
+#include "cli/bar.h"
+#include "cli/commands.h"
+#include "cli/files.h"
+#include "cli/output.h"
+#include "cli/report.h"
+
+#include <gpt2/divergence.h>
+#include <gpt2/model.h>
+#include <gpt2/runtime.h>
+#include <gpt2/session.h>
+#include <gpt2/tokenizer.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_MODELS 16
+#define CHUNK      64 /* tokens that all models read before they are compared: bounds the logits */
+
+struct arguments {
+    const char *reference;
+    char **models;
+    int n_models;
+    struct text_source source;
+    const char *cpu;
+    int kv, threads, max_tokens;
+    bool json;
+};
+
+/* One of the models, and its sums over the text. */
+struct side {
+    char *path;
+    struct gpt2_model *model;
+    struct gpt2_session *session;
+    struct gpt2_batch *batch;
+    double log_prob, kl, max_kl;
+    size_t n_same_top;
+};
+
+struct comparison {
+    struct gpt2_runtime *runtime;
+    struct gpt2_tokenizer *tokenizer;
+    struct text text;
+    struct gpt2_ids ids;
+    struct side sides[1 + MAX_MODELS]; /* the reference first */
+    int n_sides;
+    int n_ctx; /* the shortest of all models */
+    size_t n_tokens, n_bytes;
+};
+
+/* ---- opening ---- */
+
+static bool open_side(struct comparison *c, const char *name, enum gpt2_kv kv,
+                      struct gpt2_error *err) {
+    struct side *side = &c->sides[c->n_sides++];
+    side->path = find_model(name, err);
+    if (!side->path || !(side->model = gpt2_model_open(side->path, err)))
+        return false;
+    const struct gpt2_config *config = gpt2_model_config(side->model);
+    const struct gpt2_config *first = gpt2_model_config(c->sides[0].model);
+    if (config->n_vocab != first->n_vocab)
+        return command_error(err, GPT2_ERR_MODEL, NULL,
+                             "%s: expected the reference's vocabulary of %d tokens, found %d",
+                             side->path, first->n_vocab, config->n_vocab);
+    if (c->n_ctx == 0 || config->n_ctx < c->n_ctx)
+        c->n_ctx = config->n_ctx;
+    side->session = gpt2_session_create(side->model, &(struct gpt2_session_options){.kv = kv}, err);
+    if (!side->session)
+        return false;
+    side->batch = gpt2_batch_create(
+        side->model, c->runtime,
+        &(struct gpt2_batch_options){.max_rows = CHUNK, .max_logits = CHUNK}, err);
+    return side->batch != NULL;
+}
+
+/* Without a model to compare it is the reference's own, for the sake of --kv. */
+static bool open_sides(struct comparison *c, const struct arguments *args, struct gpt2_error *err) {
+    c->runtime = gpt2_runtime_create(
+        &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
+    bool ok = c->runtime && open_side(c, args->reference, GPT2_KV_F32, err);
+    for (int i = 0; ok && i < args->n_models; i++)
+        ok = open_side(c, args->models[i], (enum gpt2_kv)args->kv, err);
+    if (ok && args->n_models == 0)
+        ok = open_side(c, args->reference, (enum gpt2_kv)args->kv, err);
+    return ok;
+}
+
+static bool read_text(struct comparison *c, const struct arguments *args, struct gpt2_error *err) {
+    c->tokenizer = gpt2_tokenizer_open(c->sides[0].path, err);
+    if (!c->tokenizer || !text_read(&c->text, &args->source, err) ||
+        !gpt2_tokenizer_encode(c->tokenizer, c->text.data, c->text.len, GPT2_ENCODE_SPECIAL,
+                               &c->ids, err))
+        return false;
+    int n_vocab = gpt2_model_config(c->sides[0].model)->n_vocab;
+    for (size_t i = 0; i < c->ids.len; i++)
+        if (c->ids.data[i] >= n_vocab)
+            return command_error(err, GPT2_ERR_MODEL, NULL,
+                                 "token id %" PRId32 ": the model's vocabulary ends at %d",
+                                 c->ids.data[i], n_vocab - 1);
+    return true;
+}
+
+static void close_all(struct comparison *c) {
+    for (int i = 0; i < c->n_sides; i++) {
+        gpt2_batch_free(c->sides[i].batch);
+        gpt2_session_free(c->sides[i].session);
+        gpt2_model_close(c->sides[i].model);
+        free(c->sides[i].path);
+    }
+    gpt2_ids_free(&c->ids);
+    text_free(&c->text);
+    gpt2_tokenizer_close(c->tokenizer);
+    gpt2_runtime_free(c->runtime);
+}
+
+/* ---- comparing ---- */
+
+/* Adds what the models say about `targets`, the tokens behind the n that they have just read. */
+static void add_rows(struct comparison *c, const int32_t *targets, int n) {
+    const int n_vocab = gpt2_model_config(c->sides[0].model)->n_vocab;
+    for (int row = 0; row < n; row++) {
+        const float *reference = gpt2_batch_logits(c->sides[0].batch, 0, row);
+        size_t n_bytes;
+        gpt2_tokenizer_token(c->tokenizer, targets[row], &n_bytes);
+        c->n_tokens++;
+        c->n_bytes += n_bytes;
+        for (int i = 1; i < c->n_sides; i++) {
+            struct side *side = &c->sides[i];
+            struct gpt2_divergence d = gpt2_divergence(
+                reference, gpt2_batch_logits(side->batch, 0, row), n_vocab, targets[row]);
+            if (i == 1)
+                c->sides[0].log_prob += d.reference_log_prob;
+            side->log_prob += d.log_prob;
+            side->kl += d.kl;
+            side->max_kl = d.kl > side->max_kl ? d.kl : side->max_kl;
+            side->n_same_top += d.top == d.reference_top;
+        }
+    }
+}
+
+/* ids[0..n) by all models; ids[1..n] are what they should predict. */
+static bool compare_chunk(struct comparison *c, const int32_t *ids, int n, struct gpt2_error *err) {
+    for (int i = 0; i < c->n_sides; i++) {
+        struct gpt2_span span = {c->sides[i].session, ids, n, n};
+        if (!gpt2_batch_run(c->sides[i].batch, &span, 1, err))
+            return false;
+    }
+    add_rows(c, ids + 1, n);
+    return true;
+}
+
+static bool forget(struct comparison *c, struct gpt2_error *err) {
+    for (int i = 0; i < c->n_sides; i++)
+        if (!gpt2_session_rewind(c->sides[i].session, 0, err))
+            return false;
+    return true;
+}
+
+/* ids[0..len): one document and what stands before it. False with err->status GPT2_OK: a signal
+ * has come. */
+static bool compare_document(struct comparison *c, const int32_t *ids, size_t len, size_t most,
+                             struct bar *bar, struct gpt2_error *err) {
+    for (size_t at = 0; at + 1 < len && c->n_tokens < most; at += (size_t)c->n_ctx) {
+        if (!forget(c, err))
+            return false;
+        size_t window = len - 1 - at; // to be predicted
+        if (window > (size_t)c->n_ctx)
+            window = (size_t)c->n_ctx;
+        for (size_t done = 0; done < window && c->n_tokens < most; done += CHUNK) {
+            size_t n = window - done < CHUNK ? window - done : CHUNK;
+            n = n < most - c->n_tokens ? n : most - c->n_tokens;
+            if (signals_caught()) {
+                err->status = GPT2_OK;
+                return false;
+            }
+            if (!compare_chunk(c, ids + at + done, (int)n, err))
+                return false;
+            bar_show(bar, c->n_tokens, most < c->ids.len ? most : c->ids.len);
+        }
+    }
+    return true;
+}
+
+/* The ids with one token in front of each document: the text's own separators, and one more at the
+ * beginning, where the model has such a token. */
+static bool compare_text(struct comparison *c, const struct arguments *args,
+                         struct gpt2_error *err) {
+    const int32_t bos = gpt2_model_config(c->sides[0].model)->bos_id;
+    const size_t most = args->max_tokens ? (size_t)args->max_tokens : SIZE_MAX;
+    if (bos >= 0) {
+        if (!gpt2_ids_push(&c->ids, bos, err))
+            return false;
+        memmove(c->ids.data + 1, c->ids.data, (c->ids.len - 1) * sizeof *c->ids.data);
+        c->ids.data[0] = bos;
+    }
+    struct bar bar = bar_begin();
+    bool ok = true;
+    for (size_t from = 0, to; ok && from < c->ids.len; from = to) {
+        for (to = from + 1; to < c->ids.len && c->ids.data[to] != bos;)
+            to++;
+        ok = compare_document(c, c->ids.data + from, to - from, most, &bar, err);
+    }
+    bar_hide(&bar);
+    if (ok && c->n_tokens == 0)
+        return command_error(err, GPT2_ERR_INPUT, NULL,
+                             "expected a text of at least %s, found nothing to predict",
+                             bos >= 0 ? "one token" : "two tokens");
+    return ok;
+}
+
+/* ---- the table ---- */
+
+static double perplexity(const struct comparison *c, const struct side *side) {
+    return exp(-side->log_prob / (double)c->n_tokens);
+}
+
+static double bits_per_byte(const struct comparison *c, const struct side *side) {
+    return c->n_bytes ? -side->log_prob / log(2) / (double)c->n_bytes : 0;
+}
+
+static const char *weight_type(const struct side *side) {
+    struct gpt2_cost blocks, head;
+    gpt2_model_cost(side->model, &blocks, &head);
+    return blocks.type;
+}
+
+static bool print_table(struct output *out, const struct comparison *c, struct gpt2_error *err) {
+    const struct side *reference = &c->sides[0];
+    bool ok = output_format(out, err, "%zu tokens, %zu bytes, windows of %d tokens\n\n",
+                            c->n_tokens, c->n_bytes, c->n_ctx) &&
+              output_string(out,
+                            "weights  cache  bits/byte  perplexity  to reference  mean KL    "
+                            "max KL     same top  model\n",
+                            err);
+    for (int i = 0; ok && i < c->n_sides; i++) {
+        const struct side *side = &c->sides[i];
+        ok = output_format(out, err, "%-7s  %-5s  %9.4f  %10.4f  ", weight_type(side),
+                           kv_types[gpt2_session_kv(side->session)], bits_per_byte(c, side),
+                           perplexity(c, side));
+        if (!ok)
+            break;
+        ok = i == 0 ? output_format(out, err, "%12s  %-9s  %-9s  %8s", "reference", "", "", "")
+                    : output_format(out, err, "%+10.3f %%  %-9.3g  %-9.3g  %6.2f %%",
+                                    100 * (perplexity(c, side) / perplexity(c, reference) - 1),
+                                    side->kl / (double)c->n_tokens, side->max_kl,
+                                    100 * (double)side->n_same_top / (double)c->n_tokens);
+        ok = ok && output_format(out, err, "  %s\n", side->path);
+    }
+    return ok;
+}
+
+static bool print_side(struct output *out, const struct comparison *c, const struct side *side,
+                       struct gpt2_error *err) {
+    bool ok = output_string(out, "{\"model\": ", err) &&
+              output_json_string(out, side->path, strlen(side->path), err) &&
+              output_format(out, err,
+                            ", \"weights\": \"%s\", \"cache\": \"%s\", \"bits_per_byte\": %.9g, "
+                            "\"perplexity\": %.9g",
+                            weight_type(side), kv_types[gpt2_session_kv(side->session)],
+                            bits_per_byte(c, side), perplexity(c, side));
+    if (ok && side != &c->sides[0])
+        ok = output_format(out, err,
+                           ", \"perplexity_ratio\": %.9g, \"mean_kl\": %.9g, \"max_kl\": %.9g, "
+                           "\"same_top\": %.9g",
+                           perplexity(c, side) / perplexity(c, &c->sides[0]),
+                           side->kl / (double)c->n_tokens, side->max_kl,
+                           (double)side->n_same_top / (double)c->n_tokens);
+    return ok && output_string(out, "}", err);
+}
+
+static bool print_json(struct output *out, const struct comparison *c, struct gpt2_error *err) {
+    bool ok =
+        output_format(out, err, "{\"tokens\": %zu, \"bytes\": %zu, \"window\": %d, \"reference\": ",
+                      c->n_tokens, c->n_bytes, c->n_ctx) &&
+        print_side(out, c, &c->sides[0], err) && output_string(out, ", \"models\": [", err);
+    for (int i = 1; ok && i < c->n_sides; i++)
+        ok = (i == 1 || output_string(out, ", ", err)) && print_side(out, c, &c->sides[i], err);
+    return ok && output_string(out, "]}\n", err);
+}
+
+static int compare(const struct arguments *args) {
+    static struct output out;
+    struct gpt2_error err;
+    struct comparison *c = calloc(1, sizeof *c);
+    if (!c) {
+        command_error(&err, GPT2_ERR_MEMORY, NULL, "out of memory");
+        return report(&err);
+    }
+    int code = 0;
+    bool ok = open_sides(c, args, &err) && read_text(c, args, &err);
+    if (ok) {
+        signals_catch();
+        ok = compare_text(c, args, &err);
+    }
+    if (!ok)
+        code = signals_caught() ? 128 + signals_caught() : report(&err);
+    else if (!(args->json ? print_json : print_table)(&out, c, &err) || !output_flush(&out, &err))
+        code = output_failed(&out, &err);
+    close_all(c);
+    free(c);
+    return code;
+}
+
+static int run_compare(int argc, char **argv) {
+    struct arguments args = {.source.keep_newline = true};
+    const struct option table[] = {
+        {.name = "Options", .type = OPTION_SECTION},
+        {"model", 'm', "reference", OPTION_STRING, &args.reference, 0, 0, NULL, "MODEL",
+         "the reference, which keeps keys and values as f32\n(default: $GPT2_MODEL, else the "
+         "shipped \"tales\")"},
+        {"file", 'f', NULL, OPTION_STRING, &args.source.file, 0, 0, NULL, "FILE",
+         "the text (\"-\" or a pipe is standard input);\n<|endoftext|> separates documents"},
+        {"max-tokens", 'n', NULL, OPTION_INT, &args.max_tokens, 0, INT32_MAX, NULL, "N",
+         "only the first N tokens (default 0: all)"},
+        {"json", 0, NULL, OPTION_FLAG, &args.json, 0, 0, NULL, NULL, "one object"},
+        OPTION_KV(&args.kv),
+        OPTION_THREADS(&args.threads),
+        OPTION_CPU(&args.cpu),
+        {0},
+    };
+    int n_words, code;
+    if (!options_begin(&command_compare, table, argc, argv, MAX_MODELS, &n_words, &code))
+        return code;
+    args.models = argv;
+    args.n_models = n_words;
+    return compare(&args);
+}
+
+const struct command command_compare = {
+    .name = "compare",
+    .summary = "measure how far a model is from the one it was made from",
+    .usage = "[OPTIONS] [MODEL...]",
+    .details =
+        "For each MODEL: bits per byte and perplexity on the text, the mean and the largest\n"
+        "Kullback-Leibler divergence of its next-token distribution from the reference's (nats),\n"
+        "and how often both find the same token likeliest. Without MODEL it is the reference\n"
+        "itself, which shows what --kv costs.\n\n"
+        "Every token is predicted once: documents are read from <|endoftext|> on, in windows of\n"
+        "the context's length, each of which begins with the last token of the one before.\n",
+    .run = run_compare,
+};

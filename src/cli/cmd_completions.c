@@ -1,0 +1,33 @@
+/* cmd_completions.c - what a shell needs to complete this program's commands and options. */
+#include "cli/commands.h"
+#include "cli/complete.h"
+#include "cli/report.h"
+
+#include <stdio.h>
+
+static int run_completions(int argc, char **argv) {
+    const struct option table[] = {{0}};
+    const struct command *commands[64];
+    struct gpt2_error err;
+    size_t n = 0;
+    int n_words, code;
+    if (!options_begin(&command_completions, table, argc, argv, 1, &n_words, &code))
+        return code;
+    while (n < sizeof commands / sizeof *commands && command_at(n) != NULL) {
+        commands[n] = command_at(n);
+        n++;
+    }
+    if (n_words == 0 || !complete_print(commands, n, argv[0])) {
+        usage_error(&err, "expected bash, zsh or fish, got %s", n_words ? argv[0] : "nothing");
+        return report(&err);
+    }
+    return fflush(stdout) == 0 ? 0 : GPT2_ERR_RUNTIME;
+}
+
+const struct command command_completions = {
+    .name = "completions",
+    .summary = "print the completion script of a shell",
+    .usage = "bash|zsh|fish",
+    .details = "Installed packages have them in place. Without: source <(gpt2 completions bash)\n",
+    .run = run_completions,
+};

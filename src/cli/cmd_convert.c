@@ -1,0 +1,230 @@
+/* cmd_convert.c - a model of any format in a format that other programs read. */
+#include "cli/clock.h"
+#include "cli/commands.h"
+#include "cli/files.h"
+#include "cli/output.h"
+#include "cli/report.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <gpt2/quantize.h>
+#include <gpt2/save.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum format { SAFETENSORS, GGUF, PACKED, UNSAID };
+static const char *const formats[] = {"safetensors", "gguf", "packed", NULL};
+
+struct arguments {
+    const char *model, *output, *cpu;
+    int to, threads;
+    bool no_tokenizer;
+};
+
+struct job {
+    struct gpt2_model *model;
+    struct gpt2_tokenizer *tokenizer; /* NULL: --no-tokenizer */
+};
+
+static bool go_on(void *user, size_t done, size_t total) {
+    return !signals_caught();
+}
+
+/* ---- a directory ---- */
+
+/* All that gpt2_tokenizer_save and gpt2_model_save may write. */
+static const char *const written[] = {"vocab.json",        "merges.txt",
+                                      "added_tokens.json", "tokenizer_config.json",
+                                      "model.safetensors", "config.json"};
+
+/* A directory of our own: files of another model beside ours would be taken for its own. */
+static bool make_directory(bool *made, const char *path, struct gpt2_error *err) {
+    *made = mkdir(path, 0777) == 0;
+    if (*made)
+        return true;
+    if (errno != EEXIST)
+        return command_error(err, GPT2_ERR_RUNTIME, NULL, "%s: cannot create: %s", path,
+                             strerror(errno));
+    DIR *folder = opendir(path);
+    if (!folder)
+        return command_error(err, GPT2_ERR_USAGE, NULL,
+                             "-o %s: expected a directory to write, got something else", path);
+    bool empty = true;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        empty = empty && (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."));
+    closedir(folder);
+    return empty ||
+           command_error(err, GPT2_ERR_USAGE,
+                         "files of two models must not mix: give another name, or remove "
+                         "it first",
+                         "-o %s: expected a new or empty directory, found files in it", path);
+}
+
+/* After a failure nothing is left behind. */
+static void remove_directory(const char *path, bool made) {
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
+        char file[4096];
+        if (snprintf(file, sizeof file, "%s/%s", path, written[i]) < (int)sizeof file)
+            unlink(file);
+    }
+    if (made)
+        rmdir(path);
+}
+
+static bool write_directory(const struct job *job, const char *path, struct gpt2_error *err) {
+    bool made = false;
+    if (!make_directory(&made, path, err))
+        return false;
+    if ((!job->tokenizer || gpt2_tokenizer_save(job->tokenizer, path, err)) &&
+        gpt2_model_save(job->model, path, go_on, NULL, err))
+        return true;
+    remove_directory(path, made);
+    return false;
+}
+
+/* ---- files ---- */
+
+static bool write_gguf(const struct job *job, const char *path, struct gpt2_error *err) {
+    struct gpt2_gguf_pairs pairs = {0};
+    const int n_vocab = gpt2_model_config(job->model)->n_vocab;
+    bool ok =
+        (!job->tokenizer || gpt2_tokenizer_gguf(job->tokenizer, n_vocab, &pairs, err)) &&
+        gpt2_model_save_gguf(job->model, job->tokenizer ? &pairs : NULL, path, go_on, NULL, err);
+    free(pairs.bytes);
+    return ok;
+}
+
+/* The type that all matrices have but the position embeddings, else the one that holds any. */
+static enum gpt2_weight_type type_of(const struct gpt2_model *model) {
+    struct gpt2_tensor_info info;
+    const char *type = NULL;
+    for (size_t i = 0; gpt2_model_tensor(model, i, &info); i++) {
+        if (info.rank != 2 || !strcmp(info.name, "wpe.weight"))
+            continue;
+        if (type && strcmp(type, info.dtype) != 0)
+            return GPT2_F32;
+        type = info.dtype;
+    }
+    return type && !strcmp(type, "F16")    ? GPT2_F16
+           : type && !strcmp(type, "BF16") ? GPT2_BF16
+                                           : GPT2_F32;
+}
+
+static bool write_packed(const struct job *job, const struct arguments *args,
+                         struct gpt2_error *err) {
+    unsigned char *tokenizer = NULL;
+    size_t n_tokenizer = 0;
+    struct gpt2_runtime *runtime = gpt2_runtime_create(
+        &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
+    bool ok = runtime && (!job->tokenizer ||
+                          gpt2_tokenizer_pack(job->tokenizer, &tokenizer, &n_tokenizer, err));
+    if (ok) {
+        const struct gpt2_quantize_options options = {
+            .type = type_of(job->model),
+            .tokenizer = tokenizer,
+            .n_tokenizer = n_tokenizer,
+            .progress = go_on,
+        };
+        ok = gpt2_quantize(job->model, runtime, &options, args->output, err);
+    }
+    free(tokenizer);
+    gpt2_runtime_free(runtime);
+    return ok;
+}
+
+/* ---- the work ---- */
+
+static bool open_job(struct job *job, const struct arguments *args, const char *path,
+                     struct gpt2_error *err) {
+    job->model = gpt2_model_open(path, err);
+    if (!job->model)
+        return false;
+    for (size_t i = 0; gpt2_model_note(job->model, i); i++)
+        report_note("%s", gpt2_model_note(job->model, i));
+    if (args->no_tokenizer)
+        return true;
+    job->tokenizer = gpt2_tokenizer_open(path, err);
+    if (!job->tokenizer)
+        snprintf(err->hint, sizeof err->hint,
+                 "--no-tokenizer writes the weights alone, for use with --ids");
+    return job->tokenizer != NULL;
+}
+
+static int convert(const struct arguments *args) {
+    struct gpt2_error err;
+    struct job job = {0};
+    const uint64_t start = clock_ns();
+    char *path = find_model(args->model, &err);
+    bool ok = path && open_job(&job, args, path, &err);
+    signals_catch();
+    if (ok && args->to == SAFETENSORS)
+        ok = write_directory(&job, args->output, &err);
+    else if (ok && args->to == GGUF)
+        ok = write_gguf(&job, args->output, &err);
+    else if (ok)
+        ok = write_packed(&job, args, &err);
+    if (ok)
+        fprintf(stderr, "%s: written as %s in %.1f s\n", args->output, formats[args->to],
+                (double)(clock_ns() - start) * 1e-9);
+    int code = ok ? 0 : signals_caught() ? 128 + signals_caught() : report(&err);
+    gpt2_tokenizer_close(job.tokenizer);
+    gpt2_model_close(job.model);
+    free(path);
+    return code;
+}
+
+static bool ends_with(const char *text, const char *end) {
+    const size_t n = strlen(text), n_end = strlen(end);
+    return n >= n_end && !strcmp(text + n - n_end, end);
+}
+
+static int run_convert(int argc, char **argv) {
+    struct arguments args = {.to = UNSAID};
+    struct gpt2_error err;
+    const struct option table[] = {
+        {.name = "Options", .type = OPTION_SECTION},
+        OPTION_MODEL(&args.model),
+        {"output", 'o', "out", OPTION_STRING, &args.output, 0, 0, NULL, "DIR|FILE",
+         "a new directory for safetensors, else a file; one that is\nthere is replaced"},
+        {"to", 0, "format", OPTION_CHOICE, &args.to, 0, 0, formats, "safetensors|gguf|packed",
+         "the format (default: gguf where -o ends in .gguf)"},
+        {"no-tokenizer", 0, NULL, OPTION_FLAG, &args.no_tokenizer, 0, 0, NULL, NULL,
+         "leave the tokenizer out"},
+        OPTION_THREADS(&args.threads),
+        OPTION_CPU(&args.cpu),
+        {0},
+    };
+    int n_words, code;
+    if (!options_begin(&command_convert, table, argc, argv, 0, &n_words, &code))
+        return code;
+    bool ok = true;
+    if (!args.output || !*args.output)
+        ok = command_error(&err, GPT2_ERR_USAGE, NULL, "expected -o DIR or FILE to write");
+    else if (!strcmp(args.output, "-"))
+        ok = command_error(&err, GPT2_ERR_USAGE, NULL,
+                           "-o: expected a directory or a file, got \"-\": a model cannot be a "
+                           "stream");
+    if (ok && args.to == UNSAID && ends_with(args.output, ".gguf"))
+        args.to = GGUF;
+    if (ok && args.to == UNSAID)
+        ok = command_error(&err, GPT2_ERR_USAGE, NULL,
+                           "expected --to safetensors, gguf or packed: -o %s does not say it",
+                           args.output);
+    return ok ? convert(&args) : report(&err);
+}
+
+const struct command command_convert = {
+    .name = "convert",
+    .summary = "write a model of any format as safetensors, GGUF or one packed file",
+    .usage = "[OPTIONS] --to FORMAT -o DIR|FILE",
+    .details =
+        "safetensors is a Hugging Face directory: model.safetensors, config.json, vocab.json and\n"
+        "merges.txt. gguf is one file with all of it, for llama.cpp and its kin. packed is this\n"
+        "program's own, which starts quickest; `gpt2 quantize` makes smaller ones.\n\n"
+        "No number is rounded: the model gives the same logits bits before and after. `gpt2 "
+        "verify`\nprints the same fingerprint for both.\n",
+    .run = run_convert,
+};

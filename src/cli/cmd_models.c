@@ -1,0 +1,217 @@
+/* cmd_models.c - `models` lists what -m finds by name, `rm` removes what was pulled. */
+#include "cli/commands.h"
+#include "cli/files.h"
+#include "cli/output.h"
+#include "cli/report.h"
+
+#include <dirent.h>
+#include <gpt2/hub.h>
+#include <gpt2/model.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct listing {
+    struct output out;
+    struct gpt2_error err;
+    bool failed; /* err is set */
+    bool names, json;
+    int n;       /* printed */
+    char **seen; /* [n_seen] real folders that were listed, owned: a place may be named twice */
+    size_t n_seen;
+};
+
+static bool is_there(const char *folder, const char *file) {
+    char path[4500];
+    struct stat info;
+    int n = snprintf(path, sizeof path, "%s/%s", folder, file);
+    return n < (int)sizeof path && stat(path, &info) == 0;
+}
+
+/* Bytes of the files in a folder, links followed; of a file, its own. */
+static uint64_t bytes_of(const char *path) {
+    struct stat info;
+    uint64_t total = 0;
+    if (stat(path, &info) != 0)
+        return 0;
+    if (!S_ISDIR(info.st_mode))
+        return (uint64_t)info.st_size;
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && (entry = readdir(folder)) != NULL;) {
+        char file[4400];
+        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+        if (stat(file, &info) == 0 && S_ISREG(info.st_mode))
+            total += (uint64_t)info.st_size;
+    }
+    if (folder)
+        closedir(folder);
+    return total;
+}
+
+/* The type of most of the weights, with the number of parameters; else why there is none. */
+static void describe(const char *path, bool partial, char *type, size_t cap, uint64_t *parameters) {
+    struct gpt2_error err;
+    *parameters = 0;
+    struct gpt2_model *model = partial ? NULL : gpt2_model_open(path, &err);
+    struct gpt2_cost blocks, head;
+    if (model) {
+        gpt2_model_cost(model, &blocks, &head);
+        *parameters = gpt2_model_parameters(model);
+        snprintf(type, cap, "%s", blocks.type);
+    } else {
+        snprintf(type, cap, "%s", partial ? "unfinished" : "unusable");
+    }
+    gpt2_model_close(model);
+}
+
+static bool print_model(struct listing *l, const char *name, const char *path, bool partial) {
+    char type[32];
+    uint64_t parameters, size = bytes_of(path);
+    struct output *out = &l->out;
+    l->n++;
+    if (l->names)
+        return partial || output_format(out, &l->err, "%s\n", name);
+    describe(path, partial, type, sizeof type, &parameters);
+    if (!l->json)
+        return output_format(out, &l->err, "%-28s %-10s %8.1f M %10.1f MB  ", name, type,
+                             (double)parameters / 1e6, (double)size / 1e6) &&
+               output_string(out, path, &l->err) && output_string(out, "\n", &l->err);
+    return output_string(out, "{\"name\": ", &l->err) &&
+           output_json_string(out, name, strlen(name), &l->err) &&
+           output_format(out, &l->err,
+                         ", \"type\": \"%s\", \"parameters\": %" PRIu64 ", \"bytes\": %" PRIu64
+                         ", \"path\": ",
+                         type, parameters, size) &&
+           output_json_string(out, path, strlen(path), &l->err) &&
+           output_string(out, "}\n", &l->err);
+}
+
+static bool visit_model(void *user, const char *name, const char *path) {
+    struct listing *l = user;
+    l->failed = l->failed || !print_model(l, name, path, false);
+    return !l->failed;
+}
+
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), n_end = strlen(end);
+    return n >= n_end && !strcmp(text + n - n_end, end);
+}
+
+/* Everything in a folder of models that is one: directories with a config.json, single files,
+ * unfinished pulls; one level deeper for OWNER/NAME. */
+static void list_folder(struct listing *l, const char *folder, const char *owner) {
+    struct dirent **entries;
+    int n = scandir(folder, &entries, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        const char *entry = entries[i]->d_name;
+        char path[4400], name[600];
+        struct stat info;
+        snprintf(path, sizeof path, "%s/%s", folder, entry);
+        snprintf(name, sizeof name, "%s%s%s", owner, *owner ? "/" : "", entry);
+        bool ok = !l->failed && entry[0] != '.' && stat(path, &info) == 0;
+        if (ok && S_ISDIR(info.st_mode)) {
+            bool partial = ends_with(entry, ".partial");
+            if (partial || is_there(path, "config.json") || is_there(path, "hparams.json")) {
+                if (partial)
+                    name[strlen(name) - strlen(".partial")] = 0;
+                l->failed = !print_model(l, name, path, partial);
+            } else if (!*owner) {
+                list_folder(l, path, entry);
+            }
+        } else if (ok && S_ISREG(info.st_mode) && !*owner &&
+                   (ends_with(entry, ".safetensors") || ends_with(entry, ".gguf"))) {
+            l->failed = !print_model(l, name, path, false);
+        }
+        free(entries[i]);
+    }
+    if (n >= 0)
+        free(entries);
+}
+
+static bool visit_folder(void *user, const char *folder) {
+    struct listing *l = user;
+    char *real = canonical_path(folder);
+    if (!real)
+        return true; // it does not exist
+    for (size_t i = 0; i < l->n_seen; i++) {
+        if (!strcmp(l->seen[i], real)) {
+            free(real);
+            return true;
+        }
+    }
+    char **grown = realloc(l->seen, (l->n_seen + 1) * sizeof *grown);
+    if (!grown) {
+        free(real);
+        l->failed = true;
+        return command_error(&l->err, GPT2_ERR_MEMORY, NULL, "out of memory for a list of folders");
+    }
+    l->seen = grown;
+    l->seen[l->n_seen++] = real;
+    list_folder(l, real, "");
+    return !l->failed;
+}
+
+static int run_models(int argc, char **argv) {
+    static struct listing l;
+    const struct option table[] = {
+        {.name = "Options", .type = OPTION_SECTION},
+        {"json", 0, NULL, OPTION_FLAG, &l.json, 0, 0, NULL, NULL, "one JSON object a line"},
+        {"names", 0, NULL, OPTION_FLAG, &l.names, 0, 0, NULL, NULL, "names alone, one a line"},
+        {0},
+    };
+    int n_words, code;
+    if (!options_begin(&command_models, table, argc, argv, 0, &n_words, &code))
+        return code;
+    if (!l.json && !l.names)
+        l.failed = !output_format(&l.out, &l.err, "%-28s %-10s %10s %13s  %s\n", "NAME", "TYPE",
+                                  "WEIGHTS", "SIZE", "WHERE");
+    if (!l.failed && list_model_folders(visit_folder, &l))
+        gpt2_hub_list_cache(visit_model, &l);
+    for (size_t i = 0; i < l.n_seen; i++)
+        free(l.seen[i]);
+    free(l.seen);
+    return !l.failed && output_flush(&l.out, &l.err) ? 0 : output_failed(&l.out, &l.err);
+}
+
+const struct command command_models = {
+    .name = "models",
+    .summary = "list the models that are here",
+    .usage = "[OPTIONS]",
+    .details =
+        "Listed is what -m finds by name, in the order in which it is looked for: folders of\n"
+        "models, then the cache of Hugging Face's programs. \"unfinished\": `gpt2 pull NAME`\n"
+        "goes on; \"unusable\": `gpt2 info NAME` says why.\n",
+    .run = run_models,
+};
+
+static int run_rm(int argc, char **argv) {
+    struct gpt2_error err;
+    const struct option table[] = {{0}};
+    int n_words, code;
+    if (!options_begin(&command_rm, table, argc, argv, argc, &n_words, &code))
+        return code;
+    if (n_words == 0) {
+        command_error(&err, GPT2_ERR_USAGE, "`gpt2 models` lists them",
+                      "expected the name of a model, got nothing");
+        return report(&err);
+    }
+    for (int i = 0; i < n_words; i++) {
+        uint64_t n_bytes;
+        if (!gpt2_hub_remove(argv[i], &n_bytes, &err))
+            return report(&err);
+        fprintf(stderr, "%s: removed, %.1f MB\n", argv[i], (double)n_bytes / 1e6);
+    }
+    return 0;
+}
+
+const struct command command_rm = {
+    .name = "rm",
+    .summary = "remove models that were pulled",
+    .usage = "NAME...",
+    .details =
+        "Removes what `gpt2 pull` made, finished or not, and nothing else: models put there\n"
+        "by hand and the cache of Hugging Face's programs stay.\n",
+    .run = run_rm,
+};

@@ -1,0 +1,115 @@
+/* cmd_pull.c - fetching a model from the Hugging Face hub. */
+#include "cli/clock.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/report.h"
+
+#include <gpt2/hub.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BAR 30
+
+struct progress {
+    bool quiet, terminal;
+    uint64_t start_ns, start_bytes; /* of the first call: what was there already has no speed */
+    bool started;
+    char file[64]; /* the one spoken of last */
+};
+
+/* "[######        ]  42 %  model.safetensors  231.4/548.1 MB  12.3 MB/s  26 s" on a terminal, else
+ * a line for each file. */
+static void show(struct progress *p, const char *file, uint64_t done, uint64_t total) {
+    if (!p->terminal) {
+        if (strcmp(p->file, file) != 0)
+            fprintf(stderr, "fetching %s\n", file);
+        snprintf(p->file, sizeof p->file, "%s", file);
+        return;
+    }
+    if (!p->started) {
+        p->start_ns = clock_ns();
+        p->start_bytes = done;
+        p->started = true;
+    }
+    char bar[BAR + 1];
+    double seconds = (double)(clock_ns() - p->start_ns) * 1e-9;
+    double rate = seconds > 0.5 ? (double)(done - p->start_bytes) / seconds : 0;
+    double share = total ? (double)done / (double)total : 0;
+    int filled = (int)(share * BAR);
+    filled = filled < BAR ? filled : BAR;
+    memset(bar, ' ', BAR);
+    memset(bar, '#', (size_t)filled);
+    bar[BAR] = 0;
+    fprintf(stderr, "\r[%s] %3d %%  %s  %.1f/%.1f MB  %.1f MB/s", bar, (int)(share * 100), file,
+            (double)done / 1e6, (double)total / 1e6, rate / 1e6);
+    if (rate > 0 && done < total)
+        fprintf(stderr, "  %.0f s", (double)(total - done) / rate);
+    fputs("\033[K", stderr);
+}
+
+static bool progress(void *user, const char *file, uint64_t done, uint64_t total) {
+    struct progress *p = user;
+    if (total > 0 && !p->quiet) // before, the hub has only been asked
+        show(p, file, done, total);
+    return !signals_caught();
+}
+
+static int pull(const char *name, struct progress *p) {
+    static struct output out;
+    struct gpt2_error err;
+    uint64_t fetched = 0;
+    signals_catch();
+    char *path = gpt2_hub_pull(name, &(struct gpt2_hub_options){.progress = progress, .user = p},
+                               &fetched, &err);
+    if (p->started)
+        fputs("\r\033[K", stderr);
+    if (!path)
+        return signals_caught() ? 128 + signals_caught() : report(&err);
+    if (!p->quiet && fetched)
+        fprintf(stderr, "%s: fetched %.1f MB; try: gpt2 generate -m %s \"Hello\"\n", name,
+                (double)fetched / 1e6, name);
+    else if (!p->quiet)
+        fprintf(stderr, "%s: nothing to fetch, it is all there\n", name);
+    bool ok = output_format(&out, &err, "%s\n", path) && output_flush(&out, &err);
+    free(path);
+    return ok ? 0 : output_failed(&out, &err);
+}
+
+static int run_pull(int argc, char **argv) {
+    struct progress p = {.terminal = isatty(STDERR_FILENO)};
+    const struct option table[] = {
+        {.name = "Options", .type = OPTION_SECTION},
+        {"quiet", 'q', NULL, OPTION_FLAG, &p.quiet, 0, 0, NULL, NULL,
+         "no progress; errors and the path only"},
+        {0},
+    };
+    int n_words, code;
+    if (!options_begin(&command_pull, table, argc, argv, 1, &n_words, &code))
+        return code;
+    const char *hide = getenv("HF_HUB_DISABLE_PROGRESS_BARS");
+    p.quiet |= hide && *hide && strcmp(hide, "0") != 0;
+    struct gpt2_error err;
+    if (n_words == 0) {
+        command_error(&err, GPT2_ERR_USAGE, "for example: gpt2 pull gpt2",
+                      "expected the name of a model, got nothing");
+        return report(&err);
+    }
+    return pull(argv[0], &p);
+}
+
+const struct command command_pull = {
+    .name = "pull",
+    .summary = "fetch a model from the Hugging Face hub",
+    .usage = "[OPTIONS] NAME",
+    .details =
+        "NAME is gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, or OWNER/NAME, and may end\n"
+        "in @REVISION. The path of the model's directory is printed; -m NAME finds it from then\n"
+        "on. What was interrupted goes on where it stopped. Every file is checked for its size\n"
+        "and its SHA-256 before the model appears.\n\n"
+        "It goes to the first folder of $GPT2_MODELS, else to $XDG_DATA_HOME/gpt2/models, else\n"
+        "to ~/.local/share/gpt2/models. $HF_ENDPOINT is the hub, $HF_TOKEN the token for what\n"
+        "is not public. The transfers are done by the program curl.\n",
+    .run = run_pull,
+};

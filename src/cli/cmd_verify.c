@@ -1,0 +1,97 @@
+/* cmd_verify.c - is a model whole, and is it the same as another? */
+#include "cli/commands.h"
+#include "cli/files.h"
+#include "cli/output.h"
+#include "cli/report.h"
+
+#include <gpt2/save.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct arguments {
+    const char *model;
+};
+
+static bool go_on(void *user, size_t done, size_t total) {
+    return !signals_caught();
+}
+
+static bool print_check(struct output *out, const struct gpt2_model *model, const char *path,
+                        const struct gpt2_check *check, struct gpt2_error *err) {
+    struct gpt2_tensor_info info;
+    size_t n = 0;
+    while (gpt2_model_tensor(model, n, &info))
+        n++;
+    bool ok =
+        output_format(out, err, "model         %s\n", path) &&
+        output_format(out, err, "shapes        %zu tensors, each as the configuration says\n", n);
+    if (check->hash)
+        ok = ok && output_format(out, err, "hash          right: %s\n", check->hash);
+    else
+        ok = ok && output_string(out, "hash          none: this file does not carry one\n", err);
+    if (check->n_bad)
+        ok = ok && output_format(out, err,
+                                 "numbers       %" PRIu64 " of %" PRIu64
+                                 " are NaN or infinite, the first %s\n",
+                                 check->n_bad, check->n_numbers, check->first_bad);
+    else
+        ok = ok &&
+             output_format(
+                 out, err, "numbers       %" PRIu64 " are finite%s\n", check->n_numbers,
+                 check->n_numbers < gpt2_model_parameters(model) ? ", the rest is quantized" : "");
+    return ok && output_format(out, err, "fingerprint   %s\n", check->fingerprint);
+}
+
+static int verify(const struct arguments *args) {
+    struct gpt2_error err;
+    struct gpt2_check check;
+    static struct output out;
+    char *path = find_model(args->model, &err);
+    struct gpt2_model *model = path ? gpt2_model_open(path, &err) : NULL;
+    signals_catch();
+    int code = 0;
+    if (!model || !gpt2_model_check(model, &check, go_on, NULL, &err)) {
+        code = signals_caught() ? 128 + signals_caught() : report(&err);
+    } else if (!print_check(&out, model, path, &check, &err) || !output_flush(&out, &err)) {
+        code = output_failed(&out, &err);
+    } else if (check.n_bad) {
+        command_error(&err, GPT2_ERR_MODEL, "the model is damaged, or its training went wrong",
+                      "%s: expected finite weights, found %" PRIu64
+                      " that are NaN or infinite, the first %s",
+                      path, check.n_bad, check.first_bad);
+        code = report(&err);
+    }
+    gpt2_model_close(model);
+    free(path);
+    return code;
+}
+
+static int run_verify(int argc, char **argv) {
+    struct arguments args = {0};
+    const struct option table[] = {
+        {.name = "Options", .type = OPTION_SECTION},
+        OPTION_MODEL(&args.model),
+        {0},
+    };
+    int n_words, code;
+    if (!options_begin(&command_verify, table, argc, argv, 1, &n_words, &code))
+        return code;
+    if (n_words)
+        args.model = argv[0];
+    return verify(&args);
+}
+
+const struct command command_verify = {
+    .name = "verify",
+    .summary = "check a model's weights and print their fingerprint",
+    .usage = "[OPTIONS] [MODEL]",
+    .details =
+        "Checked are the container, the shapes, the hash where the file carries one (packed "
+        "files,\n"
+        "files in Hugging Face's cache), and that every number is finite: else exit code 4.\n"
+        "The fingerprint is a SHA-256 of the numbers, not of the file: it is the same for the "
+        "same\n"
+        "weights in any format, and in F32, F16 or BF16 where these hold the same numbers.\n",
+    .run = run_verify,
+};

@@ -1,0 +1,74 @@
+/* progress.c - see progress.h. */
+#include "cli/progress.h"
+#include "cli/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct progress progress_begin(int input_fd, uint64_t n_resumed, bool json, bool quiet) {
+    struct progress p = {.json = json, .quiet = quiet, .n_resumed = n_resumed, .begun = true};
+    p.bar = !json && !quiet && isatty(STDERR_FILENO);
+    struct stat info;
+    if (fstat(input_fd, &info) == 0 && S_ISREG(info.st_mode))
+        p.size = (uint64_t)info.st_size;
+    p.start_ns = p.shown_ns = clock_ns();
+    return p;
+}
+
+void progress_read(struct progress *p, size_t n_bytes) {
+    p->n_bytes += n_bytes;
+}
+
+void progress_done(struct progress *p, bool failed, const struct completion *completion) {
+    p->n_done++;
+    p->n_failed += failed;
+    for (int i = 0; i < completion->n_samples; i++)
+        p->n_tokens += completion->samples[i].ids.len;
+}
+
+static void print(const struct progress *p) {
+    double seconds = (double)(clock_ns() - p->start_ns) * 1e-9;
+    double rate = seconds > 0 ? (double)p->n_tokens / seconds : 0;
+    double part = p->size ? (double)p->n_bytes / (double)p->size : 0;
+    double left = part > 0 ? seconds * (1 - part) / part : 0;
+    uint64_t n = p->n_resumed + p->n_done;
+    if (p->json) {
+        fprintf(stderr,
+                "{\"records\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"tokens\":%" PRIu64
+                ",\"seconds\":%.1f,\"tokens_per_second\":%.1f,\"percent\":%.1f}\n",
+                n, p->n_failed, p->n_tokens, seconds, rate, 100 * part);
+        return;
+    }
+    char share[64] = "";
+    if (p->size)
+        snprintf(share, sizeof share, "%3.0f %%, %02d:%02d:%02d left, ", 100 * part,
+                 (int)(left / 3600), (int)(left / 60) % 60, (int)left % 60);
+    if (p->bar) {
+        fputs("\r[", stderr);
+        for (int i = 0; i < 20; i++)
+            fputc(i < 20 * part ? '#' : ' ', stderr);
+        fputs("] ", stderr);
+    } else {
+        fputs("gpt2: ", stderr);
+    }
+    fprintf(stderr, "%s%" PRIu64 " records, %" PRIu64 " with errors, %.0f tok/s%s", share, n,
+            p->n_failed, rate, p->bar ? "\033[K" : "\n");
+}
+
+void progress_show(struct progress *p) {
+    uint64_t now = clock_ns(), wait = p->bar ? 200000000u : p->json ? 1000000000u : 10000000000u;
+    if (p->quiet || now - p->shown_ns < wait)
+        return;
+    p->shown_ns = now;
+    print(p);
+}
+
+void progress_end(struct progress *p) {
+    if (p->quiet)
+        return;
+    print(p);
+    if (p->bar)
+        fputc('\n', stderr);
+}

@@ -1,0 +1,22 @@
+/* progress.h - how far a bulk job is, on standard error: a bar with the time left on a terminal,
+ * else a line now and then, or objects of JSON. */
+#ifndef CLI_PROGRESS_H
+#define CLI_PROGRESS_H
+
+#include "cli/completion.h"
+
+struct progress {
+    bool json, quiet, bar;
+    uint64_t n_resumed, n_done, n_failed, n_tokens;
+    uint64_t n_bytes, size; /* of the input; size 0: not known */
+    uint64_t start_ns, shown_ns;
+    bool begun;
+};
+
+struct progress progress_begin(int input_fd, uint64_t n_resumed, bool json, bool quiet);
+void progress_read(struct progress *progress, size_t n_bytes);
+void progress_done(struct progress *progress, bool failed, const struct completion *completion);
+void progress_show(struct progress *progress); /* where it is time */
+void progress_end(struct progress *progress);
+
+#endif

@@ -1,0 +1,377 @@
+/* single.c - see single.h. */
+#include "cli/single.h"
+#include "cli/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gpt2/beam.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Reads the prompt into run->ids. */
+static bool read_prompt(struct run *run, struct gpt2_error *err) {
+    const struct arguments *args = &run->args;
+    if (args->ids) {
+        if (args->source.option || args->source.word || args->source.file)
+            return usage_error(err, "the prompt is given more than once: --ids and text");
+        if (!text_parse_ids(args->ids, strlen(args->ids), "--ids", &run->ids, err)) {
+            err->status = GPT2_ERR_USAGE;
+            return false;
+        }
+        return true;
+    }
+    if (!text_read(&run->prompt, &args->source, err))
+        return false;
+    const struct text *prompt = &run->prompt;
+    if (prompt->len > 0 && prompt->data[prompt->len - 1] == ' ' && !args->settings.heal &&
+        isatty(STDERR_FILENO))
+        fprintf(stderr, "hint: the prompt ends in a space, which words bring along themselves; "
+                        "leave it out, or --heal\n");
+    return gpt2_tokenizer_encode(run->tokenizer, prompt->data, prompt->len,
+                                 args->settings.special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT,
+                                 &run->ids, err);
+}
+
+/* FNV-1a over the bits of the logits: two runs that print the same hash computed the same numbers.
+ */
+static uint64_t hash_logits(uint64_t hash, const float *logits, int n) {
+    for (int i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &logits[i], sizeof bits);
+        hash = (hash ^ bits) * 0x100000001B3;
+    }
+    return hash;
+}
+
+static void see_logits(void *user, const float *logits) {
+    struct run *run = user;
+    if (!run->seen) {
+        run->seen = true;
+        run->prompt_ns = clock_ns() - run->start_ns;
+    }
+    if (run->args.stats)
+        run->hash = hash_logits(run->hash, logits, gpt2_model_config(run->model)->n_vocab);
+}
+
+static bool show_object(struct run *run, const struct shown_token *token, struct gpt2_error *err) {
+    bool ok = output_format(&run->out, err, "{\"sample\":%d,\"index\":%d,\"id\":", token->sample,
+                            token->index);
+    ok = ok && (token->id < 0 ? output_string(&run->out, "null", err)
+                              : output_format(&run->out, err, "%" PRId32, token->id));
+    ok = ok && output_string(&run->out, ",\"text\":", err) &&
+         output_json_string(&run->out, token->bytes, token->n_bytes, err);
+    if (ok && token->id >= 0 && run->completion.wants_logprobs)
+        ok = output_format(&run->out, err, ",\"logprob\":%.9g", token->logprob);
+    return ok && output_string(&run->out, "}\n", err) && output_flush(&run->out, err);
+}
+
+/* The background goes from nothing to red over some ten bits. */
+static bool begin_color(struct run *run, double logprob, struct gpt2_error *err) {
+    static const int shades[] = {0, 58, 94, 130, 166, 196};
+    double bits = -logprob / 0.69314718055994531;
+    int shade = bits < 1 ? 0 : bits < 11 ? (int)(bits / 2.2) + 1 : 5;
+    return !shades[shade] || output_format(&run->out, err, "\033[48;5;%dm", shades[shade]);
+}
+
+static bool show_token(void *user, const struct shown_token *token, struct gpt2_error *err) {
+    struct run *run = user;
+    if (run->args.jsonl)
+        return show_object(run, token, err);
+    if (run->args.output == OUTPUT_IDS) {
+        bool first = token->index == 0 && !run->args.settings.echo;
+        return token->id < 0 ||
+               (output_format(&run->out, err, "%s%" PRId32, first ? "" : " ", token->id) &&
+                output_flush(&run->out, err));
+    }
+    if (run->colors && token->id >= 0 && token->n_bytes)
+        return begin_color(run, token->logprob, err) &&
+               output_bytes(&run->out, token->bytes, token->n_bytes, err) &&
+               output_string(&run->out, "\033[0m", err) && output_flush(&run->out, err);
+    return output_bytes(&run->out, token->bytes, token->n_bytes, err) &&
+           output_flush_text(&run->out, err);
+}
+
+static bool show_prompt(struct run *run, struct gpt2_error *err) {
+    const struct gpt2_ids *ids = &run->completion.prompt;
+    for (size_t i = 0; i < ids->len; i++) {
+        size_t n;
+        if (run->args.output == OUTPUT_IDS) {
+            if (!output_format(&run->out, err, "%s%" PRId32, i ? " " : "", ids->data[i]))
+                return false;
+            continue;
+        }
+        const char *bytes = gpt2_tokenizer_token(run->tokenizer, ids->data[i], &n);
+        if (!output_bytes(&run->out, bytes, n, err))
+            return false;
+    }
+    return run->args.output == OUTPUT_IDS ? output_flush(&run->out, err)
+                                          : output_flush_text(&run->out, err);
+}
+
+/* Texts that could not be shown as they came: several of them. */
+static bool show_samples(struct run *run, struct gpt2_error *err) {
+    const struct completion *c = &run->completion;
+    for (int i = 0; i < c->n_samples; i++) {
+        const struct sample *s = &c->samples[i];
+        bool ok = output_format(&run->out, err, "%s==== SAMPLE %d ====\n", i ? "\n" : "", i + 1) &&
+                  (!run->args.settings.echo || show_prompt(run, err));
+        if (run->args.output == OUTPUT_TEXT)
+            ok = ok && output_bytes(&run->out, s->text.data, s->text.len, err);
+        for (size_t k = 0; ok && run->args.output == OUTPUT_IDS && k < s->ids.len; k++)
+            ok = output_format(&run->out, err, "%s%" PRId32,
+                               k || run->args.settings.echo ? " " : "", s->ids.data[k]);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool show_json(struct run *run, struct gpt2_error *err) {
+    struct buffer text = {0};
+    const char *name = run->args.model ? run->args.model : "tales";
+    buffer_format(&text,
+                  "{\"id\":\"cmpl-0\",\"object\":\"text_completion\",\"created\":%lld,\"model\":",
+                  (long long)time(NULL));
+    buffer_json(&text, name, strlen(name));
+    completion_json(&run->completion, &text);
+    buffer_format(&text, ",\"timings\":{\"load_ms\":%.3f,\"prompt_ms\":%.3f,\"decode_ms\":%.3f}}",
+                  (double)run->load_ns * 1e-6, (double)run->prompt_ns * 1e-6,
+                  (double)run->decode_ns * 1e-6);
+    bool ok = text.failed
+                  ? command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the result")
+                  : output_bytes(&run->out, text.data, text.len, err);
+    buffer_free(&text);
+    return ok;
+}
+
+static double rate(int n, uint64_t ns) {
+    return ns ? (double)n / ((double)ns * 1e-9) : 0;
+}
+
+static void print_stats(const struct run *run) {
+    static const char *const reasons[] = {
+        "",         "end of text", "stop string", "choice made", "-n reached", "context full",
+        "max-time", "interrupted", "failed"};
+    const struct completion *c = &run->completion;
+    int decoded = 0; // the first came with the prompt
+    for (int i = 0; i < c->n_samples; i++)
+        decoded += c->samples[i].ids.len > 1 ? (int)c->samples[i].ids.len - 1 : 0;
+    enum gpt2_kv kv = (enum gpt2_kv)run->args.kv;
+    struct gpt2_session *session =
+        gpt2_session_create(run->model, &(struct gpt2_session_options){.n_ctx = 1, .kv = kv}, NULL);
+    fprintf(stderr, "load    %9.1f ms\n", (double)run->load_ns * 1e-6);
+    fprintf(stderr, "prompt  %9.1f ms  %6d tokens  %10.1f tok/s\n", (double)run->prompt_ns * 1e-6,
+            c->n_prompt, rate(c->n_prompt, run->prompt_ns));
+    fprintf(stderr, "decode  %9.1f ms  %6d tokens  %10.1f tok/s\n", (double)run->decode_ns * 1e-6,
+            decoded, rate(decoded, run->decode_ns));
+    fprintf(stderr, "stop    %s\n", reasons[c->samples[0].finish]);
+    fprintf(stderr, "seed    %" PRIu64 "\n", run->args.settings.seed);
+    fprintf(stderr, "cache   %s\n", kv_types[session ? gpt2_session_kv(session) : kv]);
+    gpt2_session_free(session);
+    fprintf(stderr, "machine %d threads, kernels %s\n", gpt2_runtime_threads(run->runtime),
+            gpt2_runtime_cpu(run->runtime));
+    size_t huge, moved = gpt2_model_moved(run->model, &huge);
+    if (moved)
+        fprintf(stderr, "weights moved, %.1f MiB, %.0f %% on huge pages\n",
+                (double)moved / (1 << 20), 100 * (double)huge / (double)moved);
+    else
+        fprintf(stderr, "weights in the mapped file\n");
+    fprintf(stderr, "logits  %016" PRIx64 "\n", run->hash);
+}
+
+/* --out: a file beside the target, which takes its place at the end. */
+static bool open_output(struct run *run, struct gpt2_error *err) {
+    const char *path = run->args.out_file;
+    if (!path || !strcmp(path, "-"))
+        return true;
+    size_t cap = strlen(path) + 32;
+    run->temporary = malloc(cap);
+    if (!run->temporary)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
+    snprintf(run->temporary, cap, "%s.%ld.tmp", path, (long)getpid());
+    int fd = open(run->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot create %s: %s", run->temporary,
+                      strerror(errno));
+        free(run->temporary);
+        run->temporary = NULL;
+        return false;
+    }
+    run->out.fd = fd;
+    return true;
+}
+
+static bool close_output(struct run *run, struct gpt2_error *err) {
+    if (!run->temporary)
+        return true;
+    bool ok = fsync(run->out.fd) == 0;
+    ok = close(run->out.fd) == 0 && ok;
+    run->out.fd = 0;
+    if (!ok || rename(run->temporary, run->args.out_file) != 0)
+        return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write %s: %s", run->args.out_file,
+                             strerror(errno));
+    free(run->temporary);
+    run->temporary = NULL;
+    return true;
+}
+
+static bool go_on(void *user) {
+    return !signals_caught();
+}
+
+/* Beam search fills the completion's samples as if they had been drawn. */
+static bool search(struct run *run, struct gpt2_error *err) {
+    struct completion *c = &run->completion;
+    const struct settings *s = &run->args.settings;
+    const struct gpt2_config *config = gpt2_model_config(run->model);
+    if (s->max_tokens == 0 || s->num_samples > run->args.beams)
+        return usage_error(err,
+                           "--beams: expected -n of at least 1 and no more samples than beams");
+    struct gpt2_beam_options o = {.n_beams = run->args.beams,
+                                  .max_tokens = s->max_tokens,
+                                  .length_penalty = run->args.length_penalty,
+                                  .early_stopping =
+                                      (enum gpt2_early_stopping)run->args.early_stopping,
+                                  .eos_ids = config->eos_ids,
+                                  .n_eos = s->ignore_eos ? 0 : config->n_eos,
+                                  .rules = run->decoding.sampler,
+                                  .session = {.kv = (enum gpt2_kv)run->args.kv},
+                                  .go_on = go_on};
+    struct gpt2_beams *beams = gpt2_beams_create(run->model, run->runtime, &o, err);
+    bool ok = beams && gpt2_beams_run(beams, c->prompt.data, c->n_prompt, err);
+    for (int i = 0; ok && i < c->n_samples && i < gpt2_beams_count(beams); i++) {
+        struct gpt2_beam beam = gpt2_beams_get(beams, i);
+        struct sample *sample = &c->samples[i];
+        sample->finish = beam.ended ? FINISH_EOS : FINISH_LENGTH;
+        sample->sum = beam.sum;
+        for (int k = 0; ok && k < beam.n_ids; k++) {
+            size_t n = 0;
+            const char *bytes =
+                run->tokenizer ? gpt2_tokenizer_token(run->tokenizer, beam.ids[k], &n) : NULL;
+            buffer_bytes(&sample->text, bytes, n);
+            ok = gpt2_ids_push(&sample->ids, beam.ids[k], err);
+            struct shown_token token = {i, k, beam.ids[k], bytes, n, 0};
+            ok = ok && (!c->show || c->show(c->user, &token, err));
+        }
+    }
+    c->n_ended = c->n_samples;
+    gpt2_beams_free(beams);
+    return ok;
+}
+
+static bool check_beams(const struct run *run, struct gpt2_error *err) {
+    const struct settings *s = &run->args.settings;
+    if (run->args.beams == 1)
+        return true;
+    if (s->stop.n || s->until || s->choices || s->heal || s->best_of || s->max_time > 0 ||
+        s->logprobs >= 0 || run->args.jsonl || run->args.color)
+        return usage_error(err, "--beams goes without --stop, --until, --choices, --heal, "
+                                "--best-of, --max-time, --logprobs, --jsonl and --color");
+    return true;
+}
+
+static bool generate(struct run *run, struct gpt2_error *err) {
+    struct completion *c = &run->completion;
+    if (run->args.settings.echo && c->show && !run->args.jsonl && !show_prompt(run, err))
+        return false;
+    run->start_ns = clock_ns();
+    if (run->args.beams > 1) {
+        bool ok = search(run, err);
+        run->decode_ns = clock_ns() - run->start_ns;
+        return ok;
+    }
+    if (!completion_start(c, run->generator, err))
+        return false;
+    while (!completion_done(c))
+        if (!gpt2_generator_step(run->generator, err))
+            return false;
+    run->decode_ns = clock_ns() - run->start_ns - run->prompt_ns;
+    if (completion_failed(c)) {
+        *err = c->err;
+        return false;
+    }
+    return true;
+}
+
+static bool prepare(struct run *run, struct gpt2_error *err) {
+    struct arguments *args = &run->args;
+    struct settings *s = &args->settings;
+    if (!check_beams(run, err) || !read_prompt(run, err))
+        return false;
+    settings_resolve(s, gpt2_model_config(run->model));
+    run->colors = args->color && isatty(STDOUT_FILENO) && !args->out_file && !args->json &&
+                  !(getenv("NO_COLOR") && *getenv("NO_COLOR"));
+    if (!decoding_create(&run->decoding, s, run->model, run->tokenizer, err) ||
+        !completion_create(&run->completion, &run->decoding, run->model, run->tokenizer, &run->ids,
+                           0, err))
+        return false;
+    struct completion *c = &run->completion;
+    c->wants_logprobs |= run->colors;
+    c->user = run;
+    c->see = see_logits;
+    if (args->jsonl || (!args->json && c->n_samples == 1))
+        c->show = show_token;
+    long long n_passes = s->max_tokens < 0 ? gpt2_model_config(run->model)->n_ctx : s->max_tokens;
+    if (!weights_prepare(run->model, &args->weights, n_passes, err))
+        return false;
+    if (args->beams > 1)
+        return true;
+    // no more activations than the prompt needs
+    int max_samples = c->n_samples < 64 ? c->n_samples : 64;
+    int max_rows = c->n_prompt < 512 ? c->n_prompt : 512;
+    run->generator =
+        gpt2_generator_create(run->model, run->runtime,
+                              &(struct gpt2_generator_options){
+                                  .max_samples = max_samples,
+                                  .max_rows = max_rows > max_samples ? max_rows : max_samples,
+                                  .kv = (enum gpt2_kv)args->kv},
+                              err);
+    return run->generator != NULL;
+}
+
+int single_run(struct run *run) {
+    struct gpt2_error err;
+    if (!prepare(run, &err) || !open_output(run, &err))
+        return report(&err);
+    signals_catch();
+    run->hash = 0xCBF29CE484222325;
+    bool ok = generate(run, &err);
+    struct gpt2_error write_err;
+    bool written = true;
+    if (ok && run->args.json)
+        written = show_json(run, &write_err);
+    else if (ok && !run->completion.show)
+        written = show_samples(run, &write_err);
+    if (!run->args.jsonl)
+        written = written && output_string(&run->out, "\n", &write_err);
+    written = written && output_flush(&run->out, &write_err);
+    if (ok && written && !signals_caught())
+        written = close_output(run, &write_err);
+    if (!ok)
+        return output_failed(&run->out, &err);
+    if (!written)
+        return output_failed(&run->out, &write_err);
+    if (run->args.stats)
+        print_stats(run);
+    return signals_caught() ? 128 + signals_caught() : 0;
+}
+
+void single_free(struct run *run) {
+    if (run->temporary) {
+        if (run->out.fd > 0)
+            close(run->out.fd);
+        unlink(run->temporary);
+        free(run->temporary);
+    }
+    gpt2_generator_free(run->generator);
+    completion_free(&run->completion);
+    decoding_free(&run->decoding);
+    gpt2_ids_free(&run->ids);
+    text_free(&run->prompt);
+}

@@ -1,0 +1,379 @@
+/* generator.c - which tokens go into the next pass, and what becomes of its logits.
+ *
+ *   queue     jobs in the order in which they came; each has samples that have not started yet
+ *   samples   those under way. The tokens that a sample has and its session has not read are the
+ *             last n_pending of its ids: a prompt at first, then one token after the other, or
+ *             what a slide reads again.
+ *
+ * The first sample of a job reads the prompt. Where the others find a place at once they fork its
+ * session and choose from the same logits; else the job keeps both until they do. */
+#include <gpt2/generator.h>
+
+#include "base/error.h"
+#include "base/os.h"
+#include "decode/sessions.h"
+
+#include <gpt2/tokenizer.h>
+#include <limits.h>
+#include <string.h>
+
+#define DEFAULT_SAMPLES 64
+#define DEFAULT_ROWS    512
+#define DEFAULT_CACHE   ((size_t)2 << 30)
+#define MAX_SAMPLES     4096
+
+struct work {
+    struct gpt2_job job;
+    int32_t *ids;  /* the prompt; job.ids points here            */
+    int n_started; /* samples                                    */
+    int n_ended;
+    struct gpt2_session *source; /* the prompt as read, for samples still to start; or NULL */
+    float *logits;               /* [n_vocab] after it; or NULL                              */
+    struct work *next;
+};
+
+struct sample {
+    struct work *work;
+    int index;
+    struct gpt2_session *session;
+    struct gpt2_ids ids;
+    int n_pending;
+    bool done;
+};
+
+struct gpt2_generator {
+    const struct gpt2_config *config;
+    struct gpt2_batch *batch;
+    struct sessions sessions;
+    int max_samples, max_rows;
+    struct work *queue; /* in order */
+    int n_waiting;      /* samples that have not started */
+    struct sample *samples;
+    int n_samples;
+    struct gpt2_span *spans; /* [max_samples] of a step            */
+    int *span_of;            /* [max_samples] of a sample, or -1   */
+};
+
+struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
+                                             struct gpt2_runtime *runtime,
+                                             const struct gpt2_generator_options *options,
+                                             struct gpt2_error *err) {
+    struct gpt2_generator_options o = options ? *options : (struct gpt2_generator_options){0};
+    if (!o.max_samples)
+        o.max_samples = DEFAULT_SAMPLES;
+    if (!o.max_rows)
+        o.max_rows = o.max_samples > DEFAULT_ROWS ? o.max_samples : DEFAULT_ROWS;
+    if (!o.cache_bytes)
+        o.cache_bytes = DEFAULT_CACHE;
+    if (o.max_samples < 1 || o.max_samples > MAX_SAMPLES || o.max_rows < o.max_samples) {
+        error_set(err, GPT2_ERR_USAGE,
+                  "generator: expected 1 to %d samples and at least as many rows, got %d and %d",
+                  MAX_SAMPLES, o.max_samples, o.max_rows);
+        return NULL;
+    }
+    struct gpt2_generator *g = os_alloc(1, sizeof *g, "a generator", err);
+    if (!g)
+        return NULL;
+    g->config = gpt2_model_config(model);
+    g->max_samples = o.max_samples;
+    g->max_rows = o.max_rows;
+    size_t n = (size_t)o.max_samples;
+    g->samples = os_alloc(n, sizeof *g->samples, "a generator", err);
+    g->spans = os_alloc(n, sizeof *g->spans, "a generator", err);
+    g->span_of = os_alloc(n, sizeof *g->span_of, "a generator", err);
+    g->batch = gpt2_batch_create(
+        model, runtime,
+        &(struct gpt2_batch_options){.max_rows = o.max_rows, .max_logits = o.max_samples}, err);
+    if (!g->samples || !g->spans || !g->span_of || !g->batch ||
+        !sessions_init(&g->sessions, model, o.kv, o.cache_bytes, o.max_samples, err)) {
+        gpt2_generator_free(g);
+        return NULL;
+    }
+    return g;
+}
+
+static void free_work(struct gpt2_generator *g, struct work *work) {
+    sessions_give(&g->sessions, work->source);
+    os_free(work->logits);
+    os_free(work->ids);
+    os_free(work);
+}
+
+void gpt2_generator_free(struct gpt2_generator *g) {
+    if (!g)
+        return;
+    for (int i = 0; i < g->n_samples; i++) {
+        sessions_give(&g->sessions, g->samples[i].session);
+        gpt2_ids_free(&g->samples[i].ids);
+    }
+    while (g->queue) {
+        struct work *next = g->queue->next;
+        free_work(g, g->queue);
+        g->queue = next;
+    }
+    sessions_free(&g->sessions);
+    gpt2_batch_free(g->batch);
+    os_free(g->span_of);
+    os_free(g->spans);
+    os_free(g->samples);
+    os_free(g);
+}
+
+int gpt2_generator_room(const struct gpt2_generator *g) {
+    int taken = g->n_samples + g->n_waiting;
+    return taken < g->max_samples ? g->max_samples - taken : 0;
+}
+
+bool gpt2_generator_busy(const struct gpt2_generator *g) {
+    return g->queue != NULL;
+}
+
+static bool check_job(const struct gpt2_generator *g, const struct gpt2_job *job,
+                      struct gpt2_error *err) {
+    int n_ctx = g->config->n_ctx;
+    if (job->n_ids < 1 || job->n_ids > n_ctx)
+        return error_set(err, GPT2_ERR_USAGE, "job: expected a prompt of 1 to %d tokens, got %d",
+                         n_ctx, job->n_ids);
+    for (int i = 0; i < job->n_ids; i++)
+        if (job->ids[i] < 0 || job->ids[i] >= g->config->n_vocab)
+            return error_set(err, GPT2_ERR_USAGE, "job: token id %d: expected 0 to %d",
+                             (int)job->ids[i], g->config->n_vocab - 1);
+    if (job->n_samples < 1 || job->n_samples > INT_MAX - g->n_waiting || job->max_tokens < 1)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "job: expected at least 1 sample and 1 token, got %d and %d",
+                         job->n_samples, job->max_tokens);
+    if (job->overflow == GPT2_OVERFLOW_SLIDE && (job->keep < 0 || job->keep >= n_ctx))
+        return error_set(err, GPT2_ERR_USAGE, "job: expected 0 to %d tokens to keep, got %d",
+                         n_ctx - 1, job->keep);
+    return true;
+}
+
+bool gpt2_generator_add(struct gpt2_generator *g, const struct gpt2_job *job,
+                        struct gpt2_error *err) {
+    if (!check_job(g, job, err))
+        return false;
+    struct work *work = os_alloc(1, sizeof *work, "a job", err);
+    if (!work)
+        return false;
+    work->ids = os_alloc((size_t)job->n_ids, sizeof *work->ids, "a prompt", err);
+    if (!work->ids) {
+        os_free(work);
+        return false;
+    }
+    memcpy(work->ids, job->ids, (size_t)job->n_ids * sizeof *work->ids);
+    work->job = *job;
+    work->job.ids = work->ids;
+    struct work **end = &g->queue;
+    while (*end)
+        end = &(*end)->next;
+    *end = work;
+    g->n_waiting += job->n_samples;
+    return true;
+}
+
+/* Tokens that the session of a sample will have to hold: the last one chosen is never read. */
+static int session_need(const struct gpt2_generator *g, const struct gpt2_job *job) {
+    int n_ctx = g->config->n_ctx;
+    return job->max_tokens > n_ctx - job->n_ids ? n_ctx : job->n_ids + job->max_tokens - 1;
+}
+
+/* Starts one more sample of a job. *started is false where it must wait for memory. */
+static bool start(struct gpt2_generator *g, struct work *work, const struct gpt2_session *source,
+                  bool *started, struct gpt2_error *err) {
+    struct gpt2_session *session;
+    *started = false;
+    bool must = g->n_samples == 0; // nobody's end would make room
+    if (!sessions_take(&g->sessions, session_need(g, &work->job), must, &session, err))
+        return false;
+    if (!session)
+        return true;
+    struct sample *sample = &g->samples[g->n_samples];
+    *sample = (struct sample){.work = work, .index = work->n_started, .session = session};
+    g->n_samples++; // from here on it is freed with the others
+    if (source && !gpt2_session_fork(session, source, err))
+        return false;
+    for (int i = 0; i < work->job.n_ids; i++)
+        if (!gpt2_ids_push(&sample->ids, work->ids[i], err))
+            return false;
+    sample->n_pending = source ? 0 : work->job.n_ids;
+    work->n_started++;
+    g->n_waiting--;
+    *started = true;
+    return true;
+}
+
+/* Makes the first `keep` tokens and the later half of the others a new beginning. */
+static bool slide(struct gpt2_generator *g, struct sample *sample, struct gpt2_error *err) {
+    int keep = sample->work->job.keep;
+    sample->n_pending += (g->config->n_ctx - keep) / 2;
+    return gpt2_session_rewind(sample->session, keep, err);
+}
+
+static void end(struct sample *sample, enum gpt2_end why) {
+    struct work *work = sample->work;
+    sample->done = true;
+    work->n_ended++;
+    if (work->job.ended)
+        work->job.ended(work->job.user, sample->index, why);
+}
+
+/* Asks for a sample's next token. */
+static bool choose(struct gpt2_generator *g, struct sample *sample, const float *logits,
+                   struct gpt2_error *err) {
+    const struct gpt2_job *job = &sample->work->job;
+    struct gpt2_turn turn = {.sample = sample->index,
+                             .logits = logits,
+                             .ids = sample->ids.data,
+                             .n_ids = (int)sample->ids.len,
+                             .n_prompt = job->n_ids};
+    bool last = false;
+    int32_t id = job->choose(job->user, &turn, &last);
+    if (id < 0 || last) {
+        end(sample, GPT2_END_CHOSEN);
+        return true;
+    }
+    if (id >= g->config->n_vocab)
+        return error_set(err, GPT2_ERR_USAGE, "token id %d was chosen: expected 0 to %d", (int)id,
+                         g->config->n_vocab - 1);
+    if (!gpt2_ids_push(&sample->ids, id, err))
+        return false;
+    sample->n_pending = 1;
+    if ((int)sample->ids.len - job->n_ids == job->max_tokens)
+        end(sample, GPT2_END_LIMIT);
+    else if (gpt2_session_position(sample->session) < g->config->n_ctx)
+        return true;
+    else if (job->overflow == GPT2_OVERFLOW_SLIDE)
+        return slide(g, sample, err);
+    else
+        end(sample, GPT2_END_CONTEXT);
+    return true;
+}
+
+/* The prompt of a job has been read by its first sample: the others can start. */
+static bool share_prompt(struct gpt2_generator *g, struct work *work,
+                         const struct gpt2_session *read, const float *logits,
+                         struct gpt2_error *err) {
+    bool started = true;
+    while (started && work->n_started < work->job.n_samples && g->n_samples < g->max_samples) {
+        int at = g->n_samples;
+        if (!start(g, work, read, &started, err) ||
+            (started && !choose(g, &g->samples[at], logits, err)))
+            return false;
+    }
+    if (work->n_started == work->job.n_samples) {
+        sessions_give(&g->sessions, work->source);
+        work->source = NULL;
+        return true;
+    }
+    if (work->source)
+        return true;
+    // Without memory for a copy of the prompt the next sample reads it again.
+    if (!sessions_take(&g->sessions, work->job.n_ids, false, &work->source, err))
+        return false;
+    if (!work->source)
+        return true;
+    work->logits = os_alloc((size_t)g->config->n_vocab, sizeof(float), "logits", err);
+    if (!work->logits)
+        return false;
+    memcpy(work->logits, logits, (size_t)g->config->n_vocab * sizeof(float));
+    return gpt2_session_fork(work->source, read, err);
+}
+
+/* True where a sample of the job is still reading the prompt, which others will share. */
+static bool is_reading(const struct gpt2_generator *g, const struct work *work) {
+    for (int i = 0; i < g->n_samples; i++)
+        if (g->samples[i].work == work && (int)g->samples[i].ids.len == work->job.n_ids)
+            return true;
+    return false;
+}
+
+/* Starts what waits, in order, as far as there is room. */
+static bool start_waiting(struct gpt2_generator *g, struct gpt2_error *err) {
+    for (struct work *work = g->queue; work && g->n_samples < g->max_samples; work = work->next) {
+        if (work->n_started == work->job.n_samples)
+            continue;
+        bool started = false;
+        if (work->source) {
+            if (!share_prompt(g, work, work->source, work->logits, err))
+                return false;
+            started = work->n_started == work->job.n_samples;
+        } else if (is_reading(g, work)) {
+            started = true;
+        } else if (!start(g, work, NULL, &started, err)) {
+            return false;
+        }
+        if (!started) // what came later does not overtake
+            break;
+    }
+    return true;
+}
+
+/* One token for each sample that writes; the rows left over go to those that read, in order. */
+static int gather(struct gpt2_generator *g) {
+    int n_spans = 0, left = g->max_rows;
+    for (int i = 0; i < g->n_samples; i++)
+        left -= !g->samples[i].done; // each gets at least one row
+    for (int i = 0; i < g->n_samples; i++) {
+        struct sample *s = &g->samples[i];
+        g->span_of[i] = -1;
+        if (s->done)
+            continue;
+        int n = s->n_pending - 1 < left ? s->n_pending : left + 1;
+        left -= n - 1;
+        g->spans[n_spans] = (struct gpt2_span){.session = s->session,
+                                               .ids = s->ids.data + s->ids.len - s->n_pending,
+                                               .n_ids = n,
+                                               .n_logits = n == s->n_pending};
+        s->n_pending -= n;
+        g->span_of[i] = n_spans++;
+    }
+    return n_spans;
+}
+
+/* Frees what has ended: samples, then jobs all of whose samples have. */
+static void sweep(struct gpt2_generator *g) {
+    int kept = 0;
+    for (int i = 0; i < g->n_samples; i++) {
+        struct sample *s = &g->samples[i];
+        if (s->done) {
+            sessions_give(&g->sessions, s->session);
+            gpt2_ids_free(&s->ids);
+        } else {
+            g->samples[kept++] = *s;
+        }
+    }
+    g->n_samples = kept;
+    for (struct work **at = &g->queue; *at;) {
+        struct work *work = *at;
+        if (work->n_ended < work->job.n_samples) {
+            at = &work->next;
+        } else {
+            *at = work->next;
+            free_work(g, work);
+        }
+    }
+}
+
+bool gpt2_generator_step(struct gpt2_generator *g, struct gpt2_error *err) {
+    if (!start_waiting(g, err))
+        return false;
+    int n_before = g->n_samples;
+    int n_spans = gather(g);
+    if (n_spans > 0 && !gpt2_batch_run(g->batch, g->spans, n_spans, err))
+        return false;
+    for (int i = 0; i < n_before; i++) { // later ones have started with a choice
+        struct sample *sample = &g->samples[i];
+        if (g->span_of[i] < 0 || sample->n_pending > 0)
+            continue;
+        const float *logits = gpt2_batch_logits(g->batch, g->span_of[i], 0);
+        struct work *work = sample->work;
+        bool prompt = (int)sample->ids.len == work->job.n_ids;
+        // before its own choice, after which a slide may have begun
+        if (prompt && !share_prompt(g, work, sample->session, logits, err))
+            return false;
+        if (!choose(g, sample, logits, err))
+            return false;
+    }
+    sweep(g);
+    return true;
+}

@@ -1,0 +1,352 @@
+/* pull.c - gpt2_hub_pull: ask what there is, fetch it into NAME.partial, rename that to NAME. */
+#define _XOPEN_SOURCE 700 // rename of directories, lockf
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/os.h"
+#include "hub/fetch.h"
+#include "hub/places.h"
+#include "hub/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define ANSWER "hub.json" /* the hub's answer, in the staging folder while it works */
+#define INDEX  "model.safetensors.index.json"
+
+struct pull {
+    struct hub_name name;
+    char *endpoint, *token, *target, *staging; /* owned */
+    struct manifest listed, plan;
+    struct fetch fetch;
+    int lock; /* -1: none */
+};
+
+/* ---- folders ---- */
+
+/* Like mkdir -p. The string is changed and restored. */
+static bool make_folders(char *path, struct gpt2_error *err) {
+    for (char *slash = path;;) {
+        slash = strchr(slash + 1, '/');
+        if (slash)
+            *slash = 0;
+        bool ok = mkdir(path, 0777) == 0 || errno == EEXIST;
+        if (!ok)
+            error_set(err, GPT2_ERR_RUNTIME, "cannot create the folder %s: %s", path,
+                      strerror(errno));
+        if (slash)
+            *slash = '/';
+        if (!ok || !slash)
+            return ok;
+    }
+}
+
+static char *in(const char *folder, const char *name, struct gpt2_error *err) {
+    return places_format(err, "%s/%s", folder, name);
+}
+
+/* Two pulls of the same model would write the same files. */
+static bool take_lock(struct pull *p, struct gpt2_error *err) {
+    char *path = places_format(err, "%s.lock", p->staging);
+    p->lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
+    bool ok = p->lock >= 0 && lockf(p->lock, F_TLOCK, 0) == 0;
+    if (path && !ok)
+        error_set(err, GPT2_ERR_RUNTIME, "%s: %s", path,
+                  p->lock < 0 ? strerror(errno) : "another `gpt2 pull` of this model is running");
+    free(path);
+    return ok;
+}
+
+static void release_lock(struct pull *p) {
+    if (p->lock < 0)
+        return;
+    char *path = places_format(NULL, "%s.lock", p->staging);
+    if (path && lockf(p->lock, F_TEST, 0) == 0) // ours
+        unlink(path);
+    free(path);
+    close(p->lock);
+}
+
+/* ---- what to fetch ---- */
+
+static const char *const small_files[] = {
+    "config.json",    "generation_config.json", "vocab.json",        "merges.txt",
+    "tokenizer.json", "tokenizer_config.json",  "added_tokens.json", "special_tokens_map.json",
+};
+
+static bool is_small(const char *name) {
+    for (size_t i = 0; i < sizeof small_files / sizeof *small_files; i++)
+        if (!strcmp(name, small_files[i]))
+            return true;
+    return false;
+}
+
+static bool map_staged(const struct pull *p, const char *name, struct os_file *file,
+                       struct gpt2_error *err) {
+    char *path = in(p->staging, name, err);
+    bool ok = path && os_map(file, path, GPT2_ERR_RUNTIME, err);
+    free(path);
+    return ok;
+}
+
+static bool ask_hub(struct pull *p, struct gpt2_error *err) {
+    char slash_free[2 * GPT2_HUB_NAME_MAX], *to = slash_free;
+    for (const char *c = p->name.revision; *c; c++)
+        to += sprintf(to, *c == '/' ? "%%2F" : "%c", *c);
+    *to = 0;
+    char *url = places_format(err, "%s/api/models/%s/revision/%s?blobs=true", p->endpoint,
+                              p->name.repo, slash_free);
+    struct os_file file;
+    bool ok = url && fetch_answer(&p->fetch, ANSWER, url, err) && map_staged(p, ANSWER, &file, err);
+    if (ok) {
+        ok = manifest_parse_hub(&p->listed, (const char *)file.data, file.size, url, err);
+        os_unmap(&file);
+    }
+    char *answer = in(p->staging, ANSWER, NULL);
+    if (answer)
+        unlink(answer);
+    free(answer);
+    free(url);
+    return ok;
+}
+
+static bool plan(struct pull *p, const char *name, struct gpt2_error *err) {
+    const struct manifest_file *file = manifest_find(&p->listed, name);
+    return !file || manifest_add(&p->plan, file, err);
+}
+
+/* Everything but the weights' parts, which only the index knows. */
+static bool make_plan(struct pull *p, struct gpt2_error *err) {
+    static const char *const weights[] = {"model.safetensors", INDEX, "pytorch_model.bin"};
+    if (!manifest_find(&p->listed, "config.json")) {
+        error_set(err, GPT2_ERR_MODEL, "%s: expected a model, found no config.json in it",
+                  p->name.repo);
+        return error_hint(err, "see %s/%s for what it has", p->endpoint, p->name.repo);
+    }
+    for (size_t i = 0; i < sizeof small_files / sizeof *small_files; i++)
+        if (!plan(p, small_files[i], err))
+            return false;
+    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
+        if (manifest_find(&p->listed, weights[i]))
+            return plan(p, weights[i], err);
+    error_set(err, GPT2_ERR_MODEL,
+              "%s: expected model.safetensors, its parts or pytorch_model.bin, found none of them",
+              p->name.repo);
+    return error_hint(err, "see %s/%s for what it has", p->endpoint, p->name.repo);
+}
+
+static uint64_t size_of_plan(const struct pull *p) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < p->plan.count; i++)
+        total += p->plan.files[i].size;
+    return total;
+}
+
+/* ---- fetching ---- */
+
+static bool fetch_planned(struct pull *p, const char *name, struct gpt2_error *err) {
+    const struct manifest_file *file = manifest_find(&p->plan, name);
+    if (!file)
+        return true;
+    const struct manifest_file copy = *file; // the plan may grow
+    const char *revision = p->listed.commit[0] ? p->listed.commit : p->name.revision;
+    char *url =
+        places_format(err, "%s/%s/resolve/%s/%s", p->endpoint, p->name.repo, revision, name);
+    bool ok = url && fetch_file(&p->fetch, &copy, url, err);
+    free(url);
+    return ok;
+}
+
+/* Before gigabytes of something else are fetched. */
+static bool check_config(const struct pull *p, struct gpt2_error *err) {
+    struct os_file file;
+    if (!map_staged(p, "config.json", &file, err))
+        return false;
+    char what[2 * GPT2_HUB_NAME_MAX];
+    snprintf(what, sizeof what, "%s: config.json", p->name.repo);
+    const char *type = "gpt2";
+    struct json *root = json_parse((const char *)file.data, file.size, what, GPT2_ERR_MODEL, err);
+    bool ok = root != NULL;
+    if (ok) {
+        json_string(json_get(root, "model_type"), &type);
+        ok = !strcmp(type, "gpt2") ||
+             error_set(err, GPT2_ERR_MODEL, "%s: expected a GPT-2, found model_type \"%s\"",
+                       p->name.repo, type);
+    }
+    json_free(root);
+    os_unmap(&file);
+    return ok;
+}
+
+static bool add_parts(struct pull *p, struct gpt2_error *err) {
+    struct os_file file;
+    if (!manifest_find(&p->plan, INDEX))
+        return true;
+    if (!map_staged(p, INDEX, &file, err))
+        return false;
+    bool ok =
+        manifest_add_shards(&p->plan, &p->listed, (const char *)file.data, file.size, INDEX, err);
+    os_unmap(&file);
+    return ok;
+}
+
+/* The space that is missing is better known before than after. */
+static bool check_space(const struct pull *p, struct gpt2_error *err) {
+    struct statvfs disk;
+    uint64_t needed = p->fetch.total - p->fetch.done;
+    for (size_t i = 0; i < p->plan.count; i++) { // what an earlier try has left is there already
+        struct stat info;
+        char *part = places_format(NULL, "%s/%s.part", p->staging, p->plan.files[i].name);
+        if (part && stat(part, &info) == 0)
+            needed -= (uint64_t)info.st_size < needed ? (uint64_t)info.st_size : needed;
+        free(part);
+    }
+    if (statvfs(p->staging, &disk) != 0)
+        return true;
+    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (free_bytes >= needed)
+        return true;
+    error_set(err, GPT2_ERR_RUNTIME, "%s: expected %.1f MB of free space, found %.1f MB",
+              p->staging, (double)needed / 1e6, (double)free_bytes / 1e6);
+    return error_hint(err, "$GPT2_MODELS names another folder");
+}
+
+static bool fetch_all(struct pull *p, struct gpt2_error *err) {
+    p->fetch.total = size_of_plan(p);
+    if (!fetch_planned(p, "config.json", err) || !check_config(p, err))
+        return false;
+    for (size_t i = 1; i < sizeof small_files / sizeof *small_files; i++)
+        if (!fetch_planned(p, small_files[i], err))
+            return false;
+    if (!fetch_planned(p, INDEX, err) || !add_parts(p, err))
+        return false;
+    p->fetch.total = size_of_plan(p);
+    if (!check_space(p, err))
+        return false;
+    for (size_t i = 0; i < p->plan.count; i++)
+        if (!is_small(p->plan.files[i].name) && strcmp(p->plan.files[i].name, INDEX) != 0 &&
+            !fetch_planned(p, p->plan.files[i].name, err))
+            return false;
+    return true;
+}
+
+/* ---- the whole ---- */
+
+/* True if the target is this very commit with all its files. */
+static bool is_current(const struct pull *p) {
+    struct manifest had = {0};
+    char *path = in(p->target, MANIFEST_NAME, NULL);
+    bool same = path && p->listed.commit[0] && manifest_read(&had, path, NULL) &&
+                !strcmp(had.commit, p->listed.commit) && had.count > 0;
+    free(path);
+    for (size_t i = 0; same && i < had.count; i++) {
+        struct stat info;
+        path = in(p->target, had.files[i].name, NULL);
+        same = path && stat(path, &info) == 0 && (uint64_t)info.st_size == had.files[i].size;
+        free(path);
+    }
+    manifest_free(&had);
+    return same;
+}
+
+static bool sync_folder(const char *path) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+/* Only what we made is replaced: a directory that a user put there stays. */
+static bool put_in_place(struct pull *p, struct gpt2_error *err) {
+    char *manifest = in(p->staging, MANIFEST_NAME, err);
+    bool ok = manifest && manifest_write(&p->plan, p->name.repo, p->name.revision, manifest, err);
+    free(manifest);
+    if (!ok)
+        return false;
+    sync_folder(p->staging);
+    uint64_t freed = 0; // of the commit that was there
+    if (os_exists(p->target) && !store_remove(p->target, &freed, err))
+        return false;
+    if (rename(p->staging, p->target) != 0)
+        return error_set(err, GPT2_ERR_RUNTIME, "cannot rename %s to %s: %s", p->staging, p->target,
+                         strerror(errno));
+    return true;
+}
+
+static bool refuse_foreign(const struct pull *p, struct gpt2_error *err) {
+    char *manifest = in(p->target, MANIFEST_NAME, err);
+    bool ok = manifest && (!os_exists(p->target) || os_exists(manifest));
+    if (manifest && !ok) {
+        error_set(err, GPT2_ERR_USAGE, "%s: is there, and `gpt2 pull` did not make it", p->target);
+        error_hint(err, "move it away, or pull to another folder with $GPT2_MODELS");
+    }
+    free(manifest);
+    return ok;
+}
+
+static bool pull(struct pull *p, struct gpt2_error *err) {
+    if (!refuse_foreign(p, err) || !make_folders(p->staging, err) || !take_lock(p, err) ||
+        !ask_hub(p, err))
+        return false;
+    if (is_current(p)) {
+        rmdir(p->staging); // if it is empty
+        return true;
+    }
+    memcpy(p->plan.commit, p->listed.commit, sizeof p->plan.commit);
+    return make_plan(p, err) && fetch_all(p, err) && put_in_place(p, err);
+}
+
+static bool prepare(struct pull *p, const char *name, const struct gpt2_hub_options *options,
+                    struct gpt2_error *err) {
+    if (!name_parse(&p->name, name)) {
+        error_set(err, GPT2_ERR_USAGE, "\"%s\": expected the name of a model", name);
+        return error_hint(err, "names are gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, or "
+                               "OWNER/NAME[@REVISION] of the hub");
+    }
+    const char *offline = places_variable("HF_HUB_OFFLINE");
+    if (offline && strcmp(offline, "0") != 0)
+        return error_set(err, GPT2_ERR_RUNTIME, "HF_HUB_OFFLINE is set: the hub is not asked");
+    const char *seconds = places_variable("HF_HUB_DOWNLOAD_TIMEOUT");
+    int stall = seconds ? atoi(seconds) : 0;
+    char *folder = gpt2_hub_folder(err);
+    bool ok = folder && (p->target = in(folder, p->name.local, err)) != NULL &&
+              (p->staging = places_format(err, "%s.partial", p->target)) != NULL &&
+              (p->endpoint = places_endpoint(err)) != NULL && places_token(&p->token, err);
+    free(folder);
+    p->fetch = (struct fetch){.name = &p->name,
+                              .endpoint = p->endpoint,
+                              .token = p->token,
+                              .staging = p->staging,
+                              .options = options,
+                              .stall = stall > 0 && stall < 86400 ? (unsigned)stall : 30};
+    return ok;
+}
+
+char *gpt2_hub_pull(const char *name, const struct gpt2_hub_options *options, uint64_t *fetched,
+                    struct gpt2_error *err) {
+    struct pull p = {.lock = -1};
+    bool ok = prepare(&p, name, options, err) && pull(&p, err);
+    if (p.staging)
+        release_lock(&p);
+    if (fetched)
+        *fetched = p.fetch.fetched;
+    if (!ok && p.staging)
+        rmdir(p.staging); // only if nothing has come
+    manifest_free(&p.listed);
+    manifest_free(&p.plan);
+    free(p.endpoint);
+    free(p.token);
+    free(p.staging);
+    if (ok)
+        return p.target;
+    free(p.target);
+    return NULL;
+}

@@ -1,0 +1,103 @@
+/* x86_avx512.h - what a vector is with AVX-512 (F, BW, DQ, VL): 16 lanes, 32 registers, masks. For
+ * the files of the rows that have it. */
+#ifndef KERNELS_X86_AVX512_H
+#define KERNELS_X86_AVX512_H
+
+#include "kernels/elementwise.h"
+
+#include <immintrin.h>
+
+typedef __m512 vec;
+#define WIDTH           16
+#define GEMM_ROWS       6 /* 24 sums, 4 weights, 1 x: 29 registers */
+#define GEMM_VECS(rows) 4
+#define GEMM_DEPTH      64
+#define GEMV_ROWS       4
+#define GEMV_DEPTH      16
+#define DOTS_ROWS       6
+#define DOTS_COLS       4
+
+ALWAYS_INLINE __mmask16 first(int n) {
+    return (__mmask16)((1u << n) - 1);
+}
+
+ALWAYS_INLINE vec vec_set(float s) {
+    return _mm512_set1_ps(s);
+}
+
+ALWAYS_INLINE vec vec_fma(vec a, vec b, vec c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+ALWAYS_INLINE vec vec_fma_n(vec a, vec b, vec c, int n) {
+    return _mm512_mask3_fmadd_ps(a, b, c, first(n));
+}
+
+ALWAYS_INLINE void vec_store(float *p, vec v, int n) {
+    if (n == WIDTH)
+        _mm512_storeu_ps(p, v);
+    else
+        _mm512_mask_storeu_ps(p, first(n), v);
+}
+
+ALWAYS_INLINE vec load_f32(const void *p, int n) {
+    return n == WIDTH ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(first(n), p);
+}
+
+/* 16 elements of 16 bits. */
+ALWAYS_INLINE __m256i load_16(const void *p, int n) {
+    return n == WIDTH ? _mm256_loadu_si256(p) : _mm256_maskz_loadu_epi16(first(n), p);
+}
+
+ALWAYS_INLINE vec load_f16(const void *p, int n) {
+    return _mm512_cvtph_ps(load_16(p, n));
+}
+
+ALWAYS_INLINE vec load_bf16(const void *p, int n) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load_16(p, n)), 16));
+}
+
+/* 16 elements of 8 bits. */
+ALWAYS_INLINE vec load_i8(const void *p, int n) {
+    __m128i bytes = n == WIDTH ? _mm_loadu_si128(p) : _mm_maskz_loadu_epi8(first(n), p);
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+}
+
+ALWAYS_INLINE vec vec_mul(vec a, vec b) {
+    return _mm512_mul_ps(a, b);
+}
+
+/* Integers, for quantized.h. */
+typedef __m512i ivec;
+ALWAYS_INLINE ivec ivec_set(uint32_t word) {
+    return _mm512_set1_epi32((int32_t)word);
+}
+
+ALWAYS_INLINE ivec ivec_load(const void *p) {
+    return _mm512_loadu_si512(p);
+}
+
+ALWAYS_INLINE ivec ivec_add(ivec a, ivec b) {
+    return _mm512_add_epi32(a, b);
+}
+
+ALWAYS_INLINE ivec ivec_and(ivec a, ivec b) {
+    return _mm512_and_si512(a, b);
+}
+
+ALWAYS_INLINE ivec ivec_shift16(ivec a, int n) {
+    return _mm512_srli_epi16(a, (unsigned)n);
+}
+
+ALWAYS_INLINE vec ivec_to_f32(ivec a) {
+    return _mm512_cvtepi32_ps(a);
+}
+
+ALWAYS_INLINE float lanes_sum(const vec p[1]) {
+    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(p[0]), _mm512_extractf32x8_ps(p[0], 1));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+#endif

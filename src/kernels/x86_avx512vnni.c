@@ -1,0 +1,21 @@
+/* x86_avx512vnni.c - AVX-512 with four-way dot products of bytes (VNNI), exact in 32 bits. */
+#if defined(__AVX512VNNI__)
+#include "kernels/x86_avx512.h"
+
+#define QUANT_DOT4
+#define QUANT_ROWS       6
+#define QUANT_VECS(rows) 4 /* 24 sums, 4 weights, 1 activation: 29 registers */
+
+ALWAYS_INLINE ivec ivec_dot4(ivec sum, ivec u, ivec s) {
+    return _mm512_dpbusd_epi32(sum, u, s);
+}
+
+#include "kernels/peak.h"
+#include "kernels/products.h"
+#include "kernels/quantized.h"
+#include "kernels/table.h"
+
+const struct kernels kernels_avx512vnni = KERNELS_TABLE("avx512vnni", GEMM_ROWS, 4 * WIDTH);
+#else
+typedef int not_on_this_cpu;
+#endif

@@ -1,0 +1,41 @@
+/* history.h - what a sequence has said, in the shape in which the rules ask for it. */
+#ifndef SAMPLING_HISTORY_H
+#define SAMPLING_HISTORY_H
+
+#include <gpt2/sampler.h>
+#include <stddef.h>
+
+/* How often an id stands in the window of the penalties. */
+struct history_count {
+    int32_t id;
+    int32_t count; /* at least 1 */
+};
+
+struct gpt2_history {
+    int last_n; /* the window; 0: no rule wants it, -1: all */
+    bool generated_only;
+    size_t ngram; /* 0: no rule wants it */
+    int64_t n_generated;
+
+    /* The counts of the window: a dense list, and a table that finds an id's place in it. */
+    struct history_count *counts; /* [n_counts] in no particular order */
+    int32_t *places;              /* [n_places] open addressing: 1 + index in counts, 0: free */
+    size_t n_counts, cap_counts, n_places;
+    int32_t *window; /* [n_window] the ids counted; the first `left` have left the window again.
+                        Only kept where last_n > 0 */
+    size_t n_window, cap_window, left;
+
+    /* The text, where n-grams are asked for. Places of equal (n-1)-grams are chained through
+     * `earlier`, the newest first: heads[hash of text[i-n+1 .. i-1]] = 1 + i, earlier[i] = the one
+     * before it. Different grams may share a chain. */
+    int32_t *text;     /* [n_text]   */
+    uint32_t *earlier; /* [n_text]   */
+    uint32_t *heads;   /* [cap_text], a power of two */
+    size_t n_text, cap_text;
+};
+
+/* Walks through the ids that would repeat an n-gram. Start with *place = 0; false at the end. An id
+ * may come more than once. */
+bool history_next_repeat(const struct gpt2_history *history, size_t *place, int32_t *id);
+
+#endif

@@ -1,0 +1,253 @@
+/* scorer.c - windows go through the model side by side; their logits become scores a few rows at a
+ * time.
+ *
+ * A row of logits is 200 KB for GPT-2's vocabulary, so the rows of a pass are never all there: the
+ * head is asked for PORTION rows, all threads reduce them to scores, and the next rows overwrite
+ * them.
+ *
+ *     windows  ->  one pass of the blocks over up to MAX_ROWS tokens
+ *                    -> head: PORTION rows of logits  -> scores
+ *                    -> head: the next PORTION rows   -> scores ... */
+#include "base/error.h"
+#include "base/os.h"
+#include "model/runtime.h"
+#include "score/distribution.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define MAX_ROWS 512
+
+/* Rows of logits at a time: enough that the head is read at the speed of arithmetic. A multiple of
+ * the rows that the head meets at a time (model/matmul.c). */
+#define PORTION 96
+
+#define DEFAULT_WINDOWS 32
+
+struct gpt2_scorer {
+    const struct gpt2_model *model; /* borrowed */
+    struct pool *pool;              /* borrowed */
+    const struct kernels *kernels;
+    struct gpt2_batch *batch;
+    int n_vocab, n_top, max_windows;
+    unsigned char *marked; /* [n_vocab] or NULL */
+    float *exps;           /* [threads, n_vocab] */
+
+    struct gpt2_session *prefix;    /* holds the prefix                                    */
+    struct gpt2_session **sessions; /* [max_windows]; created when they are first needed   */
+    bool *continues;                /* [max_windows] session i holds a copy of the prefix  */
+    struct gpt2_span *spans;        /* [max_windows] */
+
+    /* of the run that is under way */
+    int32_t *targets;             /* [max_targets] the token that each row of logits is for */
+    size_t max_targets;           /*                                                        */
+    struct gpt2_score *scores;    /* [rows of the run]         */
+    struct gpt2_alternative *top; /* [rows of the run, n_top]  */
+};
+
+/* Some rows on their way to their scores. */
+struct portion {
+    const struct gpt2_scorer *scorer;
+    const float *logits; /* [n, rows of wte] */
+    int first;           /* which row of the run logits[0] is */
+};
+
+static void score_row(void *arg, int row, int worker) {
+    const struct portion *portion = arg;
+    const struct gpt2_scorer *s = portion->scorer;
+    size_t stride = (size_t)gpt2_model_config(s->model)->n_vocab;
+    size_t at = (size_t)portion->first + (size_t)row, n_vocab = (size_t)s->n_vocab;
+    const float *logits = portion->logits + (size_t)row * stride;
+    float *exps = s->exps + (size_t)worker * n_vocab;
+    memcpy(exps, logits, n_vocab * sizeof *exps);
+    s->kernels->softmax(exps, n_vocab, 1.0f);
+    distribution_score(&s->scores[at], s->n_top ? s->top + at * (size_t)s->n_top : NULL, s->n_top,
+                       logits, exps, s->n_vocab, s->targets[at], s->marked);
+}
+
+static void take_logits(void *user, int first, int n, const float *logits) {
+    struct gpt2_scorer *scorer = user;
+    struct portion portion = {scorer, logits, first};
+    pool_run(scorer->pool, n, score_row, &portion);
+}
+
+static bool check_options(const struct gpt2_scorer_options *options, int n_rows,
+                          struct gpt2_error *err) {
+    int n_vocab = options->n_vocab ? options->n_vocab : n_rows;
+    if (options->n_vocab < 0 || options->n_vocab > n_rows)
+        return error_set(err, GPT2_ERR_USAGE, "scorer: expected a vocabulary of 0 to %d, got %d",
+                         n_rows, options->n_vocab);
+    if (options->n_top < 0 || options->n_top > n_vocab)
+        return error_set(err, GPT2_ERR_USAGE, "scorer: expected 0 to %d alternatives, got %d",
+                         n_vocab, options->n_top);
+    if (options->max_windows < 0 || options->max_windows > MAX_ROWS)
+        return error_set(err, GPT2_ERR_USAGE, "scorer: expected 0 to %d windows, got %d", MAX_ROWS,
+                         options->max_windows);
+    return true;
+}
+
+struct gpt2_scorer *gpt2_scorer_create(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+                                       const struct gpt2_scorer_options *options,
+                                       struct gpt2_error *err) {
+    struct gpt2_scorer_options defaults = {0};
+    if (!options)
+        options = &defaults;
+    int n_rows = gpt2_model_config(model)->n_vocab;
+    if (!check_options(options, n_rows, err))
+        return NULL;
+    struct gpt2_scorer *s = os_alloc(1, sizeof *s, "the scorer", err);
+    if (!s)
+        return NULL;
+    s->model = model;
+    s->pool = runtime->pool;
+    s->kernels = runtime->kernels;
+    s->n_vocab = options->n_vocab ? options->n_vocab : n_rows;
+    s->n_top = options->n_top;
+    s->max_windows = options->max_windows ? options->max_windows : DEFAULT_WINDOWS;
+    size_t n = (size_t)s->max_windows;
+    struct gpt2_batch_options sizes = {.max_rows = MAX_ROWS, .max_logits = PORTION};
+    s->batch = gpt2_batch_create(model, runtime, &sizes, err);
+    if (!s->batch)
+        goto fail;
+    gpt2_batch_set_reader(s->batch, take_logits, s);
+    s->sessions = os_alloc(n, sizeof(struct gpt2_session *), "the scorer", err);
+    s->continues = os_alloc(n, sizeof *s->continues, "the scorer", err);
+    s->spans = os_alloc(n, sizeof *s->spans, "the scorer", err);
+    s->prefix = gpt2_session_create(model, &(struct gpt2_session_options){.kv = options->kv}, err);
+    size_t floats = (size_t)pool_size(s->pool) * (size_t)s->n_vocab;
+    s->exps = os_alloc(floats, sizeof *s->exps, "the scorer", err);
+    if (!s->sessions || !s->continues || !s->spans || !s->prefix || !s->exps)
+        goto fail;
+    if (options->marked) {
+        s->marked = os_alloc((size_t)s->n_vocab, 1, "the scorer", err);
+        if (!s->marked)
+            goto fail;
+        memcpy(s->marked, options->marked, (size_t)s->n_vocab);
+    }
+    return s;
+fail:
+    gpt2_scorer_free(s);
+    return NULL;
+}
+
+void gpt2_scorer_free(struct gpt2_scorer *s) {
+    if (!s)
+        return;
+    for (int i = 0; s->sessions && i < s->max_windows; i++)
+        gpt2_session_free(s->sessions[i]);
+    os_free(s->targets);
+    os_free(s->exps);
+    os_free(s->marked);
+    gpt2_session_free(s->prefix);
+    os_free(s->spans);
+    os_free(s->continues);
+    os_free(s->sessions);
+    gpt2_batch_free(s->batch);
+    os_free(s);
+}
+
+bool gpt2_scorer_prefix(struct gpt2_scorer *s, const int32_t *ids, int n_ids,
+                        struct gpt2_error *err) {
+    memset(s->continues, 0, (size_t)s->max_windows * sizeof *s->continues);
+    if (!gpt2_session_rewind(s->prefix, 0, err))
+        return false;
+    struct gpt2_span span = {.session = s->prefix, .ids = ids, .n_ids = n_ids};
+    return n_ids == 0 || gpt2_batch_run(s->batch, &span, 1, err);
+}
+
+/* Session i with the prefix in it and nothing else; NULL: out of memory. */
+static struct gpt2_session *session_at_prefix(struct gpt2_scorer *s, int i,
+                                              struct gpt2_error *err) {
+    if (!s->sessions[i]) {
+        struct gpt2_session_options options = {.kv = gpt2_session_kv(s->prefix)};
+        s->sessions[i] = gpt2_session_create(s->model, &options, err);
+        if (!s->sessions[i])
+            return NULL;
+    }
+    bool ok = s->continues[i]
+                  ? gpt2_session_rewind(s->sessions[i], gpt2_session_position(s->prefix), err)
+                  : gpt2_session_fork(s->sessions[i], s->prefix, err);
+    s->continues[i] = ok;
+    return ok ? s->sessions[i] : NULL;
+}
+
+static bool check_window(const struct gpt2_scorer *s, const struct gpt2_window *window, int index,
+                         struct gpt2_error *err) {
+    if (window->n_ids < 1 || window->first < 1 || window->first > window->n_ids)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "window %d: expected at least 1 token, scored from 1 to that many on, got "
+                         "%d and %d",
+                         index, window->n_ids, window->first);
+    for (int i = 0; i < window->n_ids; i++)
+        if (window->ids[i] < 0 || window->ids[i] >= s->n_vocab)
+            return error_set(err, GPT2_ERR_USAGE,
+                             "token id %" PRId32 ": expected 0 to %d, the vocabulary",
+                             window->ids[i], s->n_vocab - 1);
+    return true;
+}
+
+/* Room to remember what n rows of logits are for. */
+static bool reserve_targets(struct gpt2_scorer *s, size_t n, struct gpt2_error *err) {
+    if (n <= s->max_targets)
+        return true;
+    os_free(s->targets);
+    s->max_targets = 0;
+    s->targets = os_alloc(n, sizeof *s->targets, "the scorer", err);
+    if (s->targets)
+        s->max_targets = n;
+    return s->targets != NULL;
+}
+
+/* Reads windows[0..n): all of them at once. */
+static bool run_together(struct gpt2_scorer *s, const struct gpt2_window *windows, int n,
+                         struct gpt2_error *err) {
+    size_t n_targets = 0;
+    int n_spans = 0;
+    for (int i = 0; i < n; i++)
+        n_targets += (size_t)(windows[i].n_ids - windows[i].first);
+    if (!reserve_targets(s, n_targets, err))
+        return false;
+    n_targets = 0;
+    for (int i = 0; i < n; i++) {
+        const struct gpt2_window *window = &windows[i];
+        int n_scored = window->n_ids - window->first;
+        if (n_scored == 0)
+            continue;
+        struct gpt2_session *session = session_at_prefix(s, n_spans, err);
+        if (!session)
+            return false;
+        s->spans[n_spans++] = (struct gpt2_span){session, window->ids, window->n_ids - 1, n_scored};
+        memcpy(s->targets + n_targets, window->ids + window->first,
+               (size_t)n_scored * sizeof *s->targets);
+        n_targets += (size_t)n_scored;
+    }
+    return gpt2_batch_run(s->batch, s->spans, n_spans, err);
+}
+
+bool gpt2_scorer_run(struct gpt2_scorer *s, const struct gpt2_window *windows, int n_windows,
+                     struct gpt2_score *scores, struct gpt2_alternative *top,
+                     struct gpt2_error *err) {
+    for (int i = 0; i < n_windows; i++)
+        if (!check_window(s, &windows[i], i, err))
+            return false;
+    for (int from = 0; from < n_windows;) {
+        // As many as fit one pass; a window that is longer than a pass goes alone.
+        size_t rows = 0, n_scored = 0;
+        int n = 0;
+        while (from + n < n_windows && n < s->max_windows &&
+               (n == 0 || rows + (size_t)windows[from + n].n_ids <= MAX_ROWS)) {
+            rows += (size_t)windows[from + n].n_ids;
+            n_scored += (size_t)(windows[from + n].n_ids - windows[from + n].first);
+            n++;
+        }
+        s->scores = scores;
+        s->top = top;
+        if (!run_together(s, windows + from, n, err))
+            return false;
+        scores += n_scored;
+        if (top)
+            top += n_scored * (size_t)s->n_top;
+        from += n;
+    }
+    return true;
+}

@@ -1,0 +1,285 @@
+/* tokenizer_write.c - a tokenizer as the files of a directory, and as the metadata of a GGUF file.
+ * Both hold tokens in the byte alphabet; special tokens stand as they are. */
+#include "base/error.h"
+#include "base/os.h"
+#include "base/outfile.h"
+#include "base/path.h"
+#include "text/alphabet.h"
+#include "text/tokenizer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char end_of_text[] = "<|endoftext|>";
+
+struct writer {
+    const struct vocab *vocab;
+    struct vocab_merge *merges; /* [n_merges] */
+    size_t n_merges;
+    char *scratch; /* twice the longest token */
+    struct gpt2_error *err;
+};
+
+static bool begin(struct writer *w, const struct gpt2_tokenizer *tokenizer,
+                  struct gpt2_error *err) {
+    const struct vocab *vocab = tokenizer_vocab(tokenizer);
+    const struct bpe *bpe = tokenizer_bpe(tokenizer);
+    *w = (struct writer){.vocab = vocab, .n_merges = bpe_n_merges(bpe), .err = err};
+    if (!vocab->split || vocab->ignore_merges) {
+        error_set(err, GPT2_ERR_MODEL,
+                  "the tokenizer %s, which vocab.json and merges.txt cannot say",
+                  vocab->split ? "takes whole pieces before merging" : "does not split text");
+        return error_hint(err, "copy its tokenizer.json instead");
+    }
+    size_t longest = 1;
+    for (int32_t id = 0; id < vocab->size; id++)
+        longest = vocab->tokens[id].len > longest ? vocab->tokens[id].len : longest;
+    w->merges = os_alloc(w->n_merges, sizeof *w->merges, "the merges", err);
+    w->scratch = os_alloc(longest, 2, "a token", err);
+    if (w->merges)
+        bpe_merges(bpe, w->merges);
+    return w->merges && w->scratch;
+}
+
+static void finish(struct writer *w) {
+    os_free(w->merges);
+    os_free(w->scratch);
+}
+
+/* What can be shown of a token in these files. */
+struct shown {
+    const char *text; /* [len] */
+    size_t len;
+};
+
+static struct shown raw(const struct writer *w, int32_t id) {
+    const struct vocab_token token = w->vocab->tokens[id];
+    return (struct shown){(const char *)w->vocab->bytes + token.offset, token.len};
+}
+
+/* Valid until the next one. */
+static struct shown in_alphabet(const struct writer *w, int32_t id) {
+    const struct shown r = raw(w, id);
+    return (struct shown){w->scratch,
+                          alphabet_encode(w->scratch, (const unsigned char *)r.text, r.len)};
+}
+
+/* True of what merging makes, and of <|endoftext|>, which GPT-2's files keep among these. */
+static bool is_ordinary(const struct writer *w, int32_t id) {
+    const struct shown r = raw(w, id);
+    return vocab_find(w->vocab, r.text, r.len) == id ||
+           (r.len == sizeof end_of_text - 1 && !memcmp(r.text, end_of_text, r.len));
+}
+
+static bool is_added(const struct writer *w, int32_t id) {
+    const struct shown r = raw(w, id);
+    return w->vocab->tokens[id].special &&
+           !(r.len == sizeof end_of_text - 1 && !memcmp(r.text, end_of_text, r.len));
+}
+
+/* ---- files ---- */
+
+static void put_json(FILE *out, struct shown s) {
+    putc('"', out);
+    for (size_t i = 0; i < s.len; i++) {
+        const unsigned char c = (unsigned char)s.text[i];
+        if (c == '"' || c == '\\')
+            fprintf(out, "\\%c", c);
+        else if (c < 0x20)
+            fprintf(out, "\\u%04x", c);
+        else
+            putc(c, out);
+    }
+    putc('"', out);
+}
+
+static void put_vocab(FILE *out, const struct writer *w) {
+    const char *separator = "{";
+    for (int32_t id = 0; id < w->vocab->size; id++) {
+        if (!vocab_has(w->vocab, id) || !is_ordinary(w, id))
+            continue;
+        fputs(separator, out);
+        put_json(out, in_alphabet(w, id));
+        fprintf(out, ": %" PRId32, id);
+        separator = ", ";
+    }
+    fputs("}", out);
+}
+
+static void put_merges(FILE *out, const struct writer *w) {
+    fputs("#version: 0.2\n", out);
+    for (size_t i = 0; i < w->n_merges; i++) {
+        if (w->merges[i].left < 0)
+            continue;
+        struct shown half = in_alphabet(w, w->merges[i].left);
+        fwrite(half.text, 1, half.len, out);
+        putc(' ', out);
+        half = in_alphabet(w, w->merges[i].right);
+        fwrite(half.text, 1, half.len, out);
+        putc('\n', out);
+    }
+}
+
+static void put_added(FILE *out, const struct writer *w) {
+    const char *separator = "{\n  ";
+    for (size_t i = 0; i < w->vocab->n_specials; i++) {
+        const int32_t id = w->vocab->specials[i];
+        if (!is_added(w, id))
+            continue;
+        fputs(separator, out);
+        put_json(out, raw(w, id));
+        fprintf(out, ": %" PRId32, id);
+        separator = ",\n  ";
+    }
+    if (*separator == ',')
+        fputs("\n}\n", out);
+}
+
+static void put_settings(FILE *out, const struct writer *w) {
+    fprintf(out, "{\n  \"tokenizer_class\": \"GPT2Tokenizer\",\n  \"add_prefix_space\": %s\n}\n",
+            w->vocab->add_prefix_space ? "true" : "false");
+}
+
+/* Writes what `put` prints, unless that is nothing. */
+static bool save(const struct writer *w, const char *directory, const char *name,
+                 void (*put)(FILE *out, const struct writer *w)) {
+    char *text = NULL;
+    size_t size = 0;
+    struct outfile file = {0};
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return error_memory(w->err, name, 0);
+    put(out, w);
+    bool ok = !ferror(out);
+    ok = fclose(out) == 0 && ok;
+    if (!ok)
+        error_memory(w->err, name, size);
+    char *path = ok ? path_join(directory, name, w->err) : NULL;
+    ok = path &&
+         (size == 0 || (outfile_create(&file, path, w->err) &&
+                        outfile_write(&file, text, size, w->err) && outfile_commit(&file, w->err)));
+    outfile_discard(&file);
+    free(path);
+    free(text);
+    return ok;
+}
+
+bool gpt2_tokenizer_save(const struct gpt2_tokenizer *tokenizer, const char *directory,
+                         struct gpt2_error *err) {
+    struct writer w;
+    bool ok = begin(&w, tokenizer, err) && save(&w, directory, "vocab.json", put_vocab) &&
+              save(&w, directory, "merges.txt", put_merges) &&
+              save(&w, directory, "added_tokens.json", put_added) &&
+              save(&w, directory, "tokenizer_config.json", put_settings);
+    finish(&w);
+    return ok;
+}
+
+/* ---- GGUF (weights/gguf.h) ---- */
+
+enum { TYPE_I32 = 5, TYPE_BOOL = 7, TYPE_STRING = 8, TYPE_ARRAY = 9 };
+enum kind { KIND_NORMAL = 1, KIND_CONTROL = 3, KIND_UNUSED = 5 };
+
+static void put_u32(FILE *out, uint32_t value) {
+    fwrite(&value, sizeof value, 1, out);
+}
+
+static void put_string(FILE *out, struct shown s) {
+    const uint64_t len = s.len;
+    fwrite(&len, sizeof len, 1, out);
+    fwrite(s.text, 1, s.len, out);
+}
+
+static void put_text(FILE *out, const char *text) {
+    put_string(out, (struct shown){text, strlen(text)});
+}
+
+static void begin_array(FILE *out, const char *key, uint32_t type, uint64_t count) {
+    put_text(out, key);
+    put_u32(out, TYPE_ARRAY);
+    put_u32(out, type);
+    fwrite(&count, sizeof count, 1, out);
+}
+
+static void put_token(FILE *out, const struct writer *w, int32_t id) {
+    char unused[32];
+    snprintf(unused, sizeof unused, "[PAD%" PRId32 "]", id);
+    if (!vocab_has(w->vocab, id))
+        put_text(out, unused);
+    else
+        put_string(out, w->vocab->tokens[id].special ? raw(w, id) : in_alphabet(w, id));
+}
+
+static uint32_t kind_of(const struct writer *w, int32_t id) {
+    if (!vocab_has(w->vocab, id))
+        return KIND_UNUSED;
+    return w->vocab->tokens[id].special ? KIND_CONTROL : KIND_NORMAL;
+}
+
+static void put_merge(FILE *out, const struct writer *w, struct vocab_merge merge) {
+    const struct shown left = raw(w, merge.left), right = raw(w, merge.right);
+    const size_t n_left = alphabet_encode(w->scratch, (const unsigned char *)left.text, left.len);
+    fwrite(&(uint64_t){n_left + 1 +
+                       alphabet_encode(w->scratch, (const unsigned char *)right.text, right.len)},
+           8, 1, out);
+    const struct shown a = in_alphabet(w, merge.left);
+    fwrite(a.text, 1, a.len, out);
+    putc(' ', out);
+    const struct shown b = in_alphabet(w, merge.right);
+    fwrite(b.text, 1, b.len, out);
+}
+
+/* Returns how many pairs there are. */
+static size_t put_pairs(FILE *out, const struct writer *w, int n_vocab) {
+    put_text(out, "tokenizer.ggml.model");
+    put_u32(out, TYPE_STRING);
+    put_text(out, "gpt2");
+    put_text(out, "tokenizer.ggml.pre");
+    put_u32(out, TYPE_STRING);
+    put_text(out, "gpt-2");
+    put_text(out, "tokenizer.ggml.add_space_prefix");
+    put_u32(out, TYPE_BOOL);
+    putc(w->vocab->add_prefix_space, out);
+    begin_array(out, "tokenizer.ggml.tokens", TYPE_STRING, (uint64_t)n_vocab);
+    for (int32_t id = 0; id < n_vocab; id++)
+        put_token(out, w, id);
+    begin_array(out, "tokenizer.ggml.token_type", TYPE_I32, (uint64_t)n_vocab);
+    for (int32_t id = 0; id < n_vocab; id++)
+        put_u32(out, kind_of(w, id));
+    uint64_t n_merges = 0;
+    for (size_t i = 0; i < w->n_merges; i++)
+        n_merges += w->merges[i].left >= 0;
+    begin_array(out, "tokenizer.ggml.merges", TYPE_STRING, n_merges);
+    for (size_t i = 0; i < w->n_merges; i++)
+        if (w->merges[i].left >= 0)
+            put_merge(out, w, w->merges[i]);
+    return 6;
+}
+
+bool gpt2_tokenizer_gguf(const struct gpt2_tokenizer *tokenizer, int n_vocab,
+                         struct gpt2_gguf_pairs *pairs, struct gpt2_error *err) {
+    struct writer w;
+    bool ok = begin(&w, tokenizer, err);
+    if (ok && w.vocab->size > n_vocab)
+        ok = error_set(err, GPT2_ERR_MODEL,
+                       "expected a tokenizer of at most as many tokens as the model, %d, found "
+                       "%" PRId32,
+                       n_vocab, w.vocab->size);
+    *pairs = (struct gpt2_gguf_pairs){0};
+    FILE *out = ok ? open_memstream((char **)&pairs->bytes, &pairs->n_bytes) : NULL;
+    if (out) {
+        pairs->n_pairs = put_pairs(out, &w, n_vocab);
+        ok = !ferror(out);
+        ok = fclose(out) == 0 && ok;
+    }
+    if (ok && (!out || !pairs->bytes))
+        ok = error_memory(err, "the tokenizer's metadata", pairs->n_bytes);
+    if (!ok) {
+        free(pairs->bytes);
+        *pairs = (struct gpt2_gguf_pairs){0};
+    }
+    finish(&w);
+    return ok;
+}

@@ -1,0 +1,190 @@
+/* containers.c - the table of formats. */
+#include "weights/containers.h"
+#include "base/error.h"
+#include "base/path.h"
+#include "weights/gguf_model.h"
+#include "weights/llmc.h"
+#include "weights/safetensors.h"
+#include "weights/shards.h"
+#include "weights/tensorflow.h"
+#include "weights/torch.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NAMES(...)          \
+    (const char *const[]) { \
+        __VA_ARGS__, NULL   \
+    }
+
+static bool is_legacy_ggml(const unsigned char *head, size_t n) {
+    static const char *const magics[] = {"lmgg", "fmgg", "tjgg", "algg"}; // ggml, ggmf, ggjt, ggla
+    for (size_t i = 0; n >= 4 && i < sizeof magics / sizeof *magics; i++)
+        if (memcmp(head, magics[i], 4) == 0)
+            return true;
+    return false;
+}
+
+/* Of a directory that holds several the first row counts. Rows without `open` are formats in which
+ * GPT-2 is found and that are not read. */
+static const struct container containers[] = {
+    {.what = "a safetensors file",
+     .names = NAMES("model.safetensors", "*.safetensors"),
+     .open = safetensors_open},
+    {.what = "an index of safetensors files",
+     .names = NAMES("model.safetensors.index.json", "*.safetensors.index.json"),
+     .open = shards_open},
+    {.what = "PyTorch weights split into several files",
+     .names = NAMES("pytorch_model.bin.index.json"),
+     .hint = "convert them: load the model in Python and save_pretrained(dir, "
+             "max_shard_size=\"100GB\")"},
+    {.what = "PyTorch weights",
+     .names = NAMES("pytorch_model.bin", "ckpt.pt", "*.pt", "*.pth"),
+     .config = CONFIG_EITHER,
+     .recognise = torch_recognise,
+     .open = torch_open},
+    {.what = "a GGUF file",
+     .names = NAMES("*.gguf"),
+     .config = CONFIG_INSIDE,
+     .recognise = gguf_model_recognise,
+     .open = gguf_model_open,
+     .tokenizer = gguf_model_tokenizer},
+    {.what = "TensorFlow weights",
+     .names = NAMES("tf_model.h5"),
+     .hint = "convert them: GPT2LMHeadModel.from_pretrained(dir, from_tf=True) and "
+             "save_pretrained"},
+    {.what = "Flax weights",
+     .names = NAMES("flax_model.msgpack"),
+     .hint = "convert them: GPT2LMHeadModel.from_pretrained(dir, from_flax=True) and "
+             "save_pretrained"},
+    {.what = "OpenAI's TensorFlow checkpoint",
+     .names = NAMES("model.ckpt.index", "*.index"),
+     .config = CONFIG_EITHER,
+     .open = tensorflow_open},
+    {.what = "a model of llm.c",
+     .names = NAMES("gpt2_124M.bin", "gpt2_124M_bf16.bin"),
+     .config = CONFIG_INSIDE,
+     .recognise = llmc_recognise,
+     .open = llmc_open,
+     .tokenizer = llmc_tokenizer},
+    {.what = "Rust weights",
+     .names = NAMES("rust_model.ot"),
+     .hint = "use the model.safetensors that is published beside it"},
+    {.what = "an ONNX graph",
+     .names = NAMES("*.onnx"),
+     .hint = "use the Hugging Face directory that it was made from"},
+    {.what = "a TensorFlow Lite graph",
+     .names = NAMES("*.tflite"),
+     .hint = "use the Hugging Face directory that it was made from"},
+    {.what = "a legacy ggml file",
+     .names = NAMES("*.ggml"),
+     .recognise = is_legacy_ggml,
+     .hint = "such files precede GGUF and say too little of the model: use a GGUF file or the "
+             "Hugging Face directory"},
+};
+
+#define N_CONTAINERS (sizeof containers / sizeof *containers)
+
+const char *containers_list(void) {
+    return "safetensors, GGUF, PyTorch, nanoGPT, TensorFlow (OpenAI's) and llm.c";
+}
+
+void tokenizer_texts_free(struct tokenizer_texts *texts) {
+    for (int i = 0; i < TOKENIZER_N_TEXTS; i++)
+        free(texts->items[i].text);
+    *texts = (struct tokenizer_texts){0};
+}
+
+/* How a name matches a row: 0 not at all, else 1 + its place in the row's list. */
+static size_t match(const struct container *c, const char *name) {
+    for (size_t i = 0; c->names[i]; i++)
+        if (path_matches(name, c->names[i]))
+            return i + 1;
+    return 0;
+}
+
+/* The first bytes of a regular file; 0 where there are none. */
+static size_t read_head(unsigned char head[CONTAINER_HEAD], const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe must not be waited for
+    ssize_t n = fd >= 0 ? read(fd, head, CONTAINER_HEAD) : 0;
+    if (fd >= 0)
+        close(fd);
+    return n > 0 ? (size_t)n : 0;
+}
+
+const struct container *containers_of_file(const char *path) {
+    unsigned char head[CONTAINER_HEAD];
+    const size_t n = read_head(head, path);
+    for (size_t i = 0; i < N_CONTAINERS; i++)
+        if (containers[i].recognise && containers[i].recognise(head, n))
+            return &containers[i];
+    for (size_t i = 0; i < N_CONTAINERS; i++)
+        if (match(&containers[i], path_name(path)))
+            return &containers[i];
+    return NULL;
+}
+
+/* The best so far of a directory: an earlier row, then an earlier name of its list. */
+struct best {
+    const struct container *container;
+    size_t place; /* as match() says */
+    char *name;   /* owned */
+    bool several; /* files that match the same pattern */
+};
+
+/* In a directory a pattern counts where it is the first of its row: model.safetensors is the
+ * weights, any other *.safetensors may be an adapter or one part of several. */
+static bool counts(const struct container *c, size_t place) {
+    return c->names[place - 1][0] != '*' || place == 1;
+}
+
+static bool consider(struct best *best, const struct container *c, const char *name,
+                     struct gpt2_error *err) {
+    const size_t place = match(c, name);
+    if (!place || !counts(c, place))
+        return true;
+    const bool better = !best->container || (c->open && !best->container->open) ||
+                        (!c->open == !best->container->open &&
+                         (c < best->container || (c == best->container && place < best->place)));
+    const bool equal = c == best->container && place == best->place;
+    if (!better && (!equal || strcmp(name, best->name) > 0)) {
+        best->several |= equal;
+        return true;
+    }
+    char *copy = strdup(name);
+    if (!copy)
+        return error_memory(err, "a path", strlen(name) + 1);
+    free(best->name);
+    *best = (struct best){c, place, copy, equal};
+    return true;
+}
+
+bool containers_in_directory(const struct container **found, char **file, const char *dir,
+                             struct gpt2_error *err) {
+    struct best best = {0};
+    bool ok = true;
+    *found = NULL;
+    *file = NULL;
+    DIR *folder = opendir(dir);
+    for (struct dirent *entry; ok && folder && (entry = readdir(folder)) != NULL;)
+        for (size_t i = 0; ok && i < N_CONTAINERS; i++)
+            ok = consider(&best, &containers[i], entry->d_name, err);
+    if (folder)
+        closedir(folder);
+    if (ok && best.several && best.container->open) {
+        ok = error_set(err, GPT2_ERR_MODEL, "%s: expected one file like %s, found several", dir,
+                       best.container->names[best.place - 1]);
+        error_hint(err, "say which: -m %s/%s", dir, best.name);
+    }
+    if (ok && best.container) {
+        *file = path_join(dir, best.name, err);
+        *found = best.container;
+        ok = *file != NULL;
+    }
+    free(best.name);
+    return ok && best.container;
+}

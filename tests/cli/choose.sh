@@ -1,0 +1,98 @@
+# choose and eval: rankings, exit codes for `if`, records of benchmarks.
+. tests/cli/cases.inc
+
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "choose" "models/tales is not there"
+    exit 0
+fi
+
+choices() { sed 1d "$out" | cut -f 4 | tr '\n' ' '; }
+
+run choose "The cat sat on the" --choices refrigerator,mat,zebra
+expect "a ranking, likeliest first" test "$(choices | cut -d ' ' -f 1)" = mat
+expect "probabilities add up to 1" test "$(sed 1d "$out" | awk '{ p += $1 } END { print (p > 0.99999 && p < 1.00001) }')" -eq 1
+cp "$out" "$tmp/ranking"
+printf 'refrigerator\nmat\nzebra\n' | "$GPT2" choose -p "The cat sat on the" >"$out" 2>"$err"
+expect "choices on standard input" same "$tmp/ranking" "$out"
+printf 'refrigerator\nmat\nzebra\n' >"$tmp/list"
+printf 'The cat sat on the\n' | "$GPT2" choose --choices-file "$tmp/list" >"$out" 2>"$err"
+expect "choices in a file, the prompt on standard input" same "$tmp/ranking" "$out"
+run choose "The cat sat on the " --choices refrigerator,mat,zebra
+expect "a space at the prompt's end goes to the choices" same "$tmp/ranking" "$out"
+run choose "The cat sat on the" --choices refrigerator,mat,zebra -t 1 --cpu generic
+expect "the same with one thread and generic kernels" same "$tmp/ranking" "$out"
+run choose "The cat sat on the" --choices " refrigerator, mat, zebra" --separator ""
+expect "--separator" test "$(cut -f 1-3 "$out")" = "$(cut -f 1-3 "$tmp/ranking")"
+
+# The score is what `score` says of the same tokens.
+run score --no-header --no-bos "The cat sat on the refrigerator"
+want=$(tail -n +6 "$out" | awk -F '\t' '{ s += $5 } END { printf "%.3f", s }')
+expect "the sum is that of score" test "$(awk -F '\t' '$4 == "refrigerator" { printf "%.3f", $2 }' "$tmp/ranking")" = "$want"
+n=$(awk -F '\t' '$4 == "refrigerator" { print $3 }' "$tmp/ranking")
+run choose "The cat sat on the" --choices refrigerator,mat,zebra --by mean
+expect "--by mean divides by the tokens" test "$(awk -F '\t' -v n="$n" '$4 == "refrigerator" { printf "%.2f", $2 * n }' "$out")" = "$(printf '%.2f' "$want")"
+run choose "The cat sat on the" --choices mat,zebra --by pmi
+cp "$out" "$tmp/pmi"
+run choose "" --choices mat,zebra --separator " "
+prior=$(awk -F '\t' '$4 == "mat" { print $2 }' "$out")
+sum=$(awk -F '\t' '$4 == "mat" { print $2 }' "$tmp/ranking")
+expect "--by pmi takes away what the choice has without the prompt" test "$(awk -F '\t' '$4 == "mat" { printf "%.4f", $2 }' "$tmp/pmi")" = "$(awk -v a="$sum" -v b="$prior" 'BEGIN { printf "%.4f", a - b }')"
+run choose "The cat sat on the" --choices mat,zebra --by pmi --premise "The cat sat on the"
+expect "--premise: after itself the prompt says nothing" test "$(cut -f 1,2 "$out" | sed 1d | tr '\n\t' '  ')" = "0.500000 0.000000 0.500000 0.000000 "
+run choose "The cat sat on the" -c zebra,mat --best
+expect "--best" prints mat
+run choose "The cat sat on the" -c zebra,mat --json
+expect "--json" grep -q '^{"choice": "mat", "p": 0\.[0-9]*, "score": -[0-9.]*, "tokens": 1}$' "$out"
+
+run choose "The cat sat on the" -c zebra,mat --test mat
+expect "--test: yes" exits 0
+expect "... in silence" silent
+run choose "The cat sat on the" -c zebra,mat --test zebra
+expect "--test: no" exits 1
+expect "... which is no error" test ! -s "$err"
+run choose "The cat sat on the" -c zebra,mat --test dog
+expect "--test: none of them" refuses 2 '"dog" is none of the choices'
+run choose "The cat" -c sat,sat
+expect "a choice given twice" refuses 2 'given twice'
+run choose "The cat" -c sat,,on
+expect "an empty choice" refuses 2 'a choice is empty'
+run choose "The cat" -c sat,
+expect "an empty choice at the end" refuses 2 'a choice is empty'
+run choose "The cat"
+expect "no choices" refuses 2 'no choices given'
+run choose
+expect "nothing at all" exits 2
+run choose "The cat" -c sat --by luck
+expect "an unknown measure" refuses 2 'sum, mean, pmi'
+run choose "The cat" -c sat --premise x
+expect "a premise without pmi" refuses 2 '--premise belongs to --by pmi'
+run choose "$(yes word | head -n 600)" -c a,b
+expect "a prompt beyond the context" refuses 5 "the model's context holds 512"
+
+printf '{"text": "Once upon a time"}\n\n{"text": "Once upon a zebra"}\n' >"$tmp/lambada"
+run eval lambada "$tmp/lambada"
+expect "lambada: two records" grep -q '^# gpt2 eval: lambada, form lm-eval, 2 items$' "$out"
+expect "lambada: one of them right" grep -q '^acc.0\.500000.0\.500000$' "$out"
+run score --no-header --no-bos "Once upon a time"
+a=$(tail -n +4 "$out" | awk -F '\t' '{ s += $5 } END { print s }')
+run score --no-header --no-bos "Once upon a zebra"
+b=$(tail -n +4 "$out" | awk -F '\t' '{ s += $5 } END { print s }')
+run eval lambada --json "$tmp/lambada"
+expect "lambada: ppl is that of the last words" test "$(sed 's/.*"ppl": \([0-9]*\).*/\1/' "$out")" -eq "$(awk -v a="$a" -v b="$b" 'BEGIN { printf "%d", exp(-(a + b) / 2) }')"
+run eval lambada -n 1 "$tmp/lambada"
+expect "--limit" grep -q '^acc.1\.000000.NA$' "$out"
+printf '%s\n' '{"ctx": "Once upon a", "ctx_a": "Once", "ctx_b": "upon a", "activity_label": "Tale", "endings": ["xylophone", "time there was a girl"], "label": 1}' >"$tmp/swag"
+for form in lm-eval llm.c; do
+    run eval hellaswag --form $form "$tmp/swag"
+    expect "hellaswag, $form" grep -q '^acc_norm.1\.000000.NA$' "$out"
+done
+run eval hellaswag "$tmp/lambada"
+expect "records of another benchmark" refuses 5 'line 1: "ctx_a": expected a string'
+run eval lambada --form llm.c "$tmp/lambada"
+expect "a form that is not there" refuses 2 'no form of lambada'
+run eval chess "$tmp/lambada"
+expect "an unknown benchmark" refuses 2 'lambada or hellaswag, got "chess"'
+run eval lambada /dev/null
+expect "no records" refuses 5 'no records'
+run eval lambada "$tmp/none"
+expect "a missing file" exits 5

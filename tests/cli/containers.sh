@@ -1,0 +1,237 @@
+# The same weights in other containers: the same fingerprint, the same logits; and what is said about
+# files that are not whole or not ours.
+. tests/cli/cases.inc
+
+corpus=tests/fuzz/corpus/gguf
+# bad FILE WORDS: one line, exit 4.
+bad() {
+    run verify "$corpus/$1"
+    expect "$1 is refused" refuses 4 "$2"
+}
+bad cut 'truncated or damaged'
+bad big_endian 'big-endian'
+bad version_1 'expected GGUF version 2 or 3, found 1'
+bad other_arch 'expected "gpt2", found "llama"'
+bad twice 'is there twice'
+bad iq4 'found IQ4_NL (20)'
+bad counts 'expected 0 to 100000 tensors'
+bad negative 'found -1'
+bad long_string 'a key at byte'
+bad overflow 'overflows'
+bad alignment_3 'expected a power of two'
+bad array_huge 'the file ends in'
+bad nested 'that is no array'
+bad vocab_only 'found a vocabulary alone'
+bad k_types 'expected shape [1, 32]'
+run tokenize -m "$corpus/sentencepiece" x
+expect "a SentencePiece tokenizer" refuses 4 'found "llama" (SentencePiece)'
+expect "says what to do" says '--ids'
+run tokenize -m "$corpus/version_2" x
+expect "a GGUF file without a tokenizer" refuses 4 'expected a tokenizer'
+for good in whole version_2 alignment_64 trailing; do
+    run verify "$corpus/$good"
+    expect "$good is read" exits 0
+done
+printf 'lmgg\0\0\0\0' >"$tmp/old.bin"
+run verify "$tmp/old.bin"
+expect "a legacy ggml file" refuses 4 'found a legacy ggml file'
+for name in tf_model.h5 flax_model.msgpack model.onnx rust_model.ot; do
+    echo x >"$tmp/$name"
+    run verify "$tmp/$name"
+    expect "$name" refuses 4 'expected weights in a format that is read'
+    rm "$tmp/$name"
+done
+
+mkdir "$tmp/pieces"
+echo x >"$tmp/pieces/spiece.model"
+run tokenize -m "$tmp/pieces" x
+expect "a SentencePiece file" refuses 4 'spiece.model: expected a byte-level BPE tokenizer'
+
+data=${GPT2_TEST_DATA:-../shared/data}
+vocab=$data/gpt2/ggml-vocab-gpt-2.gguf
+if [ -f "$vocab" ]; then
+    text="Hello, world! It's 1999, naïve  façade\n\t<|endoftext|>"
+    for flag in "" --special; do
+        # shellcheck disable=SC2086 # nothing, or one word
+        run tokenize -m "$data/gpt2" $flag "$text"
+        cp "$out" "$tmp/ids"
+        # shellcheck disable=SC2086
+        run tokenize -m "$vocab" $flag "$text"
+        expect "GPT-2's tokenizer in GGUF $flag" same "$tmp/ids" "$out"
+    done
+    run verify "$vocab"
+    expect "has no weights" refuses 4 'found a vocabulary alone'
+else
+    skip "GPT-2's tokenizer in GGUF" "no $vocab"
+fi
+
+run convert
+expect "no output" refuses 2 'expected -o'
+run convert -o -
+expect "standard output" refuses 2 'cannot be a stream'
+run convert -o "$tmp/x"
+expect "no format" refuses 2 'expected --to'
+run convert -o "$tmp/x" --to onnx
+expect "an unknown format" refuses 2 'expected one of safetensors, gguf, packed'
+
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "the shipped model in other containers" "models/tales is not there"
+    exit 0
+fi
+if [ -n "${VALGRIND:-}" ]; then
+    skip "the shipped model in other containers" "too long under valgrind"
+    exit 0
+fi
+
+# facts MODEL: its fingerprint, its logits and its tokens.
+facts() {
+    "$GPT2" verify "$1" 2>&1 | grep -a '^fingerprint\|error'
+    "$GPT2" generate -m "$1" "Once upon a time" -n 8 --greedy --stats 2>&1 | grep -a '^logits\|error'
+    "$GPT2" tokenize -m "$1" --special "Once upon a time<|endoftext|>" 2>&1
+}
+# equal NAME MODEL: the facts are those of the model last given to `expected`.
+expected() { facts "$1" >"$tmp/expected"; }
+equal() {
+    facts "$2" >"$tmp/facts"
+    expect "$1" same "$tmp/expected" "$tmp/facts"
+}
+
+# ---- our own writers ----
+expected models/tales
+run convert --to safetensors -o "$tmp/dir"
+expect "a directory" exits 0
+expect "prints nothing on stdout" silent
+equal "the directory is the same model" "$tmp/dir"
+run convert --to safetensors -o "$tmp/dir"
+expect "a directory with files in it" refuses 2 'expected a new or empty directory'
+run convert --to safetensors -o "$tmp/no/such/dir"
+expect "a directory in none" refuses 1 'cannot create'
+run convert -o "$tmp/t.gguf"
+expect "GGUF by its name" exits 0
+equal "the GGUF file is the same model" "$tmp/t.gguf"
+run convert --to packed -o "$tmp/t.packed"
+equal "the packed file is the same model" "$tmp/t.packed"
+run verify "$tmp/t.packed"
+expect "a packed file's checksums are named" grep -q '^hash .*checksums' "$out"
+for source in t.gguf t.packed; do
+    run convert -m "$tmp/$source" --to safetensors -o "$tmp/from-$source"
+    equal "and back from $source" "$tmp/from-$source"
+    expect "vocab.json from $source" same "$tmp/dir/vocab.json" "$tmp/from-$source/vocab.json"
+    expect "merges.txt from $source" same "$tmp/dir/merges.txt" "$tmp/from-$source/merges.txt"
+done
+run convert -m "$tmp/t.packed" -o "$tmp/again.gguf"
+expect "GGUF from packed is GGUF from the directory" same "$tmp/t.gguf" "$tmp/again.gguf"
+run quantize --type q8 -o "$tmp/q8"
+run convert -m "$tmp/q8" --to safetensors -o "$tmp/from-q8"
+expect "a quantized model" refuses 4 'expected F32, F16 or BF16 weights, found Q8'
+expect "leaves nothing behind" test ! -e "$tmp/from-q8"
+run verify "$tmp/q8"
+expect "can be verified" grep -q 'the rest is quantized' "$out"
+mkdir "$tmp/gelu"
+cp models/tales/* "$tmp/gelu"
+sed 's/"gelu_new"/"gelu"/' models/tales/config.json >"$tmp/gelu/config.json"
+run convert -m "$tmp/gelu" -o "$tmp/gelu.gguf"
+expect "what GGUF cannot say" refuses 4 'expected the activation "gelu_new"'
+
+# A file whose name is its hash, as in Hugging Face's cache.
+if command -v sha256sum >/dev/null; then
+    mkdir "$tmp/blobs" "$tmp/snap"
+    hash=$(sha256sum models/tales/model.safetensors | cut -d ' ' -f 1)
+    cp models/tales/model.safetensors "$tmp/blobs/$hash"
+    cp models/tales/config.json "$tmp/snap"
+    ln -s "../blobs/$hash" "$tmp/snap/model.safetensors"
+    run verify "$tmp/snap"
+    expect "the hash in a name" grep -q '^hash .*right' "$out"
+    printf x | dd of="$tmp/blobs/$hash" bs=1 seek=1000000 conv=notrunc 2>/dev/null
+    run verify "$tmp/snap"
+    expect "a changed byte" refuses 4 'the file is damaged'
+fi
+
+# ---- an independent writer ----
+python=
+for p in python3 /usr/bin/python3; do
+    if [ -z "$python" ] && "$p" -c 'import numpy' 2>/dev/null; then python=$p; fi
+done
+if [ -z "$python" ]; then
+    skip "files of an independent writer" "no python3 with numpy"
+    exit 0
+fi
+rewrite() { "$python" tools/rewrite_model.py models/tales "$@" >"$out" 2>"$err" || cat "$err"; }
+
+expected models/tales
+rewrite "$tmp/w.gguf"
+equal "GGUF" "$tmp/w.gguf"
+rewrite "$tmp/w2.gguf" --version 2 --alignment 256 --keep-head
+equal "GGUF 2 with another alignment and the head twice" "$tmp/w2.gguf"
+mkdir "$tmp/folder"
+mv "$tmp/w.gguf" "$tmp/folder"
+equal "a directory with a GGUF file alone" "$tmp/folder"
+cp "$tmp/folder/w.gguf" "$tmp/folder/v.gguf"
+run verify "$tmp/folder"
+expect "with two of them" refuses 4 'found several'
+expect "says how to choose" says "-m $tmp/folder/v.gguf"
+rewrite "$tmp/shards" --shards 3
+equal "three files and their index" "$tmp/shards"
+equal "given by the index" "$tmp/shards/model.safetensors.index.json"
+rewrite "$tmp/head" --head-only
+equal "lm_head in the place of wte" "$tmp/head"
+for dtype in F16 BF16; do
+    rewrite "$tmp/$dtype" --dtype $dtype
+    expected "$tmp/$dtype"
+    "$python" tools/rewrite_model.py "$tmp/$dtype" "$tmp/$dtype.gguf"
+    equal "$dtype in GGUF" "$tmp/$dtype.gguf"
+    "$python" tools/rewrite_model.py "$tmp/$dtype" "$tmp/wide" --dtype F32
+    equal "$dtype as F32" "$tmp/wide"
+    rm -r "$tmp/wide"
+done
+for type in q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k q4_k q5_k q6_k; do
+    rewrite "$tmp/q.gguf" --type $type --plain "$tmp/plain"
+    expected "$tmp/plain"
+    equal "$type" "$tmp/q.gguf"
+    rm -r "$tmp/plain"
+done
+rewrite "$tmp/padded" --pad 1000
+run generate -m "$tmp/padded" "Once upon a time" -n 16 --greedy
+cp "$out" "$tmp/tale"
+run generate "Once upon a time" -n 16 --greedy
+expect "a padded vocabulary tells the same tale" same "$tmp/tale" "$out"
+run info "$tmp/padded"
+expect "and is noted" grep -q '^note .*"wte.weight" has 9000 rows' "$out"
+rewrite "$tmp/whole.gguf"
+run verify models/tales
+fingerprint=$(grep '^fingerprint' "$out" | tr -s ' ' | cut -d ' ' -f 2)
+"$python" tools/rewrite_model.py models/tales --fingerprint >"$tmp/its"
+expect "the fingerprint is the documented one" grep -qx "$fingerprint" "$tmp/its"
+"$python" - "$tmp/dir/model.safetensors" <<'EOF'
+import struct, sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(-2, 2)
+    file.write(b"\xff\xff")
+EOF
+run verify "$tmp/dir"
+expect "a weight that is no number" exits 4
+expect "is named" says 'ln_f.bias[255]'
+
+# ---- shards that do not fit together ----
+index=$tmp/shards/model.safetensors.index.json
+cp "$index" "$tmp/index"
+second=$tmp/shards/model-00002-of-00003.safetensors
+mv "$second" "$tmp/second"
+run verify "$tmp/shards"
+expect "a missing file" refuses 4 'no such file, though model.safetensors.index.json names it'
+cp "$tmp/shards/model-00001-of-00003.safetensors" "$second"
+run verify "$tmp/shards"
+expect "a file in another's place" refuses 4 'found it here'
+cp "$tmp/second" "$second"
+sed 's/"model-00002-of/"..\/model-00002-of/' "$tmp/index" >"$index"
+run verify "$tmp/shards"
+expect "a path out of the directory" refuses 4 'expected a file in the same directory'
+sed 's/"h.0.ln_1.bias": "[^"]*", //' "$tmp/index" >"$index"
+run verify "$tmp/shards"
+expect "a tensor that is not in the index" refuses 4 'expected it in the weight_map'
+sed 's/"h.0.ln_1.bias"/"h.0.ln_1.bias2"/' "$tmp/index" >"$index"
+run verify "$tmp/shards"
+expect "a tensor under another name" refuses 4 'h.0.ln_1.bias'
+head -c 100 "$tmp/index" >"$index"
+run verify "$tmp/shards"
+expect "a torn index" refuses 4 'model.safetensors.index.json'

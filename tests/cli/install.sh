@@ -1,0 +1,67 @@
+# make install, what it puts where, a C and a C++ program against it, make uninstall.
+. tests/cli/cases.inc
+
+if [ -z "${BUILD:-}" ] || ! command -v make >/dev/null || ! ls "$BUILD"/libgpt2.so.*.*.* >/dev/null 2>&1; then
+    skip "make install" "needs make and the shared library (make shared)"
+    exit 0
+fi
+: >"$err"
+MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR="$tmp/root" PREFIX="${PREFIX:-/usr/local}" install >"$out" 2>"$err"
+status=$?
+root=$tmp/root${PREFIX:-/usr/local}
+expect "make install" exits 0
+[ "$status" -eq 0 ] || exit 0
+expect "man page for each command" test -s "$root/share/man/man1/gpt2-generate.1" -a -s "$root/share/man/man1/gpt2-rm.1"
+if command -v mandoc >/dev/null; then
+    expect "man pages without a warning" test -z "$(mandoc -T lint -W warning "$root"/share/man/man?/* 2>&1)"
+else
+    skip "man pages without a warning" "mandoc is not installed"
+fi
+nm -D --defined-only "$root/lib/libgpt2.so" | awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort >"$tmp/exported"
+expect "the shared library exports something" test -s "$tmp/exported"
+grep -ohE 'gpt2_[a-z0-9_]+\(' "$root"/include/gpt2/*.h | tr -d '(' | sort -u >"$tmp/declared"
+expect "and nothing that no header declares" test -z "$(comm -23 "$tmp/exported" "$tmp/declared")"
+for shell in bash zsh fish; do
+    case $shell in
+    bash) file=bash-completion/completions/gpt2 ;;
+    zsh) file=zsh/site-functions/_gpt2 ;;
+    fish) file=fish/vendor_completions.d/gpt2.fish ;;
+    esac
+    if command -v $shell >/dev/null; then
+        expect "$shell reads its completions" $shell -n "$root/share/$file"
+        expect "$shell completions know an option" grep -qE 'calibrate' "$root/share/$file"
+    else
+        skip "$shell completions" "$shell is not installed"
+    fi
+done
+complete() { # the words completed for a command line
+    bash -c 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gpt2; echo "${COMPREPLY[*]}"' \
+        "$root/share/bash-completion/completions/gpt2" "$@" >"$out"
+}
+if command -v bash >/dev/null; then
+    complete gpt2 quantize --type ""
+    expect "bash completes choices" prints "f16 bf16 q8 q4"
+    complete gpt2 quantize --cal
+    expect "bash completes options" prints "--calibrate"
+fi
+if nm "$root/lib/libgpt2.a" 2>/dev/null | grep -qE '__(asan|tsan)'; then
+    skip "programs against the library" "it is built for a sanitizer"
+else
+    export PKG_CONFIG_PATH="$root/lib/pkgconfig" LD_LIBRARY_PATH="$root/lib"
+    flags="$(pkg-config --cflags --libs --define-variable=prefix="$root" gpt2)"
+    # shellcheck disable=SC2086
+    for compiler in cc "c++ -x c++"; do
+        command -v "${compiler%% *}" >/dev/null || continue
+        $compiler -o "$tmp/open" tools/examples/open.c $flags 2>"$err" &&
+            "$tmp/open" models/tales >"$out" 2>"$err"
+        status=$?
+        expect "ten lines, ${compiler%% *}" prints "5 layers, 256 features"
+    done
+fi
+mkdir -p "$root/share/gpt2/models/mine"
+: >"$root/share/gpt2/models/mine/config.json"
+MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR="$tmp/root" PREFIX="${PREFIX:-/usr/local}" uninstall >"$out" 2>"$err"
+status=$?
+expect "make uninstall" exits 0
+expect "leaves what is not its own, and nothing else" \
+    test "$(find "$tmp/root" -type f)" = "$root/share/gpt2/models/mine/config.json"

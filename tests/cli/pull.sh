@@ -1,0 +1,217 @@
+# Models by name: fetched from a hub that misbehaves, listed, removed, found in Hugging Face's cache.
+. tests/cli/cases.inc
+
+unset HF_ENDPOINT HF_TOKEN HF_TOKEN_PATH HF_HUB_OFFLINE HUGGING_FACE_HUB_TOKEN HF_HUB_DISABLE_PROGRESS_BARS
+unset HF_HOME HF_HUB_CACHE HUGGINGFACE_HUB_CACHE TRANSFORMERS_CACHE XDG_CACHE_HOME XDG_DATA_HOME
+unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
+export HOME=$tmp/home HF_HUB_DOWNLOAD_TIMEOUT=1
+mkdir "$HOME"
+folder=$HOME/.local/share/gpt2/models
+
+run pull
+expect "a name is needed" refuses 2 'expected the name of a model'
+for name in ../gpt2 /etc a/b/c 'a b' -- '-x/y' 'gpt2@' 'gpt2@../x' 'a"b'; do
+    run pull -- "$name"
+    expect "\"$name\" is no name" refuses 2 'expected the name of a model'
+done
+HF_HUB_OFFLINE=1 run pull gpt2
+expect "offline is obeyed" refuses 1 'HF_HUB_OFFLINE'
+HF_ENDPOINT=file:///etc run pull gpt2
+expect "an endpoint that is none" refuses 2 'HF_ENDPOINT'
+HF_ENDPOINT=http://127.0.0.1:1 run pull gpt2
+if command -v curl >/dev/null; then
+    expect "nobody at the other end" refuses 1 'cannot reach http://127.0.0.1:1'
+    expect "leaves nothing behind" test -z "$(find "$folder" -type f 2>/dev/null)"
+    HF_ENDPOINT=http://no-such-host.invalid run pull gpt2
+    expect "no such host" refuses 1 'cannot reach'
+fi
+PATH=/nonexistent run pull gpt2
+expect "without curl" refuses 1 'cannot start the program curl'
+run generate -m gpt2-medium x
+expect "a famous name that is not here" refuses 4 'model "gpt2-medium": neither a path nor a known name'
+expect "with the remedy" says 'gpt2 pull gpt2-medium'
+run generate -m some/where x
+expect "OWNER/NAME that is not here" says 'gpt2 pull some/where'
+
+# ---- Hugging Face's cache ----
+
+model=models/tales
+if [ ! -f $model/model.safetensors ]; then
+    skip "the cache and the hub" "$model is not there"
+    exit 0
+fi
+cached() { # cached ROOT FOLDER COMMIT [REF]
+    mkdir -p "$1/$2/refs" "$1/$2/snapshots/$3" "$1/$2/blobs"
+    for file in config.json model.safetensors vocab.json merges.txt; do
+        ln -sf "$PWD/$model/$file" "$1/$2/blobs/$file"
+        ln -sf "../../blobs/$file" "$1/$2/snapshots/$3/$file"
+    done
+    [ -z "${4:-}" ] || printf '%s' "$3" >"$1/$2/refs/$4"
+}
+finds() { run info -m "$1" && grep -qF "$2" "$out"; }
+cached "$HOME/.cache/huggingface/hub" models--openai-community--gpt2 aaaa main
+expect "gpt2 in ~/.cache/huggingface" finds gpt2 /models--openai-community--gpt2/snapshots/aaaa
+expect "by its full name" finds openai-community/gpt2 /snapshots/aaaa
+expect "by OpenAI's name" finds 124M /snapshots/aaaa
+expect "by its commit" finds gpt2@aaaa /snapshots/aaaa
+run models
+expect "it is listed" grep -Eq '^openai-community/gpt2 +F16 .*snapshots/aaaa$' "$out"
+cached "$tmp/legacy" models--gpt2 bbbb main
+HUGGINGFACE_HUB_CACHE=$tmp/legacy
+export HUGGINGFACE_HUB_CACHE
+expect "\$HUGGINGFACE_HUB_CACHE and the short folder" finds gpt2 /models--gpt2/snapshots/bbbb
+cached "$tmp/newer" models--me--mine cccc main
+HF_HUB_CACHE=$tmp/newer
+export HF_HUB_CACHE
+expect "\$HF_HUB_CACHE goes before it" finds me/mine "$tmp/newer"
+unset HF_HUB_CACHE HUGGINGFACE_HUB_CACHE
+export HF_HOME=$tmp/hf
+cached "$tmp/hf/hub" models--me--mine dddd main
+cached "$tmp/hf/hub" models--me--mine eeee v1.0
+expect "\$HF_HOME" finds me/mine snapshots/dddd
+expect "a tag" finds me/mine@v1.0 snapshots/eeee
+unset HF_HOME
+export XDG_CACHE_HOME=$tmp/xdg
+cached "$tmp/xdg/huggingface/hub" models--me--one ffff
+expect "\$XDG_CACHE_HOME, a snapshot without refs" finds me/one snapshots/ffff
+unset XDG_CACHE_HOME
+export TRANSFORMERS_CACHE=$tmp/transformers
+cached "$tmp/transformers" models--me--old abcd main
+expect "\$TRANSFORMERS_CACHE" finds me/old snapshots/abcd
+unset TRANSFORMERS_CACHE
+printf '../../../../secret' >"$HOME/.cache/huggingface/hub/models--openai-community--gpt2/refs/main"
+rm -r "$HOME/.cache/huggingface/hub/models--openai-community--gpt2/snapshots/aaaa"
+run info -m gpt2
+expect "a ref that leads out is not followed" refuses 4 'model "gpt2"'
+run rm openai-community/gpt2
+expect "rm leaves the cache alone" refuses 4 'not pulled'
+
+# ---- a hub ----
+
+if ! command -v curl >/dev/null || ! command -v python3 >/dev/null; then
+    skip "fetching from a hub" "needs curl and python3"
+    exit 0
+fi
+hub=$tmp/hub
+for owner in good redirects stalls cuts corrupts once norange endless gated forbidden busy; do
+    mkdir -p "$hub/$owner/m"
+    for file in config.json model.safetensors vocab.json merges.txt; do
+        ln "$model/$file" "$hub/$owner/m/$file" 2>/dev/null || cp "$model/$file" "$hub/$owner/m/$file"
+    done
+done
+mkdir -p "$hub/openai-community" "$hub/good/llama" "$hub/good/empty" "$hub/good/torn"
+cp -r "$hub/good/m" "$hub/openai-community/gpt2"
+echo '{"model_type": "llama"}' >"$hub/good/llama/config.json"
+echo x >"$hub/good/llama/model.safetensors"
+cp $model/config.json "$hub/good/empty/"
+cp $model/config.json "$hub/good/torn/"
+printf '{"weight_map": {"wte.weight": "../../x"}}' >"$hub/good/torn/model.safetensors.index.json"
+mkdir "$hub/good/parts"
+cp $model/config.json $model/vocab.json $model/merges.txt "$hub/good/parts/"
+cp $model/model.safetensors "$hub/good/parts/model-00001-of-00002.safetensors"
+echo two >"$hub/good/parts/model-00002-of-00002.safetensors"
+printf '{"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}' \
+    >"$hub/good/parts/model.safetensors.index.json"
+python3 tests/hub_server.py "$hub" "$tmp/port" &
+server=$!
+trap 'kill $server 2>/dev/null; rm -rf "$tmp"' EXIT
+for _ in 1 2 3 4 5 6 7 8 9 10; do [ -s "$tmp/port" ] || sleep 0.5; done
+if [ ! -s "$tmp/port" ]; then
+    skip "fetching from a hub" "the server does not start"
+    exit 0
+fi
+HF_ENDPOINT=http://127.0.0.1:$(cat "$tmp/port")
+export HF_ENDPOINT
+
+whole() { # the model is there, all of it
+    for file in config.json model.safetensors vocab.json merges.txt pulled.json; do
+        [ -s "$folder/$1/$file" ] || return 1
+    done
+    cmp -s $model/model.safetensors "$folder/$1/model.safetensors" && [ ! -e "$folder/$1.partial" ]
+}
+logged() { grep -qE -- "$1" "$hub/log"; }
+
+run pull gpt2
+expect "pull gpt2" exits 0
+expect "prints where it is, and nothing else" prints "$folder/gpt2"
+expect "everything is there" whole gpt2
+expect "nothing else is" test "$(ls -A "$folder" "$folder/gpt2" | wc -l)" -eq 9
+expect "the commit is pinned" logged '/openai-community/gpt2/resolve/0123456789abcdef'
+run generate -m openai-community/gpt2 -n 4 "Once upon"
+expect "-m OWNER/NAME finds it" exits 0
+run pull 124M
+expect "a second pull" exits 0
+expect "fetches nothing" says 'nothing to fetch'
+run models
+expect "models lists it" grep -Eq '^gpt2 +F16 +6\.[0-9] M .*/gpt2$' "$out"
+run models --names
+expect "models --names" grep -qx gpt2 "$out"
+run models --json
+expect "models --json" grep -q '"name": "gpt2", "type": "F16"' "$out"
+
+for owner in redirects stalls cuts once norange busy; do
+    run pull -q $owner/m
+    expect "$owner: pulled in the end" exits 0
+    expect "$owner: and right" whole $owner/m
+done
+expect "after a cut it goes on from there" logged '/cuts/m/resolve/.*safetensors bytes=[1-9]'
+HF_TOKEN=hf_right run pull redirects/m@refs/pr/1
+expect "a revision with slashes" whole redirects/m@refs--pr--1
+expect "the hub sees the token" logged '^hub /redirects/.* token$'
+expect "nobody else does" test -z "$(grep '^cdn .* token$' "$hub/log")"
+
+run pull corrupts/m
+fails() { exits "$1" && silent && says "$2"; } # progress lines stand before the error
+expect "a damaged file is refused" fails 1 'model.safetensors: expected SHA-256'
+expect "and does not appear" test ! -e "$folder/corrupts/m"
+run pull endless/m
+expect "more bytes than announced are not taken" whole endless/m
+run pull gated/m
+expect "401" refuses 4 'the hub answers 401'
+expect "hints at the token" says 'HF_TOKEN'
+HF_TOKEN=hf_wrong run pull gated/m
+expect "401 with a wrong token" refuses 4 'or not for this token'
+expect "the token is not shown" test -z "$(grep hf_wrong "$err")"
+mkdir -p "$HOME/.cache/huggingface"
+echo hf_right >"$HOME/.cache/huggingface/token"
+run pull gated/m
+expect "the token's file" whole gated/m
+rm "$HOME/.cache/huggingface/token"
+HF_TOKEN='a"b' run pull gated/m
+expect "a token that is none" refuses 2 'HF_TOKEN'
+run pull forbidden/m
+expect "403" refuses 4 'the hub answers 403'
+run pull good/nothing
+expect "404" refuses 4 'the hub answers 404'
+run pull good/m@v9
+expect "no such revision" refuses 4 'no such model or revision (v9)'
+run pull good/empty
+expect "no weights" refuses 4 'found none of them'
+run pull good/llama
+expect "another model" fails 4 'found model_type "llama"'
+expect "before its weights are fetched" test -z "$(grep 'llama/resolve.*safetensors' "$hub/log")"
+run pull good/torn
+expect "parts that lead out" fails 4 '"../../x"'
+run pull good/parts
+expect "weights in parts" test -s "$folder/good/parts/model-00002-of-00002.safetensors"
+expect "nothing escaped" test ! -e "$folder/good/escape" -a ! -e "$folder/escape"
+
+mkdir -p "$folder/good/mine"
+run pull good/mine
+expect "what others made is not replaced" refuses 2 'did not make it'
+run rm good/mine
+expect "nor removed" refuses 4 'did not make it'
+(ulimit -f 2000; "$GPT2" pull -q good/m >"$out" 2>"$err"; echo $? >"$tmp/status")
+status=$(cat "$tmp/status")
+expect "no room for it" refuses 1 'cannot write'
+expect "what came is kept" test -s "$folder/good/m.partial/model.safetensors.part"
+run models
+expect "it is listed as unfinished" grep -Eq '^good/m +unfinished' "$out"
+run pull good/m
+expect "and then goes on" whole good/m
+expect "from where it was" logged '/good/m/resolve/.*safetensors bytes=[1-9]'
+run rm good/m gpt2
+expect "rm" exits 0
+expect "removes it" test ! -e "$folder/gpt2" -a ! -e "$folder/good/m"
+run rm gpt2
+expect "once" refuses 4 'not pulled'

@@ -1,0 +1,162 @@
+# score: what is printed for each unit and protocol, streams, filters, and what is refused.
+. tests/cli/cases.inc
+
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "score" "models/tales is not there"
+    exit 0
+fi
+
+# column N FILE: the N-th field of all rows, less the header.
+column() { grep -v '^#' "$2" | sed 1d | cut -f "$1"; }
+# sums to WANTED N FILE, within a thousandth for each row
+sums_to() {
+    column "$2" "$3" | awk -v want="$1" '
+        { sum += $1 } END { d = sum - want; exit !(d < 0.001 + NR / 1e5 && d > -0.001 - NR / 1e5) }'
+}
+
+tale="Once upon a time there was a little girl. She liked her unbelievable dog."
+run score "$tale"
+expect "a row for each token" test "$(column 1 "$out" | wc -l)" -eq "$("$GPT2" tokenize --count "$tale")"
+expect "the header names the protocol" grep -q '^# gpt2 score: protocol stride=256, context 512, bos yes, by token, model tales$' "$out"
+cp "$out" "$tmp/tokens"
+total=$(column 5 "$tmp/tokens" | awk '{ sum += $1 } END { print sum }')
+run score -t 1 --cpu generic "$tale"
+expect "the same with one thread and generic kernels" same "$tmp/tokens" "$out"
+printf '%s\n' "$tale" >"$tmp/tale"
+run score -f "$tmp/tale"
+expect "a file, less its newline" same "$tmp/tokens" "$out"
+"$GPT2" score <"$tmp/tale" >"$out" 2>"$err"
+expect "a pipe" same "$tmp/tokens" "$out"
+run score -f "$tmp/tale" --keep-newline
+expect "--keep-newline keeps it" test "$(column 4 "$out" | tail -n 1)" = '\n'
+run score --ids "$("$GPT2" tokenize "$tale")"
+expect "--ids is the same text" same "$tmp/tokens" "$out"
+run score --by doc "$tale"
+expect "--by doc adds up" sums_to "$total" 5 "$out"
+expect "... all bytes" test "$(column 1 "$out")" = "${#tale}"
+run score --by word "$tale"
+expect "--by word: a row for each word" test "$(column 1 "$out" | wc -l)" -eq "$(echo "$tale" | wc -w)"
+expect "... whose tokens are all there" test "$(column 3 "$out" | awk '{ n += $1 } END { print n }')" -eq "$(column 1 "$tmp/tokens" | wc -l)"
+expect "... corrected for leading spaces" test "$(column 6 "$out")" != "$(column 7 "$out")"
+run score --no-bos "$tale"
+expect "--no-bos does not score the first token" test "$(column 5 "$out" | head -n 1)" = NA
+run score --bos --protocol disjoint "$tale"
+expect "--bos with a protocol that has none" test "$(column 5 "$out" | head -n 1)" = "$(column 5 "$tmp/tokens" | head -n 1)"
+run score --top 2 --no-header "Once upon"
+expect "--top has the alternatives" test "$(awk -F '\t' 'NF != 12' "$out" | wc -l)" -eq 0
+expect "... of which rank 0 is the first" test "$(tail -n 1 "$out" | cut -f 9)" = " upon"
+run score --jsonl --top 2 'a "b" é'
+if command -v python3 >/dev/null; then
+    expect "--jsonl is JSON" python3 -c 'import json,sys; d=[json.loads(l) for l in open(sys.argv[1])]; assert d[0]["protocol"]=="stride=256" and d[0]["bos"] is True; assert all(len(x["top"])==2 for x in d[1:]); assert d[-1]["end"]==8' "$out"
+fi
+
+run score --by token ""
+expect "no text, no rows" test "$(wc -l <"$out")" -eq 2
+run score --by doc ""
+expect "no text, a row of nothing" test "$(column 1-8 "$out")" = "$(printf '0\t0\t0\t1\tNA\tNA\tNA\tNA')"
+
+# A text of several contexts: every protocol, in one go and as a slow stream.
+i=0
+while [ $i -lt 12 ]; do
+    printf 'Once upon a time there was %s. He did not like number %s.\n' "$i" "$((i * 7))"
+    i=$((i + 1))
+done >"$tmp/long"
+n=$("$GPT2" tokenize --count --keep-newline -f "$tmp/long")
+for protocol in stride=16 disjoint llama.cpp lm-eval; do
+    run score --by doc --ctx 64 --protocol $protocol --keep-newline -f "$tmp/long"
+    cp "$out" "$tmp/doc"
+    expect "$protocol: the header names it" grep -q "protocol $protocol, context 64" "$out"
+    expect "$protocol: all tokens" test "$(column 2 "$out")" -eq "$n"
+    case $protocol in
+    stride=16) scored=$((n - 1)) windows=$(((n + 15) / 16)) ;;
+    disjoint) windows=$(((n + 63) / 64)) scored=$((n - windows)) ;;
+    llama.cpp) windows=$((n / 64)) scored=$((windows * 31)) ;;
+    lm-eval) windows=$(((n + 63) / 64)) scored=$n ;;
+    esac
+    expect "$protocol: $scored scored" test "$(column 3 "$out")" -eq $scored
+    expect "$protocol: $windows windows" test "$(column 4 "$out")" -eq $windows
+    (head -c 501 "$tmp/long"; sleep 0.1; tail -c +502 "$tmp/long") |
+        "$GPT2" score --by doc --ctx 64 --protocol $protocol --keep-newline >"$out" 2>"$err"
+    expect "$protocol: the same from a slow pipe" same "$tmp/doc" "$out"
+    run score --ctx 64 --protocol $protocol --keep-newline -f "$tmp/long"
+    expect "$protocol: a row for each token, scored or not" test "$(column 1 "$out" | wc -l)" -eq "$n"
+    expect "$protocol: which add up" sums_to "$(column 5 "$tmp/doc")" 5 "$out"
+done
+run score --by doc --protocol llama.cpp "$tale"
+expect "llama.cpp's protocol needs two contexts" exits 5
+expect "... and says so" says 'at least 2 x 512 tokens'
+
+# Lines.
+printf 'Once upon a time\n\nxq zz vvv\nThere was a dog.\r\n' >"$tmp/lines"
+run score --by line -f "$tmp/lines"
+expect "--by line: a row for each" test "$(column 1 "$out" | tr '\n' ' ')" = "1 2 3 4 "
+first=$(column 6 "$out" | head -n 1)
+run score --by doc "Once upon a time"
+expect "... each a text of its own" test "$(column 5 "$out")" = "$first"
+run score --filter 'bits_per_byte<4' -f "$tmp/lines"
+expect "--filter passes lines" test "$(cat "$out")" = "$(printf 'Once upon a time\nThere was a dog.\r')"
+run score --filter 'bytes>=1 && ppl > 1e3' -f "$tmp/lines"
+expect "... by several terms" prints "xq zz vvv"
+printf 'Once upon a time' | "$GPT2" score --filter 'tokens==4' >"$out" 2>"$err"
+expect "... and adds no newline" test "$(cat "$out"; echo x)" = "Once upon a timex"
+run score --by line --lines -f /dev/null
+expect "no lines, no rows" test "$(wc -l <"$out")" -eq 2
+
+# Strange bytes.
+head -c 300 /dev/urandom >"$tmp/bytes"
+run score --by doc --keep-newline -f "$tmp/bytes"
+expect "any bytes" test "$(column 1 "$out")" -eq 300
+run score --keep-newline -f "$tmp/bytes"
+expect "... a row has its columns" test "$(grep -v '^#' "$out" | awk -F '\t' 'NF != 8' | wc -l)" -eq 0
+head -c 1500 /dev/zero | tr '\0' 'a' >"$tmp/word"
+run score --by line --ctx 64 --protocol disjoint -f "$tmp/word"
+expect "a very long word on a very long line" test "$(column 2 "$out")" -eq 1500
+
+# Colours are for terminals.
+run score --color "$tale"
+expect "--color through a pipe is the text" prints "$tale"
+if command -v script >/dev/null && [ -z "${VALGRIND:-}" ]; then
+    script -qec "$GPT2 score --color 'Once upon a zebra'" /dev/null </dev/null >"$out" 2>"$err"
+    expect "--color on a terminal" grep -q "$(printf '\033')\[30;48;5;" "$out"
+    NO_COLOR=1 script -qec "$GPT2 score --color 'Once upon a zebra'" /dev/null </dev/null >"$out" 2>"$err"
+    expect "... but not with NO_COLOR" test "$(grep -c "$(printf '\033')" "$out")" -eq 0
+else
+    skip "--color on a terminal" "there is no script"
+fi
+
+# What is refused.
+run score --protocol best "$tale"
+expect "an unknown protocol" refuses 2 'expected disjoint, stride=N, llama.cpp or lm-eval, got "best"'
+run score --protocol stride=0 "$tale"
+expect "a stride of 0" refuses 2 'stride=1 to stride=512'
+run score --protocol stride=513 "$tale"
+expect "a stride beyond the context" refuses 2 'stride=1 to stride=512'
+run score --ctx 513 "$tale"
+expect "a context beyond the model's" refuses 2 'expected 2 to 512'
+run score --filter 'bits' -f "$tmp/lines"
+expect "half a filter" refuses 2 "'bits_per_byte<1.5'"
+run score --filter 'ppl<5 or tokens<3' -f "$tmp/lines"
+expect "a filter of another language" refuses 2 "--filter"
+run score --filter 'ppl<5' --color "$tale"
+expect "a filter with colours" refuses 2 "exclude each other"
+run score --bos --no-bos "$tale"
+expect "with and without bos" refuses 2 "exclude each other"
+run score --by word --top 3 "$tale"
+expect "alternatives of words" refuses 2 "--top belongs to --by token"
+run score --ids "1 2 x"
+expect "ids that are none" exits 5
+expect "... are shown" says 'found "x"'
+run score --ids "1 99999"
+expect "an id beyond the vocabulary" says 'token id 99999: the vocabulary ends at 8191'
+run score -f "$tmp/none"
+expect "a missing file" exits 5
+run score "$tale" -f "$tmp/tale"
+expect "two texts" refuses 2 "given more than once"
+yes "$tale" | head -n 3000 | "$GPT2" score 2>"$err" | head -n 5 >/dev/null
+expect "a closed pipe is no error message" died_quietly
+if [ -w /dev/full ]; then
+    "$GPT2" score "$tale" >/dev/full 2>"$err"
+    status=$?
+    : >"$out"
+    expect "a full disk" refuses 1 'cannot write to standard output'
+fi

@@ -1,0 +1,183 @@
+/* test_containers.c - which format a path means, and the table of tensors that readers fill. */
+#include "testmodel.h"
+
+#include "text/alphabet.h"
+#include "text/tokenizer.h"
+#include "weights/containers.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static char dir[TESTMODEL_PATH];
+
+static int setup(void **state) {
+    testmodel_tempdir(dir);
+    return 0;
+}
+
+static int teardown(void **state) {
+    testmodel_remove(dir);
+    return 0;
+}
+
+static void put(const char *name, const char *text) {
+    testmodel_write_file(dir, name, text, strlen(text));
+}
+
+/* What the directory means: the name of the file, "" where there is none. */
+static void expect_file(const char *name) {
+    const struct container *found;
+    struct gpt2_error err = {0};
+    char *file;
+    bool ok = containers_in_directory(&found, &file, dir, &err);
+    if (ok != (*name != 0) || err.status != GPT2_OK ||
+        (ok && strcmp(file + strlen(dir) + 1, name) != 0))
+        fail_msg("expected \"%s\", found %s (%s)", name, ok ? file : "nothing", err.message);
+    free(file);
+}
+
+static void a_directory_means_the_first_format_of_the_table(void **state) {
+    expect_file("");
+    put("notes.txt", "x");
+    put("adapter_model.safetensors", "x");
+    expect_file("");
+    put("tf_model.h5", "x"); // known, not read
+    expect_file("tf_model.h5");
+    put("some.gguf", "x");
+    expect_file("some.gguf");
+    put("model.safetensors.index.json", "x");
+    expect_file("model.safetensors.index.json");
+    put("model.safetensors", "x");
+    expect_file("model.safetensors");
+}
+
+static void several_files_of_one_kind_are_a_question(void **state) {
+    const struct container *found;
+    struct gpt2_error err = {0};
+    char *file;
+    put("b.gguf", "x");
+    put("a.gguf", "x");
+    put("c.gguf", "x");
+    assert_false(containers_in_directory(&found, &file, dir, &err));
+    assert_int_equal(err.status, GPT2_ERR_MODEL);
+    assert_non_null(strstr(err.message, "found several"));
+    assert_non_null(strstr(err.hint, "a.gguf"));
+    free(file);
+    put("model.safetensors", "x"); // what goes before them settles it
+    expect_file("model.safetensors");
+}
+
+static void what_a_file_begins_with_counts_before_its_name(void **state) {
+    char path[TESTMODEL_PATH];
+    put("model.safetensors", "GGUF....");
+    testmodel_path(path, dir, "model.safetensors");
+    assert_string_equal(containers_of_file(path)->what, "a GGUF file");
+    put("weights.bin", "tjgg....");
+    testmodel_path(path, dir, "weights.bin");
+    assert_string_equal(containers_of_file(path)->what, "a legacy ggml file");
+    assert_null(containers_of_file(path)->open);
+    put("weights.bin", "");
+    assert_null(containers_of_file(path));
+    testmodel_path(path, dir, "nowhere");
+    assert_null(containers_of_file(path));
+}
+
+static void matrices_are_turned(void **state) {
+    static const int64_t shapes[][2] = {{1, 1}, {1, 40}, {40, 1}, {16, 16}, {17, 33}, {50, 15}};
+    static const size_t sizes[] = {1, 2, 4, 8};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+            const size_t rows = (size_t)shapes[s][0], cols = (size_t)shapes[s][1], n = sizes[k];
+            struct tensors tensors = {0};
+            unsigned char *data = malloc(rows * cols * n + 1);
+            for (size_t i = 0; i < rows * cols * n; i++)
+                data[i + 1] = (unsigned char)(i * 29 + i / 256);
+            struct tensor t = {.rank = 2,
+                               .shape = {(int64_t)rows, (int64_t)cols},
+                               .data = data + 1, // any alignment
+                               .n_bytes = rows * cols * n};
+            assert_true(tensors_transpose(&tensors, &t, NULL));
+            assert_int_equal(t.shape[0], cols);
+            assert_int_equal(t.shape[1], rows);
+            for (size_t i = 0; i < rows; i++)
+                for (size_t j = 0; j < cols; j++)
+                    assert_memory_equal((const unsigned char *)t.data + (j * rows + i) * n,
+                                        data + 1 + (i * cols + j) * n, n);
+            free(data);
+            tensors_close(&tensors);
+        }
+    }
+}
+
+static void the_byte_alphabet_goes_both_ways(void **state) {
+    unsigned char bytes[256], back[512];
+    char text[512];
+    size_t n_back;
+    for (int i = 0; i < 256; i++)
+        bytes[i] = (unsigned char)i;
+    const size_t n = alphabet_encode(text, bytes, sizeof bytes);
+    assert_int_equal(n, 94 + 2 * (256 - 94)); // ASCII that can be seen has one byte
+    assert_true(alphabet_decode(back, &n_back, text, n));
+    assert_int_equal(n_back, 256);
+    assert_memory_equal(back, bytes, 256);
+    assert_int_equal(alphabet_encode(text, (const unsigned char *)" \n", 2), 4);
+    assert_memory_equal(text, "\u0120\u010a", 4);
+}
+
+/* Special tokens beyond <|endoftext|>, a space in front, a merge that is listed twice. */
+static void a_tokenizer_is_the_same_after_it_was_saved(void **state) {
+    char other[TESTMODEL_PATH];
+    put("vocab.json", "{\"a\": 0, \"b\": 1, \"\\\"\": 2, \"\\\\\": 3, \"ab\": 4, \"\u0120\": 5, "
+                      "\"aba\": 6, \"<|endoftext|>\": 7}");
+    put("merges.txt", "#version: 0.2\na b\nab a\na b\n");
+    put("added_tokens.json", "{\"<pad>\": 9, \"\u00e9 x\": 11}");
+    put("tokenizer_config.json", "{\"add_prefix_space\": true}");
+    struct gpt2_error err = {0};
+    struct gpt2_tokenizer *before = gpt2_tokenizer_open(dir, &err);
+    assert_non_null(before);
+    testmodel_tempdir(other);
+    assert_true(gpt2_tokenizer_save(before, other, &err));
+    struct gpt2_tokenizer *after = gpt2_tokenizer_open(other, &err);
+    assert_non_null(after);
+    assert_int_equal(gpt2_tokenizer_size(after), 12);
+    static const char text[] = "abab\"\\<pad>ba<|endoftext|>\u00e9 xab";
+    struct gpt2_ids a = {0}, b = {0};
+    for (unsigned flags = 0; flags < 2; flags++) {
+        const bool ok =
+            gpt2_tokenizer_encode(before, text, flags ? strlen(text) : 6, flags, &a, &err);
+        assert_true(ok);
+        assert_true(gpt2_tokenizer_encode(after, text, flags ? strlen(text) : 6, flags, &b, &err));
+    }
+    assert_int_equal(a.len, b.len);
+    assert_memory_equal(a.data, b.data, a.len * sizeof *a.data);
+    for (int32_t id = 0; id < 12; id++)
+        assert_int_equal(gpt2_tokenizer_is_special(before, id),
+                         gpt2_tokenizer_is_special(after, id));
+    struct gpt2_gguf_pairs pairs;
+    assert_false(gpt2_tokenizer_gguf(before, 11, &pairs, &err)); // fewer rows than ids
+    assert_int_equal(err.status, GPT2_ERR_MODEL);
+    assert_true(gpt2_tokenizer_gguf(before, 16, &pairs, &err));
+    assert_int_equal(pairs.n_pairs, 6);
+    free(pairs.bytes);
+    gpt2_ids_free(&a);
+    gpt2_ids_free(&b);
+    gpt2_tokenizer_close(before);
+    gpt2_tokenizer_close(after);
+    testmodel_remove(other);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_directory_means_the_first_format_of_the_table),
+        TEST(several_files_of_one_kind_are_a_question),
+        TEST(what_a_file_begins_with_counts_before_its_name),
+        TEST(matrices_are_turned),
+        TEST(the_byte_alphabet_goes_both_ways),
+        TEST(a_tokenizer_is_the_same_after_it_was_saved),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -29,7 +29,7 @@ static bool add_heads_map(struct inspect *inspect, const struct gpt2_head *heads
     if (!map)
         return false;
     map->format = "%.2f";
-    map->width = 6;
+    map->width = 7;
     for (int h = 0; h < c->n_head; h++)
         map->columns[h] = view_label(view, "head %d", h);
     for (int l = 0; l < c->n_layer; l++) {

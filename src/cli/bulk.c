@@ -27,6 +27,7 @@ struct task {
     struct completion completion;
     bool failed;
     struct gpt2_error err;
+    size_t n_line; /* bytes of its line */
     struct task *next;
 };
 
@@ -34,9 +35,9 @@ struct job {
     const struct bulk *bulk;
     FILE *input;
     char *line;
-    size_t line_cap;
-    bool is_json, is_known; /* what the input's first line looks like */
-    uint64_t number;        /* of the next line */
+    size_t line_cap, n_line; /* its memory, its bytes with the line feed */
+    bool is_json, is_known;  /* what the input's first line looks like */
+    uint64_t number;         /* of the next line */
     uint64_t shard, n_shards;
     uint64_t n_skip; /* records that --resume found done */
     bool ended;      /* nothing more is read */
@@ -94,8 +95,7 @@ static bool next_line(struct job *job, size_t *n, struct gpt2_error *err) {
                               job->bulk->options->input, strerror(errno));
             return false;
         }
-        progress_read(&job->progress, (size_t)got);
-        *n = (size_t)got;
+        *n = job->n_line = (size_t)got;
         while (*n > 0 && (job->line[*n - 1] == '\n' || job->line[*n - 1] == '\r'))
             --*n;
         size_t blank = 0;
@@ -105,10 +105,13 @@ static bool next_line(struct job *job, size_t *n, struct gpt2_error *err) {
             job->is_known = true;
             job->is_json = job->line[blank] == '{';
         }
-        if ((job->is_json && blank == *n) || job->number % job->n_shards != job->shard)
+        if ((job->is_json && blank == *n) || job->number % job->n_shards != job->shard) {
+            progress_read(&job->progress, job->n_line, false);
             continue;
+        }
         if (job->n_skip == 0)
             return true;
+        progress_read(&job->progress, job->n_line, true);
         if (--job->n_skip == 0 && !bulk_output_check(&job->out, job->line, *n, job->is_json,
                                                      job->number, job->bulk, err)) {
             job->ended = true;
@@ -129,6 +132,7 @@ static bool admit(struct job *job, struct gpt2_error *err) {
     *job->last = task;
     job->last = &task->next;
     job->n_tasks++;
+    task->n_line = job->n_line;
     begin_task(job, task, n);
     job->number++;
     if (task->failed && task->err.status == GPT2_ERR_MEMORY) {
@@ -188,6 +192,7 @@ static bool write_done(struct job *job, struct gpt2_error *err) {
         if (!ok)
             return false;
         job->any_failed |= task->failed;
+        progress_read(&job->progress, task->n_line, false);
         progress_done(&job->progress, task->failed, &task->completion);
         bool last = task->failed && job->bulk->options->fail_fast;
         job->first = task->next;
@@ -277,7 +282,7 @@ int bulk_run(const struct bulk *bulk) {
         ok = false;
         err = close_err;
     }
-    int code = ok                    ? job.any_failed ? GPT2_ERR_RECORDS : 0
+    int code = ok                    ? job.any_failed || job.out.had_errors ? GPT2_ERR_RECORDS : 0
                : job.out.broken_pipe ? 128 + SIGPIPE
                                      : report(&err);
     if (ok && signals_caught())

@@ -120,8 +120,13 @@ static bool resume(struct bulk_output *out, const char *path, uint64_t *n_done,
         return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot read %s: %s", path,
                              strerror(errno));
     size_t good = good_end(out, data, size);
-    for (size_t i = 0; i < good; i++)
+    static const char error[] = "\"error\":{"; // quotes in a string would have backslashes
+    for (size_t i = 0; i < good; i++) {
         *n_done += data[i] == '\n';
+        if (data[i] == '"' && good - i >= sizeof error &&
+            !memcmp(data + i, error, sizeof error - 1))
+            out->had_errors = true;
+    }
     munmap(data, size);
     char mark[64];
     snprintf(mark, sizeof mark, "\"system_fingerprint\":\"%s\"", out->fingerprint);

@@ -11,6 +11,7 @@
 struct bulk_output {
     int fd; /* 0: not open */
     bool broken_pipe;
+    bool had_errors; /* among the lines that were found */
     char fingerprint[32];
     struct buffer last; /* the last line that was found; empty: none */
 };

@@ -17,8 +17,9 @@ struct progress progress_begin(int input_fd, uint64_t n_resumed, bool json, bool
     return p;
 }
 
-void progress_read(struct progress *p, size_t n_bytes) {
+void progress_read(struct progress *p, size_t n_bytes, bool resumed) {
     p->n_bytes += n_bytes;
+    p->n_passed += resumed ? n_bytes : 0;
 }
 
 void progress_done(struct progress *p, bool failed, const struct completion *completion) {
@@ -32,7 +33,8 @@ static void print(const struct progress *p) {
     double seconds = (double)(clock_ns() - p->start_ns) * 1e-9;
     double rate = seconds > 0 ? (double)p->n_tokens / seconds : 0;
     double part = p->size ? (double)p->n_bytes / (double)p->size : 0;
-    double left = part > 0 ? seconds * (1 - part) / part : 0;
+    uint64_t made = p->n_bytes - p->n_passed;
+    double left = made ? seconds * (1 - part) * (double)p->size / (double)made : 0;
     uint64_t n = p->n_resumed + p->n_done;
     if (p->json) {
         fprintf(stderr,

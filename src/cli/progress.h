@@ -8,13 +8,16 @@
 struct progress {
     bool json, quiet, bar;
     uint64_t n_resumed, n_done, n_failed, n_tokens;
-    uint64_t n_bytes, size; /* of the input; size 0: not known */
+    uint64_t n_bytes, n_passed,
+        size; /* of the input; n_passed of resumed records; size 0: not known
+               */
     uint64_t start_ns, shown_ns;
     bool begun;
 };
 
 struct progress progress_begin(int input_fd, uint64_t n_resumed, bool json, bool quiet);
-void progress_read(struct progress *progress, size_t n_bytes);
+/* So many bytes of input are dealt with; those of `resumed` records took no time. */
+void progress_read(struct progress *progress, size_t n_bytes, bool resumed);
 void progress_done(struct progress *progress, bool failed, const struct completion *completion);
 void progress_show(struct progress *progress); /* where it is time */
 void progress_end(struct progress *progress);

@@ -68,6 +68,7 @@ run generate --input "$tmp/in" --output "$tmp/again" --resume -q
 expect "a torn last line is made again" same "$tmp/whole" "$tmp/again"
 run generate --input "$tmp/in" --output "$tmp/again" --resume -q
 expect "a finished job stays as it is" same "$tmp/whole" "$tmp/again"
+expect "... and still ends with 3" exits 3
 run generate --input "$tmp/in" --output "$tmp/again" --resume -q --seed 1
 expect "other options are refused" refuses 2 'made with another model or other options'
 head -n 5 "$tmp/whole" >"$tmp/five"

@@ -259,35 +259,39 @@ ALWAYS_INLINE void q4_group(float *y, size_t ys, struct quantized x, const unsig
     }
 }
 
-/* A group at a time for all rows: it comes from memory once and is then in the fastest cache, while
- * the next one is asked for. */
-typedef void (*quant_group)(float *y, size_t ys, struct quantized x, const unsigned char *group,
-                            int n, int rows);
+ALWAYS_INLINE void quant_group(float *y, size_t ys, struct quantized x, const unsigned char *group,
+                               int n, int rows, enum dtype dtype) {
+    if (dtype == DTYPE_Q8)
+        q8_group(y, ys, x, group, n, rows);
+    else
+        q4_group(y, ys, x, group, n, rows);
+}
 
 ALWAYS_INLINE void quant_rows(float *y, size_t ys, struct quantized x, const unsigned char *group,
-                              int m, int n, quant_group tile) {
+                              int m, int n, enum dtype dtype) {
     for (; m >= QUANT_ROWS; m -= QUANT_ROWS) {
-        tile(y, ys, x, group, n, QUANT_ROWS);
+        quant_group(y, ys, x, group, n, QUANT_ROWS, dtype);
         y += QUANT_ROWS * ys;
         x.q += QUANT_ROWS * x.qs;
         x.scale += QUANT_ROWS * x.gs;
         x.sum += QUANT_ROWS * x.gs;
     }
-#define TILE(rows) tile(y, ys, x, group, n, rows)
+#define TILE(rows) quant_group(y, ys, x, group, n, rows, dtype)
     WITH_CONSTANT(m, QUANT_ROWS, TILE)
 #undef TILE
 }
 
-/* A whole panel goes without masks: n is then a constant. */
+/* A group at a time for all rows: it comes from memory once and is then in the fastest cache, while
+ * the next one is asked for. A whole panel goes without masks: n is then a constant. */
 ALWAYS_INLINE void gemm_quantized(float *y, size_t ys, struct quantized x,
                                   const unsigned char *group, int m, int n, int n_groups,
-                                  size_t group_bytes, quant_group tile) {
+                                  enum dtype dtype) {
     for (int g = 0; g < n_groups; g++) {
         if (n == PANEL)
-            quant_rows(y, ys, x, group, m, PANEL, tile);
+            quant_rows(y, ys, x, group, m, PANEL, dtype);
         else
-            quant_rows(y, ys, x, group, m, n, tile);
-        group += group_bytes;
+            quant_rows(y, ys, x, group, m, n, dtype);
+        group += dtype == DTYPE_Q8 ? Q8_GROUP_BYTES : Q4_GROUP_BYTES;
         x.q += GROUP;
         x.scale++;
         x.sum++;
@@ -296,12 +300,12 @@ ALWAYS_INLINE void gemm_quantized(float *y, size_t ys, struct quantized x,
 
 static void gemm_q8(float *y, size_t ys, struct quantized x, const void *panel, int m, int n,
                     int n_groups) {
-    gemm_quantized(y, ys, x, panel, m, n, n_groups, Q8_GROUP_BYTES, q8_group);
+    gemm_quantized(y, ys, x, panel, m, n, n_groups, DTYPE_Q8);
 }
 
 static void gemm_q4(float *y, size_t ys, struct quantized x, const void *panel, int m, int n,
                     int n_groups) {
-    gemm_quantized(y, ys, x, panel, m, n, n_groups, Q4_GROUP_BYTES, q4_group);
+    gemm_quantized(y, ys, x, panel, m, n, n_groups, DTYPE_Q4);
 }
 
 #endif

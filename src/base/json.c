@@ -173,3 +173,17 @@ bool json_integer(const struct json *node, int64_t lo, int64_t hi, int64_t *out)
     *out = integer;
     return true;
 }
+
+void json_print_string(FILE *out, const char *text, size_t len) {
+    putc('"', out);
+    for (size_t i = 0; i < len; i++) {
+        const unsigned char c = (unsigned char)text[i];
+        if (c == '"' || c == '\\')
+            fprintf(out, "\\%c", c);
+        else if (c < 0x20)
+            fprintf(out, "\\u%04x", c);
+        else
+            putc(c, out);
+    }
+    putc('"', out);
+}

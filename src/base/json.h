@@ -1,4 +1,4 @@
-/* json.h - reading JSON from outside: the only module that knows cJSON.
+/* json.h - reading JSON from outside, and strings for writing it: the only module that knows cJSON.
  *
  * A parsed document is a tree of `struct json` nodes owned by its root. Looking up a member walks
  * a list, so iterate large objects once (json_first/json_next). Text is bounded before it is
@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct json; /* one node; really a cJSON item */
 
@@ -37,5 +38,8 @@ bool json_string(const struct json *node, const char **out); /* borrowed, NUL-en
 bool json_number(const struct json *node, double *out);      /* finite              */
 bool json_integer(const struct json *node, int64_t lo, int64_t hi,
                   int64_t *out); /* exact; |.| <= 2^53 */
+
+/* Writes text as a JSON string with its quotes; what is not ASCII goes out as it is. */
+void json_print_string(FILE *out, const char *text, size_t len);
 
 #endif

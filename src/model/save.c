@@ -6,7 +6,7 @@
 #include "base/outfile.h"
 #include "base/path.h"
 #include "model/config.h"
-#include "model/stored.h"
+#include "model/save_file.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -73,20 +73,9 @@ static bool write_part(struct outfile *file, const struct part *part, struct gpt
 
 static bool write_weights(const struct gpt2_model *model, const char *path,
                           gpt2_save_progress progress, void *user, struct gpt2_error *err) {
-    struct outfile file = {0};
     size_t n_header;
     char *header = print_header(&n_header, model, err);
-    bool ok =
-        header && outfile_create(&file, path, err) && outfile_write(&file, header, n_header, err);
-    const size_t n = stored_count(model);
-    for (size_t i = 0; ok && i < n; i++) {
-        const struct part part = stored_at(model, i);
-        ok = write_part(&file, &part, err);
-        if (ok && progress && !progress(user, i + 1, n))
-            ok = error_set(err, GPT2_ERR_RUNTIME, "writing %s was interrupted", path);
-    }
-    ok = ok && outfile_commit(&file, err);
-    outfile_discard(&file);
+    bool ok = header && save_file(model, path, header, n_header, write_part, progress, user, err);
     free(header);
     return ok;
 }

@@ -3,8 +3,7 @@
 
 #include "base/error.h"
 #include "base/os.h"
-#include "base/outfile.h"
-#include "model/stored.h"
+#include "model/save_file.h"
 #include "weights/ggml_type.h"
 #include "weights/gguf.h"
 #include "weights/gguf_model.h"
@@ -216,20 +215,9 @@ bool gpt2_model_save_gguf(const struct gpt2_model *model, const struct gpt2_gguf
     if (!stored_check_plain(model, "its groups of 64 weights are none of GGUF's types", err) ||
         !check_config(model, err))
         return false;
-    struct outfile file = {0};
     size_t n_front;
     char *front = print_front(&n_front, model, tokenizer, err);
-    bool ok =
-        front && outfile_create(&file, path, err) && outfile_write(&file, front, n_front, err);
-    const size_t n = stored_count(model);
-    for (size_t i = 0; ok && i < n; i++) {
-        const struct part part = stored_at(model, i);
-        ok = write_part(&file, &part, err);
-        if (ok && progress && !progress(user, i + 1, n))
-            ok = error_set(err, GPT2_ERR_RUNTIME, "writing %s was interrupted", path);
-    }
-    ok = ok && outfile_commit(&file, err);
-    outfile_discard(&file);
+    bool ok = front && save_file(model, path, front, n_front, write_part, progress, user, err);
     free(front);
     return ok;
 }

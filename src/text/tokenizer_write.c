@@ -1,6 +1,7 @@
 /* tokenizer_write.c - a tokenizer as the files of a directory, and as the metadata of a GGUF file.
  * Both hold tokens in the byte alphabet; special tokens stand as they are. */
 #include "base/error.h"
+#include "base/json.h"
 #include "base/os.h"
 #include "base/outfile.h"
 #include "base/path.h"
@@ -82,17 +83,7 @@ static bool is_added(const struct writer *w, int32_t id) {
 /* ---- files ---- */
 
 static void put_json(FILE *out, struct shown s) {
-    putc('"', out);
-    for (size_t i = 0; i < s.len; i++) {
-        const unsigned char c = (unsigned char)s.text[i];
-        if (c == '"' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else if (c < 0x20)
-            fprintf(out, "\\u%04x", c);
-        else
-            putc(c, out);
-    }
-    putc('"', out);
+    json_print_string(out, s.text, s.len);
 }
 
 static void put_vocab(FILE *out, const struct writer *w) {

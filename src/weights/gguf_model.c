@@ -274,14 +274,5 @@ bool gguf_model_parse(struct tensors *out, const unsigned char *bytes, size_t n_
 }
 
 bool gguf_model_open(struct tensors *out, const char *path, struct gpt2_error *err) {
-    struct os_file file;
-    *out = (struct tensors){0};
-    if (!os_map(&file, path, GPT2_ERR_MODEL, err))
-        return false;
-    if (!gguf_model_parse(out, file.data, file.size, path, err)) {
-        os_unmap(&file);
-        return false;
-    }
-    out->file = file;
-    return true;
+    return tensors_open(out, path, gguf_model_parse, err);
 }

@@ -1,6 +1,7 @@
 /* gguf_tokenizer.c - the tokenizer in a GGUF file's metadata, as the texts of vocab.json,
  * merges.txt and added_tokens.json, which text/ reads and checks. */
 #include "base/error.h"
+#include "base/json.h"
 #include "weights/gguf.h"
 #include "weights/gguf_model.h"
 
@@ -56,20 +57,6 @@ static bool check_array(const struct gguf *gguf, const struct gguf_pair *pair, c
 
 /* ---- writing texts ---- */
 
-static void put_json(FILE *out, struct gguf_string s) {
-    putc('"', out);
-    for (size_t i = 0; i < s.len; i++) {
-        const unsigned char c = (unsigned char)s.text[i];
-        if (c == '"' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else if (c < 0x20)
-            fprintf(out, "\\u%04x", c);
-        else
-            putc(c, out);
-    }
-    putc('"', out);
-}
-
 static FILE *begin(struct tokenizer_texts *out, enum tokenizer_text which, const char *what,
                    struct gpt2_error *err) {
     out->items[which].what = what;
@@ -111,7 +98,7 @@ static bool put_tokens(struct tokenizer_texts *out, const struct gguf *gguf, boo
             continue;
         fputs(separator, file);
         separator = ",\n";
-        put_json(file, text);
+        json_print_string(file, text.text, text.len);
         fprintf(file, ": %" PRIu64, id);
     }
     fputs(*separator == '{' ? "{}" : "}", file);

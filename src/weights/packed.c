@@ -149,16 +149,7 @@ bool packed_parse(struct tensors *out, const unsigned char *bytes, size_t n_byte
 }
 
 bool packed_open(struct tensors *out, const char *path, struct gpt2_error *err) {
-    struct os_file file;
-    *out = (struct tensors){0};
-    if (!os_map(&file, path, GPT2_ERR_MODEL, err))
-        return false;
-    if (!packed_parse(out, file.data, file.size, path, err)) {
-        os_unmap(&file);
-        return false;
-    }
-    out->file = file;
-    return true;
+    return tensors_open(out, path, packed_parse, err);
 }
 
 const struct tensor *packed_find(const struct tensors *tensors, const char *name) {

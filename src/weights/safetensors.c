@@ -360,14 +360,5 @@ bool safetensors_parse(struct tensors *out, const unsigned char *bytes, size_t n
 }
 
 bool safetensors_open(struct tensors *out, const char *path, struct gpt2_error *err) {
-    *out = (struct tensors){0};
-    struct os_file file;
-    if (!os_map(&file, path, GPT2_ERR_MODEL, err))
-        return false;
-    if (!safetensors_parse(out, file.data, file.size, path, err)) {
-        os_unmap(&file);
-        return false;
-    }
-    out->file = file;
-    return true;
+    return tensors_open(out, path, safetensors_parse, err);
 }

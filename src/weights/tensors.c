@@ -5,6 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool tensors_open(struct tensors *out, const char *path, tensors_parse parse,
+                  struct gpt2_error *err) {
+    struct os_file file;
+    *out = (struct tensors){0};
+    if (!os_map(&file, path, GPT2_ERR_MODEL, err))
+        return false;
+    if (!parse(out, file.data, file.size, path, err)) {
+        os_unmap(&file);
+        return false;
+    }
+    out->file = file;
+    return true;
+}
+
 const struct os_file *tensors_map(struct tensors *tensors, const char *path,
                                   struct gpt2_error *err) {
     const size_t size = (tensors->n_more + 1) * sizeof *tensors->more;

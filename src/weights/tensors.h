@@ -44,6 +44,16 @@ struct tensors {
                      config.json; to be freed. NULL: it says nothing */
 };
 
+/* What a reader does with the bytes of its one file; the table points into them. False: nothing is
+ * left to close. */
+typedef bool (*tensors_parse)(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
+                              const char *path, struct gpt2_error *err);
+
+/* Maps a file and parses it; the mapping then belongs to the table. After a failure nothing is
+ * mapped and there is nothing to close. */
+bool tensors_open(struct tensors *out, const char *path, tensors_parse parse,
+                  struct gpt2_error *err);
+
 /* Maps another file, which stays mapped as long as the table is open. NULL: err is set. */
 const struct os_file *tensors_map(struct tensors *tensors, const char *path,
                                   struct gpt2_error *err);

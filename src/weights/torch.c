@@ -405,14 +405,5 @@ bool torch_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes
 }
 
 bool torch_open(struct tensors *out, const char *path, struct gpt2_error *err) {
-    struct os_file file;
-    *out = (struct tensors){0};
-    if (!os_map(&file, path, GPT2_ERR_MODEL, err))
-        return false;
-    if (!torch_parse(out, file.data, file.size, path, err)) {
-        os_unmap(&file);
-        return false;
-    }
-    out->file = file;
-    return true;
+    return tensors_open(out, path, torch_parse, err);
 }

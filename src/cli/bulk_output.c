@@ -1,5 +1,6 @@
 /* bulk_output.c - see bulk_output.h. */
 #include "cli/bulk_output.h"
+#include "cli/fnv.h"
 #include "cli/record_settings.h"
 #include "cli/report.h"
 
@@ -13,8 +14,7 @@
 #include <unistd.h>
 
 static void mix(uint64_t *hash, const void *bytes, size_t n) {
-    for (const unsigned char *p = bytes; n > 0; n--, p++)
-        *hash = (*hash ^ *p) * 0x100000001B3;
+    *hash = fnv_bytes(*hash, bytes, n);
 }
 
 static void mix_list(uint64_t *hash, const struct string_list *list) {
@@ -52,7 +52,7 @@ static bool mix_model(uint64_t *hash, const struct bulk *bulk, struct gpt2_error
 
 static bool make_fingerprint(struct bulk_output *out, const struct bulk *bulk,
                              const struct settings *s, struct gpt2_error *err) {
-    uint64_t hash = 0xCBF29CE484222325;
+    uint64_t hash = FNV_START;
     if (!mix_model(&hash, bulk, err))
         return false;
     const int numbers[] = {

@@ -1,5 +1,4 @@
-/* cmd_generate.c - the options of generate; what they ask for is in single.c, beams.c and bulk.c.
- */
+/* cmd_generate.c - the options of generate; what they ask for is in single.c and bulk.c. */
 #include "cli/commands.h"
 #include "cli/report.h"
 #include "cli/single.h"

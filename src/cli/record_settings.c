@@ -1,6 +1,7 @@
 /* record_settings.c - see record_settings.h. */
 #include "cli/record_settings.h"
 #include "cli/files.h"
+#include "cli/fnv.h"
 #include "cli/report.h"
 
 #include <inttypes.h>
@@ -17,9 +18,7 @@ void record_free(struct record *record) {
 }
 
 static uint64_t hash(const char *text) {
-    uint64_t h = 0xCBF29CE484222325;
-    for (; *text; text++)
-        h = (h ^ (unsigned char)*text) * 0x100000001B3;
+    uint64_t h = fnv_bytes(FNV_START, text, strlen(text));
     return h ^ h >> 32;
 }
 

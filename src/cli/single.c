@@ -1,5 +1,6 @@
 /* single.c - see single.h. */
 #include "cli/single.h"
+#include "cli/fnv.h"
 #include "cli/report.h"
 
 #include <errno.h>
@@ -44,7 +45,7 @@ static uint64_t hash_logits(uint64_t hash, const float *logits, int n) {
     for (int i = 0; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, &logits[i], sizeof bits);
-        hash = (hash ^ bits) * 0x100000001B3;
+        hash = fnv_mix(hash, bits);
     }
     return hash;
 }
@@ -340,7 +341,7 @@ int single_run(struct run *run) {
     if (!prepare(run, &err) || !open_output(run, &err))
         return report(&err);
     signals_catch();
-    run->hash = 0xCBF29CE484222325;
+    run->hash = FNV_START;
     bool ok = generate(run, &err);
     struct gpt2_error write_err;
     bool written = true;

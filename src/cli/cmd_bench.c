@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 #include "cli/weights.h"
 
 #include <gpt2/session.h>

@@ -4,6 +4,7 @@
 #include "cli/files.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 
 #include <gpt2/hub.h>
 #include <stdio.h>

@@ -3,6 +3,7 @@
 #include "cli/files.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 
 #include <gpt2/save.h>
 #include <inttypes.h>

@@ -2,6 +2,8 @@
 #include "cli/single.h"
 #include "cli/fnv.h"
 #include "cli/report.h"
+#include "cli/signals.h"
+#include "cli/single_output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,82 +39,6 @@ static bool read_prompt(struct run *run, struct gpt2_error *err) {
     return gpt2_tokenizer_encode(run->tokenizer, prompt->data, prompt->len,
                                  args->settings.special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT,
                                  &run->ids, err);
-}
-
-/* FNV-1a over the bits of the logits: two runs that print the same hash computed the same numbers.
- */
-static uint64_t hash_logits(uint64_t hash, const float *logits, int n) {
-    for (int i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &logits[i], sizeof bits);
-        hash = fnv_mix(hash, bits);
-    }
-    return hash;
-}
-
-static void see_logits(void *user, const float *logits) {
-    struct run *run = user;
-    if (!run->seen) {
-        run->seen = true;
-        run->prompt_ns = clock_ns() - run->start_ns;
-    }
-    if (run->args.stats)
-        run->hash = hash_logits(run->hash, logits, gpt2_model_config(run->model)->n_vocab);
-}
-
-static bool show_object(struct run *run, const struct shown_token *token, struct gpt2_error *err) {
-    bool ok = output_format(&run->out, err, "{\"sample\":%d,\"index\":%d,\"id\":", token->sample,
-                            token->index);
-    ok = ok && (token->id < 0 ? output_string(&run->out, "null", err)
-                              : output_format(&run->out, err, "%" PRId32, token->id));
-    ok = ok && output_string(&run->out, ",\"text\":", err) &&
-         output_json_string(&run->out, token->bytes, token->n_bytes, err);
-    if (ok && token->id >= 0 && run->completion.wants_logprobs)
-        ok = output_format(&run->out, err, ",\"logprob\":%.9g", token->logprob);
-    return ok && output_string(&run->out, "}\n", err) && output_flush(&run->out, err);
-}
-
-/* The background goes from nothing to red over some ten bits. */
-static bool begin_color(struct run *run, double logprob, struct gpt2_error *err) {
-    static const int shades[] = {0, 58, 94, 130, 166, 196};
-    double bits = -logprob / 0.69314718055994531;
-    int shade = bits < 1 ? 0 : bits < 11 ? (int)(bits / 2.2) + 1 : 5;
-    return !shades[shade] || output_format(&run->out, err, "\033[48;5;%dm", shades[shade]);
-}
-
-static bool show_token(void *user, const struct shown_token *token, struct gpt2_error *err) {
-    struct run *run = user;
-    if (run->args.jsonl)
-        return show_object(run, token, err);
-    if (run->args.output == OUTPUT_IDS) {
-        bool first = token->index == 0 && !run->args.settings.echo;
-        return token->id < 0 ||
-               (output_format(&run->out, err, "%s%" PRId32, first ? "" : " ", token->id) &&
-                output_flush(&run->out, err));
-    }
-    if (run->colors && token->id >= 0 && token->n_bytes)
-        return begin_color(run, token->logprob, err) &&
-               output_bytes(&run->out, token->bytes, token->n_bytes, err) &&
-               output_string(&run->out, "\033[0m", err) && output_flush(&run->out, err);
-    return output_bytes(&run->out, token->bytes, token->n_bytes, err) &&
-           output_flush_text(&run->out, err);
-}
-
-static bool show_prompt(struct run *run, struct gpt2_error *err) {
-    const struct gpt2_ids *ids = &run->completion.prompt;
-    for (size_t i = 0; i < ids->len; i++) {
-        size_t n;
-        if (run->args.output == OUTPUT_IDS) {
-            if (!output_format(&run->out, err, "%s%" PRId32, i ? " " : "", ids->data[i]))
-                return false;
-            continue;
-        }
-        const char *bytes = gpt2_tokenizer_token(run->tokenizer, ids->data[i], &n);
-        if (!output_bytes(&run->out, bytes, n, err))
-            return false;
-    }
-    return run->args.output == OUTPUT_IDS ? output_flush(&run->out, err)
-                                          : output_flush_text(&run->out, err);
 }
 
 /* Texts that could not be shown as they came: several of them. */
@@ -306,8 +232,7 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
     if (!check_beams(run, err) || !read_prompt(run, err))
         return false;
     settings_resolve(s, gpt2_model_config(run->model));
-    run->colors = args->color && isatty(STDOUT_FILENO) && !args->out_file && !args->json &&
-                  !(getenv("NO_COLOR") && *getenv("NO_COLOR"));
+    run->colors = wants_colors(args);
     if (!decoding_create(&run->decoding, s, run->model, run->tokenizer, err) ||
         !completion_create(&run->completion, &run->decoding, run->model, run->tokenizer, &run->ids,
                            0, err))
@@ -349,6 +274,7 @@ int single_run(struct run *run) {
         written = show_json(run, &write_err);
     else if (ok && !run->completion.show)
         written = show_samples(run, &write_err);
+    written = written && show_end(run, &write_err);
     if (!run->args.jsonl)
         written = written && output_string(&run->out, "\n", &write_err);
     written = written && output_flush(&run->out, &write_err);

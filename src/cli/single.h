@@ -7,6 +7,7 @@
 #include "cli/completion.h"
 #include "cli/files.h"
 #include "cli/output.h"
+#include "cli/tint.h"
 #include "cli/weights.h"
 
 enum output_kind { OUTPUT_TEXT, OUTPUT_IDS };
@@ -19,7 +20,7 @@ struct arguments {
     struct weights_options weights;
     int beams, early_stopping;
     float length_penalty;
-    bool json, jsonl, stats;
+    bool json, jsonl, stats, interactive;
     const char *out_file, *output_name;
     int output, kv, color;
     int threads;
@@ -43,6 +44,7 @@ struct run {
     struct output out;
     char *temporary; /* of --out */
     bool colors;     /* --color, and the terminal can */
+    struct tint tint;
 
     /* for --stats and timings */
     uint64_t load_ns, start_ns, prompt_ns, decode_ns, hash;

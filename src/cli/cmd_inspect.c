@@ -4,13 +4,13 @@
 #include "cli/inspect.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "cli/terminal.h"
 
 #include <errno.h>
 #include <gpt2/session.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -317,19 +317,12 @@ static void close_all(struct run *run) {
 }
 
 static int terminal_width(void) {
-    struct winsize size;
-    int width = 80;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
-        width = size.ws_col;
+    int width = terminal_columns(STDOUT_FILENO);
     return width < 40 ? 40 : width > 240 ? 240 : width;
 }
 
-/* https://no-color.org: any value that is not empty says no. */
 static bool wants_color(int color) {
-    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-    if (color != COLOR_AUTO)
-        return color == COLOR_ALWAYS;
-    return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+    return color == COLOR_AUTO ? terminal_has_colors() : color == COLOR_ALWAYS;
 }
 
 /* The picture in memory, to be freed by the caller; NULL: out of memory. */

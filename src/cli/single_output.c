@@ -1,12 +1,12 @@
 /* single_output.c - see single_output.h. */
 #include "cli/single_output.h"
 #include "cli/fnv.h"
+#include "cli/terminal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* FNV-1a over the bits of the logits: two runs that print the same hash computed the same numbers.
  */
@@ -91,7 +91,5 @@ bool show_end(struct run *run, struct gpt2_error *err) {
 }
 
 bool wants_colors(const struct arguments *args) {
-    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-    return args->color && isatty(STDOUT_FILENO) && !args->out_file && !args->json &&
-           !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
+    return args->color && !args->out_file && !args->json && terminal_has_colors();
 }

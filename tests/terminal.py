@@ -168,6 +168,8 @@ def main():
             else:
                 fail("unknown step: " + step)
         status = session.wait()
+        if not termios.tcgetattr(session.fd)[3] & termios.ICANON:
+            fail("the terminal was left without its line mode")
     finally:
         screen = Screen(columns)
         screen.feed(session.raw.decode("utf-8", "replace"))

@@ -5,12 +5,7 @@
 #include "cli/signals.h"
 #include "cli/single_output.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #define MAX_ROWS 128 /* of a pass: how long Ctrl-C may have to wait while a long text is read */
 
@@ -181,23 +176,11 @@ void draft_clear(struct draft *draft) {
 }
 
 bool draft_save(const struct draft *draft, const char *path, struct gpt2_error *err) {
-    struct buffer name = {0};
-    buffer_bytes(&name, path, strlen(path));
-    buffer_format(&name, ".%ld.tmp", (long)getpid());
-    if (name.failed)
-        return no_memory(err);
-    struct output out = {.fd = open(name.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)};
-    bool opened = out.fd >= 0;
-    bool ok = opened && output_bytes(&out, draft->text.data, draft->text.len, err) &&
-              output_flush(&out, err) && fsync(out.fd) == 0;
-    if (opened)
-        ok = close(out.fd) == 0 && ok;
-    ok = ok && rename(name.data, path) == 0;
-    if (!ok) {
-        command_error(err, GPT2_ERR_INPUT, NULL, "cannot write %.300s: %s", path, strerror(errno));
-        if (opened)
-            unlink(name.data);
-    }
-    buffer_free(&name);
+    struct output out = {.fd = 0};
+    struct out_file file = {0};
+    bool ok = out_file_open(&file, path, &out, err) &&
+              output_bytes(&out, draft->text.data, draft->text.len, err) &&
+              out_file_keep(&file, &out, err);
+    out_file_drop(&file, &out);
     return ok;
 }

@@ -81,7 +81,7 @@ static void print_figures(const struct interactive *it) {
             run->hash);
 }
 
-bool interactive_continue(struct interactive *it) {
+void interactive_continue(struct interactive *it) {
     struct draft *draft = &it->draft;
     struct run *run = it->run;
     struct gpt2_error err;
@@ -91,7 +91,7 @@ bool interactive_continue(struct interactive *it) {
     if (!ok && err.status != GPT2_ERR_INPUT && err.status != GPT2_ERR_USAGE) {
         it->code = output_failed(&run->out, &err);
         it->ended = true;
-        return false;
+        return;
     }
     if (!ok) {
         if (draft->text.len == draft->turns[draft->n_turns - 1].typed)
@@ -99,14 +99,13 @@ bool interactive_continue(struct interactive *it) {
         if (err.status == GPT2_ERR_INPUT)
             snprintf(err.hint, sizeof err.hint, FULL_HINT);
         report(&err);
-        return false;
+        return;
     }
     if (run->args.stats)
         print_figures(it);
     if (run->completion.samples[0].finish == FINISH_CONTEXT)
         report_note("the context of %d tokens is full; " FULL_HINT,
                     gpt2_model_config(run->model)->n_ctx);
-    return true;
 }
 
 static bool is_word(char c) {

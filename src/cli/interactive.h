@@ -28,9 +28,9 @@ bool interactive_wanted(const struct arguments *args);
  */
 int interactive_run(struct run *run);
 
-/* Continues the text, and says what there is to say about it. False: reported; what was typed has
- * been taken back if nothing came of it, or the session has ended. */
-bool interactive_continue(struct interactive *session);
+/* Continues the text, and says what there is to say about it, errors too. Then the last turn is
+ * taken back if nothing came of it, or the session has ended. */
+void interactive_continue(struct interactive *session);
 
 /* Makes `wanted` the settings. GPT2_ERR_USAGE: they stay as they were. */
 bool interactive_set(struct interactive *session, const struct settings *wanted,

@@ -1,7 +1,7 @@
 /* line_editor.h - libedit, for lines typed on a terminal that can move its cursor.
  *
  * The library is loaded when the first editor is opened, as every start of the program would pay
- * for it otherwise (0.3 ms of 0.6). It is optional when building and when running. */
+ * for it otherwise (0.3 ms). It is optional when building and when running. */
 #ifndef CLI_LINE_EDITOR_H
 #define CLI_LINE_EDITOR_H
 

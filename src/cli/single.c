@@ -5,8 +5,6 @@
 #include "cli/signals.h"
 #include "cli/single_output.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <gpt2/beam.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -110,42 +108,6 @@ static void print_stats(const struct run *run) {
     else
         fprintf(stderr, "weights in the mapped file\n");
     fprintf(stderr, "logits  %016" PRIx64 "\n", run->hash);
-}
-
-/* --out: a file beside the target, which takes its place at the end. */
-static bool open_output(struct run *run, struct gpt2_error *err) {
-    const char *path = run->args.out_file;
-    if (!path || !strcmp(path, "-"))
-        return true;
-    size_t cap = strlen(path) + 32;
-    run->temporary = malloc(cap);
-    if (!run->temporary)
-        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
-    snprintf(run->temporary, cap, "%s.%ld.tmp", path, (long)getpid());
-    int fd = open(run->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot create %s: %s", run->temporary,
-                      strerror(errno));
-        free(run->temporary);
-        run->temporary = NULL;
-        return false;
-    }
-    run->out.fd = fd;
-    return true;
-}
-
-static bool close_output(struct run *run, struct gpt2_error *err) {
-    if (!run->temporary)
-        return true;
-    bool ok = fsync(run->out.fd) == 0;
-    ok = close(run->out.fd) == 0 && ok;
-    run->out.fd = 0;
-    if (!ok || rename(run->temporary, run->args.out_file) != 0)
-        return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write %s: %s", run->args.out_file,
-                             strerror(errno));
-    free(run->temporary);
-    run->temporary = NULL;
-    return true;
 }
 
 static bool go_on(void *user) {
@@ -263,7 +225,9 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
 
 int single_run(struct run *run) {
     struct gpt2_error err;
-    if (!prepare(run, &err) || !open_output(run, &err))
+    const char *path = run->args.out_file;
+    bool to_file = path && strcmp(path, "-") != 0;
+    if (!prepare(run, &err) || (to_file && !out_file_open(&run->out_file, path, &run->out, &err)))
         return report(&err);
     signals_catch();
     run->hash = FNV_START;
@@ -278,8 +242,8 @@ int single_run(struct run *run) {
     if (!run->args.jsonl)
         written = written && output_string(&run->out, "\n", &write_err);
     written = written && output_flush(&run->out, &write_err);
-    if (ok && written && !signals_caught())
-        written = close_output(run, &write_err);
+    if (ok && written && to_file && !signals_caught())
+        written = out_file_keep(&run->out_file, &run->out, &write_err);
     if (!ok)
         return output_failed(&run->out, &err);
     if (!written)
@@ -290,12 +254,7 @@ int single_run(struct run *run) {
 }
 
 void single_free(struct run *run) {
-    if (run->temporary) {
-        if (run->out.fd > 0)
-            close(run->out.fd);
-        unlink(run->temporary);
-        free(run->temporary);
-    }
+    out_file_drop(&run->out_file, &run->out);
     gpt2_generator_free(run->generator);
     completion_free(&run->completion);
     decoding_free(&run->decoding);

@@ -6,7 +6,7 @@
 #include "cli/clock.h"
 #include "cli/completion.h"
 #include "cli/files.h"
-#include "cli/output.h"
+#include "cli/out_file.h"
 #include "cli/tint.h"
 #include "cli/weights.h"
 
@@ -42,8 +42,8 @@ struct run {
     struct text prompt;
     struct gpt2_ids ids; /* the prompt's, until the completion has them */
     struct output out;
-    char *temporary; /* of --out */
-    bool colors;     /* --color, and the terminal can */
+    struct out_file out_file; /* of --out */
+    bool colors;              /* --color, and the terminal can */
     struct tint tint;
 
     /* for --stats and timings */

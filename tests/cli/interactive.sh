@@ -204,6 +204,7 @@ expect "line 3000"
 send "\x01the \x05\x7f\x7f\u00e9 \u65e5\x7f\x7f!"
 expect "!"
 resize 10 30
+signal CONT
 send "?\r"
 expect "> "
 send "/text\r"
@@ -260,6 +261,24 @@ END
 expect "TERM=dumb: plain lines" exits 0
 expect "... without a single escape sequence" not escapes
 
+play generate -i -n 8 --color surprisal <<'END'
+expect "> "
+send "Once upon a time\r"
+expect "\x1b[30;48;5;"
+expect "> "
+send "\x04"
+END
+expect "--color surprisal in a session" exits 0
+NO_COLOR=1 play generate -i -n 8 --color surprisal <<'END'
+expect "> "
+send "Once upon a time\r"
+expect "there"
+absent "\x1b[30;48;5;"
+expect "> "
+send "\x04"
+END
+expect "... not with NO_COLOR" exits 0
+
 play generate -i -n 2 <<'END'
 expect "> "
 send "Once upon a \r"
@@ -268,7 +287,7 @@ expect "> "
 send "time\r"
 expect "> "
 send "/save /nowhere/file\r"
-expect "error: cannot write /nowhere/file"
+expect "error: cannot create /nowhere/file"
 expect "> "
 send "\x04"
 END

@@ -69,7 +69,8 @@ static bool take_held(struct line_input *in, struct buffer *line) {
 }
 
 static enum line_kind read_plain(struct line_input *in, const char *prompt, struct buffer *line) {
-    if (in->shows_prompt)
+    bool is_there = in->from < in->to || signals_wait(STDIN_FILENO, 0) == INPUT_READY;
+    if (in->shows_prompt && !is_there) // what is there the terminal has echoed already
         fputs(prompt, stderr);
     while (!take_held(in, line)) {
         enum input_event event = signals_wait(STDIN_FILENO, -1);

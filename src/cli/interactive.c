@@ -108,8 +108,9 @@ void interactive_continue(struct interactive *it) {
                     gpt2_model_config(run->model)->n_ctx);
 }
 
+/* Some scripts beyond ASCII write no spaces between words. */
 static bool is_word(char c) {
-    return isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
+    return (unsigned char)c < 0x80 && isalnum((unsigned char)c);
 }
 
 /* GPT-2's words bring the space in front of them along, which is easily forgotten when typing. */

@@ -248,9 +248,9 @@ static bool do_help(struct interactive *it, char *argument, struct gpt2_error *e
         int n = fprintf(stderr, "  /%s %s", commands[i].name, value);
         fprintf(stderr, "%*s%s\n", n < 22 ? 22 - n : 1, "", commands[i].help);
     }
-    fputs("A line that is to begin with a slash begins with two. A backslash at the end of a\n"
-          "line joins the next one to it, with the line end between them. A value in double\n"
-          "quotes is a string of JSON: /set stop \"\\n\\n\".\n",
+    fputs("A line that is to begin with a slash begins with two. A backslash at the end of\n"
+          "a line joins the next one to it, with the line end between them. A value in\n"
+          "double quotes is a string of JSON: /set stop \"\\n\\n\".\n",
           stderr);
     return true;
 }

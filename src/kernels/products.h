@@ -27,9 +27,11 @@
 #include <stdbool.h>
 
 #if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL   _Pragma("clang loop unroll(full)")
+#define UNROLL_4 _Pragma("clang loop unroll_count(4)")
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL   _Pragma("GCC unroll 16")
+#define UNROLL_4 _Pragma("GCC unroll 4")
 #endif
 
 typedef vec (*load_fn)(const void *p, int n);
@@ -67,38 +69,34 @@ typedef vec (*load_fn)(const void *p, int n);
         break;                           \
     }
 
-/* How far ahead of a gemm memory is asked for. */
-#define GEMM_AHEAD 4096
-
 /* gemm ----------------------------------------------------------------------------------------- */
+
+/* How far ahead of a few rows memory is asked for. */
+#define GEMM_AHEAD 4096
 
 /* One register tile of y over all k. Each step reads `vecs` vectors of w and one element of each
  * row of x. In the last vector only `last` lanes count. */
 ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
                              size_t ws, int K, int rows, int vecs, int last, size_t size,
                              load_fn load) {
-    const bool ahead = rows > 1 || size < 4; // one row of f32 is so quick that it only disturbs
+    const bool ahead = rows == 1 && size < 4; // one row of f32 is so quick that it only disturbs
     vec sum[GEMM_ROWS][PANEL / WIDTH];
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             sum[r][v] = load_f32(y + (size_t)r * ys + v * WIDTH, v < vecs - 1 ? WIDTH : last);
         }
     }
-    for (int k = 0; k < K; k++) {
-        vec weight[PANEL / WIDTH];
+    UNROLL_4 for (int k = 0; k < K; k++) {
+        vec xk[GEMM_ROWS];
+        UNROLL for (int r = 0; r < rows; r++) {
+            xk[r] = vec_set(x[(size_t)r * xs + (size_t)k]);
+        }
         UNROLL for (int v = 0; v < vecs; v++) {
             if (ahead && (size_t)v * WIDTH * size % 64 == 0)
                 __builtin_prefetch(w + (size_t)v * WIDTH * size + GEMM_AHEAD, 0, 3);
-            weight[v] = load(w + (size_t)v * WIDTH * size, v < vecs - 1 ? WIDTH : last);
-            if (rows == 1) // used at once: there are no registers for all of them
-                sum[0][v] = vec_fma(vec_set(x[k]), weight[v], sum[0][v]);
-        }
-        UNROLL for (int r = 0; r < rows; r++) {
-            if (rows == 1)
-                break;
-            vec xk = vec_set(x[(size_t)r * xs + (size_t)k]);
-            UNROLL for (int v = 0; v < vecs; v++) {
-                sum[r][v] = vec_fma(xk, weight[v], sum[r][v]);
+            vec weight = load(w + (size_t)v * WIDTH * size, v < vecs - 1 ? WIDTH : last);
+            UNROLL for (int r = 0; r < rows; r++) {
+                sum[r][v] = vec_fma(xk[r], weight, sum[r][v]);
             }
         }
         w += ws;
@@ -107,6 +105,12 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
         UNROLL for (int v = 0; v < vecs; v++)
             vec_store(y + (size_t)r * ys + v * WIDTH, sum[r][v], v < vecs - 1 ? WIDTH : last);
     }
+}
+
+/* Asks for n_bytes of memory. */
+ALWAYS_INLINE void gemm_ask(const char *p, size_t n_bytes) {
+    for (size_t at = 0; at < n_bytes; at += 64)
+        __builtin_prefetch(p + at, 0, 2);
 }
 
 /* All columns of `rows` rows: whole tiles, then single vectors. */
@@ -122,25 +126,44 @@ ALWAYS_INLINE void gemm_rows(float *y, size_t ys, const float *x, size_t xs, con
         gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, 1, n - c, size, load);
 }
 
-/* All rows of y, for as many rows of w as stay in the first cache meanwhile. */
+/* All rows of y, for as many rows of w as stay in the first cache meanwhile. Each tile asks for its
+ * share of the rows of w that come next: memory works while the processor does, and is never asked
+ * for more than it can have on the way. */
 ALWAYS_INLINE void gemm_block(float *y, size_t ys, const float *x, size_t xs, const char *w,
                               size_t ws, int m, int n, int K, size_t size, load_fn load) {
-    for (; m >= GEMM_ROWS; m -= GEMM_ROWS) {
-        gemm_rows(y, ys, x, xs, w, ws, n, K, GEMM_ROWS, size, load);
-        y += GEMM_ROWS * ys;
-        x += GEMM_ROWS * xs;
-    }
+    const char *next = w + GEMM_DEPTH * ws;
+    size_t share = GEMM_DEPTH * ws / (size_t)((m + GEMM_ROWS - 1) / GEMM_ROWS);
+    for (int rows; m > 0; m -= rows) {
+        // never one row alone behind others: it would use a weight that it loads only once
+        rows = m == GEMM_ROWS + 1 ? GEMM_ROWS - 1 : m < GEMM_ROWS ? m : GEMM_ROWS;
+        if (rows > 1) {
+            gemm_ask(next, share);
+            next += share;
+        }
 #define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, n, K, rows, size, load)
-    WITH_CONSTANT(m, GEMM_ROWS, TILE)
+        WITH_CONSTANT(rows, GEMM_ROWS + 1, TILE)
 #undef TILE
+        y += (size_t)rows * ys;
+        x += (size_t)rows * xs;
+    }
+}
+
+/* Block after block of k. ws is in bytes. */
+ALWAYS_INLINE void gemm_blocks(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                               size_t ws, int m, int n, int K, size_t size, load_fn load) {
+    for (int k = 0; k < K; k += GEMM_DEPTH) {
+        gemm_block(y, ys, x + k, xs, w, ws, m, n, K - k < GEMM_DEPTH ? K - k : GEMM_DEPTH, size,
+                   load);
+        w += GEMM_DEPTH * ws;
+    }
 }
 
 ALWAYS_INLINE void gemm(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,
                         int m, int n, int K, size_t size, load_fn load) {
-    ws *= size;
-    for (int k = 0; k < K; k += GEMM_DEPTH)
-        gemm_block(y, ys, x + k, xs, w + (size_t)k * ws, ws, m, n,
-                   K - k < GEMM_DEPTH ? K - k : GEMM_DEPTH, size, load);
+    if (ws == PANEL) // a constant, in the case that counts
+        gemm_blocks(y, ys, x, xs, w, PANEL * size, m, n, K, size, load);
+    else
+        gemm_blocks(y, ys, x, xs, w, ws * size, m, n, K, size, load);
 }
 
 /* gemv ----------------------------------------------------------------------------------------- */

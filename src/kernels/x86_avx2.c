@@ -7,8 +7,8 @@
 
 typedef __m256 vec;
 #define WIDTH           8
-#define GEMM_ROWS       6 /* 12 sums, 2 weights, 1 x: 15 registers */
-#define GEMM_VECS(rows) ((rows) == 1 ? 8 : (rows) == 2 ? 4 : 2)
+#define GEMM_ROWS       3 /* 12 sums, 3 x, 1 weight: 16 registers */
+#define GEMM_VECS(rows) ((rows) == 1 ? 8 : 4)
 #define GEMM_DEPTH      64
 #define GEMV_ROWS       4
 #define GEMV_DEPTH      16
@@ -125,5 +125,5 @@ ALWAYS_INLINE float lanes_sum(const vec p[2]) {
 #include "kernels/quantized.h"
 #include "kernels/table.h"
 
-const struct kernels kernels_avx2 = KERNELS_TABLE("avx2", GEMM_ROWS, 2 * WIDTH);
+const struct kernels kernels_avx2 = KERNELS_TABLE("avx2", GEMM_ROWS, 4 * WIDTH);
 #endif

@@ -74,8 +74,9 @@ ALWAYS_INLINE vec vec_mul(vec a, vec b) {
 
 /* Integers, for quantized.h. */
 typedef __m256i ivec;
-#define QUANT_ROWS       4
-#define QUANT_VECS(rows) ((rows) == 1 ? 8 : (rows) == 2 ? 4 : 2) /* 8 sums */
+#define Q8_ROWS          4 /* 8 sums, 4 weights, 1 x, a product, 2 constants: 16 registers */
+#define Q4_ROWS          6 /* 12 sums, 2 weights, 1 x, a product: 16 registers             */
+#define QUANT_VECS(rows) ((rows) == 1 ? 8 : (rows) == 2 ? 4 : 2)
 
 ALWAYS_INLINE ivec ivec_set(uint32_t word) {
     return _mm256_set1_epi32((int32_t)word);
@@ -85,8 +86,11 @@ ALWAYS_INLINE ivec ivec_load(const void *p) {
     return _mm256_loadu_si256(p);
 }
 
+/* Sums are added to in place, and gcc must not think otherwise: it would copy all sums of a tile in
+ * each step. */
 ALWAYS_INLINE ivec ivec_add(ivec a, ivec b) {
-    return _mm256_add_epi32(a, b);
+    __asm__("vpaddd %1, %0, %0" : "+x"(a) : "x"(b));
+    return a;
 }
 
 ALWAYS_INLINE ivec ivec_and(ivec a, ivec b) {
@@ -110,7 +114,20 @@ ALWAYS_INLINE ivec ivec_pairs8(ivec u, ivec s) {
 }
 
 ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {
-    return _mm256_add_epi16(a, b);
+    __asm__("vpaddw %1, %0, %0" : "+x"(a) : "x"(b));
+    return a;
+}
+
+ALWAYS_INLINE ivec ivec_xor(ivec a, ivec b) {
+    return _mm256_xor_si256(a, b);
+}
+
+ALWAYS_INLINE ivec ivec_abs8(ivec a) {
+    return _mm256_abs_epi8(a);
+}
+
+ALWAYS_INLINE ivec ivec_sign8(ivec a, ivec b) {
+    return _mm256_sign_epi8(a, b);
 }
 
 ALWAYS_INLINE float lanes_sum(const vec p[2]) {

@@ -241,36 +241,37 @@ ALWAYS_INLINE void gemv(float *y, size_t ys, const float *x, size_t xs, const ch
 
 #define LANE_VECS (16 / WIDTH) /* vectors that hold the 16 partial sums */
 
-/* `rows` rows of x times `cols` rows of W. */
-ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, size_t ahead, int K, int rows, int cols, size_t size,
-                             load_fn load) {
-    vec p[DOTS_ROWS][DOTS_COLS][LANE_VECS];
+/* The partial sums first, first + 1, ... below `to` (vectors of them) of `rows` rows of x times
+ * `cols` rows of W. */
+ALWAYS_INLINE void dots_sums(vec p[DOTS_ROWS][DOTS_COLS][LANE_VECS], const float *x, size_t xs,
+                             const char *w, size_t ws, size_t ahead, int K, int rows, int cols,
+                             int first, int to, size_t size, load_fn load) {
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int c = 0; c < cols; c++) {
-            UNROLL for (int i = 0; i < LANE_VECS; i++) {
+            UNROLL for (int i = first; i < to; i++) {
                 p[r][c][i] = vec_set(0.0f);
             }
         }
     }
     int k = 0;
-    for (; k + 16 <= K; k += 16) {
-        UNROLL for (int i = 0; i < LANE_VECS; i++) {
-            vec weight[DOTS_COLS];
-            UNROLL for (int c = 0; c < cols; c++) {
-                weight[c] = load(w + (size_t)c * ws, WIDTH);
-                __builtin_prefetch(w + (size_t)c * ws + ahead, 0, 2);
-            }
+    UNROLL_4 for (; k + 16 <= K; k += 16) {
+        UNROLL for (int i = first; i < to; i++) {
+            vec xk[DOTS_ROWS];
             UNROLL for (int r = 0; r < rows; r++) {
-                vec xk = load_f32(x + (size_t)r * xs + k + i * WIDTH, WIDTH);
-                UNROLL for (int c = 0; c < cols; c++) {
-                    p[r][c][i] = vec_fma(xk, weight[c], p[r][c][i]);
+                xk[r] = load_f32(x + (size_t)r * xs + k + i * WIDTH, WIDTH);
+            }
+            UNROLL for (int c = 0; c < cols; c++) {
+                const char *at = w + (size_t)c * ws + (size_t)(k + i * WIDTH) * size;
+                vec weight = load(at, WIDTH);
+                if (rows == 1)
+                    __builtin_prefetch(at + ahead, 0, 2);
+                UNROLL for (int r = 0; r < rows; r++) {
+                    p[r][c][i] = vec_fma(xk[r], weight, p[r][c][i]);
                 }
             }
-            w += WIDTH * size;
         }
     }
-    UNROLL for (int i = 0; i < LANE_VECS; i++) {
+    UNROLL for (int i = first; i < to; i++) {
         int left = K - k - i * WIDTH;
         int n = left < WIDTH ? left : WIDTH;
         if (n <= 0)
@@ -278,10 +279,24 @@ ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, con
         UNROLL for (int r = 0; r < rows; r++) {
             vec xk = load_f32(x + (size_t)r * xs + k + i * WIDTH, n);
             UNROLL for (int c = 0; c < cols; c++) {
-                p[r][c][i] = vec_fma_n(xk, load(w + (size_t)c * ws, n), p[r][c][i], n);
+                const char *at = w + (size_t)c * ws + (size_t)(k + i * WIDTH) * size;
+                p[r][c][i] = vec_fma_n(xk, load(at, n), p[r][c][i], n);
             }
         }
-        w += WIDTH * size;
+    }
+}
+
+/* `rows` rows of x times `cols` rows of W. Several rows go through k once for each vector of
+ * partial sums: with one for each product, more products fit the registers and share a load. */
+ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                             size_t ws, size_t ahead, const char *next, size_t share, int K,
+                             int rows, int cols, size_t size, load_fn load) {
+    vec p[DOTS_ROWS][DOTS_COLS][LANE_VECS];
+    const int step = rows == 1 ? LANE_VECS : 1;
+    UNROLL for (int i = 0; i < LANE_VECS; i += step) {
+        if (rows > 1)
+            gemm_ask(next + (size_t)i * share, share);
+        dots_sums(p, x, xs, w, ws, ahead, K, rows, cols, i, i + step, size, load);
     }
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int c = 0; c < cols; c++) {
@@ -290,18 +305,22 @@ ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, con
     }
 }
 
-/* `cols` rows of W, read from memory once, for all rows of x. */
+/* `cols` rows of W, read from memory once, for all rows of x. Each tile of rows asks for its share
+ * of the rows of W that come `ahead` bytes later, as in gemm_block. */
 ALWAYS_INLINE void dots_cols(float *y, size_t ys, const float *x, size_t xs, const char *w,
                              size_t ws, size_t ahead, int m, int K, int cols, size_t size,
                              load_fn load) {
-    for (; m >= DOTS_ROWS; m -= DOTS_ROWS) {
-        dots_tile(y, ys, x, xs, w, ws, ahead, K, DOTS_ROWS, cols, size, load);
-        y += DOTS_ROWS * ys;
-        x += DOTS_ROWS * xs;
-    }
-#define TILE(rows) dots_tile(y, ys, x, xs, w, ws, ahead, K, rows, cols, size, load)
-    WITH_CONSTANT(m, DOTS_ROWS, TILE)
+    const char *next = w + ahead;
+    size_t share = ahead / (size_t)((m + DOTS_ROWS - 1) / DOTS_ROWS * LANE_VECS);
+    for (int rows; m > 0; m -= rows) {
+        rows = m == DOTS_ROWS + 1 ? DOTS_ROWS - 1 : m < DOTS_ROWS ? m : DOTS_ROWS;
+#define TILE(rows) dots_tile(y, ys, x, xs, w, ws, ahead, next, share, K, rows, cols, size, load)
+        WITH_CONSTANT(rows, DOTS_ROWS + 1, TILE)
 #undef TILE
+        next += share * LANE_VECS;
+        y += (size_t)rows * ys;
+        x += (size_t)rows * xs;
+    }
 }
 
 ALWAYS_INLINE void dots(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,

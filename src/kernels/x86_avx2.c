@@ -12,8 +12,8 @@ typedef __m256 vec;
 #define GEMM_DEPTH      64
 #define GEMV_ROWS       4
 #define GEMV_DEPTH      16
-#define DOTS_ROWS       2
-#define DOTS_COLS       3
+#define DOTS_ROWS       3 /* 12 sums, 3 x, 1 weight, as in gemm */
+#define DOTS_COLS       4
 
 /* All bits set in the first n lanes. */
 ALWAYS_INLINE __m256i first(int n) {

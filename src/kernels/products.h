@@ -11,8 +11,8 @@
  *   load_f16 _bf16 _i8    behind them is read. n == WIDTH, a constant, is the fast case
  *   lanes_sum(p)          the tree of lanes16 over 16 / WIDTH vectors
  *   GEMM_ROWS             a register tile of gemm: rows,
- *   GEMM_VECS(rows)       and vectors of columns. One row has all columns of a panel, if they fit:
- *                         it is then read from memory in one stream
+ *   GEMM_VECS(rows)       and vectors of columns, those of several panels where they fit
+ *   GEMM_COLUMNS          the largest number of columns in a tile
  *   GEMM_DEPTH            rows of w that are worked on together: a panel's fit half of the first
  *                         cache in every type
  *   GEMV_ROWS, GEMV_DEPTH of gemv: rows of x, and rows of W, that are worked on together
@@ -71,16 +71,17 @@ typedef vec (*load_fn)(const void *p, int n);
 
 /* gemm ----------------------------------------------------------------------------------------- */
 
-/* How far ahead of a few rows memory is asked for. */
-#define GEMM_AHEAD 4096
+/* Where column c begins in a row of w, whose panels are ps bytes apart. */
+ALWAYS_INLINE size_t column_at(int c, size_t ps, size_t size) {
+    return (size_t)(c / PANEL) * ps + (size_t)(c % PANEL) * size;
+}
 
-/* One register tile of y over all k. Each step reads `vecs` vectors of w and one element of each
- * row of x. In the last vector only `last` lanes count. */
+/* One register tile of y over all k. Each step reads `vecs` vectors of w, which may be those of
+ * several panels, and one element of each row of x. In the last vector only `last` lanes count. */
 ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, int K, int rows, int vecs, int last, size_t size,
+                             size_t ws, size_t ps, int K, int rows, int vecs, int last, size_t size,
                              load_fn load) {
-    const bool ahead = rows == 1 && size < 4; // one row of f32 is so quick that it only disturbs
-    vec sum[GEMM_ROWS][PANEL / WIDTH];
+    vec sum[GEMM_ROWS][GEMM_COLUMNS / WIDTH];
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             sum[r][v] = load_f32(y + (size_t)r * ys + v * WIDTH, v < vecs - 1 ? WIDTH : last);
@@ -92,9 +93,7 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
             xk[r] = vec_set(x[(size_t)r * xs + (size_t)k]);
         }
         UNROLL for (int v = 0; v < vecs; v++) {
-            if (ahead && (size_t)v * WIDTH * size % 64 == 0)
-                __builtin_prefetch(w + (size_t)v * WIDTH * size + GEMM_AHEAD, 0, 3);
-            vec weight = load(w + (size_t)v * WIDTH * size, v < vecs - 1 ? WIDTH : last);
+            vec weight = load(w + column_at(v * WIDTH, ps, size), v < vecs - 1 ? WIDTH : last);
             UNROLL for (int r = 0; r < rows; r++) {
                 sum[r][v] = vec_fma(xk[r], weight, sum[r][v]);
             }
@@ -113,57 +112,65 @@ ALWAYS_INLINE void gemm_ask(const char *p, size_t n_bytes) {
         __builtin_prefetch(p + at, 0, 2);
 }
 
-/* All columns of `rows` rows: whole tiles, then single vectors. */
+/* All columns of `rows` rows: whole tiles, then single vectors. One row asks for nothing: it walks
+ * through four panels side by side, and hardware that reads ahead does more for four streams than
+ * for one. More rows ask for `share` bytes of each panel, `ahead` bytes from where they are; panels
+ * that are parts of the same rows of w are asked for together. */
 ALWAYS_INLINE void gemm_rows(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, int n, int K, int rows, size_t size, load_fn load) {
+                             size_t ws, size_t ps, size_t ahead, size_t share, int n, int K,
+                             int rows, size_t size, load_fn load) {
     const int vecs = GEMM_VECS(rows);
     int c = 0;
-    for (; c + vecs * WIDTH <= n; c += vecs * WIDTH)
-        gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, vecs, WIDTH, size, load);
+    for (; c + vecs * WIDTH <= n; c += vecs * WIDTH) {
+        for (int p = c; rows > 1 && p < c + vecs * WIDTH; p += PANEL)
+            if (p == 0 || ps > ws)
+                gemm_ask(w + column_at(p, ps, size) + ahead, share);
+        gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, K, rows, vecs, WIDTH, size,
+                  load);
+    }
     for (; c + WIDTH <= n; c += WIDTH)
-        gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, 1, WIDTH, size, load);
+        gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, K, rows, 1, WIDTH, size,
+                  load);
     if (c < n)
-        gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, 1, n - c, size, load);
+        gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, K, rows, 1, n - c, size,
+                  load);
 }
 
 /* All rows of y, for as many rows of w as stay in the first cache meanwhile. Each tile asks for its
  * share of the rows of w that come next: memory works while the processor does, and is never asked
  * for more than it can have on the way. */
 ALWAYS_INLINE void gemm_block(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                              size_t ws, int m, int n, int K, size_t size, load_fn load) {
-    const char *next = w + GEMM_DEPTH * ws;
-    size_t share = GEMM_DEPTH * ws / (size_t)((m + GEMM_ROWS - 1) / GEMM_ROWS);
+                              size_t ws, size_t ps, int m, int n, int K, size_t size,
+                              load_fn load) {
+    size_t ahead = GEMM_DEPTH * ws, share = ahead / (size_t)((m + GEMM_ROWS - 1) / GEMM_ROWS);
     for (int rows; m > 0; m -= rows) {
         // never one row alone behind others: it would use a weight that it loads only once
         rows = m == GEMM_ROWS + 1 ? GEMM_ROWS - 1 : m < GEMM_ROWS ? m : GEMM_ROWS;
-        if (rows > 1) {
-            gemm_ask(next, share);
-            next += share;
-        }
-#define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, n, K, rows, size, load)
+#define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, ps, ahead, share, n, K, rows, size, load)
         WITH_CONSTANT(rows, GEMM_ROWS + 1, TILE)
 #undef TILE
+        ahead += share;
         y += (size_t)rows * ys;
         x += (size_t)rows * xs;
     }
 }
 
-/* Block after block of k. ws is in bytes. */
+/* Block after block of k; one row in one go. ws and ps are in bytes. */
 ALWAYS_INLINE void gemm_blocks(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                               size_t ws, int m, int n, int K, size_t size, load_fn load) {
-    for (int k = 0; k < K; k += GEMM_DEPTH) {
-        gemm_block(y, ys, x + k, xs, w, ws, m, n, K - k < GEMM_DEPTH ? K - k : GEMM_DEPTH, size,
-                   load);
-        w += GEMM_DEPTH * ws;
-    }
+                               size_t ws, size_t ps, int m, int n, int K, size_t size,
+                               load_fn load) {
+    const int depth = m == 1 ? K : GEMM_DEPTH;
+    for (int k = 0; k < K; k += depth)
+        gemm_block(y, ys, x + k, xs, w + (size_t)k * ws, ws, ps, m, n,
+                   K - k < depth ? K - k : depth, size, load);
 }
 
 ALWAYS_INLINE void gemm(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,
-                        int m, int n, int K, size_t size, load_fn load) {
+                        size_t ps, int m, int n, int K, size_t size, load_fn load) {
     if (ws == PANEL) // a constant, in the case that counts
-        gemm_blocks(y, ys, x, xs, w, PANEL * size, m, n, K, size, load);
+        gemm_blocks(y, ys, x, xs, w, PANEL * size, ps * size, m, n, K, size, load);
     else
-        gemm_blocks(y, ys, x, xs, w, ws * size, m, n, K, size, load);
+        gemm_blocks(y, ys, x, xs, w, ws * size, ps * size, m, n, K, size, load);
 }
 
 /* gemv ----------------------------------------------------------------------------------------- */
@@ -241,10 +248,14 @@ ALWAYS_INLINE void gemv(float *y, size_t ys, const float *x, size_t xs, const ch
 
 #define LANE_VECS (16 / WIDTH) /* vectors that hold the 16 partial sums */
 
+/* One row of x meets so many rows of W at a time, each in another part of W: that many streams. */
+#define DOTS_STREAMS 4
+#define DOTS_MOST    (DOTS_COLS > DOTS_STREAMS ? DOTS_COLS : DOTS_STREAMS)
+
 /* The partial sums first, first + 1, ... below `to` (vectors of them) of `rows` rows of x times
- * `cols` rows of W. */
-ALWAYS_INLINE void dots_sums(vec p[DOTS_ROWS][DOTS_COLS][LANE_VECS], const float *x, size_t xs,
-                             const char *w, size_t ws, size_t ahead, int K, int rows, int cols,
+ * `cols` rows of W, which are `apart` rows from each other. */
+ALWAYS_INLINE void dots_sums(vec p[DOTS_ROWS][DOTS_MOST][LANE_VECS], const float *x, size_t xs,
+                             const char *w, size_t ws, size_t apart, int K, int rows, int cols,
                              int first, int to, size_t size, load_fn load) {
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int c = 0; c < cols; c++) {
@@ -261,10 +272,8 @@ ALWAYS_INLINE void dots_sums(vec p[DOTS_ROWS][DOTS_COLS][LANE_VECS], const float
                 xk[r] = load_f32(x + (size_t)r * xs + k + i * WIDTH, WIDTH);
             }
             UNROLL for (int c = 0; c < cols; c++) {
-                const char *at = w + (size_t)c * ws + (size_t)(k + i * WIDTH) * size;
+                const char *at = w + (size_t)c * apart * ws + (size_t)(k + i * WIDTH) * size;
                 vec weight = load(at, WIDTH);
-                if (rows == 1)
-                    __builtin_prefetch(at + ahead, 0, 2);
                 UNROLL for (int r = 0; r < rows; r++) {
                     p[r][c][i] = vec_fma(xk[r], weight, p[r][c][i]);
                 }
@@ -279,28 +288,29 @@ ALWAYS_INLINE void dots_sums(vec p[DOTS_ROWS][DOTS_COLS][LANE_VECS], const float
         UNROLL for (int r = 0; r < rows; r++) {
             vec xk = load_f32(x + (size_t)r * xs + k + i * WIDTH, n);
             UNROLL for (int c = 0; c < cols; c++) {
-                const char *at = w + (size_t)c * ws + (size_t)(k + i * WIDTH) * size;
+                const char *at = w + (size_t)c * apart * ws + (size_t)(k + i * WIDTH) * size;
                 p[r][c][i] = vec_fma_n(xk, load(at, n), p[r][c][i], n);
             }
         }
     }
 }
 
-/* `rows` rows of x times `cols` rows of W. Several rows go through k once for each vector of
- * partial sums: with one for each product, more products fit the registers and share a load. */
+/* `rows` rows of x times `cols` rows of W, `apart` as above. Several rows go through k once for
+ * each vector of partial sums: with one for each product, more products fit the registers and share
+ * a load. */
 ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, size_t ahead, const char *next, size_t share, int K,
+                             size_t ws, size_t apart, const char *next, size_t share, int K,
                              int rows, int cols, size_t size, load_fn load) {
-    vec p[DOTS_ROWS][DOTS_COLS][LANE_VECS];
+    vec p[DOTS_ROWS][DOTS_MOST][LANE_VECS];
     const int step = rows == 1 ? LANE_VECS : 1;
     UNROLL for (int i = 0; i < LANE_VECS; i += step) {
         if (rows > 1)
             gemm_ask(next + (size_t)i * share, share);
-        dots_sums(p, x, xs, w, ws, ahead, K, rows, cols, i, i + step, size, load);
+        dots_sums(p, x, xs, w, ws, apart, K, rows, cols, i, i + step, size, load);
     }
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int c = 0; c < cols; c++) {
-            y[(size_t)r * ys + (size_t)c] = lanes_sum(p[r][c]);
+            y[(size_t)r * ys + (size_t)c * apart] = lanes_sum(p[r][c]);
         }
     }
 }
@@ -314,7 +324,7 @@ ALWAYS_INLINE void dots_cols(float *y, size_t ys, const float *x, size_t xs, con
     size_t share = ahead / (size_t)((m + DOTS_ROWS - 1) / DOTS_ROWS * LANE_VECS);
     for (int rows; m > 0; m -= rows) {
         rows = m == DOTS_ROWS + 1 ? DOTS_ROWS - 1 : m < DOTS_ROWS ? m : DOTS_ROWS;
-#define TILE(rows) dots_tile(y, ys, x, xs, w, ws, ahead, next, share, K, rows, cols, size, load)
+#define TILE(rows) dots_tile(y, ys, x, xs, w, ws, 1, next, share, K, rows, cols, size, load)
         WITH_CONSTANT(rows, DOTS_ROWS + 1, TILE)
 #undef TILE
         next += share * LANE_VECS;
@@ -323,9 +333,24 @@ ALWAYS_INLINE void dots_cols(float *y, size_t ys, const float *x, size_t xs, con
     }
 }
 
+/* All rows of W for one row of x. */
+ALWAYS_INLINE void dots_streams(float *y, const float *x, const char *w, size_t ws, int n, int K,
+                                size_t size, load_fn load) {
+    const int part = n / DOTS_STREAMS;
+    for (int c = 0; c < part; c++)
+        dots_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, (size_t)part, w, 0, K, 1, DOTS_STREAMS,
+                  size, load);
+    for (int c = part * DOTS_STREAMS; c < n; c++)
+        dots_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, 1, w, 0, K, 1, 1, size, load);
+}
+
 ALWAYS_INLINE void dots(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,
                         int m, int n, int K, size_t size, load_fn load) {
     ws *= size;
+    if (m == 1) {
+        dots_streams(y, x, w, ws, n, K, size, load);
+        return;
+    }
     int c = 0;
     for (; c + DOTS_COLS <= n; c += DOTS_COLS) {
         size_t ahead = c + 2 * DOTS_COLS <= n ? DOTS_COLS * ws : 0;
@@ -343,8 +368,8 @@ ALWAYS_INLINE void dots(float *y, size_t ys, const float *x, size_t xs, const ch
 
 #define PRODUCTS_OF(type, size)                                                            \
     static void gemm_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
-                            size_t ws, int m, int n, int K) {                              \
-        gemm(y, ys, x, xs, w, ws, m, n, K, size, load_##type);                             \
+                            size_t ws, size_t ps, int m, int n, int K) {                   \
+        gemm(y, ys, x, xs, w, ws, ps, m, n, K, size, load_##type);                         \
     }                                                                                      \
     static void gemv_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
                             size_t ws, int m, int n, int K) {                              \

@@ -9,6 +9,7 @@ typedef __m256 vec;
 #define WIDTH           8
 #define GEMM_ROWS       3 /* 12 sums, 3 x, 1 weight: 16 registers */
 #define GEMM_VECS(rows) ((rows) == 1 ? 8 : 4)
+#define GEMM_COLUMNS    64
 #define GEMM_DEPTH      64
 #define GEMV_ROWS       4
 #define GEMV_DEPTH      16
@@ -74,9 +75,8 @@ ALWAYS_INLINE vec vec_mul(vec a, vec b) {
 
 /* Integers, for quantized.h. */
 typedef __m256i ivec;
-#define Q8_ROWS          4 /* 8 sums, 4 weights, 1 x, a product, 2 constants: 16 registers */
-#define Q4_ROWS          6 /* 12 sums, 2 weights, 1 x, a product: 16 registers             */
-#define QUANT_VECS(rows) ((rows) == 1 ? 8 : (rows) == 2 ? 4 : 2)
+#define QUANT_ROWS       4
+#define QUANT_VECS(rows) ((rows) == 1 ? 8 : (rows) == 2 ? 4 : 2) /* 8 sums */
 
 ALWAYS_INLINE ivec ivec_set(uint32_t word) {
     return _mm256_set1_epi32((int32_t)word);
@@ -95,6 +95,14 @@ ALWAYS_INLINE ivec ivec_add(ivec a, ivec b) {
 
 ALWAYS_INLINE ivec ivec_and(ivec a, ivec b) {
     return _mm256_and_si256(a, b);
+}
+
+ALWAYS_INLINE ivec ivec_xor(ivec a, ivec b) {
+    return _mm256_xor_si256(a, b);
+}
+
+ALWAYS_INLINE ivec ivec_signed8(ivec a, ivec s) {
+    return _mm256_sign_epi8(a, s);
 }
 
 ALWAYS_INLINE ivec ivec_shift16(ivec a, int n) {
@@ -116,18 +124,6 @@ ALWAYS_INLINE ivec ivec_pairs8(ivec u, ivec s) {
 ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {
     __asm__("vpaddw %1, %0, %0" : "+x"(a) : "x"(b));
     return a;
-}
-
-ALWAYS_INLINE ivec ivec_xor(ivec a, ivec b) {
-    return _mm256_xor_si256(a, b);
-}
-
-ALWAYS_INLINE ivec ivec_abs8(ivec a) {
-    return _mm256_abs_epi8(a);
-}
-
-ALWAYS_INLINE ivec ivec_sign8(ivec a, ivec b) {
-    return _mm256_sign_epi8(a, b);
 }
 
 ALWAYS_INLINE float lanes_sum(const vec p[2]) {

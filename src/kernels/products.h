@@ -27,9 +27,11 @@
 #include <stdbool.h>
 
 #if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL   _Pragma("clang loop unroll(full)")
+#define UNROLL_4 _Pragma("clang loop unroll_count(4)")
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL   _Pragma("GCC unroll 16")
+#define UNROLL_4 _Pragma("GCC unroll 4")
 #endif
 
 typedef vec (*load_fn)(const void *p, int n);
@@ -69,10 +71,6 @@ typedef vec (*load_fn)(const void *p, int n);
 
 /* gemm ----------------------------------------------------------------------------------------- */
 
-/* How far ahead of a few rows memory is asked for. One row asks for nothing: it walks through four
- * panels side by side, and hardware that reads ahead does more for four streams than for one. */
-#define GEMM_AHEAD 1024
-
 /* Where column c begins in a row of w, whose panels are ps bytes apart. */
 ALWAYS_INLINE size_t column_at(int c, size_t ps, size_t size) {
     return (size_t)(c / PANEL) * ps + (size_t)(c % PANEL) * size;
@@ -89,22 +87,15 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
             sum[r][v] = load_f32(y + (size_t)r * ys + v * WIDTH, v < vecs - 1 ? WIDTH : last);
         }
     }
-    for (int k = 0; k < K; k++) {
-        vec weight[GEMM_COLUMNS / WIDTH];
-        UNROLL for (int v = 0; v < vecs; v++) {
-            const char *at = w + column_at(v * WIDTH, ps, size);
-            if (rows > 1 && (size_t)v * WIDTH % PANEL == 0)
-                __builtin_prefetch(at + GEMM_AHEAD, 0, 3);
-            weight[v] = load(at, v < vecs - 1 ? WIDTH : last);
-            if (rows == 1) // used at once: there are no registers for all of them
-                sum[0][v] = vec_fma(vec_set(x[k]), weight[v], sum[0][v]);
-        }
+    UNROLL_4 for (int k = 0; k < K; k++) {
+        vec xk[GEMM_ROWS];
         UNROLL for (int r = 0; r < rows; r++) {
-            if (rows == 1)
-                break;
-            vec xk = vec_set(x[(size_t)r * xs + (size_t)k]);
-            UNROLL for (int v = 0; v < vecs; v++) {
-                sum[r][v] = vec_fma(xk, weight[v], sum[r][v]);
+            xk[r] = vec_set(x[(size_t)r * xs + (size_t)k]);
+        }
+        UNROLL for (int v = 0; v < vecs; v++) {
+            vec weight = load(w + column_at(v * WIDTH, ps, size), v < vecs - 1 ? WIDTH : last);
+            UNROLL for (int r = 0; r < rows; r++) {
+                sum[r][v] = vec_fma(xk[r], weight, sum[r][v]);
             }
         }
         w += ws;
@@ -115,15 +106,28 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
     }
 }
 
-/* All columns of `rows` rows: whole tiles, then single vectors. */
+/* Asks for n_bytes of memory. */
+ALWAYS_INLINE void gemm_ask(const char *p, size_t n_bytes) {
+    for (size_t at = 0; at < n_bytes; at += 64)
+        __builtin_prefetch(p + at, 0, 2);
+}
+
+/* All columns of `rows` rows: whole tiles, then single vectors. One row asks for nothing: it walks
+ * through four panels side by side, and hardware that reads ahead does more for four streams than
+ * for one. More rows ask for `share` bytes of each panel, `ahead` bytes from where they are; panels
+ * that are parts of the same rows of w are asked for together. */
 ALWAYS_INLINE void gemm_rows(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, size_t ps, int n, int K, int rows, size_t size,
-                             load_fn load) {
+                             size_t ws, size_t ps, size_t ahead, size_t share, int n, int K,
+                             int rows, size_t size, load_fn load) {
     const int vecs = GEMM_VECS(rows);
     int c = 0;
-    for (; c + vecs * WIDTH <= n; c += vecs * WIDTH)
+    for (; c + vecs * WIDTH <= n; c += vecs * WIDTH) {
+        for (int p = c; rows > 1 && p < c + vecs * WIDTH; p += PANEL)
+            if (p == 0 || ps > ws)
+                gemm_ask(w + column_at(p, ps, size) + ahead, share);
         gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, K, rows, vecs, WIDTH, size,
                   load);
+    }
     for (; c + WIDTH <= n; c += WIDTH)
         gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, K, rows, 1, WIDTH, size,
                   load);
@@ -132,27 +136,41 @@ ALWAYS_INLINE void gemm_rows(float *y, size_t ys, const float *x, size_t xs, con
                   load);
 }
 
-/* All rows of y, for as many rows of w as stay in the first cache meanwhile. */
+/* All rows of y, for as many rows of w as stay in the first cache meanwhile. Each tile asks for its
+ * share of the rows of w that come next: memory works while the processor does, and is never asked
+ * for more than it can have on the way. */
 ALWAYS_INLINE void gemm_block(float *y, size_t ys, const float *x, size_t xs, const char *w,
                               size_t ws, size_t ps, int m, int n, int K, size_t size,
                               load_fn load) {
-    for (; m >= GEMM_ROWS; m -= GEMM_ROWS) {
-        gemm_rows(y, ys, x, xs, w, ws, ps, n, K, GEMM_ROWS, size, load);
-        y += GEMM_ROWS * ys;
-        x += GEMM_ROWS * xs;
-    }
-#define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, ps, n, K, rows, size, load)
-    WITH_CONSTANT(m, GEMM_ROWS, TILE)
+    size_t ahead = GEMM_DEPTH * ws, share = ahead / (size_t)((m + GEMM_ROWS - 1) / GEMM_ROWS);
+    for (int rows; m > 0; m -= rows) {
+        // never one row alone behind others: it would use a weight that it loads only once
+        rows = m == GEMM_ROWS + 1 ? GEMM_ROWS - 1 : m < GEMM_ROWS ? m : GEMM_ROWS;
+#define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, ps, ahead, share, n, K, rows, size, load)
+        WITH_CONSTANT(rows, GEMM_ROWS + 1, TILE)
 #undef TILE
+        ahead += share;
+        y += (size_t)rows * ys;
+        x += (size_t)rows * xs;
+    }
+}
+
+/* Block after block of k; one row in one go. ws and ps are in bytes. */
+ALWAYS_INLINE void gemm_blocks(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                               size_t ws, size_t ps, int m, int n, int K, size_t size,
+                               load_fn load) {
+    const int depth = m == 1 ? K : GEMM_DEPTH;
+    for (int k = 0; k < K; k += depth)
+        gemm_block(y, ys, x + k, xs, w + (size_t)k * ws, ws, ps, m, n,
+                   K - k < depth ? K - k : depth, size, load);
 }
 
 ALWAYS_INLINE void gemm(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,
                         size_t ps, int m, int n, int K, size_t size, load_fn load) {
-    const int depth = m == 1 ? K : GEMM_DEPTH;
-    ws *= size;
-    for (int k = 0; k < K; k += depth)
-        gemm_block(y, ys, x + k, xs, w + (size_t)k * ws, ws, ps * size, m, n,
-                   K - k < depth ? K - k : depth, size, load);
+    if (ws == PANEL) // a constant, in the case that counts
+        gemm_blocks(y, ys, x, xs, w, PANEL * size, ps * size, m, n, K, size, load);
+    else
+        gemm_blocks(y, ys, x, xs, w, ws * size, ps * size, m, n, K, size, load);
 }
 
 /* gemv ----------------------------------------------------------------------------------------- */
@@ -234,37 +252,35 @@ ALWAYS_INLINE void gemv(float *y, size_t ys, const float *x, size_t xs, const ch
 #define DOTS_STREAMS 4
 #define DOTS_MOST    (DOTS_COLS > DOTS_STREAMS ? DOTS_COLS : DOTS_STREAMS)
 
-/* `rows` rows of x times `cols` rows of W, which are `apart` rows from each other. */
-ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, size_t ahead, int K, int rows, int cols, size_t apart,
-                             size_t size, load_fn load) {
-    vec p[DOTS_ROWS][DOTS_MOST][LANE_VECS];
+/* The partial sums first, first + 1, ... below `to` (vectors of them) of `rows` rows of x times
+ * `cols` rows of W, which are `apart` rows from each other. */
+ALWAYS_INLINE void dots_sums(vec p[DOTS_ROWS][DOTS_MOST][LANE_VECS], const float *x, size_t xs,
+                             const char *w, size_t ws, size_t apart, int K, int rows, int cols,
+                             int first, int to, size_t size, load_fn load) {
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int c = 0; c < cols; c++) {
-            UNROLL for (int i = 0; i < LANE_VECS; i++) {
+            UNROLL for (int i = first; i < to; i++) {
                 p[r][c][i] = vec_set(0.0f);
             }
         }
     }
     int k = 0;
-    for (; k + 16 <= K; k += 16) {
-        UNROLL for (int i = 0; i < LANE_VECS; i++) {
-            vec weight[DOTS_MOST];
-            UNROLL for (int c = 0; c < cols; c++) {
-                weight[c] = load(w + (size_t)c * apart * ws, WIDTH);
-                if (ahead)
-                    __builtin_prefetch(w + (size_t)c * apart * ws + ahead, 0, 2);
-            }
+    UNROLL_4 for (; k + 16 <= K; k += 16) {
+        UNROLL for (int i = first; i < to; i++) {
+            vec xk[DOTS_ROWS];
             UNROLL for (int r = 0; r < rows; r++) {
-                vec xk = load_f32(x + (size_t)r * xs + k + i * WIDTH, WIDTH);
-                UNROLL for (int c = 0; c < cols; c++) {
-                    p[r][c][i] = vec_fma(xk, weight[c], p[r][c][i]);
+                xk[r] = load_f32(x + (size_t)r * xs + k + i * WIDTH, WIDTH);
+            }
+            UNROLL for (int c = 0; c < cols; c++) {
+                const char *at = w + (size_t)c * apart * ws + (size_t)(k + i * WIDTH) * size;
+                vec weight = load(at, WIDTH);
+                UNROLL for (int r = 0; r < rows; r++) {
+                    p[r][c][i] = vec_fma(xk[r], weight, p[r][c][i]);
                 }
             }
-            w += WIDTH * size;
         }
     }
-    UNROLL for (int i = 0; i < LANE_VECS; i++) {
+    UNROLL for (int i = first; i < to; i++) {
         int left = K - k - i * WIDTH;
         int n = left < WIDTH ? left : WIDTH;
         if (n <= 0)
@@ -272,10 +288,25 @@ ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, con
         UNROLL for (int r = 0; r < rows; r++) {
             vec xk = load_f32(x + (size_t)r * xs + k + i * WIDTH, n);
             UNROLL for (int c = 0; c < cols; c++) {
-                p[r][c][i] = vec_fma_n(xk, load(w + (size_t)c * apart * ws, n), p[r][c][i], n);
+                const char *at = w + (size_t)c * apart * ws + (size_t)(k + i * WIDTH) * size;
+                p[r][c][i] = vec_fma_n(xk, load(at, n), p[r][c][i], n);
             }
         }
-        w += WIDTH * size;
+    }
+}
+
+/* `rows` rows of x times `cols` rows of W, `apart` as above. Several rows go through k once for
+ * each vector of partial sums: with one for each product, more products fit the registers and share
+ * a load. */
+ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                             size_t ws, size_t apart, const char *next, size_t share, int K,
+                             int rows, int cols, size_t size, load_fn load) {
+    vec p[DOTS_ROWS][DOTS_MOST][LANE_VECS];
+    const int step = rows == 1 ? LANE_VECS : 1;
+    UNROLL for (int i = 0; i < LANE_VECS; i += step) {
+        if (rows > 1)
+            gemm_ask(next + (size_t)i * share, share);
+        dots_sums(p, x, xs, w, ws, apart, K, rows, cols, i, i + step, size, load);
     }
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int c = 0; c < cols; c++) {
@@ -284,18 +315,22 @@ ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, con
     }
 }
 
-/* `cols` rows of W, read from memory once, for all rows of x. */
+/* `cols` rows of W, read from memory once, for all rows of x. Each tile of rows asks for its share
+ * of the rows of W that come `ahead` bytes later, as in gemm_block. */
 ALWAYS_INLINE void dots_cols(float *y, size_t ys, const float *x, size_t xs, const char *w,
                              size_t ws, size_t ahead, int m, int K, int cols, size_t size,
                              load_fn load) {
-    for (; m >= DOTS_ROWS; m -= DOTS_ROWS) {
-        dots_tile(y, ys, x, xs, w, ws, ahead, K, DOTS_ROWS, cols, 1, size, load);
-        y += DOTS_ROWS * ys;
-        x += DOTS_ROWS * xs;
-    }
-#define TILE(rows) dots_tile(y, ys, x, xs, w, ws, ahead, K, rows, cols, 1, size, load)
-    WITH_CONSTANT(m, DOTS_ROWS, TILE)
+    const char *next = w + ahead;
+    size_t share = ahead / (size_t)((m + DOTS_ROWS - 1) / DOTS_ROWS * LANE_VECS);
+    for (int rows; m > 0; m -= rows) {
+        rows = m == DOTS_ROWS + 1 ? DOTS_ROWS - 1 : m < DOTS_ROWS ? m : DOTS_ROWS;
+#define TILE(rows) dots_tile(y, ys, x, xs, w, ws, 1, next, share, K, rows, cols, size, load)
+        WITH_CONSTANT(rows, DOTS_ROWS + 1, TILE)
 #undef TILE
+        next += share * LANE_VECS;
+        y += (size_t)rows * ys;
+        x += (size_t)rows * xs;
+    }
 }
 
 /* All rows of W for one row of x. */
@@ -303,10 +338,10 @@ ALWAYS_INLINE void dots_streams(float *y, const float *x, const char *w, size_t 
                                 size_t size, load_fn load) {
     const int part = n / DOTS_STREAMS;
     for (int c = 0; c < part; c++)
-        dots_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, 0, K, 1, DOTS_STREAMS, (size_t)part, size,
-                  load);
+        dots_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, (size_t)part, w, 0, K, 1, DOTS_STREAMS,
+                  size, load);
     for (int c = part * DOTS_STREAMS; c < n; c++)
-        dots_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, 0, K, 1, 1, 1, size, load);
+        dots_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, 1, w, 0, K, 1, 1, size, load);
 }
 
 ALWAYS_INLINE void dots(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,

@@ -7,14 +7,14 @@
 
 typedef __m256 vec;
 #define WIDTH           8
-#define GEMM_ROWS       6 /* 12 sums, 2 weights, 1 x: 15 registers */
-#define GEMM_VECS(rows) ((rows) == 1 ? 8 : (rows) == 2 ? 4 : 2)
+#define GEMM_ROWS       3 /* 12 sums, 3 x, 1 weight: 16 registers */
+#define GEMM_VECS(rows) ((rows) == 1 ? 8 : 4)
 #define GEMM_COLUMNS    64
 #define GEMM_DEPTH      64
 #define GEMV_ROWS       4
 #define GEMV_DEPTH      16
-#define DOTS_ROWS       2
-#define DOTS_COLS       3
+#define DOTS_ROWS       3 /* 12 sums, 3 x, 1 weight, as in gemm */
+#define DOTS_COLS       4
 
 /* All bits set in the first n lanes. */
 ALWAYS_INLINE __m256i first(int n) {
@@ -86,8 +86,11 @@ ALWAYS_INLINE ivec ivec_load(const void *p) {
     return _mm256_loadu_si256(p);
 }
 
+/* Sums are added to in place, and gcc must not think otherwise: it would copy all sums of a tile in
+ * each step. */
 ALWAYS_INLINE ivec ivec_add(ivec a, ivec b) {
-    return _mm256_add_epi32(a, b);
+    __asm__("vpaddd %1, %0, %0" : "+x"(a) : "x"(b));
+    return a;
 }
 
 ALWAYS_INLINE ivec ivec_and(ivec a, ivec b) {
@@ -119,7 +122,8 @@ ALWAYS_INLINE ivec ivec_pairs8(ivec u, ivec s) {
 }
 
 ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {
-    return _mm256_add_epi16(a, b);
+    __asm__("vpaddw %1, %0, %0" : "+x"(a) : "x"(b));
+    return a;
 }
 
 ALWAYS_INLINE float lanes_sum(const vec p[2]) {
@@ -134,5 +138,5 @@ ALWAYS_INLINE float lanes_sum(const vec p[2]) {
 #include "kernels/quantized.h"
 #include "kernels/table.h"
 
-const struct kernels kernels_avx2 = KERNELS_TABLE("avx2", GEMM_ROWS, 2 * WIDTH);
+const struct kernels kernels_avx2 = KERNELS_TABLE("avx2", GEMM_ROWS, 4 * WIDTH);
 #endif

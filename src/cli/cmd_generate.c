@@ -212,6 +212,7 @@ const struct command command_generate = {
         "With --input each line of output is an object with the record's \"id\" (without one: the\n"
         "number of its line) and \"choices\", or \"error\". Names of options in a record are "
         "those\n"
-        "above. What is drawn depends on the id, not on order, shards or restarts.\n",
+        "above. What is drawn depends on the id, not on order, shards or restarts. gpt2-bulk(5) has\n"
+        "the fields, and commands for GNU parallel, ssh, Slurm and Kubernetes.\n",
     .run = run_generate,
 };

@@ -102,7 +102,11 @@ void completion_free(struct completion *c) {
     *c = (struct completion){0};
 }
 
-static bool is_end(const struct gpt2_config *config, int32_t id) {
+/* Whether a text ends with this id. Among choices the end token says which one is meant. */
+static bool is_end(const struct completion *c, int32_t id) {
+    const struct gpt2_config *config = gpt2_model_config(c->model);
+    if (c->decoding->settings.goes_on && !c->decoding->choices)
+        return false;
     for (int i = 0; i < config->n_eos; i++)
         if (config->eos_ids[i] == id)
             return true;
@@ -216,7 +220,7 @@ static int32_t choose(void *user, const struct gpt2_turn *turn, bool *last) {
     if (c->see)
         c->see(c->user, turn->logits);
     int32_t id = draw(c, s, turn);
-    if (id < 0 || is_end(gpt2_model_config(c->model), id)) {
+    if (id < 0 || is_end(c, id)) {
         s->finish = FINISH_EOS;
         return -1;
     }
@@ -364,5 +368,6 @@ void completion_json(const struct completion *c, struct buffer *out) {
         out,
         "],\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%d,\"total_tokens\":%zu}"
         ",\"seed\":%" PRIu64,
-        c->prompt.len, n_tokens, c->prompt.len + (size_t)n_tokens, c->decoding->settings.seed);
+        c->prompt.len, n_tokens, c->prompt.len + (size_t)n_tokens,
+        c->decoding->settings.seed.value);
 }

@@ -97,8 +97,8 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
 
 programs: all $(TESTS) $(FUZZ) $(BENCH) ## build everything, run nothing
 
-check: all shared $(TESTS) $(FUZZ) ## run all tests (CASE=name runs one; -j makes the build faster)
-	@BUILD=$(BUILD) tests/run.sh $(CASE)
+check: all shared $(TESTS) $(FUZZ) ## run all tests (CASE=name runs one; QUICK=1: fewer rounds; -j makes the build faster)
+	@BUILD=$(BUILD) QUICK=$(if $(SANITIZE),1,$(QUICK)) tests/run.sh $(CASE)
 
 bench-tokenizer: $(BUILD)/tests/bench_tokenizer ## measure the tokenizer, MiB/s on one thread
 	$<

@@ -140,7 +140,7 @@ static bool show_json(struct run *run, struct gpt2_error *err) {
                   "{\"id\":\"cmpl-0\",\"object\":\"text_completion\",\"created\":%lld,\"model\":",
                   (long long)time(NULL));
     buffer_json(&text, name, strlen(name));
-    completion_json(&run->completion, &text);
+    completions_json(&run->completion, 1, &text);
     buffer_format(&text, ",\"timings\":{\"load_ms\":%.3f,\"prompt_ms\":%.3f,\"decode_ms\":%.3f}}",
                   (double)run->load_ns * 1e-6, (double)run->prompt_ns * 1e-6,
                   (double)run->decode_ns * 1e-6);

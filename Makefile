@@ -110,7 +110,7 @@ bench-startup: all ## measure from process start to first token (MODELS='DIR FIL
 	@BUILD=$(BUILD) tests/startup.sh $(MODELS)
 
 sanitize: ## run all tests under AddressSanitizer and UBSan
-	$(MAKE) BUILD=$(BUILD)/sanitize SANITIZE=1 CFLAGS='-O1 -g' check
+	$(MAKE) BUILD=$(BUILD)/sanitize SANITIZE=1 check
 
 tsan: ## run all tests under ThreadSanitizer (some minutes)
 	$(MAKE) BUILD=$(BUILD)/tsan SANITIZE=thread CFLAGS='-O1 -g' check

@@ -21,6 +21,17 @@ np = reference.np
 MASK = 0xFFFFFFFF
 
 
+class WideModel(reference.Model):
+    """Its tensors widened once, not for each token."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.tensors = {name: array.astype(np.float64) for name, array in self.tensors.items()}
+
+    def __getitem__(self, name):
+        return self.tensors[name]
+
+
 def philox(counter, key):
     c, k = list(counter), list(key)
     for _ in range(10):
@@ -105,7 +116,7 @@ def main():
     parser.add_argument("--bias", default="0=0")
     parser.add_argument("--penalty", type=float, default=1)
     args = parser.parse_args()
-    model = reference.Model(args.model)
+    model = WideModel(args.model)
     rule, n_samples, seed, ends = SYSTEMS[args.system]
     biased, bias = args.bias.split("=")
     for sample in range(n_samples):

@@ -71,12 +71,14 @@ told() {
     grep -v '^====' "$out" | grep . >"$tmp/ids"
     same "$tmp/told" "$tmp/ids"
 }
-expect "hf: the text" told hf 20
-expect "... with its repetition penalty over the prompt, too" told hf 16 --repeat-penalty 1.4 -- --penalty 1.4
-expect "... and its end" told hf 30 --logit-bias "$eos+5" -- --bias "$eos=5"
-expect "openai: the text" told openai 20
-expect "... with a penalty on what it said itself" told openai 24 --presence-penalty 3 --logit-bias "$eos+4" -- --penalty 4 --bias "$eos=4"
-expect "llama.cpp: the text" told llama.cpp 20
-expect "... with the penalty in its window" told llama.cpp 60 --repeat-penalty 1.4 -- --penalty 1.4
-expect "nanogpt: the texts" told nanogpt 8
-expect "... on behind the end" told nanogpt 6 --logit-bias "$eos+6" -- --bias "$eos=6"
+expect "hf: the text" told hf 12
+expect "... with its repetition penalty over the prompt, too" told hf 8 --repeat-penalty 1.4 -- --penalty 1.4
+expect "... and its end" told hf 12 --logit-bias "$eos+10" -- --bias "$eos=10"
+expect "openai: the text" told openai 12
+expect "... with a penalty on what it said itself" told openai 16 --presence-penalty 3 --logit-bias "$eos+4" -- --penalty 4 --bias "$eos=4"
+expect "llama.cpp: the text" told llama.cpp 12
+expect "nanogpt: the texts" told nanogpt 4
+expect "... on behind the end" told nanogpt 3 --logit-bias "$eos+6" -- --bias "$eos=6"
+# 63 tokens: the window of 64 leaves its first ones behind.
+prompt="$prompt $(seq 300 348 | tr '\n' ' ')"
+expect "llama.cpp: the penalty in its window" told llama.cpp 8 --repeat-penalty 1.4 --logit-bias "${prompt%% *}+9" -- --penalty 1.4 --bias "${prompt%% *}=9"

@@ -6,13 +6,13 @@
 #include "cli/bulk.h"
 #include "cli/bulk_output.h"
 #include "cli/completion.h"
+#include "cli/line_reader.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/record_settings.h"
 #include "cli/report.h"
 #include "cli/signals.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,12 +20,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MAX_LINE ((size_t)16 << 20)
+#define MAX_LINE    ((size_t)16 << 20)
+#define MAX_SAMPLES 4096           /* of a record's prompts together */
+#define MAX_HELD    (4 * MAX_LINE) /* of lines whose tasks are not written yet */
 
 struct task {
     struct record record;
-    struct decoding own; /* where the record has settings of its own */
-    struct completion completion;
+    struct decoding own;            /* where the record has settings of its own */
+    struct completion *completions; /* [n], one for each of the record's prompts */
+    int n;
     bool failed;
     struct gpt2_error err;
     size_t n_line; /* bytes of its line */
@@ -34,11 +37,9 @@ struct task {
 
 struct job {
     const struct bulk *bulk;
-    FILE *input;
-    char *line;
-    size_t line_cap, n_line; /* its memory, its bytes with the line feed */
-    bool is_json, is_known;  /* what the input's first line looks like */
-    uint64_t number;         /* of the next line */
+    struct line_reader input;
+    bool is_json, is_known; /* what the input's first line looks like */
+    uint64_t number;        /* of the next line */
     uint64_t shard, n_shards;
     uint64_t n_skip; /* records that --resume found done */
     bool ended;      /* nothing more is read */
@@ -46,97 +47,120 @@ struct job {
     struct gpt2_generator *generator;
     struct task *first, **last;
     int n_tasks;
+    size_t n_held; /* bytes of their lines */
     struct bulk_output out;
     struct progress progress;
     bool any_failed;
 };
 
 static void free_task(struct task *task) {
-    completion_free(&task->completion);
+    for (int i = 0; i < task->n; i++)
+        completion_free(&task->completions[i]);
+    free(task->completions);
     decoding_free(&task->own);
     record_free(&task->record);
     free(task);
 }
 
-/* Prepares a task for a line; what is wrong with the line is kept in the task. */
-static void begin_task(struct job *job, struct task *task, size_t n) {
+/* Makes completions of the record's prompts. Draws go on from prompt to prompt, as the numbers of
+ * the choices do. */
+static bool create_completions(struct job *job, struct task *task, struct gpt2_error *err) {
+    struct record *record = &task->record;
     const struct bulk *b = job->bulk;
-    task->failed = true;
-    if (n > MAX_LINE) {
-        buffer_format(&task->record.id, "%" PRIu64, job->number);
-        command_error(&task->err, GPT2_ERR_INPUT, NULL, "a line of %zu bytes: expected at most %zu",
-                      n, MAX_LINE);
-        return;
-    }
-    if (!record_read(&task->record, job->line, n, job->is_json, job->number, b->settings,
-                     b->tokenizer, &task->err))
-        return;
     const struct decoding *decoding = &job->decoding;
-    if (task->record.has_settings) {
-        settings_resolve(&task->record.settings, gpt2_model_config(b->model));
-        if (!decoding_create(&task->own, &task->record.settings, b->model, b->tokenizer,
-                             &task->err))
-            return;
+    if (record->has_settings) {
+        settings_resolve(&record->settings, gpt2_model_config(b->model));
+        if (!decoding_create(&task->own, &record->settings, b->model, b->tokenizer, err))
+            return false;
         decoding = &task->own;
     }
-    task->failed = !completion_create(&task->completion, decoding, b->model, b->tokenizer,
-                                      &task->record.prompt, task->record.key, &task->err) ||
-                   !completion_start(&task->completion, job->generator, &task->err);
+    task->completions = calloc((size_t)record->n_prompts, sizeof *task->completions);
+    if (!task->completions)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
+    int n_samples = 0;
+    for (; task->n < record->n_prompts; task->n++) {
+        struct completion *c = &task->completions[task->n];
+        if (!completion_create(c, decoding, b->model, b->tokenizer, &record->prompts[task->n],
+                               record->key, err))
+            return false;
+        c->first_sample = n_samples;
+        n_samples += c->n_samples;
+        if (n_samples > MAX_SAMPLES)
+            return usage_error(err, "prompt: %d prompts have %d samples each: expected at most %d",
+                               record->n_prompts, c->n_samples, MAX_SAMPLES);
+    }
+    return true;
 }
 
-/* Reads on to the next line that is ours. False: there is none, or *err says why. */
-static bool next_line(struct job *job, size_t *n, struct gpt2_error *err) {
-    for (;; job->number++) {
-        errno = 0;
-        ssize_t got = getline(&job->line, &job->line_cap, job->input);
-        if (got < 0) {
-            job->ended = true;
-            if (ferror(job->input) && !signals_caught())
-                command_error(err, GPT2_ERR_INPUT, NULL, "cannot read %s: %s",
-                              job->bulk->options->input, strerror(errno));
+/* Reads the record and hands its prompts to the generator. *n_started is how many it has taken. */
+static bool start_task(struct job *job, struct task *task, enum line_state state, int *n_started) {
+    const struct bulk *b = job->bulk;
+    const struct buffer *line = &job->input.line;
+    if (state == LINE_TOO_LONG) {
+        buffer_format(&task->record.id, "%" PRIu64, job->number);
+        return command_error(&task->err, GPT2_ERR_INPUT, NULL,
+                             "a line of %zu bytes: expected at most %zu", job->input.n_bytes,
+                             MAX_LINE);
+    }
+    if (!record_read(&task->record, line->data, line->len, job->is_json, job->number, b->settings,
+                     b->tokenizer, &task->err) ||
+        !create_completions(job, task, &task->err))
+        return false;
+    for (; *n_started < task->n; ++*n_started)
+        if (!completion_start(&task->completions[*n_started], job->generator, &task->err))
             return false;
+    return true;
+}
+
+/* Reads on to the next line that is ours. LINE_NONE: there is none, LINE_FAILED: *err says why. */
+static enum line_state next_line(struct job *job, struct gpt2_error *err) {
+    for (;; job->number++) {
+        enum line_state state = line_reader_next(&job->input, err);
+        if (state == LINE_NONE || state == LINE_FAILED) {
+            job->ended = true;
+            return state;
         }
-        *n = job->n_line = (size_t)got;
-        while (*n > 0 && (job->line[*n - 1] == '\n' || job->line[*n - 1] == '\r'))
-            --*n;
+        const struct buffer *line = &job->input.line;
         size_t blank = 0;
-        while (blank < *n && strchr(" \t", job->line[blank]) && job->line[blank])
+        while (blank < line->len && (line->data[blank] == ' ' || line->data[blank] == '\t'))
             blank++;
-        if (!job->is_known && blank < *n) {
+        if (!job->is_known && blank < line->len) {
             job->is_known = true;
-            job->is_json = job->line[blank] == '{';
+            job->is_json = line->data[blank] == '{';
         }
-        if ((job->is_json && blank == *n) || job->number % job->n_shards != job->shard) {
-            progress_read(&job->progress, job->n_line, false);
+        if ((job->is_json && blank == line->len) || job->number % job->n_shards != job->shard) {
+            progress_read(&job->progress, job->input.n_bytes, false);
             continue;
         }
         if (job->n_skip == 0)
-            return true;
-        progress_read(&job->progress, job->n_line, true);
-        if (--job->n_skip == 0 && !bulk_output_check(&job->out, job->line, *n, job->is_json,
+            return state;
+        progress_read(&job->progress, job->input.n_bytes, true);
+        if (--job->n_skip == 0 && !bulk_output_check(&job->out, line->data, line->len, job->is_json,
                                                      job->number, job->bulk, err)) {
             job->ended = true;
-            return false;
+            return LINE_FAILED;
         }
     }
 }
 
 /* Takes the next record. False: the job cannot go on. */
 static bool admit(struct job *job, struct gpt2_error *err) {
-    size_t n;
-    err->status = GPT2_OK;
-    if (!next_line(job, &n, err))
-        return err->status == GPT2_OK;
+    enum line_state state = next_line(job, err);
+    if (state == LINE_NONE || state == LINE_FAILED)
+        return state == LINE_NONE;
     struct task *task = calloc(1, sizeof *task);
     if (!task)
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
     *job->last = task;
     job->last = &task->next;
     job->n_tasks++;
-    task->n_line = job->n_line;
-    begin_task(job, task, n);
+    task->n_line = job->input.n_bytes;
+    job->n_held += task->n_line < MAX_LINE ? task->n_line : MAX_LINE;
+    int n_started = 0;
+    task->failed = !start_task(job, task, state, &n_started);
     job->number++;
-    if (task->failed && task->err.status == GPT2_ERR_MEMORY) {
+    // a task that failed is freed early: the generator must have nothing of it
+    if (task->failed && (n_started > 0 || task->err.status == GPT2_ERR_MEMORY)) {
         *err = task->err;
         return false;
     }
@@ -172,18 +196,35 @@ static void print_task(const struct job *job, struct task *task, struct buffer *
     buffer_format(line, ",\"object\":\"text_completion\",\"model\":");
     buffer_json(line, job->bulk->model_name, strlen(job->bulk->model_name));
     buffer_format(line, ",\"system_fingerprint\":\"%s\"", job->out.fingerprint);
-    completion_json(&task->completion, line);
+    completions_json(task->completions, task->n, line);
     buffer_format(line, batch ? "}},\"error\":null}\n" : "}\n");
+}
+
+static uint64_t count_tokens(const struct task *task) {
+    uint64_t n = 0;
+    for (int i = 0; i < task->n; i++)
+        for (int k = 0; k < task->completions[i].n_samples; k++)
+            n += task->completions[i].samples[k].ids.len;
+    return n;
+}
+
+/* Whether all texts of a task have ended; notes the failure of one. */
+static bool is_done(struct task *task) {
+    for (int i = 0; !task->failed && i < task->n; i++)
+        if (!completion_done(&task->completions[i]))
+            return false;
+    for (int i = 0; !task->failed && i < task->n; i++)
+        if (completion_failed(&task->completions[i])) {
+            task->failed = true;
+            task->err = task->completions[i].err;
+        }
+    return true;
 }
 
 /* Writes the tasks at the head of the list that are done. */
 static bool write_done(struct job *job, struct gpt2_error *err) {
-    while (job->first && (job->first->failed || completion_done(&job->first->completion))) {
+    while (job->first && is_done(job->first)) {
         struct task *task = job->first;
-        if (!task->failed && completion_failed(&task->completion)) {
-            task->failed = true;
-            task->err = task->completion.err;
-        }
         struct buffer line = {0};
         print_task(job, task, &line);
         bool ok = line.failed
@@ -194,10 +235,11 @@ static bool write_done(struct job *job, struct gpt2_error *err) {
             return false;
         job->any_failed |= task->failed;
         progress_read(&job->progress, task->n_line, false);
-        progress_done(&job->progress, task->failed, &task->completion);
+        progress_done(&job->progress, task->failed, count_tokens(task));
         bool last = task->failed && job->bulk->options->fail_fast;
         job->first = task->next;
         job->n_tasks--;
+        job->n_held -= task->n_line < MAX_LINE ? task->n_line : MAX_LINE;
         if (!job->first)
             job->last = &job->first;
         free_task(task);
@@ -213,7 +255,7 @@ static bool work(struct job *job, struct gpt2_error *err) {
     int window = 4 * job->bulk->max_samples;
     while (!signals_caught()) {
         while (!job->ended && !signals_caught() && job->n_tasks < window &&
-               gpt2_generator_room(job->generator) > 0)
+               job->n_held < MAX_HELD && gpt2_generator_room(job->generator) > 0)
             if (!admit(job, err))
                 return false;
         if (gpt2_generator_busy(job->generator) && !gpt2_generator_step(job->generator, err))
@@ -249,10 +291,8 @@ static bool open_job(struct job *job, struct gpt2_error *err) {
         return false;
     job->is_known = o->format != INPUT_AUTO;
     job->is_json = o->format == INPUT_JSONL;
-    job->input = strcmp(o->input, "-") ? fopen(o->input, "re") : stdin;
-    if (!job->input)
-        return command_error(err, GPT2_ERR_INPUT, NULL, "cannot open %s: %s", o->input,
-                             strerror(errno));
+    if (!line_reader_open(&job->input, o->input, MAX_LINE, err))
+        return false;
     struct settings settings = *job->bulk->settings;
     settings_resolve(&settings, config);
     job->generator =
@@ -263,17 +303,17 @@ static bool open_job(struct job *job, struct gpt2_error *err) {
     if (!job->generator ||
         !decoding_create(&job->decoding, &settings, job->bulk->model, job->bulk->tokenizer, err))
         return false;
-    return bulk_output_open(&job->out, job->bulk, &settings, fileno(job->input), &job->n_skip, err);
+    return bulk_output_open(&job->out, job->bulk, &settings, job->input.fd, &job->n_skip, err);
 }
 
 int bulk_run(const struct bulk *bulk) {
-    struct job job = {.bulk = bulk};
+    struct job job = {.bulk = bulk, .input = {.fd = -1}};
     struct gpt2_error err;
     job.last = &job.first;
     bool ok = open_job(&job, &err);
     if (ok) {
         signals_catch();
-        job.progress = progress_begin(fileno(job.input), job.n_skip, bulk->options->progress_json,
+        job.progress = progress_begin(job.input.fd, job.n_skip, bulk->options->progress_json,
                                       bulk->options->quiet);
         ok = work(&job, &err);
         progress_end(&job.progress);
@@ -295,8 +335,6 @@ int bulk_run(const struct bulk *bulk) {
     }
     gpt2_generator_free(job.generator);
     decoding_free(&job.decoding);
-    if (job.input && job.input != stdin)
-        fclose(job.input);
-    free(job.line);
+    line_reader_close(&job.input);
     return code;
 }

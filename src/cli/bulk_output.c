@@ -70,7 +70,7 @@ static bool make_fingerprint(struct bulk_output *out, const struct bulk *bulk,
                             s->frequency_penalty};
     mix(&hash, numbers, sizeof numbers);
     mix(&hash, floats, sizeof floats);
-    mix(&hash, &s->seed, sizeof s->seed);
+    mix(&hash, &s->seed.value, sizeof s->seed.value);
     mix_list(&hash, &s->stop);
     mix_list(&hash, &s->ban);
     mix_list(&hash, &s->bias);

@@ -209,9 +209,10 @@ const struct command command_generate = {
     .summary = "continue a text",
     .usage = "[OPTIONS] [PROMPT]",
     .details =
-        "The text ends at <|endoftext|>, at -n, or where the context is full. Standard output "
-        "gets\n"
-        "the new text and one newline, nothing else. An empty prompt starts from <|endoftext|>.\n"
+        "The text ends at <|endoftext|> (--compat openai and nanogpt: goes on behind it), at -n, "
+        "or\n"
+        "where the context is full. Standard output gets the new text and one newline, nothing\n"
+        "else. An empty prompt starts from <|endoftext|>.\n"
         "The same model, prompt, options and seed give the same text, on any machine, with any\n"
         "number of threads.\n"
         "\n"
@@ -224,6 +225,8 @@ const struct command command_generate = {
         "With --input each line of output is an object with the record's \"id\" (without one: the\n"
         "number of its line) and \"choices\", or \"error\". Names of options in a record are "
         "those\n"
-        "above. What is drawn depends on the id, not on order, shards or restarts.\n",
+        "above. What is drawn depends on the id, not on order, shards or restarts. gpt2-bulk(5) "
+        "has\n"
+        "the fields, and commands for GNU parallel, ssh, Slurm and Kubernetes.\n",
     .run = run_generate,
 };

@@ -93,8 +93,7 @@ void completion_free(struct completion *c) {
         gpt2_stop_stream_free(s->stream);
         gpt2_heal_free(s->heal);
         gpt2_ids_free(&s->ids);
-        struct buffer *buffers[] = {&s->text, &s->tokens, &s->token_logprobs, &s->top_logprobs,
-                                    &s->offsets};
+        struct buffer *buffers[] = {&s->text, &s->tokens, &s->token_logprobs, &s->top_logprobs};
         for (size_t b = 0; b < sizeof buffers / sizeof *buffers; b++)
             buffer_free(buffers[b]);
     }
@@ -103,7 +102,11 @@ void completion_free(struct completion *c) {
     *c = (struct completion){0};
 }
 
-static bool is_end(const struct gpt2_config *config, int32_t id) {
+/* Whether a text ends with this id. Among choices the end token says which one is meant. */
+static bool is_end(const struct completion *c, int32_t id) {
+    const struct gpt2_config *config = gpt2_model_config(c->model);
+    if (c->decoding->settings.goes_on && !c->decoding->choices)
+        return false;
     for (int i = 0; i < config->n_eos; i++)
         if (config->eos_ids[i] == id)
             return true;
@@ -142,7 +145,6 @@ static double note_logprobs(struct completion *c, struct sample *s, const float 
     buffer_format(&s->tokens, "%s", comma);
     json_token(c, &s->tokens, id);
     buffer_format(&s->token_logprobs, "%s%.9g", comma, logprob);
-    buffer_format(&s->offsets, "%s%zu", comma, s->text.len);
     struct gpt2_logprob top[100];
     int n = gpt2_logprobs_top(logits, n_vocab, total, top, c->decoding->settings.logprobs);
     buffer_format(&s->top_logprobs, "%s{", comma);
@@ -158,7 +160,7 @@ static double note_logprobs(struct completion *c, struct sample *s, const float 
 /* Draws the next id within what choices and healing allow. -1: there is none. */
 static int32_t draw(struct completion *c, struct sample *s, const struct gpt2_turn *turn) {
     struct gpt2_draw draw = {.record = c->record,
-                             .sample = (uint32_t)turn->sample,
+                             .sample = (uint32_t)(c->first_sample + turn->sample),
                              .position = (uint32_t)turn->n_ids,
                              .history = s->history};
     if (s->heal)
@@ -217,7 +219,7 @@ static int32_t choose(void *user, const struct gpt2_turn *turn, bool *last) {
     if (c->see)
         c->see(c->user, turn->logits);
     int32_t id = draw(c, s, turn);
-    if (id < 0 || is_end(gpt2_model_config(c->model), id)) {
+    if (id < 0 || is_end(c, id)) {
         s->finish = FINISH_EOS;
         return -1;
     }
@@ -307,6 +309,33 @@ static int best(const struct completion *c, const bool *given) {
     return found;
 }
 
+/* Where each token begins: in characters, from the start of the prompt, as OpenAI counts. Of a
+ * token that begins within a character it is that character's place. */
+static void json_offsets(const struct completion *c, const struct sample *s, struct buffer *out) {
+    struct buffer all = {0};
+    size_t n, at = 0, n_characters = 0, start = 0;
+    for (int i = 0; i < c->n_prompt; i++) {
+        const char *bytes = gpt2_tokenizer_token(c->tokenizer, c->prompt.data[i], &n);
+        buffer_bytes(&all, bytes, n);
+    }
+    start = all.len;
+    for (size_t i = 0; i < s->ids.len; i++) {
+        const char *bytes = gpt2_tokenizer_token(c->tokenizer, s->ids.data[i], &n);
+        buffer_bytes(&all, bytes, n);
+    }
+    out->failed |= all.failed;
+    for (size_t i = 0; i < s->ids.len && !all.failed; i++) {
+        for (; at < start; n_characters++) {
+            size_t len = output_character((const unsigned char *)all.data + at, all.len - at);
+            at += len ? len : 1;
+        }
+        buffer_format(out, "%s%zu", i ? "," : "", at > start ? n_characters - 1 : n_characters);
+        gpt2_tokenizer_token(c->tokenizer, s->ids.data[i], &n);
+        start += n;
+    }
+    buffer_free(&all);
+}
+
 static void json_choice(const struct completion *c, const struct sample *s, int index,
                         struct buffer *out) {
     const struct settings *settings = &c->decoding->settings;
@@ -327,17 +356,17 @@ static void json_choice(const struct completion *c, const struct sample *s, int 
         buffer_format(out, "%s%" PRId32, i ? "," : "", s->ids.data[i]);
     buffer_format(out, "],\"logprobs\":");
     if (settings->logprobs >= 0 && c->tokenizer) {
-        const struct buffer *lists[] = {&s->tokens, &s->token_logprobs, &s->top_logprobs,
-                                        &s->offsets};
-        static const char *const names[] = {"tokens", "token_logprobs", "top_logprobs",
-                                            "text_offset"};
-        for (int i = 0; i < 4; i++) {
+        const struct buffer *lists[] = {&s->tokens, &s->token_logprobs, &s->top_logprobs};
+        static const char *const names[] = {"tokens", "token_logprobs", "top_logprobs"};
+        for (int i = 0; i < 3; i++) {
             buffer_format(out, "%s\"%s\":[", i ? "," : "{", names[i]);
             buffer_bytes(out, lists[i]->data, lists[i]->len);
             buffer_format(out, "]");
             out->failed |= lists[i]->failed;
         }
-        buffer_format(out, "}");
+        buffer_format(out, ",\"text_offset\":[");
+        json_offsets(c, s, out);
+        buffer_format(out, "]}");
     } else {
         buffer_format(out, "null");
     }
@@ -351,20 +380,25 @@ static void json_choice(const struct completion *c, const struct sample *s, int 
     buffer_format(out, "}");
 }
 
-void completion_json(const struct completion *c, struct buffer *out) {
-    bool given[4096] = {false};
-    int n = c->decoding->settings.num_samples, n_tokens = 0;
+void completions_json(const struct completion *completions, int n, struct buffer *out) {
+    int index = 0;
+    size_t n_tokens = 0, n_prompt = 0;
     buffer_format(out, ",\"choices\":[");
-    for (int i = 0; i < n; i++) {
-        int at = c->n_samples > n ? best(c, given) : i;
-        given[at] = true;
-        json_choice(c, &c->samples[at], i, out);
+    for (int k = 0; k < n; k++) {
+        const struct completion *c = &completions[k];
+        bool given[4096] = {false};
+        for (int i = 0; i < c->decoding->settings.num_samples; i++) {
+            int at = c->n_samples > c->decoding->settings.num_samples ? best(c, given) : i;
+            given[at] = true;
+            json_choice(c, &c->samples[at], index++, out);
+        }
+        for (int i = 0; i < c->n_samples; i++)
+            n_tokens += c->samples[i].ids.len;
+        n_prompt += c->prompt.len;
     }
-    for (int i = 0; i < c->n_samples; i++)
-        n_tokens += (int)c->samples[i].ids.len;
     buffer_format(
         out,
-        "],\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%d,\"total_tokens\":%zu}"
+        "],\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu}"
         ",\"seed\":%" PRIu64,
-        c->prompt.len, n_tokens, c->prompt.len + (size_t)n_tokens, c->decoding->settings.seed);
+        n_prompt, n_tokens, n_prompt + n_tokens, completions[0].decoding->settings.seed.value);
 }

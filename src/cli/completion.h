@@ -33,7 +33,7 @@ struct sample {
     enum finish finish;
     const char *stop; /* what ended it, or NULL */
     double sum;       /* of log-probabilities, where they are wanted */
-    struct buffer tokens, token_logprobs, top_logprobs, offsets; /* JSON lists without brackets */
+    struct buffer tokens, token_logprobs, top_logprobs; /* JSON lists without brackets */
 };
 
 /* Shows a token that was chosen: its bytes, as far as they can be shown by now. */
@@ -49,7 +49,8 @@ struct completion {
     const struct decoding *decoding; /* borrowed */
     const struct gpt2_model *model;
     const struct gpt2_tokenizer *tokenizer; /* or NULL */
-    uint64_t record;                        /* key of the draws */
+    uint64_t record;                        /* key of the draws                               */
+    int first_sample;                       /* ... number of the first one; 0 unless set later */
     struct gpt2_ids prompt;
     int n_prompt; /* of its ids that are read: healing takes some off its end */
     bool wants_logprobs;
@@ -80,7 +81,8 @@ bool completion_done(const struct completion *completion);
 /* The sample that failed, if any: completion->err says why. */
 bool completion_failed(const struct completion *completion);
 
-/* Writes choices, usage and seed as members of a JSON object, with a comma in front. */
-void completion_json(const struct completion *completion, struct buffer *out);
+/* Writes the choices of n prompts in their order, usage and seed as members of a JSON object, with
+ * a comma in front. All have the same decoding. */
+void completions_json(const struct completion *completions, int n, struct buffer *out);
 
 #endif

@@ -152,12 +152,14 @@ static bool add_string(const struct option *o, const char *value, struct gpt2_er
 }
 
 static bool set_seed(const struct option *o, const char *value, struct gpt2_error *err) {
+    struct seed *seed = o->dest;
+    seed->is_set = true;
     if (!strcmp(value, "random")) {
         int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, o->dest, sizeof(uint64_t));
+        ssize_t n = fd < 0 ? -1 : read(fd, &seed->value, sizeof seed->value);
         if (fd >= 0)
             close(fd);
-        if (n != (ssize_t)sizeof(uint64_t))
+        if (n != (ssize_t)sizeof seed->value)
             return usage_error(err, "--%s random: cannot read /dev/urandom", o->name);
         return true;
     }
@@ -168,7 +170,7 @@ static bool set_seed(const struct option *o, const char *value, struct gpt2_erro
         return usage_error(
             err, "--%s: expected a whole number from 0 to %" PRIu64 ", or \"random\", got \"%s\"",
             o->name, UINT64_MAX, value);
-    *(uint64_t *)o->dest = number;
+    seed->value = number;
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include <gpt2/error.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum option_type {
     OPTION_FLAG,    /* bool *: becomes true                                          */
@@ -17,7 +18,7 @@ enum option_type {
     OPTION_INTS,    /* struct int_list *: "1,2,4", each within [min, max]            */
     OPTION_STRINGS, /* struct string_list *: each use adds one, borrowed */
     OPTION_FLOAT,   /* float *: within [min, max], not NaN                           */
-    OPTION_SEED,    /* uint64_t *: 0 to 2^64 - 1, or "random": drawn from the system */
+    OPTION_SEED,    /* struct seed *: 0 to 2^64 - 1, or "random": drawn from the system */
     OPTION_CHOICE,  /* int *: index into `choices`                                   */
     OPTION_SECTION  /* no option: a heading in the help text                         */
 };
@@ -26,6 +27,11 @@ enum option_type {
 struct int_list {
     int n;
     int values[32];
+};
+
+struct seed {
+    uint64_t value;
+    bool is_set; /* false: the value is a default */
 };
 
 /* What an option that may be repeated was given. */

@@ -25,11 +25,10 @@ void progress_read(struct progress *p, size_t n_bytes, bool resumed) {
     p->n_passed += resumed ? n_bytes : 0;
 }
 
-void progress_done(struct progress *p, bool failed, const struct completion *completion) {
+void progress_done(struct progress *p, bool failed, uint64_t n_tokens) {
     p->n_done++;
     p->n_failed += failed;
-    for (int i = 0; i < completion->n_samples; i++)
-        p->n_tokens += completion->samples[i].ids.len;
+    p->n_tokens += n_tokens;
 }
 
 static void print(const struct progress *p, bool at_end) {

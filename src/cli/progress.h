@@ -3,7 +3,9 @@
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
 
-#include "cli/completion.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct progress {
     bool json, quiet, bar;
@@ -18,7 +20,7 @@ struct progress {
 struct progress progress_begin(int input_fd, uint64_t n_resumed, bool json, bool quiet);
 /* So many bytes of input are dealt with; those of `resumed` records took no time. */
 void progress_read(struct progress *progress, size_t n_bytes, bool resumed);
-void progress_done(struct progress *progress, bool failed, const struct completion *completion);
+void progress_done(struct progress *progress, bool failed, uint64_t n_tokens);
 void progress_show(struct progress *progress); /* where it is time */
 void progress_end(struct progress *progress);
 

@@ -12,7 +12,9 @@
 void record_free(struct record *record) {
     gpt2_record_free(record->json);
     buffer_free(&record->id);
-    gpt2_ids_free(&record->prompt);
+    for (int i = 0; i < record->n_prompts; i++)
+        gpt2_ids_free(&record->prompts[i]);
+    free(record->prompts);
     free(record->biases);
     *record = (struct record){0};
 }
@@ -41,16 +43,70 @@ static bool read_id(struct record *record, const struct gpt2_field *field, struc
     return true;
 }
 
-static bool read_ids(struct record *record, int at, struct gpt2_error *err) {
+static bool add_prompts(struct record *record, int n, struct gpt2_error *err) {
+    record->prompts = calloc((size_t)n, sizeof *record->prompts);
+    record->n_prompts = record->prompts ? n : 0;
+    return record->prompts ||
+           command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
+}
+
+static bool read_text(struct record *record, int i, const char *text, size_t n,
+                      const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
+    return gpt2_tokenizer_encode(tokenizer, text, n,
+                                 record->settings.special ? GPT2_ENCODE_SPECIAL : 0,
+                                 &record->prompts[i], err);
+}
+
+/* The i-th prompt from the list of ids at a field. */
+static bool read_ids(struct record *record, int i, int at, struct gpt2_error *err) {
     const struct gpt2_field *list = gpt2_record_field(record->json, at);
-    for (int i = 1; i <= list->n_inside; i++) {
-        const struct gpt2_field *field = gpt2_record_field(record->json, at + i);
+    for (int k = 1; k <= list->n_inside; k++) {
+        const struct gpt2_field *field = gpt2_record_field(record->json, at + k);
         if (field->kind != GPT2_FIELD_NUMBER)
-            return command_error(err, GPT2_ERR_INPUT, NULL,
-                                 "%s: expected token ids, got %s; a record has one prompt",
-                                 list->name, gpt2_field_kind_name(field->kind));
-        if (!text_parse_ids(field->text, strlen(field->text), list->name, &record->prompt, err))
+            return command_error(err, GPT2_ERR_INPUT, NULL, "prompt: expected token ids, got %s",
+                                 gpt2_field_kind_name(field->kind));
+        if (!text_parse_ids(field->text, strlen(field->text), "prompt", &record->prompts[i], err))
             return false;
+    }
+    return true;
+}
+
+/* As OpenAI has it: a text, a list of texts, a list of token ids, a list of such lists. */
+static bool read_prompts(struct record *record, int at, const struct gpt2_tokenizer *tokenizer,
+                         struct gpt2_error *err) {
+    const struct gpt2_field *field = gpt2_record_field(record->json, at);
+    if (field->kind == GPT2_FIELD_STRING)
+        return add_prompts(record, 1, err) &&
+               read_text(record, 0, field->text, strlen(field->text), tokenizer, err);
+    if (field->kind != GPT2_FIELD_LIST)
+        return command_error(err, GPT2_ERR_INPUT, NULL,
+                             "%s: expected a text, token ids, or a list of these, got %s",
+                             field->name, gpt2_field_kind_name(field->kind));
+    const struct gpt2_field *first = gpt2_record_field(record->json, at + 1);
+    if (field->n_inside == 0 || first->kind == GPT2_FIELD_NUMBER)
+        return add_prompts(record, 1, err) && read_ids(record, 0, at, err);
+    int n = 0, end = at + 1 + field->n_inside;
+    for (int i = at + 1; i < end; i += 1 + gpt2_record_field(record->json, i)->n_inside)
+        n++;
+    if (n > MAX_PROMPTS)
+        return command_error(err, GPT2_ERR_INPUT, "make several records of it",
+                             "%s: expected at most %d prompts, got %d", field->name, MAX_PROMPTS,
+                             n);
+    if (!add_prompts(record, n, err))
+        return false;
+    for (int i = at + 1, k = 0; i < end; k++) {
+        const struct gpt2_field *item = gpt2_record_field(record->json, i);
+        if (item->kind != first->kind ||
+            (item->kind != GPT2_FIELD_STRING && item->kind != GPT2_FIELD_LIST))
+            return command_error(err, GPT2_ERR_INPUT, NULL,
+                                 "%s: expected texts, token ids or lists of token ids and nothing "
+                                 "else, got %s at place %d",
+                                 field->name, gpt2_field_kind_name(item->kind), k);
+        if (!(item->kind == GPT2_FIELD_STRING
+                  ? read_text(record, k, item->text, strlen(item->text), tokenizer, err)
+                  : read_ids(record, k, i, err)))
+            return false;
+        i += 1 + item->n_inside;
     }
     return true;
 }
@@ -106,9 +162,10 @@ static bool set_option(struct record *record, const struct option *table, int at
     return options_set(table, field->name, field->text, err);
 }
 
-/* Members [from, to) of the record or of its body. */
+/* Members [from, to) of the record or of its body. *prompt becomes the field that has the prompts:
+ * how they are read may depend on what follows. */
 static bool read_members(struct record *record, const struct option *table, int from, int to,
-                         const char **text, struct gpt2_error *err) {
+                         int *prompt, struct gpt2_error *err) {
     static const char *const ignored[] = {"model",  "user",   "method", "url",
                                           "suffix", "stream", "body",   NULL};
     for (int i = from; i < to;) {
@@ -118,13 +175,11 @@ static bool read_members(struct record *record, const struct option *table, int 
             is_ignored |= !strcmp(field->name, ignored[k]);
         if (!strcmp(field->name, "id") || !strcmp(field->name, "custom_id") || is_ignored) {
             // read before, or of no meaning here
-        } else if (!strcmp(field->name, "prompt") && field->kind == GPT2_FIELD_STRING) {
-            *text = field->text;
-        } else if ((!strcmp(field->name, "prompt") || !strcmp(field->name, "ids")) &&
-                   field->kind == GPT2_FIELD_LIST) {
-            *text = "";
-            if (!read_ids(record, i, err))
-                return false;
+        } else if (!strcmp(field->name, "prompt") || !strcmp(field->name, "ids")) {
+            if (*prompt >= 0)
+                return command_error(err, GPT2_ERR_INPUT, NULL,
+                                     "expected one of \"prompt\" and \"ids\", got two");
+            *prompt = i;
         } else if (!set_option(record, table, i, err)) {
             return false;
         }
@@ -150,20 +205,17 @@ static bool read_json(struct record *record, const char *line, size_t n,
     }
     struct option table[SETTINGS_ROWS];
     settings_table(table, &record->settings);
-    const char *text = NULL;
-    if (!read_members(record, table, 0, end, &text, err))
+    int prompt = -1;
+    if (!read_members(record, table, 0, end, &prompt, err))
         return false;
     if (record->is_batch && body >= 0 &&
         !read_members(record, table, body + 1,
-                      body + 1 + gpt2_record_field(record->json, body)->n_inside, &text, err))
+                      body + 1 + gpt2_record_field(record->json, body)->n_inside, &prompt, err))
         return false;
-    if (!text)
+    if (prompt < 0)
         return command_error(err, GPT2_ERR_INPUT, NULL,
                              "the record has no \"prompt\" and no \"ids\"");
-    return record->prompt.len > 0 ||
-           gpt2_tokenizer_encode(tokenizer, text, strlen(text),
-                                 record->settings.special ? GPT2_ENCODE_SPECIAL : 0,
-                                 &record->prompt, err);
+    return read_prompts(record, prompt, tokenizer, err);
 }
 
 bool record_read(struct record *record, const char *line, size_t n, bool is_json, uint64_t number,
@@ -173,6 +225,5 @@ bool record_read(struct record *record, const char *line, size_t n, bool is_json
     buffer_format(&record->id, "%" PRIu64, number);
     if (is_json)
         return read_json(record, line, n, tokenizer, err);
-    return gpt2_tokenizer_encode(tokenizer, line, n, defaults->special ? GPT2_ENCODE_SPECIAL : 0,
-                                 &record->prompt, err);
+    return add_prompts(record, 1, err) && read_text(record, 0, line, n, tokenizer, err);
 }

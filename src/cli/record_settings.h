@@ -1,10 +1,12 @@
-/* record_settings.h - one line of input as a prompt and its options. */
+/* record_settings.h - one line of input as prompts and their options. */
 #ifndef CLI_RECORD_SETTINGS_H
 #define CLI_RECORD_SETTINGS_H
 
 #include "cli/buffer.h"
 #include "cli/settings.h"
 #include <gpt2/record.h>
+
+#define MAX_PROMPTS 2048 /* of one record */
 
 struct record {
     struct gpt2_record *json; /* what strings are borrowed from; NULL of a plain line */
@@ -13,7 +15,8 @@ struct record {
     bool is_batch;            /* an OpenAI batch line */
     struct buffer id;         /* as JSON */
     uint64_t key;             /* of the draws: a whole number itself, a hash of a string */
-    struct gpt2_ids prompt;
+    struct gpt2_ids *prompts; /* [n_prompts]: one, or those of a list */
+    int n_prompts;
     char (*biases)[56]; /* what settings.bias points to, where logit_bias was an object */
 };
 

@@ -43,9 +43,10 @@ int settings_table(struct option *rows, struct settings *s) {
         {"greedy", 0, "no-sample", OPTION_FLAG, &s->greedy, 0, 0, NULL, NULL,
          "always the likeliest token, of equals the lowest id"},
         {"seed", 's', "random-seed", OPTION_SEED, &s->seed, 0, 0, NULL, "SEED",
-         "a number (default 0), or \"random\" for another text\neach time"},
+         "a number (default 0; nanogpt: 1337), or \"random\" for\nanother text each time"},
         {"compat", 0, NULL, OPTION_CHOICE, &s->compat, 0, 0, compats, "SYSTEM",
-         "rules and defaults of native, hf, openai, llama.cpp\nor nanogpt (default native)"},
+         "rules and defaults of native, hf, openai, llama.cpp\nor nanogpt (default native); openai "
+         "and nanogpt go on\nbehind <|endoftext|>"},
         {.name = "Repetition and bans", .type = OPTION_SECTION},
         {"repeat-penalty", 0, "repetition-penalty", OPTION_FLOAT, &s->repeat_penalty, 1e-3, 1e3,
          NULL, "F", "divides the logits of tokens seen lately (default 1:\noff)"},
@@ -135,6 +136,9 @@ void settings_resolve(struct settings *s, const struct gpt2_config *config) {
     or_int(&s->repeat_last_n, o.last_n);
     or_int(&s->max_tokens, habits.max_tokens);
     or_int(&s->num_samples, habits.num_samples);
+    s->goes_on = !habits.ends_at_eos;
+    if (!s->seed.is_set)
+        s->seed.value = o.seed;
 }
 
 /* Ids that are never chosen: rows of wte that stand for no token, and --ban. */
@@ -221,7 +225,7 @@ static bool make_sampler(struct decoding *d, const struct gpt2_config *config,
     o.top_p = s->top_p;
     o.min_p = s->min_p;
     o.typical_p = s->typical_p;
-    o.seed = s->seed;
+    o.seed = s->seed.value;
     o.banned = d->banned.data;
     o.n_banned = (int)d->banned.len;
     o.repeat_penalty = s->repeat_penalty;

@@ -22,7 +22,8 @@ struct settings {
     float repeat_penalty, presence_penalty, frequency_penalty;
     int top_k, repeat_last_n, no_repeat_ngram, compat;
     bool greedy, ignore_eos, special, include_stop, heal, echo;
-    uint64_t seed;
+    bool goes_on; /* behind <|endoftext|>; follows from compat */
+    struct seed seed;
     int until;
     struct string_list stop, ban, bias;
     const char *choices; /* separated by commas; NULL: none */

@@ -64,7 +64,7 @@ static bool show_json(struct run *run, struct gpt2_error *err) {
                   "{\"id\":\"cmpl-0\",\"object\":\"text_completion\",\"created\":%lld,\"model\":",
                   (long long)time(NULL));
     buffer_json(&text, name, strlen(name));
-    completion_json(&run->completion, &text);
+    completions_json(&run->completion, 1, &text);
     buffer_format(&text, ",\"timings\":{\"load_ms\":%.3f,\"prompt_ms\":%.3f,\"decode_ms\":%.3f}}",
                   (double)run->load_ns * 1e-6, (double)run->prompt_ns * 1e-6,
                   (double)run->decode_ns * 1e-6);
@@ -96,7 +96,7 @@ static void print_stats(const struct run *run) {
     fprintf(stderr, "decode  %9.1f ms  %6d tokens  %10.1f tok/s\n", (double)run->decode_ns * 1e-6,
             decoded, rate(decoded, run->decode_ns));
     fprintf(stderr, "stop    %s\n", reasons[c->samples[0].finish]);
-    fprintf(stderr, "seed    %" PRIu64 "\n", run->args.settings.seed);
+    fprintf(stderr, "seed    %" PRIu64 "\n", run->args.settings.seed.value);
     fprintf(stderr, "cache   %s\n", kv_types[session ? gpt2_session_kv(session) : kv]);
     gpt2_session_free(session);
     fprintf(stderr, "machine %d threads, kernels %s\n", gpt2_runtime_threads(run->runtime),
@@ -128,7 +128,7 @@ static bool search(struct run *run, struct gpt2_error *err) {
                                   .early_stopping =
                                       (enum gpt2_early_stopping)run->args.early_stopping,
                                   .eos_ids = config->eos_ids,
-                                  .n_eos = s->ignore_eos ? 0 : config->n_eos,
+                                  .n_eos = s->ignore_eos || s->goes_on ? 0 : config->n_eos,
                                   .rules = run->decoding.sampler,
                                   .session = {.kv = (enum gpt2_kv)run->args.kv},
                                   .go_on = go_on};

@@ -14,10 +14,13 @@ static bool is_out(const struct filters_source *from, int32_t id) {
 
 int32_t filters_likeliest(const struct filters_source *from) {
     int32_t best = -1;
+    float most = -INFINITY;
     for (int i = 0; i < from->n_ids; i++) {
         int32_t id = id_at(from, i);
-        if (!is_out(from, id) && (best < 0 || from->logits[id] > from->logits[best]))
+        if (from->logits[id] > most && !from->is_banned[id]) { // few get past the first
             best = id;
+            most = from->logits[id];
+        }
     }
     return best;
 }
@@ -67,6 +70,9 @@ int filters_top_k(struct candidate *list, const struct filters_source *from, int
     int n = 0;
     for (int i = 0; i < from->n_ids; i++) {
         int32_t id = id_at(from, i);
+        // most end here: ids ascend, so one as likely as the last of a full heap comes behind it
+        if (n == k && from->logits[id] <= list[0].logit)
+            continue;
         if (is_out(from, id))
             continue;
         struct candidate next = {.logit = from->logits[id], .id = id};

@@ -6,7 +6,8 @@ if [ ! -f models/tales/model.safetensors ]; then
     exit 0
 fi
 
-n=200 kills=50
+n=200 kills=50 long=1G
+[ -n "${QUICK:-}" ] && n=60 kills=8 long=64M
 [ -n "${VALGRIND:-}" ] && n=9 kills=2
 
 # Records of all kinds: ids that are strings and numbers, options of their own, bad ones.
@@ -31,11 +32,16 @@ expect "a line for each record" test "$(wc -l <"$tmp/whole")" -eq "$n"
 expect "in the order of the input" grep -q '^{"id":"r1",' "$tmp/whole"
 expect "a bad record becomes an error" grep -q '^{"id":"r8","error":{"code":"invalid_option","message":"unknown option' "$tmp/whole"
 
-for more in "-t 1" "-t 2 --parallel 5" "--parallel 1 --cpu generic"; do
+for more in "-t 1" "-t 2 --parallel 5" "--parallel 1"; do
     # shellcheck disable=SC2086
     run generate --input "$tmp/in" --output "$tmp/again" -q $more
     expect "the same bytes with $more" same "$tmp/whole" "$tmp/again"
 done
+# The generic row takes a hundred times as long.
+head -n 12 "$tmp/in" >"$tmp/few"
+head -n 12 "$tmp/whole" >"$tmp/few.whole"
+run generate --input "$tmp/few" --output "$tmp/again" -q --cpu generic
+expect "the same bytes with generic kernels" same "$tmp/few.whole" "$tmp/again"
 "$GPT2" generate --input - --output - -q <"$tmp/in" >"$tmp/again" 2>"$err"
 expect "the same bytes through pipes" same "$tmp/whole" "$tmp/again"
 for i in 0 1 2; do
@@ -60,7 +66,7 @@ for i in $(seq $kills); do
     wait $pid 2>/dev/null
 done
 run generate --input "$tmp/in" --output "$tmp/again" --resume -q
-expect "killed $kills times and resumed, nothing is lost or repeated" same "$tmp/whole" "$tmp/again"
+expect "killed $kills times at any moment and resumed, nothing is lost or repeated" same "$tmp/whole" "$tmp/again"
 expect "... it was killed" test $killed -gt 0
 
 head -c $(($(wc -c <"$tmp/whole") / 2)) "$tmp/whole" >"$tmp/again"
@@ -84,10 +90,48 @@ expect "... with the line's number as id" grep -q '^{"id":2,' "$out"
 printf '{"custom_id":"a","method":"POST","url":"/v1/completions","body":{"model":"x","prompt":"Once","max_tokens":4,"logit_bias":{"13":-100}}}\n' >"$tmp/batch"
 run generate --input "$tmp/batch" -q
 expect "OpenAI batch lines" grep -q '^{"custom_id":"a","response":{"status_code":200,"body":{.*"error":null}$' "$out"
-printf '{"id":1,"prompt":"a"\n{"id":2,"prompt":"b","max_tokens":2}\n{"id":2.5,"prompt":"b"}\n{"id":3}\n{"id":4,"prompt":["a","b"]}\n' >"$tmp/bad"
+printf '{"id":1,"prompt":"a"\n{"id":2,"prompt":"b","max_tokens":2}\n{"id":2.5,"prompt":"b"}\n{"id":3}\n{"id":4,"prompt":["a",1]}\n' >"$tmp/bad"
 run generate --input "$tmp/bad" -q
 expect "lines that are no records" exits 3
 expect "... each has its error" test "$(grep -c '"error":{"code":"invalid_record"' "$out")" -eq 4
+# A list of prompts: choices go on from one to the next, and so do draws.
+once=$("$GPT2" tokenize Once | tr ' ' ,) dog=$("$GPT2" tokenize "A dog" | tr ' ' ,)
+cat >"$tmp/lists" <<END
+{"id":9,"prompt":"Once","n":2,"max_tokens":4}
+{"id":9,"prompt":["Once","A dog"],"n":2,"max_tokens":4}
+{"id":9,"prompt":[[$once],[$dog]],"n":2,"max_tokens":4}
+{"id":9,"prompt":["A dog"],"n":1,"max_tokens":4,"temperature":0}
+{"id":9,"prompt":["Once","A dog"],"n":1,"max_tokens":4,"temperature":0}
+END
+run generate --input "$tmp/lists" -q
+# choices LINE FROM TO: their texts
+choices() { sed -n "$1p" "$out" | grep -o '"text":"[^"]*"' | sed -n "$2,$3p"; }
+expect "a list of prompts" test "$(sed -n 2p "$out" | grep -o '"index":[0-9]' | tr '\n' ' ')" = '"index":0 "index":1 "index":2 "index":3 '
+expect "... the first is what it is alone" test "$(choices 1 1 2)" = "$(choices 2 1 2)"
+expect "... the second, too" test "$(choices 4 1 1)" = "$(choices 5 2 2)"
+expect "... lists of token ids are the same" test "$(choices 2 1 4)" = "$(choices 3 1 4)"
+expect "... usage counts all of them" grep -q '"prompt_tokens":3,"completion_tokens":16,' "$out"
+cat >"$tmp/bad2" <<'END'
+{"id":1,"prompt":["a",["b"]]}
+{"id":2,"prompt":[["a"]]}
+{"id":3,"prompt":[[1],2]}
+{"id":4,"prompt":7}
+{"id":5,"prompt":"a","ids":[1]}
+{"id":6,"prompt":["a","b","c"],"n":2000}
+END
+run generate --input "$tmp/bad2" -q
+expect "mixed lists and too many samples are refused" test "$(grep -c '"error":{"code":"invalid_' "$out")" -eq 6
+
+# A line without end is refused in bounded memory, and the next one is read.
+endless() {
+    [ -n "${QUICK:-}${VALGRIND:-}" ] || ulimit -v 600000 # sanitizers take more from the start
+    { head -c "$long" /dev/zero | tr '\0' a; printf '\nOnce\n'; } | "$GPT2" generate --input - -q -n 3 -t 1
+}
+(endless) >"$out" 2>"$err"
+status=$?
+expect "a line of $long" exits 3
+expect "... is an error" grep -q '^{"id":0,"error":{"code":"invalid_record","message":"a line of [0-9]* bytes: expected at most 16777216"' "$out"
+expect "... and the job goes on" grep -q '^{"id":1,.*"text":' "$out"
 run generate --input "$tmp/bad" -q --fail-fast
 expect "--fail-fast ends with the first" test "$(wc -l <"$out")" -eq 1
 run generate --input "$tmp/lines" -n 3 --progress-json

@@ -80,6 +80,12 @@ expect "--truncate right keeps the beginning" test "$(wc -w <"$out")" -eq "$ctx"
 
 gen --json --logprobs 2 -n 4
 expect "--json has the completions object's fields" grep -q '"object":"text_completion".*"choices":\[{"index":0,"text":.*"token_ids":\[.*"top_logprobs":\[{.*"finish_reason":"length".*"usage":{"prompt_tokens":4,"completion_tokens":4,"total_tokens":8},"seed":0,"timings":' "$out"
+run generate "Zoë" --choices " né“" --json --logprobs 0
+expect "text_offset counts characters from the start of the prompt" grep -q '"tokens":\[" n","bytes:..xc3","bytes:..xa9","bytes:..xe2","bytes:..x80","bytes:..x9c"\],.*"text_offset":\[3,5,5,6,6,6\]' "$out"
+run generate "Once" --greedy -n 6 --stop " never ever" --json --logprobs 0
+cp "$out" "$tmp/held"
+run generate "Once" --greedy -n 6 --json --logprobs 0
+expect "... also where a stop holds text back" test "$(grep -o '"text_offset":[^]]*' "$tmp/held")" = "$(grep -o '"text_offset":[^]]*' "$out")"
 gen --jsonl -n 4
 expect "--jsonl prints an object for each token" test "$(grep -c '^{"sample":0,"index":[0-3],"id":' "$out")" -eq 4
 gen --color surprisal

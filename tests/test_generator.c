@@ -1,0 +1,345 @@
+/* test_generator.c - many texts at once are, bit for bit, the texts that a session alone makes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "testmodel.h"
+#include <gpt2/generator.h>
+#include <limits.h>
+
+enum { N_CTX = 40, MAX_IDS = 200, MAX_JOBS = 12, MAX_SAMPLES = 9 };
+
+static struct world {
+    struct gpt2_model *model;
+    struct gpt2_runtime *runtime;
+    struct gpt2_batch *batch;
+    int n_vocab;
+} world;
+
+static int open_world(void **state) {
+    char dir[TESTMODEL_PATH];
+    testmodel_tempdir(dir);
+    testmodel_write(dir, &(struct testmodel_options){.n_ctx = N_CTX});
+    world.model = gpt2_model_open(dir, NULL);
+    testmodel_remove(dir);
+    world.runtime = gpt2_runtime_create(&(struct gpt2_runtime_options){.n_threads = 2}, NULL);
+    world.batch = gpt2_batch_create(world.model, world.runtime, NULL, NULL);
+    world.n_vocab = gpt2_model_config(world.model)->n_vocab;
+    return world.model && world.runtime && world.batch ? 0 : -1;
+}
+
+static int close_world(void **state) {
+    gpt2_batch_free(world.batch);
+    gpt2_runtime_free(world.runtime);
+    gpt2_model_close(world.model);
+    return 0;
+}
+
+/* ---- a chooser to which every bit of the logits matters ---- */
+
+static int32_t choice_of(const float *logits, int sample, bool *last) {
+    uint64_t hash = 0xCBF29CE484222325u + (uint64_t)sample;
+    for (int i = 0; i < world.n_vocab; i++) {
+        uint32_t bits;
+        memcpy(&bits, &logits[i], sizeof bits);
+        hash = (hash ^ bits) * 0x100000001B3u;
+    }
+    hash ^= hash >> 29;
+    *last = hash % 31 == 7;
+    return hash % 29 == 5 ? -1 : (int32_t)(hash % (uint64_t)world.n_vocab);
+}
+
+struct text {
+    int32_t ids[MAX_IDS]; /* the prompt, and what was chosen */
+    int n_prompt, n;
+    enum gpt2_end end;
+    bool ended;
+};
+
+/* What a job's sample has to become: for each token a new session reads everything. */
+static void expect_text(struct text *text, const struct gpt2_job *job, int sample) {
+    int32_t context[N_CTX + 1];
+    int n = job->n_ids;
+    memcpy(context, job->ids, (size_t)n * sizeof *context);
+    memcpy(text->ids, job->ids, (size_t)n * sizeof *context);
+    text->n = text->n_prompt = n;
+    for (text->ended = false; !text->ended;) {
+        struct gpt2_session *session = gpt2_session_create(world.model, NULL, NULL);
+        struct gpt2_span span = {session, context, n, 1};
+        assert_non_null(session);
+        assert_true(gpt2_batch_run(world.batch, &span, 1, NULL));
+        bool last = false;
+        int32_t id = choice_of(gpt2_batch_logits(world.batch, 0, 0), sample, &last);
+        gpt2_session_free(session);
+        text->ended = true;
+        text->end = GPT2_END_CHOSEN;
+        if (id < 0)
+            return;
+        text->ids[text->n++] = id;
+        if (last)
+            return;
+        text->end = GPT2_END_LIMIT;
+        if (text->n - text->n_prompt == job->max_tokens)
+            return;
+        text->end = GPT2_END_CONTEXT;
+        if (n == N_CTX && job->overflow == GPT2_OVERFLOW_STOP)
+            return;
+        if (n == N_CTX) {
+            int half = (N_CTX - job->keep) / 2;
+            memmove(context + job->keep, context + N_CTX - half, (size_t)half * sizeof *context);
+            n = job->keep + half;
+        }
+        context[n++] = id;
+        text->ended = false;
+    }
+}
+
+/* ---- jobs and what they became ---- */
+
+struct record {
+    struct gpt2_job job;
+    int32_t prompt[N_CTX];
+    struct text texts[MAX_SAMPLES];
+};
+
+static int32_t choose(void *user, const struct gpt2_turn *turn, bool *last) {
+    struct record *record = user;
+    struct text *text = &record->texts[turn->sample];
+    assert_false(text->ended);
+    assert_int_equal(turn->n_prompt, record->job.n_ids);
+    assert_int_equal(turn->n_ids, text->n);
+    assert_memory_equal(turn->ids, text->ids, (size_t)text->n * sizeof *text->ids);
+    int32_t id = choice_of(turn->logits, turn->sample, last);
+    if (id >= 0)
+        text->ids[text->n++] = id;
+    return id;
+}
+
+static void ended(void *user, int sample, enum gpt2_end end) {
+    struct text *text = &((struct record *)user)->texts[sample];
+    assert_false(text->ended);
+    text->ended = true;
+    text->end = end;
+}
+
+static void make_record(struct record *record, int number, int n_ids, int n_samples,
+                        int max_tokens) {
+    memset(record, 0, sizeof *record);
+    for (int i = 0; i < n_ids; i++)
+        record->prompt[i] = (number * 17 + i * 5) % world.n_vocab;
+    record->job = (struct gpt2_job){.ids = record->prompt,
+                                    .n_ids = n_ids,
+                                    .n_samples = n_samples,
+                                    .max_tokens = max_tokens,
+                                    .user = record,
+                                    .choose = choose,
+                                    .ended = ended};
+    for (int s = 0; s < n_samples; s++) {
+        memcpy(record->texts[s].ids, record->prompt, sizeof record->prompt);
+        record->texts[s].n = n_ids;
+    }
+}
+
+static struct gpt2_generator *create(int max_samples, int max_rows, size_t cache_bytes) {
+    struct gpt2_generator_options options = {
+        .max_samples = max_samples, .max_rows = max_rows, .cache_bytes = cache_bytes};
+    struct gpt2_generator *generator =
+        gpt2_generator_create(world.model, world.runtime, &options, NULL);
+    assert_non_null(generator);
+    return generator;
+}
+
+static void run(struct gpt2_generator *generator) {
+    while (gpt2_generator_busy(generator))
+        assert_true(gpt2_generator_step(generator, NULL));
+}
+
+static void assert_expected(const struct record *record) {
+    struct text expected;
+    for (int s = 0; s < record->job.n_samples; s++) {
+        const struct text *found = &record->texts[s];
+        expect_text(&expected, &record->job, s);
+        assert_true(found->ended);
+        assert_int_equal(found->n, expected.n);
+        assert_memory_equal(found->ids, expected.ids, (size_t)expected.n * sizeof *expected.ids);
+        assert_int_equal(found->end, expected.end);
+    }
+}
+
+static void company_and_limits_change_no_text(void **state) {
+    static const struct {
+        int max_samples, max_rows;
+        size_t cache_bytes;
+    } ways[] = {{0, 0, 0}, {1, 1, 0}, {3, 3, 0}, {5, 11, 0}, {64, 64, 1}, {4, 64, 40000}};
+    static const struct {
+        int n_ids, n_samples, max_tokens;
+    } jobs[MAX_JOBS] = {{1, 1, 20}, {30, 1, 5}, {7, 9, 12}, {N_CTX, 2, 3}, {2, 1, 1},  {12, 3, 9},
+                        {25, 1, 9}, {3, 2, 30}, {39, 1, 9}, {16, 4, 8},    {5, 1, 25}, {1, 5, 4}};
+    static struct record records[MAX_JOBS];
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+        struct gpt2_generator *generator =
+            create(ways[w].max_samples, ways[w].max_rows, ways[w].cache_bytes);
+        for (int j = 0; j < MAX_JOBS; j++) {
+            make_record(&records[j], j, jobs[j].n_ids, jobs[j].n_samples, jobs[j].max_tokens);
+            assert_true(gpt2_generator_add(generator, &records[j].job, NULL));
+            if (j % 4 == 3) // some join while others are under way
+                assert_true(gpt2_generator_step(generator, NULL));
+        }
+        run(generator);
+        gpt2_generator_free(generator);
+        for (int j = 0; j < MAX_JOBS; j++)
+            assert_expected(&records[j]);
+    }
+}
+
+static void a_full_context_slides(void **state) {
+    static const int keeps[] = {0, 1, 7, N_CTX - 1};
+    static struct record records[4];
+    struct gpt2_generator *generator = create(8, 8, 0);
+    for (int i = 0; i < 4; i++) {
+        make_record(&records[i], 20 + i, i == 1 ? N_CTX : 30, i == 2 ? 3 : 1, 100);
+        records[i].job.overflow = GPT2_OVERFLOW_SLIDE;
+        records[i].job.keep = keeps[i];
+        assert_true(gpt2_generator_add(generator, &records[i].job, NULL));
+    }
+    run(generator);
+    gpt2_generator_free(generator);
+    int longest = 0;
+    for (int i = 0; i < 4; i++) {
+        assert_expected(&records[i]);
+        for (int s = 0; s < records[i].job.n_samples; s++)
+            longest = records[i].texts[s].n > longest ? records[i].texts[s].n : longest;
+    }
+    assert_true(longest > 2 * N_CTX); // else nothing slid twice
+}
+
+static void a_full_context_ends_the_text(void **state) {
+    static struct record record;
+    struct gpt2_generator *generator = create(2, 0, 0);
+    bool seen = false;
+    for (int i = 0; i < 40 && !seen; i++) { // until a text does not end by itself
+        make_record(&record, i, N_CTX - 3, 1, INT_MAX);
+        assert_true(gpt2_generator_add(generator, &record.job, NULL));
+        run(generator);
+        assert_expected(&record);
+        seen = record.texts[0].end == GPT2_END_CONTEXT;
+    }
+    assert_true(seen);
+    assert_int_equal(record.texts[0].n, N_CTX + 1); // the last one is chosen and never read
+    gpt2_generator_free(generator);
+}
+
+static void room_counts_samples(void **state) {
+    static struct record a, b;
+    struct gpt2_generator *generator = create(6, 0, 0);
+    make_record(&a, 1, 5, 4, 50);
+    make_record(&b, 2, 5, 9, 3);
+    assert_int_equal(gpt2_generator_room(generator), 6);
+    assert_false(gpt2_generator_busy(generator));
+    assert_true(gpt2_generator_add(generator, &a.job, NULL));
+    assert_int_equal(gpt2_generator_room(generator), 2);
+    assert_true(gpt2_generator_add(generator, &b.job, NULL)); // more than there is room for
+    assert_int_equal(gpt2_generator_room(generator), 0);
+    assert_true(gpt2_generator_busy(generator));
+    run(generator);
+    assert_int_equal(gpt2_generator_room(generator), 6);
+    assert_expected(&a);
+    assert_expected(&b);
+    gpt2_generator_free(generator);
+}
+
+static void the_prompt_is_copied(void **state) {
+    static struct record record, copy;
+    struct gpt2_generator *generator = create(0, 0, 0);
+    make_record(&record, 3, 9, 2, 9);
+    copy = record;
+    assert_true(gpt2_generator_add(generator, &record.job, NULL));
+    memset(record.prompt, 0x7F, sizeof record.prompt);
+    run(generator);
+    gpt2_generator_free(generator);
+    memcpy(record.prompt, copy.prompt, sizeof record.prompt);
+    assert_expected(&record);
+}
+
+static void bad_jobs_are_refused_and_change_nothing(void **state) {
+    static struct record record;
+    struct gpt2_generator *generator = create(4, 0, 0);
+    struct gpt2_error err;
+    int32_t long_prompt[N_CTX + 1] = {0}, strange[] = {1, world.n_vocab}, negative[] = {-1};
+    make_record(&record, 1, 5, 1, 5);
+    struct gpt2_job jobs[9];
+    for (int i = 0; i < 9; i++)
+        jobs[i] = record.job;
+    jobs[0].n_ids = 0;
+    jobs[1].ids = long_prompt, jobs[1].n_ids = N_CTX + 1;
+    jobs[2].ids = strange, jobs[2].n_ids = 2;
+    jobs[3].ids = negative, jobs[3].n_ids = 1;
+    jobs[4].n_samples = 0;
+    jobs[5].max_tokens = 0;
+    jobs[6].n_samples = -1;
+    jobs[7].overflow = GPT2_OVERFLOW_SLIDE, jobs[7].keep = N_CTX;
+    jobs[8].overflow = GPT2_OVERFLOW_SLIDE, jobs[8].keep = -1;
+    for (int i = 0; i < 9; i++) {
+        err.status = GPT2_OK;
+        assert_false(gpt2_generator_add(generator, &jobs[i], &err));
+        assert_int_equal(err.status, GPT2_ERR_USAGE);
+        assert_true(strstr(err.message, "expected") != NULL);
+        assert_int_equal(gpt2_generator_room(generator), 4);
+        assert_false(gpt2_generator_busy(generator));
+    }
+    gpt2_generator_free(generator);
+
+    static const struct gpt2_generator_options options[] = {
+        {.max_samples = -1}, {.max_samples = 5000}, {.max_samples = 8, .max_rows = 7}};
+    for (int i = 0; i < 3; i++) {
+        assert_null(gpt2_generator_create(world.model, world.runtime, &options[i], &err));
+        assert_int_equal(err.status, GPT2_ERR_USAGE);
+    }
+    gpt2_generator_free(NULL);
+}
+
+static int32_t choose_nonsense(void *user, const struct gpt2_turn *turn, bool *last) {
+    return world.n_vocab;
+}
+
+static void an_id_that_is_none_fails_the_step(void **state) {
+    static struct record record;
+    struct gpt2_generator *generator = create(4, 0, 0);
+    struct gpt2_error err;
+    make_record(&record, 1, 5, 2, 5);
+    record.job.choose = choose_nonsense;
+    assert_true(gpt2_generator_add(generator, &record.job, NULL));
+    assert_false(gpt2_generator_step(generator, &err));
+    assert_int_equal(err.status, GPT2_ERR_USAGE);
+    gpt2_generator_free(generator);
+}
+
+static void what_is_under_way_is_dropped_without_a_word(void **state) {
+    static struct record a, b;
+    struct gpt2_generator *generator = create(3, 3, 0);
+    make_record(&a, 1, 5, 1, 50);
+    make_record(&b, 2, 30, 9, 50); // some under way, some not started, some prompt not read
+    assert_true(gpt2_generator_add(generator, &a.job, NULL));
+    assert_true(gpt2_generator_add(generator, &b.job, NULL));
+    assert_true(gpt2_generator_step(generator, NULL));
+    gpt2_generator_free(generator);
+    for (int s = 0; s < 9; s++)
+        assert_false(b.texts[s].ended);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(company_and_limits_change_no_text),
+        cmocka_unit_test(a_full_context_slides),
+        cmocka_unit_test(a_full_context_ends_the_text),
+        cmocka_unit_test(room_counts_samples),
+        cmocka_unit_test(the_prompt_is_copied),
+        cmocka_unit_test(bad_jobs_are_refused_and_change_nothing),
+        cmocka_unit_test(an_id_that_is_none_fails_the_step),
+        cmocka_unit_test(what_is_under_way_is_dropped_without_a_word),
+    };
+    return cmocka_run_group_tests(tests, open_world, close_world);
+}

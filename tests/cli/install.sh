@@ -50,7 +50,7 @@ if command -v bash >/dev/null; then
 fi
 if command -v fish >/dev/null; then
     fished() { # what fish offers for a line, without descriptions
-        HOME=$tmp PATH="$root/../bin:$PATH" fish --no-config -c \
+        HOME=$tmp PATH="$root/bin:$PATH" fish --no-config -c \
             "source '$root/share/fish/vendor_completions.d/gpt2.fish'; complete -C '$1'" \
             2>"$err" | cut -f 1 >"$out"
         expect "fish completes \"$1\" without a complaint" test ! -s "$err"
@@ -73,7 +73,7 @@ fi
 if command -v zsh >/dev/null && zsh -f -c 'zmodload zsh/zpty' 2>/dev/null; then
     mkdir "$tmp/zsh"
     cat >"$tmp/zsh/.zshrc" <<EOF
-fpath=('$root/share/zsh/site-functions' \$fpath) path=('$root/../bin' \$path)
+fpath=('$root/share/zsh/site-functions' \$fpath) path=('$root/bin' \$path)
 autoload -Uz compinit
 compinit -u -d '$tmp/zsh/dump'
 compadd() { # notes what is offered

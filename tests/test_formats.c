@@ -105,6 +105,8 @@ static void every_format_gives_the_same_logits(void **state) {
     }
     expect_same(&tanh_f32, "--to torch");
     expect_same(&tanh_f16, "--to torch");
+    expect_same(&tanh_bf16, "--to torch --shards 3");
+    expect_same(&tanh_f32, "--to torch-legacy --shards 2");
     expect_same(&tanh_bf16, "--to torch-legacy");
     expect_same(&erf_f32, "--to nanogpt");
     expect_same(&erf_f32, "--to nanogpt-legacy");
@@ -112,6 +114,40 @@ static void every_format_gives_the_same_logits(void **state) {
     expect_same(&tanh_bf16, "--to llmc --bf16");
     expect_same(&tanh_f32, "--to tensorflow");
     expect_same(&tanh_f16, "--to tensorflow --shards 3");
+}
+
+/* Each thing that can be wrong between an index and its files of PyTorch. */
+static void parts_of_pytorch_that_do_not_fit_are_refused(void **state) {
+    static const char *const cases[][2] = {
+        {"rm '%s/pytorch_model-00002-of-00002.bin'", "no such file, though"},
+        {"cd '%s' && cp pytorch_model-00001-of-00002.bin pytorch_model-00002-of-00002.bin",
+         "found it here"},
+        {"cd '%s' && sed -i 's/\"transformer.h.0.ln_1.bias\": \"[^\"]*\", //' "
+         "pytorch_model.bin.index.json",
+         "expected it in the weight_map"},
+        {"cd '%s' && sed -i 's,\"pytorch_model-00002,\"../pytorch_model-00002,' "
+         "pytorch_model.bin.index.json",
+         "expected a file in the same directory"},
+        {"cd '%s' && head -c 900 pytorch_model-00002-of-00002.bin >x && mv x "
+         "pytorch_model-00002-of-00002.bin",
+         "pytorch_model-00002-of-00002.bin"},
+    };
+    if (!python_with("numpy")) {
+        puts("no numpy for python3");
+        skip();
+    }
+    testmodel_write(dir, &tanh_f32);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char command[2 * TESTMODEL_PATH];
+        struct gpt2_error err = {0};
+        write_other(dir, "--to torch --shards 2");
+        snprintf(command, sizeof command, cases[i][0], other);
+        assert_int_equal(system(command), 0);
+        assert_null(gpt2_model_open(other, &err));
+        assert_int_equal(err.status, GPT2_ERR_MODEL);
+        if (!strstr(err.message, cases[i][1]))
+            fail_msg("%s: %s", cases[i][1], err.message);
+    }
 }
 
 static void what_torch_itself_saves_too(void **state) {
@@ -156,6 +192,7 @@ static void a_tokenizer_of_llmc_encodes_as_the_one_it_was_made_of(void **state) 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_gives_the_same_logits),
+        cmocka_unit_test(parts_of_pytorch_that_do_not_fit_are_refused),
         cmocka_unit_test(what_torch_itself_saves_too),
         cmocka_unit_test(a_tokenizer_of_llmc_encodes_as_the_one_it_was_made_of),
     };

@@ -594,7 +594,6 @@ static void missing_files_are_named(void **state) {
 
 static void weights_of_other_formats_are_named_with_a_remedy(void **state) {
     static const char *const foreigns[][3] = {
-        {"pytorch_model.bin.index.json", "several files", "save_pretrained"},
         {"tf_model.h5", "TensorFlow", "from_tf"},
         {"flax_model.msgpack", "Flax", "from_flax"},
     };

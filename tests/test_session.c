@@ -114,6 +114,46 @@ static void a_fork_goes_its_own_way(void **state) {
     }
 }
 
+/* A family of forks of forks that share pages: each goes on as if it were alone, also after the one
+ * that read the prompt is rewound, reads something else, and is freed. */
+static void a_family_of_forks_shares_nothing_that_matters(void **state) {
+    struct world *world = *state;
+    enum { N = 5 };
+    for (enum gpt2_kv kv = GPT2_KV_F32; kv <= GPT2_KV_Q8; kv++) {
+        struct gpt2_session *family[N];
+        int32_t texts[N][80];
+        int n_ids[N] = {62}; // the children read past the end of a page
+        for (int i = 0; i < N; i++) {
+            family[i] = session_of(world->model, 90, kv);
+            memcpy(texts[i], long_ids, sizeof long_ids);
+        }
+        read_ids(world, family[0], long_ids, n_ids[0]);
+        for (int i = 1; i < N; i++) {
+            int parent = (i - 1) / 2;
+            n_ids[i] = n_ids[parent];
+            memcpy(texts[i], texts[parent], sizeof texts[i]);
+            assert_true(gpt2_session_fork(family[i], family[parent], NULL));
+            for (int k = 0; k < 2; k++) {
+                texts[i][n_ids[i]] = 10 + i + k;
+                read_ids(world, family[i], &texts[i][n_ids[i]++], 1);
+            }
+        }
+        assert_true(gpt2_session_rewind(family[0], 3, NULL));
+        read_ids(world, family[0], &texts[1][5], 10);
+        gpt2_session_free(family[0]);
+        assert_true(gpt2_session_unshare(family[1], NULL));
+        for (int i = 1; i < N; i++) {
+            texts[i][n_ids[i]] = 20 + i;
+            float *expected = logits_with(world, kv, texts[i], n_ids[i] + 1);
+            read_ids(world, family[i], &texts[i][n_ids[i]], 1);
+            expect_logits(world, expected);
+            free(expected);
+        }
+        for (int i = 1; i < N; i++)
+            gpt2_session_free(family[i]);
+    }
+}
+
 static void a_fork_keeps_the_type_of_the_cache(void **state) {
     struct world *world = *state;
     struct gpt2_error err = {0};
@@ -324,6 +364,7 @@ int main(void) {
         TEST(rewinding_forgets),
         TEST(a_fork_goes_its_own_way),
         TEST(a_fork_must_fit),
+        TEST(a_family_of_forks_shares_nothing_that_matters),
         TEST(a_fork_keeps_the_type_of_the_cache),
         TEST(each_type_of_cache_is_as_accurate_as_it_says),
         TEST(the_type_of_the_cache_follows_the_weights),

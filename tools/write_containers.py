@@ -213,7 +213,7 @@ def as_state(tensors, prefix, turned):
         storages.append(storage)
         full = name if name.startswith("lm_head") else prefix + "transformer." + name
         state[full] = Tensor(storage, 0, tuple(array.shape), row_major(array.shape))
-    if "lm_head.weight" not in tensors:
+    if "lm_head.weight" not in tensors and "wte.weight" in tensors:
         state[prefix + "lm_head.weight"] = state[prefix + "transformer.wte.weight"]
     return state, storages
 
@@ -274,8 +274,21 @@ def without_bias(tensors):
 
 
 def to_torch(args, config, tensors, legacy):
-    root, storages = as_state(tensors, "", False)
-    write_torch(os.path.join(args.out, "pytorch_model.bin"), root, storages, legacy)
+    n = args.shards
+    places = {}
+    for part in range(n):  # what shares a storage stays together
+        names = [name for i, name in enumerate(tensors) if i % n == part]
+        mine = {name: tensors[name] for name in names}
+        root, storages = as_state(mine, "", False)
+        name = "pytorch_model.bin"
+        if n > 1:
+            name = "pytorch_model-%05d-of-%05d.bin" % (part + 1, n)
+        places.update({key: name for key in root})
+        write_torch(os.path.join(args.out, name), root, storages, legacy)
+    if n > 1:
+        total = sum(array.nbytes for _, array in tensors.values())
+        with open(os.path.join(args.out, "pytorch_model.bin.index.json"), "w") as file:
+            json.dump({"metadata": {"total_size": total}, "weight_map": places}, file)
     shutil.copy(os.path.join(args.model, "config.json"), args.out)
 
 
@@ -492,7 +505,7 @@ def main():
     parser.add_argument("--no-bias", action="store_true", help="nanogpt: leave out biases of zeros")
     parser.add_argument("--with-torch", action="store_true", help="torch.save writes")
     parser.add_argument("--views", action="store_true", help="with torch: matrices as .t() views")
-    parser.add_argument("--shards", type=int, default=1, help="tensorflow: data files")
+    parser.add_argument("--shards", type=int, default=1, help="torch, tensorflow: data files")
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
     config, tensors = read_model(args.model)

@@ -6,25 +6,36 @@
  *   1. of all continuations of the running beams (one at the first step) the best
  *      K = max(2, 1 + n_eos) * n_beams are looked at, of equal ones the lowest beam * n_vocab + id;
  *   2. the best n_beams of them that do not end go on;
- *   3. those of the first n_beams that end (at an end id, or because max_tokens or the context is
- *      used up) are finished, with the score sum / n^length_penalty, where n counts the generated
- *      tokens with the end id; the n_beams best finished ones are kept.
+ *   3. those of the first n_beams that end (at an end id, where a stop or a choice is complete, or
+ *      because max_tokens or the context is used up) are finished, with the score
+ *      sum / n^length_penalty, where n counts the generated tokens with the end id; the n_beams
+ *      best finished ones are kept.
  *
  * It is over when everything looked at has ended; or with early stopping, when n_beams are
  * finished; or else when they are and the best running beam cannot beat the worst of them if it
  * ended now (with GPT2_EARLY_NEVER and a positive length_penalty: if its sum stayed as it is until
  * the longest length).
  *
- * The beams' prompt is read once; one pass over the weights moves all beams on. Same bits for any
- * number of threads, as everywhere. */
+ * A search is one of a generator's jobs, beside others: the prompt is read once, and one pass over
+ * the weights moves all beams of all searches on. The result does not depend on what else is under
+ * way.
+ *
+ *     struct gpt2_beams *beams = gpt2_beams_create(model, &options, &err);
+ *     gpt2_beams_run(beams, generator, ids, n_ids, &err);
+ *     struct gpt2_beam best = gpt2_beams_get(beams, 0);
+ */
 #ifndef GPT2_BEAM_H
 #define GPT2_BEAM_H
 
+#include <gpt2/choices.h>
 #include <gpt2/error.h>
+#include <gpt2/generator.h>
+#include <gpt2/healing.h>
+#include <gpt2/logprobs.h>
 #include <gpt2/model.h>
-#include <gpt2/runtime.h>
 #include <gpt2/sampler.h>
-#include <gpt2/session.h>
+#include <gpt2/stops.h>
+#include <gpt2/tokenizer.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -34,6 +45,7 @@ extern "C" {
 
 enum gpt2_early_stopping { GPT2_EARLY_FALSE, GPT2_EARLY_TRUE, GPT2_EARLY_NEVER };
 
+/* Everything that is pointed to is borrowed, but for eos_ids. */
 struct gpt2_beam_options {
     int n_beams;          /* at least 1                                                         */
     int max_tokens;       /* generated tokens at most, at least 1; -1: until the context is full */
@@ -42,44 +54,68 @@ struct gpt2_beam_options {
     const int32_t *eos_ids; /* [n_eos] the end ids; copied                                */
     int n_eos;
     int n_vocab; /* ids from here on are never chosen (padding); 0: the model's vocabulary */
+    int n_top;   /* how many of the likeliest ids to note at each place; 0: none           */
 
     /* Penalties, bans and the like, applied to the log-probabilities (sampler.h), its filters and
-     * draws are not used. NULL: none. Borrowed; made for the same n_vocab. */
+     * draws are not used. NULL: none. Made for the same n_vocab. */
     struct gpt2_sampler *rules;
 
-    struct gpt2_session_options session; /* what each beam's session is made with */
-    int max_rows;                        /* of the batch (session.h); 0: its default      */
+    const struct gpt2_tokenizer *tokenizer; /* for stops; else it may be NULL      */
+    const struct gpt2_stops *stops;         /* NULL: none                          */
+    const struct gpt2_choices *choices;     /* NULL: any text                      */
+    const struct gpt2_healer *healer;       /* NULL: the prompt is taken as it is  */
 
-    /* Asked before each step; false ends the search, as if max_tokens were reached. NULL: never. */
-    bool (*go_on)(void *user);
+    /* Asked before each step, with what it goes on from; false ends the search, as if max_tokens
+     * were reached. NULL: never. */
+    bool (*go_on)(void *user, const struct gpt2_turn *turns, int n_turns);
+    /* The search is over: results are there, or an error. It may free what was given to
+     * gpt2_beams_start. NULL: nobody is told. */
+    void (*ended)(void *user);
     void *user;
 };
 
-/* Everything that a search needs. Borrows model and runtime. Fails with GPT2_ERR_USAGE where an
- * option is out of range (NaN included), or GPT2_ERR_MEMORY. */
+/* One search after another. Borrows the model. Fails with GPT2_ERR_USAGE where an option is out of
+ * range (NaN included), or GPT2_ERR_MEMORY. */
 struct gpt2_beams;
-struct gpt2_beams *gpt2_beams_create(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+struct gpt2_beams *gpt2_beams_create(const struct gpt2_model *model,
                                      const struct gpt2_beam_options *options,
                                      struct gpt2_error *err);
-void gpt2_beams_free(struct gpt2_beams *beams); /* NULL is allowed */
+/* Where a search is under way its generator can then only be freed. NULL is allowed. */
+void gpt2_beams_free(struct gpt2_beams *beams);
 
-/* Searches for continuations of ids [n_ids], n_ids >= 1. To be called any number of times. Fails
- * as gpt2_batch_run does, and with GPT2_ERR_USAGE where the rules leave no id to go on with. */
-bool gpt2_beams_run(struct gpt2_beams *beams, const int32_t *ids, int n_ids,
-                    struct gpt2_error *err);
+/* Hands a search for continuations of ids [n_ids], n_ids >= 1, to a generator of the same model,
+ * which has it until it is done. With a healer the end of the ids may be taken off. Fails as
+ * gpt2_generator_add. */
+bool gpt2_beams_start(struct gpt2_beams *beams, struct gpt2_generator *generator,
+                      const int32_t *ids, int n_ids, struct gpt2_error *err);
+bool gpt2_beams_done(const struct gpt2_beams *beams);
+
+/* Why a search that is done has no results: the rules leave no id to go on with (GPT2_ERR_USAGE),
+ * GPT2_ERR_MEMORY. NULL: it has. */
+const struct gpt2_error *gpt2_beams_error(const struct gpt2_beams *beams);
+
+/* Starts a search and steps the generator until it is done. Fails as these do. */
+bool gpt2_beams_run(struct gpt2_beams *beams, struct gpt2_generator *generator, const int32_t *ids,
+                    int n_ids, struct gpt2_error *err);
 
 struct gpt2_beam {
     const int32_t
-        *ids; /* [n_ids] what was generated, without the end id; borrowed until the next run */
+        *ids; /* [n_ids] what was generated, without the end id; borrowed until the next start */
     int n_ids;
-    bool ended;     /* at an end id; else by length                                     */
-    int32_t end_id; /* the end id, where ended                                          */
-    double sum;     /* of log-probabilities, the end id's included                      */
-    double score;   /* sum / n^length_penalty: what they are ranked by                  */
+    bool ended;     /* at an end id                                                       */
+    int32_t end_id; /* the end id, where ended                                            */
+    bool stopped;   /* at a stop, or as a choice is complete. Neither: by length          */
+    double sum;     /* of log-probabilities as the rules left them, the end id's included */
+    double score;   /* sum / n^length_penalty: what they are ranked by                    */
+
+    const double *logprobs;         /* [n_ids] of the unmodified logits (logprobs.h) */
+    const struct gpt2_logprob *top; /* [n_ids][n_top] the likeliest ids at each place; n_top as
+                                       asked for, but at most the model's vocabulary        */
+    int n_top;
 };
 
-/* The results of the last run, best first: n_beams of them, fewer only where the vocabulary is too
- * small for so many. */
+/* The results of the last search, best first: n_beams of them, fewer only where there are not so
+ * many. None before it is done. */
 int gpt2_beams_count(const struct gpt2_beams *beams);
 struct gpt2_beam gpt2_beams_get(const struct gpt2_beams *beams, int i);
 

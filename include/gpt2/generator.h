@@ -36,7 +36,9 @@ struct gpt2_generator;
 
 struct gpt2_generator_options {
     int max_samples;    /* under way at once. 0: 64                                              */
-    int max_rows;       /* tokens of one step; at least max_samples. 0: 512                      */
+    int max_search;     /* samples of one search; one with more than max_samples runs alone. 0:
+                           max_samples                                                            */
+    int max_rows;       /* tokens of one step; at least as many as samples. 0: 512               */
     size_t cache_bytes; /* of KV caches together; one sample always fits. 0: 2 GiB               */
     enum gpt2_kv kv;    /* of every session                                                      */
 };
@@ -75,6 +77,12 @@ enum gpt2_overflow {
                            cannot be moved.) `ids` still has everything                      */
 };
 
+/* A sample of a search: what it grows out of. */
+struct gpt2_branch {
+    int parent; /* a sample as it was before this step */
+    int32_t id; /* what follows its text               */
+};
+
 struct gpt2_job {
     const int32_t *ids; /* [n_ids] the prompt, at least 1 and at most config.n_ctx; copied */
     int n_ids;
@@ -95,7 +103,14 @@ struct gpt2_job {
      * to true it ends with the returned id. */
     int32_t (*choose)(void *user, const struct gpt2_turn *turn, bool *last);
 
-    /* The sample will get no more calls. */
+    /* In place of `choose`, for a search, which weighs its samples against each other (beam.h).
+     * It gets the turns of all that go on, at first the one that has read the prompt, and says what
+     * the next ones are, as many as the return value, at most n_samples. 0: the search is over. A
+     * search does not slide. */
+    int (*advance)(void *user, const struct gpt2_turn *turns, int n_turns,
+                   struct gpt2_branch *next);
+
+    /* The sample will get no more calls; of a search it is called once, for sample 0. */
     void (*ended)(void *user, int sample, enum gpt2_end end);
 };
 
@@ -103,17 +118,18 @@ struct gpt2_job {
  * wait for their turn. 0 also where the memory of the waiting jobs says so. */
 int gpt2_generator_room(const struct gpt2_generator *generator);
 
-/* Takes a job. Fails with GPT2_ERR_USAGE for a bad job, GPT2_ERR_MEMORY; nothing has changed then.
- */
+/* Takes a job. Fails with GPT2_ERR_USAGE for a bad job, a search of more samples than max_search
+ * included, and with GPT2_ERR_MEMORY; nothing has changed then. */
 bool gpt2_generator_add(struct gpt2_generator *generator, const struct gpt2_job *job,
                         struct gpt2_error *err);
 
 /* True while a sample is under way or waits. */
 bool gpt2_generator_busy(const struct gpt2_generator *generator);
 
-/* One pass. Calls `choose` for each sample whose next logits are there, jobs in the order in which
- * they were added, and `ended` right after a sample's last choice. Neither may call the generator.
- * Fails as gpt2_batch_run does, or with GPT2_ERR_MEMORY; the generator can then only be freed. */
+/* One pass. Calls `choose` or `advance` for each sample whose next logits are there, jobs in the
+ * order in which they were added, and `ended` right after a sample's last choice. Neither may call
+ * the generator. Fails as gpt2_batch_run does, or with GPT2_ERR_MEMORY; the generator can then only
+ * be freed. */
 bool gpt2_generator_step(struct gpt2_generator *generator, struct gpt2_error *err);
 
 #ifdef __cplusplus

@@ -44,6 +44,10 @@ struct gpt2_heal *gpt2_heal_begin(const struct gpt2_healer *healer, const int32_
                                   int min_kept, struct gpt2_error *err);
 void gpt2_heal_free(struct gpt2_heal *heal); /* NULL is allowed */
 
+/* Makes `heal` as far on as `source`, which was begun with the same healer and prompt. False:
+ * GPT2_ERR_MEMORY; `heal` is then only good for another copy and gpt2_heal_free. */
+bool gpt2_heal_copy(struct gpt2_heal *heal, const struct gpt2_heal *source, struct gpt2_error *err);
+
 /* How many of the prompt's ids stay; all of them where there is nothing to heal. */
 int gpt2_heal_kept(const struct gpt2_heal *heal);
 

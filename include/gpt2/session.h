@@ -13,8 +13,8 @@
  * The same tokens give the same logits, bit for bit, whether they come in one span or one by one,
  * alone or beside other sessions, with any number of threads and any kernel row.
  *
- * All memory is allocated by the create functions. A session or batch is for one thread at a time.
- */
+ * A batch allocates all its memory when it is created, a session as it reads, 64 tokens at a time.
+ * Either is for one thread at a time. */
 #ifndef GPT2_SESSION_H
 #define GPT2_SESSION_H
 
@@ -64,10 +64,16 @@ size_t gpt2_session_token_bytes(const struct gpt2_session *session);
  * False (GPT2_ERR_USAGE) unless 0 <= position <= gpt2_session_position. */
 bool gpt2_session_rewind(struct gpt2_session *session, int position, struct gpt2_error *err);
 
-/* Makes `session` a copy of `source`. False (GPT2_ERR_USAGE) if they are of different models or
- * types of KV cache, or the capacity is too small for source's tokens. */
+/* Makes `session` a copy of `source`, at next to no cost: what both have read is kept once, and
+ * only the last 64 tokens at most are copied when one of them reads on. They may be in different
+ * threads from then on, and either may be freed first. False (GPT2_ERR_USAGE) if they are of
+ * different models or types of KV cache, or the capacity is too small for source's tokens. */
 bool gpt2_session_fork(struct gpt2_session *session, const struct gpt2_session *source,
                        struct gpt2_error *err);
+
+/* Gives a session memory of its own for all that it has read, as if it had not been forked: to
+ * measure texts that have nothing in common. False: GPT2_ERR_MEMORY, the session still shares. */
+bool gpt2_session_unshare(struct gpt2_session *session, struct gpt2_error *err);
 
 struct gpt2_batch_options {
     int max_rows;   /* tokens per pass over the weights; longer spans take several. 0: 512 */
@@ -91,8 +97,8 @@ struct gpt2_span {
 /* Reads all spans, at most max_rows of them; every session moves forward by its n_ids. Sessions
  * must be distinct and of the batch's model. Fails without touching any session: GPT2_ERR_USAGE for
  * a bad argument or an id outside the vocabulary, GPT2_ERR_INPUT where a session would exceed its
- * capacity. Fails with GPT2_ERR_MODEL if a logit is not finite (NaN or Inf weights); sessions have
- * then moved on. */
+ * capacity, GPT2_ERR_MEMORY. Fails with GPT2_ERR_MODEL if a logit is not finite (NaN or Inf
+ * weights); sessions have then moved on. */
 bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans,
                     struct gpt2_error *err);
 

@@ -70,6 +70,11 @@ struct gpt2_stop_stream *gpt2_stop_stream_create(const struct gpt2_stops *stops,
 void gpt2_stop_stream_free(struct gpt2_stop_stream *stream);  /* NULL is allowed */
 void gpt2_stop_stream_clear(struct gpt2_stop_stream *stream); /* for the next text */
 
+/* Makes `stream` a copy of `source`, which has the same stops: two texts that begin alike. False:
+ * GPT2_ERR_MEMORY, `stream` is as it was. */
+bool gpt2_stop_stream_copy(struct gpt2_stop_stream *stream, const struct gpt2_stop_stream *source,
+                           struct gpt2_error *err);
+
 #define GPT2_STOP_NONE  (-1) /* go on                        */
 #define GPT2_STOP_UNTIL (-2) /* the sentence, line or paragraph ended */
 

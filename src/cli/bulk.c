@@ -295,11 +295,11 @@ static bool open_job(struct job *job, struct gpt2_error *err) {
         return false;
     struct settings settings = *job->bulk->settings;
     settings_resolve(&settings, config);
-    job->generator =
-        gpt2_generator_create(job->bulk->model, job->bulk->runtime,
-                              &(struct gpt2_generator_options){
-                                  .max_samples = job->bulk->max_samples, .kv = job->bulk->kv},
-                              err);
+    job->generator = gpt2_generator_create(
+        job->bulk->model, job->bulk->runtime,
+        &(struct gpt2_generator_options){
+            .max_samples = job->bulk->max_samples, .max_search = MAX_BEAMS, .kv = job->bulk->kv},
+        err);
     if (!job->generator ||
         !decoding_create(&job->decoding, &settings, job->bulk->model, job->bulk->tokenizer, err))
         return false;

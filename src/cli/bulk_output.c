@@ -59,7 +59,8 @@ static bool make_fingerprint(struct bulk_output *out, const struct bulk *bulk,
         s->max_tokens,      s->min_tokens, s->num_samples, s->best_of,    s->logprobs,
         s->overflow,        s->keep,       s->truncate,    s->top_k,      s->repeat_last_n,
         s->no_repeat_ngram, s->compat,     s->greedy,      s->ignore_eos, s->special,
-        s->include_stop,    s->heal,       s->echo,        s->until};
+        s->include_stop,    s->heal,       s->echo,        s->until,      s->beams,
+        s->early_stopping};
     const float floats[] = {s->max_time,
                             s->temperature,
                             s->top_p,
@@ -67,7 +68,8 @@ static bool make_fingerprint(struct bulk_output *out, const struct bulk *bulk,
                             s->typical_p,
                             s->repeat_penalty,
                             s->presence_penalty,
-                            s->frequency_penalty};
+                            s->frequency_penalty,
+                            s->length_penalty};
     mix(&hash, numbers, sizeof numbers);
     mix(&hash, floats, sizeof floats);
     mix(&hash, &s->seed.value, sizeof s->seed.value);

@@ -233,7 +233,7 @@ static bool prepare(struct run *run, const struct bench_result *test, struct gpt
     for (int i = 0; i < test->batch; i++) {
         struct gpt2_session *session = run->sessions[i];
         if (gpt2_session_position(session) < test->depth &&
-            !gpt2_session_fork(session, run->source, err))
+            (!gpt2_session_fork(session, run->source, err) || !gpt2_session_unshare(session, err)))
             return false;
         if (!gpt2_session_rewind(session, test->depth, err))
             return false;

@@ -190,9 +190,8 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
     if (!token_reader_open(&run->reader, &source, err) ||
         !engine_open(&run->engine, args->model, args->threads, args->cpu, false, err))
         return false;
-    struct gpt2_scorer_options options = {.n_vocab = engine_vocab(&run->engine),
-                                          .kv = (enum gpt2_kv)args->kv};
-    run->scorer = gpt2_scorer_create(run->engine.model, run->engine.runtime, &options, err);
+    struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv};
+    run->scorer = engine_scorer(&run->engine, options, err);
     return run->scorer != NULL;
 }
 

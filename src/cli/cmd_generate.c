@@ -75,10 +75,6 @@ static int run_bulk(struct run *run) {
         usage_error(&err, "--input has the prompts: expected no other prompt");
         return report(&err);
     }
-    if (args->beams > 1) {
-        usage_error(&err, "--beams searches for one prompt: expected no --input");
-        return report(&err);
-    }
     if (!weights_prepare(run->model, &args->weights, 1000, &err))
         return report(&err);
     if (!args->bulk.output)
@@ -115,10 +111,7 @@ static int run_generate(int argc, char **argv) {
     }
     struct arguments *a = &run->args;
     a->settings = settings_unset();
-    a->beams = 1;
-    a->length_penalty = 1;
     a->parallel = 64;
-    static const char *const early[] = {"false", "true", "never", NULL};
     static const char *const formats[] = {"auto", "jsonl", "lines", NULL};
     static const char *const colors[] = {"never", "surprisal", NULL};
     const struct option head[] = {
@@ -141,13 +134,6 @@ static int run_generate(int argc, char **argv) {
         OPTIONS_WEIGHTS(&a->weights),
     };
     const struct option tail[] = {
-        {.name = "Beam search (in place of sampling)", .type = OPTION_SECTION},
-        {"beams", 0, "num-beams", OPTION_INT, &a->beams, 1, 256, NULL, "N",
-         "the likeliest text, looking at N at a time (default\n1: off)"},
-        {"length-penalty", 0, NULL, OPTION_FLOAT, &a->length_penalty, -1e3, 1e3, NULL, "F",
-         "above 0 favours long texts, below 0 short ones\n(default 1)"},
-        {"early-stopping", 0, NULL, OPTION_CHOICE, &a->early_stopping, 0, 0, early, "WHEN",
-         "false (default), true: when N texts have ended, never"},
         {.name = "Output", .type = OPTION_SECTION},
         {"out", 'o', "output-file", OPTION_STRING, &a->out_file, 0, 0, NULL, "FILE",
          "write to a file, which is there whole or not at all"},

@@ -2,7 +2,6 @@
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/inspect.h"
-#include "cli/out_file.h"
 #include "cli/report.h"
 #include "cli/terminal.h"
 
@@ -10,7 +9,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct kind {
     const char *name;
@@ -22,13 +20,12 @@ static const struct kind {
     {"residual", inspect_residual, 1, 1},
 };
 
-enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
-
 struct arguments {
     struct string_list prompts;
-    const char *file, *ids, *model, *cpu, *ablate, *token, *svg;
-    bool special, bos, no_bos, tsv, json;
-    int threads, layer, head, color;
+    const char *file, *ids, *model, *cpu, *ablate, *token;
+    struct view_form form;
+    bool special, bos, no_bos;
+    int threads, layer, head;
 };
 
 /* Everything a run holds. */
@@ -40,74 +37,9 @@ struct run {
     struct gpt2_tokenizer *tokenizer;
     struct gpt2_runtime *runtime;
     struct inspect inspect;
-    struct output out;
 };
 
-/* ---- for all kinds ---- */
-
-struct label inspect_token(struct inspect *inspect, int32_t id) {
-    size_t n = 0;
-    const char *bytes =
-        inspect->tokenizer ? gpt2_tokenizer_token(inspect->tokenizer, id, &n) : NULL;
-    return bytes ? (struct label){bytes, n} : view_label(&inspect->view, "#%" PRId32, id);
-}
-
-const char *inspect_quote(struct inspect *inspect, int32_t id) {
-    struct label label = inspect_token(inspect, id);
-    char *text = view_alloc(&inspect->view, 4 * label.n + 3, 1), c[8];
-    if (!text)
-        return "";
-    char *end = text;
-    *end++ = '"';
-    for (size_t at = 0; label_next(label, &at, c);) {
-        size_t n = strlen(c);
-        memcpy(end, c, n);
-        end += n;
-    }
-    *end = '"';
-    return text;
-}
-
-static const struct ablation_name {
-    const char *name;
-    unsigned bit;
-} ablation_names[] = {{"ln-gain", GPT2_ABLATE_LN_GAIN},
-                      {"ln-bias", GPT2_ABLATE_LN_BIAS},
-                      {"ln-scale", GPT2_ABLATE_LN_SCALE}};
-
-#define N_ABLATIONS (sizeof ablation_names / sizeof *ablation_names)
-
-const char *inspect_ablations(struct view *view, unsigned ablations) {
-    const char *text = "";
-    for (size_t i = 0; i < N_ABLATIONS; i++)
-        if (ablations & ablation_names[i].bit)
-            text = view_format(view, "%s%s%s", text, *text ? "," : "", ablation_names[i].name);
-    return *text ? text : "nothing";
-}
-
-bool inspect_no_memory(struct gpt2_error *err) {
-    return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for what was found");
-}
-
 /* ---- what was asked ---- */
-
-static bool parse_ablations(const char *list, unsigned *ablations, struct gpt2_error *err) {
-    for (const char *p = list; p;) {
-        size_t n = strcspn(p, ","), i = 0;
-        while (i < N_ABLATIONS &&
-               !(strlen(ablation_names[i].name) == n && strncmp(p, ablation_names[i].name, n) == 0))
-            i++;
-        if (i == N_ABLATIONS)
-            return usage_error(
-                err,
-                "--ablate: expected ln-gain, ln-bias, ln-scale, or several with commas, got "
-                "\"%.100s\"",
-                list);
-        *ablations |= ablation_names[i].bit;
-        p = p[n] ? p + n + 1 : NULL;
-    }
-    return true;
-}
 
 static bool find_kind(struct run *run, const char *word, struct gpt2_error *err) {
     for (size_t i = 0; word && i < sizeof kinds / sizeof *kinds; i++)
@@ -123,7 +55,7 @@ static bool find_kind(struct run *run, const char *word, struct gpt2_error *err)
 
 static bool check(const struct run *run, struct gpt2_error *err) {
     const struct arguments *a = &run->args;
-    if (a->tsv + a->json + (a->svg && !strcmp(a->svg, "-")) > 1)
+    if (a->form.tsv + a->form.json + (a->form.svg && !strcmp(a->form.svg, "-")) > 1)
         return usage_error(err, "expected one form on standard output: --tsv, --json or --svg -");
     if (a->bos && a->no_bos)
         return usage_error(err, "--bos and --no-bos exclude each other");
@@ -255,7 +187,7 @@ static bool open_all(struct run *run, struct gpt2_error *err) {
         return false;
     run->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = a->threads, .cpu = a->cpu}, err);
-    if (!run->runtime || !parse_ablations(a->ablate, &in->ablations, err))
+    if (!run->runtime || !inspect_parse_ablations(a->ablate, &in->ablations, err))
         return false;
     in->model = run->model;
     in->config = gpt2_model_config(run->model);
@@ -314,69 +246,6 @@ static void close_all(struct run *run) {
     free(run->path);
 }
 
-static int terminal_width(void) {
-    int width = terminal_columns(STDOUT_FILENO);
-    return width < 40 ? 40 : width > 240 ? 240 : width;
-}
-
-static bool wants_color(int color) {
-    return color == COLOR_AUTO ? terminal_has_colors() : color == COLOR_ALWAYS;
-}
-
-/* The picture in memory, to be freed by the caller; NULL: out of memory. */
-static char *draw(const struct view *view, size_t *n, bool svg, const struct arguments *args) {
-    char *data = NULL;
-    FILE *stream = open_memstream(&data, n);
-    if (!stream)
-        return NULL;
-    if (svg)
-        view_write_svg(stream, view);
-    else if (args->tsv)
-        view_write_tsv(stream, view);
-    else if (args->json)
-        view_write_json(stream, view);
-    else
-        view_write_text(stream, view, terminal_width(), wants_color(args->color));
-    bool failed = ferror(stream);
-    if (fclose(stream) != 0 || failed) {
-        free(data);
-        return NULL;
-    }
-    return data;
-}
-
-static bool write_file(const char *path, const char *data, size_t n, struct gpt2_error *err) {
-    struct output out = {.fd = 0};
-    struct out_file file = {0};
-    bool ok = out_file_open(&file, path, &out, err) && output_bytes(&out, data, n, err) &&
-              out_file_keep(&file, &out, err);
-    out_file_drop(&file, &out);
-    return ok;
-}
-
-static int show(struct run *run) {
-    const struct arguments *args = &run->args;
-    const struct view *view = &run->inspect.view;
-    struct gpt2_error err;
-    bool picture = args->svg && strcmp(args->svg, "-") == 0, ok = true;
-    size_t n = 0;
-    if (args->svg && !picture) {
-        char *data = draw(view, &n, true, args);
-        ok = data ? write_file(args->svg, data, n, &err) : inspect_no_memory(&err);
-        free(data);
-    }
-    if (!ok)
-        return report(&err);
-    char *data = draw(view, &n, picture, args);
-    if (!data) {
-        inspect_no_memory(&err);
-        return report(&err);
-    }
-    ok = output_bytes(&run->out, data, n, &err) && output_flush(&run->out, &err);
-    free(data);
-    return ok ? 0 : output_failed(&run->out, &err);
-}
-
 static int execute(struct run *run, char **words, int n_words) {
     struct gpt2_error err;
     bool ok = find_kind(run, n_words ? words[0] : NULL, &err) && check(run, &err) &&
@@ -386,7 +255,7 @@ static int execute(struct run *run, char **words, int n_words) {
         ok = inspect_no_memory(&err);
     if (!ok)
         return report(&err);
-    return show(run);
+    return view_show(&run->inspect.view, &run->args.form);
 }
 
 static int run_inspect(int argc, char **argv) {
@@ -425,13 +294,13 @@ static int run_inspect(int argc, char **argv) {
         {"token", 0, NULL, OPTION_STRING, &a->token, 0, 0, NULL, "TEXT",
          "residual: the next token whose logit is taken apart\n(default: the likeliest)"},
         {.name = "Output", .type = OPTION_SECTION},
-        {"tsv", 0, NULL, OPTION_FLAG, &a->tsv, 0, 0, NULL, NULL,
+        {"tsv", 0, NULL, OPTION_FLAG, &a->form.tsv, 0, 0, NULL, NULL,
          "all numbers as tab-separated values"},
-        {"json", 0, NULL, OPTION_FLAG, &a->json, 0, 0, NULL, NULL,
+        {"json", 0, NULL, OPTION_FLAG, &a->form.json, 0, 0, NULL, NULL,
          "all numbers and the summary as one object"},
-        {"svg", 0, NULL, OPTION_STRING, &a->svg, 0, 0, NULL, "FILE",
+        {"svg", 0, NULL, OPTION_STRING, &a->form.svg, 0, 0, NULL, "FILE",
          "write a picture, too; \"-\": only that, to standard\noutput"},
-        {"color", 0, "colour", OPTION_CHOICE, &a->color, 0, 0, colors, "WHEN",
+        {"color", 0, "colour", OPTION_CHOICE, &a->form.color, 0, 0, colors, "WHEN",
          "auto (on a terminal, unless $NO_COLOR is set),\nalways, never"},
         {.name = "Model", .type = OPTION_SECTION},
         OPTION_MODEL(&a->model),

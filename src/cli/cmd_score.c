@@ -138,11 +138,9 @@ static bool create(struct run *run, struct gpt2_error *err) {
                            args->top);
     if (words && !mark_words(run, n_vocab, err))
         return false;
-    struct gpt2_scorer_options scorer = {.n_vocab = n_vocab,
-                                         .n_top = args->top,
-                                         .marked = run->marked,
-                                         .kv = (enum gpt2_kv)args->kv};
-    run->scorer = gpt2_scorer_create(run->engine.model, run->engine.runtime, &scorer, err);
+    struct gpt2_scorer_options scorer = {
+        .n_top = args->top, .marked = run->marked, .kv = (enum gpt2_kv)args->kv};
+    run->scorer = engine_scorer(&run->engine, scorer, err);
     if (!run->scorer)
         return false;
     struct scoring_options options = {.plan = run->plan,

@@ -23,6 +23,20 @@ static enum kind words_of(const struct command *command) {
     return strstr(command->usage, "NAME") || strstr(command->usage, "MODEL") ? MODELS : FILES;
 }
 
+/* Prints what the first word may be, where usage has a list as "bash|zsh|fish". */
+static bool print_first_words(const struct command *command, const char *between) {
+    for (const char *at = command->usage; *at; at += strspn(at, " ")) {
+        size_t n = strcspn(at, " ");
+        bool is_list = *at >= 'a' && *at <= 'z' && memchr(at, '|', n);
+        for (size_t i = 0; is_list && between && i < n; i++)
+            fputs(at[i] == '|' ? between : (char[]){at[i], 0}, stdout);
+        if (is_list)
+            return true;
+        at += n;
+    }
+    return false;
+}
+
 static void print_choices(const struct option *o, const char *between) {
     for (int i = 0; o->choices[i]; i++)
         printf("%s%s", i ? between : "", o->choices[i]);
@@ -49,7 +63,9 @@ static void bash_names(const struct command *command, const struct option *table
     for (const struct option *o = table; o->name; o++)
         if (o->type != OPTION_SECTION)
             printf(" --%s", o->name);
-    printf("' words=%d ;;\n", (int)words_of(command));
+    printf("' words=%d first='", (int)words_of(command));
+    print_first_words(command, " ");
+    printf("' ;;\n");
 }
 
 static void bash_values(const struct command *command, const struct option *table, void *user) {
@@ -70,7 +86,8 @@ static void print_bash(const struct command *const *commands, size_t n) {
     printf("# bash completion for gpt2, made by `gpt2 completions bash`\n"
            "_gpt2() {\n"
            "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
-           "  local command=${COMP_WORDS[1]} options='' words=%d kind=-1 choices='' IFS=$'\\n'\n"
+           "  local command=${COMP_WORDS[1]} options='' words=%d kind=-1 choices='' first=''\n"
+           "  local IFS=$'\\n'\n"
            "  COMPREPLY=()\n"
            "  if [[ $word == = ]]; then word=''; before=${COMP_WORDS[COMP_CWORD-1]}\n"
            "  elif [[ $before == = ]]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
@@ -90,7 +107,10 @@ static void print_bash(const struct command *const *commands, size_t n) {
            "    COMPREPLY=($(compgen -W \"${options// /$'\\n'}\" -- \"$word\"))\n"
            "    return\n"
            "  fi\n"
-           "  ((kind < 0)) && kind=$words\n"
+           "  if ((kind < 0)); then\n"
+           "    kind=$words\n"
+           "    [[ $first && $COMP_CWORD == 2 ]] && { kind=%d; choices=$first; }\n"
+           "  fi\n"
            "  case $kind in\n"
            "    %d) COMPREPLY=($(compgen -W \"${choices// /$'\\n'}\" -- \"$word\")) ;;\n"
            "    %d) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
@@ -104,7 +124,7 @@ static void print_bash(const struct command *const *commands, size_t n) {
            "       COMPREPLY+=($(compgen -W \"${choices// /$'\\n'}\" -- \"$word\")) ;;\n"
            "  esac\n"
            "}\n",
-           (int)CHOICES, (int)FILES, (int)FOLDERS, (int)MODELS);
+           (int)CHOICES, (int)CHOICES, (int)FILES, (int)FOLDERS, (int)MODELS);
     printf("_gpt2_commands='");
     for (size_t i = 0; i < n; i++)
         printf("%s%s", i ? " " : "", commands[i]->name);
@@ -153,6 +173,11 @@ static void zsh_command(const struct command *command, const struct option *tabl
         if (o->letter)
             zsh_option(o, "-", letter);
     }
+    if (print_first_words(command, NULL)) {
+        printf(" \\\n      '1:word:(");
+        print_first_words(command, " ");
+        printf(")'");
+    }
     printf(" \\\n      '*:word:");
     zsh_action(words_of(command), NULL);
     printf("' ;;\n");
@@ -161,11 +186,12 @@ static void zsh_command(const struct command *command, const struct option *tabl
 static void print_zsh(const struct command *const *commands, size_t n) {
     printf("#compdef gpt2\n# zsh completion for gpt2, made by `gpt2 completions zsh`\n"
            "_gpt2_models() {\n"
-           "  local -a names=(${(f)\"$(gpt2 models --names 2>/dev/null)\"})\n"
+           "  local -a names=(${(f)\"$($program models --names 2>/dev/null)\"})\n"
            "  [[ $words[1] == pull ]] && names=(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2)\n"
            "  _alternative \"models:model:($names)\" 'files:file:_files'\n"
            "}\n"
            "_gpt2() {\n"
+           "  local program=$words[1]\n"
            "  local -a commands=(\n");
     for (size_t i = 0; i < n; i++) {
         printf("    '%s:", commands[i]->name);
@@ -188,8 +214,7 @@ static void fish_command(const struct command *command, const struct option *tab
     for (const struct option *o = table; o->name; o++) {
         if (o->type == OPTION_SECTION)
             continue;
-        printf("complete -c gpt2 -n '__fish_seen_subcommand_from %s' -l %s", command->name,
-               o->name);
+        printf("complete -c gpt2 -n '__gpt2_is %s' -l %s", command->name, o->name);
         if (o->letter)
             printf(" -s %c", o->letter);
         enum kind kind = kind_of(o);
@@ -200,7 +225,7 @@ static void fish_command(const struct command *command, const struct option *tab
         } else if (o->type != OPTION_FLAG) {
             fputs(kind == FILES     ? " -r -F"
                   : kind == FOLDERS ? " -x -a '(__fish_complete_directories)'"
-                  : kind == MODELS  ? " -r -F -a '(gpt2 models --names 2>/dev/null)'"
+                  : kind == MODELS  ? " -r -F -a '(__gpt2_models)'"
                                     : " -x",
                   stdout);
         }
@@ -210,13 +235,27 @@ static void fish_command(const struct command *command, const struct option *tab
         printf("'\n");
     }
     if (words_of(command) == MODELS)
-        printf("complete -c gpt2 -n '__fish_seen_subcommand_from %s' -a '%s'\n", command->name,
+        printf("complete -c gpt2 -n '__gpt2_is %s' -a '%s'\n", command->name,
                !strcmp(command->name, "pull") ? "gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2"
-                                              : "(gpt2 models --names 2>/dev/null)");
+                                              : "(__gpt2_models)");
+    if (print_first_words(command, NULL)) {
+        printf("complete -c gpt2 -n '__gpt2_is %s 2' -f -a '", command->name);
+        print_first_words(command, " ");
+        printf("'\n");
+    }
 }
 
 static void print_fish(const struct command *const *commands, size_t n) {
-    printf("# fish completion for gpt2, made by `gpt2 completions fish`\n");
+    printf("# fish completion for gpt2, made by `gpt2 completions fish`\n"
+           "function __gpt2_is # COMMAND [N]: this is the command, and N words are there\n"
+           "  set -l words (commandline -opc)\n"
+           "  test (count $words) -ge 2; and test $words[2] = $argv[1]; or return 1\n"
+           "  test (count $argv) -eq 1; or test (count $words) -eq $argv[2]\n"
+           "end\n"
+           "function __gpt2_models\n"
+           "  set -l words (commandline -opc)\n"
+           "  command -q $words[1]; and $words[1] models --names 2>/dev/null\n"
+           "end\n");
     for (size_t i = 0; i < n; i++) {
         printf("complete -c gpt2 -n __fish_use_subcommand -f -a %s -d '", commands[i]->name);
         for (const char *c = commands[i]->summary; *c; c++)

@@ -1,5 +1,6 @@
 /* completion.c - see completion.h. */
 #include "cli/completion.h"
+#include "cli/beams.h"
 #include "cli/clock.h"
 #include "cli/output.h"
 #include "cli/report.h"
@@ -50,8 +51,8 @@ static bool create_sample(struct completion *c, struct sample *sample, struct gp
     }
     if (d->stops && !(sample->stream = gpt2_stop_stream_create(d->stops, err)))
         return false;
-    if (!gpt2_sampler_needs_history(d->sampler))
-        return true;
+    if (d->settings.beams > 1 || !gpt2_sampler_needs_history(d->sampler))
+        return true; // beams have histories of their own
     sample->history = gpt2_history_create(d->sampler, err);
     return sample->history &&
            gpt2_history_push(sample->history, c->prompt.data, c->n_prompt, false, err);
@@ -81,14 +82,16 @@ bool completion_create(struct completion *c, const struct decoding *decoding,
         c->n_samples++;
         ok = create_sample(c, &c->samples[i], err);
     }
+    if (ok && s->beams > 1)
+        ok = beams_create(c, err);
     if (!ok)
         completion_free(c);
     return ok;
 }
 
-void completion_free(struct completion *c) {
-    for (int i = 0; i < c->n_samples; i++) {
-        struct sample *s = &c->samples[i];
+void completion_keep(struct completion *c, int n) {
+    while (c->n_samples > n) {
+        struct sample *s = &c->samples[--c->n_samples];
         gpt2_history_free(s->history);
         gpt2_stop_stream_free(s->stream);
         gpt2_heal_free(s->heal);
@@ -97,6 +100,11 @@ void completion_free(struct completion *c) {
         for (size_t b = 0; b < sizeof buffers / sizeof *buffers; b++)
             buffer_free(buffers[b]);
     }
+}
+
+void completion_free(struct completion *c) {
+    completion_keep(c, 0);
+    gpt2_beams_free(c->beams);
     free(c->samples);
     gpt2_ids_free(&c->prompt);
     *c = (struct completion){0};
@@ -133,28 +141,22 @@ static void json_token(const struct completion *c, struct buffer *out, int32_t i
 }
 
 /* Remembers how likely the model found `id`, and what else it had in mind. */
-static double note_logprobs(struct completion *c, struct sample *s, const float *logits,
-                            int32_t id) {
-    int n_vocab = gpt2_model_config(c->model)->n_vocab;
-    double total = gpt2_logprobs_total(logits, n_vocab);
-    double logprob = (double)logits[id] - total;
-    s->sum += logprob;
+static void note_likelihood(struct completion *c, struct sample *s, int32_t id,
+                            const struct likelihood *likelihood) {
+    s->sum += likelihood->logprob;
     if (c->decoding->settings.logprobs < 0 || !c->tokenizer)
-        return logprob;
+        return;
     const char *comma = s->ids.len > 1 ? "," : "";
     buffer_format(&s->tokens, "%s", comma);
     json_token(c, &s->tokens, id);
-    buffer_format(&s->token_logprobs, "%s%.9g", comma, logprob);
-    struct gpt2_logprob top[100];
-    int n = gpt2_logprobs_top(logits, n_vocab, total, top, c->decoding->settings.logprobs);
+    buffer_format(&s->token_logprobs, "%s%.9g", comma, likelihood->logprob);
     buffer_format(&s->top_logprobs, "%s{", comma);
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < likelihood->n_top; i++) {
         buffer_format(&s->top_logprobs, "%s", i ? "," : "");
-        json_token(c, &s->top_logprobs, top[i].id);
-        buffer_format(&s->top_logprobs, ":%.9g", top[i].logprob);
+        json_token(c, &s->top_logprobs, likelihood->top[i].id);
+        buffer_format(&s->top_logprobs, ":%.9g", likelihood->top[i].logprob);
     }
     buffer_format(&s->top_logprobs, "}");
-    return logprob;
 }
 
 /* Draws the next id within what choices and healing allow. -1: there is none. */
@@ -170,9 +172,9 @@ static int32_t draw(struct completion *c, struct sample *s, const struct gpt2_tu
     return gpt2_sampler_next(c->decoding->sampler, turn->logits, draw);
 }
 
-/* Takes a chosen id into the text. False: the error is in c->err. */
-static bool take(struct completion *c, struct sample *s, const struct gpt2_turn *turn, int32_t id,
-                 bool *last) {
+bool completion_take(struct completion *c, int sample, int32_t id,
+                     const struct likelihood *likelihood, bool *last) {
+    struct sample *s = &c->samples[sample];
     struct gpt2_error *err = &c->err;
     size_t n = 0, n_new;
     const char *bytes = c->tokenizer ? gpt2_tokenizer_token(c->tokenizer, id, &n) : "";
@@ -192,7 +194,8 @@ static bool take(struct completion *c, struct sample *s, const struct gpt2_turn 
     if (!gpt2_ids_push(&s->ids, id, err) ||
         (s->history && !gpt2_history_push(s->history, &id, 1, true, err)))
         return false;
-    double logprob = c->wants_logprobs ? note_logprobs(c, s, turn->logits, id) : 0;
+    if (c->wants_logprobs)
+        note_likelihood(c, s, id, likelihood);
     struct gpt2_shown shown = {.bytes = "", .stop = GPT2_STOP_NONE};
     if (s->stream && !gpt2_stop_stream_push(s->stream, bytes + (n - n_new), n_new, &shown, err))
         return false;
@@ -204,9 +207,20 @@ static bool take(struct completion *c, struct sample *s, const struct gpt2_turn 
         s->finish = FINISH_STOP;
         *last = true;
     }
-    struct shown_token token = {turn->sample, (int)s->ids.len - 1, id,
-                                shown.bytes,  shown.n_bytes,       logprob};
+    struct shown_token token = {sample,      (int)s->ids.len - 1, id,
+                                shown.bytes, shown.n_bytes,       likelihood->logprob};
     return !c->show || c->show(c->user, &token, err);
+}
+
+/* What the logits say about `id`; `top` has room for MAX_TOP. */
+static struct likelihood measure(const struct completion *c, const float *logits, int32_t id,
+                                 struct gpt2_logprob *top) {
+    int n_vocab = gpt2_model_config(c->model)->n_vocab, n_top = c->decoding->settings.logprobs;
+    double total = gpt2_logprobs_total(logits, n_vocab);
+    struct likelihood likelihood = {.logprob = (double)logits[id] - total, .top = top};
+    if (n_top > 0)
+        likelihood.n_top = gpt2_logprobs_top(logits, n_vocab, total, top, n_top);
+    return likelihood;
 }
 
 static int32_t choose(void *user, const struct gpt2_turn *turn, bool *last) {
@@ -223,7 +237,11 @@ static int32_t choose(void *user, const struct gpt2_turn *turn, bool *last) {
         s->finish = FINISH_EOS;
         return -1;
     }
-    if (!take(c, s, turn, id, last)) {
+    struct gpt2_logprob top[MAX_TOP];
+    struct likelihood likelihood = {0};
+    if (c->wants_logprobs)
+        likelihood = measure(c, turn->logits, id, top);
+    if (!completion_take(c, turn->sample, id, &likelihood, last)) {
         s->finish = FINISH_FAILED;
         return -1;
     }
@@ -235,29 +253,35 @@ static int32_t choose(void *user, const struct gpt2_turn *turn, bool *last) {
     return id;
 }
 
+void completion_finish(struct completion *c, int sample) {
+    struct sample *s = &c->samples[sample];
+    if (!s->stream || s->finish == FINISH_STOP || s->finish == FINISH_FAILED)
+        return;
+    struct gpt2_shown shown;
+    gpt2_stop_stream_end(s->stream, &shown);
+    buffer_bytes(&s->text, shown.bytes, shown.n_bytes);
+    struct shown_token rest = {
+        .sample = sample, .id = -1, .bytes = shown.bytes, .n_bytes = shown.n_bytes};
+    if (shown.n_bytes && c->show && !c->show(c->user, &rest, &c->err))
+        s->finish = FINISH_FAILED;
+}
+
+bool completion_context_full(struct completion *c) {
+    if (c->decoding->settings.overflow != OVERFLOW_ERROR)
+        return true;
+    return command_error(&c->err, GPT2_ERR_INPUT, "--on-overflow stop or slide",
+                         "the context of %d tokens is full", gpt2_model_config(c->model)->n_ctx);
+}
+
 static void ended(void *user, int sample, enum gpt2_end end) {
     struct completion *c = user;
     struct sample *s = &c->samples[sample];
     c->n_ended++;
     if (end == GPT2_END_LIMIT)
         s->finish = FINISH_LENGTH;
-    if (end == GPT2_END_CONTEXT) {
-        s->finish = FINISH_CONTEXT;
-        if (c->decoding->settings.overflow == OVERFLOW_ERROR) {
-            s->finish = FINISH_FAILED;
-            command_error(&c->err, GPT2_ERR_INPUT, "--on-overflow stop or slide",
-                          "the context of %d tokens is full", gpt2_model_config(c->model)->n_ctx);
-        }
-    }
-    if (s->stream && s->finish != FINISH_STOP && s->finish != FINISH_FAILED) {
-        struct gpt2_shown shown;
-        gpt2_stop_stream_end(s->stream, &shown);
-        buffer_bytes(&s->text, shown.bytes, shown.n_bytes);
-        struct shown_token rest = {
-            .sample = sample, .id = -1, .bytes = shown.bytes, .n_bytes = shown.n_bytes};
-        if (shown.n_bytes && c->show && !c->show(c->user, &rest, &c->err))
-            s->finish = FINISH_FAILED;
-    }
+    if (end == GPT2_END_CONTEXT)
+        s->finish = completion_context_full(c) ? FINISH_CONTEXT : FINISH_FAILED;
+    completion_finish(c, sample);
 }
 
 bool completion_start(struct completion *c, struct gpt2_generator *generator,
@@ -269,6 +293,8 @@ bool completion_start(struct completion *c, struct gpt2_generator *generator,
         c->n_ended = c->n_samples;
         return true;
     }
+    if (c->beams)
+        return gpt2_beams_start(c->beams, generator, c->prompt.data, (int)c->prompt.len, err);
     struct gpt2_job job = {.ids = c->prompt.data,
                            .n_ids = c->n_prompt,
                            .n_samples = c->n_samples,
@@ -387,8 +413,10 @@ void completions_json(const struct completion *completions, int n, struct buffer
     for (int k = 0; k < n; k++) {
         const struct completion *c = &completions[k];
         bool given[4096] = {false};
-        for (int i = 0; i < c->decoding->settings.num_samples; i++) {
-            int at = c->n_samples > c->decoding->settings.num_samples ? best(c, given) : i;
+        int n_given = c->decoding->settings.num_samples;
+        n_given = n_given < c->n_samples ? n_given : c->n_samples; // beams may find fewer
+        for (int i = 0; i < n_given; i++) {
+            int at = c->n_samples > n_given ? best(c, given) : i;
             given[at] = true;
             json_choice(c, &c->samples[at], index++, out);
         }

@@ -7,6 +7,7 @@
 
 #include "cli/buffer.h"
 #include "cli/settings.h"
+#include <gpt2/beam.h>
 #include <gpt2/generator.h>
 #include <gpt2/logprobs.h>
 
@@ -36,6 +37,15 @@ struct sample {
     struct buffer tokens, token_logprobs, top_logprobs; /* JSON lists without brackets */
 };
 
+#define MAX_TOP 100 /* of --logprobs */
+
+/* How likely the model found a token, and what else it had in mind. */
+struct likelihood {
+    double logprob;
+    const struct gpt2_logprob *top; /* [n_top] the likeliest, where they are wanted */
+    int n_top;
+};
+
 /* Shows a token that was chosen: its bytes, as far as they can be shown by now. */
 struct shown_token {
     int sample, index;
@@ -56,6 +66,8 @@ struct completion {
     bool wants_logprobs;
     struct sample *samples; /* [n_samples] */
     int n_samples, n_ended;
+    struct gpt2_beams *beams; /* while they are searched for; else NULL */
+    bool out_of_time;
     uint64_t start_ns;
     bool (*show)(void *user, const struct shown_token *token, struct gpt2_error *err); /* or NULL */
     void (*see)(void *user, const float *logits); /* all logits; or NULL */
@@ -80,6 +92,20 @@ bool completion_done(const struct completion *completion);
 
 /* The sample that failed, if any: completion->err says why. */
 bool completion_failed(const struct completion *completion);
+
+/* Takes a chosen id into a text. *last is set where it ends the text, and why is in `finish`.
+ * False: the error is in completion->err. */
+bool completion_take(struct completion *completion, int sample, int32_t id,
+                     const struct likelihood *likelihood, bool *last);
+
+/* The text has ended by itself, its `finish` is set: shows what was held back. */
+void completion_finish(struct completion *completion, int sample);
+
+/* The context is full. False: --on-overflow says that this is an error, now in completion->err. */
+bool completion_context_full(struct completion *completion);
+
+/* Frees the samples from n on. */
+void completion_keep(struct completion *completion, int n);
 
 /* Writes the choices of n prompts in their order, usage and seed as members of a JSON object, with
  * a comma in front. All have the same decoding. */

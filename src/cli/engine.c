@@ -37,3 +37,9 @@ int engine_vocab(const struct engine *engine) {
     int size = engine->tokenizer ? gpt2_tokenizer_size(engine->tokenizer) : rows;
     return size < rows ? size : rows;
 }
+
+struct gpt2_scorer *engine_scorer(const struct engine *engine, struct gpt2_scorer_options options,
+                                  struct gpt2_error *err) {
+    options.n_vocab = engine_vocab(engine);
+    return gpt2_scorer_create(engine->model, engine->runtime, &options, err);
+}

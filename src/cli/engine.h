@@ -4,6 +4,7 @@
 
 #include <gpt2/model.h>
 #include <gpt2/runtime.h>
+#include <gpt2/score.h>
 #include <gpt2/tokenizer.h>
 
 struct engine {
@@ -18,6 +19,10 @@ struct engine {
 bool engine_open(struct engine *engine, const char *model, int n_threads, const char *cpu,
                  bool ids_only, struct gpt2_error *err);
 void engine_close(struct engine *engine); /* a zeroed struct is allowed */
+
+/* A scorer over the ids that the tokenizer has; options.n_vocab is set here. NULL: err is set. */
+struct gpt2_scorer *engine_scorer(const struct engine *engine, struct gpt2_scorer_options options,
+                                  struct gpt2_error *err);
 
 /* How many ids there are: rows of wte beyond the tokenizer's last id are padding. */
 int engine_vocab(const struct engine *engine);

@@ -42,6 +42,9 @@ const char *inspect_quote(struct inspect *inspect, int32_t id);
 /* Names of a set of ablations: "ln-gain,ln-bias"; "nothing" of none. */
 const char *inspect_ablations(struct view *view, unsigned ablations);
 
+/* The other way round, of what --ablate has; NULL is nothing. GPT2_ERR_USAGE for other names. */
+bool inspect_parse_ablations(const char *list, unsigned *ablations, struct gpt2_error *err);
+
 /* Error for memory that ran out; false. */
 bool inspect_no_memory(struct gpt2_error *err);
 

@@ -18,7 +18,7 @@ static bool has_prompt(const struct arguments *args) {
 
 bool interactive_wanted(const struct arguments *args) {
     bool for_programs = args->json || args->jsonl || args->out_file || args->output_name ||
-                        args->bulk.input || args->beams > 1 || args->settings.echo;
+                        args->bulk.input || args->settings.beams > 1 || args->settings.echo;
     return args->interactive ||
            (!has_prompt(args) && !for_programs && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
 }
@@ -26,7 +26,7 @@ bool interactive_wanted(const struct arguments *args) {
 static bool check(const struct arguments *args, struct gpt2_error *err) {
     const struct settings *s = &args->settings;
     if (args->json || args->jsonl || args->out_file || args->output_name || args->bulk.input ||
-        args->beams > 1 || args->ids || s->echo || s->best_of || s->logprobs >= 0 ||
+        s->beams > 1 || args->ids || s->echo || s->best_of || s->logprobs >= 0 ||
         s->num_samples > 1)
         return usage_error(err,
                            "--interactive goes without --json, --jsonl, --out, --output, --input, "
@@ -77,7 +77,7 @@ static void print_figures(const struct interactive *it) {
             "gpt2: read %d of %d tokens in %.3f s, wrote %zu in %.3f s, seed %" PRIu64
             ", logits %016" PRIx64 "\n",
             c->n_prompt - it->draft.n_reused, c->n_prompt, (double)run->prompt_ns * 1e-9,
-            c->samples[0].ids.len, (double)run->decode_ns * 1e-9, run->decoding.settings.seed,
+            c->samples[0].ids.len, (double)run->decode_ns * 1e-9, run->decoding.settings.seed.value,
             run->hash);
 }
 

@@ -162,10 +162,10 @@ static bool do_again(struct interactive *it, char *argument, struct gpt2_error *
     if (no_turn(it))
         return true;
     struct settings wanted = it->settings;
-    wanted.seed = it->run->decoding.settings.seed + 1;
+    wanted.seed = (struct seed){it->run->decoding.settings.seed.value + 1, true};
     if (!interactive_set(it, &wanted, err))
         return false;
-    report_note("seed %" PRIu64, wanted.seed);
+    report_note("seed %" PRIu64, wanted.seed.value);
     draft_erase(&it->draft);
     interactive_continue(it); // has said itself what went wrong
     return true;

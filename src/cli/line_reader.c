@@ -2,6 +2,7 @@
 #include "cli/line_reader.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -64,7 +64,8 @@ struct command {
 #define OPTION_MODEL(dest)                                                             \
     {                                                                                  \
         "model", 'm', "model-name model-id", OPTION_STRING, dest, 0, 0, NULL, "MODEL", \
-            "a directory, a file in it, a GGUF or packed file, or\na name (default: "  \
+            "a directory or file: safetensors, GGUF, PyTorch,\n"                       \
+            "TensorFlow, llm.c or packed; or a name (default:\n"                       \
             "$GPT2_MODEL, else the shipped \"tales\")"                                 \
     }
 #define OPTION_THREADS(dest)                                                                     \

@@ -19,7 +19,9 @@ struct settings settings_unset(void) {
                              .presence_penalty = NAN,
                              .frequency_penalty = NAN,
                              .top_k = INT_MIN,
-                             .repeat_last_n = INT_MIN};
+                             .repeat_last_n = INT_MIN,
+                             .beams = 1,
+                             .length_penalty = 1};
 }
 
 int settings_table(struct option *rows, struct settings *s) {
@@ -27,6 +29,7 @@ int settings_table(struct option *rows, struct settings *s) {
     static const char *const overflows[] = {"stop", "slide", "error", NULL};
     static const char *const truncates[] = {"error", "left", "right", NULL};
     static const char *const untils[] = {"never", "sentence", "line", "paragraph", NULL};
+    static const char *const early[] = {"false", "true", "never", NULL};
     const struct option table[] = {
         {.name = "Sampling (in this order: temperature, top-k, top-p, min-p, typical-p)",
          .type = OPTION_SECTION},
@@ -99,6 +102,14 @@ int settings_table(struct option *rows, struct settings *s) {
         {"logprobs", 0, "n-probs top-logprobs", OPTION_INT, &s->logprobs, 0, 100, NULL, "N",
          "with --json: log-probabilities of the tokens and of\nthe N likeliest, of the unmodified "
          "logits"},
+        {.name = "Beam search (in place of sampling)", .type = OPTION_SECTION},
+        {"beams", 0, "num-beams", OPTION_INT, &s->beams, 1, MAX_BEAMS, NULL, "N",
+         "the likeliest text, looking at N at a time (default\n1: off); --num-samples gives the "
+         "best so many"},
+        {"length-penalty", 0, NULL, OPTION_FLOAT, &s->length_penalty, -100, 100, NULL, "F",
+         "above 0 favours long texts, below 0 short ones\n(default 1)"},
+        {"early-stopping", 0, NULL, OPTION_CHOICE, &s->early_stopping, 0, 0, early, "WHEN",
+         "false (default), true: when N texts have ended, never"},
         {0},
     };
     _Static_assert(sizeof table / sizeof *table <= SETTINGS_ROWS, "SETTINGS_ROWS is too small");
@@ -281,12 +292,32 @@ static bool make_choices(struct decoding *d, const struct gpt2_config *config,
     return d->choices != NULL;
 }
 
+/* What beam search cannot do, by name. */
+static bool check_beams(const struct settings *s, struct gpt2_error *err) {
+    if (s->beams == 1)
+        return true;
+    if (s->num_samples > s->beams)
+        return command_error(err, GPT2_ERR_USAGE, "raise --beams, or lower --num-samples",
+                             "--beams %d: expected no more samples than beams, got %d", s->beams,
+                             s->num_samples);
+    if (s->best_of)
+        return command_error(err, GPT2_ERR_USAGE, "--num-samples gives the best beams",
+                             "--beams goes without --best-of");
+    if (s->max_tokens == 0)
+        return command_error(err, GPT2_ERR_USAGE, NULL, "--beams: expected -n of at least 1");
+    if (s->overflow == OVERFLOW_SLIDE)
+        return command_error(err, GPT2_ERR_USAGE, "--on-overflow stop",
+                             "--beams goes without --on-overflow slide");
+    return true;
+}
+
 bool decoding_create(struct decoding *d, const struct settings *settings,
                      const struct gpt2_model *model, const struct gpt2_tokenizer *tokenizer,
                      struct gpt2_error *err) {
     const struct gpt2_config *config = gpt2_model_config(model);
     *d = (struct decoding){.settings = *settings};
-    bool ok = ban(d, config->n_vocab, tokenizer, err) && make_sampler(d, config, tokenizer, err);
+    bool ok = check_beams(settings, err) && ban(d, config->n_vocab, tokenizer, err) &&
+              make_sampler(d, config, tokenizer, err);
     if (ok && tokenizer)
         ok = make_stops(d, err);
     else if (ok && (settings->stop.n || settings->until))

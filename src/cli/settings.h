@@ -10,6 +10,8 @@
 #include <gpt2/stops.h>
 #include <gpt2/tokenizer.h>
 
+#define MAX_BEAMS 256
+
 enum overflow { OVERFLOW_STOP, OVERFLOW_SLIDE, OVERFLOW_ERROR };
 enum truncate { TRUNCATE_ERROR, TRUNCATE_LEFT, TRUNCATE_RIGHT };
 
@@ -25,11 +27,13 @@ struct settings {
     bool goes_on; /* behind <|endoftext|>; follows from compat */
     struct seed seed;
     int until;
+    int beams, early_stopping; /* beams: 1 is off */
+    float length_penalty;
     struct string_list stop, ban, bias;
     const char *choices; /* separated by commas; NULL: none */
 };
 
-#define SETTINGS_ROWS 40 /* of a table, its end included */
+#define SETTINGS_ROWS 44 /* of a table, its end included */
 
 struct settings settings_unset(void);
 

@@ -5,7 +5,6 @@
 #include "cli/signals.h"
 #include "cli/single_output.h"
 
-#include <gpt2/beam.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
@@ -110,71 +109,11 @@ static void print_stats(const struct run *run) {
     fprintf(stderr, "logits  %016" PRIx64 "\n", run->hash);
 }
 
-static bool go_on(void *user) {
-    return !signals_caught();
-}
-
-/* Beam search fills the completion's samples as if they had been drawn. */
-static bool search(struct run *run, struct gpt2_error *err) {
-    struct completion *c = &run->completion;
-    const struct settings *s = &run->args.settings;
-    const struct gpt2_config *config = gpt2_model_config(run->model);
-    if (s->max_tokens == 0 || s->num_samples > run->args.beams)
-        return usage_error(err,
-                           "--beams: expected -n of at least 1 and no more samples than beams");
-    struct gpt2_beam_options o = {.n_beams = run->args.beams,
-                                  .max_tokens = s->max_tokens,
-                                  .length_penalty = run->args.length_penalty,
-                                  .early_stopping =
-                                      (enum gpt2_early_stopping)run->args.early_stopping,
-                                  .eos_ids = config->eos_ids,
-                                  .n_eos = s->ignore_eos || s->goes_on ? 0 : config->n_eos,
-                                  .rules = run->decoding.sampler,
-                                  .session = {.kv = (enum gpt2_kv)run->args.kv},
-                                  .go_on = go_on};
-    struct gpt2_beams *beams = gpt2_beams_create(run->model, run->runtime, &o, err);
-    bool ok = beams && gpt2_beams_run(beams, c->prompt.data, c->n_prompt, err);
-    for (int i = 0; ok && i < c->n_samples && i < gpt2_beams_count(beams); i++) {
-        struct gpt2_beam beam = gpt2_beams_get(beams, i);
-        struct sample *sample = &c->samples[i];
-        sample->finish = beam.ended ? FINISH_EOS : FINISH_LENGTH;
-        sample->sum = beam.sum;
-        for (int k = 0; ok && k < beam.n_ids; k++) {
-            size_t n = 0;
-            const char *bytes =
-                run->tokenizer ? gpt2_tokenizer_token(run->tokenizer, beam.ids[k], &n) : NULL;
-            buffer_bytes(&sample->text, bytes, n);
-            ok = gpt2_ids_push(&sample->ids, beam.ids[k], err);
-            struct shown_token token = {i, k, beam.ids[k], bytes, n, 0};
-            ok = ok && (!c->show || c->show(c->user, &token, err));
-        }
-    }
-    c->n_ended = c->n_samples;
-    gpt2_beams_free(beams);
-    return ok;
-}
-
-static bool check_beams(const struct run *run, struct gpt2_error *err) {
-    const struct settings *s = &run->args.settings;
-    if (run->args.beams == 1)
-        return true;
-    if (s->stop.n || s->until || s->choices || s->heal || s->best_of || s->max_time > 0 ||
-        s->logprobs >= 0 || run->args.jsonl || run->args.color)
-        return usage_error(err, "--beams goes without --stop, --until, --choices, --heal, "
-                                "--best-of, --max-time, --logprobs, --jsonl and --color");
-    return true;
-}
-
 static bool generate(struct run *run, struct gpt2_error *err) {
     struct completion *c = &run->completion;
     if (run->args.settings.echo && c->show && !run->args.jsonl && !show_prompt(run, err))
         return false;
     run->start_ns = clock_ns();
-    if (run->args.beams > 1) {
-        bool ok = search(run, err);
-        run->decode_ns = clock_ns() - run->start_ns;
-        return ok;
-    }
     if (!completion_start(c, run->generator, err))
         return false;
     while (!completion_done(c))
@@ -191,7 +130,7 @@ static bool generate(struct run *run, struct gpt2_error *err) {
 static bool prepare(struct run *run, struct gpt2_error *err) {
     struct arguments *args = &run->args;
     struct settings *s = &args->settings;
-    if (!check_beams(run, err) || !read_prompt(run, err))
+    if (!read_prompt(run, err))
         return false;
     settings_resolve(s, gpt2_model_config(run->model));
     run->colors = wants_colors(args);
@@ -208,10 +147,10 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
     long long n_passes = s->max_tokens < 0 ? gpt2_model_config(run->model)->n_ctx : s->max_tokens;
     if (!weights_prepare(run->model, &args->weights, n_passes, err))
         return false;
-    if (args->beams > 1)
-        return true;
     // no more activations than the prompt needs
     int max_samples = c->n_samples < 64 ? c->n_samples : 64;
+    if (s->beams > 1)
+        max_samples = s->beams;
     int max_rows = c->n_prompt < 512 ? c->n_prompt : 512;
     run->generator =
         gpt2_generator_create(run->model, run->runtime,

@@ -18,8 +18,6 @@ struct arguments {
     const char *model;
     struct settings settings;
     struct weights_options weights;
-    int beams, early_stopping;
-    float length_penalty;
     bool json, jsonl, stats, interactive;
     const char *out_file, *output_name;
     int output, kv, color;

@@ -134,4 +134,17 @@ bool label_next(struct label label, size_t *at, char out[8]);
 /* Characters as label_next gives them. */
 int label_width(struct label label);
 
+enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+/* How it is to be shown: as text, unless one of these is asked for. */
+struct view_form {
+    bool tsv, json;
+    const char *svg; /* a file for the picture, too; "-": only the picture; NULL: none */
+    int color;       /* enum color                                                     */
+};
+
+/* Shows the view on standard output and writes the picture. Returns the exit code; errors are
+ * reported. */
+int view_show(const struct view *view, const struct view_form *form);
+
 #endif

@@ -1,30 +1,20 @@
-/* beam.c - beam search over sessions (the definition: gpt2/beam.h).
+/* beam.c - beam search as a job of a generator (the definition: gpt2/beam.h).
  *
  * This folder holds strategies that drive a model with what the public headers offer: it stands
  * above model and sampling, which do not know each other, and sees neither of them from inside.
  *
- * Each running beam has a session. When two beams grow out of one, the first of them keeps its
- * session and the other gets a copy in the session of a beam that died: never more than n_beams
- * sessions, and nothing is copied for a beam that goes on alone. */
+ * The generator has the beams' sessions and asks for each step with the logits of all of them. */
 #include <gpt2/beam.h>
 
 #include "base/error.h"
 #include "base/math.h"
 #include "base/os.h"
+#include "decode/inherit.h"
+#include "decode/track.h"
+#include "decode/voice.h"
 
-#include <gpt2/logprobs.h>
 #include <limits.h>
 #include <string.h>
-
-/* A text under way, or finished. */
-struct track {
-    int32_t *ids; /* [n_ids] generated, without an end id; room for the context and one more */
-    int n_ids;
-    int n_read; /* generated tokens with the end id: what its length is */
-    bool ended;
-    int32_t end_id;
-    double sum, score;
-};
 
 /* A beam that takes one more token. */
 struct continuation {
@@ -34,20 +24,23 @@ struct continuation {
 };
 
 struct gpt2_beams {
+    const struct gpt2_config *config;
     struct gpt2_beam_options options;
     int32_t *eos_ids;
     int n_pool; /* how many continuations are looked at in a step */
     struct continuation *pool;
     int n_running, n_finished;
-    struct track *running, *next, *finished; /* [n_beams] each; finished: best first */
-    int32_t *id_room;
-    struct gpt2_session **sessions, **next_sessions; /* [n_beams] of `running`, of `next` */
-    struct gpt2_history **histories, **next_histories;
-    int *parents;   /* [n_beams] which beam each of `next` grew out of */
-    bool *is_taken; /* [n_beams] whose session has gone to one of `next` */
-    struct gpt2_span *spans;
-    float *scores; /* [n_vocab] log-probabilities for the rules */
-    struct gpt2_batch *batch;
+    struct track_list running, next, finished; /* n_beams each; finished: best first */
+    struct voice *voices, *moved; /* [n_beams] of `running`; room to put them in order */
+    struct voice probe;
+    struct gpt2_branch *branches; /* [n_beams] where each of `next` comes from */
+    int *slots;
+    double *totals;           /* [n_beams] logprob(id) is logits[id] - total         */
+    struct gpt2_logprob *top; /* [n_beams][n_top] of this step                       */
+    float *scores;            /* [n_vocab] log-probabilities for the rules           */
+    int limit, n_steps;       /* tokens at most; tokens by now                       */
+    bool done;
+    struct gpt2_error err; /* GPT2_OK: none */
 };
 
 static bool check_options(const struct gpt2_beam_options *o, int n_vocab, struct gpt2_error *err) {
@@ -71,75 +64,60 @@ static bool check_options(const struct gpt2_beam_options *o, int n_vocab, struct
         return error_set(err, GPT2_ERR_USAGE,
                          "beam search: expected a vocabulary of 0 to %d ids, got %d", n_vocab,
                          o->n_vocab);
+    if (o->n_top < 0 || (o->stops && !o->tokenizer))
+        return error_set(err, GPT2_ERR_USAGE,
+                         "beam search: expected 0 or more likeliest ids, got %d, and a tokenizer "
+                         "where there are stops",
+                         o->n_top);
     return true;
 }
 
-/* Gives each of 3 * n_beams tracks its ids. */
-static bool allocate_tracks(struct gpt2_beams *beams, int capacity, struct gpt2_error *err) {
-    size_t n = (size_t)beams->options.n_beams, room = (size_t)capacity + 1;
-    beams->running = os_alloc(n, sizeof *beams->running, "beam search", err);
-    beams->next = os_alloc(n, sizeof *beams->next, "beam search", err);
-    beams->finished = os_alloc(n, sizeof *beams->finished, "beam search", err);
-    beams->id_room = os_alloc(3 * n * room, sizeof *beams->id_room, "beam search", err);
-    if (!beams->running || !beams->next || !beams->finished || !beams->id_room)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        beams->running[i].ids = beams->id_room + (3 * i) * room;
-        beams->next[i].ids = beams->id_room + (3 * i + 1) * room;
-        beams->finished[i].ids = beams->id_room + (3 * i + 2) * room;
-    }
-    return true;
-}
-
-static bool allocate(struct gpt2_beams *beams, const struct gpt2_model *model,
-                     struct gpt2_error *err) {
+static bool allocate(struct gpt2_beams *beams, struct gpt2_error *err) {
     struct gpt2_beam_options *o = &beams->options;
-    size_t n = (size_t)o->n_beams, n_eos = (size_t)o->n_eos;
+    size_t n = (size_t)o->n_beams, n_eos = (size_t)o->n_eos, n_top = (size_t)o->n_top;
     beams->eos_ids = os_alloc(n_eos, sizeof *beams->eos_ids, "beam search", err);
     beams->pool = os_alloc((size_t)beams->n_pool, sizeof *beams->pool, "beam search", err);
-    beams->sessions = os_alloc(n, sizeof(void *), "beam search", err);
-    beams->next_sessions = os_alloc(n, sizeof(void *), "beam search", err);
-    beams->histories = os_alloc(n, sizeof(void *), "beam search", err);
-    beams->next_histories = os_alloc(n, sizeof(void *), "beam search", err);
-    beams->parents = os_alloc(n, sizeof *beams->parents, "beam search", err);
-    beams->is_taken = os_alloc(n, sizeof *beams->is_taken, "beam search", err);
-    beams->spans = os_alloc(n, sizeof *beams->spans, "beam search", err);
+    beams->voices = os_alloc(n, sizeof *beams->voices, "beam search", err);
+    beams->moved = os_alloc(n, sizeof *beams->moved, "beam search", err);
+    beams->branches = os_alloc(n, sizeof *beams->branches, "beam search", err);
+    beams->slots = os_alloc(n, sizeof *beams->slots, "beam search", err);
+    beams->totals = os_alloc(n, sizeof *beams->totals, "beam search", err);
+    beams->top = os_alloc(n * n_top, sizeof *beams->top, "beam search", err);
     beams->scores = os_alloc((size_t)o->n_vocab, sizeof *beams->scores, "beam search", err);
-    if (!beams->eos_ids || !beams->pool || !beams->sessions || !beams->next_sessions ||
-        !beams->histories || !beams->next_histories || !beams->parents || !beams->is_taken ||
-        !beams->spans || !beams->scores)
+    if (!beams->eos_ids || !beams->pool || !beams->voices || !beams->moved || !beams->branches ||
+        !beams->slots || !beams->totals || !beams->top || !beams->scores)
         return false;
-    for (size_t i = 0; i < n_eos; i++)
-        beams->eos_ids[i] = o->eos_ids[i];
-    for (size_t i = 0; i < n; i++) {
-        beams->sessions[i] = gpt2_session_create(model, &o->session, err);
-        if (!beams->sessions[i])
+    if (n_eos)
+        memcpy(beams->eos_ids, o->eos_ids, n_eos * sizeof *beams->eos_ids);
+    for (size_t i = 0; i < n; i++)
+        if (!voice_create(&beams->voices[i], o, err))
             return false;
-        beams->histories[i] = o->rules ? gpt2_history_create(o->rules, err) : NULL;
-        if (o->rules && !beams->histories[i])
-            return false;
-    }
-    return allocate_tracks(beams, gpt2_session_capacity(beams->sessions[0]), err);
+    int room = beams->config->n_ctx;
+    if (o->max_tokens > 0 && o->max_tokens < room)
+        room = o->max_tokens;
+    return voice_create(&beams->probe, o, err) &&
+           track_list_init(&beams->running, o->n_beams, room, o->n_top, err) &&
+           track_list_init(&beams->next, o->n_beams, room, o->n_top, err) &&
+           track_list_init(&beams->finished, o->n_beams, room, o->n_top, err);
 }
 
-struct gpt2_beams *gpt2_beams_create(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+struct gpt2_beams *gpt2_beams_create(const struct gpt2_model *model,
                                      const struct gpt2_beam_options *options,
                                      struct gpt2_error *err) {
-    int n_vocab = gpt2_model_config(model)->n_vocab;
-    if (!check_options(options, n_vocab, err))
+    const struct gpt2_config *config = gpt2_model_config(model);
+    if (!check_options(options, config->n_vocab, err))
         return NULL;
     struct gpt2_beams *beams = os_alloc(1, sizeof *beams, "beam search", err);
     if (!beams)
         return NULL;
+    beams->config = config;
     beams->options = *options;
     if (!options->n_vocab)
-        beams->options.n_vocab = n_vocab;
+        beams->options.n_vocab = config->n_vocab;
+    if (options->n_top > config->n_vocab)
+        beams->options.n_top = config->n_vocab;
     beams->n_pool = (options->n_eos > 1 ? 1 + options->n_eos : 2) * options->n_beams;
-    struct gpt2_batch_options batch = {.max_rows = options->max_rows,
-                                       .max_logits = options->n_beams};
-    if (allocate(beams, model, err))
-        beams->batch = gpt2_batch_create(model, runtime, &batch, err);
-    if (beams->batch)
+    if (allocate(beams, err))
         return beams;
     gpt2_beams_free(beams);
     return NULL;
@@ -148,25 +126,21 @@ struct gpt2_beams *gpt2_beams_create(const struct gpt2_model *model, struct gpt2
 void gpt2_beams_free(struct gpt2_beams *beams) {
     if (!beams)
         return;
-    gpt2_batch_free(beams->batch);
-    for (int i = 0; beams->sessions && i < beams->options.n_beams; i++)
-        gpt2_session_free(beams->sessions[i]);
-    for (int i = 0; beams->histories && i < beams->options.n_beams; i++)
-        gpt2_history_free(beams->histories[i]);
+    for (int i = 0; beams->voices && i < beams->options.n_beams; i++)
+        voice_free(&beams->voices[i]);
+    voice_free(&beams->probe);
     os_free(beams->scores);
-    os_free(beams->spans);
-    os_free(beams->is_taken);
-    os_free(beams->parents);
-    os_free(beams->next_histories);
-    os_free(beams->histories);
-    os_free(beams->next_sessions);
-    os_free(beams->sessions);
+    os_free(beams->top);
+    os_free(beams->totals);
+    os_free(beams->slots);
+    os_free(beams->branches);
+    os_free(beams->moved);
+    os_free(beams->voices);
     os_free(beams->pool);
     os_free(beams->eos_ids);
-    os_free(beams->id_room);
-    os_free(beams->finished);
-    os_free(beams->next);
-    os_free(beams->running);
+    track_list_free(&beams->finished);
+    track_list_free(&beams->next);
+    track_list_free(&beams->running);
     os_free(beams);
 }
 
@@ -182,22 +156,38 @@ static int offer(struct gpt2_beams *beams, int n, struct continuation c) {
     return n;
 }
 
-/* The best continuations of all running beams: the last run's logits. Returns how many. */
-static int fill_pool(struct gpt2_beams *beams) {
+/* The continuations of one beam. */
+static int offer_beam(struct gpt2_beams *beams, int n, int beam, const float *logits) {
+    const struct gpt2_beam_options *o = &beams->options;
+    double sum = beams->running.tracks[beam].sum, total = beams->totals[beam];
+    int n_ids = o->n_vocab;
+    const int32_t *allowed = voice_allowed(&beams->voices[beam], &n_ids);
+    if (o->rules) {
+        for (int32_t id = 0; id < o->n_vocab; id++)
+            beams->scores[id] = (float)((double)logits[id] - total);
+        gpt2_sampler_apply_rules(o->rules, beams->scores, beams->voices[beam].history);
+    }
+    for (int i = 0; i < n_ids; i++) {
+        int32_t id = allowed ? allowed[i] : i;
+        if (id >= o->n_vocab)
+            break;
+        double logprob = o->rules ? (double)beams->scores[id] : (double)logits[id] - total;
+        n = offer(beams, n, (struct continuation){sum + logprob, beam, id});
+    }
+    return n;
+}
+
+/* The best continuations of all running beams. Returns how many. */
+static int fill_pool(struct gpt2_beams *beams, const struct gpt2_turn *turns) {
     const struct gpt2_beam_options *o = &beams->options;
     int n = 0;
     for (int beam = 0; beam < beams->n_running; beam++) {
-        const float *logits = gpt2_batch_logits(beams->batch, beam, 0);
-        double total = gpt2_logprobs_total(logits, o->n_vocab), sum = beams->running[beam].sum;
-        if (o->rules) {
-            for (int32_t id = 0; id < o->n_vocab; id++)
-                beams->scores[id] = (float)((double)logits[id] - total);
-            gpt2_sampler_apply_rules(o->rules, beams->scores, beams->histories[beam]);
-        }
-        for (int32_t id = 0; id < o->n_vocab; id++) {
-            double logprob = o->rules ? (double)beams->scores[id] : (double)logits[id] - total;
-            n = offer(beams, n, (struct continuation){sum + logprob, beam, id});
-        }
+        const float *logits = turns[beam].logits;
+        beams->totals[beam] = gpt2_logprobs_total(logits, o->n_vocab);
+        struct gpt2_logprob *top = beams->top + (size_t)beam * (size_t)o->n_top;
+        if (o->n_top)
+            gpt2_logprobs_top(logits, o->n_vocab, beams->totals[beam], top, o->n_top);
+        n = offer_beam(beams, n, beam, logits);
     }
     return n;
 }
@@ -217,54 +207,61 @@ static double score_of(const struct gpt2_beams *beams, double sum, int n) {
     return sum / math_exp_f64(penalty * math_log_f64(n));
 }
 
-static void grow_track(struct track *to, const struct track *from, struct continuation c,
-                       bool ended) {
-    memcpy(to->ids, from->ids, (size_t)from->n_ids * sizeof *to->ids);
-    to->n_ids = from->n_ids;
-    to->n_read = from->n_read + 1;
+/* A beam with one token more. */
+static void grow(const struct gpt2_beams *beams, struct track *to, struct continuation c,
+                 const float *logits) {
+    const struct track *from = &beams->running.tracks[c.beam];
+    int n_top = beams->options.n_top;
+    if (is_end(beams, c.id))
+        track_end(to, from, c.id, n_top);
+    else
+        track_grow(to, from, c.id, (double)logits[c.id] - beams->totals[c.beam],
+                   beams->top + (size_t)c.beam * (size_t)n_top, n_top);
     to->sum = c.sum;
-    to->ended = ended;
-    to->end_id = ended ? c.id : 0;
-    if (!ended)
-        to->ids[to->n_ids++] = c.id;
 }
 
 /* Puts a text among the finished ones, if it is good enough. */
-static void finish(struct gpt2_beams *beams, struct continuation c) {
-    const struct track *from = &beams->running[c.beam];
-    double score = score_of(beams, c.sum, from->n_read + 1);
-    struct track *list = beams->finished;
+static void finish(struct gpt2_beams *beams, struct continuation c, bool stopped,
+                   const float *logits) {
+    double score = score_of(beams, c.sum, beams->running.tracks[c.beam].n_read + 1);
+    struct track *list = beams->finished.tracks;
     int n = beams->n_finished;
     if (n == beams->options.n_beams && !(score > list[n - 1].score))
         return;
     int at = n < beams->options.n_beams ? beams->n_finished++ : n - 1;
-    struct track place = list[at]; // its ids are reused
+    struct track place = list[at]; // its room is used again
     for (; at > 0 && score > list[at - 1].score; at--)
         list[at] = list[at - 1];
     list[at] = place;
-    grow_track(&list[at], from, c, is_end(beams, c.id));
+    grow(beams, &list[at], c, logits);
+    list[at].stopped = stopped;
     list[at].score = score;
 }
 
 /* Sorts the pool into finished texts and the next beams. `last`: everything ends here. Returns how
- * many go on. */
-static int sort_pool(struct gpt2_beams *beams, int n_pool, bool last) {
+ * many go on, -1 for an error. */
+static int sort_pool(struct gpt2_beams *beams, const struct gpt2_turn *turns, int n_pool,
+                     bool last) {
     int n_next = 0, n_beams = beams->options.n_beams;
     for (int rank = 0; rank < n_pool; rank++) {
         struct continuation c = beams->pool[rank];
-        bool stops = last || is_end(beams, c.id);
-        if (stops && rank < n_beams)
-            finish(beams, c);
-        if (stops || n_next == n_beams)
+        bool stopped = false, ended = is_end(beams, c.id);
+        if (!ended &&
+            !voice_stops(&beams->voices[c.beam], c.id, &beams->probe, &stopped, &beams->err))
+            return -1;
+        ended = ended || stopped || last;
+        if (ended && rank < n_beams)
+            finish(beams, c, stopped, turns[c.beam].logits);
+        if (ended || n_next == n_beams)
             continue;
-        grow_track(&beams->next[n_next], &beams->running[c.beam], c, false);
-        beams->parents[n_next++] = c.beam;
+        grow(beams, &beams->next.tracks[n_next], c, turns[c.beam].logits);
+        beams->branches[n_next++] = (struct gpt2_branch){c.beam, c.id};
     }
     return n_next;
 }
 
 /* True where a beam that goes on can still change the result. */
-static bool is_open(const struct gpt2_beams *beams, int n_next, int n_generated, int limit) {
+static bool is_open(const struct gpt2_beams *beams, int n_next) {
     const struct gpt2_beam_options *o = &beams->options;
     if (n_next == 0)
         return false;
@@ -273,127 +270,124 @@ static bool is_open(const struct gpt2_beams *beams, int n_next, int n_generated,
     if (o->early_stopping == GPT2_EARLY_TRUE)
         return false;
     bool optimistic = o->early_stopping == GPT2_EARLY_NEVER && o->length_penalty > 0;
-    double best = score_of(beams, beams->next[0].sum, optimistic ? limit : n_generated);
-    return best > beams->finished[beams->n_finished - 1].score;
+    double best =
+        score_of(beams, beams->next.tracks[0].sum, optimistic ? beams->limit : beams->n_steps);
+    return best > beams->finished.tracks[beams->n_finished - 1].score;
 }
 
-/* Gives next beam i the session and history of `place`. */
-static void take(struct gpt2_beams *beams, int i, int place) {
-    beams->next_sessions[i] = beams->sessions[place];
-    beams->next_histories[i] = beams->histories[place];
-    beams->is_taken[place] = true;
-}
-
-/* Hands the sessions on: first to those that can have their parent's, then copies of it. What is
- * not taken is kept behind them. */
-static bool hand_on(struct gpt2_beams *beams, int n_next, struct gpt2_error *err) {
-    int n = beams->options.n_beams, vacant = 0;
-    memset(beams->is_taken, 0, (size_t)n * sizeof *beams->is_taken);
-    for (int i = 0; i < n; i++)
-        beams->next_sessions[i] = NULL;
+/* The next beams become the running ones. */
+static bool move_on(struct gpt2_beams *beams, int n_next) {
+    int n = beams->options.n_beams;
+    const struct gpt2_branch *next = beams->branches;
+    inherit(next, n_next, n, beams->slots);
     for (int i = 0; i < n_next; i++)
-        if (!beams->is_taken[beams->parents[i]])
-            take(beams, i, beams->parents[i]);
-    for (int i = 0; i < n; i++) {
-        if (beams->next_sessions[i])
-            continue;
-        while (beams->is_taken[vacant])
-            vacant++;
-        take(beams, i, vacant);
-        if (i >= n_next)
-            continue;
-        int parent = beams->parents[i];
-        if (!gpt2_session_fork(beams->sessions[vacant], beams->sessions[parent], err) ||
-            (beams->options.rules &&
-             !gpt2_history_copy(beams->histories[vacant], beams->histories[parent], err)))
+        if (beams->slots[i] != next[i].parent &&
+            !voice_copy(&beams->voices[beams->slots[i]], &beams->voices[next[i].parent],
+                        &beams->err))
             return false;
-    }
-    return true;
-}
-
-static void swap_lists(struct gpt2_beams *beams) {
-    struct track *running = beams->running;
-    struct gpt2_session **sessions = beams->sessions;
-    struct gpt2_history **histories = beams->histories;
+    for (int i = 0; i < n; i++)
+        beams->moved[i] = beams->voices[beams->slots[i]];
+    memcpy(beams->voices, beams->moved, (size_t)n * sizeof *beams->voices);
+    for (int i = 0; i < n_next; i++)
+        if (!voice_say(&beams->voices[i], next[i].id, &beams->err))
+            return false;
+    struct track_list running = beams->running;
     beams->running = beams->next;
-    beams->sessions = beams->next_sessions;
-    beams->histories = beams->next_histories;
     beams->next = running;
-    beams->next_sessions = sessions;
-    beams->next_histories = histories;
-}
-
-/* The next beams become the running ones and read their last tokens, all in one pass. */
-static bool step(struct gpt2_beams *beams, int n_next, struct gpt2_error *err) {
-    if (!hand_on(beams, n_next, err))
-        return false;
-    swap_lists(beams);
     beams->n_running = n_next;
-    for (int i = 0; i < n_next; i++) {
-        const int32_t *last = &beams->running[i].ids[beams->running[i].n_ids - 1];
-        beams->spans[i] = (struct gpt2_span){
-            .session = beams->sessions[i], .ids = last, .n_ids = 1, .n_logits = 1};
-        if (beams->options.rules && !gpt2_history_push(beams->histories[i], last, 1, true, err))
-            return false;
-    }
-    return gpt2_batch_run(beams->batch, beams->spans, n_next, err);
-}
-
-/* One beam, which reads the prompt. */
-static bool start(struct gpt2_beams *beams, const int32_t *ids, int n_ids, struct gpt2_error *err) {
-    beams->n_running = 1;
-    beams->n_finished = 0;
-    struct track *first = &beams->running[0];
-    *first = (struct track){.ids = first->ids};
-    if (beams->options.rules) {
-        gpt2_history_clear(beams->histories[0]);
-        if (!gpt2_history_push(beams->histories[0], ids, n_ids, false, err))
-            return false;
-    }
-    struct gpt2_span span = {
-        .session = beams->sessions[0], .ids = ids, .n_ids = n_ids, .n_logits = 1};
-    return gpt2_session_rewind(beams->sessions[0], 0, err) &&
-           gpt2_batch_run(beams->batch, &span, 1, err);
-}
-
-bool gpt2_beams_run(struct gpt2_beams *beams, const int32_t *ids, int n_ids,
-                    struct gpt2_error *err) {
-    const struct gpt2_beam_options *o = &beams->options;
-    if (!start(beams, ids, n_ids, err)) {
-        beams->n_finished = 0;
-        return false;
-    }
-    int limit = gpt2_session_capacity(beams->sessions[0]) - n_ids + 1; // the last is not read
-    if (o->max_tokens > 0 && o->max_tokens < limit)
-        limit = o->max_tokens;
-    for (int n = 1;; n++) {
-        int n_pool = fill_pool(beams);
-        bool last = n == limit || (o->go_on && !o->go_on(o->user));
-        int n_next = sort_pool(beams, n_pool, last);
-        if (last || !is_open(beams, n_next, n, limit))
-            break;
-        if (!step(beams, n_next, err)) {
-            beams->n_finished = 0;
-            return false;
-        }
-    }
-    if (beams->n_finished == 0)
-        return error_set(err, GPT2_ERR_USAGE, "beam search: the rules leave no id to go on with");
     return true;
+}
+
+/* The generator has the logits of all running beams. */
+static int advance(void *user, const struct gpt2_turn *turns, int n_turns,
+                   struct gpt2_branch *next) {
+    struct gpt2_beams *beams = user;
+    const struct gpt2_beam_options *o = &beams->options;
+    bool last = ++beams->n_steps == beams->limit;
+    if (o->go_on && !o->go_on(o->user, turns, n_turns))
+        last = true;
+    int n_next = sort_pool(beams, turns, fill_pool(beams, turns), last);
+    if (n_next <= 0 || !is_open(beams, n_next) || !move_on(beams, n_next))
+        return 0;
+    memcpy(next, beams->branches, (size_t)n_next * sizeof *next);
+    return n_next;
+}
+
+static void ended(void *user, int sample, enum gpt2_end why) {
+    struct gpt2_beams *beams = user;
+    (void)sample;
+    (void)why; // the limit is its own: the generator's come no sooner
+    if (beams->err.status == GPT2_OK && beams->n_finished == 0)
+        error_set(&beams->err, GPT2_ERR_USAGE, "beam search: the rules leave no id to go on with");
+    beams->done = true;
+    if (beams->options.ended)
+        beams->options.ended(beams->options.user); // which may free it
+}
+
+bool gpt2_beams_start(struct gpt2_beams *beams, struct gpt2_generator *generator,
+                      const int32_t *ids, int n_ids, struct gpt2_error *err) {
+    const struct gpt2_beam_options *o = &beams->options;
+    int n_kept;
+    beams->n_running = 1;
+    beams->n_finished = beams->n_steps = 0;
+    beams->done = false;
+    beams->err.status = GPT2_OK;
+    struct track *first = &beams->running.tracks[0];
+    first->n_ids = first->n_read = 0;
+    first->sum = 0;
+    for (int i = o->n_beams - 1; i >= 0; i--)
+        if (!voice_begin(&beams->voices[i], ids, n_ids, &n_kept, err))
+            return false;
+    beams->limit = beams->config->n_ctx - n_kept + 1; // the last one is not read
+    if (o->max_tokens > 0 && o->max_tokens < beams->limit)
+        beams->limit = o->max_tokens;
+    return gpt2_generator_add(generator,
+                              &(struct gpt2_job){.ids = ids,
+                                                 .n_ids = n_kept,
+                                                 .n_samples = o->n_beams,
+                                                 .max_tokens = beams->limit,
+                                                 .user = beams,
+                                                 .advance = advance,
+                                                 .ended = ended},
+                              err);
+}
+
+bool gpt2_beams_done(const struct gpt2_beams *beams) {
+    return beams->done;
+}
+
+const struct gpt2_error *gpt2_beams_error(const struct gpt2_beams *beams) {
+    return beams->err.status == GPT2_OK ? NULL : &beams->err;
+}
+
+bool gpt2_beams_run(struct gpt2_beams *beams, struct gpt2_generator *generator, const int32_t *ids,
+                    int n_ids, struct gpt2_error *err) {
+    if (!gpt2_beams_start(beams, generator, ids, n_ids, err))
+        return false;
+    while (!beams->done)
+        if (!gpt2_generator_step(generator, err))
+            return false;
+    if (beams->err.status != GPT2_OK && err)
+        *err = beams->err;
+    return beams->err.status == GPT2_OK;
 }
 
 int gpt2_beams_count(const struct gpt2_beams *beams) {
-    return beams->n_finished;
+    return beams->done && beams->err.status == GPT2_OK ? beams->n_finished : 0;
 }
 
 struct gpt2_beam gpt2_beams_get(const struct gpt2_beams *beams, int i) {
-    const struct track *track = &beams->finished[i];
+    const struct track *track = &beams->finished.tracks[i];
     return (struct gpt2_beam){
         .ids = track->ids,
         .n_ids = track->n_ids,
         .ended = track->ended,
         .end_id = track->end_id,
+        .stopped = track->stopped,
         .sum = track->sum,
         .score = track->score,
+        .logprobs = track->logprobs,
+        .top = track->top,
+        .n_top = beams->options.n_top,
     };
 }

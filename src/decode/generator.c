@@ -6,14 +6,16 @@
  *             what a slide reads again.
  *
  * The first sample of a job reads the prompt. Where the others find a place at once they fork its
- * session and choose from the same logits; else the job keeps both until they do. */
+ * session and choose from the same logits; else the job keeps both until they do.
+ *
+ * The samples of a search (search.c) start together and end together, and stand side by side in the
+ * list; those that have no text now sleep. */
 #include <gpt2/generator.h>
 
 #include "base/error.h"
 #include "base/os.h"
-#include "decode/sessions.h"
+#include "decode/underway.h"
 
-#include <gpt2/tokenizer.h>
 #include <limits.h>
 #include <string.h>
 
@@ -22,38 +24,6 @@
 #define DEFAULT_CACHE   ((size_t)2 << 30)
 #define MAX_SAMPLES     4096
 
-struct work {
-    struct gpt2_job job;
-    int32_t *ids;  /* the prompt; job.ids points here            */
-    int n_started; /* samples                                    */
-    int n_ended;
-    struct gpt2_session *source; /* the prompt as read, for samples still to start; or NULL */
-    float *logits;               /* [n_vocab] after it; or NULL                              */
-    struct work *next;
-};
-
-struct sample {
-    struct work *work;
-    int index;
-    struct gpt2_session *session;
-    struct gpt2_ids ids;
-    int n_pending;
-    bool done;
-};
-
-struct gpt2_generator {
-    const struct gpt2_config *config;
-    struct gpt2_batch *batch;
-    struct sessions sessions;
-    int max_samples, max_rows;
-    struct work *queue; /* in order */
-    int n_waiting;      /* samples that have not started */
-    struct sample *samples;
-    int n_samples;
-    struct gpt2_span *spans; /* [max_samples] of a step            */
-    int *span_of;            /* [max_samples] of a sample, or -1   */
-};
-
 struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
                                              struct gpt2_runtime *runtime,
                                              const struct gpt2_generator_options *options,
@@ -61,14 +31,19 @@ struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
     struct gpt2_generator_options o = options ? *options : (struct gpt2_generator_options){0};
     if (!o.max_samples)
         o.max_samples = DEFAULT_SAMPLES;
+    if (!o.max_search)
+        o.max_search = o.max_samples;
+    int most = o.max_search > o.max_samples ? o.max_search : o.max_samples;
     if (!o.max_rows)
-        o.max_rows = o.max_samples > DEFAULT_ROWS ? o.max_samples : DEFAULT_ROWS;
+        o.max_rows = most > DEFAULT_ROWS ? most : DEFAULT_ROWS;
     if (!o.cache_bytes)
         o.cache_bytes = DEFAULT_CACHE;
-    if (o.max_samples < 1 || o.max_samples > MAX_SAMPLES || o.max_rows < o.max_samples) {
-        error_set(err, GPT2_ERR_USAGE,
-                  "generator: expected 1 to %d samples and at least as many rows, got %d and %d",
-                  MAX_SAMPLES, o.max_samples, o.max_rows);
+    if (o.max_samples < 1 || o.max_search < 1 || most > MAX_SAMPLES || o.max_rows < most) {
+        error_set(
+            err, GPT2_ERR_USAGE,
+            "generator: expected 1 to %d samples, of a search too, and at least as many rows, "
+            "got %d, %d and %d",
+            MAX_SAMPLES, o.max_samples, o.max_search, o.max_rows);
         return NULL;
     }
     struct gpt2_generator *g = os_alloc(1, sizeof *g, "a generator", err);
@@ -76,16 +51,22 @@ struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
         return NULL;
     g->config = gpt2_model_config(model);
     g->max_samples = o.max_samples;
+    g->max_search = o.max_search;
     g->max_rows = o.max_rows;
-    size_t n = (size_t)o.max_samples;
+    size_t n = (size_t)most;
     g->samples = os_alloc(n, sizeof *g->samples, "a generator", err);
     g->spans = os_alloc(n, sizeof *g->spans, "a generator", err);
     g->span_of = os_alloc(n, sizeof *g->span_of, "a generator", err);
     g->batch = gpt2_batch_create(
-        model, runtime,
-        &(struct gpt2_batch_options){.max_rows = o.max_rows, .max_logits = o.max_samples}, err);
-    if (!g->samples || !g->spans || !g->span_of || !g->batch ||
-        !sessions_init(&g->sessions, model, o.kv, o.cache_bytes, o.max_samples, err)) {
+        model, runtime, &(struct gpt2_batch_options){.max_rows = o.max_rows, .max_logits = most},
+        err);
+    g->turns = os_alloc(n, sizeof *g->turns, "a generator", err);
+    g->branches = os_alloc(n, sizeof *g->branches, "a generator", err);
+    g->moved = os_alloc(n, sizeof *g->moved, "a generator", err);
+    g->slots = os_alloc(n, sizeof *g->slots, "a generator", err);
+    if (!g->samples || !g->spans || !g->span_of || !g->turns || !g->branches || !g->moved ||
+        !g->slots || !g->batch ||
+        !sessions_init(&g->sessions, model, o.kv, o.cache_bytes, most, err)) {
         gpt2_generator_free(g);
         return NULL;
     }
@@ -117,6 +98,10 @@ void gpt2_generator_free(struct gpt2_generator *g) {
     }
     sessions_free(&g->sessions);
     gpt2_batch_free(g->batch);
+    os_free(g->slots);
+    os_free(g->moved);
+    os_free(g->branches);
+    os_free(g->turns);
     os_free(g->span_of);
     os_free(g->spans);
     os_free(g->samples);
@@ -146,6 +131,10 @@ static bool check_job(const struct gpt2_generator *g, const struct gpt2_job *job
         return error_set(err, GPT2_ERR_USAGE,
                          "job: expected at least 1 sample and 1 token, got %d and %d",
                          job->n_samples, job->max_tokens);
+    if (job->advance && (job->n_samples > g->max_search || job->overflow == GPT2_OVERFLOW_SLIDE))
+        return error_set(err, GPT2_ERR_USAGE,
+                         "job: expected a search of at most %d samples that does not slide, got %d",
+                         g->max_search, job->n_samples);
     if (job->overflow == GPT2_OVERFLOW_SLIDE && (job->keep < 0 || job->keep >= n_ctx))
         return error_set(err, GPT2_ERR_USAGE, "job: expected 0 to %d tokens to keep, got %d",
                          n_ctx - 1, job->keep);
@@ -188,12 +177,10 @@ static int session_need(const struct gpt2_generator *g, const struct gpt2_job *j
     return job->max_tokens > n_ctx - job->n_ids ? n_ctx : job->n_ids + job->max_tokens - 1;
 }
 
-/* Starts one more sample of a job. *started is false where it must wait for memory. */
-static bool start(struct gpt2_generator *g, struct work *work, const struct gpt2_session *source,
-                  bool *started, struct gpt2_error *err) {
+bool generator_start(struct gpt2_generator *g, struct work *work, const struct gpt2_session *source,
+                     bool must, bool *started, struct gpt2_error *err) {
     struct gpt2_session *session = work->job.session;
     *started = false;
-    bool must = g->n_samples == 0; // nobody's end would make room
     if (!session && !sessions_take(&g->sessions, session_need(g, &work->job), must, &session, err))
         return false;
     if (!session)
@@ -211,6 +198,12 @@ static bool start(struct gpt2_generator *g, struct work *work, const struct gpt2
     g->n_waiting--;
     *started = true;
     return true;
+}
+
+void generator_drop(struct gpt2_generator *g, struct sample *sample) {
+    if (!sample->work->job.session)
+        sessions_give(&g->sessions, sample->session);
+    gpt2_ids_free(&sample->ids);
 }
 
 /* Makes the first `keep` tokens and the later half of the others a new beginning. */
@@ -267,7 +260,7 @@ static bool share_prompt(struct gpt2_generator *g, struct work *work,
     bool started = true;
     while (started && work->n_started < work->job.n_samples && g->n_samples < g->max_samples) {
         int at = g->n_samples;
-        if (!start(g, work, read, &started, err) ||
+        if (!generator_start(g, work, read, false, &started, err) ||
             (started && !choose(g, &g->samples[at], logits, err)))
             return false;
     }
@@ -310,7 +303,10 @@ static bool start_waiting(struct gpt2_generator *g, struct gpt2_error *err) {
             started = work->n_started == work->job.n_samples;
         } else if (is_reading(g, work)) {
             started = true;
-        } else if (!start(g, work, NULL, &started, err)) {
+        } else if (work->job.advance) {
+            if (!search_start(g, work, &started, err))
+                return false;
+        } else if (!generator_start(g, work, NULL, g->n_samples == 0, &started, err)) {
             return false;
         }
         if (!started) // what came later does not overtake
@@ -319,15 +315,19 @@ static bool start_waiting(struct gpt2_generator *g, struct gpt2_error *err) {
     return true;
 }
 
+static bool reads(const struct sample *sample) {
+    return !sample->done && !sample->asleep;
+}
+
 /* One token for each sample that writes; the rows left over go to those that read, in order. */
 static int gather(struct gpt2_generator *g) {
     int n_spans = 0, left = g->max_rows;
     for (int i = 0; i < g->n_samples; i++)
-        left -= !g->samples[i].done; // each gets at least one row
+        left -= reads(&g->samples[i]); // each gets at least one row
     for (int i = 0; i < g->n_samples; i++) {
         struct sample *s = &g->samples[i];
         g->span_of[i] = -1;
-        if (s->done)
+        if (!reads(s))
             continue;
         int n = s->n_pending - 1 < left ? s->n_pending : left + 1;
         left -= n - 1;
@@ -346,10 +346,11 @@ static void sweep(struct gpt2_generator *g) {
     int kept = 0;
     for (int i = 0; i < g->n_samples; i++) {
         struct sample *s = &g->samples[i];
-        if (s->done)
-            free_sample(g, s);
-        else
+        if (s->done) {
+            generator_drop(g, s);
+        } else {
             g->samples[kept++] = *s;
+        }
     }
     g->n_samples = kept;
     for (struct work **at = &g->queue; *at;) {
@@ -363,6 +364,11 @@ static void sweep(struct gpt2_generator *g) {
     }
 }
 
+const float *generator_logits(const struct gpt2_generator *g, int sample) {
+    bool read = g->span_of[sample] >= 0 && g->samples[sample].n_pending == 0;
+    return read ? gpt2_batch_logits(g->batch, g->span_of[sample], 0) : NULL;
+}
+
 bool gpt2_generator_step(struct gpt2_generator *g, struct gpt2_error *err) {
     if (!start_waiting(g, err))
         return false;
@@ -372,10 +378,16 @@ bool gpt2_generator_step(struct gpt2_generator *g, struct gpt2_error *err) {
         return false;
     for (int i = 0; i < n_before; i++) { // later ones have started with a choice
         struct sample *sample = &g->samples[i];
-        if (g->span_of[i] < 0 || sample->n_pending > 0)
-            continue;
-        const float *logits = gpt2_batch_logits(g->batch, g->span_of[i], 0);
         struct work *work = sample->work;
+        if (work->job.advance) {
+            if (!search_advance(g, i, err))
+                return false;
+            i += work->job.n_samples - 1;
+            continue;
+        }
+        const float *logits = generator_logits(g, i);
+        if (!logits)
+            continue;
         bool prompt = (int)sample->ids.len == work->job.n_ids;
         // before its own choice, after which a slide may have begun
         if (prompt && !share_prompt(g, work, sample->session, logits, err))

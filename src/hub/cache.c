@@ -23,7 +23,7 @@ static bool has(const char *folder, const char *file) {
 /* from_pretrained's tokenizer alone fetches a snapshot without weights. */
 static bool has_weights(const char *snapshot) {
     return has(snapshot, "model.safetensors") || has(snapshot, "model.safetensors.index.json") ||
-           has(snapshot, "pytorch_model.bin");
+           has(snapshot, "pytorch_model.bin") || has(snapshot, "pytorch_model.bin.index.json");
 }
 
 /* The commit that refs/REVISION names, or the revision itself: it may be a commit. */

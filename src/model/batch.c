@@ -218,6 +218,9 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
                     struct gpt2_error *err) {
     if (!check_run(batch, spans, n_spans, err))
         return false;
+    for (int i = 0; i < n_spans; i++)
+        if (!session_reserve(spans[i].session, spans[i].n_ids, err))
+            return false;
     note_spans(batch, spans, n_spans);
     size_t n_vocab = (size_t)batch->forward.model->config.n_vocab;
     bool moving = batch->forward.mm.moving = move_begin(batch->forward.model);

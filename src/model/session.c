@@ -1,10 +1,16 @@
-/* session.c - the KV cache as an object: create, rewind, fork. */
+/* session.c - the KV cache as an object: create, rewind, fork; who has which page (session.h). */
 #include "model/session.h"
 #include "base/error.h"
 #include "base/os.h"
 #include "model/weights.h"
 
+#include <stdatomic.h>
 #include <string.h>
+
+struct page {
+    atomic_int n_users; /* sessions that have it */
+    _Alignas(64) char data[];
+};
 
 /* What AUTO stands for: with quantized weights the cache would be a large part of what a token
  * reads. */
@@ -36,23 +42,77 @@ struct gpt2_session *gpt2_session_create(const struct gpt2_model *model,
     session->kv =
         kv_of(type == GPT2_KV_AUTO ? choose_kv(model) : type, config->n_embd / config->n_head);
     session->n_blocks = (session->capacity + KV_BLOCK - 1) / KV_BLOCK;
-    size_t heads = (size_t)config->n_layer * (size_t)config->n_head;
-    size_t blocks = heads * (size_t)session->n_blocks;
-    session->keys = os_alloc(blocks, kv_key_bytes(&session->kv), "the KV cache", err);
-    if (session->keys)
-        session->values = os_alloc(blocks, kv_value_bytes(&session->kv), "the KV cache", err);
-    if (!session->values) {
-        gpt2_session_free(session);
-        return NULL;
-    }
-    return session;
+    session->pages = os_alloc((size_t)session->n_blocks, sizeof(void *), "the KV cache", err);
+    if (session->pages)
+        return session;
+    gpt2_session_free(session);
+    return NULL;
+}
+
+/* Blocks of a page: one of keys and one of values for each. */
+static size_t n_heads(const struct gpt2_session *session) {
+    const struct gpt2_config *config = &session->model->config;
+    return (size_t)config->n_layer * (size_t)config->n_head;
+}
+
+static size_t page_bytes(const struct gpt2_session *session) {
+    return n_heads(session) * (kv_key_bytes(&session->kv) + kv_value_bytes(&session->kv));
+}
+
+/* Lets go of pages[block]. The last who has it keeps it for what comes next, or frees it. */
+static void release(struct gpt2_session *session, int block) {
+    struct page *page = session->pages[block];
+    session->pages[block] = NULL;
+    if (!page || atomic_fetch_sub_explicit(&page->n_users, 1, memory_order_acq_rel) > 1)
+        return;
+    if (session->spare)
+        os_free(page);
+    else
+        session->spare = page;
+}
+
+/* Makes pages[block] the session's own, with what is in it where `keep`. */
+static bool own(struct gpt2_session *session, int block, bool keep, struct gpt2_error *err) {
+    struct page *old = session->pages[block];
+    if (old && atomic_load_explicit(&old->n_users, memory_order_acquire) == 1)
+        return true;
+    struct page *page = session->spare;
+    session->spare = NULL;
+    size_t n_bytes = page_bytes(session);
+    if (!page)
+        page = os_alloc(1, sizeof *page + n_bytes, "the KV cache", err);
+    if (!page)
+        return false;
+    atomic_init(&page->n_users, 1);
+    if (old && keep)
+        memcpy(page->data, old->data, n_bytes);
+    release(session, block);
+    session->pages[block] = page;
+    return true;
+}
+
+bool session_reserve(struct gpt2_session *session, int n, struct gpt2_error *err) {
+    int end = session->position + n;
+    for (int block = session->position / KV_BLOCK; block * KV_BLOCK < end; block++)
+        if (!own(session, block, block * KV_BLOCK < session->position, err))
+            return false;
+    return true;
+}
+
+bool gpt2_session_unshare(struct gpt2_session *session, struct gpt2_error *err) {
+    for (int block = 0; block * KV_BLOCK < session->position; block++)
+        if (!own(session, block, true, err))
+            return false;
+    return true;
 }
 
 void gpt2_session_free(struct gpt2_session *session) {
     if (!session)
         return;
-    os_free(session->values);
-    os_free(session->keys);
+    for (int block = 0; session->pages && block < session->n_blocks; block++)
+        release(session, block);
+    os_free(session->spare);
+    os_free(session->pages);
     os_free(session);
 }
 
@@ -82,19 +142,19 @@ bool gpt2_session_rewind(struct gpt2_session *session, int position, struct gpt2
     return true;
 }
 
-/* Which block of the whole model, counted through layers and heads. */
-static size_t block_index(const struct gpt2_session *session, int layer, int head, int block) {
-    size_t heads = (size_t)layer * (size_t)session->model->config.n_head + (size_t)head;
-    return heads * (size_t)session->n_blocks + (size_t)block;
+/* Which head of the whole model, counted through the layers. */
+static size_t head_index(const struct gpt2_session *session, int layer, int head) {
+    return (size_t)layer * (size_t)session->model->config.n_head + (size_t)head;
 }
 
 void *session_keys(const struct gpt2_session *session, int layer, int head, int block) {
-    return session->keys + block_index(session, layer, head, block) * kv_key_bytes(&session->kv);
+    return session->pages[block]->data +
+           head_index(session, layer, head) * kv_key_bytes(&session->kv);
 }
 
 void *session_values(const struct gpt2_session *session, int layer, int head, int block) {
-    return session->values +
-           block_index(session, layer, head, block) * kv_value_bytes(&session->kv);
+    return session->pages[block]->data + n_heads(session) * kv_key_bytes(&session->kv) +
+           head_index(session, layer, head) * kv_value_bytes(&session->kv);
 }
 
 bool gpt2_session_fork(struct gpt2_session *session, const struct gpt2_session *source,
@@ -108,16 +168,13 @@ bool gpt2_session_fork(struct gpt2_session *session, const struct gpt2_session *
     if (session->capacity < source->position)
         return error_set(err, GPT2_ERR_USAGE, "fork: %d tokens do not fit a session for %d",
                          source->position, session->capacity);
-    const struct gpt2_config *config = &session->model->config;
-    size_t blocks = ((size_t)source->position + KV_BLOCK - 1) / KV_BLOCK;
-    for (int layer = 0; layer < config->n_layer; layer++) {
-        for (int head = 0; head < config->n_head; head++) {
-            memmove(session_keys(session, layer, head, 0), session_keys(source, layer, head, 0),
-                    blocks * kv_key_bytes(&session->kv));
-            memmove(session_values(session, layer, head, 0), session_values(source, layer, head, 0),
-                    blocks * kv_value_bytes(&session->kv));
-        }
-    }
     session->position = source->position;
+    for (int block = 0; session != source && block < session->n_blocks; block++) {
+        struct page *page = block * KV_BLOCK < source->position ? source->pages[block] : NULL;
+        if (page)
+            atomic_fetch_add_explicit(&page->n_users, 1, memory_order_relaxed);
+        release(session, block);
+        session->pages[block] = page;
+    }
     return true;
 }

@@ -208,6 +208,12 @@ int gpt2_heal_kept(const struct gpt2_heal *heal) {
     return heal->kept;
 }
 
+bool gpt2_heal_copy(struct gpt2_heal *heal, const struct gpt2_heal *source,
+                    struct gpt2_error *err) {
+    heal->n_said = source->n_said;
+    return list_allowed(heal, err);
+}
+
 const char *gpt2_heal_rest(const struct gpt2_heal *heal, size_t *n_bytes) {
     *n_bytes = heal->n_text - heal->n_said;
     return heal->text + heal->n_said;

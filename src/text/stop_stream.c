@@ -46,6 +46,37 @@ void gpt2_stop_stream_clear(struct gpt2_stop_stream *stream) {
     ends_init(&stream->ends, stream->stops->until);
 }
 
+/* Makes room for so many bytes in all. */
+static bool grow(struct gpt2_stop_stream *stream, size_t cap, struct gpt2_error *err) {
+    char *buffer = os_alloc(cap, 1, "a text", err);
+    if (!buffer)
+        return false;
+    if (stream->len)
+        memcpy(buffer, stream->buffer, stream->len);
+    os_free(stream->buffer);
+    stream->buffer = buffer;
+    stream->cap = cap;
+    return true;
+}
+
+bool gpt2_stop_stream_copy(struct gpt2_stop_stream *stream, const struct gpt2_stop_stream *source,
+                           struct gpt2_error *err) {
+    size_t n = source->len - source->from; // what was shown is not looked at again
+    if (n > stream->cap && !grow(stream, source->cap, err))
+        return false;
+    char *buffer = stream->buffer;
+    size_t cap = stream->cap;
+    *stream = *source;
+    stream->buffer = buffer;
+    stream->cap = cap;
+    stream->base += source->from;
+    stream->from = 0;
+    stream->len = n;
+    if (n)
+        memcpy(buffer, source->buffer + source->from, n);
+    return true;
+}
+
 /* Appends, in place of what was shown where that is most of the buffer. */
 static bool append(struct gpt2_stop_stream *stream, const char *bytes, size_t n_bytes,
                    struct gpt2_error *err) {
@@ -55,17 +86,9 @@ static bool append(struct gpt2_stop_stream *stream, const char *bytes, size_t n_
         memmove(stream->buffer, stream->buffer + stream->from, stream->len);
         stream->from = 0;
     }
-    if (n_bytes > stream->cap - stream->len) {
-        size_t cap = stream->cap + n_bytes < 128 ? 256 : 2 * (stream->cap + n_bytes);
-        char *buffer = os_alloc(cap, 1, "a text", err);
-        if (!buffer)
-            return false;
-        if (stream->len)
-            memcpy(buffer, stream->buffer, stream->len);
-        os_free(stream->buffer);
-        stream->buffer = buffer;
-        stream->cap = cap;
-    }
+    size_t cap = stream->cap + n_bytes < 128 ? 256 : 2 * (stream->cap + n_bytes);
+    if (n_bytes > stream->cap - stream->len && !grow(stream, cap, err))
+        return false;
     if (n_bytes)
         memcpy(stream->buffer + stream->len, bytes, n_bytes);
     stream->len += n_bytes;

@@ -75,6 +75,12 @@ bool gguf_parse(struct gguf *out, const unsigned char *bytes, size_t n_bytes, co
                 struct gpt2_error *err);
 void gguf_free(struct gguf *gguf); /* a zeroed struct is allowed */
 
+/* Bytes of a value of each type; 0 of strings and arrays, which say it themselves. */
+extern const unsigned char gguf_value_sizes[GGUF_N_TYPES];
+
+/* The order of `pairs`, for qsort and bsearch. */
+int gguf_by_key(const void *a, const void *b);
+
 /* NULL if it is not there. */
 const struct gguf_pair *gguf_find(const struct gguf *gguf, const char *key);
 

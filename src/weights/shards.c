@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "weights/safetensors.h"
+#include "weights/torch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -179,7 +180,8 @@ static bool adopt(struct tensors *out, struct tensors *shard, struct gpt2_error 
     struct os_file *more = realloc(out->more, (out->n_more + 1) * sizeof *more);
     if (more)
         out->more = more;
-    void **copies = realloc(out->copies, (out->n_copies + 1) * sizeof *copies);
+    size_t n_copies = out->n_copies + shard->n_copies + 1;
+    void **copies = realloc(out->copies, n_copies * sizeof *copies);
     if (copies)
         out->copies = copies;
     if (!more || !copies)
@@ -188,13 +190,18 @@ static bool adopt(struct tensors *out, struct tensors *shard, struct gpt2_error 
     out->count += shard->count;
     more[out->n_more++] = shard->file;
     copies[out->n_copies++] = shard->storage;
+    while (shard->n_copies > 0)
+        copies[out->n_copies++] = shard->copies[--shard->n_copies];
     shard->file = (struct os_file){NULL, 0};
     shard->storage = NULL;
     return true;
 }
 
+/* The reader of one file. */
+typedef bool (*open_shard)(struct tensors *out, const char *path, struct gpt2_error *err);
+
 static bool add_file(struct tensors *out, const char *dir, const char *file,
-                     const struct index *index) {
+                     const struct index *index, open_shard open) {
     char *path = path_join(dir, file, index->err);
     if (!path)
         return false;
@@ -203,14 +210,14 @@ static bool add_file(struct tensors *out, const char *dir, const char *file,
               error_set(index->err, GPT2_ERR_MODEL, "%s: no such file, though %s names it", path,
                         path_name(index->path)) ||
               error_hint(index->err, "all files of a model that is split belong together");
-    ok = ok && safetensors_open(&shard, path, index->err) && check_file(&shard, file, index) &&
+    ok = ok && open(&shard, path, index->err) && check_file(&shard, file, index) &&
          adopt(out, &shard, index->err);
     tensors_close(&shard);
     free(path);
     return ok;
 }
 
-static bool open_files(struct tensors *out, const struct index *index) {
+static bool open_files(struct tensors *out, const struct index *index, open_shard open) {
     char **files = NULL;
     size_t n_files = 0;
     char *dir = path_directory(index->path, index->err);
@@ -219,23 +226,32 @@ static bool open_files(struct tensors *out, const struct index *index) {
     bool ok = dir && out->items && (out->path || error_memory(index->err, "a path", 0)) &&
               list_files(&files, &n_files, index);
     for (size_t i = 0; ok && i < n_files; i++)
-        ok = add_file(out, dir, files[i], index);
+        ok = add_file(out, dir, files[i], index, open);
     shards_free_files(files, n_files);
     free(dir);
     return ok;
 }
 
-bool shards_open(struct tensors *out, const char *path, struct gpt2_error *err) {
+static bool open_index(struct tensors *out, const char *path, open_shard open,
+                       struct gpt2_error *err) {
     struct os_file file;
     struct index index;
     *out = (struct tensors){0};
     if (!os_map(&file, path, GPT2_ERR_MODEL, err))
         return false;
     bool ok = index_read(&index, (const char *)file.data, file.size, path, err) &&
-              open_files(out, &index);
+              open_files(out, &index, open);
     index_free(&index);
     os_unmap(&file);
     if (!ok)
         tensors_close(out);
     return ok;
+}
+
+bool shards_open_safetensors(struct tensors *out, const char *path, struct gpt2_error *err) {
+    return open_index(out, path, safetensors_open, err);
+}
+
+bool shards_open_torch(struct tensors *out, const char *path, struct gpt2_error *err) {
+    return open_index(out, path, torch_open, err);
 }

@@ -1,18 +1,12 @@
-/* tensorflow.c - a "tensor bundle": its index is a table (leveldb.h) from names to protocol
- * buffers.
- *
- *     ""              BundleHeaderProto   1: number of data files   2: byte order (0: little)
- *     "model/wte"     BundleEntryProto    1: type   2: shape { 2: { 1: size } ... }   3: which data
- *                     file   4: offset   5: size   6: masked CRC-32C of the data   7: slices
- *
- * A protocol buffer is fields of a varint (number * 8 + kind) and a value of that kind: 0 a varint,
- * 1 eight bytes, 2 a length and so many bytes, 5 four bytes. What is absent is 0. */
+/* tensorflow.c - a "tensor bundle": its index is a table (leveldb.h) from names to protocol buffers
+ * (tensorflow_message.h). */
 #include "weights/tensorflow.h"
 #include "base/crc32.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "weights/leveldb.h"
+#include "weights/tensorflow_message.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,7 +16,6 @@
 #define MAX_SHARDS  1000u
 #define MAX_TENSORS 100000u
 #define MAX_NAME    256u /* bytes of a GPT-2 name made of a key of at most 256, and NUL */
-#define MAX_SIZE    ((int64_t)1 << 48)
 
 /* TensorFlow's numbers of types, and safetensors' names. */
 static const struct {
@@ -31,19 +24,6 @@ static const struct {
     size_t size;
 } dtypes[] = {{1, "F32", 4}, {19, "F16", 2}, {14, "BF16", 2}, {2, "F64", 8},  {3, "I32", 4},
               {9, "I64", 8}, {4, "U8", 1},   {6, "I8", 1},    {10, "BOOL", 1}};
-
-struct span {
-    const unsigned char *at, *end;
-};
-
-/* The fields that count of either message. */
-struct entry {
-    uint64_t dtype, shard, offset, size, n_shards, big_endian;
-    uint32_t crc;
-    bool sliced;
-    int rank;
-    int64_t shape[TENSOR_MAX_RANK];
-};
 
 struct reader {
     struct tensors *out;
@@ -55,107 +35,6 @@ struct reader {
     const char *path; /* of the index */
     struct span only; /* of tensorflow_parse: the one data file */
 };
-
-/* ---- protocol buffers ---- */
-
-struct field {
-    unsigned number;
-    uint64_t value;   /* of a varint, or of four or eight bytes */
-    struct span span; /* of a length and its bytes              */
-    unsigned kind;
-};
-
-/* The next field. False: the message is damaged. At its end number is 0. */
-static bool next_field(struct field *f, struct span *s) {
-    uint64_t tag, size = 0;
-    *f = (struct field){0};
-    if (s->at == s->end)
-        return true;
-    if (!leveldb_varint(&tag, &s->at, s->end) || tag >> 3 == 0 || tag >> 3 > 1000000)
-        return false;
-    f->number = (unsigned)(tag >> 3);
-    f->kind = tag & 7;
-    if (f->kind == 0)
-        return leveldb_varint(&f->value, &s->at, s->end);
-    if (f->kind == 2 && !leveldb_varint(&size, &s->at, s->end))
-        return false;
-    if (f->kind == 1 || f->kind == 5)
-        size = f->kind == 1 ? 8 : 4;
-    if ((f->kind != 2 && !size) || size > (size_t)(s->end - s->at))
-        return false;
-    f->span = (struct span){s->at, s->at + size};
-    for (uint64_t i = size; f->kind != 2 && i > 0; i--)
-        f->value = f->value << 8 | s->at[i - 1];
-    s->at += size;
-    return true;
-}
-
-/* TensorShapeProto: field 2 of it is a dimension, whose field 1 is its size; 3 says unknown rank.
- */
-static bool read_shape(struct entry *e, struct span s) {
-    struct field f, d;
-    while (next_field(&f, &s)) {
-        if (f.number == 0)
-            return true;
-        if (f.number != 2)
-            continue;
-        if (f.kind != 2 || e->rank == TENSOR_MAX_RANK)
-            return false;
-        int64_t size = 0;
-        do {
-            if (!next_field(&d, &f.span))
-                return false;
-            if (d.number == 1 && (d.kind != 0 || d.value > (uint64_t)MAX_SIZE))
-                return false;
-            if (d.number == 1)
-                size = (int64_t)d.value;
-        } while (d.number);
-        e->shape[e->rank++] = size;
-    }
-    return false;
-}
-
-static bool read_message(struct entry *e, struct span s, bool is_header) {
-    struct field f;
-    *e = (struct entry){0};
-    while (next_field(&f, &s)) {
-        switch (is_header && f.number ? f.number + 100 : f.number) {
-        case 0:
-            return true;
-        case 1:
-            e->dtype = f.value;
-            break;
-        case 2:
-            if (f.kind != 2 || !read_shape(e, f.span))
-                return false;
-            break;
-        case 3:
-            e->shard = f.value;
-            break;
-        case 4:
-            e->offset = f.value;
-            break;
-        case 5:
-            e->size = f.value;
-            break;
-        case 6:
-            e->crc = (uint32_t)f.value;
-            break;
-        case 7:
-            e->sliced = true;
-            break;
-        case 101:
-            e->n_shards = f.value;
-            break;
-        case 102:
-            e->big_endian = f.value;
-            break;
-        default:
-            break;
-        }
-    }
-    return false;
-}
 
 /* ---- names ---- */
 
@@ -286,7 +165,7 @@ static bool visit(void *context, const char *key, size_t n_key, const unsigned c
     struct reader *r = context;
     struct entry e;
     if ((n_key && memchr(key, 0, n_key)) ||
-        !read_message(&e, (struct span){value, value + n_value}, n_key == 0))
+        !tensorflow_message_read(&e, (struct span){value, value + n_value}, n_key == 0))
         return error_set(err, GPT2_ERR_MODEL, "%s: the entry \"%.*s\" is damaged", r->path,
                          (int)(n_key < 80 ? n_key : 80), key);
     if ((n_key == 0) == r->has_header)

@@ -10,6 +10,7 @@
 #include "weights/torch.h"
 #include "base/error.h"
 #include "weights/torch_file.h"
+#include "weights/torch_nanogpt.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -17,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_NAME    200u
 #define MAX_TENSORS 100000u
 
 /* What a tensor is before its data is put in order. */
@@ -184,11 +184,6 @@ static bool place(struct tensor *t, struct reader *r, const struct view *v) {
 
 /* ---- all tensors ---- */
 
-static bool ends_with(const char *text, const char *end) {
-    const size_t n = strlen(text), n_end = strlen(end);
-    return n >= n_end && strcmp(text + n - n_end, end) == 0;
-}
-
 /* Names move into one block of memory, each with a NUL behind it. */
 static bool read_names(const struct reader *r, const struct pickle_value *dict) {
     const struct pickle *p = &r->file.pickle;
@@ -200,12 +195,12 @@ static bool read_names(const struct reader *r, const struct pickle_value *dict) 
     for (const struct pickle_cell *c = pickle_first(p, dict); c;
          c = pickle_next(p, pickle_next(p, c))) {
         const struct pickle_value *key = &p->values[c->value];
-        if (key->kind != PICKLE_STRING || key->len > MAX_NAME ||
+        if (key->kind != PICKLE_STRING || key->len > TORCH_MAX_NAME ||
             (key->len && memchr(key->text, 0, key->len)))
             return error_set(r->err, GPT2_ERR_MODEL,
                              "%s: expected a dict of tensors by names of at most %u bytes, found "
                              "%s as a name",
-                             r->name, MAX_NAME,
+                             r->name, TORCH_MAX_NAME,
                              key->kind == PICKLE_STRING ? "a longer one" : pickle_kind_name(key));
         n_bytes += key->len + 1;
     }
@@ -228,15 +223,10 @@ static bool read_names(const struct reader *r, const struct pickle_value *dict) 
 static bool is_out_in(const struct reader *r) {
     for (size_t i = 0; i < r->out->count; i++) {
         const struct view *v = &r->views[i];
-        if (ends_with(r->out->items[i].name, ".attn.c_attn.weight") && v->rank == 2)
+        if (torch_ends_with(r->out->items[i].name, ".attn.c_attn.weight") && v->rank == 2)
             return v->shape[1] < INT64_MAX / 3 && v->shape[0] == 3 * v->shape[1];
     }
     return false;
-}
-
-static bool is_linear(const char *name) {
-    return ends_with(name, ".attn.c_attn.weight") || ends_with(name, ".attn.c_proj.weight") ||
-           ends_with(name, ".mlp.c_fc.weight") || ends_with(name, ".mlp.c_proj.weight");
 }
 
 static bool read_tensors(struct reader *r, const struct pickle_value *dict) {
@@ -254,7 +244,7 @@ static bool read_tensors(struct reader *r, const struct pickle_value *dict) {
     const bool turn = is_out_in(r);
     for (size_t i = 0; i < r->out->count; i++) {
         struct view *v = &r->views[i];
-        if (turn && v->rank == 2 && is_linear(r->out->items[i].name)) {
+        if (turn && v->rank == 2 && torch_is_linear(r->out->items[i].name)) {
             const int64_t shape = v->shape[0], stride = v->strides[0];
             v->shape[0] = v->shape[1], v->shape[1] = shape;
             v->strides[0] = v->strides[1], v->strides[1] = stride;
@@ -263,95 +253,6 @@ static bool read_tensors(struct reader *r, const struct pickle_value *dict) {
             return false;
     }
     return true;
-}
-
-/* ---- nanoGPT ---- */
-
-/* The integer model_args[key]. */
-static bool read_arg(int64_t *out, const struct reader *r, const struct pickle_value *args,
-                     const char *key) {
-    const struct pickle_value *value = pickle_get(&r->file.pickle, args, key);
-    if (!value || value->kind != PICKLE_INT)
-        return error_set(r->err, GPT2_ERR_MODEL,
-                         "%s: model_args: \"%s\": expected an integer, found %s", r->name, key,
-                         value ? pickle_kind_name(value) : "none");
-    *out = value->integer;
-    return true;
-}
-
-/* The activation is GELU by the error function (nn.GELU()), whatever the weights began as. */
-static bool write_config(const struct reader *r, const struct pickle_value *args) {
-    int64_t n_layer, n_head, n_embd, n_ctx, n_vocab;
-    if (!read_arg(&n_layer, r, args, "n_layer") || !read_arg(&n_head, r, args, "n_head") ||
-        !read_arg(&n_embd, r, args, "n_embd") || !read_arg(&n_ctx, r, args, "block_size") ||
-        !read_arg(&n_vocab, r, args, "vocab_size"))
-        return false;
-    const size_t size = 400;
-    if (!(r->out->config = malloc(size)))
-        return error_memory(r->err, "the configuration", size);
-    snprintf(r->out->config, size,
-             "{\"model_type\": \"gpt2\", \"n_layer\": %" PRId64 ", \"n_head\": %" PRId64
-             ", \"n_embd\": %" PRId64 ", \"n_positions\": %" PRId64 ", \"vocab_size\": %" PRId64
-             ", \"activation_function\": \"gelu\"}",
-             n_layer, n_head, n_embd, n_ctx, n_vocab);
-    return true;
-}
-
-static int by_name(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool wants_bias(const char *name) {
-    return is_linear(name) || ends_with(name, ".ln_1.weight") || ends_with(name, ".ln_2.weight") ||
-           ends_with(name, "ln_f.weight");
-}
-
-/* The name of the bias that belongs to a weight. */
-static void bias_name(char bias[MAX_NAME + 1], const char *weight) {
-    const size_t n = strlen(weight) - strlen("weight");
-    memcpy(bias, weight, n);
-    strcpy(bias + n, "bias");
-}
-
-/* Biases of zeros for what has none, all views of one stretch of zeros. */
-static bool add_biases(const struct reader *r) {
-    struct tensors *out = r->out;
-    const size_t count = out->count;
-    size_t n_missing = 0, n_zeros = 0;
-    const char **names = tensors_alloc(out, count, sizeof *names, "tensor names", r->err);
-    char(*added)[MAX_NAME + 1] = tensors_alloc(out, count, sizeof *added, "tensor names", r->err);
-    struct tensor *items = os_alloc(2 * count, sizeof *items, "the table of tensors", r->err);
-    if (!names || !added || !items) {
-        os_free(items);
-        return false;
-    }
-    memcpy(items, out->items, count * sizeof *items);
-    os_free(out->items);
-    out->items = items;
-    for (size_t i = 0; i < count; i++)
-        names[i] = items[i].name;
-    qsort(names, count, sizeof *names, by_name);
-    for (size_t i = 0; i < count; i++) {
-        const struct tensor *t = &items[i];
-        const char *bias = added[n_missing];
-        if (t->rank < 1 || !wants_bias(t->name))
-            continue;
-        bias_name(added[n_missing], t->name);
-        if (bsearch(&bias, names, count, sizeof *names, by_name))
-            continue;
-        const int64_t size = t->shape[t->rank - 1];
-        items[count + n_missing++] = (struct tensor){.name = bias,
-                                                     .dtype = "F32",
-                                                     .rank = 1,
-                                                     .shape = {size},
-                                                     .n_bytes = (size_t)size * sizeof(float)};
-        n_zeros = (size_t)size > n_zeros ? (size_t)size : n_zeros;
-    }
-    const float *zeros = tensors_alloc(out, n_zeros, sizeof *zeros, "biases", r->err);
-    for (size_t i = 0; zeros && i < n_missing; i++)
-        items[count + i].data = zeros;
-    out->count += zeros ? n_missing : 0;
-    return zeros != NULL;
 }
 
 /* ---- the object ---- */
@@ -383,7 +284,8 @@ static bool read_object(struct reader *r) {
         return true;
     const struct pickle_value *bias = pickle_get(p, args, "bias");
     const bool without = bias && bias->kind == PICKLE_BOOL && !bias->integer;
-    return write_config(r, args) && (!without || add_biases(r));
+    return torch_nanogpt_config(r->out, p, args, r->err) &&
+           (!without || torch_nanogpt_biases(r->out, r->err));
 }
 
 bool torch_recognise(const unsigned char *head, size_t n) {

@@ -19,6 +19,8 @@ awk -v n=$n 'BEGIN {
         line = sprintf("{\"id\": %s, \"prompt\": \"%s\", \"max_tokens\": %d", i % 3 ? "\"r" i "\"" : i, prompt, i * 11 % 23)
         if (i % 7 == 0) line = line ", \"temperature\": 0.5, \"stop\": [\".\", \" the\"]"
         if (i % 11 == 0) line = line ", \"n\": 3"
+        if (i % 17 == 3 && i % 7 && i % 11 && i % 13) line = line ", \"num_beams\": 4, \"n\": 2, \"stop\": [\" was\", \"!\"], \"logprobs\": 2, \"length_penalty\": 0.5"
+        if (i % 23 == 5) line = line ", \"beams\": 9"
         if (i % 13 == 0) line = line ", \"repetition_penalty\": 1.3, \"logprobs\": 1"
         if (i % 50 == 8) line = line ", \"bogus\": 1"
         print line "}"
@@ -82,6 +84,14 @@ tail -n +2 "$tmp/in" >"$tmp/other"
 run generate --input "$tmp/other" --output "$tmp/five" --resume -q
 expect "another input is refused" refuses 2 'is not of record'
 expect "... and the output is as it was" test "$(wc -l <"$tmp/five")" -eq 5
+
+head -n 40 "$tmp/in" >"$tmp/few"
+run generate --input "$tmp/few" --output "$tmp/beams" -q --beams 3 --no-repeat-ngram 3
+expect "a job of beam searches" test "$(grep -c '"choices":\[{"index":0,' "$tmp/beams")" -gt $((n < 40 ? n / 2 : 20))
+run generate --input "$tmp/few" --output "$tmp/again" -q --beams 3 --no-repeat-ngram 3 --parallel 2 -t 1
+expect "... the same bytes with fewer at once than beams" same "$tmp/beams" "$tmp/again"
+run generate --input "$tmp/few" --output "$tmp/again" --resume -q --beams 2 --no-repeat-ngram 3
+expect "... beams are among the options that must be the same" refuses 2 'made with another model or other options'
 
 printf 'Once upon\n\nA dog\n' >"$tmp/lines"
 run generate --input "$tmp/lines" -n 3 -q

@@ -173,6 +173,8 @@ expect "says how to choose" says "-m $tmp/folder/v.gguf"
 rewrite "$tmp/shards" --shards 3
 equal "three files and their index" "$tmp/shards"
 equal "given by the index" "$tmp/shards/model.safetensors.index.json"
+"$python" tools/write_containers.py models/tales "$tmp/parts" --to torch --shards 3
+equal "three files of PyTorch and their index" "$tmp/parts"
 rewrite "$tmp/head" --head-only
 equal "lm_head in the place of wte" "$tmp/head"
 for dtype in F16 BF16; do

@@ -61,8 +61,38 @@ gen --best-of 1 --num-samples 2
 expect "--best-of below --num-samples" refuses 2 'best-of: expected at least'
 gen --beams 4 -n 8 --output ids
 expect "--beams" test "$(wc -w <"$out")" -eq 8
-gen --beams 4 --stop x
-expect "--beams with what it cannot do" refuses 2 '--beams goes without'
+cp "$out" "$tmp/beam"
+gen --beams 4 -n 8 --output ids --num-samples 3
+expect "--beams, the best three" test "$(grep -c '^==== SAMPLE' "$out")$(sed -n 2p "$out")" = "3$(cat "$tmp/beam")"
+gen --beams 4 --output ids --no-repeat-ngram 1
+expect "--beams with --no-repeat-ngram 1: no id twice" test "$(tr ' ' '\n' <"$out" | sort | uniq -d | wc -l)" -eq 0
+gen --beams 4 --no-repeat-ngram 2
+cp "$out" "$tmp/beam"
+word=$(tr -cs '[:alpha:]' '\n' <"$tmp/beam" | grep -m 1 -x was)
+gen --beams 4 --no-repeat-ngram 2 --ban "$word"
+expect "--beams with --ban" test "$(grep -c "$word" "$tmp/beam")$(grep -c "$word" "$out")" = 10
+gen --beams 4 --no-repeat-ngram 2 --until sentence
+expect "--beams with --until" test "$(tail -c 2 "$out")" = "."
+gen --beams 4 --no-repeat-ngram 2 --stop ' a' --json
+expect "--beams with --stop" grep -q '"finish_reason":"stop","stop":" a"' "$out"
+expect "... the text ends in front of it" test "$(grep -c '"text":"[^"]* a' "$out")" -eq 0
+run generate --special "<|endoftext|>" --beams 4 --logit-bias 0+100 -n 9 --min-tokens 3 --output ids
+expect "--beams with --min-tokens" test "$(wc -w <"$out")" -ge 3
+run generate "Is it? Say" --beams 4 --choices " yes, no, yes please"
+expect "--beams with --choices" grep -qxE ' (yes|no|yes please)' "$out"
+run generate "Once upon a t" --heal --beams 4 -n 1
+expect "--beams with --heal" prints "ime"
+gen --beams 4 -n 4 --json --logprobs 2
+expect "--beams with --logprobs" grep -q '"token_logprobs":\[-[0-9.]*,-[0-9.]*,-[0-9.]*,-[0-9.]*\],"top_logprobs":\[{' "$out"
+gen --beams 4 -n 4 --jsonl
+expect "--beams with --jsonl" test "$(grep -c '^{"sample":0,"index":[0-3],"id":' "$out")" -eq 4
+gen --beams 4 --max-time 0.000001 --output ids
+expect "--beams with --max-time ends after a token" test "$(wc -w <"$out")" -eq 1
+for bad in "--best-of 4" "--num-samples 5" "--on-overflow slide" "-n 0"; do
+    # shellcheck disable=SC2086
+    gen --beams 4 $bad
+    expect "--beams with $bad is refused" refuses 2 '--beams'
+done
 run generate "Once upon a t" --heal --greedy -n 1
 expect "--heal says the cut token again" prints "ime"
 

@@ -44,6 +44,78 @@ if command -v bash >/dev/null; then
     complete gpt2 quantize --cal
     expect "bash completes options" prints "--calibrate"
 fi
+if command -v bash >/dev/null; then
+    complete gpt2 inspect la
+    expect "bash completes first words" prints layernorm
+fi
+if command -v fish >/dev/null; then
+    fished() { # what fish offers for a line, without descriptions
+        HOME=$tmp PATH="$root/bin:$PATH" fish --no-config -c \
+            "source '$root/share/fish/vendor_completions.d/gpt2.fish'; complete -C '$1'" \
+            2>"$err" | cut -f 1 >"$out"
+        expect "fish completes \"$1\" without a complaint" test ! -s "$err"
+    }
+    fished 'gpt2 gen'
+    expect "fish completes commands" prints generate
+    fished 'gpt2 generate --te'
+    expect "fish completes options" prints --temp
+    fished 'gpt2 quantize --type q'
+    expect "fish completes choices" prints "$(printf 'q4\nq8')"
+    fished 'gpt2 generate -p score --by'
+    expect "fish completes options of the command alone" silent
+    fished 'gpt2 inspect la'
+    expect "fish completes first words" prints layernorm
+    fished 'gpt2 generate -m tal'
+    expect "fish completes models" prints tales
+else
+    skip "what fish completes" "fish is not installed"
+fi
+if command -v zsh >/dev/null && zsh -f -c 'zmodload zsh/zpty' 2>/dev/null; then
+    mkdir "$tmp/zsh"
+    cat >"$tmp/zsh/.zshrc" <<EOF
+fpath=('$root/share/zsh/site-functions' \$fpath) path=('$root/bin' \$path)
+autoload -Uz compinit
+compinit -u -d '$tmp/zsh/dump'
+compadd() { # notes what is offered
+    local -a found
+    case " \${@[1,(i)(-|--)]} " in
+    *" -O "* | *" -A "* | *" -D "*) ;;
+    *) builtin compadd -A found "\$@"; print -rl -- \$found >>'$tmp/zsh/offers' ;;
+    esac
+    builtin compadd "\$@"
+}
+zle-line-init() { touch '$tmp/zsh/ready'; } # what is typed sooner goes elsewhere
+zle -N zle-line-init
+EOF
+    cat >"$tmp/zsh/type" <<'EOF'
+# Types a line and a tab into an interactive zsh.
+zmodload zsh/zpty
+TERM=dumb zpty z zsh -i
+for ((i = 0; i < 200; i++)); do [[ -e $ZDOTDIR/ready ]] && break; sleep 0.05; done
+zpty -w -n z "$1"$'\t'
+zpty -w -n z $'\x15'"touch '$ZDOTDIR/done'"$'\n' # after the tab's work
+for ((i = 0; i < 200; i++)); do [[ -e $ZDOTDIR/done ]] && break; sleep 0.05; done
+zpty -d z
+EOF
+    zshed() {
+        rm -f "$tmp/zsh/ready" "$tmp/zsh/done" "$tmp/zsh/offers"
+        ZDOTDIR=$tmp/zsh zsh -f "$tmp/zsh/type" "$1" >"$err" 2>&1
+        grep . "$tmp/zsh/offers" 2>>"$err" | sort -u >"$out"
+        expect "zsh completes \"$1\" without a complaint" test ! -s "$err"
+    }
+    zshed 'gpt2 gen'
+    expect "zsh completes commands" prints generate
+    zshed 'gpt2 generate --te'
+    expect "zsh completes options" prints --temp
+    zshed 'gpt2 quantize --type q'
+    expect "zsh completes choices" prints "$(printf 'q4\nq8')"
+    zshed 'gpt2 inspect la'
+    expect "zsh completes first words" prints layernorm
+    zshed 'gpt2 generate -m tal'
+    expect "zsh completes models" prints tales
+else
+    skip "what zsh completes" "zsh with zsh/zpty is not installed"
+fi
 if nm "$root/lib/libgpt2.a" 2>/dev/null | grep -qE '__(asan|tsan)'; then
     skip "programs against the library" "it is built for a sanitizer"
 else

@@ -2,6 +2,7 @@
 #include "cli/beams.h"
 #include "cli/clock.h"
 #include "cli/output.h"
+#include "cli/signals.h"
 
 static bool go_on(void *user, const struct gpt2_turn *turns, int n_turns) {
     struct completion *c = user;

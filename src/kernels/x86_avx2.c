@@ -75,8 +75,9 @@ ALWAYS_INLINE vec vec_mul(vec a, vec b) {
 
 /* Integers, for quantized.h. */
 typedef __m256i ivec;
-#define QUANT_ROWS       4
-#define QUANT_VECS(rows) ((rows) == 1 ? 8 : (rows) == 2 ? 4 : 2) /* 8 sums */
+#define Q8_ROWS          4 /* 8 sums, 2 weights, x and |x|, a product, 2 constants: 15 registers */
+#define Q4_ROWS          6 /* 12 sums, 2 weights, 1 x, a product: 16 registers */
+#define QUANT_VECS(rows) ((rows) == 1 ? 8 : (rows) == 2 ? 4 : 2)
 
 ALWAYS_INLINE ivec ivec_set(uint32_t word) {
     return _mm256_set1_epi32((int32_t)word);
@@ -101,7 +102,11 @@ ALWAYS_INLINE ivec ivec_xor(ivec a, ivec b) {
     return _mm256_xor_si256(a, b);
 }
 
-ALWAYS_INLINE ivec ivec_signed8(ivec a, ivec s) {
+ALWAYS_INLINE ivec ivec_abs8(ivec a) {
+    return _mm256_abs_epi8(a);
+}
+
+ALWAYS_INLINE ivec ivec_sign8(ivec a, ivec s) {
     return _mm256_sign_epi8(a, s);
 }
 

@@ -2,8 +2,9 @@
 #if defined(__AVX512F__)
 #include "kernels/x86_avx512.h"
 
-#define QUANT_ROWS       4
-#define QUANT_VECS(rows) 4 /* 16 sums, 8 weights, 2 activations: 26 registers and constants */
+#define Q8_ROWS          4 /* 16 sums, 4 weights, x and |x|, a product, 2 constants: 25 registers */
+#define Q4_ROWS          6 /* 24 sums, 4 weights, 1 x, a product, a constant: 31 registers */
+#define QUANT_VECS(rows) 4
 
 ALWAYS_INLINE ivec ivec_pairs(ivec a, ivec b) {
     return _mm512_madd_epi16(a, b);
@@ -17,8 +18,11 @@ ALWAYS_INLINE ivec ivec_xor(ivec a, ivec b) {
     return _mm512_xor_si512(a, b);
 }
 
-/* Where s is 0 its size is, too, and any sign will do. */
-ALWAYS_INLINE ivec ivec_signed8(ivec a, ivec s) {
+ALWAYS_INLINE ivec ivec_abs8(ivec a) {
+    return _mm512_abs_epi8(a);
+}
+
+ALWAYS_INLINE ivec ivec_sign8(ivec a, ivec s) {
     return _mm512_mask_sub_epi8(a, _mm512_movepi8_mask(s), _mm512_setzero_si512(), a);
 }
 

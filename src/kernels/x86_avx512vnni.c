@@ -3,8 +3,9 @@
 #include "kernels/x86_avx512.h"
 
 #define QUANT_DOT4
-#define QUANT_ROWS       6
-#define QUANT_VECS(rows) 4 /* 24 sums, 4 weights, 1 activation: 29 registers */
+#define Q8_ROWS          6 /* 24 sums, 4 weights, 1 x: 29 registers */
+#define Q4_ROWS          6
+#define QUANT_VECS(rows) 4
 
 ALWAYS_INLINE ivec ivec_dot4(ivec sum, ivec u, ivec s) {
     return _mm512_dpbusd_epi32(sum, u, s);

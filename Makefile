@@ -106,8 +106,8 @@ bench-tokenizer: $(BUILD)/tests/bench_tokenizer ## measure the tokenizer, MiB/s 
 bench-kernels: $(BUILD)/tests/test_kernels ## measure each kernel of each row
 	$< --bench
 
-bench-startup: all ## measure from process start to first token (MODELS='DIR FILE ...'; default: the shipped one)
-	@BUILD=$(BUILD) tests/startup.sh $(MODELS)
+bench-startup: all $(BUILD)/tests/bench_startup ## measure from process start to first token, and memory (MODELS='DIR FILE ...'; default: the shipped one)
+	@$(BUILD)/tests/bench_startup $(BUILD)/gpt2 $(or $(MODELS),models/tales)
 
 sanitize: ## run all tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=$(BUILD)/sanitize SANITIZE=1 CFLAGS='-O1 -g' check

@@ -91,8 +91,8 @@ struct gpt2_span {
 /* Reads all spans, at most max_rows of them; every session moves forward by its n_ids. Sessions
  * must be distinct and of the batch's model. Fails without touching any session: GPT2_ERR_USAGE for
  * a bad argument or an id outside the vocabulary, GPT2_ERR_INPUT where a session would exceed its
- * capacity. Fails with GPT2_ERR_MODEL if a logit is not finite (NaN or Inf weights); sessions have
- * then moved on. */
+ * capacity. Fails with GPT2_ERR_MODEL if a logit is not finite (NaN or Inf weights), or a lazily
+ * opened file is damaged; sessions have then moved on. */
 bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans,
                     struct gpt2_error *err);
 

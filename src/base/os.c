@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +19,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#if defined(__linux__)
-#include <sched.h>
-#elif defined(__APPLE__)
+#if defined(__APPLE__)
 #include <sys/sysctl.h>
 #endif
 
@@ -320,6 +319,10 @@ void os_cpu_name(char *name, size_t cap) {
     if (found)
         snprintf(name, cap, "%s", value);
 #endif
+}
+
+void os_yield(void) {
+    sched_yield();
 }
 
 uint64_t os_now_ns(void) {

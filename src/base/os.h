@@ -56,6 +56,9 @@ int os_cpus(void);
 /* What the processor calls itself, as one line; "unknown" where the system does not tell. */
 void os_cpu_name(char *name, size_t cap);
 
+/* Lets others have this thread's processor, if they wait for one. */
+void os_yield(void);
+
 /* Monotonic nanoseconds. */
 uint64_t os_now_ns(void);
 

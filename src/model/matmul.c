@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "model/move.h"
+#include "weights/packed.h"
 
 #include <string.h>
 
@@ -212,6 +213,10 @@ static void linear_task(void *arg, int i, int worker) {
     float *y = job.y + (size_t)part.row * job.ys + part.column;
     struct matrix moved;
 
+    if (job.mm->check && job.w->layout == LAYOUT_PANELS)
+        packed_check_bytes(
+            job.mm->check, panel_at(job.w->data, job.w->dtype, job.n_in, part.column, 0),
+            (size_t)panels_count(part.n_columns) * panel_bytes(job.w->dtype, job.n_in));
     if (job.move_to) {
         moved = move_panels(job.move_to, job.w, job.n_in, part.column, part.n_columns);
         job.w = &moved;
@@ -329,8 +334,10 @@ static void head_task(void *arg, int i, int worker) {
     int column = i * HEAD_COLUMNS;
     int n_columns = min(HEAD_COLUMNS, w->rows - column);
     const void *rows = element(w, column, 0);
+    size_t n_bytes = (size_t)n_columns * (size_t)w->cols * dtype_size(w->dtype);
+    if (job->mm->check)
+        packed_check_bytes(job->mm->check, rows, n_bytes);
     if (job->move_to) {
-        size_t n_bytes = (size_t)n_columns * (size_t)w->cols * dtype_size(w->dtype);
         size_t offset = (size_t)((const char *)rows - (const char *)w->data);
         rows = memcpy((char *)job->move_to + offset, rows, n_bytes);
     }

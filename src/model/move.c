@@ -3,6 +3,7 @@
 #include "base/os.h"
 #include "kernels/panels.h"
 #include "model/runtime.h"
+#include "weights/packed.h"
 
 #include <string.h>
 
@@ -143,6 +144,8 @@ static int tasks_of(const struct gpt2_model *model, const struct matrix *m) {
 static bool move_now(struct gpt2_model *model, struct gpt2_runtime *runtime,
                      struct gpt2_error *err) {
     struct move *move = model->move;
+    if (model->check && !packed_check_finish(model->check, runtime->pool, err))
+        return false;
     struct job job = {model, os_alloc(move->n + 1, sizeof *job.first, "the move", err)};
     if (!job.first)
         return false;

@@ -86,6 +86,7 @@ struct gpt2_model {
     size_t n_infos;
     struct notes notes;
     struct move *move; /* copies of matrices in faster memory (move.h), or NULL */
+    struct packed_check *check; /* of a packed file that was opened lazily, or NULL */
 };
 
 #endif

@@ -349,7 +349,7 @@ int single_run(struct run *run) {
         written = show_json(run, &write_err);
     else if (ok && !run->completion.show)
         written = show_samples(run, &write_err);
-    if (!run->args.jsonl)
+    if (!run->args.jsonl && (ok || run->seen)) // a text that broke off ends its line too
         written = written && output_string(&run->out, "\n", &write_err);
     written = written && output_flush(&run->out, &write_err);
     if (ok && written && !signals_caught())

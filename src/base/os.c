@@ -112,31 +112,29 @@ void os_free(void *memory) {
         free(header.base);
 }
 
-#define HUGE_PAGE ((size_t)2 << 20)
-
 void *os_alloc_huge(size_t n_bytes, const char *what, struct gpt2_error *err) {
-    size_t size = (n_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    size_t size = (n_bytes + OS_HUGE_PAGE - 1) / OS_HUGE_PAGE * OS_HUGE_PAGE;
     char *base = size < n_bytes ? MAP_FAILED
-                                : mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
+                                : mmap(NULL, size + OS_HUGE_PAGE, PROT_READ | PROT_WRITE,
                                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) {
         error_memory(err, what, n_bytes);
         return NULL;
     }
     // Cut off what lies in front of the first whole huge page, and behind the last.
-    size_t front = (HUGE_PAGE - (uintptr_t)base % HUGE_PAGE) % HUGE_PAGE;
+    size_t front = (OS_HUGE_PAGE - (uintptr_t)base % OS_HUGE_PAGE) % OS_HUGE_PAGE;
     if (front)
         munmap(base, front);
-    munmap(base + front + size, HUGE_PAGE - front);
+    munmap(base + front + size, OS_HUGE_PAGE - front);
 #if defined(MADV_HUGEPAGE)
-    if (n_bytes >= HUGE_PAGE)
+    if (n_bytes >= OS_HUGE_PAGE)
         madvise(base + front, size, MADV_HUGEPAGE); // a wish: without it pages are small
 #endif
     return base + front;
 }
 
 void os_free_huge(void *memory, size_t n_bytes) {
-    size_t size = (n_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    size_t size = (n_bytes + OS_HUGE_PAGE - 1) / OS_HUGE_PAGE * OS_HUGE_PAGE;
     if (memory && size)
         munmap(memory, size);
 }

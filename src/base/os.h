@@ -25,6 +25,8 @@ void os_unmap(struct os_file *file); /* leaves {NULL, 0}; a zeroed struct is all
 void *os_alloc(size_t count, size_t size, const char *what, struct gpt2_error *err);
 void os_free(void *memory); /* NULL is allowed */
 
+#define OS_HUGE_PAGE ((size_t)2 << 20)
+
 /* Zeroed memory for large data that is read in streams: at a multiple of 2 MiB, on 2 MiB pages
  * where the system grants them and n_bytes is at least one. NULL: memory is out, err is set. Free:
  * os_free_huge with the same size. */

@@ -6,6 +6,15 @@
 
 #include <string.h>
 
+/* On 2 MiB pages as far as they are filled: the rest, or a small session, takes what it needs. */
+static char *alloc_cache(size_t n_bytes, struct gpt2_error *err) {
+    char *memory = os_alloc_huge(n_bytes, "the KV cache", err);
+    size_t filled = n_bytes / OS_HUGE_PAGE * OS_HUGE_PAGE;
+    if (memory && filled)
+        os_small_pages(memory + filled, n_bytes - filled);
+    return memory;
+}
+
 /* What AUTO stands for: with quantized weights the cache would be a large part of what a token
  * reads. */
 static enum gpt2_kv choose_kv(const struct gpt2_model *model) {
@@ -38,9 +47,11 @@ struct gpt2_session *gpt2_session_create(const struct gpt2_model *model,
     session->n_blocks = (session->capacity + KV_BLOCK - 1) / KV_BLOCK;
     size_t heads = (size_t)config->n_layer * (size_t)config->n_head;
     size_t blocks = heads * (size_t)session->n_blocks;
-    session->keys = os_alloc(blocks, kv_key_bytes(&session->kv), "the KV cache", err);
+    session->n_key_bytes = blocks * kv_key_bytes(&session->kv);
+    session->n_value_bytes = blocks * kv_value_bytes(&session->kv);
+    session->keys = alloc_cache(session->n_key_bytes, err);
     if (session->keys)
-        session->values = os_alloc(blocks, kv_value_bytes(&session->kv), "the KV cache", err);
+        session->values = alloc_cache(session->n_value_bytes, err);
     if (!session->values) {
         gpt2_session_free(session);
         return NULL;
@@ -51,8 +62,8 @@ struct gpt2_session *gpt2_session_create(const struct gpt2_model *model,
 void gpt2_session_free(struct gpt2_session *session) {
     if (!session)
         return;
-    os_free(session->values);
-    os_free(session->keys);
+    os_free_huge(session->values, session->n_value_bytes);
+    os_free_huge(session->keys, session->n_key_bytes);
     os_free(session);
 }
 
@@ -82,10 +93,11 @@ bool gpt2_session_rewind(struct gpt2_session *session, int position, struct gpt2
     return true;
 }
 
-/* Which block of the whole model, counted through layers and heads. */
+/* Which block of the session, counted through positions, layers and heads. */
 static size_t block_index(const struct gpt2_session *session, int layer, int head, int block) {
-    size_t heads = (size_t)layer * (size_t)session->model->config.n_head + (size_t)head;
-    return heads * (size_t)session->n_blocks + (size_t)block;
+    const struct gpt2_config *config = &session->model->config;
+    size_t layers = (size_t)block * (size_t)config->n_layer + (size_t)layer;
+    return layers * (size_t)config->n_head + (size_t)head;
 }
 
 void *session_keys(const struct gpt2_session *session, int layer, int head, int block) {
@@ -110,14 +122,9 @@ bool gpt2_session_fork(struct gpt2_session *session, const struct gpt2_session *
                          source->position, session->capacity);
     const struct gpt2_config *config = &session->model->config;
     size_t blocks = ((size_t)source->position + KV_BLOCK - 1) / KV_BLOCK;
-    for (int layer = 0; layer < config->n_layer; layer++) {
-        for (int head = 0; head < config->n_head; head++) {
-            memmove(session_keys(session, layer, head, 0), session_keys(source, layer, head, 0),
-                    blocks * kv_key_bytes(&session->kv));
-            memmove(session_values(session, layer, head, 0), session_values(source, layer, head, 0),
-                    blocks * kv_value_bytes(&session->kv));
-        }
-    }
+    blocks *= (size_t)config->n_layer * (size_t)config->n_head;
+    memmove(session->keys, source->keys, blocks * kv_key_bytes(&session->kv));
+    memmove(session->values, source->values, blocks * kv_value_bytes(&session->kv));
     session->position = source->position;
     return true;
 }

@@ -310,7 +310,7 @@ static void run(struct job *job, const struct matrix *w, struct matrix_copy *cop
     job->column_tasks = divide_up(job->n_out, job->columns);
     pool_run(job->mm->pool, divide_up(job->m, job->rows) * job->column_tasks, linear_task, job);
     if (copy)
-        atomic_store_explicit(&copy->ready, true, memory_order_release);
+        move_ready(copy, w);
 }
 
 /* The copy that this pass has to make of a matrix, or NULL. */
@@ -338,8 +338,10 @@ static void head_task(void *arg, int i, int worker) {
     if (job->mm->check)
         packed_check_bytes(job->mm->check, rows, n_bytes);
     if (job->move_to) {
-        size_t offset = (size_t)((const char *)rows - (const char *)w->data);
-        rows = memcpy((char *)job->move_to + offset, rows, n_bytes);
+        const void *source = rows;
+        rows = memcpy((char *)job->move_to + ((const char *)rows - (const char *)w->data), rows,
+                      n_bytes);
+        os_forget(w->copy->file, source, n_bytes); // a head is too large to be there twice
     }
     for (int row = 0; row < job->m; row += HEAD_ROWS)
         job->mm->kernels->dots[w->dtype](
@@ -362,5 +364,5 @@ void matmul_head(const struct matmul *mm, float *logits, size_t ls, const float 
     job.move_to = copy ? copy->data : NULL;
     pool_run(mm->pool, divide_up(w->rows, HEAD_COLUMNS), head_task, &job);
     if (copy)
-        atomic_store_explicit(&copy->ready, true, memory_order_release);
+        move_ready(copy, w);
 }

@@ -248,7 +248,7 @@ static int cgroup_quota(void) {
     return least;
 }
 
-static int affinity(void) {
+int os_processors(void) {
     /* The mask may be wider than cpu_set_t on large machines: grow until the kernel is content. */
     for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
         cpu_set_t *set = CPU_ALLOC((size_t)cpus);
@@ -283,7 +283,7 @@ size_t os_huge_bytes(const void *memory, size_t n_bytes) {
 }
 
 int os_cpus(void) {
-    int cpus = affinity();
+    int cpus = os_processors();
     int quota = cgroup_quota();
     return quota && quota < cpus ? quota : cpus;
 }
@@ -292,9 +292,13 @@ size_t os_huge_bytes(const void *memory, size_t n_bytes) {
     return 0;
 }
 
-int os_cpus(void) {
+int os_processors(void) {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     return cpus > 0 ? (int)cpus : 1;
+}
+
+int os_cpus(void) {
+    return os_processors();
 }
 #endif
 

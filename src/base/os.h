@@ -51,6 +51,9 @@ bool os_populate(const struct os_file *file, size_t from, size_t n_bytes);
 bool os_is_directory(const char *path);
 bool os_exists(const char *path);
 
+/* Processors this process may run on: the affinity mask. */
+int os_processors(void);
+
 /* Processors this process may use: affinity mask and cgroup CPU quota (v2 cpu.max, v1
  * cpu.cfs_quota_us), whichever is less; at least 1. */
 int os_cpus(void);

@@ -15,7 +15,12 @@
  *
  * Threads without work spin for a while, as in decoding the next run comes within microseconds,
  * then they sleep on a condition variable. The caller waits for the last index in the same way.
- * As long as nobody sleeps, nobody takes the mutex: who holds it may have lost its processor. */
+ * As long as nobody sleeps, nobody takes the mutex: who holds it may have lost its processor.
+ *
+ * Beside another busy process, who gives his processor away gets it back after milliseconds. A
+ * worker that waits does so: it holds no index, so the others go on without it. The caller does
+ * not, as without it there is no next run; unless the pool itself has more threads than there are
+ * processors, so that the thread that it waits for may need this one. */
 #include "base/pool.h"
 #include "base/error.h"
 #include "base/os.h"
@@ -42,7 +47,8 @@ struct event {
 };
 
 struct pool {
-    int size; /* including the caller */
+    int size;     /* including the caller              */
+    bool crowded; /* more threads than processors      */
     pthread_t *threads;
     struct start *starts;
 
@@ -120,8 +126,10 @@ static bool is_done(struct pool *pool, uint64_t n) {
     return atomic_load(&pool->done) == (int)n;
 }
 
-/* Spins until the condition holds; false when the time is up. */
-static bool spin(struct pool *pool, bool (*condition)(struct pool *, uint64_t), uint64_t argument) {
+/* Spins until the condition holds; false when the time is up. `offer`: gives the processor away if
+ * somebody waits for it, which else costs little. */
+static bool spin(struct pool *pool, bool (*condition)(struct pool *, uint64_t), uint64_t argument,
+                 bool offer) {
     uint64_t start = os_now_ns();
     do {
         for (int i = 0; i < 64; i++) {
@@ -129,15 +137,16 @@ static bool spin(struct pool *pool, bool (*condition)(struct pool *, uint64_t), 
                 return true;
             relax();
         }
-        sched_yield(); // gives the processor away if somebody waits for it, else costs little
+        if (offer)
+            sched_yield();
     } while (os_now_ns() - start < SPIN_NS);
     return false;
 }
 
 /* Returns once the condition holds. Whoever makes it true announces the event. */
 static void wait_for(struct pool *pool, bool (*condition)(struct pool *, uint64_t),
-                     uint64_t argument, struct event *event) {
-    if (spin(pool, condition, argument))
+                     uint64_t argument, struct event *event, bool offer) {
+    if (spin(pool, condition, argument, offer))
         return;
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add(&event->n_asleep, 1);
@@ -152,7 +161,7 @@ static void *worker_main(void *arg) {
     struct pool *pool = start->pool;
     uint64_t seen = 0;
     for (;;) {
-        wait_for(pool, has_changed, seen, &pool->wake);
+        wait_for(pool, has_changed, seen, &pool->wake, true);
         if (atomic_load(&pool->stop))
             return NULL;
         seen = generation_of(atomic_load_explicit(&pool->ticket, memory_order_acquire));
@@ -177,6 +186,7 @@ struct pool *pool_create(int n_threads, struct gpt2_error *err) {
     pthread_cond_init(&pool->wake.cond, NULL);
     pthread_cond_init(&pool->finished.cond, NULL);
     pool->size = 1;
+    pool->crowded = n_threads > os_processors();
     pool->threads = os_alloc((size_t)n_threads, sizeof *pool->threads, "threads", err);
     pool->starts = os_alloc((size_t)n_threads, sizeof *pool->starts, "threads", err);
     if (!pool->threads || !pool->starts)
@@ -224,7 +234,7 @@ static void run_ticket(struct pool *pool, int base, int n, pool_fn fn, void *arg
     atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
     publish(pool, n);
     work(pool, 0);
-    wait_for(pool, is_done, (uint64_t)n, &pool->finished);
+    wait_for(pool, is_done, (uint64_t)n, &pool->finished, pool->crowded);
 }
 
 void pool_run(struct pool *pool, int n, pool_fn fn, void *arg) {

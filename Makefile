@@ -6,6 +6,7 @@
 #   SANITIZE=1     AddressSanitizer and UndefinedBehaviorSanitizer (use another BUILD)
 #   SANITIZE=thread   ThreadSanitizer (use another BUILD)
 #   V=1            show the commands
+#   LIBEDIT=no     no line editing in sessions  (default: yes where its header is)
 #   PREFIX=/usr/local, DESTDIR=...   for `make install`
 
 BUILD   ?= build
@@ -47,7 +48,7 @@ all: $(BUILD)/gpt2 $(BUILD)/libgpt2.a ## build the program and the library (the 
 
 $(BUILD)/gpt2: $(CLI_OBJ) $(BUILD)/libgpt2.a
 	$(if $(V),,@echo '  LD  $@')
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(ALL_LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(ALL_LIBS) -ldl
 
 $(BUILD)/libgpt2.a: $(LIB_OBJ)
 	$(if $(V),,@echo '  AR  $@')
@@ -79,6 +80,18 @@ $(BUILD)/prefix: FORCE
 	@mkdir -p $(@D)
 	@[ "$$(cat $@ 2>/dev/null)" = '$(PREFIX)' ] || echo '$(PREFIX)' >$@
 FORCE:
+
+# Line editing for sessions on a terminal. The program loads the library when it needs it, so only
+# its header is looked for; LIBEDIT=no does without.
+EDIT_CFLAGS := $(shell $(PKG_CONFIG) --cflags libedit 2>/dev/null)
+HASH := \#
+LIBEDIT ?= $(shell echo '$(HASH)include <histedit.h>' | $(CC) $(EDIT_CFLAGS) -x c -fsyntax-only - 2>/dev/null && echo yes || echo no)
+LIBEDIT := $(LIBEDIT)
+$(BUILD)/src/cli/line_editor.o: CFLAGS += $(if $(filter yes,$(LIBEDIT)),-DHAVE_LIBEDIT $(EDIT_CFLAGS))
+$(BUILD)/src/cli/line_editor.o: $(BUILD)/libedit
+$(BUILD)/libedit: FORCE
+	@mkdir -p $(@D)
+	@[ "$$(cat $@ 2>/dev/null)" = '$(LIBEDIT)' ] || echo '$(LIBEDIT)' >$@
 
 # Kernels: one file per instruction set, and only these files may use it.
 $(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: CFLAGS += -O3

@@ -46,7 +46,7 @@ static double bench_read_limit(const struct kernels *kernels, const void *data) 
     return best;
 }
 
-enum { BENCH_GEMM, BENCH_GEMV, BENCH_DOTS, BENCH_PANEL, BENCH_VECTOR };
+enum { BENCH_GEMM, BENCH_GEMV, BENCH_DOTS, BENCH_PANELS, BENCH_VECTOR };
 
 /* What is measured: `rows` rows of x against streamed weights, or 512 rows against a block that
  * stays in the cache. */
@@ -59,14 +59,14 @@ static const struct {
     {"gemm  512 rows", BENCH_GEMM, DTYPE_F32, 512},
     {"gemm  512 rows", BENCH_GEMM, DTYPE_Q8, 512},
     {"gemm  512 rows", BENCH_GEMM, DTYPE_Q4, 512},
-    {"panel 1 row", BENCH_PANEL, DTYPE_F32, 1},
-    {"panel 1 row", BENCH_PANEL, DTYPE_F16, 1},
-    {"panel 1 row", BENCH_PANEL, DTYPE_BF16, 1},
-    {"panel 1 row", BENCH_PANEL, DTYPE_Q8, 1},
-    {"panel 1 row", BENCH_PANEL, DTYPE_Q4, 1},
-    {"panel 16 rows", BENCH_PANEL, DTYPE_F32, 16},
-    {"panel 16 rows", BENCH_PANEL, DTYPE_Q8, 16},
-    {"panel 16 rows", BENCH_PANEL, DTYPE_Q4, 16},
+    {"panels 1 row", BENCH_PANELS, DTYPE_F32, 1},
+    {"panels 1 row", BENCH_PANELS, DTYPE_F16, 1},
+    {"panels 1 row", BENCH_PANELS, DTYPE_BF16, 1},
+    {"panels 1 row", BENCH_PANELS, DTYPE_Q8, 1},
+    {"panels 1 row", BENCH_PANELS, DTYPE_Q4, 1},
+    {"panels 16 rows", BENCH_PANELS, DTYPE_F32, 16},
+    {"panels 16 rows", BENCH_PANELS, DTYPE_Q8, 16},
+    {"panels 16 rows", BENCH_PANELS, DTYPE_Q4, 16},
     {"gemv  1 row", BENCH_GEMV, DTYPE_F32, 1},
     {"gemv  1 row", BENCH_GEMV, DTYPE_F16, 1},
     {"gemv  1 row", BENCH_GEMV, DTYPE_BF16, 1},
@@ -113,15 +113,19 @@ static void bench_vector(const struct bench *b, const struct kernels *kernels, c
     }
 }
 
-/* y += x . panel for one panel of K inputs. */
-static void bench_panel(const struct bench *b, const struct kernels *kernels, enum dtype dtype,
-                        const void *panel, int m, int K) {
+#define BENCH_STRIP 64 /* columns, as matmul.c gives them to a kernel */
+
+/* y += x . w for the panels of a strip with K inputs. */
+static void bench_strip(const struct bench *b, const struct kernels *kernels, enum dtype dtype,
+                        const void *w, int m, int K) {
+    size_t ps = panel_bytes(dtype, K);
     if (dtype == DTYPE_Q8)
-        kernels->gemm_q8(b->y, BENCH_STRIDE, b->q, panel, m, PANEL, panels_groups(K));
+        kernels->gemm_q8(b->y, BENCH_STRIDE, b->q, w, ps, m, BENCH_STRIP, panels_groups(K));
     else if (dtype == DTYPE_Q4)
-        kernels->gemm_q4(b->y, BENCH_STRIDE, b->q, panel, m, PANEL, panels_groups(K));
+        kernels->gemm_q4(b->y, BENCH_STRIDE, b->q, w, ps, m, BENCH_STRIP, panels_groups(K));
     else
-        kernels->gemm[dtype](b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, panel, PANEL, m, PANEL, K);
+        kernels->gemm[dtype](b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, w, PANEL,
+                             ps / dtype_size(dtype), m, BENCH_STRIP, K);
 }
 
 /* Runs bench i over `total` bytes of weights; returns multiply-adds and bytes. */
@@ -129,19 +133,19 @@ static double bench_run(const struct bench *b, const struct kernels *kernels, in
                         double *bytes) {
     enum dtype dtype = benches[i].dtype;
     int m = benches[i].rows, K = benches[i].op == BENCH_GEMM ? 384 : BENCH_N_EMBD;
-    size_t panel = panel_bytes(dtype, K), at = 0;
+    size_t strip = BENCH_STRIP / PANEL * panel_bytes(dtype, K), at = 0;
     size_t matrix = (size_t)BENCH_N_EMBD * BENCH_N_INNER * dtype_size(dtype);
     *bytes = 0;
     switch (benches[i].op) {
-    case BENCH_GEMM: // one panel, as matmul.c has it, again and again
+    case BENCH_GEMM: // one strip, as matmul.c has it, again and again
         for (; at < total; at += (size_t)32 << 20)
-            bench_panel(b, kernels, dtype, b->w, m, K);
-        return (double)m * K * PANEL * (double)(at >> 25);
-    case BENCH_PANEL:
-        for (; at + panel <= total; at += panel)
-            bench_panel(b, kernels, dtype, b->w + at, m, K);
+            bench_strip(b, kernels, dtype, b->w, m, K);
+        return (double)m * K * BENCH_STRIP * (double)(at >> 25);
+    case BENCH_PANELS:
+        for (; at + strip <= total; at += strip)
+            bench_strip(b, kernels, dtype, b->w + at, m, K);
         *bytes = (double)at;
-        return (double)m * K * PANEL * (double)(at / panel);
+        return (double)m * K * BENCH_STRIP * (double)(at / strip);
     case BENCH_VECTOR:
         bench_vector(b, kernels, benches[i].name);
         return 0;

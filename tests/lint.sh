@@ -63,6 +63,7 @@ home_of() {
     case $1 in
     cJSON.h | cjson/*)        echo src/base/json.c ;;
     utf8proc.h)                echo 'src/text/*' ;;
+    histedit.h | editline/*)   echo src/cli/line_editor.c ;;
     immintrin.h | x86intrin.h | arm_neon.h) echo 'src/kernels/*' ;;
     *)                         echo '*' ;;
     esac

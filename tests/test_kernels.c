@@ -149,12 +149,14 @@ struct problem {
     enum dtype dtype;
     int m, n, K;
     size_t ys, xs, ws;
+    size_t ps; // of gemm
     struct guarded y, x, w;
 };
 
+/* w in rows, as all three take it. */
 static struct problem problem_create(enum op op, enum dtype dtype, int m, int n, int K,
                                      enum data data) {
-    struct problem p = {.op = op, .dtype = dtype, .m = m, .n = n, .K = K};
+    struct problem p = {.op = op, .dtype = dtype, .m = m, .n = n, .K = K, .ps = PANEL};
     int rows = op == DOTS ? n : K, columns = op == DOTS ? K : n; // of w
     p.ys = (size_t)(n + random_below(9));
     p.xs = (size_t)(K + random_below(9));
@@ -162,6 +164,16 @@ static struct problem problem_create(enum op op, enum dtype dtype, int m, int n,
     p.y = random_matrix(m, n, p.ys, data);
     p.x = random_matrix(m, K, p.xs, data);
     p.w = random_weights(rows, columns, p.ws, dtype, data);
+    return p;
+}
+
+/* The same for gemm with w in panels, not one behind the other. */
+static struct problem panels_create(enum dtype dtype, int m, int n, int K, enum data data) {
+    struct problem p = problem_create(GEMM, dtype, m, n, K, data);
+    guarded_free(p.w);
+    p.ws = PANEL;
+    p.ps = (size_t)(K * PANEL + random_below(9));
+    p.w = random_weights(panels_count(n), K * PANEL, p.ps, dtype, data);
     return p;
 }
 
@@ -183,14 +195,16 @@ static void compute(const struct kernels *kernels, const struct problem *p, floa
     }
     w += (size_t)k * p->ws * dtype_size(p->dtype);
     if (p->op == GEMM)
-        kernels->gemm[p->dtype](y, p->ys, x, p->xs, w, p->ws, m, p->n, K);
+        kernels->gemm[p->dtype](y, p->ys, x, p->xs, w, p->ws, p->ps, m, p->n, K);
     else
         kernels->gemv[p->dtype](y, p->ys, x, p->xs, w, p->ws, m, p->n, K);
 }
 
 /* Row 0 against all others, at once and in pieces. */
-static void check_product(enum op op, enum dtype dtype, int m, int n, int K, enum data data) {
-    struct problem p = problem_create(op, dtype, m, n, K, data);
+static void check_problem(struct problem p) {
+    enum op op = p.op;
+    enum dtype dtype = p.dtype;
+    int m = p.m, n = p.n, K = p.K;
     struct guarded expected = copy_of(p.y);
     size_t n_y = p.y.n_bytes / sizeof(float);
     compute(kernels_row(0), &p, expected.data, 0, m, 0, K);
@@ -215,6 +229,12 @@ static void check_product(enum op op, enum dtype dtype, int m, int n, int K, enu
     }
     guarded_free(expected);
     problem_free(&p);
+}
+
+static void check_product(enum op op, enum dtype dtype, int m, int n, int K, enum data data) {
+    check_problem(problem_create(op, dtype, m, n, K, data));
+    if (op == GEMM)
+        check_problem(panels_create(dtype, m, n, K, data));
 }
 
 static void check_sizes(enum op op, enum dtype dtype) {
@@ -272,7 +292,8 @@ static void gemm_is_gemv(void **state) {
             size_t n_w = p.w.n_bytes / dtype_size(dtype);
             struct guarded w = guarded_alloc(n_w * sizeof(float));
             row->to_f32[dtype](w.data, p.w.data, n_w);
-            row->gemm[DTYPE_F32](p.y.data, p.ys, p.x.data, p.xs, w.data, p.ws, p.m, p.n, p.K);
+            row->gemm[DTYPE_F32](p.y.data, p.ys, p.x.data, p.xs, w.data, p.ws, PANEL, p.m, p.n,
+                                 p.K);
             assert_same(p.y.data, y.data, p.y.n_bytes / sizeof(float), row->name);
             guarded_free(w);
             guarded_free(y);
@@ -299,7 +320,8 @@ static void products_match_f64(void **state) {
                     double magnitude = fabs(sum);
                     for (int k = 0; k < p.K; k++) {
                         size_t wi = op == DOTS ? (size_t)c * p.ws + (size_t)k
-                                               : (size_t)k * p.ws + (size_t)c;
+                                               : (size_t)(c / PANEL) * p.ps + (size_t)k * p.ws +
+                                                     (size_t)(c % PANEL);
                         float w;
                         dtype_to_f32(&w, (char *)p.w.data + wi * dtype_size(dtype), dtype, 1);
                         double product =
@@ -350,13 +372,13 @@ static void random_half(unsigned char *at, enum data data) {
     memcpy(at, &half, sizeof half);
 }
 
-/* A panel at the end of its page, and rows of activations with gaps. EXTREME: integers of the
+/* Panels at the end of their page, and rows of activations with gaps. EXTREME: integers of the
  * largest size, where an instruction that saturates or a sum that is too narrow would show. */
 struct quant_problem {
     enum dtype dtype;
     int m, n, n_groups;
     size_t ys;
-    struct guarded y, panel, q, scale, sum;
+    struct guarded y, panels, q, scale, sum;
     struct quantized x;
 };
 
@@ -368,9 +390,9 @@ static struct quant_problem quant_create(enum dtype dtype, int m, int n, int n_g
     struct quant_problem p = {.dtype = dtype, .m = m, .n = n, .n_groups = n_groups};
     p.ys = (size_t)(n + random_below(9));
     p.y = random_matrix(m, n, p.ys, data);
-    p.panel = guarded_alloc((size_t)n_groups * group_bytes);
-    for (size_t i = 0; i < p.panel.n_bytes; i++) {
-        unsigned char *at = (unsigned char *)p.panel.data + i;
+    p.panels = guarded_alloc((size_t)panels_count(n) * (size_t)n_groups * group_bytes);
+    for (size_t i = 0; i < p.panels.n_bytes; i++) {
+        unsigned char *at = (unsigned char *)p.panels.data + i;
         size_t within = i % group_bytes;
         if (within < header && within % 2 == 0)
             random_half(at, data);
@@ -400,7 +422,7 @@ static struct quant_problem quant_create(enum dtype dtype, int m, int n, int n_g
 
 static void quant_free(struct quant_problem *p) {
     guarded_free(p->y);
-    guarded_free(p->panel);
+    guarded_free(p->panels);
     guarded_free(p->q);
     guarded_free(p->scale);
     guarded_free(p->sum);
@@ -413,12 +435,13 @@ static void quant_compute(const struct kernels *kernels, const struct quant_prob
     struct quantized x = {p->x.q + row * p->x.qs + group * GROUP,
                           p->x.scale + row * p->x.gs + group, p->x.sum + row * p->x.gs + group,
                           p->x.qs, p->x.gs};
-    const char *panel = p->panel.data;
+    const char *panels = p->panels.data;
+    size_t ps = panel_bytes(p->dtype, p->n_groups * GROUP);
     y += row * p->ys;
     if (p->dtype == DTYPE_Q8)
-        kernels->gemm_q8(y, p->ys, x, panel + group * Q8_GROUP_BYTES, m, p->n, n_groups);
+        kernels->gemm_q8(y, p->ys, x, panels + group * Q8_GROUP_BYTES, ps, m, p->n, n_groups);
     else
-        kernels->gemm_q4(y, p->ys, x, panel + group * Q4_GROUP_BYTES, m, p->n, n_groups);
+        kernels->gemm_q4(y, p->ys, x, panels + group * Q4_GROUP_BYTES, ps, m, p->n, n_groups);
 }
 
 static void check_quantized(enum dtype dtype, int m, int n, int n_groups, enum data data,
@@ -450,14 +473,14 @@ static void check_quantized(enum dtype dtype, int m, int n, int n_groups, enum d
 }
 
 static void rows_agree_on_quantized(enum dtype dtype) {
-    static const int widths[] = {1, 7, 8, 9, 15, 16, 17, 31, 33, 48, 63, 64};
+    static const int widths[] = {1, 7, 8, 9, 15, 16, 17, 33, 48, 63, 64, 81, 128};
     for (int m = 1; m <= 14; m++)
         for (int i = 0; i < (int)(sizeof widths / sizeof *widths); i++)
             check_quantized(dtype, m, widths[i], 1 + random_below(4), i % 2 ? WILD : PLAIN, false);
     for (int m = 1; m <= 7; m++)
-        check_quantized(dtype, m, PANEL, 2, PLAIN, true);
-    check_quantized(dtype, 3, PANEL, 24, PLAIN, false);
-    check_quantized(dtype, 9, PANEL, 53, PLAIN, false);
+        check_quantized(dtype, m, 64, 2, PLAIN, true);
+    check_quantized(dtype, 3, 64, 24, PLAIN, false);
+    check_quantized(dtype, 9, 64, 53, PLAIN, false);
 }
 
 static void rows_agree_on_q8(void **state) {
@@ -477,7 +500,7 @@ static void quantized_products_match_f64(void **state) {
         quant_compute(kernels_row(0), &p, y.data, 0, p.m, 0, p.n_groups);
         for (int c = 0; c < p.n; c++) {
             float w[7 * GROUP];
-            panels_column(w, p.panel.data, dtype, c, p.n_groups * GROUP);
+            panels_column(w, p.panels.data, dtype, c, p.n_groups * GROUP);
             for (int r = 0; r < p.m; r++) {
                 double sum = (double)((float *)p.y.data)[(size_t)r * p.ys + (size_t)c];
                 double magnitude = fabs(sum);

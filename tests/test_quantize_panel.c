@@ -45,15 +45,15 @@ static float half(const unsigned char *at) {
 }
 
 static struct grid grid_of(const unsigned char *panel, enum dtype type, int k, int c) {
-    const unsigned char *group = panel + (size_t)(k / 64) * (type == DTYPE_Q8 ? 64 * 66 : 64 * 36);
-    return (struct grid){half(group + 2 * c), type == DTYPE_Q8 ? 0 : half(group + 128 + 2 * c)};
+    const unsigned char *group = panel + (size_t)(k / 64) * (type == DTYPE_Q8 ? 16 * 66 : 16 * 36);
+    return (struct grid){half(group + 2 * c), type == DTYPE_Q8 ? 0 : half(group + 32 + 2 * c)};
 }
 
 static int integer_at(const unsigned char *panel, enum dtype type, int k, int c) {
     const int in = k % 64;
     if (type == DTYPE_Q8)
-        return panel[(k / 64) * 64 * 66 + 128 + (in / 4 * 64 + c) * 4 + in % 4] - 128;
-    const int byte = panel[(k / 64) * 64 * 36 + 256 + (in % 32 / 4 * 64 + c) * 4 + in % 4];
+        return panel[(k / 64) * 16 * 66 + 32 + (in / 4 * 16 + c) * 4 + in % 4] - 128;
+    const int byte = panel[(k / 64) * 16 * 36 + 64 + (in % 32 / 4 * 16 + c) * 4 + in % 4];
     return in < 32 ? byte & 15 : byte >> 4;
 }
 
@@ -201,11 +201,11 @@ static void what_does_not_fit_is_refused(void **state) {
     for (size_t t = 0; t < 2; t++) {
         for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
             make_weights(w, 65, 60);
-            w[64 * WS + 30] = bad[i];
-            assert_false(quantize_panel(panel, types[t], w, WS, 65, 31, NULL));
+            w[64 * WS + 14] = bad[i];
+            assert_false(quantize_panel(panel, types[t], w, WS, 65, 15, NULL));
             assert_memory_equal(panel, before, sizeof panel);
         }
-        assert_true(quantize_panel(panel, types[t], w, WS, 65, 30, NULL)); // it is not read
+        assert_true(quantize_panel(panel, types[t], w, WS, 65, 14, NULL)); // it is not read
         memcpy(panel, before, sizeof panel);
     }
 }

@@ -82,6 +82,13 @@ struct gpt2_job {
     int max_tokens; /* of each sample; at least 1. INT_MAX: no limit */
     enum gpt2_overflow overflow;
     int keep; /* for GPT2_OVERFLOW_SLIDE: less than config.n_ctx */
+
+    /* A session of the caller's in place of one of the generator's, or NULL. What it has read is
+     * the beginning of `ids`, less than all of them, and is not read again; n_samples is 1. It is
+     * borrowed until `ended`, or the generator is freed, and has then read a beginning of the
+     * prompt and what was chosen: all of it, or all but the last token, unless it slid or did not
+     * end. */
+    struct gpt2_session *session;
     void *user;
 
     /* The next id, which becomes part of the sample; negative: the sample ends here. With *last set

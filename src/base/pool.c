@@ -27,6 +27,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -191,18 +192,22 @@ struct pool *pool_create(int n_threads, struct gpt2_error *err) {
     pool->starts = os_alloc((size_t)n_threads, sizeof *pool->starts, "threads", err);
     if (!pool->threads || !pool->starts)
         goto fail;
-    while (pool->size < n_threads) {
+    // Signals are the program's, for the threads that it knows of.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = 0;
+    while (pool->size < n_threads && !code) {
         int worker = pool->size;
         pool->starts[worker] = (struct start){pool, worker};
-        int code = pthread_create(&pool->threads[worker], NULL, worker_main, &pool->starts[worker]);
-        if (code) {
-            error_set(err, GPT2_ERR_RUNTIME, "cannot start thread %d of %d: %s", worker + 1,
-                      n_threads, strerror(code));
-            goto fail;
-        }
-        pool->size++;
+        code = pthread_create(&pool->threads[worker], NULL, worker_main, &pool->starts[worker]);
+        pool->size += code == 0;
     }
-    return pool;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!code)
+        return pool;
+    error_set(err, GPT2_ERR_RUNTIME, "cannot start thread %d of %d: %s", pool->size + 1, n_threads,
+              strerror(code));
 fail:
     pool_free(pool);
     return NULL;

@@ -2,11 +2,9 @@
 #ifndef CLI_BAR_H
 #define CLI_BAR_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct bar {
-    bool shown; /* standard error is a terminal */
     int percent;
 };
 

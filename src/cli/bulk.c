@@ -10,6 +10,7 @@
 #include "cli/progress.h"
 #include "cli/record_settings.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 
 #include <errno.h>
 #include <inttypes.h>

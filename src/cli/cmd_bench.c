@@ -14,13 +14,14 @@
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/report.h"
+#include "cli/signals.h"
+#include "cli/terminal.h"
 #include "cli/weights.h"
 
 #include <gpt2/session.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define DEFAULT_PROMPT 512
 #define DEFAULT_DECODE 128
@@ -63,24 +64,17 @@ struct run {
 /* One line on a terminal, over and over; nothing elsewhere. Round 0 warms up, -1 prepares. */
 static void progress(const struct bench_result *test, int round, int rounds) {
     char name[64];
-    if (!isatty(STDERR_FILENO))
-        return;
+    char threads[32] = "", text[200];
     bench_name(name, sizeof name, test);
-    fputs("\r\033[K", stderr);
     if (test->threads)
-        fprintf(stderr, "%d threads, ", test->threads);
+        snprintf(threads, sizeof threads, "%d threads, ", test->threads);
     if (round < 0)
-        fputs("preparing", stderr);
+        snprintf(text, sizeof text, "%spreparing", threads);
     else if (round == 0)
-        fprintf(stderr, "warm-up: %s", name);
+        snprintf(text, sizeof text, "%swarm-up: %s", threads, name);
     else
-        fprintf(stderr, "round %d of %d: %s", round, rounds, name);
-    fflush(stderr);
-}
-
-static void progress_end(void) {
-    if (isatty(STDERR_FILENO))
-        fputs("\r\033[K", stderr);
+        snprintf(text, sizeof text, "%sround %d of %d: %s", threads, round, rounds, name);
+    terminal_status(text);
 }
 
 /* SplitMix64 (Steele, Lea, Flood 2014): the same tokens each time. */
@@ -340,7 +334,7 @@ static int execute(struct run *run) {
         report_note("%s", gpt2_model_note(run->model, i));
     signals_catch();
     bool ok = run_all(run, &err);
-    progress_end();
+    terminal_clear_status();
     if (!ok)
         return report(&err);
     if (signals_caught())

@@ -9,6 +9,7 @@
 #include "cli/files.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 
 #include <gpt2/divergence.h>
 #include <gpt2/model.h>

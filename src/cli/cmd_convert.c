@@ -1,9 +1,11 @@
 /* cmd_convert.c - a model of any format in a format that other programs read. */
+#include "cli/bar.h"
 #include "cli/clock.h"
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -27,9 +29,11 @@ struct arguments {
 struct job {
     struct gpt2_model *model;
     struct gpt2_tokenizer *tokenizer; /* NULL: --no-tokenizer */
+    struct bar bar;
 };
 
 static bool go_on(void *user, size_t done, size_t total) {
+    bar_show(user, done, total);
     return !signals_caught();
 }
 
@@ -74,12 +78,12 @@ static void remove_directory(const char *path, bool made) {
         rmdir(path);
 }
 
-static bool write_directory(const struct job *job, const char *path, struct gpt2_error *err) {
+static bool write_directory(struct job *job, const char *path, struct gpt2_error *err) {
     bool made = false;
     if (!make_directory(&made, path, err))
         return false;
     if ((!job->tokenizer || gpt2_tokenizer_save(job->tokenizer, path, err)) &&
-        gpt2_model_save(job->model, path, go_on, NULL, err))
+        gpt2_model_save(job->model, path, go_on, &job->bar, err))
         return true;
     remove_directory(path, made);
     return false;
@@ -87,12 +91,12 @@ static bool write_directory(const struct job *job, const char *path, struct gpt2
 
 /* ---- files ---- */
 
-static bool write_gguf(const struct job *job, const char *path, struct gpt2_error *err) {
+static bool write_gguf(struct job *job, const char *path, struct gpt2_error *err) {
     struct gpt2_gguf_pairs pairs = {0};
     const int n_vocab = gpt2_model_config(job->model)->n_vocab;
-    bool ok =
-        (!job->tokenizer || gpt2_tokenizer_gguf(job->tokenizer, n_vocab, &pairs, err)) &&
-        gpt2_model_save_gguf(job->model, job->tokenizer ? &pairs : NULL, path, go_on, NULL, err);
+    bool ok = (!job->tokenizer || gpt2_tokenizer_gguf(job->tokenizer, n_vocab, &pairs, err)) &&
+              gpt2_model_save_gguf(job->model, job->tokenizer ? &pairs : NULL, path, go_on,
+                                   &job->bar, err);
     free(pairs.bytes);
     return ok;
 }
@@ -113,8 +117,7 @@ static enum gpt2_weight_type type_of(const struct gpt2_model *model) {
                                            : GPT2_F32;
 }
 
-static bool write_packed(const struct job *job, const struct arguments *args,
-                         struct gpt2_error *err) {
+static bool write_packed(struct job *job, const struct arguments *args, struct gpt2_error *err) {
     unsigned char *tokenizer = NULL;
     size_t n_tokenizer = 0;
     struct gpt2_runtime *runtime = gpt2_runtime_create(
@@ -127,6 +130,7 @@ static bool write_packed(const struct job *job, const struct arguments *args,
             .tokenizer = tokenizer,
             .n_tokenizer = n_tokenizer,
             .progress = go_on,
+            .user = &job->bar,
         };
         ok = gpt2_quantize(job->model, runtime, &options, args->output, err);
     }
@@ -155,7 +159,7 @@ static bool open_job(struct job *job, const struct arguments *args, const char *
 
 static int convert(const struct arguments *args) {
     struct gpt2_error err;
-    struct job job = {0};
+    struct job job = {.bar = bar_begin()};
     const uint64_t start = clock_ns();
     char *path = find_model(args->model, &err);
     bool ok = path && open_job(&job, args, path, &err);
@@ -166,6 +170,7 @@ static int convert(const struct arguments *args) {
         ok = write_gguf(&job, args->output, &err);
     else if (ok)
         ok = write_packed(&job, args, &err);
+    bar_hide(&job.bar);
     if (ok)
         fprintf(stderr, "%s: written as %s in %.1f s\n", args->output, formats[args->to],
                 (double)(clock_ns() - start) * 1e-9);

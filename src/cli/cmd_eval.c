@@ -3,6 +3,7 @@
 #include "cli/continuation.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "cli/terminal.h"
 #include "cli/token_reader.h"
 
 #include <gpt2/task.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct arguments {
     const char *task, *file, *model, *cpu;
@@ -94,8 +94,7 @@ static bool eval_line(struct run *run, const char *line, size_t len, const char 
 }
 
 static bool eval_file(struct run *run, struct gpt2_error *err) {
-    bool shows = isatty(STDERR_FILENO);
-    char what[300];
+    char what[300], status[100];
     for (uint64_t number = 1; !run->args.limit || run->tally.n < run->args.limit; number++) {
         const char *line;
         size_t len;
@@ -109,12 +108,13 @@ static bool eval_file(struct run *run, struct gpt2_error *err) {
         snprintf(what, sizeof what, "%s, line %" PRIu64, run->reader.name, number);
         if (!eval_line(run, line, len, what, err))
             return false;
-        if (shows && run->tally.n % 10 == 0)
-            fprintf(stderr, "\r%" PRId64 " items, acc %.4f ", run->tally.n,
-                    (double)run->tally.right / (double)run->tally.n);
+        if (run->tally.n % 10 == 0) {
+            snprintf(status, sizeof status, "%" PRId64 " items, acc %.4f", run->tally.n,
+                     (double)run->tally.right / (double)run->tally.n);
+            terminal_status(status);
+        }
     }
-    if (shows)
-        fprintf(stderr, "\r\033[K");
+    terminal_clear_status();
     return run->tally.n > 0 ||
            command_error(err, GPT2_ERR_INPUT, NULL, "%s: no records", run->reader.name);
 }

@@ -1,5 +1,6 @@
 /* cmd_generate.c - the options of generate; what they ask for is in single.c and bulk.c. */
 #include "cli/commands.h"
+#include "cli/interactive.h"
 #include "cli/report.h"
 #include "cli/single.h"
 
@@ -100,6 +101,8 @@ static int execute(struct run *run) {
     run->load_ns = clock_ns() - start;
     for (size_t i = 0; gpt2_model_note(run->model, i); i++)
         report_note("%s", gpt2_model_note(run->model, i));
+    if (interactive_wanted(&run->args))
+        return interactive_run(run);
     return run->args.bulk.input ? run_bulk(run) : single_run(run);
 }
 
@@ -126,6 +129,9 @@ static int run_generate(int argc, char **argv) {
          "read the prompt from a file; one newline at its end\nis dropped"},
         {"keep-newline", 0, NULL, OPTION_FLAG, &a->source.keep_newline, 0, 0, NULL, NULL,
          "keep that newline"},
+        {"interactive", 'i', NULL, OPTION_FLAG, &a->interactive, 0, 0, NULL, NULL,
+         "a session: each line you type is added to the text\nand continued; /help lists its "
+         "commands (default on\na terminal, without a prompt)"},
         {"ids", 0, NULL, OPTION_STRING, &a->ids, 0, 0, NULL, "1,2,3", "the prompt as token ids"},
         {.name = "Model", .type = OPTION_SECTION},
         OPTION_MODEL(&a->model),
@@ -208,6 +214,12 @@ const struct command command_generate = {
         "the new text and one newline, nothing else. An empty prompt starts from <|endoftext|>.\n"
         "The same model, prompt, options and seed give the same text, on any machine, with any\n"
         "number of threads.\n"
+        "\n"
+        "In a session (-i) the text so far and the line that is typed are the prompt, so that\n"
+        "generate -p gives the same for the whole text. /set NAME VALUE sets an option of\n"
+        "sampling, repetition or length, /again tries the next seed, /undo takes a turn back.\n"
+        "Lines are kept in $GPT2_HISTORY (empty: nowhere; default gpt2/history in\n"
+        "$XDG_STATE_HOME, else in ~/.local/state).\n"
         "\n"
         "With --input each line of output is an object with the record's \"id\" (without one: the\n"
         "number of its line) and \"choices\", or \"error\". Names of options in a record are "

@@ -2,16 +2,14 @@
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/inspect.h"
-#include "cli/output.h"
+#include "cli/out_file.h"
 #include "cli/report.h"
+#include "cli/terminal.h"
 
-#include <errno.h>
 #include <gpt2/session.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct kind {
@@ -317,19 +315,12 @@ static void close_all(struct run *run) {
 }
 
 static int terminal_width(void) {
-    struct winsize size;
-    int width = 80;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
-        width = size.ws_col;
+    int width = terminal_columns(STDOUT_FILENO);
     return width < 40 ? 40 : width > 240 ? 240 : width;
 }
 
-/* https://no-color.org: any value that is not empty says no. */
 static bool wants_color(int color) {
-    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-    if (color != COLOR_AUTO)
-        return color == COLOR_ALWAYS;
-    return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+    return color == COLOR_AUTO ? terminal_has_colors() : color == COLOR_ALWAYS;
 }
 
 /* The picture in memory, to be freed by the caller; NULL: out of memory. */
@@ -354,37 +345,13 @@ static char *draw(const struct view *view, size_t *n, bool svg, const struct arg
     return data;
 }
 
-/* Puts a file in its place whole or not at all. */
 static bool write_file(const char *path, const char *data, size_t n, struct gpt2_error *err) {
-    size_t size = strlen(path) + sizeof ".XXXXXX";
-    char *temporary = malloc(size);
-    if (!temporary)
-        return inspect_no_memory(err);
-    snprintf(temporary, size, "%s.XXXXXX", path);
-    int fd = mkstemp(temporary);
-    mode_t mask = umask(0);
-    umask(mask);
-    bool ok = fd >= 0 && fchmod(fd, 0666 & ~mask) == 0;
-    for (size_t done = 0; ok && done < n;) {
-        ssize_t wrote = write(fd, data + done, n - done);
-        ok = wrote >= 0 || errno == EINTR;
-        done += wrote > 0 ? (size_t)wrote : 0;
-    }
-    ok = ok && fsync(fd) == 0;
-    int reason = errno;
-    if (fd >= 0 && close(fd) != 0 && ok) {
-        reason = errno;
-        ok = false;
-    }
-    if (ok && rename(temporary, path) != 0) {
-        reason = errno;
-        ok = false;
-    }
-    if (!ok && fd >= 0)
-        unlink(temporary);
-    free(temporary);
-    return ok || command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write %.300s: %s", path,
-                               strerror(reason));
+    struct output out = {.fd = 0};
+    struct out_file file = {0};
+    bool ok = out_file_open(&file, path, &out, err) && output_bytes(&out, data, n, err) &&
+              out_file_keep(&file, &out, err);
+    out_file_drop(&file, &out);
+    return ok;
 }
 
 static int show(struct run *run) {

@@ -3,17 +3,18 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "cli/signals.h"
+#include "cli/terminal.h"
 
 #include <gpt2/hub.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define BAR 30
 
 struct progress {
-    bool quiet, terminal;
+    bool quiet;
     uint64_t start_ns, start_bytes; /* of the first call: what was there already has no speed */
     bool started;
     char file[64]; /* the one spoken of last */
@@ -22,7 +23,7 @@ struct progress {
 /* "[######        ]  42 %  model.safetensors  231.4/548.1 MB  12.3 MB/s  26 s" on a terminal, else
  * a line for each file. */
 static void show(struct progress *p, const char *file, uint64_t done, uint64_t total) {
-    if (!p->terminal) {
+    if (!terminal_has_status()) {
         if (strcmp(p->file, file) != 0)
             fprintf(stderr, "fetching %s\n", file);
         snprintf(p->file, sizeof p->file, "%s", file);
@@ -33,7 +34,7 @@ static void show(struct progress *p, const char *file, uint64_t done, uint64_t t
         p->start_bytes = done;
         p->started = true;
     }
-    char bar[BAR + 1];
+    char bar[BAR + 1], left[32] = "", text[300];
     double seconds = (double)(clock_ns() - p->start_ns) * 1e-9;
     double rate = seconds > 0.5 ? (double)(done - p->start_bytes) / seconds : 0;
     double share = total ? (double)done / (double)total : 0;
@@ -42,11 +43,11 @@ static void show(struct progress *p, const char *file, uint64_t done, uint64_t t
     memset(bar, ' ', BAR);
     memset(bar, '#', (size_t)filled);
     bar[BAR] = 0;
-    fprintf(stderr, "\r[%s] %3d %%  %s  %.1f/%.1f MB  %.1f MB/s", bar, (int)(share * 100), file,
-            (double)done / 1e6, (double)total / 1e6, rate / 1e6);
     if (rate > 0 && done < total)
-        fprintf(stderr, "  %.0f s", (double)(total - done) / rate);
-    fputs("\033[K", stderr);
+        snprintf(left, sizeof left, "  %.0f s", (double)(total - done) / rate);
+    snprintf(text, sizeof text, "[%s] %3d %%  %.100s  %.1f/%.1f MB  %.1f MB/s%s", bar,
+             (int)(share * 100), file, (double)done / 1e6, (double)total / 1e6, rate / 1e6, left);
+    terminal_status(text);
 }
 
 static bool progress(void *user, const char *file, uint64_t done, uint64_t total) {
@@ -63,8 +64,7 @@ static int pull(const char *name, struct progress *p) {
     signals_catch();
     char *path = gpt2_hub_pull(name, &(struct gpt2_hub_options){.progress = progress, .user = p},
                                &fetched, &err);
-    if (p->started)
-        fputs("\r\033[K", stderr);
+    terminal_clear_status();
     if (!path)
         return signals_caught() ? 128 + signals_caught() : report(&err);
     if (!p->quiet && fetched)
@@ -78,7 +78,7 @@ static int pull(const char *name, struct progress *p) {
 }
 
 static int run_pull(int argc, char **argv) {
-    struct progress p = {.terminal = isatty(STDERR_FILENO)};
+    struct progress p = {0};
     const struct option table[] = {
         {.name = "Options", .type = OPTION_SECTION},
         {"quiet", 'q', NULL, OPTION_FLAG, &p.quiet, 0, 0, NULL, NULL,

@@ -5,13 +5,13 @@
 #include "cli/output.h"
 #include "cli/report.h"
 #include "cli/score_report.h"
+#include "cli/terminal.h"
 #include "cli/token_reader.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct arguments {
     struct text_source source;
@@ -152,14 +152,14 @@ static bool create(struct run *run, struct gpt2_error *err) {
     const struct scoring_sink sink = {score_report_token, score_report_end, score_text_free,
                                       &run->report};
     run->scoring = scoring_create(run->scorer, &options, &sink, err);
-    const char *no_color = getenv("NO_COLOR"), *slash = strrchr(run->engine.path, '/');
+    const char *slash = strrchr(run->engine.path, '/');
     struct score_report *report = &run->report;
     report->by = (enum score_unit)args->by;
     report->json = args->jsonl;
     report->header = !args->no_header;
     report->lines = args->lines;
     report->color = args->color;
-    report->plain = (no_color && *no_color) || !isatty(STDOUT_FILENO);
+    report->plain = !terminal_has_colors();
     report->n_top = args->top;
     report->filter = args->filter ? &run->filter : NULL;
     report->tokenizer = run->engine.tokenizer;

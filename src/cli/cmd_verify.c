@@ -1,8 +1,10 @@
 /* cmd_verify.c - is a model whole, and is it the same as another? */
+#include "cli/bar.h"
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 
 #include <gpt2/save.h>
 #include <inttypes.h>
@@ -14,6 +16,7 @@ struct arguments {
 };
 
 static bool go_on(void *user, size_t done, size_t total) {
+    bar_show(user, done, total);
     return !signals_caught();
 }
 
@@ -51,7 +54,10 @@ static int verify(const struct arguments *args) {
     struct gpt2_model *model = path ? gpt2_model_open(path, &err) : NULL;
     signals_catch();
     int code = 0;
-    if (!model || !gpt2_model_check(model, &check, go_on, NULL, &err)) {
+    struct bar bar = bar_begin();
+    bool read = model && gpt2_model_check(model, &check, go_on, &bar, &err);
+    bar_hide(&bar);
+    if (!read) {
         code = signals_caught() ? 128 + signals_caught() : report(&err);
     } else if (!print_check(&out, model, path, &check, &err) || !output_flush(&out, &err)) {
         code = output_failed(&out, &err);

@@ -3,6 +3,7 @@
 #include "cli/clock.h"
 #include "cli/output.h"
 #include "cli/report.h"
+#include "cli/signals.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -273,6 +274,7 @@ bool completion_start(struct completion *c, struct gpt2_generator *generator,
                            .overflow = s->overflow == OVERFLOW_SLIDE ? GPT2_OVERFLOW_SLIDE
                                                                      : GPT2_OVERFLOW_STOP,
                            .keep = s->keep,
+                           .session = c->session,
                            .user = c,
                            .choose = choose,
                            .ended = ended};

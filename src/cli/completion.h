@@ -59,6 +59,8 @@ struct completion {
     bool (*show)(void *user, const struct shown_token *token, struct gpt2_error *err); /* or NULL */
     void (*see)(void *user, const float *logits); /* all logits; or NULL */
     void *user;
+    struct gpt2_session
+        *session;          /* what has read a beginning of the prompt (generator.h); or NULL */
     struct gpt2_error err; /* of a text with FINISH_FAILED */
 };
 

@@ -1,5 +1,6 @@
 /* options.c - see options.h. */
 #include "cli/options.h"
+#include "cli/buffer.h"
 #include "cli/complete.h"
 #include "cli/report.h"
 
@@ -228,6 +229,47 @@ bool options_set(const struct option *table, const char *name, const char *value
         return usage_error(err, "\"%s\": expected true or false, got \"%.100s\"", name, value);
     *(bool *)option->dest = yes;
     return true;
+}
+
+void options_value(const struct option *o, struct buffer *out) {
+    switch (o->type) {
+    case OPTION_FLAG:
+        buffer_format(out, "%s", *(const bool *)o->dest ? "true" : "false");
+        break;
+    case OPTION_STRING: {
+        const char *text = *(const char *const *)o->dest;
+        buffer_bytes(out, text, text ? strlen(text) : 0);
+        break;
+    }
+    case OPTION_INT:
+        buffer_format(out, "%d", *(const int *)o->dest);
+        break;
+    case OPTION_INTS: {
+        const struct int_list *list = o->dest;
+        for (int i = 0; i < list->n; i++)
+            buffer_format(out, "%s%d", i ? "," : "", list->values[i]);
+        break;
+    }
+    case OPTION_STRINGS: {
+        const struct string_list *list = o->dest;
+        for (int i = 0; i < list->n; i++) {
+            buffer_format(out, "%s", i ? ", " : "");
+            buffer_json(out, list->items[i], strlen(list->items[i]));
+        }
+        break;
+    }
+    case OPTION_FLOAT:
+        buffer_format(out, "%g", (double)*(const float *)o->dest);
+        break;
+    case OPTION_SEED:
+        buffer_format(out, "%" PRIu64, *(const uint64_t *)o->dest);
+        break;
+    case OPTION_CHOICE:
+        buffer_format(out, "%s", o->choices[*(const int *)o->dest]);
+        break;
+    case OPTION_SECTION:
+        break;
+    }
 }
 
 /* See options_begin; --help is reported through *help. */

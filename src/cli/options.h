@@ -88,6 +88,10 @@ bool options_set(const struct option *table, const char *name, const char *value
                  struct gpt2_error *err);
 const struct option *options_find(const struct option *table, const char *name);
 
+/* Appends what an option is set to, as options_set takes it; of several strings, all. */
+struct buffer;
+void options_value(const struct option *option, struct buffer *out);
+
 extern const char *const kv_types[]; /* in the order of enum gpt2_kv */
 
 /* Shows a command's table, which is local to its run function, to `visit`; the command does nothing

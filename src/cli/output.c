@@ -1,4 +1,4 @@
-/* output.c - buffered writes to standard output, and the signals that end them. */
+/* output.c - buffered writes to standard output. */
 #include "cli/output.h"
 #include "cli/report.h"
 
@@ -103,21 +103,4 @@ bool output_json_string(struct output *out, const char *bytes, size_t n, struct 
 
 int output_failed(const struct output *out, const struct gpt2_error *err) {
     return out->broken_pipe ? 128 + SIGPIPE : report(err);
-}
-
-static volatile sig_atomic_t caught;
-
-static void catch_signal(int number) {
-    caught = number;
-}
-
-void signals_catch(void) {
-    struct sigaction action = {.sa_handler = catch_signal, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-int signals_caught(void) {
-    return caught;
 }

@@ -37,8 +37,4 @@ bool output_flush(struct output *out, struct gpt2_error *err);
 /* The exit code for a failed write: 141 in silence, or the reported error. */
 int output_failed(const struct output *out, const struct gpt2_error *err);
 
-/* SIGINT and SIGTERM ask for an end after the current token; a second one ends at once. */
-void signals_catch(void);
-int signals_caught(void); /* the number of the signal, or 0 */
-
 #endif

@@ -1,19 +1,22 @@
 /* progress.c - see progress.h. */
 #include "cli/progress.h"
 #include "cli/clock.h"
+#include "cli/terminal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
+
+#define BAR 20 /* columns */
 
 struct progress progress_begin(int input_fd, uint64_t n_resumed, bool json, bool quiet) {
     struct progress p = {.json = json, .quiet = quiet, .n_resumed = n_resumed, .begun = true};
-    p.bar = !json && !quiet && isatty(STDERR_FILENO);
+    p.bar = !json && !quiet && terminal_has_status();
     struct stat info;
     if (fstat(input_fd, &info) == 0 && S_ISREG(info.st_mode))
         p.size = (uint64_t)info.st_size;
-    p.start_ns = p.shown_ns = clock_ns();
+    p.start_ns = clock_ns();
+    p.shown_ns = p.bar ? 0 : p.start_ns; // a bar is there from the start
     return p;
 }
 
@@ -29,7 +32,7 @@ void progress_done(struct progress *p, bool failed, const struct completion *com
         p->n_tokens += completion->samples[i].ids.len;
 }
 
-static void print(const struct progress *p) {
+static void print(const struct progress *p, bool at_end) {
     double seconds = (double)(clock_ns() - p->start_ns) * 1e-9;
     double rate = seconds > 0 ? (double)p->n_tokens / seconds : 0;
     double part = p->size ? (double)p->n_bytes / (double)p->size : 0;
@@ -43,20 +46,25 @@ static void print(const struct progress *p) {
                 n, p->n_failed, p->n_tokens, seconds, rate, 100 * part);
         return;
     }
-    char share[64] = "";
-    if (p->size)
+    char share[64] = "", text[256];
+    if (p->size && made && !at_end)
         snprintf(share, sizeof share, "%3.0f %%, %02d:%02d:%02d left, ", 100 * part,
                  (int)(left / 3600), (int)(left / 60) % 60, (int)left % 60);
-    if (p->bar) {
-        fputs("\r[", stderr);
-        for (int i = 0; i < 20; i++)
-            fputc(i < 20 * part ? '#' : ' ', stderr);
-        fputs("] ", stderr);
-    } else {
-        fputs("gpt2: ", stderr);
+    else if (p->size && !at_end)
+        snprintf(share, sizeof share, "%3.0f %%, ", 100 * part);
+    snprintf(text, sizeof text, "%s%" PRIu64 " records, %" PRIu64 " with errors, %.0f tok/s", share,
+             n, p->n_failed, rate);
+    if (!p->bar || at_end) {
+        terminal_clear_status();
+        fprintf(stderr, "gpt2: %s\n", text);
+        return;
     }
-    fprintf(stderr, "%s%" PRIu64 " records, %" PRIu64 " with errors, %.0f tok/s%s", share, n,
-            p->n_failed, rate, p->bar ? "\033[K" : "\n");
+    char bar[BAR + 1], line[BAR + sizeof text + 8];
+    for (int i = 0; i < BAR; i++)
+        bar[i] = i < BAR * part ? '#' : ' ';
+    bar[BAR] = 0;
+    snprintf(line, sizeof line, "[%s] %s", bar, text);
+    terminal_status(line);
 }
 
 void progress_show(struct progress *p) {
@@ -64,13 +72,10 @@ void progress_show(struct progress *p) {
     if (p->quiet || now - p->shown_ns < wait)
         return;
     p->shown_ns = now;
-    print(p);
+    print(p, false);
 }
 
 void progress_end(struct progress *p) {
-    if (p->quiet)
-        return;
-    print(p);
-    if (p->bar)
-        fputc('\n', stderr);
+    if (!p->quiet)
+        print(p, true);
 }

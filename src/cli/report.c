@@ -1,5 +1,6 @@
 /* report.c - the one place that prints errors. */
 #include "cli/report.h"
+#include "cli/terminal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ static void print_line(const char *label, const char *text) {
 
 int report(const struct gpt2_error *err) {
     fflush(stdout);
+    terminal_clear_status();
     print_line("gpt2: error: ", err->message);
     if (err->hint[0])
         print_line("hint: ", err->hint);
@@ -29,6 +31,7 @@ int report(const struct gpt2_error *err) {
 void report_note(const char *format, ...) {
     va_list args;
     va_start(args, format);
+    terminal_clear_status();
     fputs("gpt2: note: ", stderr);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);

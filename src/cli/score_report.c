@@ -178,37 +178,18 @@ static bool print_token(struct score_report *r, const struct score_text *text,
 }
 
 /* The view of gltr.io (Gehrmann, Strobelt and Rush 2019): among the 10 likeliest tokens green, 100
- * yellow, 1000 red, beyond violet. Line ends stay uncoloured, or the colour would fill the line. */
+ * yellow, 1000 red, beyond violet. */
 static bool print_coloured(struct score_report *r, const struct scored_token *token,
                            const char *bytes, size_t n, struct gpt2_error *err) {
     if (r->plain)
         return output_bytes(&r->out, bytes, n, err);
     int rank = token->score ? token->score->rank : -1;
-    const char *color = rank < 0      ? "\033[0m"
-                        : rank < 10   ? "\033[30;48;5;114m"
-                        : rank < 100  ? "\033[30;48;5;222m"
-                        : rank < 1000 ? "\033[30;48;5;210m"
-                                      : "\033[30;48;5;183m";
-    bool ok = true;
-    while (ok && n > 0) {
-        const char *newline = memchr(bytes, '\n', n);
-        size_t part = newline ? (size_t)(newline - bytes) : n;
-        // Characters in several tokens come out whole: only bytes that mean something are escaped.
-        if (part > 0)
-            ok = output_string(&r->out, color, err);
-        for (size_t i = 0; ok && i < part; i++) {
-            unsigned char c = (unsigned char)bytes[i];
-            ok = c < 0x20 && c != '\t' ? output_format(&r->out, err, "\\x%02X", c)
-                                       : output_bytes(&r->out, bytes + i, 1, err);
-        }
-        if (part > 0)
-            ok = ok && output_string(&r->out, "\033[0m", err);
-        if (ok && newline)
-            ok = output_string(&r->out, "\n", err);
-        bytes += part + (newline != NULL);
-        n -= part + (newline != NULL);
-    }
-    return ok;
+    const char *style = rank < 0      ? NULL
+                        : rank < 10   ? TINT_GREEN
+                        : rank < 100  ? TINT_YELLOW
+                        : rank < 1000 ? TINT_RED
+                                      : TINT_VIOLET;
+    return tint_bytes(&r->tint, &r->out, style, bytes, n, err);
 }
 
 /* ---- words ---- */
@@ -357,7 +338,7 @@ bool score_report_end(void *user, void *data, const struct gpt2_plan *plan,
         ok = !score_filter_passes(r->filter, &text->totals) ||
              output_bytes(&r->out, text->bytes, text->len, err);
     else if (r->color)
-        ok = output_string(&r->out, "\n", err);
+        ok = tint_end(&r->tint, &r->out, err) && output_string(&r->out, "\n", err);
     else if (r->by == SCORE_WORD)
         ok = text->word.totals.tokens == 0 || print_word(r, text, NULL, err);
     else if (r->by != SCORE_TOKEN)

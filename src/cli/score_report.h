@@ -14,9 +14,9 @@
 #ifndef CLI_SCORE_REPORT_H
 #define CLI_SCORE_REPORT_H
 
-#include "cli/output.h"
 #include "cli/score_filter.h"
 #include "cli/scoring.h"
+#include "cli/tint.h"
 
 #include <gpt2/tokenizer.h>
 
@@ -36,6 +36,7 @@ struct score_report {
     int n_ctx;
     bool bos;
     struct output out;
+    struct tint tint;
 };
 
 /* A text on its way, or the part of it that will be one row. */

@@ -2,9 +2,9 @@
 #include "cli/single.h"
 #include "cli/fnv.h"
 #include "cli/report.h"
+#include "cli/signals.h"
+#include "cli/single_output.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <gpt2/beam.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -37,82 +37,6 @@ static bool read_prompt(struct run *run, struct gpt2_error *err) {
     return gpt2_tokenizer_encode(run->tokenizer, prompt->data, prompt->len,
                                  args->settings.special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT,
                                  &run->ids, err);
-}
-
-/* FNV-1a over the bits of the logits: two runs that print the same hash computed the same numbers.
- */
-static uint64_t hash_logits(uint64_t hash, const float *logits, int n) {
-    for (int i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &logits[i], sizeof bits);
-        hash = fnv_mix(hash, bits);
-    }
-    return hash;
-}
-
-static void see_logits(void *user, const float *logits) {
-    struct run *run = user;
-    if (!run->seen) {
-        run->seen = true;
-        run->prompt_ns = clock_ns() - run->start_ns;
-    }
-    if (run->args.stats)
-        run->hash = hash_logits(run->hash, logits, gpt2_model_config(run->model)->n_vocab);
-}
-
-static bool show_object(struct run *run, const struct shown_token *token, struct gpt2_error *err) {
-    bool ok = output_format(&run->out, err, "{\"sample\":%d,\"index\":%d,\"id\":", token->sample,
-                            token->index);
-    ok = ok && (token->id < 0 ? output_string(&run->out, "null", err)
-                              : output_format(&run->out, err, "%" PRId32, token->id));
-    ok = ok && output_string(&run->out, ",\"text\":", err) &&
-         output_json_string(&run->out, token->bytes, token->n_bytes, err);
-    if (ok && token->id >= 0 && run->completion.wants_logprobs)
-        ok = output_format(&run->out, err, ",\"logprob\":%.9g", token->logprob);
-    return ok && output_string(&run->out, "}\n", err) && output_flush(&run->out, err);
-}
-
-/* The background goes from nothing to red over some ten bits. */
-static bool begin_color(struct run *run, double logprob, struct gpt2_error *err) {
-    static const int shades[] = {0, 58, 94, 130, 166, 196};
-    double bits = -logprob / 0.69314718055994531;
-    int shade = bits < 1 ? 0 : bits < 11 ? (int)(bits / 2.2) + 1 : 5;
-    return !shades[shade] || output_format(&run->out, err, "\033[48;5;%dm", shades[shade]);
-}
-
-static bool show_token(void *user, const struct shown_token *token, struct gpt2_error *err) {
-    struct run *run = user;
-    if (run->args.jsonl)
-        return show_object(run, token, err);
-    if (run->args.output == OUTPUT_IDS) {
-        bool first = token->index == 0 && !run->args.settings.echo;
-        return token->id < 0 ||
-               (output_format(&run->out, err, "%s%" PRId32, first ? "" : " ", token->id) &&
-                output_flush(&run->out, err));
-    }
-    if (run->colors && token->id >= 0 && token->n_bytes)
-        return begin_color(run, token->logprob, err) &&
-               output_bytes(&run->out, token->bytes, token->n_bytes, err) &&
-               output_string(&run->out, "\033[0m", err) && output_flush(&run->out, err);
-    return output_bytes(&run->out, token->bytes, token->n_bytes, err) &&
-           output_flush_text(&run->out, err);
-}
-
-static bool show_prompt(struct run *run, struct gpt2_error *err) {
-    const struct gpt2_ids *ids = &run->completion.prompt;
-    for (size_t i = 0; i < ids->len; i++) {
-        size_t n;
-        if (run->args.output == OUTPUT_IDS) {
-            if (!output_format(&run->out, err, "%s%" PRId32, i ? " " : "", ids->data[i]))
-                return false;
-            continue;
-        }
-        const char *bytes = gpt2_tokenizer_token(run->tokenizer, ids->data[i], &n);
-        if (!output_bytes(&run->out, bytes, n, err))
-            return false;
-    }
-    return run->args.output == OUTPUT_IDS ? output_flush(&run->out, err)
-                                          : output_flush_text(&run->out, err);
 }
 
 /* Texts that could not be shown as they came: several of them. */
@@ -185,42 +109,6 @@ static void print_stats(const struct run *run) {
     else
         fprintf(stderr, "weights in the mapped file, on its pages\n");
     fprintf(stderr, "logits  %016" PRIx64 "\n", run->hash);
-}
-
-/* --out: a file beside the target, which takes its place at the end. */
-static bool open_output(struct run *run, struct gpt2_error *err) {
-    const char *path = run->args.out_file;
-    if (!path || !strcmp(path, "-"))
-        return true;
-    size_t cap = strlen(path) + 32;
-    run->temporary = malloc(cap);
-    if (!run->temporary)
-        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
-    snprintf(run->temporary, cap, "%s.%ld.tmp", path, (long)getpid());
-    int fd = open(run->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot create %s: %s", run->temporary,
-                      strerror(errno));
-        free(run->temporary);
-        run->temporary = NULL;
-        return false;
-    }
-    run->out.fd = fd;
-    return true;
-}
-
-static bool close_output(struct run *run, struct gpt2_error *err) {
-    if (!run->temporary)
-        return true;
-    bool ok = fsync(run->out.fd) == 0;
-    ok = close(run->out.fd) == 0 && ok;
-    run->out.fd = 0;
-    if (!ok || rename(run->temporary, run->args.out_file) != 0)
-        return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write %s: %s", run->args.out_file,
-                             strerror(errno));
-    free(run->temporary);
-    run->temporary = NULL;
-    return true;
 }
 
 static bool go_on(void *user) {
@@ -307,8 +195,7 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
     if (!check_beams(run, err) || !read_prompt(run, err))
         return false;
     settings_resolve(s, gpt2_model_config(run->model));
-    run->colors = args->color && isatty(STDOUT_FILENO) && !args->out_file && !args->json &&
-                  !(getenv("NO_COLOR") && *getenv("NO_COLOR"));
+    run->colors = wants_colors(args);
     if (!decoding_create(&run->decoding, s, run->model, run->tokenizer, err) ||
         !completion_create(&run->completion, &run->decoding, run->model, run->tokenizer, &run->ids,
                            0, err))
@@ -339,7 +226,9 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
 
 int single_run(struct run *run) {
     struct gpt2_error err;
-    if (!prepare(run, &err) || !open_output(run, &err))
+    const char *path = run->args.out_file;
+    bool to_file = path && strcmp(path, "-") != 0;
+    if (!prepare(run, &err) || (to_file && !out_file_open(&run->out_file, path, &run->out, &err)))
         return report(&err);
     signals_catch();
     run->hash = FNV_START;
@@ -350,11 +239,12 @@ int single_run(struct run *run) {
         written = show_json(run, &write_err);
     else if (ok && !run->completion.show)
         written = show_samples(run, &write_err);
+    written = written && show_end(run, &write_err);
     if (!run->args.jsonl && (ok || run->seen)) // a text that broke off ends its line too
         written = written && output_string(&run->out, "\n", &write_err);
     written = written && output_flush(&run->out, &write_err);
-    if (ok && written && !signals_caught())
-        written = close_output(run, &write_err);
+    if (ok && written && to_file && !signals_caught())
+        written = out_file_keep(&run->out_file, &run->out, &write_err);
     if (!ok)
         return output_failed(&run->out, &err);
     if (!written)
@@ -365,12 +255,7 @@ int single_run(struct run *run) {
 }
 
 void single_free(struct run *run) {
-    if (run->temporary) {
-        if (run->out.fd > 0)
-            close(run->out.fd);
-        unlink(run->temporary);
-        free(run->temporary);
-    }
+    out_file_drop(&run->out_file, &run->out);
     gpt2_generator_free(run->generator);
     completion_free(&run->completion);
     decoding_free(&run->decoding);

@@ -6,7 +6,8 @@
 #include "cli/clock.h"
 #include "cli/completion.h"
 #include "cli/files.h"
-#include "cli/output.h"
+#include "cli/out_file.h"
+#include "cli/tint.h"
 #include "cli/weights.h"
 
 enum output_kind { OUTPUT_TEXT, OUTPUT_IDS };
@@ -19,7 +20,7 @@ struct arguments {
     struct weights_options weights;
     int beams, early_stopping;
     float length_penalty;
-    bool json, jsonl, stats;
+    bool json, jsonl, stats, interactive;
     const char *out_file, *output_name;
     int output, kv, color;
     int threads;
@@ -41,8 +42,9 @@ struct run {
     struct text prompt;
     struct gpt2_ids ids; /* the prompt's, until the completion has them */
     struct output out;
-    char *temporary; /* of --out */
-    bool colors;     /* --color, and the terminal can */
+    struct out_file out_file; /* of --out */
+    bool colors;              /* --color, and the terminal can */
+    struct tint tint;
 
     /* for --stats and timings */
     uint64_t load_ns, start_ns, prompt_ns, decode_ns, hash;

@@ -92,6 +92,12 @@ struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
     return g;
 }
 
+static void free_sample(struct gpt2_generator *g, struct sample *sample) {
+    if (!sample->work->job.session)
+        sessions_give(&g->sessions, sample->session);
+    gpt2_ids_free(&sample->ids);
+}
+
 static void free_work(struct gpt2_generator *g, struct work *work) {
     sessions_give(&g->sessions, work->source);
     os_free(work->logits);
@@ -102,10 +108,8 @@ static void free_work(struct gpt2_generator *g, struct work *work) {
 void gpt2_generator_free(struct gpt2_generator *g) {
     if (!g)
         return;
-    for (int i = 0; i < g->n_samples; i++) {
-        sessions_give(&g->sessions, g->samples[i].session);
-        gpt2_ids_free(&g->samples[i].ids);
-    }
+    for (int i = 0; i < g->n_samples; i++)
+        free_sample(g, &g->samples[i]);
     while (g->queue) {
         struct work *next = g->queue->next;
         free_work(g, g->queue);
@@ -145,6 +149,13 @@ static bool check_job(const struct gpt2_generator *g, const struct gpt2_job *job
     if (job->overflow == GPT2_OVERFLOW_SLIDE && (job->keep < 0 || job->keep >= n_ctx))
         return error_set(err, GPT2_ERR_USAGE, "job: expected 0 to %d tokens to keep, got %d",
                          n_ctx - 1, job->keep);
+    if (job->session && (job->n_samples != 1 || gpt2_session_capacity(job->session) < n_ctx ||
+                         gpt2_session_position(job->session) >= job->n_ids))
+        return error_set(err, GPT2_ERR_USAGE,
+                         "job: expected 1 sample and a session of %d tokens that has read less "
+                         "than the prompt's %d, got %d, %d and %d",
+                         n_ctx, job->n_ids, job->n_samples, gpt2_session_capacity(job->session),
+                         gpt2_session_position(job->session));
     return true;
 }
 
@@ -180,10 +191,10 @@ static int session_need(const struct gpt2_generator *g, const struct gpt2_job *j
 /* Starts one more sample of a job. *started is false where it must wait for memory. */
 static bool start(struct gpt2_generator *g, struct work *work, const struct gpt2_session *source,
                   bool *started, struct gpt2_error *err) {
-    struct gpt2_session *session;
+    struct gpt2_session *session = work->job.session;
     *started = false;
     bool must = g->n_samples == 0; // nobody's end would make room
-    if (!sessions_take(&g->sessions, session_need(g, &work->job), must, &session, err))
+    if (!session && !sessions_take(&g->sessions, session_need(g, &work->job), must, &session, err))
         return false;
     if (!session)
         return true;
@@ -195,7 +206,7 @@ static bool start(struct gpt2_generator *g, struct work *work, const struct gpt2
     for (int i = 0; i < work->job.n_ids; i++)
         if (!gpt2_ids_push(&sample->ids, work->ids[i], err))
             return false;
-    sample->n_pending = source ? 0 : work->job.n_ids;
+    sample->n_pending = source ? 0 : work->job.n_ids - gpt2_session_position(session);
     work->n_started++;
     g->n_waiting--;
     *started = true;
@@ -335,12 +346,10 @@ static void sweep(struct gpt2_generator *g) {
     int kept = 0;
     for (int i = 0; i < g->n_samples; i++) {
         struct sample *s = &g->samples[i];
-        if (s->done) {
-            sessions_give(&g->sessions, s->session);
-            gpt2_ids_free(&s->ids);
-        } else {
+        if (s->done)
+            free_sample(g, s);
+        else
             g->samples[kept++] = *s;
-        }
     }
     g->n_samples = kept;
     for (struct work **at = &g->queue; *at;) {

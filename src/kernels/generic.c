@@ -36,10 +36,11 @@ ALWAYS_INLINE float load_i8(const void *w, size_t i) {
 
 /* y += x . w, as one chain over k for each output. */
 ALWAYS_INLINE void product(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
-                           int m, int n, int K, load_fn load) {
+                           size_t ps, int m, int n, int K, load_fn load) {
     for (int k = 0; k < K; k++)
         for (int c = 0; c < n; c++) {
-            float weight = load(w, (size_t)k * ws + (size_t)c);
+            size_t at = (size_t)(c / PANEL) * ps + (size_t)k * ws + (size_t)(c % PANEL);
+            float weight = load(w, at);
             for (int r = 0; r < m; r++) {
                 float *out = &y[(size_t)r * ys + (size_t)c];
                 *out = fmaf(x[(size_t)r * xs + (size_t)k], weight, *out);
@@ -68,8 +69,12 @@ ALWAYS_INLINE void expand(float *dst, const void *src, size_t n, load_fn load) {
 /* One function of each for each type. */
 #define PRODUCTS_OF(type)                                                                  \
     static void gemm_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
+                            size_t ws, size_t ps, int m, int n, int K) {                   \
+        product(y, ys, x, xs, w, ws, ps, m, n, K, load_##type);                            \
+    }                                                                                      \
+    static void gemv_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
                             size_t ws, int m, int n, int K) {                              \
-        product(y, ys, x, xs, w, ws, m, n, K, load_##type);                                \
+        product(y, ys, x, xs, w, ws, PANEL, m, n, K, load_##type);                         \
     }                                                                                      \
     static void dots_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
                             size_t ws, int m, int n, int K) {                              \
@@ -83,6 +88,11 @@ PRODUCTS_OF(f32)
 PRODUCTS_OF(f16)
 PRODUCTS_OF(bf16)
 PRODUCTS_OF(i8)
+
+/* The group that begins at byte `at` of the panel that column c is in. */
+ALWAYS_INLINE const unsigned char *group_at(const void *panels, size_t ps, int c, size_t at) {
+    return (const unsigned char *)panels + (size_t)(c / PANEL) * ps + at;
+}
 
 /* isum of kernels.h for one row and output: the bytes of a step lie side by side. */
 ALWAYS_INLINE int32_t sum_q8(const int8_t *q, const unsigned char *w) {
@@ -103,43 +113,38 @@ ALWAYS_INLINE int32_t sum_q4(const int8_t *q, const unsigned char *w) {
     return sum;
 }
 
-static void gemm_q8(float *y, size_t ys, struct quantized x, const void *panel, int m, int n,
-                    int n_groups) {
-    const unsigned char *group = panel;
-    for (int g = 0; g < n_groups; g++, group += Q8_GROUP_BYTES)
+static void gemm_q8(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
+                    int n, int n_groups) {
+    for (int g = 0; g < n_groups; g++)
         for (int r = 0; r < m; r++) {
             const int8_t *q = x.q + (size_t)r * x.qs + (size_t)g * GROUP;
             float xscale = x.scale[(size_t)r * x.gs + (size_t)g];
             for (int c = 0; c < n; c++) {
                 float *out = &y[(size_t)r * ys + (size_t)c];
-                int32_t isum = sum_q8(q, group + 2 * PANEL + 4 * c);
-                *out = fmaf((float)isum, load_f16(group, (size_t)c) * xscale, *out);
+                const unsigned char *group = group_at(panels, ps, c, (size_t)g * Q8_GROUP_BYTES);
+                int32_t isum = sum_q8(q, group + 2 * PANEL + 4 * (c % PANEL));
+                *out = fmaf((float)isum, load_f16(group, (size_t)(c % PANEL)) * xscale, *out);
             }
         }
 }
 
-static void gemm_q4(float *y, size_t ys, struct quantized x, const void *panel, int m, int n,
-                    int n_groups) {
-    const unsigned char *group = panel;
-    for (int g = 0; g < n_groups; g++, group += Q4_GROUP_BYTES)
+static void gemm_q4(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
+                    int n, int n_groups) {
+    for (int g = 0; g < n_groups; g++)
         for (int r = 0; r < m; r++) {
             const int8_t *q = x.q + (size_t)r * x.qs + (size_t)g * GROUP;
             size_t at = (size_t)r * x.gs + (size_t)g;
             float xscale = x.scale[at], xmin = (float)x.sum[at] * xscale;
             for (int c = 0; c < n; c++) {
                 float *out = &y[(size_t)r * ys + (size_t)c];
-                int32_t isum = sum_q4(q, group + 4 * PANEL + 4 * c);
-                *out = fmaf((float)isum, load_f16(group, (size_t)c) * xscale, *out);
-                *out = fmaf(xmin, load_f16(group, (size_t)(PANEL + c)), *out);
+                const unsigned char *group = group_at(panels, ps, c, (size_t)g * Q4_GROUP_BYTES);
+                int32_t isum = sum_q4(q, group + 4 * PANEL + 4 * (c % PANEL));
+                *out = fmaf((float)isum, load_f16(group, (size_t)(c % PANEL)) * xscale, *out);
+                *out = fmaf(xmin, load_f16(group, (size_t)(PANEL + c % PANEL)), *out);
             }
         }
 }
 
 #include "kernels/peak.h"
-
-#define gemv_f32  gemm_f32 /* one way is as good as another here */
-#define gemv_f16  gemm_f16
-#define gemv_bf16 gemm_bf16
-#define gemv_i8   gemm_i8
 
 const struct kernels kernels_generic = KERNELS_TABLE("generic", 4, 16);

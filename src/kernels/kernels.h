@@ -50,13 +50,15 @@ struct kernels {
     /* y[r, c] = chain over k: fma(x[r, k], (f32)w[k, c], y[r, c])  r < m, c < n, k = 0..K-1
      * y [m, n], x [m, K] f32; w [K, n] of the given type.
      *
-     * gemm: w is read once for every `mr` rows, in the order in which it lies: a panel (panels.h),
-     * a block of keys, the values of a head. Fastest where n is a multiple of `nr` and m of `mr`;
-     * for one row it streams a panel from memory as fast as memory gives it. gemv: for few rows
-     * (fastest for 1). w is a slice of a matrix as the file has it and is streamed once, row after
-     * row, whatever m is. */
+     * gemm: w is in panels that are `ps` elements apart: w[k, c] is element
+     * (c / PANEL) * ps + k * ws + c % PANEL. ws is PANEL in panels as panels.h has them; rows as a
+     * file, a block of keys or the values of a head have them are panels with ps = PANEL. w is read
+     * once for every `mr` rows. Fastest where n is a multiple of `nr` and m of `mr`; for one row it
+     * walks through several panels side by side, which is what memory is fastest at. gemv: for few
+     * rows (fastest for 1). w is a slice of a matrix as the file has it and is streamed once, row
+     * after row, whatever m is. */
     void (*gemm[DTYPE_N_KERNELS])(float *y, size_t ys, const float *x, size_t xs, const void *w,
-                                  size_t ws, int m, int n, int K);
+                                  size_t ws, size_t ps, int m, int n, int K);
     void (*gemv[DTYPE_N_KERNELS])(float *y, size_t ys, const float *x, size_t xs, const void *w,
                                   size_t ws, int m, int n, int K);
     int mr, nr; /* the register tile of gemm: rows and columns computed at once */
@@ -73,13 +75,13 @@ struct kernels {
      *   y[r, c] = fma((f32)isum, wscale[g, c] * xscale[r, g], y[r, c])
      *   Q4 then: y[r, c] = fma((f32)xsum[r, g] * xscale[r, g], wmin[g, c], y[r, c])
      *
-     * y [m, n] with n <= PANEL; x as quantize wrote it, m rows; panel: the one of these n columns.
-     * The chain starts from what y holds and may be cut between groups: x and panel then start at
+     * y [m, n]; x as quantize wrote it, m rows; panels: those of these n columns, `ps` bytes apart.
+     * The chain starts from what y holds and may be cut between groups: x and panels then start at
      * a later group and n_groups counts those that are left to this call. */
-    void (*gemm_q8)(float *y, size_t ys, struct quantized x, const void *panel, int m, int n,
-                    int n_groups);
-    void (*gemm_q4)(float *y, size_t ys, struct quantized x, const void *panel, int m, int n,
-                    int n_groups);
+    void (*gemm_q8)(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
+                    int n, int n_groups);
+    void (*gemm_q4)(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
+                    int n, int n_groups);
 
     /* Quantizes ONE row x[0..n), group by group:
      *   max   = the largest |x[k]| of the group

@@ -11,8 +11,8 @@
  *   load_f16 _bf16 _i8    behind them is read. n == WIDTH, a constant, is the fast case
  *   lanes_sum(p)          the tree of lanes16 over 16 / WIDTH vectors
  *   GEMM_ROWS             a register tile of gemm: rows,
- *   GEMM_VECS(rows)       and vectors of columns. One row has all columns of a panel, if they fit:
- *                         it is then read from memory in one stream
+ *   GEMM_VECS(rows)       and vectors of columns, those of several panels where they fit
+ *   GEMM_COLUMNS          the largest number of columns in a tile
  *   GEMM_DEPTH            rows of w that are worked on together: a panel's fit half of the first
  *                         cache in every type
  *   GEMV_ROWS, GEMV_DEPTH of gemv: rows of x, and rows of W, that are worked on together
@@ -67,29 +67,35 @@ typedef vec (*load_fn)(const void *p, int n);
         break;                           \
     }
 
-/* How far ahead of a gemm memory is asked for. */
-#define GEMM_AHEAD 4096
-
 /* gemm ----------------------------------------------------------------------------------------- */
 
-/* One register tile of y over all k. Each step reads `vecs` vectors of w and one element of each
- * row of x. In the last vector only `last` lanes count. */
+/* How far ahead of a few rows memory is asked for. One row asks for nothing: it walks through four
+ * panels side by side, and hardware that reads ahead does more for four streams than for one. */
+#define GEMM_AHEAD 1024
+
+/* Where column c begins in a row of w, whose panels are ps bytes apart. */
+ALWAYS_INLINE size_t column_at(int c, size_t ps, size_t size) {
+    return (size_t)(c / PANEL) * ps + (size_t)(c % PANEL) * size;
+}
+
+/* One register tile of y over all k. Each step reads `vecs` vectors of w, which may be those of
+ * several panels, and one element of each row of x. In the last vector only `last` lanes count. */
 ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, int K, int rows, int vecs, int last, size_t size,
+                             size_t ws, size_t ps, int K, int rows, int vecs, int last, size_t size,
                              load_fn load) {
-    const bool ahead = rows > 1 || size < 4; // one row of f32 is so quick that it only disturbs
-    vec sum[GEMM_ROWS][PANEL / WIDTH];
+    vec sum[GEMM_ROWS][GEMM_COLUMNS / WIDTH];
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             sum[r][v] = load_f32(y + (size_t)r * ys + v * WIDTH, v < vecs - 1 ? WIDTH : last);
         }
     }
     for (int k = 0; k < K; k++) {
-        vec weight[PANEL / WIDTH];
+        vec weight[GEMM_COLUMNS / WIDTH];
         UNROLL for (int v = 0; v < vecs; v++) {
-            if (ahead && (size_t)v * WIDTH * size % 64 == 0)
-                __builtin_prefetch(w + (size_t)v * WIDTH * size + GEMM_AHEAD, 0, 3);
-            weight[v] = load(w + (size_t)v * WIDTH * size, v < vecs - 1 ? WIDTH : last);
+            const char *at = w + column_at(v * WIDTH, ps, size);
+            if (rows > 1 && (size_t)v * WIDTH % PANEL == 0)
+                __builtin_prefetch(at + GEMM_AHEAD, 0, 3);
+            weight[v] = load(at, v < vecs - 1 ? WIDTH : last);
             if (rows == 1) // used at once: there are no registers for all of them
                 sum[0][v] = vec_fma(vec_set(x[k]), weight[v], sum[0][v]);
         }
@@ -111,36 +117,42 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
 
 /* All columns of `rows` rows: whole tiles, then single vectors. */
 ALWAYS_INLINE void gemm_rows(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, int n, int K, int rows, size_t size, load_fn load) {
+                             size_t ws, size_t ps, int n, int K, int rows, size_t size,
+                             load_fn load) {
     const int vecs = GEMM_VECS(rows);
     int c = 0;
     for (; c + vecs * WIDTH <= n; c += vecs * WIDTH)
-        gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, vecs, WIDTH, size, load);
+        gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, K, rows, vecs, WIDTH, size,
+                  load);
     for (; c + WIDTH <= n; c += WIDTH)
-        gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, 1, WIDTH, size, load);
+        gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, K, rows, 1, WIDTH, size,
+                  load);
     if (c < n)
-        gemm_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, K, rows, 1, n - c, size, load);
+        gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, K, rows, 1, n - c, size,
+                  load);
 }
 
 /* All rows of y, for as many rows of w as stay in the first cache meanwhile. */
 ALWAYS_INLINE void gemm_block(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                              size_t ws, int m, int n, int K, size_t size, load_fn load) {
+                              size_t ws, size_t ps, int m, int n, int K, size_t size,
+                              load_fn load) {
     for (; m >= GEMM_ROWS; m -= GEMM_ROWS) {
-        gemm_rows(y, ys, x, xs, w, ws, n, K, GEMM_ROWS, size, load);
+        gemm_rows(y, ys, x, xs, w, ws, ps, n, K, GEMM_ROWS, size, load);
         y += GEMM_ROWS * ys;
         x += GEMM_ROWS * xs;
     }
-#define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, n, K, rows, size, load)
+#define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, ps, n, K, rows, size, load)
     WITH_CONSTANT(m, GEMM_ROWS, TILE)
 #undef TILE
 }
 
 ALWAYS_INLINE void gemm(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,
-                        int m, int n, int K, size_t size, load_fn load) {
+                        size_t ps, int m, int n, int K, size_t size, load_fn load) {
+    const int depth = m == 1 ? K : GEMM_DEPTH;
     ws *= size;
-    for (int k = 0; k < K; k += GEMM_DEPTH)
-        gemm_block(y, ys, x + k, xs, w + (size_t)k * ws, ws, m, n,
-                   K - k < GEMM_DEPTH ? K - k : GEMM_DEPTH, size, load);
+    for (int k = 0; k < K; k += depth)
+        gemm_block(y, ys, x + k, xs, w + (size_t)k * ws, ws, ps * size, m, n,
+                   K - k < depth ? K - k : depth, size, load);
 }
 
 /* gemv ----------------------------------------------------------------------------------------- */
@@ -218,11 +230,15 @@ ALWAYS_INLINE void gemv(float *y, size_t ys, const float *x, size_t xs, const ch
 
 #define LANE_VECS (16 / WIDTH) /* vectors that hold the 16 partial sums */
 
-/* `rows` rows of x times `cols` rows of W. */
+/* One row of x meets so many rows of W at a time, each in another part of W: that many streams. */
+#define DOTS_STREAMS 4
+#define DOTS_MOST    (DOTS_COLS > DOTS_STREAMS ? DOTS_COLS : DOTS_STREAMS)
+
+/* `rows` rows of x times `cols` rows of W, which are `apart` rows from each other. */
 ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, size_t ahead, int K, int rows, int cols, size_t size,
-                             load_fn load) {
-    vec p[DOTS_ROWS][DOTS_COLS][LANE_VECS];
+                             size_t ws, size_t ahead, int K, int rows, int cols, size_t apart,
+                             size_t size, load_fn load) {
+    vec p[DOTS_ROWS][DOTS_MOST][LANE_VECS];
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int c = 0; c < cols; c++) {
             UNROLL for (int i = 0; i < LANE_VECS; i++) {
@@ -233,10 +249,11 @@ ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, con
     int k = 0;
     for (; k + 16 <= K; k += 16) {
         UNROLL for (int i = 0; i < LANE_VECS; i++) {
-            vec weight[DOTS_COLS];
+            vec weight[DOTS_MOST];
             UNROLL for (int c = 0; c < cols; c++) {
-                weight[c] = load(w + (size_t)c * ws, WIDTH);
-                __builtin_prefetch(w + (size_t)c * ws + ahead, 0, 2);
+                weight[c] = load(w + (size_t)c * apart * ws, WIDTH);
+                if (ahead)
+                    __builtin_prefetch(w + (size_t)c * apart * ws + ahead, 0, 2);
             }
             UNROLL for (int r = 0; r < rows; r++) {
                 vec xk = load_f32(x + (size_t)r * xs + k + i * WIDTH, WIDTH);
@@ -255,14 +272,14 @@ ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, con
         UNROLL for (int r = 0; r < rows; r++) {
             vec xk = load_f32(x + (size_t)r * xs + k + i * WIDTH, n);
             UNROLL for (int c = 0; c < cols; c++) {
-                p[r][c][i] = vec_fma_n(xk, load(w + (size_t)c * ws, n), p[r][c][i], n);
+                p[r][c][i] = vec_fma_n(xk, load(w + (size_t)c * apart * ws, n), p[r][c][i], n);
             }
         }
         w += WIDTH * size;
     }
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int c = 0; c < cols; c++) {
-            y[(size_t)r * ys + (size_t)c] = lanes_sum(p[r][c]);
+            y[(size_t)r * ys + (size_t)c * apart] = lanes_sum(p[r][c]);
         }
     }
 }
@@ -272,18 +289,33 @@ ALWAYS_INLINE void dots_cols(float *y, size_t ys, const float *x, size_t xs, con
                              size_t ws, size_t ahead, int m, int K, int cols, size_t size,
                              load_fn load) {
     for (; m >= DOTS_ROWS; m -= DOTS_ROWS) {
-        dots_tile(y, ys, x, xs, w, ws, ahead, K, DOTS_ROWS, cols, size, load);
+        dots_tile(y, ys, x, xs, w, ws, ahead, K, DOTS_ROWS, cols, 1, size, load);
         y += DOTS_ROWS * ys;
         x += DOTS_ROWS * xs;
     }
-#define TILE(rows) dots_tile(y, ys, x, xs, w, ws, ahead, K, rows, cols, size, load)
+#define TILE(rows) dots_tile(y, ys, x, xs, w, ws, ahead, K, rows, cols, 1, size, load)
     WITH_CONSTANT(m, DOTS_ROWS, TILE)
 #undef TILE
+}
+
+/* All rows of W for one row of x. */
+ALWAYS_INLINE void dots_streams(float *y, const float *x, const char *w, size_t ws, int n, int K,
+                                size_t size, load_fn load) {
+    const int part = n / DOTS_STREAMS;
+    for (int c = 0; c < part; c++)
+        dots_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, 0, K, 1, DOTS_STREAMS, (size_t)part, size,
+                  load);
+    for (int c = part * DOTS_STREAMS; c < n; c++)
+        dots_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, 0, K, 1, 1, 1, size, load);
 }
 
 ALWAYS_INLINE void dots(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,
                         int m, int n, int K, size_t size, load_fn load) {
     ws *= size;
+    if (m == 1) {
+        dots_streams(y, x, w, ws, n, K, size, load);
+        return;
+    }
     int c = 0;
     for (; c + DOTS_COLS <= n; c += DOTS_COLS) {
         size_t ahead = c + 2 * DOTS_COLS <= n ? DOTS_COLS * ws : 0;
@@ -301,8 +333,8 @@ ALWAYS_INLINE void dots(float *y, size_t ys, const float *x, size_t xs, const ch
 
 #define PRODUCTS_OF(type, size)                                                            \
     static void gemm_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
-                            size_t ws, int m, int n, int K) {                              \
-        gemm(y, ys, x, xs, w, ws, m, n, K, size, load_##type);                             \
+                            size_t ws, size_t ps, int m, int n, int K) {                   \
+        gemm(y, ys, x, xs, w, ws, ps, m, n, K, size, load_##type);                         \
     }                                                                                      \
     static void gemv_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
                             size_t ws, int m, int n, int K) {                              \

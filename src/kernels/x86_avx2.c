@@ -9,6 +9,7 @@ typedef __m256 vec;
 #define WIDTH           8
 #define GEMM_ROWS       6 /* 12 sums, 2 weights, 1 x: 15 registers */
 #define GEMM_VECS(rows) ((rows) == 1 ? 8 : (rows) == 2 ? 4 : 2)
+#define GEMM_COLUMNS    64
 #define GEMM_DEPTH      64
 #define GEMV_ROWS       4
 #define GEMV_DEPTH      16
@@ -91,6 +92,14 @@ ALWAYS_INLINE ivec ivec_add(ivec a, ivec b) {
 
 ALWAYS_INLINE ivec ivec_and(ivec a, ivec b) {
     return _mm256_and_si256(a, b);
+}
+
+ALWAYS_INLINE ivec ivec_xor(ivec a, ivec b) {
+    return _mm256_xor_si256(a, b);
+}
+
+ALWAYS_INLINE ivec ivec_signed8(ivec a, ivec s) {
+    return _mm256_sign_epi8(a, s);
 }
 
 ALWAYS_INLINE ivec ivec_shift16(ivec a, int n) {

@@ -13,6 +13,15 @@ ALWAYS_INLINE ivec ivec_pairs8(ivec u, ivec s) {
     return _mm512_maddubs_epi16(u, s);
 }
 
+ALWAYS_INLINE ivec ivec_xor(ivec a, ivec b) {
+    return _mm512_xor_si512(a, b);
+}
+
+/* Where s is 0 its size is, too, and any sign will do. */
+ALWAYS_INLINE ivec ivec_signed8(ivec a, ivec s) {
+    return _mm512_mask_sub_epi8(a, _mm512_movepi8_mask(s), _mm512_setzero_si512(), a);
+}
+
 ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {
     return _mm512_add_epi16(a, b);
 }

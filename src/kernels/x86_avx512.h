@@ -11,6 +11,7 @@ typedef __m512 vec;
 #define WIDTH           16
 #define GEMM_ROWS       6 /* 24 sums, 4 weights, 1 x: 29 registers */
 #define GEMM_VECS(rows) 4
+#define GEMM_COLUMNS    64
 #define GEMM_DEPTH      64
 #define GEMV_ROWS       4
 #define GEMV_DEPTH      16

@@ -110,7 +110,7 @@ static void add_group(void *arg, int g, int worker) {
         means[k] += mean;
     }
     rows->calibration->kernels->gemm[DTYPE_F32](second[0], GROUP, columns[0], ROWS, x[0], GROUP,
-                                                GROUP, GROUP, rows->n);
+                                                PANEL, GROUP, GROUP, rows->n);
     for (int k = 0; k < GROUP; k++)
         for (int j = 0; j < GROUP; j++)
             seconds[k * GROUP + j] += second[k][j];

@@ -18,7 +18,7 @@ const char *kv_name(enum gpt2_kv type) {
 }
 
 size_t kv_key_bytes(const struct kv *kv) {
-    return panel_bytes(kv->dtype, kv->head_dim);
+    return KV_BLOCK / PANEL * panel_bytes(kv->dtype, kv->head_dim);
 }
 
 /* Bytes of the scales in front of a block of quantized values. */
@@ -31,16 +31,16 @@ size_t kv_value_bytes(const struct kv *kv) {
     return kv->type == GPT2_KV_Q8 ? scale_bytes(kv) + n : n * dtype_size(kv->dtype);
 }
 
-/* One group of a key as a column of a panel: four inputs side by side, KV_BLOCK outputs apart. */
+/* One group of a key as a column of a panel: four inputs side by side, PANEL outputs apart. */
 static void store_key_group(char *group, int at, const int8_t *q, float scale) {
     uint16_t half = dtype_f32_to_f16(scale);
     memcpy(group + (size_t)at * sizeof half, &half, sizeof half);
-    char *column = group + KV_BLOCK * sizeof half + (size_t)at * 4;
+    char *column = group + PANEL * sizeof half + (size_t)at * 4;
     for (int k = 0; k < GROUP; k += 4) {
         uint32_t four;
         memcpy(&four, q + k, sizeof four);
         four ^= 0x80808080; // q + 128 in each byte
-        memcpy(column + (size_t)k * KV_BLOCK, &four, sizeof four);
+        memcpy(column + (size_t)k * PANEL, &four, sizeof four);
     }
 }
 
@@ -48,6 +48,7 @@ static void store_key_group(char *group, int at, const int8_t *q, float scale) {
 static void store_q8(const struct kv *kv, const struct kernels *kernels, char *keys, char *values,
                      int at, const float *key, const float *value) {
     float *scales = (float *)values;
+    char *panel = keys + (size_t)(at / PANEL) * panel_bytes(DTYPE_Q8, kv->head_dim);
     char *row = values + scale_bytes(kv) + (size_t)at * (size_t)kv->head_dim;
     int8_t q[GROUP];
     float scale;
@@ -55,7 +56,7 @@ static void store_q8(const struct kv *kv, const struct kernels *kernels, char *k
     for (int k = 0, g = 0; k < kv->head_dim; k += GROUP, g++) {
         size_t n = (size_t)(kv->head_dim - k < GROUP ? kv->head_dim - k : GROUP);
         kernels->quantize(q, &scale, &sum, key + k, n);
-        store_key_group(keys + (size_t)g * Q8_GROUP_BYTES, at, q, scale);
+        store_key_group(panel + (size_t)g * Q8_GROUP_BYTES, at % PANEL, q, scale);
         kernels->quantize(q, &scale, &sum, value + k, n);
         scales[g * KV_BLOCK + at] = scale;
         memcpy(row + k, q, n);
@@ -114,10 +115,11 @@ void kv_scores(const struct kv *kv, const struct kernels *kernels, float *scores
     for (int r = 0; r < m; r++)
         memset(scores + (size_t)r * stride, 0, (size_t)n * sizeof *scores);
     if (kv->type == GPT2_KV_Q8)
-        kernels->gemm_q8(scores, stride, queries->q, keys, m, n, panels_groups(kv->head_dim));
+        kernels->gemm_q8(scores, stride, queries->q, keys, panel_bytes(DTYPE_Q8, kv->head_dim), m,
+                         n, panels_groups(kv->head_dim));
     else
-        kernels->gemm[kv->dtype](scores, stride, queries->x, queries->stride, keys, KV_BLOCK, m, n,
-                                 kv->head_dim);
+        kernels->gemm[kv->dtype](scores, stride, queries->x, queries->stride, keys, KV_BLOCK, PANEL,
+                                 m, n, kv->head_dim);
 }
 
 /* The rows are taken some at a time, whose weights times scales fit a small array. */
@@ -143,7 +145,7 @@ static void mix_q8(const struct kv *kv, const struct kernels *kernels, float *o,
             for (int r = 0; r < n_rows; r++)
                 scale_weights(scaled[r], weights + (size_t)(row + r) * ws, scales);
             kernels->gemm[DTYPE_I8](o + (size_t)row * os + k, os, scaled[0] + from, KV_BLOCK,
-                                    rows + k, head_dim, n_rows, n, to - from);
+                                    rows + k, head_dim, PANEL, n_rows, n, to - from);
         }
     }
 }
@@ -155,7 +157,7 @@ void kv_mix(const struct kv *kv, const struct kernels *kernels, float *o, size_t
     } else {
         size_t head_dim = (size_t)kv->head_dim;
         const char *rows = (const char *)values + (size_t)from * head_dim * dtype_size(kv->dtype);
-        kernels->gemm[kv->dtype](o, os, weights + from, ws, rows, head_dim, m, kv->head_dim,
+        kernels->gemm[kv->dtype](o, os, weights + from, ws, rows, head_dim, PANEL, m, kv->head_dim,
                                  to - from);
     }
 }

@@ -2,8 +2,8 @@
  *
  * A block holds KV_BLOCK positions of one head, in the order in which attention reads it:
  *
- *   keys    one panel (kernels/panels.h) of head_dim inputs, where each position is an output:
- *           vectors run across positions
+ *   keys    f32, f16: [head_dim][KV_BLOCK]; q8: panels (kernels/panels.h) of head_dim inputs, where
+ *           each position is an output. Vectors run across positions
  *                position  0    1    2  ...  63
  *       feature 0        k00  k10  k20      k63,0
  *               1        k01  k11  ...
@@ -28,11 +28,11 @@
 #include "kernels/kernels.h"
 #include <gpt2/session.h>
 
-#define KV_BLOCK PANEL /* positions */
+#define KV_BLOCK 64 /* positions: a multiple of PANEL */
 
 struct kv {
     enum gpt2_kv type; /* not GPT2_KV_AUTO                    */
-    enum dtype dtype;  /* of the panels of keys: F32, F16, Q8 */
+    enum dtype dtype;  /* of the keys: F32, F16, Q8 */
     int head_dim;
 };
 

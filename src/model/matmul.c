@@ -3,13 +3,13 @@
  * A task is a rectangle of outputs; no sum is ever shared. Products read panels (kernels/panels.h).
  * Where the model has its weights in panels, they are read where they lie. Where it has them as a
  * file's rows, a few rows of x stream them as they are (gemv), and many rows pack them, a block of
- * k at a time, into panels in the thread's scratch:
+ * k at a time, into strips in the thread's scratch:
  *
  *      W [in, out]           columns of a task           scratch of the thread
  *      +-----------------------------------+
- *      |          | PANEL| PANEL| ...  |   |             panel 0: [k_block, PANEL] f32
- *      |  k_block | .... | .... | .... |   |    ---->    panel 1: [k_block, PANEL]
- *      |          |      |      |      |   |             panel 2: [k_block, PANEL]
+ *      |          | STRIP| STRIP| ...  |   |             strip 0: [k_block, STRIP] f32
+ *      |  k_block | .... | .... | .... |   |    ---->    strip 1: [k_block, STRIP]
+ *      |          |      |      |      |   |             strip 2: [k_block, STRIP]
  *      +-----------------------------------+
  *
  * y is bias first, then bias + the first block's products, and so on: one chain for each output,
@@ -36,7 +36,11 @@
  * bandwidth: the hardware reads ahead, into columns that belong to another task. */
 #define MIN_PIECE 4096
 
-/* A thread's packed panels, 384 KiB, and a block of x, 192 KiB, fill half of a 1 MiB L2 cache. */
+/* Columns that a kernel is given at a time: the panels that one row walks through side by side, and
+ * as much of W as stays in the first cache for many rows. */
+#define STRIP (4 * PANEL)
+
+/* A thread's packed strips, 384 KiB, and a block of x, 192 KiB, fill half of a 1 MiB L2 cache. */
 #define K_BLOCK   384
 #define COLUMNS   256
 #define ROWS      128
@@ -136,18 +140,26 @@ static const void *panel_at(const void *panels, enum dtype dtype, int n_in, int 
     return (const char *)panels + (size_t)(column / PANEL) * panel_bytes(dtype, n_in) + within;
 }
 
-/* Packs rows k.. of columns c.. of W into panels of n_k inputs each. Goes along the rows of W,
+/* Some columns of W as a kernel takes them: k at k * ws, panels ps elements (quantized: bytes)
+ * apart. */
+struct strip {
+    const void *data;
+    enum dtype dtype;
+    size_t ws, ps;
+};
+
+/* Packs rows k.. of columns c.. of W into strips of n_k inputs each. Goes along the rows of W,
  * which is how they come from memory, and asks for later rows meanwhile. */
-static void pack(float *panels, const struct kernels *kernels, const struct matrix *w, int k,
+static void pack(float *strips, const struct kernels *kernels, const struct matrix *w, int k,
                  int n_k, int c, int n_columns) {
     for (int i = 0; i < n_k; i++) {
         int later = min(k + i + PACK_AHEAD, w->rows - 1);
         const char *ahead = element(w, later, c);
         for (size_t b = 0; b < (size_t)n_columns * dtype_size(w->dtype); b += 64)
             __builtin_prefetch(ahead + b, 0, 2);
-        for (int p = 0; p < n_columns; p += PANEL)
-            kernels->to_f32[w->dtype](panels + (size_t)p * (size_t)n_k + (size_t)i * PANEL,
-                                      element(w, k + i, c + p), (size_t)min(PANEL, n_columns - p));
+        for (int s = 0; s < n_columns; s += STRIP)
+            kernels->to_f32[w->dtype](strips + (size_t)s * (size_t)n_k + (size_t)i * STRIP,
+                                      element(w, k + i, c + s), (size_t)min(STRIP, n_columns - s));
     }
 }
 
@@ -159,20 +171,35 @@ static void expand(float *panels, const struct kernels *kernels, const struct ma
                                   panel_at(w->data, w->dtype, n_in, c + p, k), (size_t)n_k * PANEL);
 }
 
-/* y += x . w for one panel and n_k inputs from k on; `row` counts in the whole job. */
-static void add_panel(const struct job *job, enum dtype dtype, const void *panel, int row, int m,
-                      int column, int n, int k, int n_k) {
+/* Column s of what was packed (strips) or expanded (panels) of n_k inputs. */
+static struct strip strip_in_scratch(const float *scratch, bool packed, int s, int n_k) {
+    const float *data = scratch + (size_t)s * (size_t)n_k;
+    return packed ? (struct strip){data, DTYPE_F32, STRIP, PANEL}
+                  : (struct strip){data, DTYPE_F32, PANEL, (size_t)n_k * PANEL};
+}
+
+/* Inputs k.. of the panels from `column` on, where they lie. */
+static struct strip strip_in_place(const struct matrix *w, int n_in, int column, int k) {
+    size_t ps = panel_bytes(w->dtype, n_in);
+    return (struct strip){panel_at(w->data, w->dtype, n_in, column, k), w->dtype, PANEL,
+                          dtype_is_quantized(w->dtype) ? ps : ps / dtype_size(w->dtype)};
+}
+
+/* y += x . w for n columns and n_k inputs from k on; `row` counts in the whole job. */
+static void add_strip(const struct job *job, struct strip w, int row, int m, int column, int n,
+                      int k, int n_k) {
     const struct matmul *mm = job->mm;
+    const struct kernels *kernels = mm->kernels;
     float *y = job->y + (size_t)row * job->ys + column;
-    if (dtype_is_quantized(dtype)) {
+    if (dtype_is_quantized(w.dtype)) {
         size_t g = (size_t)row * mm->groups + (size_t)(k / GROUP);
         struct quantized x = {mm->q + g * GROUP, mm->q_scale + g, mm->q_sum + g, mm->groups * GROUP,
                               mm->groups};
-        (dtype == DTYPE_Q8 ? mm->kernels->gemm_q8 : mm->kernels->gemm_q4)(y, job->ys, x, panel, m,
-                                                                          n, panels_groups(n_k));
+        (w.dtype == DTYPE_Q8 ? kernels->gemm_q8 : kernels->gemm_q4)(y, job->ys, x, w.data, w.ps, m,
+                                                                    n, panels_groups(n_k));
     } else {
-        mm->kernels->gemm[dtype](y, job->ys, job->x + (size_t)row * job->xs + k, job->xs, panel,
-                                 PANEL, m, n, n_k);
+        kernels->gemm[w.dtype](y, job->ys, job->x + (size_t)row * job->xs + k, job->xs, w.data,
+                               w.ws, w.ps, m, n, n_k);
     }
 }
 
@@ -196,12 +223,11 @@ static void add_blocks(const struct job *job, struct part part, float *scratch) 
             expand(scratch, kernels, w, job->n_in, k, n_k, part.column, part.n_columns);
         for (int row = 0; row < part.n_rows; row += row_block) {
             int m = min(row_block, part.n_rows - row);
-            for (int p = 0; p < part.n_columns; p += PANEL) {
-                const void *panel =
-                    in_scratch ? (const void *)(scratch + (size_t)p * (size_t)n_k)
-                               : panel_at(w->data, w->dtype, job->n_in, part.column + p, k);
-                add_panel(job, in_scratch ? DTYPE_F32 : w->dtype, panel, part.row + row, m,
-                          part.column + p, min(PANEL, part.n_columns - p), k, n_k);
+            for (int s = 0; s < part.n_columns; s += STRIP) {
+                struct strip strip = in_scratch ? strip_in_scratch(scratch, rows, s, n_k)
+                                                : strip_in_place(w, job->n_in, part.column + s, k);
+                add_strip(job, strip, part.row + row, m, part.column + s,
+                          min(STRIP, part.n_columns - s), k, n_k);
             }
         }
     }
@@ -246,14 +272,14 @@ static void cut_stream(struct job *job, int threads) {
     job->columns = divide_up(job->n_out, threads);
     if (job->columns > 2 * piece)
         job->columns = divide_up(job->columns, job->columns / piece);
-    job->columns = round_up(job->columns, PANEL);
+    job->columns = round_up(job->columns, STRIP);
 }
 
-/* Panels for a few rows, or for a pass that moves them: whole panels with all rows, so that each is
+/* Panels for a few rows, or for a pass that moves them: whole strips with all rows, so that each is
  * read once. */
 static void cut_panels(struct job *job) {
     job->rows = job->m;
-    job->columns = PANEL;
+    job->columns = STRIP;
 }
 
 /* Rectangles for many rows: the cut with the least work for the thread that has most of it, where
@@ -263,7 +289,7 @@ static void cut_blocks(struct job *job, int threads) {
     int64_t least = INT64_MAX;
     for (int n = 1; n <= threads; n++) {
         int rows = round_up(divide_up(job->m, n), job->mm->kernels->mr);
-        for (int columns = PANEL; columns <= COLUMNS; columns += PANEL) {
+        for (int columns = STRIP; columns <= COLUMNS; columns += STRIP) {
             int tasks = divide_up(job->m, rows) * divide_up(job->n_out, columns);
             int64_t work = (int64_t)divide_up(tasks, threads) * columns * (rows + packing);
             if (work < least || (work == least && columns > job->columns)) {

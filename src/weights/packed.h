@@ -3,7 +3,7 @@
  * The container is safetensors, so that other tools can open it. What makes it ours:
  *
  *     8 bytes  N
- *     header   {"__metadata__":{"format":"gpt2-packed","version":"1", ...}, ... and spaces, so that
+ *     header   {"__metadata__":{"format":"gpt2-packed","version":"2", ...}, ... and spaces, so that
  *              the data begins at a multiple of 4096 bytes
  *     data     checksums     I64, the table described below
  *              config.json   U8, text
@@ -24,7 +24,7 @@
 #include "base/pool.h"
 #include "weights/tensors.h"
 
-#define PACKED_VERSION   "1" /* of everything that depends on it: names, layouts, the tokenizer */
+#define PACKED_VERSION   "2" /* of everything that depends on it: names, layouts, the tokenizer */
 #define PACKED_BLOCK     ((size_t)256 << 10)
 #define PACKED_ALIGN     64 /* of each tensor */
 #define PACKED_CHECKSUMS "checksums"

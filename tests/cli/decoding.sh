@@ -90,6 +90,19 @@ expect "... and nothing to stdout" silent
 expect "... and leaves nothing beside it" test "$(find "$tmp" -name 'file.*' | wc -l)" -eq 0
 gen -o "$tmp/no/file"
 expect "-o into a folder that is not there" refuses 1 'cannot create'
+run generate "Once" -n 4
+cp "$out" "$tmp/four"
+ln -s "$tmp/target" "$tmp/link"
+: >"$tmp/target"
+run generate "Once" -n 4 -o "$tmp/link"
+expect "-o of a link replaces the file behind it" same "$tmp/four" "$tmp/target"
+expect "... and leaves the link" test -L "$tmp/link"
+mkfifo "$tmp/pipe"
+cat "$tmp/pipe" >"$tmp/piped" &
+run generate "Once" -n 4 -o "$tmp/pipe"
+wait $!
+expect "-o of a pipe writes into it" same "$tmp/four" "$tmp/piped"
+expect "... and leaves the pipe" test -p "$tmp/pipe"
 for bad in "--logit-bias x" "--logit-bias 5" "--logit-bias 999999+1" "--ban xyzzyplugh" "--choices ,"; do
     # shellcheck disable=SC2086
     gen $bad

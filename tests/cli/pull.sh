@@ -215,3 +215,12 @@ expect "rm" exits 0
 expect "removes it" test ! -e "$folder/gpt2" -a ! -e "$folder/good/m"
 run rm gpt2
 expect "once" refuses 4 'not pulled'
+
+# ---- a hub, on a terminal ----
+
+for columns in 80 30; do
+    "$GPT2" rm good/m >"$out" 2>"$err"
+    echo "size 24 $columns" | TERM=xterm play pull good/m
+    expect "on a terminal with $columns columns: a bar" grep -q "$(printf '\r')\[[# ]\{20\}" "$raw"
+    expect "... that leaves nothing behind" not grep -qE '^\[|#' "$screen"
+done

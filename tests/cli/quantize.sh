@@ -134,7 +134,7 @@ expect "a torn file" refuses 4 'truncated'
 } >"$tmp/changed"
 run generate -m "$tmp/changed" --ids 1,2 -n 1
 expect "a changed byte" refuses 4 'the file is damaged'
-sed '1s/"version":"1"/"version":"0"/' "$tmp/q8" >"$tmp/old"
+sed '1s/"version":"2"/"version":"0"/' "$tmp/q8" >"$tmp/old"
 run generate -m "$tmp/old" x
 expect "another version" refuses 4 'made by another version of gpt2'
 expect "asks for a new file" says 'make it again with `gpt2 quantize`'

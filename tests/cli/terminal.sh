@@ -1,0 +1,87 @@
+# What a user sees on a terminal: bars that leave nothing behind, colours, hints.
+. tests/cli/cases.inc
+
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "the terminal" "models/tales is not there"
+    exit 0
+fi
+if ! command -v python3 >/dev/null; then
+    skip "the terminal" "python3 is not installed"
+    exit 0
+fi
+export TERM=xterm
+unset NO_COLOR
+
+# ---- bars ----
+
+# A line that wraps cannot be written over: its pieces would stay on the screen.
+clean() { ! grep -qE '^\[|#' "$screen"; }
+drawn() { grep -q "$(printf '\r')\[[# ]\{20\}" "$raw"; }
+for columns in 80 30; do
+    echo "size 24 $columns" | play quantize -m models/tales --type q8 -o "$tmp/tales.q8"
+    expect "quantize, $columns columns: a bar" drawn
+    expect "... that leaves nothing behind" clean
+    echo "size 24 $columns" | play convert -m models/tales -o "$tmp/tales.gguf"
+    expect "convert, $columns columns: a bar" drawn
+    expect "... that leaves nothing behind" clean
+    echo "size 24 $columns" | play verify -m models/tales
+    expect "verify, $columns columns: a bar" drawn
+    expect "... that leaves nothing behind" clean
+    seq 60 | sed 's/^/Once upon a time number /' >"$tmp/prompts"
+    echo "size 24 $columns" | play generate --input "$tmp/prompts" --output "$tmp/results" -n 8
+    expect "a bulk job, $columns columns: a bar" drawn
+    expect "... that leaves nothing behind" clean
+    expect "... but how it went" shows "gpt2: 60 records, 0 with"
+    rm -f "$tmp/results"
+done
+TERM=dumb play quantize -m models/tales --type q8 -o "$tmp/tales.q8" </dev/null
+expect "TERM=dumb: a bar" drawn
+expect "... that leaves nothing behind" clean
+expect "... and no escape sequences" not escapes
+printf 'signal INT\n' | play quantize -m models/tales --type q8 -o "$tmp/tales.q8"
+expect "interrupted, it is gone, too" clean
+run quantize -m models/tales --type q8 -o "$tmp/tales.q8"
+expect "without a terminal there is none" test "$(grep -c '#' "$err")" -eq 0
+
+# ---- colours ----
+
+text="The old man the boat. Héllo, 日本語
+and 😀 he went."
+# Escape sequences inside a character would show as U+FFFD; a colour at a line's end fills the line.
+open_ended() { tr -d '\r' <"$raw" | grep -q "48;5;[0-9]*m[^$(printf '\033')]*\$"; }
+readable() { grep -q "$(printf '\033')\[30;48;5;[0-9]*m" "$raw" && ! grep -q '48;5;[0-9]*m.*48;5;[0-9]*m.*\[38' "$raw"; }
+play score --color "$text" </dev/null
+printf '%s\n' "$text" >"$tmp/text"
+expect "score --color shows the text, characters whole" same "$tmp/text" "$screen"
+expect "... on backgrounds with a foreground of their own" readable
+expect "... that end with the line" not open_ended
+run generate "Once upon a time" -n 60
+cp "$out" "$tmp/tale"
+play generate "Once upon a time" -n 60 --color surprisal </dev/null
+printf '%s\n' "$(fold -w 80 "$tmp/tale" | sed "s/  *$//")" >"$tmp/folded"
+expect "--color surprisal shows the text" same "$tmp/folded" "$screen"
+expect "... on backgrounds with a foreground of their own" readable
+expect "... that end with the line" not open_ended
+for no in NO_COLOR=1 TERM=dumb; do
+    export "$no"
+    play score --color "$text" </dev/null
+    expect "$no: score --color has none" not escapes
+    play generate "Once upon a time" -n 60 --color surprisal </dev/null
+    expect "$no: --color surprisal has none" not escapes
+    unset NO_COLOR
+    export TERM=xterm
+done
+run generate "Once upon a time" -n 60 --color surprisal
+expect "a pipe gets no colours" same "$tmp/tale" "$out"
+
+# ---- hints ----
+
+play generate "Once upon a " -n 2 </dev/null
+expect "a prompt that ends in a space gets a hint" shows "hint: the prompt ends in a space"
+play generate "Once upon a " -n 2 --heal </dev/null
+expect "... but not with --heal" not shows "hint:"
+run generate "Once upon a " -n 2
+expect "... and none without a terminal" test ! -s "$err"
+play generate --tmep 1 x </dev/null
+expect "an error and its hint are two lines" test "$(wc -l <"$screen")" -eq 2
+expect "... without escape sequences" not escapes

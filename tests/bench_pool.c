@@ -69,8 +69,9 @@ static double median(double *values) {
 
 static pid_t start_busy_process(void) {
     pid_t child = fork();
-    for (volatile unsigned i = 0; child == 0; i++) {
-    }
+    if (child == 0)
+        for (volatile unsigned i = 0;; i++) {
+        }
     return child;
 }
 

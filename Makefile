@@ -121,8 +121,11 @@ bench-tokenizer: $(BUILD)/tests/bench_tokenizer ## measure the tokenizer, MiB/s 
 bench-kernels: $(BUILD)/tests/test_kernels ## measure each kernel of each row
 	$< --bench
 
-bench-startup: all ## measure from process start to first token (MODELS='DIR FILE ...'; default: the shipped one)
-	@BUILD=$(BUILD) tests/startup.sh $(MODELS)
+bench-pool: $(BUILD)/tests/bench_pool ## measure what handing out work costs, alone and beside a busy process
+	$<
+
+bench-startup: all $(BUILD)/tests/bench_startup ## measure from process start to first token, and memory (MODELS='DIR FILE ...'; default: the shipped one)
+	@$(BUILD)/tests/bench_startup $(BUILD)/gpt2 $(or $(MODELS),models/tales)
 
 sanitize: ## run all tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=$(BUILD)/sanitize SANITIZE=1 check
@@ -186,6 +189,6 @@ clean: ## remove everything built (checkpoints of a training run in build/train 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: FORCE all programs check accuracy goldens bench-tokenizer bench-kernels bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
+.PHONY: FORCE all programs check accuracy goldens bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(PIC_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

@@ -640,6 +640,73 @@ static void the_first_damage_of_a_large_file_is_named(void **state) {
     free(b.data);
 }
 
+static void count_logits(void *user, int first, int n, const float *logits) {
+    *(int *)user += n;
+}
+
+/* The first run of a lazily opened file: the error it ends with, or none. `reader`: logits are to
+ * be shown as they are made; nobody must see any that are made of damaged weights. */
+static struct gpt2_error first_run(int n_logits, bool reader, int *n_seen) {
+    static const int32_t ids[] = {3, 1, 2};
+    struct gpt2_error err = {0};
+    struct gpt2_model *model = gpt2_model_open_lazy(file, &err);
+    struct gpt2_batch *batch = model ? gpt2_batch_create(model, runtime, NULL, &err) : NULL;
+    struct gpt2_session *session = model ? gpt2_session_create(model, NULL, &err) : NULL;
+    if (!batch || !session)
+        fail_msg("%s", err.message);
+    if (reader)
+        gpt2_batch_set_reader(batch, count_logits, n_seen);
+    struct gpt2_span span = {session, ids, 3, n_logits};
+    bool ok = gpt2_batch_run(batch, &span, 1, &err);
+    assert_int_equal(ok, err.status == 0);
+    if (!ok) { // it stays damaged
+        assert_true(gpt2_session_rewind(session, 0, NULL));
+        assert_false(gpt2_batch_run(batch, &span, 1, NULL));
+    }
+    gpt2_session_free(session);
+    gpt2_batch_free(batch);
+    gpt2_model_close(model);
+    return err;
+}
+
+static void damage_in_a_lazily_opened_file_is_noticed_by_the_first_run(void **state) {
+    // several blocks, so that some are compared by products and some at the end
+    struct gpt2_model *model = make_model(
+        &(struct testmodel_options){.n_vocab = 9000, .n_embd = 64, .n_head = 2, .n_layer = 3});
+    pack(model, GPT2_Q8);
+    gpt2_model_close(model);
+    struct bytes b = read_file(file);
+    assert_true(b.size > 2 * PACKED_BLOCK);
+    static float lazy[9000], eager[9000];
+    static const int32_t id = 7;
+    struct gpt2_model *models[2] = {gpt2_model_open_lazy(file, NULL), open_model(file)};
+    assert_non_null(models[0]);
+    run(lazy, models[0], NULL, &id, 1);
+    run(eager, models[1], NULL, &id, 1);
+    assert_memory_equal(lazy, eager, sizeof eager);
+    gpt2_model_close(models[0]);
+    gpt2_model_close(models[1]);
+
+    // beyond the block of the configuration, which is compared when it is opened
+    const size_t at[] = {b.size / 2, b.size * 3 / 4, b.size - 100};
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        for (int n_logits = 0; n_logits < 2; n_logits++) {
+            int n_seen = 0;
+            b.data[at[i]] ^= 1;
+            write_file(file, b.data, b.size);
+            struct gpt2_error err = first_run(n_logits, n_logits == 1, &n_seen);
+            assert_int_equal(err.status, GPT2_ERR_MODEL);
+            expect_words(&err, "packed.safetensors: expected the data from tensor", "damaged");
+            assert_int_equal(n_seen, 0);
+            b.data[at[i]] ^= 1;
+            write_file(file, b.data, b.size);
+            assert_int_equal(first_run(n_logits, n_logits == 1, &n_seen).status, GPT2_OK);
+            assert_int_equal(n_seen, n_logits);
+        }
+    }
+    free(b.data);
+}
+
 static void a_truncated_file_is_noticed(void **state) {
     struct bytes b = small_file();
     struct gpt2_error err;
@@ -823,6 +890,7 @@ int main(void) {
         TEST(an_unknown_type_is_refused),
         TEST(a_flipped_byte_anywhere_is_noticed),
         TEST(the_first_damage_of_a_large_file_is_named),
+        TEST(damage_in_a_lazily_opened_file_is_noticed_by_the_first_run),
         TEST(a_truncated_file_is_noticed),
         TEST(another_version_is_named),
         TEST(other_files_are_not_packed),

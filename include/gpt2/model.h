@@ -44,6 +44,12 @@ struct gpt2_config {
  * is open. */
 struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err);
 
+/* The same for a program that wants its first token soon: the data of a packed file is compared
+ * with its checksums not here, but by the first gpt2_batch_run, which then fails with
+ * GPT2_ERR_MODEL where the file is damaged. What reads weights otherwise than by a run (saving,
+ * quantizing) does not look at them. */
+struct gpt2_model *gpt2_model_open_lazy(const char *path, struct gpt2_error *err);
+
 /* For a thread that has to wait for something else: brings the next part of the model's file into
  * this process's memory, some 100 microseconds of work where the system has it in its cache. Start
  * with *position = 0. False: that is all, or the system does not do it. The first pass is then

@@ -98,7 +98,7 @@ struct gpt2_span {
  * must be distinct and of the batch's model. Fails without touching any session: GPT2_ERR_USAGE for
  * a bad argument or an id outside the vocabulary, GPT2_ERR_INPUT where a session would exceed its
  * capacity, GPT2_ERR_MEMORY. Fails with GPT2_ERR_MODEL if a logit is not finite (NaN or Inf
- * weights); sessions have then moved on. */
+ * weights), or a lazily opened file is damaged; sessions have then moved on. */
 bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans,
                     struct gpt2_error *err);
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +19,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#if defined(__linux__)
-#include <sched.h>
-#elif defined(__APPLE__)
+#if defined(__APPLE__)
 #include <sys/sysctl.h>
 #endif
 
@@ -113,31 +112,29 @@ void os_free(void *memory) {
         free(header.base);
 }
 
-#define HUGE_PAGE ((size_t)2 << 20)
-
 void *os_alloc_huge(size_t n_bytes, const char *what, struct gpt2_error *err) {
-    size_t size = (n_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    size_t size = (n_bytes + OS_HUGE_PAGE - 1) / OS_HUGE_PAGE * OS_HUGE_PAGE;
     char *base = size < n_bytes ? MAP_FAILED
-                                : mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
+                                : mmap(NULL, size + OS_HUGE_PAGE, PROT_READ | PROT_WRITE,
                                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) {
         error_memory(err, what, n_bytes);
         return NULL;
     }
     // Cut off what lies in front of the first whole huge page, and behind the last.
-    size_t front = (HUGE_PAGE - (uintptr_t)base % HUGE_PAGE) % HUGE_PAGE;
+    size_t front = (OS_HUGE_PAGE - (uintptr_t)base % OS_HUGE_PAGE) % OS_HUGE_PAGE;
     if (front)
         munmap(base, front);
-    munmap(base + front + size, HUGE_PAGE - front);
+    munmap(base + front + size, OS_HUGE_PAGE - front);
 #if defined(MADV_HUGEPAGE)
-    if (n_bytes >= HUGE_PAGE)
+    if (n_bytes >= OS_HUGE_PAGE)
         madvise(base + front, size, MADV_HUGEPAGE); // a wish: without it pages are small
 #endif
     return base + front;
 }
 
 void os_free_huge(void *memory, size_t n_bytes) {
-    size_t size = (n_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    size_t size = (n_bytes + OS_HUGE_PAGE - 1) / OS_HUGE_PAGE * OS_HUGE_PAGE;
     if (memory && size)
         munmap(memory, size);
 }
@@ -251,7 +248,7 @@ static int cgroup_quota(void) {
     return least;
 }
 
-static int affinity(void) {
+int os_processors(void) {
     /* The mask may be wider than cpu_set_t on large machines: grow until the kernel is content. */
     for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
         cpu_set_t *set = CPU_ALLOC((size_t)cpus);
@@ -286,7 +283,7 @@ size_t os_huge_bytes(const void *memory, size_t n_bytes) {
 }
 
 int os_cpus(void) {
-    int cpus = affinity();
+    int cpus = os_processors();
     int quota = cgroup_quota();
     return quota && quota < cpus ? quota : cpus;
 }
@@ -295,9 +292,13 @@ size_t os_huge_bytes(const void *memory, size_t n_bytes) {
     return 0;
 }
 
-int os_cpus(void) {
+int os_processors(void) {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     return cpus > 0 ? (int)cpus : 1;
+}
+
+int os_cpus(void) {
+    return os_processors();
 }
 #endif
 
@@ -320,6 +321,10 @@ void os_cpu_name(char *name, size_t cap) {
     if (found)
         snprintf(name, cap, "%s", value);
 #endif
+}
+
+void os_yield(void) {
+    sched_yield();
 }
 
 uint64_t os_now_ns(void) {

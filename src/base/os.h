@@ -25,6 +25,8 @@ void os_unmap(struct os_file *file); /* leaves {NULL, 0}; a zeroed struct is all
 void *os_alloc(size_t count, size_t size, const char *what, struct gpt2_error *err);
 void os_free(void *memory); /* NULL is allowed */
 
+#define OS_HUGE_PAGE ((size_t)2 << 20)
+
 /* Zeroed memory for large data that is read in streams: at a multiple of 2 MiB, on 2 MiB pages
  * where the system grants them and n_bytes is at least one. NULL: memory is out, err is set. Free:
  * os_free_huge with the same size. */
@@ -49,12 +51,18 @@ bool os_populate(const struct os_file *file, size_t from, size_t n_bytes);
 bool os_is_directory(const char *path);
 bool os_exists(const char *path);
 
+/* Processors this process may run on: the affinity mask. */
+int os_processors(void);
+
 /* Processors this process may use: affinity mask and cgroup CPU quota (v2 cpu.max, v1
  * cpu.cfs_quota_us), whichever is less; at least 1. */
 int os_cpus(void);
 
 /* What the processor calls itself, as one line; "unknown" where the system does not tell. */
 void os_cpu_name(char *name, size_t cap);
+
+/* Lets others have this thread's processor, if they wait for one. */
+void os_yield(void);
 
 /* Monotonic nanoseconds. */
 uint64_t os_now_ns(void);

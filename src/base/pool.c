@@ -14,7 +14,13 @@
  * or has lost its processor: with more threads than processors the others do the work.
  *
  * Threads without work spin for a while, as in decoding the next run comes within microseconds,
- * then they sleep on a condition variable. The caller waits for the last index in the same way. */
+ * then they sleep on a condition variable. The caller waits for the last index in the same way.
+ * As long as nobody sleeps, nobody takes the mutex: who holds it may have lost its processor.
+ *
+ * Beside another busy process, who gives his processor away gets it back after milliseconds. A
+ * worker that waits does so: it holds no index, so the others go on without it. The caller does
+ * not, as without it there is no next run; unless the pool itself has more threads than there are
+ * processors, so that the thread that it waits for may need this one. */
 #include "base/pool.h"
 #include "base/error.h"
 #include "base/os.h"
@@ -35,8 +41,15 @@
 #define MAX_INDEX  ((UINT64_C(1) << INDEX_BITS) - 1)
 #define MAX_N      (1 << 18) /* of one ticket; leaves room for late draws, one a thread and run */
 
+/* Something that threads sleep for. */
+struct event {
+    pthread_cond_t cond;
+    atomic_int n_asleep; /* or about to be */
+};
+
 struct pool {
-    int size; /* including the caller */
+    int size;     /* including the caller              */
+    bool crowded; /* more threads than processors      */
     pthread_t *threads;
     struct start *starts;
 
@@ -49,8 +62,8 @@ struct pool {
     _Alignas(64) atomic_int done; /* indices of this run that are finished */
 
     pthread_mutex_t mutex;
-    pthread_cond_t wake;     /* the ticket has changed        */
-    pthread_cond_t finished; /* done has reached the run's n  */
+    struct event wake;     /* the ticket has changed        */
+    struct event finished; /* done has reached the run's n  */
     atomic_bool stop;
 };
 
@@ -79,6 +92,17 @@ static void relax(void) {
 #endif
 }
 
+/* Wakes whoever sleeps for an event that has come. The event's store and this load, as well as a
+ * sleeper's count and its look at the condition, are in one order for all threads: so either the
+ * sleeper is seen here, or it sees the event. */
+static void announce(struct pool *pool, struct event *event) {
+    if (atomic_load(&event->n_asleep) == 0)
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    pthread_cond_broadcast(&event->cond);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
 /* Draws and does work until none is left. */
 static void work(struct pool *pool, int worker) {
     int count = 0, n;
@@ -91,24 +115,22 @@ static void work(struct pool *pool, int worker) {
         count++;
     }
     // Until this, no other run can have begun, so n is still that of the run worked on.
-    if (count && atomic_fetch_add_explicit(&pool->done, count, memory_order_acq_rel) + count == n &&
-        worker != 0) {
-        pthread_mutex_lock(&pool->mutex);
-        pthread_cond_signal(&pool->finished);
-        pthread_mutex_unlock(&pool->mutex);
-    }
+    if (count && atomic_fetch_add(&pool->done, count) + count == n && worker != 0)
+        announce(pool, &pool->finished);
 }
 
 static bool has_changed(struct pool *pool, uint64_t seen) {
-    return generation_of(atomic_load_explicit(&pool->ticket, memory_order_acquire)) != seen;
+    return generation_of(atomic_load(&pool->ticket)) != seen;
 }
 
 static bool is_done(struct pool *pool, uint64_t n) {
-    return atomic_load_explicit(&pool->done, memory_order_acquire) == (int)n;
+    return atomic_load(&pool->done) == (int)n;
 }
 
-/* Spins until the condition holds; false when the time is up. */
-static bool spin(struct pool *pool, bool (*condition)(struct pool *, uint64_t), uint64_t argument) {
+/* Spins until the condition holds; false when the time is up. `offer`: gives the processor away if
+ * somebody waits for it, which else costs little. */
+static bool spin(struct pool *pool, bool (*condition)(struct pool *, uint64_t), uint64_t argument,
+                 bool offer) {
     uint64_t start = os_now_ns();
     do {
         for (int i = 0; i < 64; i++) {
@@ -116,19 +138,22 @@ static bool spin(struct pool *pool, bool (*condition)(struct pool *, uint64_t), 
                 return true;
             relax();
         }
-        sched_yield(); // gives the processor away if somebody waits for it, else costs little
+        if (offer)
+            sched_yield();
     } while (os_now_ns() - start < SPIN_NS);
     return false;
 }
 
-/* Returns once the condition holds. Whoever makes it true signals `changed` under the mutex. */
+/* Returns once the condition holds. Whoever makes it true announces the event. */
 static void wait_for(struct pool *pool, bool (*condition)(struct pool *, uint64_t),
-                     uint64_t argument, pthread_cond_t *changed) {
-    if (spin(pool, condition, argument))
+                     uint64_t argument, struct event *event, bool offer) {
+    if (spin(pool, condition, argument, offer))
         return;
     pthread_mutex_lock(&pool->mutex);
+    atomic_fetch_add(&event->n_asleep, 1);
     while (!condition(pool, argument))
-        pthread_cond_wait(changed, &pool->mutex);
+        pthread_cond_wait(&event->cond, &pool->mutex);
+    atomic_fetch_sub(&event->n_asleep, 1);
     pthread_mutex_unlock(&pool->mutex);
 }
 
@@ -137,7 +162,7 @@ static void *worker_main(void *arg) {
     struct pool *pool = start->pool;
     uint64_t seen = 0;
     for (;;) {
-        wait_for(pool, has_changed, seen, &pool->wake);
+        wait_for(pool, has_changed, seen, &pool->wake, true);
         if (atomic_load(&pool->stop))
             return NULL;
         seen = generation_of(atomic_load_explicit(&pool->ticket, memory_order_acquire));
@@ -145,16 +170,13 @@ static void *worker_main(void *arg) {
     }
 }
 
-/* Makes a new ticket for n indices; the mutex is held so that no worker can go to sleep between its
- * look at the ticket and its wait. */
+/* Makes a new ticket for n indices. A late draw that comes in between is overwritten: it has drawn
+ * nothing. */
 static void publish(struct pool *pool, int n) {
-    pthread_mutex_lock(&pool->mutex);
     uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_relaxed);
-    atomic_store_explicit(
-        &pool->ticket, (generation_of(ticket) + 1) << (2 * INDEX_BITS) | (uint64_t)n << INDEX_BITS,
-        memory_order_release);
-    pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->mutex);
+    atomic_store(&pool->ticket,
+                 (generation_of(ticket) + 1) << (2 * INDEX_BITS) | (uint64_t)n << INDEX_BITS);
+    announce(pool, &pool->wake);
 }
 
 struct pool *pool_create(int n_threads, struct gpt2_error *err) {
@@ -162,9 +184,10 @@ struct pool *pool_create(int n_threads, struct gpt2_error *err) {
     if (!pool)
         return NULL;
     pthread_mutex_init(&pool->mutex, NULL);
-    pthread_cond_init(&pool->wake, NULL);
-    pthread_cond_init(&pool->finished, NULL);
+    pthread_cond_init(&pool->wake.cond, NULL);
+    pthread_cond_init(&pool->finished.cond, NULL);
     pool->size = 1;
+    pool->crowded = n_threads > os_processors();
     pool->threads = os_alloc((size_t)n_threads, sizeof *pool->threads, "threads", err);
     pool->starts = os_alloc((size_t)n_threads, sizeof *pool->starts, "threads", err);
     if (!pool->threads || !pool->starts)
@@ -197,8 +220,8 @@ void pool_free(struct pool *pool) {
     publish(pool, 0);
     for (int i = 1; i < pool->size; i++)
         pthread_join(pool->threads[i], NULL);
-    pthread_cond_destroy(&pool->finished);
-    pthread_cond_destroy(&pool->wake);
+    pthread_cond_destroy(&pool->finished.cond);
+    pthread_cond_destroy(&pool->wake.cond);
     pthread_mutex_destroy(&pool->mutex);
     os_free(pool->starts);
     os_free(pool->threads);
@@ -216,7 +239,7 @@ static void run_ticket(struct pool *pool, int base, int n, pool_fn fn, void *arg
     atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
     publish(pool, n);
     work(pool, 0);
-    wait_for(pool, is_done, (uint64_t)n, &pool->finished);
+    wait_for(pool, is_done, (uint64_t)n, &pool->finished, pool->crowded);
 }
 
 void pool_run(struct pool *pool, int n, pool_fn fn, void *arg) {

@@ -27,7 +27,7 @@ static void *open_tokenizer(void *data) {
 
 static bool open_model(struct run *run, struct gpt2_error *err) {
     const struct arguments *args = &run->args;
-    run->model = gpt2_model_open(run->path, err);
+    run->model = gpt2_model_open_lazy(run->path, err);
     if (!run->model)
         return false;
     run->runtime = gpt2_runtime_create(

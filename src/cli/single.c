@@ -102,10 +102,11 @@ static void print_stats(const struct run *run) {
             gpt2_runtime_cpu(run->runtime));
     size_t huge, moved = gpt2_model_moved(run->model, &huge);
     if (moved)
-        fprintf(stderr, "weights moved, %.1f MiB, %.0f %% on huge pages\n",
-                (double)moved / (1 << 20), 100 * (double)huge / (double)moved);
+        fprintf(stderr, "weights moved, %.1f MiB, %.0f %% on huge pages%s\n",
+                (double)moved / (1 << 20), 100 * (double)huge / (double)moved,
+                huge ? "" : ": the system grants none");
     else
-        fprintf(stderr, "weights in the mapped file\n");
+        fprintf(stderr, "weights in the mapped file, on its pages\n");
     fprintf(stderr, "logits  %016" PRIx64 "\n", run->hash);
 }
 
@@ -178,7 +179,7 @@ int single_run(struct run *run) {
     else if (ok && !run->completion.show)
         written = show_samples(run, &write_err);
     written = written && show_end(run, &write_err);
-    if (!run->args.jsonl)
+    if (!run->args.jsonl && (ok || run->seen)) // a text that broke off ends its line too
         written = written && output_string(&run->out, "\n", &write_err);
     written = written && output_flush(&run->out, &write_err);
     if (ok && written && to_file && !signals_caught())

@@ -8,6 +8,7 @@
 #include "model/forward.h"
 #include "model/move.h"
 #include "model/runtime.h"
+#include "weights/packed.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -214,9 +215,27 @@ static bool read_logits(struct gpt2_batch *batch, int first, int n, struct gpt2_
     return true;
 }
 
+/* Decides who compares a lazily opened file with its checksums: the products of this run as they
+ * read it, and end_check what they do not read; but before anybody is shown numbers made of it, all
+ * of it here. */
+static bool begin_check(struct gpt2_batch *batch, struct gpt2_error *err) {
+    struct forward *f = &batch->forward;
+    struct packed_check *check = f->model->check;
+    f->mm.check = check && !packed_check_passed(check) ? check : NULL;
+    return !f->mm.check || (!batch->reader && !f->tap) ||
+           packed_check_finish(check, f->mm.pool, err);
+}
+
+static bool end_check(struct gpt2_batch *batch, struct gpt2_error *err) {
+    struct matmul *mm = &batch->forward.mm;
+    struct packed_check *check = mm->check;
+    mm->check = NULL;
+    return !check || packed_check_finish(check, mm->pool, err);
+}
+
 bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans,
                     struct gpt2_error *err) {
-    if (!check_run(batch, spans, n_spans, err))
+    if (!check_run(batch, spans, n_spans, err) || !begin_check(batch, err))
         return false;
     for (int i = 0; i < n_spans; i++)
         if (!session_reserve(spans[i].session, spans[i].n_ids, err))
@@ -255,6 +274,7 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
         for (int i = 0; i < n_pieces; i++)
             batch->pieces[i].session->position += batch->pieces[i].n_rows;
     }
+    ok = ok && end_check(batch, err);
     if (moving)
         move_end(batch->forward.model);
     return ok && (batch->reader || check_logits(batch, n_logits, err));

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "model/move.h"
+#include "weights/packed.h"
 
 #include <string.h>
 
@@ -238,6 +239,10 @@ static void linear_task(void *arg, int i, int worker) {
     float *y = job.y + (size_t)part.row * job.ys + part.column;
     struct matrix moved;
 
+    if (job.mm->check && job.w->layout == LAYOUT_PANELS)
+        packed_check_bytes(
+            job.mm->check, panel_at(job.w->data, job.w->dtype, job.n_in, part.column, 0),
+            (size_t)panels_count(part.n_columns) * panel_bytes(job.w->dtype, job.n_in));
     if (job.move_to) {
         moved = move_panels(job.move_to, job.w, job.n_in, part.column, part.n_columns);
         job.w = &moved;
@@ -331,7 +336,7 @@ static void run(struct job *job, const struct matrix *w, struct matrix_copy *cop
     job->column_tasks = divide_up(job->n_out, job->columns);
     pool_run(job->mm->pool, divide_up(job->m, job->rows) * job->column_tasks, linear_task, job);
     if (copy)
-        atomic_store_explicit(&copy->ready, true, memory_order_release);
+        move_ready(copy, w);
 }
 
 /* The copy that this pass has to make of a matrix, or NULL. */
@@ -355,10 +360,14 @@ static void head_task(void *arg, int i, int worker) {
     int column = i * HEAD_COLUMNS;
     int n_columns = min(HEAD_COLUMNS, w->rows - column);
     const void *rows = element(w, column, 0);
+    size_t n_bytes = (size_t)n_columns * (size_t)w->cols * dtype_size(w->dtype);
+    if (job->mm->check)
+        packed_check_bytes(job->mm->check, rows, n_bytes);
     if (job->move_to) {
-        size_t n_bytes = (size_t)n_columns * (size_t)w->cols * dtype_size(w->dtype);
-        size_t offset = (size_t)((const char *)rows - (const char *)w->data);
-        rows = memcpy((char *)job->move_to + offset, rows, n_bytes);
+        const void *source = rows;
+        rows = memcpy((char *)job->move_to + ((const char *)rows - (const char *)w->data), rows,
+                      n_bytes);
+        os_forget(w->copy->file, source, n_bytes); // a head is too large to be there twice
     }
     for (int row = 0; row < job->m; row += HEAD_ROWS)
         job->mm->kernels->dots[w->dtype](
@@ -381,5 +390,5 @@ void matmul_head(const struct matmul *mm, float *logits, size_t ls, const float 
     job.move_to = copy ? copy->data : NULL;
     pool_run(mm->pool, divide_up(w->rows, HEAD_COLUMNS), head_task, &job);
     if (copy)
-        atomic_store_explicit(&copy->ready, true, memory_order_release);
+        move_ready(copy, w);
 }

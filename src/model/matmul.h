@@ -16,6 +16,7 @@ struct matmul {
     const struct kernels *kernels; /* borrowed */
     float **scratch;               /* [pool_size] packed panels of a thread; owned */
     bool moving;                   /* products copy weights to where move.h wants them */
+    struct packed_check *check;    /* products compare with checksums what they read; or NULL */
 
     /* x as integers, for quantized weights (kernels.h: quantize); owned */
     size_t groups;  /* of a row                     */

@@ -14,9 +14,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool open_packed(struct gpt2_model *model, const char *path, struct gpt2_error *err) {
-    return packed_open(&model->tensors, path, err) && packed_verify(&model->tensors, NULL, err) &&
-           packed_loader_bind(model, err);
+/* The configuration is used at once, so it is compared with its checksum in any case. */
+static bool open_packed(struct gpt2_model *model, const char *path, bool lazy,
+                        struct gpt2_error *err) {
+    if (!packed_open(&model->tensors, path, err))
+        return false;
+    const struct tensor *first = lazy ? packed_find(&model->tensors, PACKED_CONFIG) : NULL;
+    return packed_verify(&model->tensors, first, err) && packed_loader_bind(model, err) &&
+           (!lazy || (model->check = packed_check_create(&model->tensors, err)));
 }
 
 /* The configuration that the weights have inside. */
@@ -50,14 +55,22 @@ static bool open_plain(struct gpt2_model *model, const char *path, struct gpt2_e
     return ok;
 }
 
-struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err) {
+static struct gpt2_model *open_model(const char *path, bool lazy, struct gpt2_error *err) {
     struct gpt2_model *model = os_alloc(1, sizeof *model, "the model", err);
     if (!model)
         return NULL;
-    if (packed_recognise(path) ? open_packed(model, path, err) : open_plain(model, path, err))
+    if (packed_recognise(path) ? open_packed(model, path, lazy, err) : open_plain(model, path, err))
         return model;
     gpt2_model_close(model);
     return NULL;
+}
+
+struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err) {
+    return open_model(path, false, err);
+}
+
+struct gpt2_model *gpt2_model_open_lazy(const char *path, struct gpt2_error *err) {
+    return open_model(path, true, err);
 }
 
 bool gpt2_model_prefetch(const struct gpt2_model *model, size_t *position) {
@@ -75,6 +88,7 @@ void gpt2_model_close(struct gpt2_model *model) {
     if (!model)
         return;
     move_free(model);
+    packed_check_free(model->check);
     for (size_t i = 0; i < model->n_converted; i++)
         os_free(model->converted[i]);
     os_free(model->converted);

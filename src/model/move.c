@@ -3,6 +3,7 @@
 #include "base/os.h"
 #include "kernels/panels.h"
 #include "model/runtime.h"
+#include "weights/packed.h"
 
 #include <string.h>
 
@@ -93,7 +94,9 @@ static bool plan(struct gpt2_model *model, struct gpt2_error *err) {
         copy->matrix = *m;
         copy->matrix.layout = layout_of(model, m);
         copy->matrix.data = copy->data = at;
-        at += (bytes_of(model, m) + 63) / 64 * 64;
+        copy->n_bytes = bytes_of(model, m);
+        copy->file = &model->tensors.file;
+        at += (copy->n_bytes + 63) / 64 * 64;
         m->copy = copy;
     }
     if (model->head_is_tied)
@@ -101,59 +104,59 @@ static bool plan(struct gpt2_model *model, struct gpt2_error *err) {
     return true;
 }
 
-/* What was moved out of the file need not stay in this process's memory. */
-static void forget_source(const struct gpt2_model *model, const struct matrix *m, size_t n_bytes) {
-    os_forget(&model->tensors.file, m->data, n_bytes);
+void move_ready(struct matrix_copy *copy, const struct matrix *source) {
+    atomic_store_explicit(&copy->ready, true, memory_order_release);
+    os_forget(copy->file, source->data, copy->n_bytes);
 }
 
 struct job {
-    struct gpt2_model *model;
-    int *first; /* [n + 1] task numbers: matrix i has tasks first[i] .. first[i + 1] - 1 */
+    const struct matrix *matrix;
+    int n_in, n_out;
 };
 
 #define TASK_BYTES ((size_t)1 << 21)
 
-static void move_task(void *arg, int task, int worker) {
-    const struct job *job = arg;
-    const struct gpt2_model *model = job->model;
-    size_t i = 0;
-    while (task >= job->first[i + 1])
-        i++;
-    const struct matrix *m = movable(job->model, i);
-    const struct matrix_copy *copy = m->copy;
-    int part = task - job->first[i];
-    if (copy->matrix.layout == LAYOUT_ROWS) {
-        size_t n_bytes = bytes_of(model, m), begin = (size_t)part * TASK_BYTES;
-        size_t n = n_bytes - begin < TASK_BYTES ? n_bytes - begin : TASK_BYTES;
-        memcpy((char *)copy->data + begin, (const char *)m->data + begin, n);
-    } else {
-        bool head = is_rows_of_vocab(model, m);
-        int n_out = head ? m->rows : m->cols, column = part * PANEL;
-        move_panels(copy->data, m, head ? m->cols : m->rows, column,
-                    n_out - column < PANEL ? n_out - column : PANEL);
-    }
+static void move_rows(void *arg, int task, int worker) {
+    const struct matrix *m = ((const struct job *)arg)->matrix;
+    size_t begin = (size_t)task * TASK_BYTES, left = m->copy->n_bytes - begin;
+    size_t n = left < TASK_BYTES ? left : TASK_BYTES;
+    memcpy((char *)m->copy->data + begin, (const char *)m->data + begin, n);
+    os_forget(m->copy->file, (const char *)m->data + begin, n);
 }
 
-static int tasks_of(const struct gpt2_model *model, const struct matrix *m) {
-    if (layout_of(model, m) == LAYOUT_ROWS)
-        return (int)((bytes_of(model, m) + TASK_BYTES - 1) / TASK_BYTES);
-    return panels_count(is_rows_of_vocab(model, m) ? m->rows : m->cols);
+static void move_panel(void *arg, int task, int worker) {
+    const struct job *job = arg;
+    int column = task * PANEL, left = job->n_out - column;
+    move_panels(job->matrix->copy->data, job->matrix, job->n_in, column,
+                left < PANEL ? left : PANEL);
+}
+
+/* Forgets again what its neighbours in the file have brought back: a fault maps whole pieces of it.
+ */
+static void forget_all(const struct gpt2_model *model) {
+    for (size_t i = 0; i < model->move->n; i++) {
+        const struct matrix *m = movable((struct gpt2_model *)(uintptr_t)model, i);
+        if (matrix_now(m) != m)
+            os_forget(m->copy->file, m->data, m->copy->n_bytes);
+    }
 }
 
 static bool move_now(struct gpt2_model *model, struct gpt2_runtime *runtime,
                      struct gpt2_error *err) {
-    struct move *move = model->move;
-    struct job job = {model, os_alloc(move->n + 1, sizeof *job.first, "the move", err)};
-    if (!job.first)
+    if (model->check && !packed_check_finish(model->check, runtime->pool, err))
         return false;
-    for (size_t i = 0; i < move->n; i++)
-        job.first[i + 1] = job.first[i] + tasks_of(model, movable(model, i));
-    pool_run(runtime->pool, job.first[move->n], move_task, &job);
-    for (size_t i = 0; i < move->n; i++) {
-        atomic_store_explicit(&move->copies[i].ready, true, memory_order_release);
-        forget_source(model, movable(model, i), bytes_of(model, movable(model, i)));
+    for (size_t i = 0; i < model->move->n; i++) {
+        const struct matrix *m = movable(model, i);
+        bool head = is_rows_of_vocab(model, m);
+        struct job job = {m, head ? m->cols : m->rows, head ? m->rows : m->cols};
+        if (m->copy->matrix.layout == LAYOUT_ROWS)
+            pool_run(runtime->pool, (int)((m->copy->n_bytes + TASK_BYTES - 1) / TASK_BYTES),
+                     move_rows, &job);
+        else
+            pool_run(runtime->pool, panels_count(job.n_out), move_panel, &job);
+        move_ready(m->copy, m);
     }
-    os_free(job.first);
+    forget_all(model);
     return true;
 }
 
@@ -169,7 +172,7 @@ size_t gpt2_model_moved(const struct gpt2_model *model, size_t *huge) {
     size_t n_bytes = 0;
     for (size_t i = 0; move && i < move->n; i++)
         if (atomic_load(&move->copies[i].ready))
-            n_bytes += bytes_of(model, &move->copies[i].matrix);
+            n_bytes += move->copies[i].n_bytes;
     if (huge)
         *huge = move ? os_huge_bytes(move->memory, move->n_bytes) : 0;
     return n_bytes;
@@ -185,13 +188,8 @@ bool move_begin(const struct gpt2_model *model) {
 }
 
 void move_end(const struct gpt2_model *model) {
-    struct move *move = model->move;
-    for (size_t i = 0; i < move->n; i++) {
-        const struct matrix *m = movable((struct gpt2_model *)(uintptr_t)model, i);
-        if (matrix_now(m) != m)
-            forget_source(model, m, bytes_of(model, m));
-    }
-    atomic_flag_clear_explicit(&move->busy, memory_order_release);
+    forget_all(model);
+    atomic_flag_clear_explicit(&model->move->busy, memory_order_release);
 }
 
 void move_free(struct gpt2_model *model) {

@@ -18,6 +18,10 @@
 struct matrix move_panels(void *panels, const struct matrix *w, int n_in, int column,
                           int n_columns);
 
+/* The copy of `source` is complete: from now on it is read there. The file's pages that it came
+ * from leave this process's memory, so that no more than one matrix is there twice. */
+void move_ready(struct matrix_copy *copy, const struct matrix *source);
+
 /* Takes and returns the right to make copies in a pass. False: nothing is left to copy, or another
  * pass is at it. */
 bool move_begin(const struct gpt2_model *model);

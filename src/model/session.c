@@ -56,7 +56,19 @@ static size_t n_heads(const struct gpt2_session *session) {
 }
 
 static size_t page_bytes(const struct gpt2_session *session) {
-    return n_heads(session) * (kv_key_bytes(&session->kv) + kv_value_bytes(&session->kv));
+    size_t head = kv_key_bytes(&session->kv) + kv_value_bytes(&session->kv);
+    size_t n_bytes = sizeof(struct page) + n_heads(session) * head;
+    size_t rest = n_bytes % OS_HUGE_PAGE;
+    return rest > OS_HUGE_PAGE / 2 ? n_bytes - rest + OS_HUGE_PAGE : n_bytes;
+}
+
+/* On 2 MiB pages of the system, but for a rest that would leave most of one empty (page_bytes). */
+static struct page *alloc_page(size_t n_bytes, struct gpt2_error *err) {
+    char *memory = os_alloc_huge(n_bytes, "the KV cache", err);
+    size_t rest = n_bytes % OS_HUGE_PAGE;
+    if (memory && n_bytes > rest && rest)
+        os_small_pages(memory + n_bytes - rest, rest);
+    return (struct page *)(void *)memory;
 }
 
 /* Lets go of pages[block]. The last who has it keeps it for what comes next, or frees it. */
@@ -66,7 +78,7 @@ static void release(struct gpt2_session *session, int block) {
     if (!page || atomic_fetch_sub_explicit(&page->n_users, 1, memory_order_acq_rel) > 1)
         return;
     if (session->spare)
-        os_free(page);
+        os_free_huge(page, page_bytes(session));
     else
         session->spare = page;
 }
@@ -80,12 +92,12 @@ static bool own(struct gpt2_session *session, int block, bool keep, struct gpt2_
     session->spare = NULL;
     size_t n_bytes = page_bytes(session);
     if (!page)
-        page = os_alloc(1, sizeof *page + n_bytes, "the KV cache", err);
+        page = alloc_page(n_bytes, err);
     if (!page)
         return false;
     atomic_init(&page->n_users, 1);
     if (old && keep)
-        memcpy(page->data, old->data, n_bytes);
+        memcpy(page->data, old->data, n_bytes - sizeof *page);
     release(session, block);
     session->pages[block] = page;
     return true;
@@ -111,7 +123,7 @@ void gpt2_session_free(struct gpt2_session *session) {
         return;
     for (int block = 0; session->pages && block < session->n_blocks; block++)
         release(session, block);
-    os_free(session->spare);
+    os_free_huge(session->spare, page_bytes(session));
     os_free(session->pages);
     os_free(session);
 }

@@ -35,8 +35,10 @@ struct matrix {
 /* The same weights in faster memory. Whoever reads a matrix asks matrix_now() where it is. */
 struct matrix_copy {
     struct matrix matrix;
-    void *data;        /* matrix.data, to be written                    */
-    atomic_bool ready; /* everything is there: once true it stays true  */
+    void *data;                 /* matrix.data, to be written                    */
+    size_t n_bytes;             /* there                                         */
+    const struct os_file *file; /* where the matrix is moved from, if from there */
+    atomic_bool ready;          /* everything is there: once true it stays true  */
 };
 
 static inline const struct matrix *matrix_now(const struct matrix *m) {
@@ -85,7 +87,8 @@ struct gpt2_model {
     struct gpt2_tensor_info *infos; /* [n_infos] in the order of the pass    */
     size_t n_infos;
     struct notes notes;
-    struct move *move; /* copies of matrices in faster memory (move.h), or NULL */
+    struct move *move;          /* copies of matrices in faster memory (move.h), or NULL */
+    struct packed_check *check; /* of a packed file that was opened lazily, or NULL */
 };
 
 #endif

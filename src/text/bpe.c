@@ -8,7 +8,7 @@
 #include "text/ids.h"
 
 /* Finds out whether a new token can only ever take part in merges of higher rank than its own. */
-static bool find_rising(bool *rising, const struct bpe *bpe, const struct vocab *vocab,
+static bool find_rising(bool *rising, const struct bpe *bpe, const struct vocab *vocab, bool unique,
                         struct gpt2_error *err) {
     int32_t *made_at = os_alloc((size_t)vocab->size, sizeof *made_at, "the merge table", err);
     if (!made_at) // [size], by id: one more than the last rank that makes it; 0: none
@@ -17,7 +17,7 @@ static bool find_rising(bool *rising, const struct bpe *bpe, const struct vocab 
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < vocab->n_merges; i++) {
             const struct vocab_merge *merge = &vocab->merges[i];
-            int32_t rank = bpe_rank(bpe, merge->left, merge->right);
+            int32_t rank = unique ? (int32_t)i : bpe_rank(bpe, merge->left, merge->right);
             if (pass == 0)
                 made_at[merge->result] =
                     rank >= made_at[merge->result] ? rank + 1 : made_at[merge->result];
@@ -27,6 +27,32 @@ static bool find_rising(bool *rising, const struct bpe *bpe, const struct vocab 
     }
     os_free(made_at);
     return true;
+}
+
+/* The table is larger than the nearer caches: slots come from memory while earlier ones are filled.
+ */
+#define FILL_AHEAD 16
+
+/* Fills in all merges. True if no pair is listed twice; one that is has its last rank, as in the
+ * reference implementations. */
+static bool fill(struct bpe *bpe, const struct vocab *vocab) {
+    bool unique = true;
+    for (size_t i = 0; i <= bpe->mask; i++)
+        bpe->pairs[i].rank = NO_RANK;
+    for (size_t rank = 0; rank < vocab->n_merges; rank++) {
+        const struct vocab_merge *merge = &vocab->merges[rank];
+        if (rank + FILL_AHEAD < vocab->n_merges) {
+            uint64_t later = bpe_hash(merge[FILL_AHEAD].left, merge[FILL_AHEAD].right);
+            __builtin_prefetch(&bpe->pairs[later >> bpe->shift], 1);
+        }
+        struct pair_slot *slot = bpe_find(bpe, merge->left, merge->right);
+        size_t bit = (size_t)(bpe_hash(merge->left, merge->right) >> (bpe->shift - 2));
+        bpe->filter[bit / 64] |= (uint64_t)1 << bit % 64;
+        unique &= slot->key == 0;
+        *slot = (struct pair_slot){bpe_key(merge->left, merge->right), (int32_t)rank};
+        bpe->results[rank] = merge->result;
+    }
+    return unique;
 }
 
 struct bpe *bpe_create(const struct vocab *vocab, struct gpt2_error *err) {
@@ -46,22 +72,12 @@ struct bpe *bpe_create(const struct vocab *vocab, struct gpt2_error *err) {
         bpe_free(bpe);
         return NULL;
     }
-    for (size_t i = 0; i <= bpe->mask; i++)
-        bpe->pairs[i].rank = NO_RANK;
-    for (size_t rank = 0; rank < vocab->n_merges; rank++) {
-        const struct vocab_merge *merge = &vocab->merges[rank];
-        struct pair_slot *slot = bpe_find(bpe, merge->left, merge->right);
-        size_t bit = (size_t)(bpe_hash(merge->left, merge->right) >> (bpe->shift - 2));
-        bpe->filter[bit / 64] |= (uint64_t)1 << bit % 64;
-        // A pair that is listed twice has its last rank, as in the reference implementations.
-        *slot = (struct pair_slot){bpe_key(merge->left, merge->right), (int32_t)rank};
-        bpe->results[rank] = merge->result;
-    }
+    bool unique = fill(bpe, vocab);
     for (int byte = 0; byte < 256; byte++) {
         unsigned char text = (unsigned char)byte;
         bpe->byte_ids[byte] = vocab_find(vocab, &text, 1);
     }
-    if (!find_rising(&bpe->rising, bpe, vocab, err)) {
+    if (!find_rising(&bpe->rising, bpe, vocab, unique, err)) {
         bpe_free(bpe);
         return NULL;
     }

@@ -15,15 +15,22 @@
 #include "weights/packed.h"
 
 #include <gpt2/tokenizer.h>
+#include <stdatomic.h>
 #include <string.h>
 
 struct gpt2_tokenizer {
     struct vocab *vocab;
     struct bpe *bpe;
-    struct pieces *pieces;
-    struct tensors file;      /* the packed file that the three borrow from, if they do */
-    bool starts_special[256]; /* a special token begins with this byte */
+    _Atomic(struct pieces *) pieces; /* NULL: not made yet                      */
+    atomic_size_t n_encoded;         /* bytes of text that went without it      */
+    struct tensors file;             /* the packed file that the three borrow from, if they do */
+    bool starts_special[256];        /* a special token begins with this byte */
 };
+
+/* Making the table of whole pieces merges every token of the vocabulary, some milliseconds. Merging
+ * the pieces of a text of this many bytes, all calls together, costs about as much; a prompt, a
+ * hundredth. */
+#define PIECES_FROM ((size_t)128 << 10)
 
 /* From how many bytes of text a cache of merged pieces is worth its memory. */
 #define CACHE_FROM 4096
@@ -31,7 +38,8 @@ struct gpt2_tokenizer {
 /* One call of encode. */
 struct job {
     const struct gpt2_tokenizer *tokenizer;
-    struct piece_cache *cache; /* NULL: none */
+    const struct pieces *pieces; /* NULL: none, everything is merged */
+    struct piece_cache *cache;   /* NULL: none */
     struct gpt2_ids *ids;
     struct gpt2_error *err;
 };
@@ -50,8 +58,7 @@ struct gpt2_tokenizer *tokenizer_create(struct vocab *vocab, struct gpt2_error *
     }
     t->vocab = vocab;
     t->bpe = bpe_create(vocab, err);
-    t->pieces = t->bpe ? pieces_create(vocab, t->bpe, err) : NULL;
-    if (!t->pieces) {
+    if (!t->bpe) {
         gpt2_tokenizer_close(t);
         return NULL;
     }
@@ -82,10 +89,24 @@ const struct bpe *tokenizer_bpe(const struct gpt2_tokenizer *tokenizer) {
     return tokenizer->bpe;
 }
 
+/* The table of whole pieces, made if it is not there. Threads that come at the same time make one
+ * each, and the first stays. NULL: out of memory. */
+static struct pieces *pieces_of(const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
+    struct gpt2_tokenizer *t = (struct gpt2_tokenizer *)(uintptr_t)tokenizer; // it looks the same
+    struct pieces *there = atomic_load(&t->pieces);
+    if (there)
+        return there;
+    struct pieces *made = pieces_create(t->vocab, t->bpe, err);
+    if (!made || atomic_compare_exchange_strong(&t->pieces, &there, made))
+        return made;
+    pieces_free(made);
+    return there;
+}
+
 bool gpt2_tokenizer_pack(const struct gpt2_tokenizer *tokenizer, unsigned char **bytes,
                          size_t *n_bytes, struct gpt2_error *err) {
-    struct tables tables = {tokenizer->vocab, tokenizer->bpe, tokenizer->pieces};
-    return tables_pack(&tables, bytes, n_bytes, err);
+    struct tables tables = {tokenizer->vocab, tokenizer->bpe, pieces_of(tokenizer, err)};
+    return tables.pieces && tables_pack(&tables, bytes, n_bytes, err);
 }
 
 /* Keeps the file mapped, as long as the tokenizer is there. */
@@ -142,8 +163,8 @@ static bool encode_rare(struct job *job, const struct lookup *piece) {
     struct gpt2_ids *ids = job->ids;
     size_t before = ids->len;
     int32_t id = -1;
-    if (piece->key.hi)
-        id = pieces_find(t->pieces, piece->key, piece->hash);
+    if (piece->key.hi && job->pieces)
+        id = pieces_find(job->pieces, piece->key, piece->hash);
     else if (t->vocab->ignore_merges)
         id = vocab_find(t->vocab, piece->text, piece->n);
     if (!(id >= 0 ? ids_append(ids, &id, 1, job->err)
@@ -171,7 +192,8 @@ static void next_piece(struct lookup *piece, const struct job *job, const unsign
         return;
     piece->key = n >= 16 ? piece_key_wide(text, piece->n) : piece_key(text, piece->n);
     piece->hash = piece_hash(piece->key);
-    __builtin_prefetch(pieces_first(t->pieces, piece->hash));
+    if (job->pieces)
+        __builtin_prefetch(pieces_first(job->pieces, piece->hash));
     if (job->cache) {
         piece->slot = piece_cached(job->cache, piece->hash);
         __builtin_prefetch(piece->slot);
@@ -251,12 +273,23 @@ static bool encode_special(struct job *job, const unsigned char *text, size_t n)
     return encode_section(job, text + from, n - from);
 }
 
+/* The table of whole pieces for a text of n bytes, if it is there or pays now. */
+static const struct pieces *pieces_for(const struct gpt2_tokenizer *tokenizer, size_t n_bytes) {
+    struct gpt2_tokenizer *t = (struct gpt2_tokenizer *)(uintptr_t)tokenizer; // only counts
+    const struct pieces *there = atomic_load_explicit(&t->pieces, memory_order_acquire);
+    if (there)
+        return there;
+    size_t before = atomic_fetch_add_explicit(&t->n_encoded, n_bytes, memory_order_relaxed);
+    return before + n_bytes >= PIECES_FROM ? pieces_of(t, NULL) : NULL;
+}
+
 bool gpt2_tokenizer_encode(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
                            unsigned flags, struct gpt2_ids *ids, struct gpt2_error *err) {
     const unsigned char *bytes = (const unsigned char *)text;
     struct job job = {.tokenizer = tokenizer, .ids = ids, .err = err};
     size_t before = ids->len;
-    if (n_bytes >= CACHE_FROM) // where there is no memory for it, all goes on without
+    job.pieces = pieces_for(tokenizer, n_bytes); // where there is no memory, all goes on without
+    if (n_bytes >= CACHE_FROM)
         job.cache = os_alloc(1, sizeof *job.cache, "", NULL);
     bool ok = ids_reserve(ids, n_bytes / 4 + 1, err) &&
               (flags & GPT2_ENCODE_SPECIAL ? encode_special(&job, bytes, n_bytes)

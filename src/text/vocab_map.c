@@ -128,11 +128,9 @@ static bool read_map(struct vocab_map *map, struct cursor *c) {
 
 bool vocab_map_read(struct vocab_map *map, const char *text, size_t len) {
     const unsigned char *bytes = (const unsigned char *)text;
-    size_t n_colons = 0;
-    for (size_t i = 0; i < len; i++)
-        n_colons += text[i] == ':';
+    const size_t most = len / 5 + 1; // "":0, is the shortest, and one more may be unfinished
     *map = (struct vocab_map){0};
-    map->entries = os_alloc(n_colons + 1, sizeof *map->entries, "", NULL); // one may be unfinished
+    map->entries = os_alloc(most, sizeof *map->entries, "", NULL); // what is not used costs nothing
     map->storage = os_alloc(len, 1, "", NULL);
     struct cursor c = {bytes, bytes + len, map->storage};
     if (map->entries && map->storage && read_map(map, &c))

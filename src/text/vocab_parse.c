@@ -153,6 +153,17 @@ static int32_t find_half(struct parser *p, size_t *used, const char *text, size_
     return id;
 }
 
+/* The token that the first n bytes of the scratch are. Training numbers tokens in the order of the
+ * merges that make them, so it is mostly the one behind that of the merge before. */
+static int32_t find_result(const struct parser *p, size_t n) {
+    const struct vocab *vocab = p->vocab;
+    int32_t next = vocab->n_merges ? vocab->merges[vocab->n_merges - 1].result + 1 : 256;
+    if (vocab_has(vocab, next) && !vocab->tokens[next].special && vocab->tokens[next].len == n &&
+        !memcmp(vocab->bytes + vocab->tokens[next].offset, p->scratch, n))
+        return next;
+    return vocab_find(vocab, p->scratch, n);
+}
+
 /* `unit` and `number` say where in the file: line 17, entry 16. */
 static bool add_merge(struct parser *p, const char *unit, size_t number, const char *left,
                       size_t n_left, const char *right, size_t n_right) {
@@ -160,7 +171,7 @@ static bool add_merge(struct parser *p, const char *unit, size_t number, const c
     size_t used = 0;
     merge.left = find_half(p, &used, left, n_left);
     merge.right = merge.left < 0 ? -1 : find_half(p, &used, right, n_right);
-    merge.result = merge.right < 0 ? -1 : vocab_find(p->vocab, p->scratch, used);
+    merge.result = merge.right < 0 ? -1 : find_result(p, used);
     if (merge.result >= 0) {
         p->vocab->merges[p->vocab->n_merges++] = merge;
         return true;

@@ -1,6 +1,7 @@
 #include "weights/packed.h"
 #include "base/checksum.h"
 #include "base/error.h"
+#include "base/os.h"
 #include "base/pool.h"
 #include "weights/safetensors.h"
 
@@ -170,49 +171,17 @@ static uint64_t expected_sum(const struct blocks *blocks, size_t i) {
     return sum;
 }
 
-struct verification {
+struct packed_check {
+    const struct tensors *tensors;
     struct blocks blocks;
-    atomic_size_t bad; /* the first block that is damaged, of those looked at so far */
+    atomic_bool *taken;   /* [blocks.count] somebody has compared the block, or is at it */
+    atomic_size_t n_done; /* blocks that have been compared                              */
+    atomic_size_t bad;    /* the first block that is damaged, of those looked at so far  */
 };
 
-static void verify_block(void *arg, int i, int worker) {
-    struct verification *v = arg;
-    if (block_sum(&v->blocks, (size_t)i) == expected_sum(&v->blocks, (size_t)i))
-        return;
-    size_t bad = atomic_load(&v->bad);
-    while ((size_t)i < bad && !atomic_compare_exchange_weak(&v->bad, &bad, (size_t)i)) {
-    }
-}
-
-/* Blocks first .. end - 1. Without threads it is slower, but not wrong. */
-static void verify_blocks(struct verification *v, size_t first, size_t end, bool threads) {
-    int n_threads = threads && end - first >= MIN_BLOCKS ? os_cpus() : 1;
-    struct pool *pool =
-        n_threads > 1 ? pool_create(n_threads < MAX_THREADS ? n_threads : MAX_THREADS, NULL) : NULL;
-    if (pool)
-        pool_run(pool, (int)end, verify_block, v);
-    else
-        for (size_t i = first; i < end; i++)
-            verify_block(v, (int)i, 0);
-    pool_free(pool);
-}
-
-bool packed_verify(const struct tensors *tensors, const struct tensor *only,
-                   struct gpt2_error *err) {
-    struct verification v = {.blocks = blocks_of(tensors), .bad = SIZE_MAX};
-    size_t first = 0, end = v.blocks.count;
-    if (only && only->n_bytes == 0)
-        return true;
-    if (only) {
-        size_t at = (size_t)((const unsigned char *)only->data - v.blocks.data);
-        first = at / PACKED_BLOCK;
-        end = (at + only->n_bytes - 1) / PACKED_BLOCK + 1;
-    }
-    verify_blocks(&v, first, end, !only);
-    size_t bad = v.bad;
-    if (bad == SIZE_MAX)
-        return true;
-    const unsigned char *data = v.blocks.data + bad * PACKED_BLOCK;
+static bool refuse_block(const struct tensors *tensors, const struct blocks *blocks, size_t bad,
+                         struct gpt2_error *err) {
+    const unsigned char *data = blocks->data + bad * PACKED_BLOCK;
     const char *name = "";
     for (size_t i = 0; i < tensors->count; i++)
         if ((const unsigned char *)tensors->items[i].data <= data)
@@ -220,8 +189,95 @@ bool packed_verify(const struct tensors *tensors, const struct tensor *only,
     error_set(err, GPT2_ERR_MODEL,
               "%s: expected the data from tensor \"%s\" on to have checksum %016" PRIx64
               ", found %016" PRIx64 ": the file is damaged",
-              tensors->path, name, expected_sum(&v.blocks, bad), block_sum(&v.blocks, bad));
+              tensors->path, name, expected_sum(blocks, bad), block_sum(blocks, bad));
     return error_hint(err, "%s", remedy);
+}
+
+static void check_block(void *arg, int i, int worker) {
+    struct packed_check *check = arg;
+    if (atomic_exchange_explicit(&check->taken[i], true, memory_order_relaxed))
+        return;
+    if (block_sum(&check->blocks, (size_t)i) != expected_sum(&check->blocks, (size_t)i)) {
+        size_t bad = atomic_load(&check->bad);
+        while ((size_t)i < bad && !atomic_compare_exchange_weak(&check->bad, &bad, (size_t)i)) {
+        }
+    }
+    atomic_fetch_add_explicit(&check->n_done, 1, memory_order_release);
+}
+
+struct packed_check *packed_check_create(const struct tensors *tensors, struct gpt2_error *err) {
+    struct packed_check *check = os_alloc(1, sizeof *check, "checking the file", err);
+    if (!check)
+        return NULL;
+    check->tensors = tensors;
+    check->blocks = blocks_of(tensors);
+    atomic_init(&check->bad, SIZE_MAX);
+    check->taken = os_alloc(check->blocks.count, sizeof *check->taken, "checking the file", err);
+    if (check->taken)
+        return check;
+    packed_check_free(check);
+    return NULL;
+}
+
+void packed_check_free(struct packed_check *check) {
+    if (!check)
+        return;
+    os_free(check->taken);
+    os_free(check);
+}
+
+void packed_check_bytes(struct packed_check *check, const void *data, size_t n_bytes) {
+    uintptr_t begin = (uintptr_t)check->blocks.data, at = (uintptr_t)data;
+    if (at < begin || at - begin >= check->blocks.n_bytes || n_bytes == 0)
+        return;
+    size_t last = (at - begin + n_bytes - 1) / PACKED_BLOCK;
+    for (size_t i = (at - begin) / PACKED_BLOCK; i <= last && i < check->blocks.count; i++)
+        if (!atomic_load_explicit(&check->taken[i], memory_order_relaxed))
+            check_block(check, (int)i, 0);
+}
+
+bool packed_check_finish(struct packed_check *check, struct pool *pool, struct gpt2_error *err) {
+    if (atomic_load_explicit(&check->n_done, memory_order_acquire) < check->blocks.count)
+        pool_run(pool, (int)check->blocks.count, check_block, check);
+    while (atomic_load_explicit(&check->n_done, memory_order_acquire) < check->blocks.count)
+        os_yield(); // another pass is at the last of them
+    size_t bad = atomic_load(&check->bad);
+    return bad == SIZE_MAX || refuse_block(check->tensors, &check->blocks, bad, err);
+}
+
+bool packed_check_passed(const struct packed_check *check) {
+    return atomic_load_explicit(&check->n_done, memory_order_acquire) == check->blocks.count &&
+           atomic_load(&check->bad) == SIZE_MAX;
+}
+
+/* All blocks, in some threads. Without threads it is slower, but not wrong. */
+static bool verify_all(const struct tensors *tensors, struct gpt2_error *err) {
+    struct packed_check *check = packed_check_create(tensors, err);
+    if (!check)
+        return false;
+    int n_threads = check->blocks.count >= MIN_BLOCKS ? os_cpus() : 1;
+    struct pool *pool = pool_create(n_threads < MAX_THREADS ? n_threads : MAX_THREADS, NULL);
+    if (!pool)
+        pool = pool_create(1, err);
+    bool ok = pool && packed_check_finish(check, pool, err);
+    pool_free(pool);
+    packed_check_free(check);
+    return ok;
+}
+
+bool packed_verify(const struct tensors *tensors, const struct tensor *only,
+                   struct gpt2_error *err) {
+    if (!only)
+        return verify_all(tensors, err);
+    if (only->n_bytes == 0)
+        return true;
+    struct blocks blocks = blocks_of(tensors);
+    size_t at = (size_t)((const unsigned char *)only->data - blocks.data);
+    size_t last = (at + only->n_bytes - 1) / PACKED_BLOCK;
+    for (size_t i = at / PACKED_BLOCK; i <= last; i++)
+        if (block_sum(&blocks, i) != expected_sum(&blocks, i))
+            return refuse_block(tensors, &blocks, i, err);
+    return true;
 }
 
 /* ---- writing ---- */

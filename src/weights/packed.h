@@ -21,6 +21,7 @@
 #define WEIGHTS_PACKED_H
 
 #include "base/outfile.h"
+#include "base/pool.h"
 #include "weights/tensors.h"
 
 #define PACKED_VERSION   "2" /* of everything that depends on it: names, layouts, the tokenizer */
@@ -53,6 +54,24 @@ const struct tensor *packed_find(const struct tensors *tensors, const char *name
  * which bring the file's pages in for whoever reads them next. Fails with GPT2_ERR_MODEL. */
 bool packed_verify(const struct tensors *tensors, const struct tensor *only,
                    struct gpt2_error *err);
+
+/* The same for the whole file, but bit by bit by whoever is about to read some of it: then a large
+ * file comes from memory once and not twice. Any number of threads. */
+struct packed_check;
+
+/* Borrows `tensors`. NULL: out of memory. */
+struct packed_check *packed_check_create(const struct tensors *tensors, struct gpt2_error *err);
+void packed_check_free(struct packed_check *check); /* NULL is allowed */
+
+/* Compares the blocks that these bytes lie in, unless somebody has or is at it. Bytes that are not
+ * the file's are passed over. What is found is kept for packed_check_finish. */
+void packed_check_bytes(struct packed_check *check, const void *data, size_t n_bytes);
+
+/* Compares what is left, with the threads of `pool`. False, each time: the file is damaged. */
+bool packed_check_finish(struct packed_check *check, struct pool *pool, struct gpt2_error *err);
+
+/* True once all of the file has been compared and is right. */
+bool packed_check_passed(const struct packed_check *check);
 
 /* ---- writing ---- */
 

@@ -122,7 +122,7 @@ static size_t size_of(enum option_type type) {
     case OPTION_FLOAT:
         return sizeof(float);
     case OPTION_SEED:
-        return sizeof(uint64_t);
+        return sizeof(struct seed);
     case OPTION_STRINGS:
         return sizeof(struct string_list);
     case OPTION_INTS:

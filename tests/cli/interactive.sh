@@ -138,6 +138,18 @@ END
 expect "no arguments on a terminal: a session with a prompt, /set, /unset, /again, /new, /quit" exits 0
 run generate -n $n --seed 1 "Once upon a time"
 expect "/again is the next seed's text" shows "$(head -n 1 "$out")"
+play generate -i --compat nanogpt <<'END'
+expect "> "
+send "/seed 7\r"
+expect "> "
+send "/unset seed\r"
+expect "> "
+send "/set seed\r"
+expect "seed               1337"
+expect "> "
+send "/quit\r"
+END
+expect "/unset gives the seed back that --compat has" exits 0
 
 play generate -i -n -1 --ignore-eos --cpu generic -t 1 <<'END'
 expect "> "

@@ -113,19 +113,17 @@ static void bench_vector(const struct bench *b, const struct kernels *kernels, c
     }
 }
 
-#define BENCH_STRIP 64 /* columns, as matmul.c gives them to a kernel */
-
 /* y += x . w for the panels of a strip with K inputs. */
 static void bench_strip(const struct bench *b, const struct kernels *kernels, enum dtype dtype,
                         const void *w, int m, int K) {
     size_t ps = panel_bytes(dtype, K);
     if (dtype == DTYPE_Q8)
-        kernels->gemm_q8(b->y, BENCH_STRIDE, b->q, w, ps, m, BENCH_STRIP, panels_groups(K));
+        kernels->gemm_q8(b->y, BENCH_STRIDE, b->q, w, ps, m, STRIP, panels_groups(K));
     else if (dtype == DTYPE_Q4)
-        kernels->gemm_q4(b->y, BENCH_STRIDE, b->q, w, ps, m, BENCH_STRIP, panels_groups(K));
+        kernels->gemm_q4(b->y, BENCH_STRIDE, b->q, w, ps, m, STRIP, panels_groups(K));
     else
         kernels->gemm[dtype](b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, w, PANEL,
-                             ps / dtype_size(dtype), m, BENCH_STRIP, K);
+                             ps / dtype_size(dtype), m, STRIP, K);
 }
 
 /* Runs bench i over `total` bytes of weights; returns multiply-adds and bytes. */
@@ -133,19 +131,19 @@ static double bench_run(const struct bench *b, const struct kernels *kernels, in
                         double *bytes) {
     enum dtype dtype = benches[i].dtype;
     int m = benches[i].rows, K = benches[i].op == BENCH_GEMM ? 384 : BENCH_N_EMBD;
-    size_t strip = BENCH_STRIP / PANEL * panel_bytes(dtype, K), at = 0;
+    size_t strip = STRIP / PANEL * panel_bytes(dtype, K), at = 0;
     size_t matrix = (size_t)BENCH_N_EMBD * BENCH_N_INNER * dtype_size(dtype);
     *bytes = 0;
     switch (benches[i].op) {
     case BENCH_GEMM: // one strip, as matmul.c has it, again and again
         for (; at < total; at += (size_t)32 << 20)
             bench_strip(b, kernels, dtype, b->w, m, K);
-        return (double)m * K * BENCH_STRIP * (double)(at >> 25);
+        return (double)m * K * STRIP * (double)(at >> 25);
     case BENCH_PANELS:
         for (; at + strip <= total; at += strip)
             bench_strip(b, kernels, dtype, b->w + at, m, K);
         *bytes = (double)at;
-        return (double)m * K * BENCH_STRIP * (double)(at / strip);
+        return (double)m * K * STRIP * (double)(at / strip);
     case BENCH_VECTOR:
         bench_vector(b, kernels, benches[i].name);
         return 0;

@@ -8,9 +8,9 @@
 #
 # NAME runs only the programs and scripts whose name contains it. BUILD says where the programs are,
 # VALGRIND=1 runs them under valgrind. QUICK=1 asks for fewer rounds of what is done over and over (a
-# job is killed 8 times and not 50): the sanitizers have it so. The last line is `N passed, N failed, N skipped`; the status
-# is 1 if any test failed or none ran. What a program prints is kept in $BUILD/tests/*.log and shown
-# only if it fails.
+# job is killed 8 times and not 50): the sanitizers have it so. The last line is
+# `N passed, N failed, N skipped`; the status is 1 if any test failed or none ran. What a program
+# prints is kept in $BUILD/tests/*.log and shown only if it fails.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 

@@ -254,10 +254,19 @@ static bool same_beams(const struct gpt2_beams *a, const struct gpt2_beams *b) {
     return same;
 }
 
+/* The i-th of some searches of different sizes. */
+static struct gpt2_beam_options search_of(int i) {
+    static const int32_t eos[] = {30};
+    return (struct gpt2_beam_options){.n_beams = i == 3 ? 8 : 1 + i % 4,
+                                      .max_tokens = 3 + i,
+                                      .length_penalty = 1,
+                                      .eos_ids = eos,
+                                      .n_eos = 1};
+}
+
 /* Searches of several sizes, one of them larger than what fits beside others, and a text that is
  * not searched for: all as if they were alone. With little memory they wait for each other. */
 static void searches_side_by_side(void **state) {
-    static const int32_t eos[] = {30};
     for (int memory = 0; memory < 2; memory++) {
         struct gpt2_generator *g = gpt2_generator_create(
             world.model, world.runtime,
@@ -269,11 +278,7 @@ static void searches_side_by_side(void **state) {
         uint64_t random = 5;
         struct gpt2_job job = {.n_samples = 1, .max_tokens = 12, .choose = the_likeliest};
         for (int i = 0; i < 8; i++) {
-            struct gpt2_beam_options o = {.n_beams = i == 3 ? 8 : 1 + i % 4,
-                                          .max_tokens = 3 + i,
-                                          .length_penalty = 1,
-                                          .eos_ids = eos,
-                                          .n_eos = 1};
+            struct gpt2_beam_options o = search_of(i);
             for (int k = 0; k < 10; k++)
                 prompts[i][k] = (int32_t)random_below(&random, V);
             beams[i] = gpt2_beams_create(world.model, &o, NULL);
@@ -288,11 +293,7 @@ static void searches_side_by_side(void **state) {
         while (gpt2_generator_busy(g))
             assert_true(gpt2_generator_step(g, NULL));
         for (int i = 0; i < 8; i++) {
-            struct gpt2_beam_options o = {.n_beams = i == 3 ? 8 : 1 + i % 4,
-                                          .max_tokens = 3 + i,
-                                          .length_penalty = 1,
-                                          .eos_ids = eos,
-                                          .n_eos = 1};
+            struct gpt2_beam_options o = search_of(i);
             struct gpt2_beams *alone = gpt2_beams_create(world.model, &o, NULL);
             assert_true(gpt2_beams_run(alone, world.generator, prompts[i], 1 + i, NULL));
             assert_true(same_beams(beams[i], alone));

@@ -26,7 +26,6 @@
 #include "base/os.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -139,7 +138,7 @@ static bool spin(struct pool *pool, bool (*condition)(struct pool *, uint64_t), 
             relax();
         }
         if (offer)
-            sched_yield();
+            os_yield();
     } while (os_now_ns() - start < SPIN_NS);
     return false;
 }

@@ -4,6 +4,7 @@
 #include "cli/line_history.h"
 #include "cli/report.h"
 #include "cli/signals.h"
+#include "cli/terminal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -39,9 +40,7 @@ struct line_input *line_input_open(void) {
         return NULL;
     in->is_terminal = isatty(STDIN_FILENO);
     in->shows_prompt = in->is_terminal && isatty(STDERR_FILENO);
-    const char *term = getenv("TERM");
-    bool can_edit = in->shows_prompt && term && *term && strcmp(term, "dumb") != 0;
-    in->editor = can_edit ? line_editor_open() : NULL;
+    in->editor = in->shows_prompt && !terminal_is_dumb() ? line_editor_open() : NULL;
     in->history = in->editor ? line_history_path() : NULL;
     struct gpt2_error err;
     if (in->history && !line_history_load(in->history, remember, in->editor, &err))

@@ -14,14 +14,14 @@ int terminal_columns(int fd) {
     return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
 }
 
-static bool is_dumb(void) {
+bool terminal_is_dumb(void) {
     const char *term = getenv("TERM");
     return !term || !*term || !strcmp(term, "dumb");
 }
 
 bool terminal_has_colors(void) {
     const char *no = getenv("NO_COLOR");
-    return isatty(STDOUT_FILENO) && !is_dumb() && !(no && *no);
+    return isatty(STDOUT_FILENO) && !terminal_is_dumb() && !(no && *no);
 }
 
 bool terminal_has_status(void) {
@@ -42,7 +42,7 @@ void terminal_status(const char *text) {
         line[n++] = *text;
     }
     count = count > columns ? columns : count;
-    if (is_dumb()) // cannot clear the rest
+    if (terminal_is_dumb()) // cannot clear the rest
         for (int i = count; i < n_shown && i < columns && n < room; i++)
             line[n++] = ' ';
     else

@@ -7,6 +7,9 @@
 /* Columns of the terminal behind a file descriptor; 80 where it is none, or does not say. */
 int terminal_columns(int fd);
 
+/* TERM is missing, empty or "dumb": nothing on the screen can be moved, cleared or coloured. */
+bool terminal_is_dumb(void);
+
 /* Standard output is a terminal that shall have colours: TERM can (it is not dumb or missing), and
  * the user wants them (https://no-color.org: NO_COLOR is missing or empty). */
 bool terminal_has_colors(void);

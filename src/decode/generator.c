@@ -73,12 +73,6 @@ struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
     return g;
 }
 
-static void free_sample(struct gpt2_generator *g, struct sample *sample) {
-    if (!sample->work->job.session)
-        sessions_give(&g->sessions, sample->session);
-    gpt2_ids_free(&sample->ids);
-}
-
 static void free_work(struct gpt2_generator *g, struct work *work) {
     sessions_give(&g->sessions, work->source);
     os_free(work->logits);
@@ -90,7 +84,7 @@ void gpt2_generator_free(struct gpt2_generator *g) {
     if (!g)
         return;
     for (int i = 0; i < g->n_samples; i++)
-        free_sample(g, &g->samples[i]);
+        generator_drop(g, &g->samples[i]);
     while (g->queue) {
         struct work *next = g->queue->next;
         free_work(g, g->queue);
@@ -346,11 +340,10 @@ static void sweep(struct gpt2_generator *g) {
     int kept = 0;
     for (int i = 0; i < g->n_samples; i++) {
         struct sample *s = &g->samples[i];
-        if (s->done) {
+        if (s->done)
             generator_drop(g, s);
-        } else {
+        else
             g->samples[kept++] = *s;
-        }
     }
     g->n_samples = kept;
     for (struct work **at = &g->queue; *at;) {

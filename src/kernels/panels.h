@@ -34,6 +34,9 @@
 #include <stddef.h>
 
 #define PANEL 16 /* outputs */
+#define STRIP                                                                                \
+    64 /* outputs that a product is best given at a time: those of some panels side by side, \
+        * which one row walks through and which stay in the first cache for many rows */
 #define GROUP 64 /* inputs that share a scale */
 
 #define Q8_GROUP_BYTES ((size_t)PANEL * (2 + GROUP))

@@ -11,9 +11,9 @@
  *   load_f16 _bf16 _i8    behind them is read. n == WIDTH, a constant, is the fast case
  *   lanes_sum(p)          the tree of lanes16 over 16 / WIDTH vectors
  *   GEMM_ROWS             a register tile of gemm: rows,
- *   GEMM_VECS(rows)       and vectors of columns, those of several panels where they fit
- *   GEMM_COLUMNS          the largest number of columns in a tile
- *   GEMM_DEPTH            rows of w that are worked on together: a panel's fit half of the first
+ *   GEMM_VECS(rows)       and vectors of columns, those of several panels where they fit, and of
+ *                         a STRIP at most
+ *   GEMM_DEPTH            rows of w that are worked on together: a strip's fit half of the first
  *                         cache in every type
  *   GEMV_ROWS, GEMV_DEPTH of gemv: rows of x, and rows of W, that are worked on together
  *   DOTS_ROWS, DOTS_COLS  of dots: rows of x, and rows of W
@@ -23,6 +23,7 @@
 #ifndef KERNELS_PRODUCTS_H
 #define KERNELS_PRODUCTS_H
 
+#include "base/prefetch.h"
 #include "kernels/rows.h"
 #include <stdbool.h>
 
@@ -81,7 +82,7 @@ ALWAYS_INLINE size_t column_at(int c, size_t ps, size_t size) {
 ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
                              size_t ws, size_t ps, int K, int rows, int vecs, int last, size_t size,
                              load_fn load) {
-    vec sum[GEMM_ROWS][GEMM_COLUMNS / WIDTH];
+    vec sum[GEMM_ROWS][STRIP / WIDTH];
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             sum[r][v] = load_f32(y + (size_t)r * ys + v * WIDTH, v < vecs - 1 ? WIDTH : last);
@@ -106,12 +107,6 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
     }
 }
 
-/* Asks for n_bytes of memory. */
-ALWAYS_INLINE void gemm_ask(const char *p, size_t n_bytes) {
-    for (size_t at = 0; at < n_bytes; at += 64)
-        __builtin_prefetch(p + at, 0, 2);
-}
-
 /* All columns of `rows` rows: whole tiles, then single vectors. One row asks for nothing: it walks
  * through four panels side by side, and hardware that reads ahead does more for four streams than
  * for one. More rows ask for `share` bytes of each panel, `ahead` bytes from where they are; panels
@@ -124,7 +119,7 @@ ALWAYS_INLINE void gemm_rows(float *y, size_t ys, const float *x, size_t xs, con
     for (; c + vecs * WIDTH <= n; c += vecs * WIDTH) {
         for (int p = c; rows > 1 && p < c + vecs * WIDTH; p += PANEL)
             if (p == 0 || ps > ws)
-                gemm_ask(w + column_at(p, ps, size) + ahead, share);
+                prefetch(w + column_at(p, ps, size) + ahead, share);
         gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, K, rows, vecs, WIDTH, size,
                   load);
     }
@@ -305,7 +300,7 @@ ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, con
     const int step = rows == 1 ? LANE_VECS : 1;
     UNROLL for (int i = 0; i < LANE_VECS; i += step) {
         if (rows > 1)
-            gemm_ask(next + (size_t)i * share, share);
+            prefetch(next + (size_t)i * share, share);
         dots_sums(p, x, xs, w, ws, apart, K, rows, cols, i, i + step, size, load);
     }
     UNROLL for (int r = 0; r < rows; r++) {

@@ -34,10 +34,9 @@
 #include "kernels/products.h"
 #include <string.h>
 
-#define QUANT_STEPS   (GROUP / 4) /* of four activations, in a group */
-#define QUANT_COLUMNS 64          /* of the widest tile */
-#define QUANT_DEPTH   4           /* groups that are worked on together: half of the first cache */
-#define QUANT_ROWS    (Q8_ROWS > Q4_ROWS ? Q8_ROWS : Q4_ROWS)
+#define QUANT_STEPS (GROUP / 4) /* of four activations, in a group */
+#define QUANT_DEPTH 4           /* groups that are worked on together: half of the first cache */
+#define QUANT_ROWS  (Q8_ROWS > Q4_ROWS ? Q8_ROWS : Q4_ROWS)
 
 /* --- four bytes at a time --------------------------------------------------------------------- */
 
@@ -113,7 +112,7 @@ ALWAYS_INLINE ivec quant_x(struct quantized x, int r, int step) {
     return ivec_set(word);
 }
 
-ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][QUANT_COLUMNS / WIDTH], struct quantized x,
+ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
                            const unsigned char *w, size_t ps, int rows, int vecs) {
     const int many = rows == 1 ? 0 : rows;
     UNROLL for (int r = 0; r < rows; r++) {
@@ -122,7 +121,7 @@ ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][QUANT_COLUMNS / WIDTH], struct q
         }
     }
     UNROLL_4 for (int step = 0; step < QUANT_STEPS; step++) {
-        ivec weights[QUANT_COLUMNS / WIDTH];
+        ivec weights[STRIP / WIDTH];
         q8_x first = q8_activations(quant_x(x, 0, step));
         UNROLL for (int v = 0; v < vecs; v++) {
             weights[v] = q8_weights(ivec_load(w + column_at(v * WIDTH, ps, 4)));
@@ -144,8 +143,8 @@ ALWAYS_INLINE ivec q4_nibbles(ivec bytes, bool high) {
 }
 
 /* One row: both nibbles of half the steps, so that it reads each byte once. */
-ALWAYS_INLINE void q4_one_row(ivec part[QUANT_COLUMNS / WIDTH], struct quantized x,
-                              const unsigned char *w, size_t ps, int half, int vecs) {
+ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, const unsigned char *w,
+                              size_t ps, int half, int vecs) {
     UNROLL for (int i = 0; i < QUANT_STEPS / 4; i++) {
         const int step = half * QUANT_STEPS / 4 + i;
         ivec low = quant_x(x, 0, step), high = quant_x(x, 0, QUANT_STEPS / 2 + step);
@@ -158,10 +157,10 @@ ALWAYS_INLINE void q4_one_row(ivec part[QUANT_COLUMNS / WIDTH], struct quantized
 }
 
 /* Many rows: the low nibbles of all steps, or the high ones, so that registers suffice. */
-ALWAYS_INLINE void q4_many_rows(ivec part[QUANT_ROWS][QUANT_COLUMNS / WIDTH], struct quantized x,
+ALWAYS_INLINE void q4_many_rows(ivec part[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
                                 const unsigned char *w, size_t ps, int half, int rows, int vecs) {
     UNROLL_4 for (int step = 0; step < QUANT_STEPS / 2; step++) {
-        ivec nibbles[QUANT_COLUMNS / WIDTH];
+        ivec nibbles[STRIP / WIDTH];
         UNROLL for (int v = 0; v < vecs; v++) {
             nibbles[v] = q4_nibbles(ivec_load(w + column_at(v * WIDTH, ps, 4)), half);
         }
@@ -176,9 +175,9 @@ ALWAYS_INLINE void q4_many_rows(ivec part[QUANT_ROWS][QUANT_COLUMNS / WIDTH], st
 }
 
 /* Half of the products of a group: as many as 16-bit lanes can hold. */
-ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][QUANT_COLUMNS / WIDTH], struct quantized x,
+ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
                            const unsigned char *w, size_t ps, int half, int rows, int vecs) {
-    ivec part[QUANT_ROWS][QUANT_COLUMNS / WIDTH];
+    ivec part[QUANT_ROWS][STRIP / WIDTH];
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             part[r][v] = ivec_set(0);
@@ -196,7 +195,7 @@ ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][QUANT_COLUMNS / WIDTH], struct q
     }
 }
 
-ALWAYS_INLINE void q4_sums(ivec sum[QUANT_ROWS][QUANT_COLUMNS / WIDTH], struct quantized x,
+ALWAYS_INLINE void q4_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
                            const unsigned char *w, size_t ps, int rows, int vecs) {
     q4_half(sum, x, w, ps, 0, rows, vecs);
     q4_half(sum, x, w, ps, 1, rows, vecs);
@@ -211,7 +210,7 @@ ALWAYS_INLINE int lanes_of(int n, int vector) {
 
 /* Continues the chains of y by one group; `scales` (and `mins`, or NULL) are f16 of the tile's
  * columns, n of which count. */
-ALWAYS_INLINE void quant_chain(float *y, size_t ys, ivec sum[QUANT_ROWS][QUANT_COLUMNS / WIDTH],
+ALWAYS_INLINE void quant_chain(float *y, size_t ys, ivec sum[QUANT_ROWS][STRIP / WIDTH],
                                struct quantized x, const unsigned char *scales,
                                const unsigned char *mins, size_t ps, int rows, int vecs, int n) {
     UNROLL for (int v = 0; v < vecs; v++) {
@@ -235,7 +234,7 @@ ALWAYS_INLINE void quant_chain(float *y, size_t ys, ivec sum[QUANT_ROWS][QUANT_C
 /* `rows` rows by `vecs` vectors, n columns of which count; one group. */
 ALWAYS_INLINE void quant_tile(float *y, size_t ys, struct quantized x, const unsigned char *group,
                               size_t ps, int n, int rows, int vecs, enum dtype dtype) {
-    ivec sum[QUANT_ROWS][QUANT_COLUMNS / WIDTH];
+    ivec sum[QUANT_ROWS][STRIP / WIDTH];
     if (dtype == DTYPE_Q8) {
         q8_sums(sum, x, group + 2 * PANEL, ps, rows, vecs);
         quant_chain(y, ys, sum, x, group, NULL, ps, rows, vecs, n);
@@ -256,7 +255,7 @@ ALWAYS_INLINE void quant_rows(float *y, size_t ys, struct quantized x, const uns
         for (; c + tile <= n; c += tile) {
             const unsigned char *at = groups + column_at(c, ps, 0);
             for (int p = 0; rows > 1 && p < tile; p += PANEL)
-                gemm_ask((const char *)at + column_at(p, ps, 0) + ahead, share);
+                prefetch(at + column_at(p, ps, 0) + ahead, share);
             quant_tile(y + c, ys, x, at, ps, tile, rows, vecs, dtype);
         }
         for (; c < n; c += PANEL)
@@ -288,17 +287,17 @@ ALWAYS_INLINE void quant_block(float *y, size_t ys, struct quantized x, const un
     }
 }
 
-/* Blocks of QUANT_COLUMNS, then of groups; one row takes all groups in one go. */
+/* Blocks of STRIP, then of groups; one row takes all groups in one go. */
 ALWAYS_INLINE void gemm_quantized(float *y, size_t ys, struct quantized x,
                                   const unsigned char *panels, size_t ps, int m, int n,
                                   int n_groups, enum dtype dtype) {
     const int depth = m == 1 ? n_groups : QUANT_DEPTH;
     const size_t group_bytes = dtype == DTYPE_Q8 ? Q8_GROUP_BYTES : Q4_GROUP_BYTES;
-    for (int c = 0; c < n; c += QUANT_COLUMNS)
+    for (int c = 0; c < n; c += STRIP)
         for (int g = 0; g < n_groups; g += depth) {
             struct quantized from = {x.q + (size_t)g * GROUP, x.scale + g, x.sum + g, x.qs, x.gs};
             quant_block(y + c, ys, from, panels + column_at(c, ps, 0) + (size_t)g * group_bytes, ps,
-                        m, n - c < QUANT_COLUMNS ? n - c : QUANT_COLUMNS,
+                        m, n - c < STRIP ? n - c : STRIP,
                         n_groups - g < depth ? n_groups - g : depth, dtype);
         }
 }

@@ -11,7 +11,6 @@ typedef __m512 vec;
 #define WIDTH           16
 #define GEMM_ROWS       6 /* 24 sums, 6 x, 1 weight: 31 registers */
 #define GEMM_VECS(rows) 4
-#define GEMM_COLUMNS    64
 #define GEMM_DEPTH      64
 #define GEMV_ROWS       4
 #define GEMV_DEPTH      16

@@ -5,6 +5,7 @@
  * row's bits do not depend on the tile it is in. */
 #include "model/attention.h"
 #include "base/os.h"
+#include "base/prefetch.h"
 #include "model/forward.h"
 
 #include <math.h>
@@ -105,12 +106,6 @@ static void mix_block(const struct kv *kv, const struct kernels *kernels, float 
     }
 }
 
-/* Asks for a block that comes next: blocks of a head lie far apart, so no hardware reads ahead. */
-static void ask(const char *block, size_t n_bytes) {
-    for (size_t at = 0; at < n_bytes; at += 64)
-        __builtin_prefetch(block + at, 0, 2);
-}
-
 /* One tile, one head. */
 static void attend(void *arg, int i, int worker) {
     const struct job *job = arg;
@@ -142,10 +137,11 @@ static void attend(void *arg, int i, int worker) {
                                     a->q_sum + room * a->groups});
     for (int b = 0; b < n_blocks; b++) {
         int n = (within(n_keys, b) + WHOLE_VECTORS - 1) / WHOLE_VECTORS * WHOLE_VECTORS;
+        // the blocks of a head lie far apart, so no hardware reads ahead
         if (b + 1 < n_blocks)
-            ask(session_keys(session, job->layer, head, b + 1), kv_key_bytes(kv));
+            prefetch(session_keys(session, job->layer, head, b + 1), kv_key_bytes(kv));
         else
-            ask(session_values(session, job->layer, head, 0), kv_value_bytes(kv));
+            prefetch(session_values(session, job->layer, head, 0), kv_value_bytes(kv));
         kv_scores(kv, kernels, scores + (size_t)b * KV_BLOCK, a->stride, &queries,
                   session_keys(session, job->layer, head, b), n_rows, n);
     }
@@ -162,7 +158,7 @@ static void attend(void *arg, int i, int worker) {
         const void *values = session_values(session, job->layer, head, b);
         const float *weights = scores + (size_t)b * KV_BLOCK;
         if (b + 1 < n_blocks)
-            ask(session_values(session, job->layer, head, b + 1), kv_value_bytes(kv));
+            prefetch(session_values(session, job->layer, head, b + 1), kv_value_bytes(kv));
         for (int r = 0; r < n_rows; r += kernels->mr)
             mix_block(kv, kernels, o + (size_t)r * f->o.stride, f->o.stride,
                       weights + (size_t)r * a->stride, a->stride, values, b, position + r,

@@ -20,6 +20,7 @@
 #include "model/matmul.h"
 #include "base/error.h"
 #include "base/os.h"
+#include "base/prefetch.h"
 #include "model/move.h"
 #include "weights/packed.h"
 
@@ -35,10 +36,6 @@
 /* Bytes of a row of W that a streaming task should read in one go, at least. Shorter pieces cost
  * bandwidth: the hardware reads ahead, into columns that belong to another task. */
 #define MIN_PIECE 4096
-
-/* Columns that a kernel is given at a time: the panels that one row walks through side by side, and
- * as much of W as stays in the first cache for many rows. */
-#define STRIP (4 * PANEL)
 
 /* A thread's packed strips, 384 KiB, and a block of x, 192 KiB, fill half of a 1 MiB L2 cache. */
 #define K_BLOCK   384
@@ -154,9 +151,7 @@ static void pack(float *strips, const struct kernels *kernels, const struct matr
                  int n_k, int c, int n_columns) {
     for (int i = 0; i < n_k; i++) {
         int later = min(k + i + PACK_AHEAD, w->rows - 1);
-        const char *ahead = element(w, later, c);
-        for (size_t b = 0; b < (size_t)n_columns * dtype_size(w->dtype); b += 64)
-            __builtin_prefetch(ahead + b, 0, 2);
+        prefetch(element(w, later, c), (size_t)n_columns * dtype_size(w->dtype));
         for (int s = 0; s < n_columns; s += STRIP)
             kernels->to_f32[w->dtype](strips + (size_t)s * (size_t)n_k + (size_t)i * STRIP,
                                       element(w, k + i, c + s), (size_t)min(STRIP, n_columns - s));

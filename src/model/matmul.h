@@ -14,7 +14,7 @@
 struct matmul {
     struct pool *pool;             /* borrowed */
     const struct kernels *kernels; /* borrowed */
-    float **scratch;               /* [pool_size] packed panels of a thread; owned */
+    float **scratch;               /* [pool_size] packed strips of a thread; owned */
     bool moving;                   /* products copy weights to where move.h wants them */
     struct packed_check *check;    /* products compare with checksums what they read; or NULL */
 

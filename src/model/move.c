@@ -124,11 +124,11 @@ static void move_rows(void *arg, int task, int worker) {
     os_forget(m->copy->file, (const char *)m->data + begin, n);
 }
 
-static void move_panel(void *arg, int task, int worker) {
+static void move_strip(void *arg, int task, int worker) {
     const struct job *job = arg;
-    int column = task * PANEL, left = job->n_out - column;
+    int column = task * STRIP, left = job->n_out - column;
     move_panels(job->matrix->copy->data, job->matrix, job->n_in, column,
-                left < PANEL ? left : PANEL);
+                left < STRIP ? left : STRIP);
 }
 
 /* Forgets again what its neighbours in the file have brought back: a fault maps whole pieces of it.
@@ -153,7 +153,7 @@ static bool move_now(struct gpt2_model *model, struct gpt2_runtime *runtime,
             pool_run(runtime->pool, (int)((m->copy->n_bytes + TASK_BYTES - 1) / TASK_BYTES),
                      move_rows, &job);
         else
-            pool_run(runtime->pool, panels_count(job.n_out), move_panel, &job);
+            pool_run(runtime->pool, (job.n_out + STRIP - 1) / STRIP, move_strip, &job);
         move_ready(m->copy, m);
     }
     forget_all(model);

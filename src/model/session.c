@@ -55,9 +55,13 @@ static size_t n_heads(const struct gpt2_session *session) {
     return (size_t)config->n_layer * (size_t)config->n_head;
 }
 
+static size_t data_bytes(const struct gpt2_session *session) {
+    return n_heads(session) * (kv_key_bytes(&session->kv) + kv_value_bytes(&session->kv));
+}
+
+/* Of a whole page, and what fills up its last 2 MiB where it has most of them. */
 static size_t page_bytes(const struct gpt2_session *session) {
-    size_t head = kv_key_bytes(&session->kv) + kv_value_bytes(&session->kv);
-    size_t n_bytes = sizeof(struct page) + n_heads(session) * head;
+    size_t n_bytes = sizeof(struct page) + data_bytes(session);
     size_t rest = n_bytes % OS_HUGE_PAGE;
     return rest > OS_HUGE_PAGE / 2 ? n_bytes - rest + OS_HUGE_PAGE : n_bytes;
 }
@@ -90,14 +94,13 @@ static bool own(struct gpt2_session *session, int block, bool keep, struct gpt2_
         return true;
     struct page *page = session->spare;
     session->spare = NULL;
-    size_t n_bytes = page_bytes(session);
     if (!page)
-        page = alloc_page(n_bytes, err);
+        page = alloc_page(page_bytes(session), err);
     if (!page)
         return false;
     atomic_init(&page->n_users, 1);
     if (old && keep)
-        memcpy(page->data, old->data, n_bytes - sizeof *page);
+        memcpy(page->data, old->data, data_bytes(session));
     release(session, block);
     session->pages[block] = page;
     return true;

@@ -33,6 +33,12 @@ expect "... and a summary" says "$n records"
 expect "a line for each record" test "$(wc -l <"$tmp/whole")" -eq "$n"
 expect "in the order of the input" grep -q '^{"id":"r1",' "$tmp/whole"
 expect "a bad record becomes an error" grep -q '^{"id":"r8","error":{"code":"invalid_option","message":"unknown option' "$tmp/whole"
+printf '{"prompt":"Once"}\n' >"$tmp/one"
+run generate --input "$tmp/one" --output - -n 3 --input-format jsonl
+expect "--input-format jsonl: the prompt in the record" grep -q '"prompt_tokens":1,' "$out"
+run generate --input "$tmp/one" --output - -n 3 --input-format lines
+expect "--input-format lines: the line is the prompt" grep -qE '"prompt_tokens":[0-9]{1,2},' "$out"
+expect "... all of it" test "$(grep -c '"prompt_tokens":1,' "$out")" -eq 0
 
 for more in "-t 1" "-t 2 --parallel 5" "--parallel 1"; do
     # shellcheck disable=SC2086

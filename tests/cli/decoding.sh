@@ -10,6 +10,16 @@ gen() { run generate "Once upon a time" -n 40 "$@"; }
 
 gen --greedy
 cp "$out" "$tmp/greedy"
+for option in "--top-k 1" "--top-p 0.0001" "--min-p 1"; do
+    # shellcheck disable=SC2086
+    gen $option
+    expect "$option leaves the likeliest token" same "$tmp/greedy" "$out"
+done
+for option in --mmap --no-mmap; do
+    gen --greedy --stats $option
+    expect "$option gives the same text" same "$tmp/greedy" "$out"
+    expect "... from there" says "weights $([ $option = --mmap ] && echo in the mapped file || echo moved)"
+done
 gen --greedy --stop " was"
 expect "--stop ends in front of the text" test "$(grep -c ' was' "$out")" -eq 0
 expect "... and it is the beginning of the same text" test "$(head -c "$(($(wc -c <"$out") - 1))" "$tmp/greedy")" = "$(head -c -1 "$out")"
@@ -80,6 +90,17 @@ run generate --special "<|endoftext|>" --beams 4 --logit-bias 0+100 -n 9 --min-t
 expect "--beams with --min-tokens" test "$(wc -w <"$out")" -ge 3
 run generate "Is it? Say" --beams 4 --choices " yes, no, yes please"
 expect "--beams with --choices" grep -qxE ' (yes|no|yes please)' "$out"
+for penalty in -20 20; do
+    run generate "Is it? Say" --beams 2 --choices " yes, no, yes please, no no no no no no" --length-penalty $penalty
+    expect "--length-penalty $penalty" prints "$([ $penalty -lt 0 ] && echo ' no' || echo ' no no no no no no')"
+done
+# Two texts end soon; only "never" goes on to look for a longer, better one.
+for when in true never; do
+    gen --beams 2 --stop . -n 60 --early-stopping $when --output ids
+    expect "--early-stopping $when" test "$([ "$(wc -w <"$out")" -eq 60 ] && echo never || echo true)" = $when
+done
+run generate Once --beams 2 --early-stopping sometimes
+expect "--early-stopping refuses other words" refuses 2 'sometimes'
 run generate "Once upon a t" --heal --beams 4 -n 1
 expect "--beams with --heal" prints "ime"
 gen --beams 4 -n 4 --json --logprobs 2

@@ -13,8 +13,8 @@
  *   GEMM_ROWS             a register tile of gemm: rows,
  *   GEMM_VECS(rows)       and vectors of columns, those of several panels where they fit, and of
  *                         a STRIP at most
- *   GEMM_DEPTH            rows of w that are worked on together: a strip's fit half of the first
- *                         cache in every type
+ *   GEMM_DEPTH            rows of w that are worked on together: those of a tile's columns fit
+ *                         half of the first cache in every type
  *   GEMV_ROWS, GEMV_DEPTH of gemv: rows of x, and rows of W, that are worked on together
  *   DOTS_ROWS, DOTS_COLS  of dots: rows of x, and rows of W
  *
@@ -77,11 +77,19 @@ ALWAYS_INLINE size_t column_at(int c, size_t ps, size_t size) {
     return (size_t)(c / PANEL) * ps + (size_t)(c % PANEL) * size;
 }
 
+/* What is to be asked for while w is worked on: at step k the line at p + k * step of a panel, or
+ * of each in turn. */
+struct wish {
+    const char *p;
+    size_t step;
+};
+
 /* One register tile of y over all k. Each step reads `vecs` vectors of w, which may be those of
  * several panels, and one element of each row of x. In the last vector only `last` lanes count. */
 ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, size_t ps, int K, int rows, int vecs, int last, size_t size,
-                             load_fn load) {
+                             size_t ws, size_t ps, struct wish next, int K, int rows, int vecs,
+                             int last, size_t size, load_fn load) {
+    const int panels = vecs * WIDTH / PANEL;
     vec sum[GEMM_ROWS][STRIP / WIDTH];
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
@@ -99,6 +107,9 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
                 sum[r][v] = vec_fma(xk[r], weight, sum[r][v]);
             }
         }
+        if (rows > 1 && panels > 0)
+            __builtin_prefetch(next.p + column_at(k % panels * PANEL, ps, size), 0, 2);
+        next.p += next.step;
         w += ws;
     }
     UNROLL for (int r = 0; r < rows; r++) {
@@ -107,57 +118,63 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
     }
 }
 
-/* All columns of `rows` rows: whole tiles, then single vectors. One row asks for nothing: it walks
- * through four panels side by side, and hardware that reads ahead does more for four streams than
- * for one. More rows ask for `share` bytes of each panel, `ahead` bytes from where they are; panels
- * that are parts of the same rows of w are asked for together. */
+/* n columns of `rows` rows: whole tiles, then single vectors. */
 ALWAYS_INLINE void gemm_rows(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, size_t ps, size_t ahead, size_t share, int n, int K,
-                             int rows, size_t size, load_fn load) {
+                             size_t ws, size_t ps, struct wish next, int n, int K, int rows,
+                             size_t size, load_fn load) {
     const int vecs = GEMM_VECS(rows);
     int c = 0;
-    for (; c + vecs * WIDTH <= n; c += vecs * WIDTH) {
-        for (int p = c; rows > 1 && p < c + vecs * WIDTH; p += PANEL)
-            if (p == 0 || ps > ws)
-                prefetch(w + column_at(p, ps, size) + ahead, share);
-        gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, K, rows, vecs, WIDTH, size,
-                  load);
-    }
+    for (; c + vecs * WIDTH <= n; c += vecs * WIDTH)
+        gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, next, K, rows, vecs, WIDTH,
+                  size, load);
     for (; c + WIDTH <= n; c += WIDTH)
-        gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, K, rows, 1, WIDTH, size,
-                  load);
+        gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, next, K, rows, 1, WIDTH,
+                  size, load);
     if (c < n)
-        gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, K, rows, 1, n - c, size,
-                  load);
+        gemm_tile(y + c, ys, x, xs, w + column_at(c, ps, size), ws, ps, next, K, rows, 1, n - c,
+                  size, load);
 }
 
-/* All rows of y, for as many rows of w as stay in the first cache meanwhile. Each tile asks for its
- * share of the rows of w that come next: memory works while the processor does, and is never asked
- * for more than it can have on the way. */
+/* All rows of y, for as much of w as stays in the first cache meanwhile. Each row tile asks for its
+ * share of what comes next: memory works while the processor does, and is never asked for more
+ * than it can have on the way. */
 ALWAYS_INLINE void gemm_block(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                              size_t ws, size_t ps, int m, int n, int K, size_t size,
-                              load_fn load) {
-    size_t ahead = GEMM_DEPTH * ws, share = ahead / (size_t)((m + GEMM_ROWS - 1) / GEMM_ROWS);
+                              size_t ws, size_t ps, const char *next, int m, int n, int K,
+                              size_t size, load_fn load) {
+    struct wish wish = {next, ws / (size_t)((m + GEMM_ROWS - 1) / GEMM_ROWS)};
     for (int rows; m > 0; m -= rows) {
         // never one row alone behind others: it would use a weight that it loads only once
         rows = m == GEMM_ROWS + 1 ? GEMM_ROWS - 1 : m < GEMM_ROWS ? m : GEMM_ROWS;
-#define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, ps, ahead, share, n, K, rows, size, load)
+#define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, ps, wish, n, K, rows, size, load)
         WITH_CONSTANT(rows, GEMM_ROWS + 1, TILE)
 #undef TILE
-        ahead += share;
+        wish.p += (size_t)K * wish.step;
         y += (size_t)rows * ys;
         x += (size_t)rows * xs;
     }
 }
 
-/* Block after block of k; one row in one go. ws and ps are in bytes. */
+/* Many rows: block after block of k, and of the columns of a tile; behind panels of weights lie
+ * those of the next strip. One row takes everything in one go and asks for nothing: it walks
+ * through four panels side by side, and hardware that reads ahead does more for four streams than
+ * for one. ws and ps are in bytes. */
 ALWAYS_INLINE void gemm_blocks(float *y, size_t ys, const float *x, size_t xs, const char *w,
                                size_t ws, size_t ps, int m, int n, int K, size_t size,
                                load_fn load) {
-    const int depth = m == 1 ? K : GEMM_DEPTH;
-    for (int k = 0; k < K; k += depth)
-        gemm_block(y, ys, x + k, xs, w + (size_t)k * ws, ws, ps, m, n,
-                   K - k < depth ? K - k : depth, size, load);
+    const int columns = GEMM_VECS(GEMM_ROWS) * WIDTH;
+    if (m == 1) {
+        gemm_rows(y, ys, x, xs, w, ws, ps, (struct wish){w, 0}, n, K, 1, size, load);
+        return;
+    }
+    for (int k = 0; k < K; k += GEMM_DEPTH)
+        for (int c = 0; c < n; c += columns) {
+            const char *at = w + (size_t)k * ws + column_at(c, ps, size);
+            const char *next = c + columns < n      ? at + column_at(columns, ps, size)
+                               : k + GEMM_DEPTH < K ? w + (size_t)(k + GEMM_DEPTH) * ws
+                                                    : w + column_at(n, ps, size);
+            gemm_block(y + c, ys, x + k, xs, at, ws, ps, next, m, n - c < columns ? n - c : columns,
+                       K - k < GEMM_DEPTH ? K - k : GEMM_DEPTH, size, load);
+        }
 }
 
 ALWAYS_INLINE void gemm(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,

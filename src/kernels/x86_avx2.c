@@ -9,7 +9,7 @@ typedef __m256 vec;
 #define WIDTH           8
 #define GEMM_ROWS       3 /* 12 sums, 3 x, 1 weight: 16 registers */
 #define GEMM_VECS(rows) ((rows) == 1 ? 8 : 4)
-#define GEMM_DEPTH      64
+#define GEMM_DEPTH      128
 #define GEMV_ROWS       4
 #define GEMV_DEPTH      16
 #define DOTS_ROWS       3 /* 12 sums, 3 x, 1 weight, as in gemm */

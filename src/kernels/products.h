@@ -84,6 +84,10 @@ struct wish {
     size_t step;
 };
 
+ALWAYS_INLINE void ask(struct wish next, int k, int panels, size_t ps) {
+    __builtin_prefetch(next.p + (size_t)k * next.step + (size_t)(k % panels) * ps, 0, 2);
+}
+
 /* One register tile of y over all k. Each step reads `vecs` vectors of w, which may be those of
  * several panels, and one element of each row of x. In the last vector only `last` lanes count. */
 ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
@@ -108,8 +112,7 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
             }
         }
         if (rows > 1 && panels > 0)
-            __builtin_prefetch(next.p + column_at(k % panels * PANEL, ps, size), 0, 2);
-        next.p += next.step;
+            ask(next, k, panels, ps);
         w += ws;
     }
     UNROLL for (int r = 0; r < rows; r++) {

@@ -19,15 +19,19 @@
  * or else
  *
  *   ivec_pairs(a, b)      the sums of two products of signed 16-bit lanes
+ *   ivec_add_pairs(s,a,b) s + those
  *   ivec_pairs8(u, s)     the 16-bit sums of two products of an unsigned and a signed byte
  *   ivec_abs8(a)          of signed bytes
  *   ivec_sign8(a, s)      bytes a, negated where those of s are negative; where they are 0, any
  *   ivec_xor, ivec_add16  of 32-bit words; of 16-bit lanes
+ *   ivec_even8, ivec_odd8 bytes 0, 2, 4 ... or 1, 3, 5 ... of signed bytes as 16-bit lanes
+ *   ivec_store(p, a)      WIDTH lanes to any address
  *
  * How bytes are multiplied without dot products: two products |x| * w with |x| and |w| up to 127
- * fit 16 bits, so w takes the sign of x, and x goes without. The nibbles of Q4 are unsigned as they
- * are: |u s| <= 15 * 127, and 16 of them, as many as a lane gets in half a group, stay below 2^15.
- */
+ * fit 16 bits, so w takes the sign of x, and x goes without. For many rows both are made 16-bit
+ * lanes first, once: then a step is one instruction less, and a byte takes part in many. The
+ * nibbles of Q4 are unsigned as they are: |u s| <= 15 * 127, and 16 of them, as many as a lane gets
+ * in half a group, stay below 2^15. */
 #ifndef KERNELS_QUANTIZED_H
 #define KERNELS_QUANTIZED_H
 
@@ -35,8 +39,10 @@
 #include <string.h>
 
 #define QUANT_STEPS (GROUP / 4) /* of four activations, in a group */
-#define QUANT_DEPTH 4           /* groups that are worked on together: half of the first cache */
 #define QUANT_ROWS  (Q8_ROWS > Q4_ROWS ? Q8_ROWS : Q4_ROWS)
+#define QUANT_DEPTH 4  /* groups that are worked on together: half of the first cache */
+#define WORDS_DEPTH 2  /* the same where bytes were made 16-bit lanes */
+#define WORDS_ROWS  24 /* which pays from so many rows on */
 
 /* --- four bytes at a time --------------------------------------------------------------------- */
 
@@ -113,30 +119,79 @@ ALWAYS_INLINE ivec quant_x(struct quantized x, int r, int step) {
 }
 
 ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
-                           const unsigned char *w, size_t ps, int rows, int vecs) {
+                           const unsigned char *w, size_t ps, struct wish next, int rows,
+                           int vecs) {
     const int many = rows == 1 ? 0 : rows;
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             sum[r][v] = q8_start(x.sum[(size_t)r * x.gs]);
         }
     }
-    UNROLL_4 for (int step = 0; step < QUANT_STEPS; step++) {
-        ivec weights[STRIP / WIDTH];
-        q8_x first = q8_activations(quant_x(x, 0, step));
-        UNROLL for (int v = 0; v < vecs; v++) {
-            weights[v] = q8_weights(ivec_load(w + column_at(v * WIDTH, ps, 4)));
-            if (rows == 1) // used at once: there are no registers for all of them
-                sum[0][v] = q8_add(sum[0][v], weights[v], first);
-        }
-        UNROLL for (int r = 0; r < many; r++) {
-            q8_x xs = q8_activations(quant_x(x, r, step));
+    for (int some = 0; some < QUANT_STEPS; some += 4)
+        UNROLL for (int step = some; step < some + 4; step++) {
+            ivec weights[STRIP / WIDTH];
+            q8_x first = q8_activations(quant_x(x, 0, step));
             UNROLL for (int v = 0; v < vecs; v++) {
-                sum[r][v] = q8_add(sum[r][v], weights[v], xs);
+                weights[v] = q8_weights(ivec_load(w + column_at(v * WIDTH, ps, 4)));
+                if (rows == 1) // used at once: there are no registers for all of them
+                    sum[0][v] = q8_add(sum[0][v], weights[v], first);
             }
+            UNROLL for (int r = 0; r < many; r++) {
+                q8_x xs = q8_activations(quant_x(x, r, step));
+                UNROLL for (int v = 0; v < vecs; v++) {
+                    sum[r][v] = q8_add(sum[r][v], weights[v], xs);
+                }
+            }
+            if (rows > 1)
+                ask(next, step, vecs * WIDTH / PANEL, ps);
+            w += PANEL * 4;
         }
-        w += PANEL * 4;
+}
+
+#if !defined(QUANT_DOT4)
+
+/* A group of Q8 as 16-bit lanes: of each four bytes the even ones, and behind all of those the odd
+ * ones. */
+typedef int32_t panel_words[2 * QUANT_STEPS][PANEL];
+typedef int32_t row_words[2 * QUANT_STEPS];
+
+/* n words of four signed bytes; `flip` is what makes them signed. */
+ALWAYS_INLINE void to_words(int32_t *words, const void *bytes, int n, uint32_t flip) {
+    for (int i = 0; i < n; i += WIDTH) {
+        ivec v = ivec_xor(ivec_load((const char *)bytes + 4 * i), ivec_set(flip));
+        ivec_store(words + i, ivec_even8(v));
+        ivec_store(words + n + i, ivec_odd8(v));
     }
 }
+
+ALWAYS_INLINE void words_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], row_words *x, panel_words *w,
+                              size_t ps, struct wish next, int rows, int vecs) {
+    UNROLL for (int r = 0; r < rows; r++) {
+        UNROLL for (int v = 0; v < vecs; v++) {
+            sum[r][v] = ivec_set(0);
+        }
+    }
+    for (int some = 0; some < 2 * QUANT_STEPS; some += 4)
+        UNROLL for (int step = some; step < some + 4; step++) {
+            ivec weights[STRIP / WIDTH];
+            UNROLL for (int v = 0; v < vecs; v++) {
+                weights[v] = ivec_load(&w[v * WIDTH / PANEL][step][v * WIDTH % PANEL]);
+            }
+            UNROLL for (int r = 0; r < rows; r++) {
+                ivec xs = ivec_set((uint32_t)x[r][step]);
+                UNROLL for (int v = 0; v < vecs; v++) {
+                    sum[r][v] = ivec_add_pairs(sum[r][v], weights[v], xs);
+                }
+            }
+            ask(next, step, vecs * WIDTH / PANEL, ps);
+        }
+}
+
+#else
+
+typedef int32_t panel_words[1], row_words[1]; // not needed: bytes are multiplied as they are
+
+#endif
 
 ALWAYS_INLINE ivec q4_nibbles(ivec bytes, bool high) {
     return ivec_and(high ? ivec_shift16(bytes, 4) : bytes, ivec_set(0x0F0F0F0F));
@@ -158,7 +213,8 @@ ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, cons
 
 /* Many rows: the low nibbles of all steps, or the high ones, so that registers suffice. */
 ALWAYS_INLINE void q4_many_rows(ivec part[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
-                                const unsigned char *w, size_t ps, int half, int rows, int vecs) {
+                                const unsigned char *w, size_t ps, struct wish next, int half,
+                                int rows, int vecs) {
     UNROLL_4 for (int step = 0; step < QUANT_STEPS / 2; step++) {
         ivec nibbles[STRIP / WIDTH];
         UNROLL for (int v = 0; v < vecs; v++) {
@@ -170,13 +226,15 @@ ALWAYS_INLINE void q4_many_rows(ivec part[QUANT_ROWS][STRIP / WIDTH], struct qua
                 part[r][v] = q4_add(part[r][v], nibbles[v], xs);
             }
         }
+        ask(next, half * QUANT_STEPS / 2 + step, vecs * WIDTH / PANEL, ps);
         w += PANEL * 4;
     }
 }
 
 /* Half of the products of a group: as many as 16-bit lanes can hold. */
 ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
-                           const unsigned char *w, size_t ps, int half, int rows, int vecs) {
+                           const unsigned char *w, size_t ps, struct wish next, int half, int rows,
+                           int vecs) {
     ivec part[QUANT_ROWS][STRIP / WIDTH];
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
@@ -186,7 +244,7 @@ ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized
     if (rows == 1)
         q4_one_row(part[0], x, w, ps, half, vecs);
     else
-        q4_many_rows(part, x, w, ps, half, rows, vecs);
+        q4_many_rows(part, x, w, ps, next, half, rows, vecs);
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             ivec whole = q4_whole(part[r][v]);
@@ -196,9 +254,10 @@ ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized
 }
 
 ALWAYS_INLINE void q4_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
-                           const unsigned char *w, size_t ps, int rows, int vecs) {
-    q4_half(sum, x, w, ps, 0, rows, vecs);
-    q4_half(sum, x, w, ps, 1, rows, vecs);
+                           const unsigned char *w, size_t ps, struct wish next, int rows,
+                           int vecs) {
+    q4_half(sum, x, w, ps, next, 0, rows, vecs);
+    q4_half(sum, x, w, ps, next, 1, rows, vecs);
 }
 
 /* --- from sums to y --------------------------------------------------------------------------- */
@@ -231,55 +290,85 @@ ALWAYS_INLINE void quant_chain(float *y, size_t ys, ivec sum[QUANT_ROWS][STRIP /
 
 /* --- tiles of panels -------------------------------------------------------------------------- */
 
+/* How the products of a tile are made. Q8_WORDS: from 16-bit lanes, which the caller made. */
+enum quant_way { Q8_BYTES, Q8_WORDS, Q4_NIBBLES };
+
+ALWAYS_INLINE size_t group_bytes(enum quant_way way) {
+    return way == Q4_NIBBLES ? Q4_GROUP_BYTES : Q8_GROUP_BYTES;
+}
+
 /* `rows` rows by `vecs` vectors, n columns of which count; one group. */
-ALWAYS_INLINE void quant_tile(float *y, size_t ys, struct quantized x, const unsigned char *group,
-                              size_t ps, int n, int rows, int vecs, enum dtype dtype) {
+ALWAYS_INLINE void quant_tile(float *y, size_t ys, struct quantized x, row_words *xw,
+                              const unsigned char *group, size_t ps, panel_words *w,
+                              struct wish next, int n, int rows, int vecs, enum quant_way way) {
     ivec sum[QUANT_ROWS][STRIP / WIDTH];
-    if (dtype == DTYPE_Q8) {
-        q8_sums(sum, x, group + 2 * PANEL, ps, rows, vecs);
-        quant_chain(y, ys, sum, x, group, NULL, ps, rows, vecs, n);
-    } else {
-        q4_sums(sum, x, group + 4 * PANEL, ps, rows, vecs);
-        quant_chain(y, ys, sum, x, group, group + 2 * PANEL, ps, rows, vecs, n);
-    }
+    const unsigned char *mins = way == Q4_NIBBLES ? group + 2 * PANEL : NULL;
+    if (way == Q4_NIBBLES)
+        q4_sums(sum, x, group + 4 * PANEL, ps, next, rows, vecs);
+#if !defined(QUANT_DOT4)
+    else if (way == Q8_WORDS)
+        words_sums(sum, xw, w, ps, next, rows, vecs);
+#endif
+    else
+        q8_sums(sum, x, group + 2 * PANEL, ps, next, rows, vecs);
+    quant_chain(y, ys, sum, x, group, mins, ps, rows, vecs, n);
 }
 
 /* All columns and some groups of `rows` rows: whole tiles, then single panels. More than one row
- * ask for `share` bytes of each panel, `ahead` bytes from where they are, as in gemm_rows. */
+ * ask for `share` bytes of each panel at `next`. */
 ALWAYS_INLINE void quant_rows(float *y, size_t ys, struct quantized x, const unsigned char *groups,
-                              size_t ps, size_t ahead, size_t share, int n, int n_groups, int rows,
-                              enum dtype dtype) {
+                              size_t ps, panel_words (*w)[STRIP / PANEL], const unsigned char *next,
+                              size_t share, int n, int n_groups, int rows, enum quant_way way) {
     const int vecs = QUANT_VECS(rows), tile = vecs * WIDTH;
+    row_words xw[QUANT_ROWS];
     for (int g = 0; g < n_groups; g++) {
+#if !defined(QUANT_DOT4)
+        for (int r = 0; way == Q8_WORDS && r < rows; r++)
+            to_words(xw[r], x.q + (size_t)r * x.qs, QUANT_STEPS, 0);
+#endif
         int c = 0;
         for (; c + tile <= n; c += tile) {
-            const unsigned char *at = groups + column_at(c, ps, 0);
-            for (int p = 0; rows > 1 && p < tile; p += PANEL)
-                prefetch(at + column_at(p, ps, 0) + ahead, share);
-            quant_tile(y + c, ys, x, at, ps, tile, rows, vecs, dtype);
+            size_t at = column_at(c, ps, 0);
+            struct wish wish = {(const char *)next + at, share / QUANT_STEPS};
+            quant_tile(y + c, ys, x, xw, groups + at, ps, &w[g][c / PANEL], wish, tile, rows, vecs,
+                       way);
         }
-        for (; c < n; c += PANEL)
-            quant_tile(y + c, ys, x, groups + column_at(c, ps, 0), ps, n - c, rows, PANEL / WIDTH,
-                       dtype);
-        groups += dtype == DTYPE_Q8 ? Q8_GROUP_BYTES : Q4_GROUP_BYTES;
+        for (; c < n; c += PANEL) {
+            size_t at = column_at(c, ps, 0);
+            struct wish wish = {(const char *)next + at, share / QUANT_STEPS};
+            quant_tile(y + c, ys, x, xw, groups + at, ps, &w[g][c / PANEL], wish, n - c, rows,
+                       PANEL / WIDTH, way);
+        }
+        groups += group_bytes(way);
+        next += group_bytes(way);
         x.q += GROUP;
         x.scale++;
         x.sum++;
     }
 }
 
-/* All rows, for as many groups as stay in the first cache meanwhile. */
+/* All rows, for as many groups as stay in the first cache meanwhile. Each row tile asks for its
+ * share of what comes next, as in gemm_block. */
 ALWAYS_INLINE void quant_block(float *y, size_t ys, struct quantized x, const unsigned char *groups,
-                               size_t ps, int m, int n, int n_groups, enum dtype dtype) {
-    const int max = dtype == DTYPE_Q8 ? Q8_ROWS : Q4_ROWS;
-    size_t group_bytes = dtype == DTYPE_Q8 ? Q8_GROUP_BYTES : Q4_GROUP_BYTES;
-    size_t ahead = QUANT_DEPTH * group_bytes, share = group_bytes / (size_t)((m + max - 1) / max);
+                               size_t ps, const unsigned char *next, int m, int n, int n_groups,
+                               enum quant_way way) {
+    const int max = way == Q4_NIBBLES ? Q4_ROWS : Q8_ROWS;
+    size_t share = group_bytes(way) / (size_t)((m + max - 1) / max);
+    panel_words w[WORDS_DEPTH][STRIP / PANEL];
+#if !defined(QUANT_DOT4)
+    for (int g = 0; way == Q8_WORDS && g < n_groups; g++)
+        for (int c = 0; c < n; c += PANEL)
+            to_words(w[g][c / PANEL][0],
+                     groups + (size_t)g * Q8_GROUP_BYTES + column_at(c, ps, 0) + 2 * PANEL,
+                     QUANT_STEPS * PANEL, 0x80808080);
+#endif
     for (int rows; m > 0; m -= rows) {
-        rows = m == max + 1 ? max - 1 : m < max ? m : max; // never one row alone behind others
-#define TILE(rows) quant_rows(y, ys, x, groups, ps, ahead, share, n, n_groups, rows, dtype)
+        // never one row alone behind others: it would use a weight that it loads only once
+        rows = m == max + 1 ? max - 1 : m < max ? m : max;
+#define TILE(rows) quant_rows(y, ys, x, groups, ps, w, next, share, n, n_groups, rows, way)
         WITH_CONSTANT(rows, max + 1, TILE)
 #undef TILE
-        ahead += share;
+        next += share;
         y += (size_t)rows * ys;
         x.q += (size_t)rows * x.qs;
         x.scale += (size_t)rows * x.gs;
@@ -288,28 +377,35 @@ ALWAYS_INLINE void quant_block(float *y, size_t ys, struct quantized x, const un
 }
 
 /* Blocks of STRIP, then of groups; one row takes all groups in one go. */
-ALWAYS_INLINE void gemm_quantized(float *y, size_t ys, struct quantized x,
-                                  const unsigned char *panels, size_t ps, int m, int n,
-                                  int n_groups, enum dtype dtype) {
-    const int depth = m == 1 ? n_groups : QUANT_DEPTH;
-    const size_t group_bytes = dtype == DTYPE_Q8 ? Q8_GROUP_BYTES : Q4_GROUP_BYTES;
+ALWAYS_INLINE void quant_blocks(float *y, size_t ys, struct quantized x,
+                                const unsigned char *panels, size_t ps, int m, int n, int n_groups,
+                                int depth, enum quant_way way) {
     for (int c = 0; c < n; c += STRIP)
         for (int g = 0; g < n_groups; g += depth) {
             struct quantized from = {x.q + (size_t)g * GROUP, x.scale + g, x.sum + g, x.qs, x.gs};
-            quant_block(y + c, ys, from, panels + column_at(c, ps, 0) + (size_t)g * group_bytes, ps,
-                        m, n - c < STRIP ? n - c : STRIP,
-                        n_groups - g < depth ? n_groups - g : depth, dtype);
+            const unsigned char *strip = panels + column_at(c, ps, 0);
+            const unsigned char *at = strip + (size_t)g * group_bytes(way);
+            const unsigned char *next = g + depth < n_groups ? at + (size_t)depth * group_bytes(way)
+                                                             : strip + column_at(STRIP, ps, 0);
+            quant_block(y + c, ys, from, at, ps, next, m, n - c < STRIP ? n - c : STRIP,
+                        n_groups - g < depth ? n_groups - g : depth, way);
         }
 }
 
 static void gemm_q8(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
                     int n, int n_groups) {
-    gemm_quantized(y, ys, x, panels, ps, m, n, n_groups, DTYPE_Q8);
+#if !defined(QUANT_DOT4)
+    if (m >= WORDS_ROWS) {
+        quant_blocks(y, ys, x, panels, ps, m, n, n_groups, WORDS_DEPTH, Q8_WORDS);
+        return;
+    }
+#endif
+    quant_blocks(y, ys, x, panels, ps, m, n, n_groups, m == 1 ? n_groups : QUANT_DEPTH, Q8_BYTES);
 }
 
 static void gemm_q4(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
                     int n, int n_groups) {
-    gemm_quantized(y, ys, x, panels, ps, m, n, n_groups, DTYPE_Q4);
+    quant_blocks(y, ys, x, panels, ps, m, n, n_groups, m == 1 ? n_groups : QUANT_DEPTH, Q4_NIBBLES);
 }
 
 #endif

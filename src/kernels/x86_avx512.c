@@ -2,12 +2,16 @@
 #if defined(__AVX512F__)
 #include "kernels/x86_avx512.h"
 
-#define Q8_ROWS          4 /* 16 sums, 4 weights, x and |x|, a product, 2 constants: 25 registers */
+#define Q8_ROWS          5 /* 20 sums, 4 weights, x and |x|, a product, 2 constants: 29 registers */
 #define Q4_ROWS          6 /* 24 sums, 4 weights, 1 x, a product, a constant: 31 registers */
 #define QUANT_VECS(rows) 4
 
 ALWAYS_INLINE ivec ivec_pairs(ivec a, ivec b) {
     return _mm512_madd_epi16(a, b);
+}
+
+ALWAYS_INLINE ivec ivec_add_pairs(ivec sum, ivec a, ivec b) {
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
 }
 
 ALWAYS_INLINE ivec ivec_pairs8(ivec u, ivec s) {
@@ -24,6 +28,18 @@ ALWAYS_INLINE ivec ivec_abs8(ivec a) {
 
 ALWAYS_INLINE ivec ivec_sign8(ivec a, ivec s) {
     return _mm512_mask_sub_epi8(a, _mm512_movepi8_mask(s), _mm512_setzero_si512(), a);
+}
+
+ALWAYS_INLINE ivec ivec_even8(ivec a) {
+    return _mm512_srai_epi16(_mm512_slli_epi16(a, 8), 8);
+}
+
+ALWAYS_INLINE ivec ivec_odd8(ivec a) {
+    return _mm512_srai_epi16(a, 8);
+}
+
+ALWAYS_INLINE void ivec_store(void *p, ivec a) {
+    _mm512_storeu_si512(p, a);
 }
 
 ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {

@@ -271,19 +271,20 @@ static void cut_stream(struct job *job, int threads) {
     job->columns = round_up(job->columns, STRIP);
 }
 
-/* Panels for a few rows, or for a pass that moves them: whole strips with all rows, so that each is
- * read once. */
-static void cut_panels(struct job *job) {
+/* Panels for one row, or for a pass that moves them: whole strips with all rows, so that each is
+ * read once; as many tasks as can be, so that no thread waits long for another. */
+static void cut_strips(struct job *job) {
     job->rows = job->m;
     job->columns = STRIP;
 }
 
-/* Rectangles for many rows: the cut with the least work for the thread that has most of it, where
- * packing counts as STREAM_ROWS rows. */
-static void cut_blocks(struct job *job, int threads) {
+/* Rectangles for more rows, cut along the rows into up to `max_cuts`: the cut with the least work
+ * for the thread that has most of it, where packing counts as STREAM_ROWS rows. Of equal ones that
+ * with the most columns: while a thread works on a strip, it asks for the next one of its task. */
+static void cut_blocks(struct job *job, int threads, int max_cuts) {
     int packing = job->w->layout == LAYOUT_ROWS ? STREAM_ROWS : 0;
     int64_t least = INT64_MAX;
-    for (int n = 1; n <= threads; n++) {
+    for (int n = 1; n <= max_cuts; n++) {
         int rows = round_up(divide_up(job->m, n), job->mm->kernels->mr);
         for (int columns = STRIP; columns <= COLUMNS; columns += STRIP) {
             int tasks = divide_up(job->m, rows) * divide_up(job->n_out, columns);
@@ -321,14 +322,12 @@ static void run(struct job *job, const struct matrix *w, struct matrix_copy *cop
     job->move_to = copy ? copy->data : NULL;
     if (dtype_is_quantized(w->dtype))
         quantize_rows(job);
-    if (copy)
-        cut_panels(job);
+    if (copy || (w->layout == LAYOUT_PANELS && job->m == 1))
+        cut_strips(job);
     else if (w->layout == LAYOUT_ROWS && job->m <= STREAM_ROWS)
         cut_stream(job, threads);
-    else if (job->m <= STREAM_ROWS)
-        cut_panels(job);
-    else
-        cut_blocks(job, threads);
+    else // few rows are read together, each panel once
+        cut_blocks(job, threads, job->m <= STREAM_ROWS ? 1 : threads);
     job->column_tasks = divide_up(job->n_out, job->columns);
     pool_run(job->mm->pool, divide_up(job->m, job->rows) * job->column_tasks, linear_task, job);
     if (copy)

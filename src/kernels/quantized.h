@@ -366,7 +366,7 @@ ALWAYS_INLINE void quant_block(float *y, size_t ys, struct quantized x, const un
         // never one row alone behind others: it would use a weight that it loads only once
         rows = m == max + 1 ? max - 1 : m < max ? m : max;
 #define TILE(rows) quant_rows(y, ys, x, groups, ps, w, next, share, n, n_groups, rows, way)
-        WITH_CONSTANT(rows, max + 1, TILE)
+        WITH_CONSTANT(rows, QUANT_ROWS + 1, TILE)
 #undef TILE
         next += share;
         y += (size_t)rows * ys;

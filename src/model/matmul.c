@@ -205,7 +205,7 @@ static void add_blocks(const struct job *job, struct part part, float *scratch) 
     const struct kernels *kernels = job->mm->kernels;
     bool quantized = dtype_is_quantized(w->dtype), rows = w->layout == LAYOUT_ROWS;
     bool expanded = !rows && w->dtype == DTYPE_BF16 && part.n_rows >= EXPAND_ROWS;
-    bool few = part.n_rows <= kernels->mr;
+    bool few = part.n_rows <= STREAM_ROWS;
     int row_block = (quantized ? Q_ROWS : ROWS) / kernels->mr * kernels->mr;
     int k_block = quantized ? Q_K_BLOCK : K_BLOCK;
     if (few && !rows)

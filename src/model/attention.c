@@ -1,4 +1,6 @@
 /* attention.c - query rows are taken in tiles, so that a block of keys is read once for many rows.
+ * Tiles of few rows, which wait for memory, take several heads at once: blocks of neighbouring
+ * heads lie side by side, and hardware reads ahead from one to the next.
  *
  * A tile of rows at positions p, p+1, ... shares the keys 0..p. Each row's own last keys continue
  * its chain alone: no row ever adds a key that it must not see, not even with weight zero, so a
@@ -13,6 +15,9 @@
 
 /* The scores of a block are computed up to a multiple of this: whole vectors of every row. */
 #define WHOLE_VECTORS 16
+
+/* Tasks for each thread, at least, where there are heads enough. */
+#define TASKS 2
 
 bool attention_init(struct attention *attention, const struct gpt2_config *config,
                     const struct pool *pool, int max_rows, struct gpt2_error *err) {
@@ -50,6 +55,10 @@ static float score_scale(const struct gpt2_config *config, int layer) {
 
 static int min(int a, int b) {
     return a < b ? a : b;
+}
+
+static int divide_up(int a, int b) {
+    return (a + b - 1) / b;
 }
 
 struct job {
@@ -106,76 +115,100 @@ static void mix_block(const struct kv *kv, const struct kernels *kernels, float 
     }
 }
 
-/* One tile, one head. */
+/* Asks for a block that comes next. The blocks of one head lie far apart, so that no hardware reads
+ * ahead; those of several heads are a stretch of memory, and it does. */
+static void ask(const void *block, size_t n_bytes, int n_heads) {
+    if (n_heads == 1)
+        prefetch(block, n_bytes);
+}
+
+/* One tile, some heads. Row r of the h-th of them is row h * n_rows + r of the scores. */
 static void attend(void *arg, int i, int worker) {
     const struct job *job = arg;
     struct forward *f = job->f;
     const struct attention *a = &f->attention;
     const struct kernels *kernels = f->mm.kernels;
     int n_head = f->model->config.n_head;
-    int head_dim = f->model->config.n_embd / n_head;
-    int head = i % n_head;
-    const struct tile *tile = &a->tiles[a->n_tiles - 1 - i / n_head]; // the longest work first
+    size_t head_dim = (size_t)f->model->config.n_embd / (size_t)n_head;
+    int first_head = n_head * (i % a->n_tasks) / a->n_tasks;
+    int n_heads = n_head * (i % a->n_tasks + 1) / a->n_tasks - first_head;
+    const struct tile *tile = &a->tiles[a->n_tiles - 1 - i / a->n_tasks]; // the longest work first
     const struct piece *piece = &f->pieces[tile->piece];
     const struct gpt2_session *session = piece->session;
     const struct kv *kv = &session->kv;
 
-    size_t first = (size_t)(piece->first_row + tile->row);
+    size_t first = (size_t)(piece->first_row + tile->row), features = (size_t)first_head * head_dim;
     int position = piece->position + tile->row; // of the tile's first row
     int n_rows = tile->n_rows;
     int n_keys = position + n_rows; // that its last row sees
     int n_blocks = (n_keys + KV_BLOCK - 1) / KV_BLOCK;
-    const float *q = f->qkv.data + first * f->qkv.stride + (size_t)head * (size_t)head_dim;
-    float *o = f->o.data + first * f->o.stride + (size_t)head * (size_t)head_dim;
-    size_t room = (size_t)worker * ATTENTION_ROWS;
-    float *scores = a->scores + room * a->stride;
+    const float *q = f->qkv.data + first * f->qkv.stride + features;
+    float *o = f->o.data + first * f->o.stride + features;
+    float *scores = a->scores + (size_t)worker * ATTENTION_ROWS * a->stride;
 
     // scores of all keys; those beyond a row's own position are not looked at
-    struct kv_queries queries =
-        kv_prepare(kv, kernels, q, f->qkv.stride, n_rows,
-                   (struct kv_room){a->q + room * a->groups * GROUP, a->q_scale + room * a->groups,
-                                    a->q_sum + room * a->groups});
+    struct kv_queries queries[ATTENTION_ROWS];
+    for (int h = 0; h < n_heads; h++) {
+        size_t room = (size_t)(worker * ATTENTION_ROWS + h * n_rows) * a->groups;
+        queries[h] =
+            kv_prepare(kv, kernels, q + (size_t)h * head_dim, f->qkv.stride, n_rows,
+                       (struct kv_room){a->q + room * GROUP, a->q_scale + room, a->q_sum + room});
+    }
     for (int b = 0; b < n_blocks; b++) {
         int n = (within(n_keys, b) + WHOLE_VECTORS - 1) / WHOLE_VECTORS * WHOLE_VECTORS;
-        // the blocks of a head lie far apart, so no hardware reads ahead
         if (b + 1 < n_blocks)
-            prefetch(session_keys(session, job->layer, head, b + 1), kv_key_bytes(kv));
+            ask(session_keys(session, job->layer, first_head, b + 1), kv_key_bytes(kv), n_heads);
         else
-            prefetch(session_values(session, job->layer, head, 0), kv_value_bytes(kv));
-        kv_scores(kv, kernels, scores + (size_t)b * KV_BLOCK, a->stride, &queries,
-                  session_keys(session, job->layer, head, b), n_rows, n);
+            ask(session_values(session, job->layer, first_head, 0), kv_value_bytes(kv), n_heads);
+        for (int h = 0; h < n_heads; h++)
+            kv_scores(kv, kernels, scores + (size_t)(h * n_rows) * a->stride + b * KV_BLOCK,
+                      a->stride, &queries[h], session_keys(session, job->layer, first_head + h, b),
+                      n_rows, n);
     }
 
     float sums[ATTENTION_ROWS];
-    for (int r = 0; r < n_rows; r++)
-        sums[r] = kernels->softmax(scores + (size_t)r * a->stride, (size_t)(position + r + 1),
-                                   job->scale);
+    for (int r = 0; r < n_heads * n_rows; r++)
+        sums[r] = kernels->softmax(scores + (size_t)r * a->stride,
+                                   (size_t)(position + r % n_rows + 1), job->scale);
 
     // weighted sum of values, a register tile of rows at a time
     for (int r = 0; r < n_rows; r++)
-        memset(o + (size_t)r * f->o.stride, 0, (size_t)head_dim * sizeof *o);
+        memset(o + (size_t)r * f->o.stride, 0, (size_t)n_heads * head_dim * sizeof *o);
     for (int b = 0; b < n_blocks; b++) {
-        const void *values = session_values(session, job->layer, head, b);
-        const float *weights = scores + (size_t)b * KV_BLOCK;
         if (b + 1 < n_blocks)
-            prefetch(session_values(session, job->layer, head, b + 1), kv_value_bytes(kv));
-        for (int r = 0; r < n_rows; r += kernels->mr)
-            mix_block(kv, kernels, o + (size_t)r * f->o.stride, f->o.stride,
-                      weights + (size_t)r * a->stride, a->stride, values, b, position + r,
-                      min(kernels->mr, n_rows - r));
+            ask(session_values(session, job->layer, first_head, b + 1), kv_value_bytes(kv),
+                n_heads);
+        for (int h = 0; h < n_heads; h++) {
+            const void *values = session_values(session, job->layer, first_head + h, b);
+            const float *weights = scores + (size_t)(h * n_rows) * a->stride + b * KV_BLOCK;
+            for (int r = 0; r < n_rows; r += kernels->mr)
+                mix_block(kv, kernels, o + (size_t)r * f->o.stride + (size_t)h * head_dim,
+                          f->o.stride, weights + (size_t)r * a->stride, a->stride, values, b,
+                          position + r, min(kernels->mr, n_rows - r));
+        }
     }
-    for (int r = 0; r < n_rows; r++)
-        kernels->scale(o + (size_t)r * f->o.stride, 1.0f / sums[r], (size_t)head_dim);
+    for (int h = 0; h < n_heads; h++)
+        for (int r = 0; r < n_rows; r++)
+            kernels->scale(o + (size_t)r * f->o.stride + (size_t)h * head_dim,
+                           1.0f / sums[h * n_rows + r], head_dim);
 }
 
-/* Cuts the pieces into tiles of whole register tiles of rows. */
+/* Cuts the pieces into tiles of whole register tiles of rows, and tiles into tasks: as many as give
+ * each thread some, or as the rows of a task demand. */
 static void cut_tiles(struct forward *f) {
     struct attention *a = &f->attention;
-    int mr = f->mm.kernels->mr, rows = ATTENTION_ROWS / mr * mr;
+    int mr = f->mm.kernels->mr, rows = ATTENTION_ROWS / mr * mr, most = 1;
+    int n_head = f->model->config.n_head;
     a->n_tiles = 0;
     for (int i = 0; i < f->n_pieces; i++)
-        for (int row = 0; row < f->pieces[i].n_rows; row += rows)
-            a->tiles[a->n_tiles++] = (struct tile){i, row, min(rows, f->pieces[i].n_rows - row)};
+        for (int row = 0; row < f->pieces[i].n_rows; row += rows) {
+            struct tile tile = {i, row, min(rows, f->pieces[i].n_rows - row)};
+            most = tile.n_rows > most ? tile.n_rows : most;
+            a->tiles[a->n_tiles++] = tile;
+        }
+    int wanted = divide_up(TASKS * pool_size(f->mm.pool), a->n_tiles);
+    int needed = divide_up(n_head, ATTENTION_ROWS / most);
+    a->n_tasks = min(n_head, needed > wanted ? needed : wanted);
 }
 
 void attention(struct forward *f, int layer) {
@@ -187,5 +220,5 @@ void attention(struct forward *f, int layer) {
         store_tile(&job, 0, 0); // too little work to wake anybody
     else
         pool_run(f->mm.pool, n_tiles, store_tile, &job);
-    pool_run(f->mm.pool, n_tiles * f->model->config.n_head, attend, &job);
+    pool_run(f->mm.pool, n_tiles * f->attention.n_tasks, attend, &job);
 }

@@ -9,17 +9,18 @@
 
 struct forward;
 
-/* A tile of query rows of one piece: with a head, the unit of work. */
+/* A tile of query rows of one piece: with some heads, the unit of work. */
 struct tile {
     int piece, row, n_rows; /* row counts within the piece */
 };
 
-#define ATTENTION_ROWS 24 /* the most query rows in a tile */
+#define ATTENTION_ROWS 24 /* the most query rows in a tile, those of its heads together */
 
 /* What attention needs beside the activations. `worker` stands for a thread and its tile. */
 struct attention {
     struct tile *tiles; /* [max_rows] room for all tiles */
     int n_tiles;
+    int n_tasks; /* of a tile, each with some of its heads */
 
     float *scores; /* [worker][ATTENTION_ROWS, n_ctx up to whole blocks], rows `stride` apart */
     size_t stride;

@@ -15,7 +15,8 @@
  *                         a STRIP at most
  *   GEMM_DEPTH            rows of w that are worked on together: those of a tile's columns fit
  *                         half of the first cache in every type
- *   GEMV_ROWS, GEMV_DEPTH of gemv: rows of x, and rows of W, that are worked on together
+ *   GEMV_ROWS, GEMV_VECS  a register tile of gemv: rows of x, and vectors of columns
+ *   GEMV_DEPTH            rows of W that are worked on together
  *   DOTS_ROWS, DOTS_COLS  of dots: rows of x, and rows of W
  *
  * A tile is a function whose sizes are parameters. It is inlined where they are constants, so that
@@ -34,6 +35,9 @@
 #define UNROLL   _Pragma("GCC unroll 16")
 #define UNROLL_4 _Pragma("GCC unroll 4")
 #endif
+
+#define GEMV_COLUMNS 256 /* GEMV_DEPTH rows of so many fit half of the first cache in every type \
+                          */
 
 typedef vec (*load_fn)(const void *p, int n);
 
@@ -190,56 +194,78 @@ ALWAYS_INLINE void gemm(float *y, size_t ys, const float *x, size_t xs, const ch
 
 /* gemv ----------------------------------------------------------------------------------------- */
 
-/* One vector of columns: continues the chains of `rows` rows of y by `depth` steps. */
-ALWAYS_INLINE void gemv_tile(float *y, size_t ys, vec x[GEMV_ROWS][GEMV_DEPTH], const char *w,
-                             size_t ws, size_t ahead, int rows, int depth, int n, load_fn load) {
-    vec sum[GEMV_ROWS];
+/* `vecs` vectors of columns, in the last of which `last` lanes count: continues the chains of
+ * `rows` rows of y by `depth` steps. */
+ALWAYS_INLINE void gemv_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                             size_t ws, size_t ahead, int rows, int vecs, int depth, int last,
+                             size_t size, load_fn load) {
+    vec sum[GEMV_ROWS][GEMV_VECS];
     UNROLL for (int r = 0; r < rows; r++) {
-        sum[r] = load_f32(y + (size_t)r * ys, n);
+        UNROLL for (int v = 0; v < vecs; v++) {
+            sum[r][v] = load_f32(y + (size_t)r * ys + v * WIDTH, v < vecs - 1 ? WIDTH : last);
+        }
     }
     UNROLL for (int k = 0; k < depth; k++) {
-        vec weight = load(w + (size_t)k * ws, n);
-        __builtin_prefetch(w + (size_t)k * ws + ahead, 0, 2);
+        vec weight[GEMV_VECS];
+        UNROLL for (int v = 0; v < vecs; v++) {
+            const char *at = w + (size_t)k * ws + (size_t)v * WIDTH * size;
+            weight[v] = load(at, v < vecs - 1 ? WIDTH : last);
+            if (ahead && (size_t)v * WIDTH * size % 64 == 0)
+                __builtin_prefetch(at + ahead, 0, 2);
+        }
         UNROLL for (int r = 0; r < rows; r++) {
-            sum[r] = vec_fma(x[r][k], weight, sum[r]);
+            vec xk = vec_set(x[(size_t)r * xs + (size_t)k]);
+            UNROLL for (int v = 0; v < vecs; v++) {
+                sum[r][v] = vec_fma(xk, weight[v], sum[r][v]);
+            }
         }
     }
     UNROLL for (int r = 0; r < rows; r++) {
-        vec_store(y + (size_t)r * ys, sum[r], n);
+        UNROLL for (int v = 0; v < vecs; v++)
+            vec_store(y + (size_t)r * ys + v * WIDTH, sum[r][v], v < vecs - 1 ? WIDTH : last);
     }
 }
 
-/* All columns of `rows` rows of y. */
+/* n columns of `rows` rows of y. */
 ALWAYS_INLINE void gemv_rows(float *y, size_t ys, const float *x, size_t xs, const char *w,
                              size_t ws, size_t ahead, int n, int rows, int depth, size_t size,
                              load_fn load) {
-    vec xk[GEMV_ROWS][GEMV_DEPTH];
-    UNROLL for (int r = 0; r < rows; r++) {
-        UNROLL for (int k = 0; k < depth; k++) {
-            xk[r][k] = vec_set(x[(size_t)r * xs + (size_t)k]);
-        }
-    }
+    const int columns = GEMV_VECS * WIDTH;
     int c = 0;
-    for (; c + WIDTH <= n; c += WIDTH) {
-        gemv_tile(y + c, ys, xk, w, ws, ahead, rows, depth, WIDTH, load);
-        w += WIDTH * size;
-    }
+    for (; c + columns <= n; c += columns)
+        gemv_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, ahead, rows, GEMV_VECS, depth, WIDTH,
+                  size, load);
+    for (; c + WIDTH <= n; c += WIDTH)
+        gemv_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, ahead, rows, 1, depth, WIDTH, size,
+                  load);
     if (c < n)
-        gemv_tile(y + c, ys, xk, w, ws, ahead, rows, depth, n - c, load);
+        gemv_tile(y + c, ys, x, xs, w + (size_t)c * size, ws, ahead, rows, 1, depth, n - c, size,
+                  load);
 }
 
-/* `depth` rows of W, which come from memory once, for all rows of x. */
-ALWAYS_INLINE void gemv_slab(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, size_t ahead, int m, int n, int depth, size_t size,
-                             load_fn load) {
+/* Some columns of `depth` rows of W, which come from memory once, for all rows of x; the first of
+ * them ask for what comes next. */
+ALWAYS_INLINE void gemv_piece(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                              size_t ws, size_t ahead, int m, int n, int depth, size_t size,
+                              load_fn load) {
     for (; m >= GEMV_ROWS; m -= GEMV_ROWS) {
         gemv_rows(y, ys, x, xs, w, ws, ahead, n, GEMV_ROWS, depth, size, load);
+        ahead = 0;
         y += GEMV_ROWS * ys;
         x += GEMV_ROWS * xs;
     }
 #define TILE(rows) gemv_rows(y, ys, x, xs, w, ws, ahead, n, rows, depth, size, load)
     WITH_CONSTANT(m, GEMV_ROWS, TILE)
 #undef TILE
+}
+
+/* A slab of `depth` rows of W, piece after piece, each of which stays in the first cache. */
+ALWAYS_INLINE void gemv_slab(float *y, size_t ys, const float *x, size_t xs, const char *w,
+                             size_t ws, size_t ahead, int m, int n, int depth, size_t size,
+                             load_fn load) {
+    for (int c = 0; c < n; c += GEMV_COLUMNS)
+        gemv_piece(y + c, ys, x, xs, w + (size_t)c * size, ws, ahead, m,
+                   n - c < GEMV_COLUMNS ? n - c : GEMV_COLUMNS, depth, size, load);
 }
 
 /* While a slab is worked on, the next one is on its way from memory: a slab is a few pieces of a

@@ -13,6 +13,7 @@ typedef __m512 vec;
 #define GEMM_VECS(rows) 4
 #define GEMM_DEPTH      64
 #define GEMV_ROWS       4
+#define GEMV_VECS       2
 #define GEMV_DEPTH      16
 #define DOTS_ROWS       6
 #define DOTS_COLS       4

@@ -75,7 +75,7 @@ struct gpt2_model *gpt2_model_open_lazy(const char *path, struct gpt2_error *err
 
 bool gpt2_model_prefetch(const struct gpt2_model *model, size_t *position) {
     const struct os_file *file = &model->tensors.file;
-    const size_t step = (size_t)2 << 20;
+    const size_t step = (size_t)256 << 10; // the tokenizer's thread waits for each
     if (*position >= file->size || model->tensors.n_copies) // copies are in memory already
         return false;
     size_t n_bytes = file->size - *position < step ? file->size - *position : step;

@@ -31,7 +31,8 @@ SAN_thread := -fsanitize=thread
 SAN    := $(if $(SANITIZE),$(SAN_$(SANITIZE)) -fno-omit-frame-pointer)
 PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(DEPS))
 PKG_LIBS   = $(shell $(PKG_CONFIG) --libs $(DEPS))
-ALL_CFLAGS = -std=c17 $(CFLAGS) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(PKG_CFLAGS) \
+# FILE_CFLAGS: what a single file needs, whatever CFLAGS the command line has.
+ALL_CFLAGS = -std=c17 $(CFLAGS) $(FILE_CFLAGS) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(PKG_CFLAGS) \
              -D_POSIX_C_SOURCE=200809L -DGPT2_VERSION='"$(VERSION)"' -DGPT2_DATADIR='"$(PREFIX)/share/gpt2"' -MMD -MP
 ALL_LIBS   = $(PKG_LIBS) -lm -pthread
 
@@ -87,7 +88,7 @@ EDIT_CFLAGS := $(shell $(PKG_CONFIG) --cflags libedit 2>/dev/null)
 HASH := \#
 LIBEDIT ?= $(shell echo '$(HASH)include <histedit.h>' | $(CC) $(EDIT_CFLAGS) -x c -fsyntax-only - 2>/dev/null && echo yes || echo no)
 LIBEDIT := $(LIBEDIT)
-$(BUILD)/src/cli/line_editor.o: CFLAGS += $(if $(filter yes,$(LIBEDIT)),-DHAVE_LIBEDIT $(EDIT_CFLAGS))
+$(BUILD)/src/cli/line_editor.o: FILE_CFLAGS := $(if $(filter yes,$(LIBEDIT)),-DHAVE_LIBEDIT $(EDIT_CFLAGS))
 $(BUILD)/src/cli/line_editor.o: $(BUILD)/libedit
 $(BUILD)/libedit: FORCE
 	@mkdir -p $(@D)
@@ -95,7 +96,8 @@ $(BUILD)/libedit: FORCE
 
 # Kernels: one file per instruction set, and only these files may use it.
 # (-O1 for the sanitizers: what they add to unrolled loops takes the compiler minutes.)
-$(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: CFLAGS += $(if $(SANITIZE),-O1,-O3)
+$(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: FILE_CFLAGS := \
+    $(if $(SANITIZE),-O1,$(if $(filter -O0 -Og,$(CFLAGS)),,-O3))
 ifneq ($(filter x86_64% amd64%,$(shell $(CC) -dumpmachine)),)
 AVX512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
 $(BUILD)/src/kernels/x86_avx2.o $(BUILD)/pic/src/kernels/x86_avx2.o: ISA := -mavx2 -mfma -mf16c

@@ -36,8 +36,9 @@
 #define UNROLL_4 _Pragma("GCC unroll 4")
 #endif
 
-#define GEMV_COLUMNS 256 /* GEMV_DEPTH rows of so many fit half of the first cache in every type \
-                          */
+#define GEMV_COLUMNS                                                            \
+    256 /* GEMV_DEPTH rows of so many fit half of the first cache in every type \
+         */
 
 typedef vec (*load_fn)(const void *p, int n);
 
@@ -294,10 +295,11 @@ ALWAYS_INLINE void gemv(float *y, size_t ys, const float *x, size_t xs, const ch
 #define DOTS_MOST    (DOTS_COLS > DOTS_STREAMS ? DOTS_COLS : DOTS_STREAMS)
 
 /* The partial sums first, first + 1, ... below `to` (vectors of them) of `rows` rows of x times
- * `cols` rows of W, which are `apart` rows from each other. */
+ * `cols` rows of W, which are `apart` rows from each other. Several rows ask for what comes next:
+ * two lines at each step. */
 ALWAYS_INLINE void dots_sums(vec p[DOTS_ROWS][DOTS_MOST][LANE_VECS], const float *x, size_t xs,
-                             const char *w, size_t ws, size_t apart, int K, int rows, int cols,
-                             int first, int to, size_t size, load_fn load) {
+                             const char *w, size_t ws, size_t apart, struct wish next, int K,
+                             int rows, int cols, int first, int to, size_t size, load_fn load) {
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int c = 0; c < cols; c++) {
             UNROLL for (int i = first; i < to; i++) {
@@ -320,6 +322,10 @@ ALWAYS_INLINE void dots_sums(vec p[DOTS_ROWS][DOTS_MOST][LANE_VECS], const float
                 }
             }
         }
+        if (rows > 1) {
+            ask(next, k / 16, 1, 0);
+            __builtin_prefetch(next.p + (size_t)(k / 16) * next.step + next.step / 2, 0, 2);
+        }
     }
     UNROLL for (int i = first; i < to; i++) {
         int left = K - k - i * WIDTH;
@@ -340,14 +346,13 @@ ALWAYS_INLINE void dots_sums(vec p[DOTS_ROWS][DOTS_MOST][LANE_VECS], const float
  * each vector of partial sums: with one for each product, more products fit the registers and share
  * a load. */
 ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, size_t apart, const char *next, size_t share, int K,
-                             int rows, int cols, size_t size, load_fn load) {
+                             size_t ws, size_t apart, struct wish next, int K, int rows, int cols,
+                             size_t size, load_fn load) {
     vec p[DOTS_ROWS][DOTS_MOST][LANE_VECS];
     const int step = rows == 1 ? LANE_VECS : 1;
     UNROLL for (int i = 0; i < LANE_VECS; i += step) {
-        if (rows > 1)
-            prefetch(next + (size_t)i * share, share);
-        dots_sums(p, x, xs, w, ws, apart, K, rows, cols, i, i + step, size, load);
+        dots_sums(p, x, xs, w, ws, apart, next, K, rows, cols, i, i + step, size, load);
+        next.p += (size_t)(K / 16) * next.step;
     }
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int c = 0; c < cols; c++) {
@@ -361,14 +366,14 @@ ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, con
 ALWAYS_INLINE void dots_cols(float *y, size_t ys, const float *x, size_t xs, const char *w,
                              size_t ws, size_t ahead, int m, int K, int cols, size_t size,
                              load_fn load) {
-    const char *next = w + ahead;
-    size_t share = ahead / (size_t)((m + DOTS_ROWS - 1) / DOTS_ROWS * LANE_VECS);
+    size_t shares = (size_t)((m + DOTS_ROWS - 1) / DOTS_ROWS * LANE_VECS) * (size_t)(K / 16 + 1);
+    struct wish next = {w + ahead, ahead / shares};
     for (int rows; m > 0; m -= rows) {
         rows = m == DOTS_ROWS + 1 ? DOTS_ROWS - 1 : m < DOTS_ROWS ? m : DOTS_ROWS;
-#define TILE(rows) dots_tile(y, ys, x, xs, w, ws, 1, next, share, K, rows, cols, size, load)
+#define TILE(rows) dots_tile(y, ys, x, xs, w, ws, 1, next, K, rows, cols, size, load)
         WITH_CONSTANT(rows, DOTS_ROWS + 1, TILE)
 #undef TILE
-        next += share * LANE_VECS;
+        next.p += (size_t)(K / 16) * next.step * LANE_VECS;
         y += (size_t)rows * ys;
         x += (size_t)rows * xs;
     }
@@ -378,11 +383,12 @@ ALWAYS_INLINE void dots_cols(float *y, size_t ys, const float *x, size_t xs, con
 ALWAYS_INLINE void dots_streams(float *y, const float *x, const char *w, size_t ws, int n, int K,
                                 size_t size, load_fn load) {
     const int part = n / DOTS_STREAMS;
+    const struct wish nothing = {w, 0};
     for (int c = 0; c < part; c++)
-        dots_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, (size_t)part, w, 0, K, 1, DOTS_STREAMS,
+        dots_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, (size_t)part, nothing, K, 1, DOTS_STREAMS,
                   size, load);
     for (int c = part * DOTS_STREAMS; c < n; c++)
-        dots_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, 1, w, 0, K, 1, 1, size, load);
+        dots_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, 1, nothing, K, 1, 1, size, load);
 }
 
 ALWAYS_INLINE void dots(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "base/prefetch.h"
+#include "model/cut.h"
 #include "model/move.h"
 #include "weights/packed.h"
 
@@ -34,15 +35,10 @@
  * where F16 takes one, is done once and not for every register tile. */
 #define EXPAND_ROWS 24
 
-/* Bytes of a row of W that a streaming task should read in one go, at least. Shorter pieces cost
- * bandwidth: the hardware reads ahead, into columns that belong to another task. */
-#define MIN_PIECE 4096
-
 /* A thread's packed strips, 384 KiB, and a block of x, 192 KiB, fill half of a 1 MiB L2 cache. */
 #define K_BLOCK   384
-#define COLUMNS   256
 #define ROWS      128
-#define SCRATCH   (K_BLOCK * COLUMNS)
+#define SCRATCH   (K_BLOCK * CUT_COLUMNS)
 #define Q_K_BLOCK 1536 /* the same for int8: K_BLOCK times the size of a float */
 #define Q_ROWS    128
 
@@ -97,21 +93,9 @@ struct job {
     const float *bias; /* NULL: 0 */
     activation_fn act;
     int m;
-    int rows, columns; /* of a task */
+    struct cut cut;
     int column_tasks;
 };
-
-static int min(int a, int b) {
-    return a < b ? a : b;
-}
-
-static int divide_up(int a, int b) {
-    return (a + b - 1) / b;
-}
-
-static int round_up(int a, int b) {
-    return divide_up(a, b) * b;
-}
 
 /* The rectangle of task i. */
 struct part {
@@ -119,10 +103,10 @@ struct part {
 };
 
 static struct part part_of(const struct job *job, int i) {
-    int row = i / job->column_tasks * job->rows;
-    int column = i % job->column_tasks * job->columns;
-    return (struct part){row, min(job->rows, job->m - row), column,
-                         min(job->columns, job->n_out - column)};
+    int row = i / job->column_tasks * job->cut.rows;
+    int column = i % job->column_tasks * job->cut.columns;
+    return (struct part){row, min(job->cut.rows, job->m - row), column,
+                         min(job->cut.columns, job->n_out - column)};
 }
 
 static const void *element(const struct matrix *w, int row, int column) {
@@ -182,11 +166,10 @@ static struct strip strip_in_place(const struct matrix *w, int n_in, int column,
 }
 
 /* y += x . w for n columns and n_k inputs from k on; `row` counts in the whole job. */
-static void add_strip(const struct job *job, struct strip w, int row, int m, int column, int n,
-                      int k, int n_k) {
+static void add_strip(const struct job *job, float *y, struct strip w, int row, int m, int n, int k,
+                      int n_k) {
     const struct matmul *mm = job->mm;
     const struct kernels *kernels = mm->kernels;
-    float *y = job->y + (size_t)row * job->ys + column;
     if (dtype_is_quantized(w.dtype)) {
         size_t g = (size_t)row * mm->groups + (size_t)(k / GROUP);
         struct quantized x = {mm->q + g * GROUP, mm->q_scale + g, mm->q_sum + g, mm->groups * GROUP,
@@ -222,16 +205,15 @@ static void add_blocks(const struct job *job, struct part part, float *scratch) 
                 struct strip strip = rows || expanded
                                          ? strip_in_scratch(scratch, rows, s, n_k)
                                          : strip_in_place(w, job->n_in, part.column + s, k);
-                add_strip(job, strip, part.row + row, m, part.column + s,
-                          min(STRIP, part.n_columns - s), k, n_k);
+                float *y = job->y + (size_t)(part.row + row) * job->ys + part.column + s;
+                add_strip(job, y, strip, part.row + row, m, min(STRIP, part.n_columns - s), k, n_k);
             }
         }
     }
 }
 
-static void linear_task(void *arg, int i, int worker) {
-    struct job job = *(const struct job *)arg;
-    struct part part = part_of(&job, i);
+static void linear_part(const struct job *whole, struct part part, int worker) {
+    struct job job = *whole;
     float *y = job.y + (size_t)part.row * job.ys + part.column;
     struct matrix moved;
 
@@ -260,42 +242,63 @@ static void linear_task(void *arg, int i, int worker) {
         job.act(y + (size_t)r * job.ys, (size_t)part.n_columns);
 }
 
-/* Pieces of a file's rows for streaming: one task for each thread, or more where pieces stay long.
+static void linear_task(void *arg, int i, int worker) {
+    linear_part(arg, part_of(arg, i), worker);
+}
+
+/* One row goes through four panels side by side, each in another quarter of W, and then through
+ * those behind them, so that each of the four streams goes on where it was: hardware that reads
+ * ahead is never wrong, and four neighbours would make it start again at every strip.
+ *
+ *      panel   0 | 1 | 2 | ... | q | q+1 | q+2 | ... | 2q | 2q+1 | ... | 3q | ...  4q-1 | rest
+ *      walk    0   1   2         0   1     2           0    1            0        q-1
  */
-static void cut_stream(struct job *job, int threads) {
-    int piece = (int)(MIN_PIECE / dtype_size(job->w->dtype));
-    job->rows = job->m;
-    job->columns = divide_up(job->n_out, threads);
-    if (job->columns > 2 * piece)
-        job->columns = divide_up(job->columns, job->columns / piece);
-    job->columns = round_up(job->columns, STRIP);
+#define STREAMS (STRIP / PANEL)
+
+static int n_walks(const struct job *job) {
+    return job->n_out / PANEL / STREAMS;
 }
 
-/* Panels for one row, or for a pass that moves them: whole strips with all rows, so that each is
- * read once; as many tasks as can be, so that no thread waits long for another. */
-static void cut_strips(struct job *job) {
-    job->rows = job->m;
-    job->columns = STRIP;
+/* Walks that make a task: so many bytes of each stream, at least. */
+#define MIN_STREAM 131072
+
+static int n_walk_tasks(const struct job *job, int threads) {
+    size_t bytes = panel_bytes(job->w->dtype, job->n_in);
+    int walks = n_walks(job), tasks = divide_up(walks, divide_up(MIN_STREAM, (int)bytes));
+    return min(walks, round_up(tasks, threads));
 }
 
-/* Rectangles for more rows, cut along the rows into up to `max_cuts`: the cut with the least work
- * for the thread that has most of it, where packing counts as STREAM_ROWS rows. Of equal ones that
- * with the most columns: while a thread works on a strip, it asks for the next one of its task. */
-static void cut_blocks(struct job *job, int threads, int max_cuts) {
-    int packing = job->w->layout == LAYOUT_ROWS ? STREAM_ROWS : 0;
-    int64_t least = INT64_MAX;
-    for (int n = 1; n <= max_cuts; n++) {
-        int rows = round_up(divide_up(job->m, n), job->mm->kernels->mr);
-        for (int columns = STRIP; columns <= COLUMNS; columns += STRIP) {
-            int tasks = divide_up(job->m, rows) * divide_up(job->n_out, columns);
-            int64_t work = (int64_t)divide_up(tasks, threads) * columns * (rows + packing);
-            if (work < least || (work == least && columns > job->columns)) {
-                least = work;
-                job->rows = rows;
-                job->columns = columns;
-            }
-        }
+static void walk(const struct job *job, int i) {
+    const int q = n_walks(job);
+    struct strip w = strip_in_place(job->w, job->n_in, i * PANEL, 0);
+    float y[STRIP] = {0};
+    w.ps *= (size_t)q;
+    for (int s = 0; job->bias && s < STREAMS; s++)
+        memcpy(y + s * PANEL, job->bias + (s * q + i) * PANEL, PANEL * sizeof *y);
+    add_strip(job, y, w, 0, 1, STRIP, 0, job->n_in);
+    if (job->act)
+        job->act(y, STRIP);
+    for (int s = 0; s < STREAMS; s++)
+        memcpy(job->y + (s * q + i) * PANEL, y + s * PANEL, PANEL * sizeof *y);
+}
+
+/* Task i: some walks. The last task: the columns that are left. */
+static void walk_task(void *arg, int i, int worker) {
+    const struct job *job = arg;
+    const int q = n_walks(job), tasks = job->column_tasks;
+    if (i == tasks) {
+        linear_part(job, (struct part){0, 1, q * STRIP, job->n_out - q * STRIP}, worker);
+        return;
     }
+    int first = (int)((int64_t)q * i / tasks), end = (int)((int64_t)q * (i + 1) / tasks);
+    size_t size = panel_bytes(job->w->dtype, job->n_in);
+    for (int s = 0; job->mm->check && s < STREAMS; s++)
+        packed_check_bytes(
+            job->mm->check,
+            panel_at(job->w->data, job->w->dtype, job->n_in, (s * q + first) * PANEL, 0),
+            (size_t)(end - first) * size);
+    for (int k = first; k < end; k++)
+        walk(job, k);
 }
 
 static void quantize_row(void *arg, int row, int worker) {
@@ -322,14 +325,22 @@ static void run(struct job *job, const struct matrix *w, struct matrix_copy *cop
     job->move_to = copy ? copy->data : NULL;
     if (dtype_is_quantized(w->dtype))
         quantize_rows(job);
-    if (copy || (w->layout == LAYOUT_PANELS && job->m == 1))
-        cut_strips(job);
-    else if (w->layout == LAYOUT_ROWS && job->m <= STREAM_ROWS)
-        cut_stream(job, threads);
+    bool rows = w->layout == LAYOUT_ROWS;
+    if (!rows && job->m == 1 && !copy) {
+        job->column_tasks = n_walk_tasks(job, threads);
+        bool rest = n_walks(job) * STRIP < job->n_out;
+        pool_run(job->mm->pool, job->column_tasks + rest, walk_task, job);
+        return;
+    }
+    if (copy)
+        job->cut = cut_strips(job->m);
+    else if (rows && job->m <= STREAM_ROWS)
+        job->cut = cut_stream(job->m, job->n_out, dtype_size(w->dtype), threads);
     else // few rows are read together, each panel once
-        cut_blocks(job, threads, job->m <= STREAM_ROWS ? 1 : threads);
-    job->column_tasks = divide_up(job->n_out, job->columns);
-    pool_run(job->mm->pool, divide_up(job->m, job->rows) * job->column_tasks, linear_task, job);
+        job->cut = cut_blocks(job->m, job->n_out, job->mm->kernels->mr, rows ? STREAM_ROWS : 0,
+                              threads, job->m <= STREAM_ROWS ? 1 : threads);
+    job->column_tasks = divide_up(job->n_out, job->cut.columns);
+    pool_run(job->mm->pool, divide_up(job->m, job->cut.rows) * job->column_tasks, linear_task, job);
     if (copy)
         move_ready(copy, w);
 }

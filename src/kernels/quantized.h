@@ -1,7 +1,7 @@
 /* quantized.h - gemm_q8 and gemm_q4, once, for every row that has vectors (contract: kernels.h;
  * what a panel looks like: panels.h).
  *
- * Beside what products.h asks for, the file that includes this one says
+ * Beside what tiles.h asks for, the file that includes this one says
  *
  *   ivec                  a vector of WIDTH 32-bit integers
  *   ivec_set, ivec_load   all lanes the same; WIDTH lanes from any address
@@ -35,7 +35,7 @@
 #ifndef KERNELS_QUANTIZED_H
 #define KERNELS_QUANTIZED_H
 
-#include "kernels/products.h"
+#include "kernels/tiles.h"
 #include <string.h>
 
 #define QUANT_STEPS (GROUP / 4) /* of four activations, in a group */

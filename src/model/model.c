@@ -75,9 +75,10 @@ struct gpt2_model *gpt2_model_open_lazy(const char *path, struct gpt2_error *err
 
 bool gpt2_model_prefetch(const struct gpt2_model *model, size_t *position) {
     const struct os_file *file = &model->tensors.file;
-    const size_t step = (size_t)256 << 10; // the tokenizer's thread waits for each
     if (*position >= file->size || model->tensors.n_copies) // copies are in memory already
         return false;
+    // in small steps: who needs memory meanwhile, as the tokenizer does, waits for each
+    const size_t step = (size_t)256 << 10;
     size_t n_bytes = file->size - *position < step ? file->size - *position : step;
     bool done = os_populate(file, *position, n_bytes);
     *position += n_bytes;

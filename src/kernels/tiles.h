@@ -1,0 +1,90 @@
+/* tiles.h - what the products of every row that has vectors are made of (gemm.h, gemv.h, dots.h,
+ * quantized.h): each is there once.
+ *
+ * The file that includes them says what a vector is and how large the tiles are:
+ *
+ *   vec, WIDTH            a vector of WIDTH f32: 8 or 16
+ *   vec_set(s)            all lanes s
+ *   vec_fma(a, b, c)      a * b + c, rounded once
+ *   vec_fma_n(a, b, c, n) the same in the first n lanes; the others keep c
+ *   vec_store(p, v, n)    the first n lanes to p[0..n)
+ *   load_f32(p, n)        the n elements of that type at p as f32, other lanes 0; not one byte
+ *   load_f16 _bf16 _i8    behind them is read. n == WIDTH, a constant, is the fast case
+ *   lanes_sum(p)          the tree of lanes16 over 16 / WIDTH vectors
+ *   GEMM_ROWS             a register tile of gemm: rows,
+ *   GEMM_VECS(rows)       and vectors of columns, those of several panels where they fit, and of
+ *                         a STRIP at most
+ *   GEMM_DEPTH            rows of w that are worked on together: those of a tile's columns fit
+ *                         half of the first cache in every type
+ *   GEMV_ROWS, GEMV_VECS  a register tile of gemv: rows of x, and vectors of columns
+ *   GEMV_DEPTH            rows of W that are worked on together
+ *   DOTS_ROWS, DOTS_COLS  of dots: rows of x, and rows of W
+ *
+ * A tile is a function whose sizes are parameters. It is inlined where they are constants, so that
+ * its arrays live in registers; remainders run the same code with smaller constants. */
+#ifndef KERNELS_TILES_H
+#define KERNELS_TILES_H
+
+#include "kernels/rows.h"
+#include <stdbool.h>
+
+#if defined(__clang__)
+#define UNROLL   _Pragma("clang loop unroll(full)")
+#define UNROLL_4 _Pragma("clang loop unroll_count(4)")
+#else
+#define UNROLL   _Pragma("GCC unroll 16")
+#define UNROLL_4 _Pragma("GCC unroll 4")
+#endif
+
+typedef vec (*load_fn)(const void *p, int n);
+
+/* TILE(rows) with `rows` as a constant: a switch over what a remainder below `limit` can be. */
+#define WITH_CONSTANT(rows, limit, TILE) \
+    switch (rows) {                      \
+    case 1:                              \
+        if (1 < (limit))                 \
+            TILE(1);                     \
+        break;                           \
+    case 2:                              \
+        if (2 < (limit))                 \
+            TILE(2);                     \
+        break;                           \
+    case 3:                              \
+        if (3 < (limit))                 \
+            TILE(3);                     \
+        break;                           \
+    case 4:                              \
+        if (4 < (limit))                 \
+            TILE(4);                     \
+        break;                           \
+    case 5:                              \
+        if (5 < (limit))                 \
+            TILE(5);                     \
+        break;                           \
+    case 6:                              \
+        if (6 < (limit))                 \
+            TILE(6);                     \
+        break;                           \
+    case 7:                              \
+        if (7 < (limit))                 \
+            TILE(7);                     \
+        break;                           \
+    }
+
+/* Where column c begins in a row of w, whose panels are ps bytes apart. */
+ALWAYS_INLINE size_t column_at(int c, size_t ps, size_t size) {
+    return (size_t)(c / PANEL) * ps + (size_t)(c % PANEL) * size;
+}
+
+/* What is to be asked for while w is worked on: at step k the line at p + k * step of a panel, or
+ * of each in turn. */
+struct wish {
+    const char *p;
+    size_t step;
+};
+
+ALWAYS_INLINE void ask(struct wish next, int k, int panels, size_t ps) {
+    __builtin_prefetch(next.p + (size_t)k * next.step + (size_t)(k % panels) * ps, 0, 2);
+}
+
+#endif

@@ -326,18 +326,17 @@ ALWAYS_INLINE void quant_rows(float *y, size_t ys, struct quantized x, const uns
         for (int r = 0; way == Q8_WORDS && r < rows; r++)
             to_words(xw[r], x.q + (size_t)r * x.qs, QUANT_STEPS, 0);
 #endif
-        int c = 0;
-        for (; c + tile <= n; c += tile) {
+        for (int c = 0; c < n;) {
+            const bool whole = c + tile <= n;
             size_t at = column_at(c, ps, 0);
+            panel_words *words = way == Q8_WORDS ? &w[g][c / PANEL] : NULL;
             struct wish wish = {(const char *)next + at, share / QUANT_STEPS};
-            quant_tile(y + c, ys, x, xw, groups + at, ps, &w[g][c / PANEL], wish, tile, rows, vecs,
-                       way);
-        }
-        for (; c < n; c += PANEL) {
-            size_t at = column_at(c, ps, 0);
-            struct wish wish = {(const char *)next + at, share / QUANT_STEPS};
-            quant_tile(y + c, ys, x, xw, groups + at, ps, &w[g][c / PANEL], wish, n - c, rows,
-                       PANEL / WIDTH, way);
+            if (whole)
+                quant_tile(y + c, ys, x, xw, groups + at, ps, words, wish, tile, rows, vecs, way);
+            else
+                quant_tile(y + c, ys, x, xw, groups + at, ps, words, wish, n - c, rows,
+                           PANEL / WIDTH, way);
+            c += whole ? tile : PANEL;
         }
         groups += group_bytes(way);
         next += group_bytes(way);

@@ -8,6 +8,7 @@
 #include "model/attention.h"
 #include "base/os.h"
 #include "base/prefetch.h"
+#include "model/cut.h"
 #include "model/forward.h"
 
 #include <math.h>
@@ -51,14 +52,6 @@ static float score_scale(const struct gpt2_config *config, int layer) {
     if (config->scale_attn_by_inverse_layer_idx)
         scale /= (float)(layer + 1);
     return scale;
-}
-
-static int min(int a, int b) {
-    return a < b ? a : b;
-}
-
-static int divide_up(int a, int b) {
-    return (a + b - 1) / b;
 }
 
 struct job {

@@ -212,15 +212,20 @@ static void add_blocks(const struct job *job, struct part part, float *scratch) 
     }
 }
 
+/* Compares the panels of some columns with their checksums, where that is still to be done. */
+static void check_panels(const struct job *job, int column, int n_columns) {
+    const struct matrix *w = job->w;
+    if (job->mm->check && w->layout == LAYOUT_PANELS)
+        packed_check_bytes(job->mm->check, panel_at(w->data, w->dtype, job->n_in, column, 0),
+                           (size_t)panels_count(n_columns) * panel_bytes(w->dtype, job->n_in));
+}
+
 static void linear_part(const struct job *whole, struct part part, int worker) {
     struct job job = *whole;
     float *y = job.y + (size_t)part.row * job.ys + part.column;
     struct matrix moved;
 
-    if (job.mm->check && job.w->layout == LAYOUT_PANELS)
-        packed_check_bytes(
-            job.mm->check, panel_at(job.w->data, job.w->dtype, job.n_in, part.column, 0),
-            (size_t)panels_count(part.n_columns) * panel_bytes(job.w->dtype, job.n_in));
+    check_panels(&job, part.column, part.n_columns);
     if (job.move_to) {
         moved = move_panels(job.move_to, job.w, job.n_in, part.column, part.n_columns);
         job.w = &moved;
@@ -291,12 +296,8 @@ static void walk_task(void *arg, int i, int worker) {
         return;
     }
     int first = (int)((int64_t)q * i / tasks), end = (int)((int64_t)q * (i + 1) / tasks);
-    size_t size = panel_bytes(job->w->dtype, job->n_in);
-    for (int s = 0; job->mm->check && s < STREAMS; s++)
-        packed_check_bytes(
-            job->mm->check,
-            panel_at(job->w->data, job->w->dtype, job->n_in, (s * q + first) * PANEL, 0),
-            (size_t)(end - first) * size);
+    for (int s = 0; s < STREAMS; s++)
+        check_panels(job, (s * q + first) * PANEL, (end - first) * PANEL);
     for (int k = first; k < end; k++)
         walk(job, k);
 }

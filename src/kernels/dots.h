@@ -39,8 +39,8 @@ ALWAYS_INLINE void dots_sums(vec p[DOTS_ROWS][DOTS_MOST][LANE_VECS], const float
             }
         }
         if (rows > 1) {
-            ask(next, k / 16, 1, 0);
-            __builtin_prefetch(next.p + (size_t)(k / 16) * next.step + next.step / 2, 0, 2);
+            ask(next, k / 8, 1, 0);
+            ask(next, k / 8 + 1, 1, 0);
         }
     }
     UNROLL for (int i = first; i < to; i++) {
@@ -68,7 +68,7 @@ ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, con
     const int step = rows == 1 ? LANE_VECS : 1;
     UNROLL for (int i = 0; i < LANE_VECS; i += step) {
         dots_sums(p, x, xs, w, ws, apart, next, K, rows, cols, i, i + step, size, load);
-        next.p += (size_t)(K / 16) * next.step;
+        next.p += (size_t)(K / 8) * next.step;
     }
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int c = 0; c < cols; c++) {
@@ -82,14 +82,14 @@ ALWAYS_INLINE void dots_tile(float *y, size_t ys, const float *x, size_t xs, con
 ALWAYS_INLINE void dots_cols(float *y, size_t ys, const float *x, size_t xs, const char *w,
                              size_t ws, size_t ahead, int m, int K, int cols, size_t size,
                              load_fn load) {
-    size_t shares = (size_t)((m + DOTS_ROWS - 1) / DOTS_ROWS * LANE_VECS) * (size_t)(K / 16 + 1);
+    size_t shares = (size_t)((m + DOTS_ROWS - 1) / DOTS_ROWS * LANE_VECS) * (size_t)(K / 8 + 1);
     struct wish next = {w + ahead, ahead / shares};
     for (int rows; m > 0; m -= rows) {
         rows = m == DOTS_ROWS + 1 ? DOTS_ROWS - 1 : m < DOTS_ROWS ? m : DOTS_ROWS;
 #define TILE(rows) dots_tile(y, ys, x, xs, w, ws, 1, next, K, rows, cols, size, load)
         WITH_CONSTANT(rows, DOTS_ROWS + 1, TILE)
 #undef TILE
-        next.p += (size_t)(K / 16) * next.step * LANE_VECS;
+        next.p += (size_t)(K / 8) * next.step * LANE_VECS;
         y += (size_t)rows * ys;
         x += (size_t)rows * xs;
     }

@@ -43,9 +43,8 @@ size_t os_huge_bytes(const void *memory, size_t n_bytes);
  * back from the file when they are read again. Data elsewhere is left alone. */
 void os_forget(const struct os_file *file, const void *data, size_t n_bytes);
 
-/* Maps the pages of a part of a mapped file at once, reading them if need be, in place of one fault
- * for each few when they are first read. False: out of the file's range, or the system does not do
- * that. */
+/* Reads a little of a part of a mapped file in every place, so that its pages are there when all of
+ * it is read. False: out of the file's range. */
 bool os_populate(const struct os_file *file, size_t from, size_t n_bytes);
 
 bool os_is_directory(const char *path);

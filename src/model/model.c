@@ -77,7 +77,7 @@ bool gpt2_model_prefetch(const struct gpt2_model *model, size_t *position) {
     const struct os_file *file = &model->tensors.file;
     if (*position >= file->size || model->tensors.n_copies) // copies are in memory already
         return false;
-    // in small steps: who needs memory meanwhile, as the tokenizer does, waits for each
+    // in small steps: the caller looks between them whether what it waits for is there
     const size_t step = (size_t)256 << 10;
     size_t n_bytes = file->size - *position < step ? file->size - *position : step;
     bool done = os_populate(file, *position, n_bytes);

@@ -81,14 +81,15 @@ ALWAYS_INLINE void gemv_slab(float *y, size_t ys, const float *x, size_t xs, con
                    n - c < GEMV_COLUMNS ? n - c : GEMV_COLUMNS, depth, size, load);
 }
 
-/* While a slab is worked on, the next one is on its way from memory: a slab is a few pieces of a
- * file's rows, too short for the hardware to notice that it could read ahead. */
+/* While several rows work on a slab, the next one is on its way from memory: a slab is a few pieces
+ * of a file's rows, too short for the hardware to notice that it could read ahead. One row is done
+ * with a slab before that helps, and only loses the time of asking. */
 ALWAYS_INLINE void gemv(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,
                         int m, int n, int K, size_t size, load_fn load) {
     ws *= size;
     int k = 0;
     for (; k + GEMV_DEPTH <= K; k += GEMV_DEPTH) {
-        size_t ahead = k + 2 * GEMV_DEPTH <= K ? GEMV_DEPTH * ws : 0;
+        size_t ahead = m > 1 && k + 2 * GEMV_DEPTH <= K ? GEMV_DEPTH * ws : 0;
         gemv_slab(y, ys, x + k, xs, w, ws, ahead, m, n, GEMV_DEPTH, size, load);
         w += GEMV_DEPTH * ws;
     }

@@ -12,7 +12,7 @@ typedef __m256 vec;
 #define GEMM_DEPTH      128
 #define GEMV_ROWS       4
 #define GEMV_VECS       2
-#define GEMV_DEPTH      16
+#define GEMV_DEPTH      8
 #define DOTS_ROWS       3 /* 12 sums, 3 x, 1 weight, as in gemm */
 #define DOTS_COLS       4
 

@@ -17,6 +17,10 @@ bool alphabet_decode(unsigned char *out, size_t *n_bytes, const char *text, size
     const unsigned char *s = (const unsigned char *)text;
     size_t n = 0;
     for (size_t i = 0; i < len;) {
+        if (s[i] > 0x20 && s[i] < 0x7F) { // most stand for themselves
+            out[n++] = s[i++];
+            continue;
+        }
         uint32_t cp;
         int n_cp = utf8_decode(&cp, s + i, len - i);
         int byte = n_cp ? byte_of(cp) : -1;

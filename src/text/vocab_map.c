@@ -78,6 +78,12 @@ static bool read_string(struct cursor *c, struct vocab_map_entry *entry) {
     entry->text = c->out;
     while (c->at < c->end) {
         unsigned char byte = *c->at;
+        while (byte > '"' && byte < 0x80 && byte != '\\') { // nearly all there is
+            *c->out++ = (char)byte;
+            if (++c->at == c->end)
+                return false;
+            byte = *c->at;
+        }
         if (byte == '"') {
             entry->len = (uint32_t)(c->out - entry->text);
             *c->out++ = 0;

@@ -46,7 +46,7 @@ static double bench_read_limit(const struct kernels *kernels, const void *data) 
     return best;
 }
 
-enum { BENCH_GEMM, BENCH_GEMV, BENCH_DOTS, BENCH_PANELS, BENCH_VECTOR };
+enum { BENCH_GEMM, BENCH_GEMV, BENCH_DOTS, BENCH_PANELS, BENCH_KEYS, BENCH_VALUES, BENCH_VECTOR };
 
 /* What is measured: `rows` rows of x against streamed weights, or 512 rows against a block that
  * stays in the cache. */
@@ -77,6 +77,8 @@ static const struct {
     {"dots  1 row", BENCH_DOTS, DTYPE_BF16, 1},
     {"dots 16 rows", BENCH_DOTS, DTYPE_F32, 16},
     {"dots 16 rows", BENCH_DOTS, DTYPE_BF16, 16},
+    {"keys    1 row", BENCH_KEYS, DTYPE_Q8, 1},
+    {"values  1 row", BENCH_VALUES, DTYPE_Q8, 1},
     {"layer_norm  768", BENCH_VECTOR, DTYPE_F32, 1},
     {"softmax    1024", BENCH_VECTOR, DTYPE_F32, 1},
     {"gelu_new   3072", BENCH_VECTOR, DTYPE_F32, 1},
@@ -126,6 +128,23 @@ static void bench_strip(const struct bench *b, const struct kernels *kernels, en
                              ps / dtype_size(dtype), m, STRIP, K);
 }
 
+/* One query and all heads of KV_STREAMS pages, heads of GROUP features: n_bytes in all. */
+static void bench_blocks(const struct bench *b, const struct kernels *kernels, int op,
+                         size_t n_bytes) {
+    const size_t page = n_bytes / KV_STREAMS, panel = panel_bytes(DTYPE_Q8, GROUP);
+    const size_t block = op == BENCH_KEYS ? KV_BLOCK / PANEL * panel : KV_BLOCK * GROUP;
+    struct kv_weights w[KV_STREAMS] = {{{0}, 1}};
+    for (size_t at = 0; at + block <= page; at += block) {
+        const void *blocks[KV_STREAMS];
+        for (size_t i = 0; i < KV_STREAMS; i++)
+            blocks[i] = b->w + i * page + at;
+        if (op == BENCH_KEYS)
+            kernels->scores_q8(b->y, b->q, blocks, panel, KV_STREAMS, KV_BLOCK, 1);
+        else
+            kernels->mix_q8(b->y, 0, w, blocks, KV_STREAMS, 1, GROUP, KV_BLOCK);
+    }
+}
+
 /* Runs bench i over `total` bytes of weights; returns multiply-adds and bytes. */
 static double bench_run(const struct bench *b, const struct kernels *kernels, int i, size_t total,
                         double *bytes) {
@@ -144,6 +163,11 @@ static double bench_run(const struct bench *b, const struct kernels *kernels, in
             bench_strip(b, kernels, dtype, b->w + at, m, K);
         *bytes = (double)at;
         return (double)m * K * STRIP * (double)(at / strip);
+    case BENCH_KEYS:
+    case BENCH_VALUES:
+        bench_blocks(b, kernels, benches[i].op, total);
+        *bytes = (double)total;
+        return (double)total;
     case BENCH_VECTOR:
         bench_vector(b, kernels, benches[i].name);
         return 0;

@@ -32,8 +32,6 @@ static void random_weight(void *w, enum dtype dtype, size_t i) {
         half = (uint16_t)((bits >> 16 & 0x83FF) | (bits % 8 + 7) << 10);
     if (dtype == DTYPE_F32)
         memcpy((char *)w + 4 * i, &value, 4);
-    else if (dtype == DTYPE_I8)
-        ((char *)w)[i] = (char)bits;
     else
         memcpy((char *)w + 2 * i, &half, 2);
 }

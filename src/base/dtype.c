@@ -7,8 +7,7 @@ static const struct {
     size_t size;
 } table[DTYPE_COUNT] = {
     [DTYPE_F32] = {"F32", 4}, [DTYPE_F16] = {"F16", 2}, [DTYPE_BF16] = {"BF16", 2},
-    [DTYPE_I8] = {"I8", 1},   [DTYPE_F64] = {"F64", 8}, [DTYPE_Q8] = {"Q8", 0},
-    [DTYPE_Q4] = {"Q4", 0},
+    [DTYPE_F64] = {"F64", 8}, [DTYPE_Q8] = {"Q8", 0},   [DTYPE_Q4] = {"Q4", 0},
 };
 
 const char *dtype_name(enum dtype dtype) {
@@ -91,10 +90,6 @@ void dtype_to_f32(float *dst, const void *src, enum dtype dtype, size_t n) {
             memcpy(&value, bytes + 8 * i, sizeof value);
             dst[i] = (float)value;
         }
-        return;
-    case DTYPE_I8:
-        for (size_t i = 0; i < n; i++)
-            dst[i] = (float)(signed char)bytes[i];
         return;
     case DTYPE_Q8: // panels are no elements
     case DTYPE_Q4:

@@ -6,20 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The first three are what weights are used in where they lie. I8 is for the KV cache (integers
- * with a scale beside them). F64 is narrowed when a model is opened. Q8 and Q4 are no types of an
- * element but of panels: groups of integers with their scales (kernels/panels.h). */
-enum dtype {
-    DTYPE_F32,
-    DTYPE_F16,
-    DTYPE_BF16,
-    DTYPE_I8,
-    DTYPE_F64,
-    DTYPE_Q8,
-    DTYPE_Q4,
-    DTYPE_COUNT
-};
-#define DTYPE_N_KERNELS 4 /* kernels read single elements of the types below this number */
+/* The first three are what weights are used in where they lie. F64 is narrowed when a model is
+ * opened. Q8 and Q4 are no types of an element but of panels: groups of integers with their scales
+ * (kernels/panels.h). */
+enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F64, DTYPE_Q8, DTYPE_Q4, DTYPE_COUNT };
+#define DTYPE_N_KERNELS 3 /* kernels read single elements of the types below this number */
 
 const char *dtype_name(enum dtype dtype); /* "F32", as safetensors spells it; "Q8", "Q4" */
 size_t dtype_size(enum dtype dtype);      /* bytes an element; 0 for Q8 and Q4           */

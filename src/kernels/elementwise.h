@@ -140,6 +140,24 @@ static void quantize(int8_t *q, float *scale, int32_t *sum, const float *x, size
     }
 }
 
+static void quantize16(struct kv_weights *w, const float *weights, const float *scales, int n) {
+    float x[KV_BLOCK];
+    for (int j = 0; j < KV_BLOCK; j++)
+        x[j] = j < n ? weights[j] * scales[j] : 0;
+    uint32_t largest = largest_magnitude(x, KV_BLOCK);
+    if (largest >= 0x07800000 && largest < 0x7F800000) { // 2^-112 .. finite
+        float max = math_from_bits(largest), per_scale = 32767.0f / max;
+        uint16_t rounded[KV_BLOCK];
+        for (int j = 0; j < KV_BLOCK; j++)
+            rounded[j] = (uint16_t)math_bits(x[j] * per_scale + 0x1.8p23f);
+        memcpy(w->pairs, rounded, sizeof w->pairs);
+        w->scale = max / 32767.0f;
+    } else {
+        memset(w->pairs, 0, sizeof w->pairs);
+        w->scale = largest >= 0x7F800000 ? NAN : 0;
+    }
+}
+
 /* Activations under Hugging Face's names, as its ACT2FN defines them.
  *
  * gelu_new is GPT-2's: x (1 + tanh u) / 2 with (1 + tanh u) / 2 = 1 / (1 + exp(-2u)), which keeps

@@ -30,10 +30,6 @@ ALWAYS_INLINE float load_bf16(const void *w, size_t i) {
     return math_from_bits((uint32_t)load_16(w, i) << 16);
 }
 
-ALWAYS_INLINE float load_i8(const void *w, size_t i) {
-    return (float)((const int8_t *)w)[i];
-}
-
 /* y += x . w, as one chain over k for each output. */
 ALWAYS_INLINE void product(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
                            size_t ps, int m, int n, int K, load_fn load) {
@@ -87,7 +83,6 @@ ALWAYS_INLINE void expand(float *dst, const void *src, size_t n, load_fn load) {
 PRODUCTS_OF(f32)
 PRODUCTS_OF(f16)
 PRODUCTS_OF(bf16)
-PRODUCTS_OF(i8)
 
 /* The group that begins at byte `at` of the panel that column c is in. */
 ALWAYS_INLINE const unsigned char *group_at(const void *panels, size_t ps, int c, size_t at) {
@@ -143,6 +138,35 @@ static void gemm_q4(float *y, size_t ys, struct quantized x, const void *panels,
                 *out = fmaf(xmin, load_f16(group, (size_t)(PANEL + c % PANEL)), *out);
             }
         }
+}
+
+static void scores_q8(float *y, struct quantized x, const void *const *keys, size_t ps,
+                      int n_blocks, int n, int n_groups) {
+    for (int i = 0; i < n_blocks; i++)
+        gemm_q8(y + (size_t)i * KV_BLOCK, 0, x, keys[i], ps, 1, panels_count(n) * PANEL, n_groups);
+}
+
+/* isum of mix_q8 for one row and feature: the bytes of two positions lie side by side. */
+ALWAYS_INLINE int32_t sum_values(const int32_t *pairs, const int8_t *v) {
+    int32_t sum = 0;
+    for (int i = 0; i < KV_BLOCK / 2; i++) {
+        const int8_t *two = v + (size_t)i * 2 * PANEL;
+        sum += (int16_t)(uint16_t)pairs[i] * two[0] + (int16_t)((uint32_t)pairs[i] >> 16) * two[1];
+    }
+    return sum;
+}
+
+static void mix_q8(float *y, size_t ys, const struct kv_weights *w, const void *const *values,
+                   int n_blocks, int m, int n, int positions) {
+    for (int i = 0; i < n_blocks; i++)
+        for (int r = 0; r < m; r++, w++)
+            for (int c = 0; c < n; c++) {
+                float *out = &y[(size_t)r * ys + (size_t)c];
+                const int8_t *panel =
+                    (const int8_t *)values[i] + (size_t)(c / PANEL) * KV_BLOCK * PANEL;
+                int32_t isum = sum_values(w->pairs, panel + 2 * (c % PANEL));
+                *out = fmaf((float)isum, w->scale, *out);
+            }
 }
 
 #include "kernels/peak.h"

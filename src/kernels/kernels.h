@@ -42,7 +42,14 @@ struct quantized {
     size_t qs, gs;
 };
 
-#define PEAK_WAYS 6 /* of reading memory */
+/* Attention weights of one row for a block of a Q8 cache, as quantize16 makes them. */
+struct kv_weights {
+    int32_t pairs[KV_BLOCK / 2]; /* positions 2i and 2i + 1 in the low and the high 16 bits */
+    float scale;
+};
+
+#define KV_STREAMS 4 /* blocks that are read side by side */
+#define PEAK_WAYS  6 /* of reading memory */
 
 struct kernels {
     const char *name; /* "generic", "avx2", "avx512", "avx512vnni" */
@@ -92,6 +99,31 @@ struct kernels {
      * becomes NaN and is refused at the logits. max is below 2^-120: scale and q are 0.
      * Writes whole groups: q [groups * GROUP], scale [groups], sum [groups]. */
     void (*quantize)(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n);
+
+    /* Attention over a Q8 cache, whose blocks (model/kv.h draws them) may lie anywhere. One row
+     * walks through n_blocks of them side by side, 1 <= n_blocks <= KV_STREAMS.
+     *
+     * scores_q8: what gemm_q8 does for ONE row of x and the first n outputs of each block, up to a
+     * multiple of PANEL. Those of keys[i] are y[i * KV_BLOCK ...]; its panels are `ps` bytes apart.
+     *
+     * mix_q8: up to GROUP features of the values, for one row and n_blocks blocks in order, or m
+     * rows and one block. With isum = the sum of w * v over the block's positions, exact in int32:
+     *
+     *   y[r, c] = fma((f32)isum, w.scale, y[r, c])      (f32) rounds to the nearest, ties to even
+     *
+     * w: [n_blocks] or [m], 0 from `positions` on; values[i]: the panel of the first of the n
+     * features. */
+    void (*scores_q8)(float *y, struct quantized x, const void *const *keys, size_t ps,
+                      int n_blocks, int n, int n_groups);
+    void (*mix_q8)(float *y, size_t ys, const struct kv_weights *w, const void *const *values,
+                   int n_blocks, int m, int n, int positions);
+
+    /* The weights of the first n positions of a block, 0 <= n <= KV_BLOCK; the others are 0:
+     *   x[j] = weights[j] * scales[j]       max = the largest |x[j]|
+     *   w[j] = round-half-even(x[j] * (32767 / max))        w.scale = max / 32767
+     * What is not finite, and a max below 2^-112, as in quantize. Both arrays have KV_BLOCK
+     * elements that may be read. */
+    void (*quantize16)(struct kv_weights *w, const float *weights, const float *scales, int n);
 
     /* dst[i] = (f32)src[i], exact. */
     void (*to_f32[DTYPE_N_KERNELS])(float *dst, const void *src, size_t n);

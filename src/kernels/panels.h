@@ -37,7 +37,8 @@
 #define STRIP                                                                                \
     64 /* outputs that a product is best given at a time: those of some panels side by side, \
         * which one row walks through and which stay in the first cache for many rows */
-#define GROUP 64 /* inputs that share a scale */
+#define GROUP    64 /* inputs that share a scale */
+#define KV_BLOCK 64 /* positions of the KV cache that lie together (model/kv.h) */
 
 #define Q8_GROUP_BYTES ((size_t)PANEL * (2 + GROUP))
 #define Q4_GROUP_BYTES ((size_t)PANEL * (4 + GROUP / 2))

@@ -7,7 +7,7 @@
  *   ivec_set, ivec_load   all lanes the same; WIDTH lanes from any address
  *   ivec_add, ivec_and    of 32-bit lanes
  *   ivec_shift16(a, n)    16-bit lanes to the right by n, zeros from the left
- *   ivec_to_f32           exact here: no sum reaches 2^24
+ *   ivec_to_f32           rounded to the nearest; exact in gemm, where no sum reaches 2^24
  *   vec_mul(a, b)         a * b, rounded
  *   Q8_ROWS, Q4_ROWS      rows of x in a register tile
  *   QUANT_VECS(rows)      vectors of columns in it
@@ -19,13 +19,11 @@
  * or else
  *
  *   ivec_pairs(a, b)      the sums of two products of signed 16-bit lanes
- *   ivec_add_pairs(s,a,b) s + those
  *   ivec_pairs8(u, s)     the 16-bit sums of two products of an unsigned and a signed byte
  *   ivec_abs8(a)          of signed bytes
  *   ivec_sign8(a, s)      bytes a, negated where those of s are negative; where they are 0, any
  *   ivec_xor, ivec_add16  of 32-bit words; of 16-bit lanes
  *   ivec_even8, ivec_odd8 bytes 0, 2, 4 ... or 1, 3, 5 ... of signed bytes as 16-bit lanes
- *   ivec_store(p, a)      WIDTH lanes to any address
  *
  * How bytes are multiplied without dot products: two products |x| * w with |x| and |w| up to 127
  * fit 16 bits, so w takes the sign of x, and x goes without. For many rows both are made 16-bit
@@ -35,14 +33,13 @@
 #ifndef KERNELS_QUANTIZED_H
 #define KERNELS_QUANTIZED_H
 
-#include "kernels/tiles.h"
+#include "kernels/words.h"
 #include <string.h>
 
 #define QUANT_STEPS (GROUP / 4) /* of four activations, in a group */
-#define QUANT_ROWS  (Q8_ROWS > Q4_ROWS ? Q8_ROWS : Q4_ROWS)
-#define QUANT_DEPTH 4  /* groups that are worked on together: half of the first cache */
-#define WORDS_DEPTH 2  /* the same where bytes were made 16-bit lanes */
-#define WORDS_ROWS  24 /* which pays from so many rows on */
+#define QUANT_DEPTH 4           /* groups that are worked on together: half of the first cache */
+#define WORDS_DEPTH 2           /* the same where bytes were made 16-bit lanes */
+#define WORDS_ROWS  24          /* which pays from so many rows on */
 
 /* --- four bytes at a time --------------------------------------------------------------------- */
 
@@ -150,12 +147,8 @@ ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized
 
 #if !defined(QUANT_DOT4)
 
-/* A group of Q8 as 16-bit lanes: of each four bytes the even ones, and behind all of those the odd
- * ones. */
-typedef int32_t panel_words[2 * QUANT_STEPS][PANEL];
-typedef int32_t row_words[2 * QUANT_STEPS];
-
-/* n words of four signed bytes; `flip` is what makes them signed. */
+/* n words of four signed bytes as 16-bit lanes: of each four the even ones, and behind all of those
+ * the odd ones. `flip` is what makes them signed. */
 ALWAYS_INLINE void to_words(int32_t *words, const void *bytes, int n, uint32_t flip) {
     for (int i = 0; i < n; i += WIDTH) {
         ivec v = ivec_xor(ivec_load((const char *)bytes + 4 * i), ivec_set(flip));
@@ -163,33 +156,6 @@ ALWAYS_INLINE void to_words(int32_t *words, const void *bytes, int n, uint32_t f
         ivec_store(words + n + i, ivec_odd8(v));
     }
 }
-
-ALWAYS_INLINE void words_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], row_words *x, panel_words *w,
-                              size_t ps, struct wish next, int rows, int vecs) {
-    UNROLL for (int r = 0; r < rows; r++) {
-        UNROLL for (int v = 0; v < vecs; v++) {
-            sum[r][v] = ivec_set(0);
-        }
-    }
-    for (int some = 0; some < 2 * QUANT_STEPS; some += 4)
-        UNROLL for (int step = some; step < some + 4; step++) {
-            ivec weights[STRIP / WIDTH];
-            UNROLL for (int v = 0; v < vecs; v++) {
-                weights[v] = ivec_load(&w[v * WIDTH / PANEL][step][v * WIDTH % PANEL]);
-            }
-            UNROLL for (int r = 0; r < rows; r++) {
-                ivec xs = ivec_set((uint32_t)x[r][step]);
-                UNROLL for (int v = 0; v < vecs; v++) {
-                    sum[r][v] = ivec_add_pairs(sum[r][v], weights[v], xs);
-                }
-            }
-            ask(next, step, vecs * WIDTH / PANEL, ps);
-        }
-}
-
-#else
-
-typedef int32_t panel_words[1], row_words[1]; // not needed: bytes are multiplied as they are
 
 #endif
 

@@ -9,7 +9,7 @@
  *   vec_fma_n(a, b, c, n) the same in the first n lanes; the others keep c
  *   vec_store(p, v, n)    the first n lanes to p[0..n)
  *   load_f32(p, n)        the n elements of that type at p as f32, other lanes 0; not one byte
- *   load_f16 _bf16 _i8    behind them is read. n == WIDTH, a constant, is the fast case
+ *   load_f16, load_bf16   behind them is read. n == WIDTH, a constant, is the fast case
  *   lanes_sum(p)          the tree of lanes16 over 16 / WIDTH vectors
  *   GEMM_ROWS             a register tile of gemm: rows,
  *   GEMM_VECS(rows)       and vectors of columns, those of several panels where they fit, and of

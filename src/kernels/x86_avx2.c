@@ -61,14 +61,6 @@ ALWAYS_INLINE vec load_bf16(const void *p, int n) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_16(p, n)), 16));
 }
 
-/* 8 elements of 8 bits. */
-ALWAYS_INLINE vec load_i8(const void *p, int n) {
-    unsigned char some[WIDTH] = {0};
-    if (n < WIDTH)
-        p = memcpy(some, p, (size_t)n);
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p)));
-}
-
 ALWAYS_INLINE vec vec_mul(vec a, vec b) {
     return _mm256_mul_ps(a, b);
 }
@@ -140,6 +132,10 @@ ALWAYS_INLINE ivec ivec_odd8(ivec a) {
     return _mm256_srai_epi16(a, 8);
 }
 
+ALWAYS_INLINE ivec ivec_widen8(const void *p) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(p));
+}
+
 ALWAYS_INLINE void ivec_store(void *p, ivec a) {
     _mm256_storeu_si256(p, a);
 }
@@ -156,9 +152,9 @@ ALWAYS_INLINE float lanes_sum(const vec p[2]) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+#include "kernels/cached.h"
 #include "kernels/peak.h"
 #include "kernels/products.h"
-#include "kernels/quantized.h"
 #include "kernels/table.h"
 
 const struct kernels kernels_avx2 = KERNELS_TABLE("avx2", GEMM_ROWS, 4 * WIDTH);

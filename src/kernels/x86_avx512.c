@@ -38,17 +38,13 @@ ALWAYS_INLINE ivec ivec_odd8(ivec a) {
     return _mm512_srai_epi16(a, 8);
 }
 
-ALWAYS_INLINE void ivec_store(void *p, ivec a) {
-    _mm512_storeu_si512(p, a);
-}
-
 ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {
     return _mm512_add_epi16(a, b);
 }
 
+#include "kernels/cached.h"
 #include "kernels/peak.h"
 #include "kernels/products.h"
-#include "kernels/quantized.h"
 #include "kernels/table.h"
 
 const struct kernels kernels_avx512 = KERNELS_TABLE("avx512", GEMM_ROWS, 4 * WIDTH);

@@ -58,12 +58,6 @@ ALWAYS_INLINE vec load_bf16(const void *p, int n) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load_16(p, n)), 16));
 }
 
-/* 16 elements of 8 bits. */
-ALWAYS_INLINE vec load_i8(const void *p, int n) {
-    __m128i bytes = n == WIDTH ? _mm_loadu_si128(p) : _mm_maskz_loadu_epi8(first(n), p);
-    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
-}
-
 ALWAYS_INLINE vec vec_mul(vec a, vec b) {
     return _mm512_mul_ps(a, b);
 }
@@ -76,6 +70,14 @@ ALWAYS_INLINE ivec ivec_set(uint32_t word) {
 
 ALWAYS_INLINE ivec ivec_load(const void *p) {
     return _mm512_loadu_si512(p);
+}
+
+ALWAYS_INLINE ivec ivec_widen8(const void *p) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(p));
+}
+
+ALWAYS_INLINE void ivec_store(void *p, ivec a) {
+    _mm512_storeu_si512(p, a);
 }
 
 ALWAYS_INLINE ivec ivec_add(ivec a, ivec b) {

@@ -11,9 +11,13 @@ ALWAYS_INLINE ivec ivec_dot4(ivec sum, ivec u, ivec s) {
     return _mm512_dpbusd_epi32(sum, u, s);
 }
 
+ALWAYS_INLINE ivec ivec_add_pairs(ivec sum, ivec a, ivec b) {
+    return _mm512_dpwssd_epi32(sum, a, b);
+}
+
+#include "kernels/cached.h"
 #include "kernels/peak.h"
 #include "kernels/products.h"
-#include "kernels/quantized.h"
 #include "kernels/table.h"
 
 const struct kernels kernels_avx512vnni = KERNELS_TABLE("avx512vnni", GEMM_ROWS, 4 * WIDTH);

@@ -87,27 +87,6 @@ static void store_tile(void *arg, int i, int worker) {
     }
 }
 
-/* How many positions of a block are among the first n_keys. */
-static int within(int n_keys, int block) {
-    int n = n_keys - block * KV_BLOCK;
-    return n < 0 ? 0 : min(n, KV_BLOCK);
-}
-
-/* o[r] += the weighted values of a block, for n rows of which row r sees position + r + 1 keys. */
-static void mix_block(const struct kv *kv, const struct kernels *kernels, float *o, size_t os,
-                      const float *weights, size_t ws, const void *values, int block, int position,
-                      int n) {
-    int shared = within(position + 1, block);
-    if (shared > 0)
-        kv_mix(kv, kernels, o, os, weights, ws, values, 0, shared, n);
-    for (int r = 1; r < n; r++) {
-        int seen = within(position + r + 1, block);
-        if (seen > shared)
-            kv_mix(kv, kernels, o + (size_t)r * os, os, weights + (size_t)r * ws, ws, values,
-                   shared, seen, 1);
-    }
-}
-
 /* Asks for a block that comes next. The blocks of one head lie far apart, so that no hardware reads
  * ahead; those of several heads are a stretch of memory, and it does. */
 static void ask(const void *block, size_t n_bytes, int n_heads) {
@@ -147,16 +126,22 @@ static void attend(void *arg, int i, int worker) {
             kv_prepare(kv, kernels, q + (size_t)h * head_dim, f->qkv.stride, n_rows,
                        (struct kv_room){a->q + room * GROUP, a->q_scale + room, a->q_sum + room});
     }
-    for (int b = 0; b < n_blocks; b++) {
-        int n = (within(n_keys, b) + WHOLE_VECTORS - 1) / WHOLE_VECTORS * WHOLE_VECTORS;
-        if (b + 1 < n_blocks)
-            ask(session_keys(session, job->layer, first_head, b + 1), kv_key_bytes(kv), n_heads);
+    const int streams = kv_streams(kv, n_rows);
+    const void *blocks[KV_STREAMS];
+    for (int b = 0, n; b < n_blocks; b += n) {
+        n = min(streams, n_blocks - b);
+        int keys = min(n_keys - b * KV_BLOCK, n * KV_BLOCK);
+        keys = (keys + WHOLE_VECTORS - 1) / WHOLE_VECTORS * WHOLE_VECTORS;
+        if (b + n < n_blocks)
+            ask(session_keys(session, job->layer, first_head, b + n), kv_key_bytes(kv), n_heads);
         else
             ask(session_values(session, job->layer, first_head, 0), kv_value_bytes(kv), n_heads);
-        for (int h = 0; h < n_heads; h++)
+        for (int h = 0; h < n_heads; h++) {
+            for (int j = 0; j < n; j++)
+                blocks[j] = session_keys(session, job->layer, first_head + h, b + j);
             kv_scores(kv, kernels, scores + (size_t)(h * n_rows) * a->stride + b * KV_BLOCK,
-                      a->stride, &queries[h], session_keys(session, job->layer, first_head + h, b),
-                      n_rows, n);
+                      a->stride, &queries[h], blocks, n, n_rows, keys);
+        }
     }
 
     float sums[ATTENTION_ROWS];
@@ -164,20 +149,20 @@ static void attend(void *arg, int i, int worker) {
         sums[r] = kernels->softmax(scores + (size_t)r * a->stride,
                                    (size_t)(position + r % n_rows + 1), job->scale);
 
-    // weighted sum of values, a register tile of rows at a time
+    // weighted sum of values
     for (int r = 0; r < n_rows; r++)
         memset(o + (size_t)r * f->o.stride, 0, (size_t)n_heads * head_dim * sizeof *o);
-    for (int b = 0; b < n_blocks; b++) {
-        if (b + 1 < n_blocks)
-            ask(session_values(session, job->layer, first_head, b + 1), kv_value_bytes(kv),
+    for (int b = 0, n; b < n_blocks; b += n) {
+        n = min(streams, n_blocks - b);
+        if (b + n < n_blocks)
+            ask(session_values(session, job->layer, first_head, b + n), kv_value_bytes(kv),
                 n_heads);
         for (int h = 0; h < n_heads; h++) {
-            const void *values = session_values(session, job->layer, first_head + h, b);
-            const float *weights = scores + (size_t)(h * n_rows) * a->stride + b * KV_BLOCK;
-            for (int r = 0; r < n_rows; r += kernels->mr)
-                mix_block(kv, kernels, o + (size_t)r * f->o.stride + (size_t)h * head_dim,
-                          f->o.stride, weights + (size_t)r * a->stride, a->stride, values, b,
-                          position + r, min(kernels->mr, n_rows - r));
+            for (int j = 0; j < n; j++)
+                blocks[j] = session_values(session, job->layer, first_head + h, b + j);
+            kv_mix(kv, kernels, o + (size_t)h * head_dim, f->o.stride,
+                   scores + (size_t)(h * n_rows) * a->stride + b * KV_BLOCK, a->stride, blocks, n,
+                   position + 1 - b * KV_BLOCK, n_rows);
         }
     }
     for (int h = 0; h < n_heads; h++)

@@ -21,14 +21,17 @@ size_t kv_key_bytes(const struct kv *kv) {
     return KV_BLOCK / PANEL * panel_bytes(kv->dtype, kv->head_dim);
 }
 
+#define VALUE_PANEL ((size_t)KV_BLOCK * PANEL) /* bytes of PANEL quantized features */
+
 /* Bytes of the scales in front of a block of quantized values. */
 static size_t scale_bytes(const struct kv *kv) {
     return (size_t)panels_groups(kv->head_dim) * KV_BLOCK * sizeof(float);
 }
 
 size_t kv_value_bytes(const struct kv *kv) {
-    size_t n = (size_t)KV_BLOCK * (size_t)kv->head_dim;
-    return kv->type == GPT2_KV_Q8 ? scale_bytes(kv) + n : n * dtype_size(kv->dtype);
+    if (kv->type == GPT2_KV_Q8)
+        return scale_bytes(kv) + (size_t)panels_count(kv->head_dim) * VALUE_PANEL;
+    return (size_t)KV_BLOCK * (size_t)kv->head_dim * dtype_size(kv->dtype);
 }
 
 /* One group of a key as a column of a panel: four inputs side by side, PANEL outputs apart. */
@@ -44,22 +47,29 @@ static void store_key_group(char *group, int at, const int8_t *q, float scale) {
     }
 }
 
+/* One group of a value: a byte in each pair of positions, PANEL pairs to a panel's step. */
+static void store_value_group(char *panels, int at, const int8_t *q, int n) {
+    char *step = panels + (size_t)(at / 2) * 2 * PANEL + at % 2;
+    for (int k = 0; k < n; k++)
+        step[(size_t)(k / PANEL) * VALUE_PANEL + (size_t)(k % PANEL) * 2] = (char)q[k];
+}
+
 /* A group at a time, so that nothing is larger than a group. */
 static void store_q8(const struct kv *kv, const struct kernels *kernels, char *keys, char *values,
                      int at, const float *key, const float *value) {
     float *scales = (float *)values;
     char *panel = keys + (size_t)(at / PANEL) * panel_bytes(DTYPE_Q8, kv->head_dim);
-    char *row = values + scale_bytes(kv) + (size_t)at * (size_t)kv->head_dim;
+    char *bytes = values + scale_bytes(kv);
     int8_t q[GROUP];
     float scale;
     int32_t sum;
     for (int k = 0, g = 0; k < kv->head_dim; k += GROUP, g++) {
-        size_t n = (size_t)(kv->head_dim - k < GROUP ? kv->head_dim - k : GROUP);
-        kernels->quantize(q, &scale, &sum, key + k, n);
+        int n = kv->head_dim - k < GROUP ? kv->head_dim - k : GROUP;
+        kernels->quantize(q, &scale, &sum, key + k, (size_t)n);
         store_key_group(panel + (size_t)g * Q8_GROUP_BYTES, at % PANEL, q, scale);
-        kernels->quantize(q, &scale, &sum, value + k, n);
+        kernels->quantize(q, &scale, &sum, value + k, (size_t)n);
         scales[g * KV_BLOCK + at] = scale;
-        memcpy(row + k, q, n);
+        store_value_group(bytes + (size_t)(k / PANEL) * VALUE_PANEL, at, q, n);
     }
 }
 
@@ -110,54 +120,113 @@ struct kv_queries kv_prepare(const struct kv *kv, const struct kernels *kernels,
     return queries;
 }
 
+int kv_streams(const struct kv *kv, int m) {
+    return kv->type == GPT2_KV_Q8 && m == 1 ? KV_STREAMS : 1;
+}
+
+/* ---- scores ---- */
+
 void kv_scores(const struct kv *kv, const struct kernels *kernels, float *scores, size_t stride,
-               const struct kv_queries *queries, const void *keys, int m, int n) {
+               const struct kv_queries *queries, const void *const *keys, int n_blocks, int m,
+               int n) {
+    const size_t ps = panel_bytes(kv->dtype, kv->head_dim);
+    const int groups = panels_groups(kv->head_dim);
     for (int r = 0; r < m; r++)
-        memset(scores + (size_t)r * stride, 0, (size_t)n * sizeof *scores);
-    if (kv->type == GPT2_KV_Q8)
-        kernels->gemm_q8(scores, stride, queries->q, keys, panel_bytes(DTYPE_Q8, kv->head_dim), m,
-                         n, panels_groups(kv->head_dim));
-    else
-        kernels->gemm[kv->dtype](scores, stride, queries->x, queries->stride, keys, KV_BLOCK, PANEL,
-                                 m, n, kv->head_dim);
+        memset(scores + (size_t)r * stride, 0, (size_t)n_blocks * KV_BLOCK * sizeof *scores);
+    if (kv->type == GPT2_KV_Q8 && m == 1) {
+        kernels->scores_q8(scores, queries->q, keys, ps, n_blocks, n < KV_BLOCK ? n : KV_BLOCK,
+                           groups);
+        return;
+    }
+    for (int i = 0; i < n_blocks; i++, scores += KV_BLOCK, n -= KV_BLOCK) {
+        int n_here = n < KV_BLOCK ? n : KV_BLOCK;
+        if (kv->type == GPT2_KV_Q8)
+            kernels->gemm_q8(scores, stride, queries->q, keys[i], ps, m, n_here, groups);
+        else
+            kernels->gemm[kv->dtype](scores, stride, queries->x, queries->stride, keys[i], KV_BLOCK,
+                                     PANEL, m, n_here, kv->head_dim);
+    }
 }
 
-/* The rows are taken some at a time, whose weights times scales fit a small array. */
-#define MIX_ROWS 8
+/* ---- values ---- */
 
-/* A whole block, whatever counts of it: compilers make vectors of loops with constant bounds. */
-static void scale_weights(float *restrict scaled, const float *restrict weights,
-                          const float *restrict scales) {
-    for (int j = 0; j < KV_BLOCK; j++)
-        scaled[j] = weights[j] * scales[j];
+/* n, as far as a block has it. */
+static int within_block(int n) {
+    return n < 0 ? 0 : n < KV_BLOCK ? n : KV_BLOCK;
 }
 
-static void mix_q8(const struct kv *kv, const struct kernels *kernels, float *o, size_t os,
-                   const float *weights, size_t ws, const void *values, int from, int to, int m) {
+/* The rows that share a block whose bytes have been made 16-bit lanes. */
+#define MIX_ROWS 12
+
+/* Some rows and one block, or one row and some blocks; the features of one group. */
+static void mix_group(const struct kv *kv, const struct kernels *kernels, float *o, size_t os,
+                      const float *weights, size_t ws, const void *const *values, int n_blocks,
+                      int seen, int m, int group) {
+    struct kv_weights w[MIX_ROWS];
+    const void *panels[KV_STREAMS];
+    const int first = group * GROUP;
+    for (int i = 0; i < n_blocks; i++) {
+        const char *block = values[i];
+        const float *scales = (const float *)values[i] + group * KV_BLOCK;
+        panels[i] = block + scale_bytes(kv) + (size_t)(first / PANEL) * VALUE_PANEL;
+        for (int r = 0; r < m; r++)
+            kernels->quantize16(&w[i + r], weights + (size_t)r * ws + (size_t)i * KV_BLOCK, scales,
+                                within_block(seen + r - i * KV_BLOCK));
+    }
+    int n = kv->head_dim - first < GROUP ? kv->head_dim - first : GROUP;
+    kernels->mix_q8(o + first, os, w, panels, n_blocks, m, n, within_block(seen + m - 1));
+}
+
+static void mix_quantized(const struct kv *kv, const struct kernels *kernels, float *o, size_t os,
+                          const float *weights, size_t ws, const void *const *values, int n_blocks,
+                          int seen, int m) {
+    for (int row = 0; row < m; row += MIX_ROWS) {
+        int n = m - row < MIX_ROWS ? m - row : MIX_ROWS;
+        for (int g = 0; g < panels_groups(kv->head_dim); g++)
+            mix_group(kv, kernels, o + (size_t)row * os, os, weights + (size_t)row * ws, ws, values,
+                      n_blocks, seen + row, n, g);
+    }
+}
+
+/* Continues the chains of m rows by positions from <= j < to of a block. */
+static void mix_positions(const struct kv *kv, const struct kernels *kernels, float *o, size_t os,
+                          const float *weights, size_t ws, const void *values, int from, int to,
+                          int m) {
     size_t head_dim = (size_t)kv->head_dim;
-    const int8_t *rows = (const int8_t *)values + scale_bytes(kv) + (size_t)from * head_dim;
-    for (size_t k = 0, g = 0; k < head_dim; k += GROUP, g++) {
-        const float *scales = (const float *)values + g * KV_BLOCK;
-        int n = (int)(head_dim - k < GROUP ? head_dim - k : GROUP);
-        for (int row = 0; row < m; row += MIX_ROWS) {
-            float scaled[MIX_ROWS][KV_BLOCK];
-            int n_rows = m - row < MIX_ROWS ? m - row : MIX_ROWS;
-            for (int r = 0; r < n_rows; r++)
-                scale_weights(scaled[r], weights + (size_t)(row + r) * ws, scales);
-            kernels->gemm[DTYPE_I8](o + (size_t)row * os + k, os, scaled[0] + from, KV_BLOCK,
-                                    rows + k, head_dim, PANEL, n_rows, n, to - from);
-        }
+    const char *rows = (const char *)values + (size_t)from * head_dim * dtype_size(kv->dtype);
+    kernels->gemm[kv->dtype](o, os, weights + from, ws, rows, head_dim, PANEL, m, kv->head_dim,
+                             to - from);
+}
+
+/* f32 and f16: the positions that all rows see, a register tile of rows at a time; then each row's
+ * own last ones, alone. No row ever adds a position that it must not see, not even with weight
+ * zero. */
+static void mix_float(const struct kv *kv, const struct kernels *kernels, float *o, size_t os,
+                      const float *weights, size_t ws, const void *values, int seen, int m) {
+    int n;
+    for (int row = 0; row < m; row += n) {
+        n = m - row < kernels->mr ? m - row : kernels->mr;
+        int shared = within_block(seen + row);
+        if (shared > 0)
+            mix_positions(kv, kernels, o + (size_t)row * os, os, weights + (size_t)row * ws, ws,
+                          values, 0, shared, n);
+        for (int r = row + 1; r < row + n; r++)
+            if (within_block(seen + r) > shared)
+                mix_positions(kv, kernels, o + (size_t)r * os, os, weights + (size_t)r * ws, ws,
+                              values, shared, within_block(seen + r), 1);
     }
 }
 
 void kv_mix(const struct kv *kv, const struct kernels *kernels, float *o, size_t os,
-            const float *weights, size_t ws, const void *values, int from, int to, int m) {
-    if (kv->type == GPT2_KV_Q8) {
-        mix_q8(kv, kernels, o, os, weights, ws, values, from, to, m);
-    } else {
-        size_t head_dim = (size_t)kv->head_dim;
-        const char *rows = (const char *)values + (size_t)from * head_dim * dtype_size(kv->dtype);
-        kernels->gemm[kv->dtype](o, os, weights + from, ws, rows, head_dim, PANEL, m, kv->head_dim,
-                                 to - from);
+            const float *weights, size_t ws, const void *const *values, int n_blocks, int seen,
+            int m) {
+    if (kv->type == GPT2_KV_Q8 && m == 1) {
+        mix_quantized(kv, kernels, o, os, weights, ws, values, n_blocks, seen, m);
+        return;
     }
+    for (int i = 0; i < n_blocks; i++, weights += KV_BLOCK, seen -= KV_BLOCK)
+        if (kv->type == GPT2_KV_Q8)
+            mix_quantized(kv, kernels, o, os, weights, ws, values + i, 1, seen, m);
+        else
+            mix_float(kv, kernels, o, os, weights, ws, values[i], seen, m);
 }

@@ -9,7 +9,12 @@
  *               1        k01  k11  ...
  *
  *   values  f32, f16: [KV_BLOCK][head_dim], a row for each position; vectors run across features
- *           q8: f32 scale[groups][KV_BLOCK], then i8 [KV_BLOCK][head_dim]
+ *           q8: f32 scale[groups][KV_BLOCK], then panels of PANEL features (the last one filled up)
+ *           i8 [KV_BLOCK / 2][PANEL][2]: two positions of one feature side by side, which is what
+ *           products of 16-bit integers take
+ *                          feature 0    feature 1         feature 15
+ *           position 0, 1  v00 v10      v01 v11     ...   v0,15 v1,15
+ *                    2, 3  v20 v30      v21 v31     ...
  *
  * Keys and values are rounded once, when they are stored, and everybody reads the rounded ones, the
  * pass that stored them included. So the type is part of what is computed, and prompting and
@@ -20,15 +25,14 @@
  *   q8   `quantize` (kernels.h) of a position's key, its scales rounded to f16; and of its value.
  *        NaN, Inf, and keys too large for such a scale are refused at the logits, too.
  *        Queries are quantized too, so that a score is one exact sum of integers for each GROUP of
- *        features. The weight of a value is multiplied by the value's scale, rounded once, before
- *        it enters the chain over positions. */
+ *        features. The weights of the values of a block, times their scales, become integers of 16
+ *        bits (`quantize16`), so that what a block adds is one exact sum, too. They are those of
+ *        the positions that the row sees: a fact of the row, not of the tile that it is in. */
 #ifndef MODEL_KV_H
 #define MODEL_KV_H
 
 #include "kernels/kernels.h"
 #include <gpt2/session.h>
-
-#define KV_BLOCK 64 /* positions: a multiple of PANEL */
 
 struct kv {
     enum gpt2_kv type; /* not GPT2_KV_AUTO                    */
@@ -66,14 +70,23 @@ struct kv_room {
 struct kv_queries kv_prepare(const struct kv *kv, const struct kernels *kernels, const float *x,
                              size_t stride, int m, struct kv_room room);
 
-/* scores[r, j] = queries[r] . keys[j] for r < m and the first n positions of a block. */
-void kv_scores(const struct kv *kv, const struct kernels *kernels, float *scores, size_t stride,
-               const struct kv_queries *queries, const void *keys, int m, int n);
+/* How many blocks of a head are best taken at a time for m rows: those that are read side by side,
+ * 1..KV_STREAMS. Any number in that range gives the same bits. */
+int kv_streams(const struct kv *kv, int m);
 
-/* o[r] += weights[r, j] values[j] for r < m, in the order of the block's positions from <= j < to.
- * o [m, head_dim], stride os; weights [m, KV_BLOCK], stride ws, where the others may hold anything.
- */
+/* scores[r, j] = queries[r] . keys[j] for r < m and the first n positions of n_blocks blocks that
+ * follow one another in the text, wherever each may lie. Scores behind those, up to the end of the
+ * last block, may be written too. 1 <= n_blocks <= KV_STREAMS. */
+void kv_scores(const struct kv *kv, const struct kernels *kernels, float *scores, size_t stride,
+               const struct kv_queries *queries, const void *const *keys, int n_blocks, int m,
+               int n);
+
+/* o[r] += weights[r, j] values[j] for r < m, in the order of the positions j of such blocks. Row r
+ * sees the first `seen` + r of them: none where that is not above 0, all where there are no more.
+ * o [m, head_dim], stride os; weights [m, n_blocks * KV_BLOCK], stride ws; those of positions that
+ * a row does not see may hold anything. */
 void kv_mix(const struct kv *kv, const struct kernels *kernels, float *o, size_t os,
-            const float *weights, size_t ws, const void *values, int from, int to, int m);
+            const float *weights, size_t ws, const void *const *values, int n_blocks, int seen,
+            int m);
 
 #endif

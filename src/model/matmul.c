@@ -182,6 +182,22 @@ static void add_strip(const struct job *job, float *y, struct strip w, int row, 
     }
 }
 
+/* Around the use of the panels of some columns, where checksums are still to be compared: when they
+ * have been read from memory, while something was computed, they are near. */
+enum check { BEFORE, AFTER };
+
+static void check_panels(const struct job *job, enum check when, const struct matrix *w, int column,
+                         int n_columns) {
+    if (!job->mm->check || w->layout != LAYOUT_PANELS)
+        return;
+    const void *panels = panel_at(w->data, w->dtype, job->n_in, column, 0);
+    size_t n_bytes = (size_t)panels_count(n_columns) * panel_bytes(w->dtype, job->n_in);
+    if (when == BEFORE)
+        packed_check_begin(job->mm->check, panels, n_bytes);
+    else
+        packed_check_end(job->mm->check, panels, n_bytes);
+}
+
 /* y[part] += x[part] . w, block after block of k and of rows. */
 static void add_blocks(const struct job *job, struct part part, float *scratch) {
     const struct matrix *w = job->w;
@@ -206,18 +222,13 @@ static void add_blocks(const struct job *job, struct part part, float *scratch) 
                                          ? strip_in_scratch(scratch, rows, s, n_k)
                                          : strip_in_place(w, job->n_in, part.column + s, k);
                 float *y = job->y + (size_t)(part.row + row) * job->ys + part.column + s;
-                add_strip(job, y, strip, part.row + row, m, min(STRIP, part.n_columns - s), k, n_k);
+                int n = min(STRIP, part.n_columns - s);
+                add_strip(job, y, strip, part.row + row, m, n, k, n_k);
+                if (k + n_k == job->n_in && row + m == part.n_rows)
+                    check_panels(job, AFTER, w, part.column + s, n);
             }
         }
     }
-}
-
-/* Compares the panels of some columns with their checksums, where that is still to be done. */
-static void check_panels(const struct job *job, int column, int n_columns) {
-    const struct matrix *w = job->w;
-    if (job->mm->check && w->layout == LAYOUT_PANELS)
-        packed_check_bytes(job->mm->check, panel_at(w->data, w->dtype, job->n_in, column, 0),
-                           (size_t)panels_count(n_columns) * panel_bytes(w->dtype, job->n_in));
 }
 
 static void linear_part(const struct job *whole, struct part part, int worker) {
@@ -225,8 +236,10 @@ static void linear_part(const struct job *whole, struct part part, int worker) {
     float *y = job.y + (size_t)part.row * job.ys + part.column;
     struct matrix moved;
 
-    check_panels(&job, part.column, part.n_columns);
+    check_panels(whole, BEFORE, whole->w, part.column, part.n_columns);
     if (job.move_to) {
+        check_panels(whole, AFTER, whole->w, part.column,
+                     part.n_columns); // then they are forgotten
         moved = move_panels(job.move_to, job.w, job.n_in, part.column, part.n_columns);
         job.w = &moved;
     }
@@ -297,9 +310,11 @@ static void walk_task(void *arg, int i, int worker) {
     }
     int first = (int)((int64_t)q * i / tasks), end = (int)((int64_t)q * (i + 1) / tasks);
     for (int s = 0; s < STREAMS; s++)
-        check_panels(job, (s * q + first) * PANEL, (end - first) * PANEL);
+        check_panels(job, BEFORE, job->w, (s * q + first) * PANEL, (end - first) * PANEL);
     for (int k = first; k < end; k++)
         walk(job, k);
+    for (int s = 0; s < STREAMS; s++)
+        check_panels(job, AFTER, job->w, (s * q + first) * PANEL, (end - first) * PANEL);
 }
 
 static void quantize_row(void *arg, int row, int worker) {
@@ -369,7 +384,7 @@ static void head_task(void *arg, int i, int worker) {
     const void *rows = element(w, column, 0);
     size_t n_bytes = (size_t)n_columns * (size_t)w->cols * dtype_size(w->dtype);
     if (job->mm->check)
-        packed_check_bytes(job->mm->check, rows, n_bytes);
+        packed_check_end(job->mm->check, rows, n_bytes);
     if (job->move_to) {
         const void *source = rows;
         rows = memcpy((char *)job->move_to + ((const char *)rows - (const char *)w->data), rows,

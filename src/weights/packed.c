@@ -226,12 +226,27 @@ void packed_check_free(struct packed_check *check) {
     os_free(check);
 }
 
-void packed_check_bytes(struct packed_check *check, const void *data, size_t n_bytes) {
-    uintptr_t begin = (uintptr_t)check->blocks.data, at = (uintptr_t)data;
-    if (at < begin || at - begin >= check->blocks.n_bytes || n_bytes == 0)
-        return;
-    size_t last = (at - begin + n_bytes - 1) / PACKED_BLOCK;
-    for (size_t i = (at - begin) / PACKED_BLOCK; i <= last && i < check->blocks.count; i++)
+/* Where in the blocks some bytes begin, and how many there are; none if they are elsewhere. */
+static size_t place_in(const struct packed_check *check, const void *data, size_t *n_bytes) {
+    const struct blocks *blocks = &check->blocks;
+    uintptr_t begin = (uintptr_t)blocks->data, at = (uintptr_t)data;
+    if (at < begin || at - begin >= blocks->n_bytes)
+        *n_bytes = 0;
+    else if (*n_bytes > blocks->n_bytes - (at - begin))
+        *n_bytes = blocks->n_bytes - (at - begin);
+    return *n_bytes ? at - begin : 0;
+}
+
+void packed_check_begin(const struct packed_check *check, const void *data, size_t n_bytes) {
+    const struct os_file *file = &check->tensors->file;
+    place_in(check, data, &n_bytes);
+    if (n_bytes && file->size) // not so where the bytes are borrowed
+        os_populate(file, (size_t)((const unsigned char *)data - file->data), n_bytes);
+}
+
+void packed_check_end(struct packed_check *check, const void *data, size_t n_bytes) {
+    size_t at = place_in(check, data, &n_bytes);
+    for (size_t i = at / PACKED_BLOCK; i < (at + n_bytes) / PACKED_BLOCK; i++)
         if (!atomic_load_explicit(&check->taken[i], memory_order_relaxed))
             check_block(check, (int)i, 0);
 }

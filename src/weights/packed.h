@@ -55,17 +55,23 @@ const struct tensor *packed_find(const struct tensors *tensors, const char *name
 bool packed_verify(const struct tensors *tensors, const struct tensor *only,
                    struct gpt2_error *err);
 
-/* The same for the whole file, but bit by bit by whoever is about to read some of it: then a large
- * file comes from memory once and not twice. Any number of threads. */
+/* The same for the whole file, but bit by bit by whoever reads some of it: then a large file comes
+ * from memory once and not twice. Any number of threads. */
 struct packed_check;
 
 /* Borrows `tensors`. NULL: out of memory. */
 struct packed_check *packed_check_create(const struct tensors *tensors, struct gpt2_error *err);
 void packed_check_free(struct packed_check *check); /* NULL is allowed */
 
-/* Compares the blocks that these bytes lie in, unless somebody has or is at it. Bytes that are not
- * the file's are passed over. What is found is kept for packed_check_finish. */
-void packed_check_bytes(struct packed_check *check, const void *data, size_t n_bytes);
+/* Before some bytes are read: brings their pages in, as what is asked for ahead of its use does not
+ * come from a page that is not there. Bytes that are not the file's are passed over, here and
+ * below.
+ */
+void packed_check_begin(const struct packed_check *check, const void *data, size_t n_bytes);
+
+/* When they have been read, and are in a cache: compares the blocks that end in them, unless
+ * somebody has or is at it. What is found is kept for packed_check_finish. */
+void packed_check_end(struct packed_check *check, const void *data, size_t n_bytes);
 
 /* Compares what is left, with the threads of `pool`. False, each time: the file is damaged. */
 bool packed_check_finish(struct packed_check *check, struct pool *pool, struct gpt2_error *err);

@@ -2,7 +2,8 @@
  *
  * Each row's file includes this and compiles it with its own instruction set: the compiler turns
  * the loops into vectors of that width. The IEEE operations are the same ones in the same order, so
- * the bits are the same too. A sum along a vector keeps to lanes16 (kernels.h). */
+ * the bits are the same too. A sum along a vector keeps to lanes16 (kernels.h). softmax, gelu_tanh
+ * and what is below quantize come before this one: in generic.c, or from vectorized.h. */
 #ifndef KERNELS_ELEMENTWISE_H
 #define KERNELS_ELEMENTWISE_H
 
@@ -55,31 +56,6 @@ static void layer_norm(float *y, const float *x, const float *gain, const float 
         y[i] = fmaf((x[i] - mean) * rstd, gain[i], bias[i]);
 }
 
-/* The largest x[i] * scale; NaN is passed over (it comes out of the exp). Exact, so in any order.
- */
-static float max_scaled(const float *x, size_t n, float scale) {
-    float p[16];
-    for (size_t lane = 0; lane < 16; lane++)
-        p[lane] = -INFINITY;
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (size_t lane = 0; lane < 16; lane++)
-            p[lane] = x[i + lane] * scale > p[lane] ? x[i + lane] * scale : p[lane];
-    for (size_t lane = 0; i + lane < n; lane++)
-        p[lane] = x[i + lane] * scale > p[lane] ? x[i + lane] * scale : p[lane];
-    float max = p[0];
-    for (size_t lane = 1; lane < 16; lane++)
-        max = p[lane] > max ? p[lane] : max;
-    return max;
-}
-
-static float softmax(float *x, size_t n, float scale) {
-    float max = max_scaled(x, n, scale);
-    for (size_t i = 0; i < n; i++)
-        x[i] = math_exp(x[i] * scale - max);
-    return sum_lanes(x, n);
-}
-
 static void add(float *y, const float *x, size_t n) {
     for (size_t i = 0; i < n; i++)
         y[i] += x[i];
@@ -90,39 +66,16 @@ static void scale(float *y, float factor, size_t n) {
         y[i] *= factor;
 }
 
-/* The largest |x[i]| of n <= GROUP elements, as bits: the order of these integers is that of the
- * numbers, with Inf and NaN above all of them. */
-ALWAYS_INLINE uint32_t largest_magnitude(const float *x, int n) {
-    uint32_t largest = 0;
-    for (int i = 0; i < n; i++) {
-        uint32_t magnitude = math_bits(x[i]) & 0x7FFFFFFF;
-        largest = magnitude > largest ? magnitude : largest;
-    }
-    return largest;
-}
-
-/* q of n <= GROUP elements; returns their sum. Adding 1.5 * 2^23 rounds to an integer, ties to
- * even, and leaves its two's complement in the low bits. */
-ALWAYS_INLINE int32_t quantize_by(int8_t *q, const float *x, int n, float per_scale) {
-    int32_t sum = 0;
-    for (int i = 0; i < n; i++) {
-        int8_t rounded = (int8_t)(uint8_t)math_bits(x[i] * per_scale + 0x1.8p23f);
-        q[i] = rounded;
-        sum += rounded;
-    }
-    return sum;
-}
-
-ALWAYS_INLINE void quantize_group(int8_t *q, float *scale, int32_t *sum, const float *x, int n) {
-    uint32_t largest = largest_magnitude(x, n);
+ALWAYS_INLINE void quantize_group(int8_t *q, float *scale, int32_t *sum, const float *x) {
+    uint32_t largest = largest_magnitude(x);
     *scale = 0;
     *sum = 0;
     if (largest >= 0x03800000 && largest < 0x7F800000) { // 2^-120 .. finite
         float max = math_from_bits(largest);
         *scale = max / 127.0f;
-        *sum = quantize_by(q, x, n, 127.0f / max);
+        *sum = quantize_by(q, x, 127.0f / max);
     } else {
-        memset(q, 0, (size_t)n);
+        memset(q, 0, GROUP);
         if (largest >= 0x7F800000)
             *scale = NAN;
     }
@@ -130,46 +83,33 @@ ALWAYS_INLINE void quantize_group(int8_t *q, float *scale, int32_t *sum, const f
 
 static void quantize(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n) {
     for (; n >= GROUP; n -= GROUP) {
-        quantize_group(q, scale++, sum++, x, GROUP);
+        quantize_group(q, scale++, sum++, x);
         q += GROUP;
         x += GROUP;
     }
     if (n > 0) {
-        quantize_group(q, scale, sum, x, (int)n);
-        memset(q + n, 0, GROUP - n);
+        float last[GROUP] = {0};
+        memcpy(last, x, n * sizeof *x);
+        quantize_group(q, scale, sum, last);
     }
 }
 
 static void quantize16(struct kv_weights *w, const float *weights, const float *scales, int n) {
     float x[KV_BLOCK];
+    int16_t q[KV_BLOCK] = {0};
     for (int j = 0; j < KV_BLOCK; j++)
         x[j] = j < n ? weights[j] * scales[j] : 0;
-    uint32_t largest = largest_magnitude(x, KV_BLOCK);
+    uint32_t largest = largest_magnitude(x);
+    w->scale = largest >= 0x7F800000 ? NAN : 0;
     if (largest >= 0x07800000 && largest < 0x7F800000) { // 2^-112 .. finite
-        float max = math_from_bits(largest), per_scale = 32767.0f / max;
-        uint16_t rounded[KV_BLOCK];
-        for (int j = 0; j < KV_BLOCK; j++)
-            rounded[j] = (uint16_t)math_bits(x[j] * per_scale + 0x1.8p23f);
-        memcpy(w->pairs, rounded, sizeof w->pairs);
+        float max = math_from_bits(largest);
         w->scale = max / 32767.0f;
-    } else {
-        memset(w->pairs, 0, sizeof w->pairs);
-        w->scale = largest >= 0x7F800000 ? NAN : 0;
+        quantize16_by(q, x, 32767.0f / max);
     }
+    memcpy(w->pairs, q, sizeof w->pairs);
 }
 
-/* Activations under Hugging Face's names, as its ACT2FN defines them.
- *
- * gelu_new is GPT-2's: x (1 + tanh u) / 2 with (1 + tanh u) / 2 = 1 / (1 + exp(-2u)), which keeps
- * its accuracy where tanh is near -1. For large negative x exp becomes infinite, the result -0. */
-static void gelu_tanh(float *x, size_t n) {
-    const float root = 0x1.988454p-1f; // sqrt(2 / pi)
-    for (size_t i = 0; i < n; i++) {
-        float u = root * fmaf(0.044715f * x[i] * x[i], x[i], x[i]);
-        x[i] = x[i] / (1.0f + math_exp(-2.0f * u));
-    }
-}
-
+/* Activations under Hugging Face's names, as its ACT2FN defines them. */
 static void gelu_erf(float *x, size_t n) {
     for (size_t i = 0; i < n; i++)
         x[i] = x[i] * math_normal(x[i]);

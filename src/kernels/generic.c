@@ -2,10 +2,72 @@
  *
  * Other rows are tested against this one, bit for bit. Where a CPU has no fma instruction, or the
  * compiler may not use it, fmaf is a library call: slow, and just as exact. */
-#include "kernels/elementwise.h"
+#include "base/math.h"
+#include "kernels/rows.h"
 #include "kernels/table.h"
 
 #include <string.h>
+
+/* --- along one vector ------------------------------------------------------------------------- */
+
+static float sum_lanes(const float *x, size_t n); // elementwise.h
+
+/* NaN is passed over: it comes out of the exp. */
+static float softmax(float *x, size_t n, float scale) {
+    float max = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        max = x[i] * scale > max ? x[i] * scale : max;
+    for (size_t i = 0; i < n; i++)
+        x[i] = math_exp(x[i] * scale - max);
+    return sum_lanes(x, n);
+}
+
+/* GPT-2's activation, gelu_new: x (1 + tanh u) / 2 with (1 + tanh u) / 2 = 1 / (1 + exp(-2u)),
+ * which keeps its accuracy where tanh is near -1. For large negative x exp becomes infinite, the
+ * result -0. */
+static void gelu_tanh(float *x, size_t n) {
+    const float root = 0x1.988454p-1f; // sqrt(2 / pi)
+    for (size_t i = 0; i < n; i++) {
+        float u = root * fmaf(0.044715f * x[i] * x[i], x[i], x[i]);
+        x[i] = x[i] / (1.0f + math_exp(-2.0f * u));
+    }
+}
+
+/* The largest |x[i]| of GROUP elements, as bits: the order of these integers is that of the
+ * numbers, with Inf and NaN above all of them. */
+ALWAYS_INLINE uint32_t largest_magnitude(const float *x) {
+    uint32_t largest = 0;
+    for (int i = 0; i < GROUP; i++) {
+        uint32_t magnitude = math_bits(x[i]) & 0x7FFFFFFF;
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    return largest;
+}
+
+/* x * factor, rounded: adding 1.5 * 2^23 rounds to an integer, ties to even, and leaves its two's
+ * complement in the low bits. */
+ALWAYS_INLINE int32_t rounded(float x, float factor) {
+    return (int32_t)(math_bits(x * factor + 0x1.8p23f) - math_bits(0x1.8p23f));
+}
+
+/* q of GROUP elements; returns their sum. */
+ALWAYS_INLINE int32_t quantize_by(int8_t *q, const float *x, float per_scale) {
+    int32_t sum = 0;
+    for (int i = 0; i < GROUP; i++) {
+        q[i] = (int8_t)rounded(x[i], per_scale);
+        sum += q[i];
+    }
+    return sum;
+}
+
+ALWAYS_INLINE void quantize16_by(int16_t *q, const float *x, float per_scale) {
+    for (int j = 0; j < KV_BLOCK; j++)
+        q[j] = (int16_t)rounded(x[j], per_scale);
+}
+
+#include "kernels/elementwise.h"
+
+/* --- products --------------------------------------------------------------------------------- */
 
 /* Element i of a matrix of some type, at any alignment. */
 typedef float (*load_fn)(const void *w, size_t i);

@@ -1,5 +1,5 @@
 /* x86_avx2.c - what a vector is with AVX2, FMA and F16C: 8 lanes, 16 registers. */
-#include "kernels/elementwise.h"
+#include "kernels/rows.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -59,6 +59,14 @@ ALWAYS_INLINE vec load_f16(const void *p, int n) {
 
 ALWAYS_INLINE vec load_bf16(const void *p, int n) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_16(p, n)), 16));
+}
+
+ALWAYS_INLINE vec vec_max(vec a, vec b) {
+    return _mm256_max_ps(a, b);
+}
+
+ALWAYS_INLINE vec vec_min(vec a, vec b) {
+    return _mm256_min_ps(a, b);
 }
 
 ALWAYS_INLINE vec vec_mul(vec a, vec b) {
@@ -145,6 +153,33 @@ ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {
     return a;
 }
 
+ALWAYS_INLINE ivec ivec_max(ivec a, ivec b) {
+    return _mm256_max_epi32(a, b);
+}
+
+ALWAYS_INLINE int32_t ivec_largest(ivec a) {
+    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4E));
+    return _mm_cvtsi128_si32(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xB1)));
+}
+
+ALWAYS_INLINE int32_t ivec_total(ivec a) {
+    __m128i m = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    m = _mm_add_epi32(m, _mm_shuffle_epi32(m, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(m, _mm_shuffle_epi32(m, 0xB1)));
+}
+
+/* Packing works in halves of a vector: what belongs together is put there at the end. */
+ALWAYS_INLINE void store_i16(int16_t *p, const ivec v[2]) {
+    _mm256_storeu_si256((void *)p, _mm256_permute4x64_epi64(_mm256_packs_epi32(v[0], v[1]), 0xD8));
+}
+
+ALWAYS_INLINE void store_i8(int8_t *p, const ivec v[4]) {
+    ivec bytes = _mm256_packs_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
+    ivec order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_storeu_si256((void *)p, _mm256_permutevar8x32_epi32(bytes, order));
+}
+
 ALWAYS_INLINE float lanes_sum(const vec p[2]) {
     __m256 eight = _mm256_add_ps(p[0], p[1]);
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -152,7 +187,10 @@ ALWAYS_INLINE float lanes_sum(const vec p[2]) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+#include "kernels/vectorized.h" // what elementwise.h is made of
+
 #include "kernels/cached.h"
+#include "kernels/elementwise.h"
 #include "kernels/peak.h"
 #include "kernels/products.h"
 #include "kernels/table.h"

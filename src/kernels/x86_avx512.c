@@ -42,7 +42,10 @@ ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {
     return _mm512_add_epi16(a, b);
 }
 
+#include "kernels/vectorized.h" // what elementwise.h is made of
+
 #include "kernels/cached.h"
+#include "kernels/elementwise.h"
 #include "kernels/peak.h"
 #include "kernels/products.h"
 #include "kernels/table.h"

@@ -3,7 +3,7 @@
 #ifndef KERNELS_X86_AVX512_H
 #define KERNELS_X86_AVX512_H
 
-#include "kernels/elementwise.h"
+#include "kernels/rows.h"
 
 #include <immintrin.h>
 
@@ -58,6 +58,14 @@ ALWAYS_INLINE vec load_bf16(const void *p, int n) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load_16(p, n)), 16));
 }
 
+ALWAYS_INLINE vec vec_max(vec a, vec b) {
+    return _mm512_max_ps(a, b);
+}
+
+ALWAYS_INLINE vec vec_min(vec a, vec b) {
+    return _mm512_min_ps(a, b);
+}
+
 ALWAYS_INLINE vec vec_mul(vec a, vec b) {
     return _mm512_mul_ps(a, b);
 }
@@ -94,6 +102,27 @@ ALWAYS_INLINE ivec ivec_shift16(ivec a, int n) {
 
 ALWAYS_INLINE vec ivec_to_f32(ivec a) {
     return _mm512_cvtepi32_ps(a);
+}
+
+ALWAYS_INLINE ivec ivec_max(ivec a, ivec b) {
+    return _mm512_max_epi32(a, b);
+}
+
+ALWAYS_INLINE int32_t ivec_largest(ivec a) {
+    return _mm512_reduce_max_epi32(a);
+}
+
+ALWAYS_INLINE int32_t ivec_total(ivec a) {
+    return _mm512_reduce_add_epi32(a);
+}
+
+ALWAYS_INLINE void store_i16(int16_t *p, const ivec v[1]) {
+    _mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16(v[0]));
+}
+
+ALWAYS_INLINE void store_i8(int8_t *p, const ivec v[2]) {
+    _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(v[0]));
+    _mm_storeu_si128((void *)(p + 16), _mm512_cvtepi32_epi8(v[1]));
 }
 
 ALWAYS_INLINE float lanes_sum(const vec p[1]) {

@@ -15,7 +15,10 @@ ALWAYS_INLINE ivec ivec_add_pairs(ivec sum, ivec a, ivec b) {
     return _mm512_dpwssd_epi32(sum, a, b);
 }
 
+#include "kernels/vectorized.h" // what elementwise.h is made of
+
 #include "kernels/cached.h"
+#include "kernels/elementwise.h"
 #include "kernels/peak.h"
 #include "kernels/products.h"
 #include "kernels/table.h"

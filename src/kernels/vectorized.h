@@ -1,0 +1,146 @@
+/* vectorized.h - softmax, gelu_new and what quantize is made of, once, for every row that has
+ * vectors: where compilers do not see that plain C is one. The definitions are in generic.c.
+ *
+ * Beside what tiles.h and quantized.h ask for, the file that includes this one says
+ *
+ *   vec_max, vec_min(a,b) a > b ? a : b and a < b ? a : b: b where one is NaN
+ *   ivec_max(a, b)        of signed lanes
+ *   ivec_largest, ivec_total(a)  of all lanes: the largest, and the sum
+ *   store_i8(p, v)        the lanes of 32 / WIDTH vectors, -128..127, as bytes
+ *   store_i16(p, v)       the lanes of 16 / WIDTH vectors, as 16-bit integers
+ *
+ * + - * / between vecs are the compiler's own, lane by lane, each rounded once. */
+#ifndef KERNELS_VECTORIZED_H
+#define KERNELS_VECTORIZED_H
+
+#include "base/math.h"
+#include "kernels/tiles.h"
+
+#define LANES16 (16 / WIDTH) /* vectors that hold the partial sums of lanes16 */
+
+typedef uint32_t bits __attribute__((vector_size(4 * WIDTH)));
+typedef int32_t ints __attribute__((vector_size(4 * WIDTH)));
+
+/* math_exp, step by step. */
+ALWAYS_INLINE vec vec_exp(vec x) {
+    const vec magic = vec_set(0x1.8p23f);
+    x = vec_max(vec_set(-104.0f), x);
+    x = vec_min(vec_set(89.0f), x);
+    vec t = vec_fma(x, vec_set(0x1.715476p0f), magic);
+    vec n = t - magic;
+    vec r = vec_fma(n, vec_set(-0x1.62e4p-1f), x);
+    r = vec_fma(n, vec_set(-0x1.7f7d1cp-20f), r);
+    vec p = vec_set(0x1.6d754cp-10f);
+    p = vec_fma(p, r, vec_set(0x1.120b72p-7f));
+    p = vec_fma(p, r, vec_set(0x1.5554b8p-5f));
+    p = vec_fma(p, r, vec_set(0x1.5554dcp-3f));
+    p = vec_fma(p, r, vec_set(0.5f));
+    p = vec_fma(p, r * r, r) + vec_set(1.0f);
+    ints i = (ints)((bits)t - (bits)magic);
+    ints half = i >> 1;
+    vec a = (vec)((bits)(half + 127) << 23);
+    vec b = (vec)((bits)(i - half + 127) << 23);
+    return p * a * b;
+}
+
+/* The largest x[i] * scale; NaN is passed over. Exact, so in any order, and as often as one likes.
+ */
+static float max_scaled(const float *x, size_t n, float scale) {
+    vec most[LANES16];
+    for (int v = 0; v < LANES16; v++)
+        most[v] = vec_set(-INFINITY);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        UNROLL for (int v = 0; v < LANES16; v++) {
+            most[v] = vec_max(load_f32(x + i + v * WIDTH, WIDTH) * vec_set(scale), most[v]);
+        }
+    for (; i < n && n >= WIDTH; i += WIDTH) {
+        size_t at = i + WIDTH <= n ? i : n - WIDTH;
+        most[0] = vec_max(load_f32(x + at, WIDTH) * vec_set(scale), most[0]);
+    }
+    float lanes[16], max = -INFINITY;
+    for (int v = 0; v < LANES16; v++)
+        vec_store(lanes + v * WIDTH, most[v], WIDTH);
+    for (int lane = 0; lane < 16; lane++)
+        max = lanes[lane] > max ? lanes[lane] : max;
+    for (; i < n; i++)
+        max = x[i] * scale > max ? x[i] * scale : max;
+    return max;
+}
+
+static float softmax(float *x, size_t n, float scale) {
+    const vec max = vec_set(max_scaled(x, n, scale));
+    vec sum[LANES16];
+    for (int v = 0; v < LANES16; v++)
+        sum[v] = vec_set(0.0f);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        UNROLL for (int v = 0; v < LANES16; v++) {
+            vec e = vec_exp(load_f32(x + i + v * WIDTH, WIDTH) * vec_set(scale) - max);
+            vec_store(x + i + v * WIDTH, e, WIDTH);
+            sum[v] = sum[v] + e;
+        }
+    for (int v = 0; i < n; i += WIDTH, v++) {
+        const int lanes = n - i < WIDTH ? (int)(n - i) : WIDTH;
+        vec e = vec_exp(load_f32(x + i, lanes) * vec_set(scale) - max);
+        vec_store(x + i, e, lanes);
+        sum[v] = vec_fma_n(e, vec_set(1.0f), sum[v], lanes);
+    }
+    return lanes_sum(sum);
+}
+
+ALWAYS_INLINE void gelu_lanes(float *x, int lanes) {
+    vec v = load_f32(x, lanes);
+    vec u = vec_set(0x1.988454p-1f) * vec_fma(vec_set(0.044715f) * v * v, v, v);
+    vec_store(x, v / (vec_set(1.0f) + vec_exp(vec_set(-2.0f) * u)), lanes);
+}
+
+static void gelu_tanh(float *x, size_t n) {
+    size_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH)
+        gelu_lanes(x + i, WIDTH);
+    if (i < n)
+        gelu_lanes(x + i, (int)(n - i));
+}
+
+/* ---- quantize ---- */
+
+ALWAYS_INLINE uint32_t largest_magnitude(const float *x) {
+    ivec largest = ivec_set(0);
+    UNROLL for (int i = 0; i < GROUP; i += WIDTH) {
+        largest = ivec_max(largest, ivec_and(ivec_load(x + i), ivec_set(0x7FFFFFFF)));
+    }
+    return (uint32_t)ivec_largest(largest);
+}
+
+/* A vector's lanes times `factor`, rounded to integers. */
+ALWAYS_INLINE ivec rounded(const float *x, float factor) {
+    const vec magic = vec_set(0x1.8p23f);
+    vec t = load_f32(x, WIDTH) * vec_set(factor) + magic;
+    return (ivec)((bits)t - (bits)magic);
+}
+
+ALWAYS_INLINE int32_t quantize_by(int8_t *q, const float *x, float per_scale) {
+    ivec total = ivec_set(0);
+    UNROLL for (int i = 0; i < GROUP; i += 32) {
+        ivec some[32 / WIDTH];
+        UNROLL for (int v = 0; v < 32 / WIDTH; v++) {
+            some[v] = rounded(x + i + v * WIDTH, per_scale);
+            total = ivec_add(total, some[v]);
+        }
+        store_i8(q + i, some);
+    }
+    return ivec_total(total);
+}
+
+ALWAYS_INLINE void quantize16_by(int16_t *q, const float *x, float per_scale) {
+    UNROLL for (int i = 0; i < KV_BLOCK; i += 16) {
+        ivec some[LANES16];
+        UNROLL for (int v = 0; v < LANES16; v++) {
+            some[v] = rounded(x + i + v * WIDTH, per_scale);
+        }
+        store_i16(q + i, some);
+    }
+}
+
+#endif

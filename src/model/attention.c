@@ -2,9 +2,8 @@
  * Tiles of few rows, which wait for memory, take several heads at once: blocks of neighbouring
  * heads lie side by side, and hardware reads ahead from one to the next.
  *
- * A tile of rows at positions p, p+1, ... shares the keys 0..p. Each row's own last keys continue
- * its chain alone: no row ever adds a key that it must not see, not even with weight zero, so a
- * row's bits do not depend on the tile it is in. */
+ * Row r of a tile at position p sees the keys 0..p+r. What lies behind those adds nothing to it
+ * (kv.c), so a row's bits do not depend on the tile it is in. */
 #include "model/attention.h"
 #include "base/os.h"
 #include "base/prefetch.h"
@@ -87,88 +86,135 @@ static void store_tile(void *arg, int i, int worker) {
     }
 }
 
+/* A task: one tile, some heads. */
+struct task {
+    const struct job *job;
+    const struct kernels *kernels;
+    const struct gpt2_session *session;
+    const struct kv *kv;
+    int first_head, n_heads;
+    int n_rows;
+    int position; /* of the tile's first row          */
+    int n_keys;   /* that its last row sees, in n_blocks */
+    int n_blocks;
+    int streams;    /* blocks that are best read side by side */
+    const float *q; /* [n_rows, n_heads * head_dim] in f->qkv */
+    float *o;       /* the same in f->o                       */
+
+    /* Row r of the h-th head is row h * n_rows + r of all of these. */
+    float *scores; /* rows `stride` apart */
+    size_t stride;
+    struct kv_room room; /* `groups` to a row */
+    size_t groups;
+};
+
+static struct task task_of(const struct job *job, int i, int worker) {
+    const struct forward *f = job->f;
+    const struct attention *a = &f->attention;
+    const struct tile *tile = &a->tiles[a->n_tiles - 1 - i / a->n_tasks]; // the longest work first
+    const struct piece *piece = &f->pieces[tile->piece];
+    const int n_head = f->model->config.n_head, share = i % a->n_tasks;
+    const size_t row = (size_t)worker * ATTENTION_ROWS;
+    const size_t first = (size_t)(piece->first_row + tile->row);
+    struct task t = {
+        .job = job,
+        .kernels = f->mm.kernels,
+        .session = piece->session,
+        .kv = &piece->session->kv,
+        .first_head = n_head * share / a->n_tasks,
+        .n_rows = tile->n_rows,
+        .position = piece->position + tile->row,
+        .scores = a->scores + row * a->stride,
+        .stride = a->stride,
+        .room = {a->q + row * a->groups * GROUP, a->q_scale + row * a->groups,
+                 a->q_sum + row * a->groups},
+        .groups = a->groups,
+    };
+    t.n_heads = n_head * (share + 1) / a->n_tasks - t.first_head;
+    t.n_keys = t.position + t.n_rows;
+    t.n_blocks = divide_up(t.n_keys, KV_BLOCK);
+    t.streams = kv_streams(t.kv, t.n_rows);
+    const size_t features = (size_t)t.first_head * (size_t)t.kv->head_dim;
+    t.q = f->qkv.data + first * f->qkv.stride + features;
+    t.o = f->o.data + first * f->o.stride + features;
+    return t;
+}
+
+/* The scores of a head, from block b on. */
+static float *scores_at(const struct task *t, int head, int b) {
+    return t->scores + (size_t)(head * t->n_rows) * t->stride + (size_t)b * KV_BLOCK;
+}
+
 /* Asks for a block that comes next. The blocks of one head lie far apart, so that no hardware reads
  * ahead; those of several heads are a stretch of memory, and it does. */
-static void ask(const void *block, size_t n_bytes, int n_heads) {
-    if (n_heads == 1)
+static void ask(const struct task *t, const void *block, size_t n_bytes) {
+    if (t->n_heads == 1)
         prefetch(block, n_bytes);
 }
 
-/* One tile, some heads. Row r of the h-th of them is row h * n_rows + r of the scores. */
+/* s = q . k for all keys; those beyond a row's own position are not looked at. */
+static void score_keys(const struct task *t) {
+    const size_t head_dim = (size_t)t->kv->head_dim, stride = t->job->f->qkv.stride;
+    const int layer = t->job->layer;
+    struct kv_queries queries[ATTENTION_ROWS];
+    for (int h = 0; h < t->n_heads; h++) {
+        size_t at = (size_t)(h * t->n_rows) * t->groups;
+        queries[h] = kv_prepare(
+            t->kv, t->kernels, t->q + (size_t)h * head_dim, stride, t->n_rows,
+            (struct kv_room){t->room.q + at * GROUP, t->room.scale + at, t->room.sum + at});
+    }
+    for (int b = 0, n; b < t->n_blocks; b += n) {
+        n = min(t->streams, t->n_blocks - b);
+        int keys = round_up(min(t->n_keys - b * KV_BLOCK, n * KV_BLOCK), WHOLE_VECTORS);
+        if (b + n < t->n_blocks)
+            ask(t, session_keys(t->session, layer, t->first_head, b + n), kv_key_bytes(t->kv));
+        else
+            ask(t, session_values(t->session, layer, t->first_head, 0), kv_value_bytes(t->kv));
+        for (int h = 0; h < t->n_heads; h++) {
+            const void *blocks[KV_STREAMS];
+            for (int i = 0; i < n; i++)
+                blocks[i] = session_keys(t->session, layer, t->first_head + h, b + i);
+            kv_scores(t->kv, t->kernels, scores_at(t, h, b), t->stride, &queries[h], blocks, n,
+                      t->n_rows, keys);
+        }
+    }
+}
+
+/* o = sum of w v. */
+static void mix_values(const struct task *t) {
+    const size_t head_dim = (size_t)t->kv->head_dim, stride = t->job->f->o.stride;
+    const int layer = t->job->layer;
+    for (int r = 0; r < t->n_rows; r++)
+        memset(t->o + (size_t)r * stride, 0, (size_t)t->n_heads * head_dim * sizeof(float));
+    for (int b = 0, n; b < t->n_blocks; b += n) {
+        n = min(t->streams, t->n_blocks - b);
+        if (b + n < t->n_blocks)
+            ask(t, session_values(t->session, layer, t->first_head, b + n), kv_value_bytes(t->kv));
+        for (int h = 0; h < t->n_heads; h++) {
+            const void *blocks[KV_STREAMS];
+            for (int i = 0; i < n; i++)
+                blocks[i] = session_values(t->session, layer, t->first_head + h, b + i);
+            kv_mix(t->kv, t->kernels, t->o + (size_t)h * head_dim, stride, scores_at(t, h, b),
+                   t->stride, blocks, n, t->position + 1 - b * KV_BLOCK, t->n_rows);
+        }
+    }
+}
+
+/* The weights stay undivided until the end: one division a row, and not one a key. */
 static void attend(void *arg, int i, int worker) {
     const struct job *job = arg;
-    struct forward *f = job->f;
-    const struct attention *a = &f->attention;
-    const struct kernels *kernels = f->mm.kernels;
-    int n_head = f->model->config.n_head;
-    size_t head_dim = (size_t)f->model->config.n_embd / (size_t)n_head;
-    int first_head = n_head * (i % a->n_tasks) / a->n_tasks;
-    int n_heads = n_head * (i % a->n_tasks + 1) / a->n_tasks - first_head;
-    const struct tile *tile = &a->tiles[a->n_tiles - 1 - i / a->n_tasks]; // the longest work first
-    const struct piece *piece = &f->pieces[tile->piece];
-    const struct gpt2_session *session = piece->session;
-    const struct kv *kv = &session->kv;
-
-    size_t first = (size_t)(piece->first_row + tile->row), features = (size_t)first_head * head_dim;
-    int position = piece->position + tile->row; // of the tile's first row
-    int n_rows = tile->n_rows;
-    int n_keys = position + n_rows; // that its last row sees
-    int n_blocks = (n_keys + KV_BLOCK - 1) / KV_BLOCK;
-    const float *q = f->qkv.data + first * f->qkv.stride + features;
-    float *o = f->o.data + first * f->o.stride + features;
-    float *scores = a->scores + (size_t)worker * ATTENTION_ROWS * a->stride;
-
-    // scores of all keys; those beyond a row's own position are not looked at
-    struct kv_queries queries[ATTENTION_ROWS];
-    for (int h = 0; h < n_heads; h++) {
-        size_t room = (size_t)(worker * ATTENTION_ROWS + h * n_rows) * a->groups;
-        queries[h] =
-            kv_prepare(kv, kernels, q + (size_t)h * head_dim, f->qkv.stride, n_rows,
-                       (struct kv_room){a->q + room * GROUP, a->q_scale + room, a->q_sum + room});
-    }
-    const int streams = kv_streams(kv, n_rows);
-    const void *blocks[KV_STREAMS];
-    for (int b = 0, n; b < n_blocks; b += n) {
-        n = min(streams, n_blocks - b);
-        int keys = min(n_keys - b * KV_BLOCK, n * KV_BLOCK);
-        keys = (keys + WHOLE_VECTORS - 1) / WHOLE_VECTORS * WHOLE_VECTORS;
-        if (b + n < n_blocks)
-            ask(session_keys(session, job->layer, first_head, b + n), kv_key_bytes(kv), n_heads);
-        else
-            ask(session_values(session, job->layer, first_head, 0), kv_value_bytes(kv), n_heads);
-        for (int h = 0; h < n_heads; h++) {
-            for (int j = 0; j < n; j++)
-                blocks[j] = session_keys(session, job->layer, first_head + h, b + j);
-            kv_scores(kv, kernels, scores + (size_t)(h * n_rows) * a->stride + b * KV_BLOCK,
-                      a->stride, &queries[h], blocks, n, n_rows, keys);
-        }
-    }
-
+    const struct task t = task_of(job, i, worker);
+    const size_t head_dim = (size_t)t.kv->head_dim, stride = job->f->o.stride;
     float sums[ATTENTION_ROWS];
-    for (int r = 0; r < n_heads * n_rows; r++)
-        sums[r] = kernels->softmax(scores + (size_t)r * a->stride,
-                                   (size_t)(position + r % n_rows + 1), job->scale);
-
-    // weighted sum of values
-    for (int r = 0; r < n_rows; r++)
-        memset(o + (size_t)r * f->o.stride, 0, (size_t)n_heads * head_dim * sizeof *o);
-    for (int b = 0, n; b < n_blocks; b += n) {
-        n = min(streams, n_blocks - b);
-        if (b + n < n_blocks)
-            ask(session_values(session, job->layer, first_head, b + n), kv_value_bytes(kv),
-                n_heads);
-        for (int h = 0; h < n_heads; h++) {
-            for (int j = 0; j < n; j++)
-                blocks[j] = session_values(session, job->layer, first_head + h, b + j);
-            kv_mix(kv, kernels, o + (size_t)h * head_dim, f->o.stride,
-                   scores + (size_t)(h * n_rows) * a->stride + b * KV_BLOCK, a->stride, blocks, n,
-                   position + 1 - b * KV_BLOCK, n_rows);
-        }
-    }
-    for (int h = 0; h < n_heads; h++)
-        for (int r = 0; r < n_rows; r++)
-            kernels->scale(o + (size_t)r * f->o.stride + (size_t)h * head_dim,
-                           1.0f / sums[h * n_rows + r], head_dim);
+    score_keys(&t);
+    for (int r = 0; r < t.n_heads * t.n_rows; r++)
+        sums[r] = t.kernels->softmax(t.scores + (size_t)r * t.stride,
+                                     (size_t)(t.position + r % t.n_rows + 1), job->scale);
+    mix_values(&t);
+    for (int h = 0; h < t.n_heads; h++)
+        for (int r = 0; r < t.n_rows; r++)
+            t.kernels->scale(t.o + (size_t)r * stride + (size_t)h * head_dim,
+                             1.0f / sums[h * t.n_rows + r], head_dim);
 }
 
 /* Cuts the pieces into tiles of whole register tiles of rows, and tiles into tasks: as many as give

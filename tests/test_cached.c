@@ -14,8 +14,6 @@
 
 #include <stdio.h>
 
-#define VALUE_PANEL ((size_t)KV_BLOCK * PANEL)
-
 static struct guarded random_bytes(size_t n_bytes) {
     struct guarded g = guarded_alloc(n_bytes);
     for (size_t i = 0; i < n_bytes; i++)
@@ -93,13 +91,17 @@ static void random_weights(struct kv_weights *w, int positions, enum data data, 
     w->scale = random_value(data);
 }
 
+/* The weight of position j. */
+static int weight_at(const struct kv_weights *w, int j) {
+    return (int16_t)(uint16_t)((uint32_t)w->pairs[j / 2] >> 16 * (j % 2));
+}
+
 /* What the pairs and the bytes stand for. */
 static int32_t sum_of(const struct kv_weights *w, const struct guarded *block, int c) {
     int32_t sum = 0;
     for (int j = 0; j < KV_BLOCK; j++) {
-        int16_t weight = (int16_t)(uint16_t)((uint32_t)w->pairs[j / 2] >> 16 * (j % 2));
-        const int8_t *panel = (const int8_t *)block->data + (size_t)(c / PANEL) * VALUE_PANEL;
-        sum += weight * panel[j / 2 * 2 * PANEL + c % PANEL * 2 + j % 2];
+        const int8_t *panel = (const int8_t *)block->data + (size_t)(c / PANEL) * KV_PANEL_BYTES;
+        sum += weight_at(w, j) * panel[j / 2 * 2 * PANEL + c % PANEL * 2 + j % 2];
     }
     return sum;
 }
@@ -110,7 +112,7 @@ static void check_mix(int n_blocks, int m, int n, int positions, enum data data,
     struct kv_weights w[24];
     const int8_t byte = random_below(2) ? 127 : -127;
     for (int i = 0; i < n_blocks; i++) {
-        blocks[i] = random_bytes((size_t)panels_count(n) * VALUE_PANEL);
+        blocks[i] = random_bytes((size_t)panels_count(n) * KV_PANEL_BYTES);
         if (extreme)
             memset(blocks[i].data, byte, blocks[i].n_bytes);
         values[i] = blocks[i].data;
@@ -177,8 +179,7 @@ static void check_quantize16(const float *values, int n) {
         memset(&w, 0x55, sizeof w);
         row->quantize16(&w, weights.data, scales.data, n);
         for (int j = 0; j < KV_BLOCK; j++) {
-            int found = (int16_t)(uint16_t)((uint32_t)w.pairs[j / 2] >> 16 * (j % 2));
-            assert_int_equal(found, zero ? 0 : (int)nearbyintf(x[j] * (32767.0f / max)));
+            assert_int_equal(weight_at(&w, j), zero ? 0 : (int)nearbyintf(x[j] * (32767.0f / max)));
         }
         float expected = zero ? 0 : max / 32767.0f;
         assert_true(finite ? w.scale == expected : isnan(w.scale));

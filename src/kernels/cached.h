@@ -96,11 +96,10 @@ ALWAYS_INLINE void mix_panels(float *y, const struct kv_weights *w, const unsign
 ALWAYS_INLINE void mix_rows(float *y, size_t ys, const struct kv_weights *w,
                             const unsigned char *values, int m, int n) {
     panel_words words[STRIP / PANEL];
-    const size_t panel = KV_BLOCK * PANEL;
     for (int c = 0; c < n; c += PANEL)
         for (int i = 0; i < WORDS_STEPS * PANEL; i += WIDTH)
             ivec_store(&words[c / PANEL][0][0] + i,
-                       ivec_widen8(values + (size_t)(c / PANEL) * panel + 2 * i));
+                       ivec_widen8(values + (size_t)(c / PANEL) * KV_PANEL_BYTES + 2 * i));
     const struct wish nothing = {(const char *)values, 0};
     for (int rows; m > 0; m -= rows) {
         rows = m < Q8_ROWS ? m : Q8_ROWS;
@@ -132,7 +131,7 @@ static void mix_q8(float *y, size_t ys, const struct kv_weights *w, const void *
     for (int c = 0; c < n; c += PANEL) {
         const unsigned char *at[KV_STREAMS];
         for (int i = 0; i < n_blocks; i++)
-            at[i] = (const unsigned char *)values[i] + (size_t)(c / PANEL) * KV_BLOCK * PANEL;
+            at[i] = (const unsigned char *)values[i] + (size_t)(c / PANEL) * KV_PANEL_BYTES;
 #define PANELS(blocks) \
     mix_panels(y + c, w, at, n - c < PANEL ? n - c : PANEL, (positions + 1) / 2, blocks)
         WITH_CONSTANT(n_blocks, KV_STREAMS + 1, PANELS)

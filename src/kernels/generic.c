@@ -225,7 +225,7 @@ static void mix_q8(float *y, size_t ys, const struct kv_weights *w, const void *
             for (int c = 0; c < n; c++) {
                 float *out = &y[(size_t)r * ys + (size_t)c];
                 const int8_t *panel =
-                    (const int8_t *)values[i] + (size_t)(c / PANEL) * KV_BLOCK * PANEL;
+                    (const int8_t *)values[i] + (size_t)(c / PANEL) * KV_PANEL_BYTES;
                 int32_t isum = sum_values(w->pairs, panel + 2 * (c % PANEL));
                 *out = fmaf((float)isum, w->scale, *out);
             }

@@ -40,6 +40,7 @@
 #define GROUP    64 /* inputs that share a scale */
 #define KV_BLOCK 64 /* positions of the KV cache that lie together (model/kv.h) */
 
+#define KV_PANEL_BYTES ((size_t)KV_BLOCK * PANEL) /* of values in a Q8 cache */
 #define Q8_GROUP_BYTES ((size_t)PANEL * (2 + GROUP))
 #define Q4_GROUP_BYTES ((size_t)PANEL * (4 + GROUP / 2))
 

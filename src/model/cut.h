@@ -14,7 +14,7 @@ struct cut {
 
 #define CUT_COLUMNS 256 /* the most columns that cut_blocks gives a task */
 
-/* What cutting is computed with, here and in attention.c; b > 0. */
+/* What cutting is computed with, here and in attention.c and kv.c; b > 0. */
 static inline int min(int a, int b) {
     return a < b ? a : b;
 }

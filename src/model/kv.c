@@ -1,5 +1,6 @@
 /* kv.c - the three types of KV cache: what differs between them is here and nowhere else. */
 #include "model/kv.h"
+#include "model/cut.h"
 
 #include <string.h>
 
@@ -21,8 +22,6 @@ size_t kv_key_bytes(const struct kv *kv) {
     return KV_BLOCK / PANEL * panel_bytes(kv->dtype, kv->head_dim);
 }
 
-#define VALUE_PANEL ((size_t)KV_BLOCK * PANEL) /* bytes of PANEL quantized features */
-
 /* Bytes of the scales in front of a block of quantized values. */
 static size_t scale_bytes(const struct kv *kv) {
     return (size_t)panels_groups(kv->head_dim) * KV_BLOCK * sizeof(float);
@@ -30,7 +29,7 @@ static size_t scale_bytes(const struct kv *kv) {
 
 size_t kv_value_bytes(const struct kv *kv) {
     if (kv->type == GPT2_KV_Q8)
-        return scale_bytes(kv) + (size_t)panels_count(kv->head_dim) * VALUE_PANEL;
+        return scale_bytes(kv) + (size_t)panels_count(kv->head_dim) * KV_PANEL_BYTES;
     return (size_t)KV_BLOCK * (size_t)kv->head_dim * dtype_size(kv->dtype);
 }
 
@@ -51,7 +50,7 @@ static void store_key_group(char *group, int at, const int8_t *q, float scale) {
 static void store_value_group(char *panels, int at, const int8_t *q, int n) {
     char *step = panels + (size_t)(at / 2) * 2 * PANEL + at % 2;
     for (int k = 0; k < n; k++)
-        step[(size_t)(k / PANEL) * VALUE_PANEL + (size_t)(k % PANEL) * 2] = (char)q[k];
+        step[(size_t)(k / PANEL) * KV_PANEL_BYTES + (size_t)(k % PANEL) * 2] = (char)q[k];
 }
 
 /* A group at a time, so that nothing is larger than a group. */
@@ -64,12 +63,12 @@ static void store_q8(const struct kv *kv, const struct kernels *kernels, char *k
     float scale;
     int32_t sum;
     for (int k = 0, g = 0; k < kv->head_dim; k += GROUP, g++) {
-        int n = kv->head_dim - k < GROUP ? kv->head_dim - k : GROUP;
+        int n = min(kv->head_dim - k, GROUP);
         kernels->quantize(q, &scale, &sum, key + k, (size_t)n);
         store_key_group(panel + (size_t)g * Q8_GROUP_BYTES, at % PANEL, q, scale);
         kernels->quantize(q, &scale, &sum, value + k, (size_t)n);
         scales[g * KV_BLOCK + at] = scale;
-        store_value_group(bytes + (size_t)(k / PANEL) * VALUE_PANEL, at, q, n);
+        store_value_group(bytes + (size_t)(k / PANEL) * KV_PANEL_BYTES, at, q, n);
     }
 }
 
@@ -134,12 +133,11 @@ void kv_scores(const struct kv *kv, const struct kernels *kernels, float *scores
     for (int r = 0; r < m; r++)
         memset(scores + (size_t)r * stride, 0, (size_t)n_blocks * KV_BLOCK * sizeof *scores);
     if (kv->type == GPT2_KV_Q8 && m == 1) {
-        kernels->scores_q8(scores, queries->q, keys, ps, n_blocks, n < KV_BLOCK ? n : KV_BLOCK,
-                           groups);
+        kernels->scores_q8(scores, queries->q, keys, ps, n_blocks, min(n, KV_BLOCK), groups);
         return;
     }
     for (int i = 0; i < n_blocks; i++, scores += KV_BLOCK, n -= KV_BLOCK) {
-        int n_here = n < KV_BLOCK ? n : KV_BLOCK;
+        int n_here = min(n, KV_BLOCK);
         if (kv->type == GPT2_KV_Q8)
             kernels->gemm_q8(scores, stride, queries->q, keys[i], ps, m, n_here, groups);
         else
@@ -152,7 +150,7 @@ void kv_scores(const struct kv *kv, const struct kernels *kernels, float *scores
 
 /* n, as far as a block has it. */
 static int within_block(int n) {
-    return n < 0 ? 0 : n < KV_BLOCK ? n : KV_BLOCK;
+    return n < 0 ? 0 : min(n, KV_BLOCK);
 }
 
 /* The rows that share a block whose bytes have been made 16-bit lanes. */
@@ -168,12 +166,12 @@ static void mix_group(const struct kv *kv, const struct kernels *kernels, float 
     for (int i = 0; i < n_blocks; i++) {
         const char *block = values[i];
         const float *scales = (const float *)values[i] + group * KV_BLOCK;
-        panels[i] = block + scale_bytes(kv) + (size_t)(first / PANEL) * VALUE_PANEL;
+        panels[i] = block + scale_bytes(kv) + (size_t)(first / PANEL) * KV_PANEL_BYTES;
         for (int r = 0; r < m; r++)
             kernels->quantize16(&w[i + r], weights + (size_t)r * ws + (size_t)i * KV_BLOCK, scales,
                                 within_block(seen + r - i * KV_BLOCK));
     }
-    int n = kv->head_dim - first < GROUP ? kv->head_dim - first : GROUP;
+    int n = min(kv->head_dim - first, GROUP);
     kernels->mix_q8(o + first, os, w, panels, n_blocks, m, n, within_block(seen + m - 1));
 }
 
@@ -181,7 +179,7 @@ static void mix_quantized(const struct kv *kv, const struct kernels *kernels, fl
                           const float *weights, size_t ws, const void *const *values, int n_blocks,
                           int seen, int m) {
     for (int row = 0; row < m; row += MIX_ROWS) {
-        int n = m - row < MIX_ROWS ? m - row : MIX_ROWS;
+        int n = min(m - row, MIX_ROWS);
         for (int g = 0; g < panels_groups(kv->head_dim); g++)
             mix_group(kv, kernels, o + (size_t)row * os, os, weights + (size_t)row * ws, ws, values,
                       n_blocks, seen + row, n, g);
@@ -205,7 +203,7 @@ static void mix_float(const struct kv *kv, const struct kernels *kernels, float 
                       const float *weights, size_t ws, const void *values, int seen, int m) {
     int n;
     for (int row = 0; row < m; row += n) {
-        n = m - row < kernels->mr ? m - row : kernels->mr;
+        n = min(m - row, kernels->mr);
         int shared = within_block(seen + row);
         if (shared > 0)
             mix_positions(kv, kernels, o + (size_t)row * os, os, weights + (size_t)row * ws, ws,
@@ -220,13 +218,12 @@ static void mix_float(const struct kv *kv, const struct kernels *kernels, float 
 void kv_mix(const struct kv *kv, const struct kernels *kernels, float *o, size_t os,
             const float *weights, size_t ws, const void *const *values, int n_blocks, int seen,
             int m) {
-    if (kv->type == GPT2_KV_Q8 && m == 1) {
-        mix_quantized(kv, kernels, o, os, weights, ws, values, n_blocks, seen, m);
-        return;
-    }
-    for (int i = 0; i < n_blocks; i++, weights += KV_BLOCK, seen -= KV_BLOCK)
+    for (int i = 0, n; i < n_blocks; i += n) {
+        const float *from = weights + (size_t)i * KV_BLOCK;
+        n = min(kv_streams(kv, m), n_blocks - i);
         if (kv->type == GPT2_KV_Q8)
-            mix_quantized(kv, kernels, o, os, weights, ws, values + i, 1, seen, m);
+            mix_quantized(kv, kernels, o, os, from, ws, values + i, n, seen - i * KV_BLOCK, m);
         else
-            mix_float(kv, kernels, o, os, weights, ws, values[i], seen, m);
+            mix_float(kv, kernels, o, os, from, ws, values[i], seen - i * KV_BLOCK, m);
+    }
 }

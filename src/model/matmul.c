@@ -182,20 +182,23 @@ static void add_strip(const struct job *job, float *y, struct strip w, int row, 
     }
 }
 
-/* Around the use of the panels of some columns, where checksums are still to be compared: when they
- * have been read from memory, while something was computed, they are near. */
+/* Around the use of some weights, where checksums are still to be compared: when they have been
+ * read from memory, while something was computed, they are near. */
 enum check { BEFORE, AFTER };
 
+static void check_bytes(const struct job *job, enum check when, const void *data, size_t n_bytes) {
+    if (job->mm->check && when == BEFORE)
+        packed_check_begin(job->mm->check, data, n_bytes);
+    else if (job->mm->check)
+        packed_check_end(job->mm->check, data, n_bytes);
+}
+
+/* The same for the panels of some columns. */
 static void check_panels(const struct job *job, enum check when, const struct matrix *w, int column,
                          int n_columns) {
-    if (!job->mm->check || w->layout != LAYOUT_PANELS)
-        return;
-    const void *panels = panel_at(w->data, w->dtype, job->n_in, column, 0);
-    size_t n_bytes = (size_t)panels_count(n_columns) * panel_bytes(w->dtype, job->n_in);
-    if (when == BEFORE)
-        packed_check_begin(job->mm->check, panels, n_bytes);
-    else
-        packed_check_end(job->mm->check, panels, n_bytes);
+    if (w->layout == LAYOUT_PANELS)
+        check_bytes(job, when, panel_at(w->data, w->dtype, job->n_in, column, 0),
+                    (size_t)panels_count(n_columns) * panel_bytes(w->dtype, job->n_in));
 }
 
 /* y[part] += x[part] . w, block after block of k and of rows. */
@@ -238,8 +241,8 @@ static void linear_part(const struct job *whole, struct part part, int worker) {
 
     check_panels(whole, BEFORE, whole->w, part.column, part.n_columns);
     if (job.move_to) {
-        check_panels(whole, AFTER, whole->w, part.column,
-                     part.n_columns); // then they are forgotten
+        // at once, as moving forgets what it has read
+        check_panels(whole, AFTER, whole->w, part.column, part.n_columns);
         moved = move_panels(job.move_to, job.w, job.n_in, part.column, part.n_columns);
         job.w = &moved;
     }
@@ -383,10 +386,10 @@ static void head_task(void *arg, int i, int worker) {
     int n_columns = min(HEAD_COLUMNS, w->rows - column);
     const void *rows = element(w, column, 0);
     size_t n_bytes = (size_t)n_columns * (size_t)w->cols * dtype_size(w->dtype);
-    if (job->mm->check)
-        packed_check_end(job->mm->check, rows, n_bytes);
+    check_bytes(job, BEFORE, rows, n_bytes);
     if (job->move_to) {
         const void *source = rows;
+        check_bytes(job, AFTER, source, n_bytes);
         rows = memcpy((char *)job->move_to + ((const char *)rows - (const char *)w->data), rows,
                       n_bytes);
         os_forget(w->copy->file, source, n_bytes); // a head is too large to be there twice
@@ -395,6 +398,8 @@ static void head_task(void *arg, int i, int worker) {
         job->mm->kernels->dots[w->dtype](
             job->y + (size_t)row * job->ys + column, job->ys, job->x + (size_t)row * job->xs,
             job->xs, rows, (size_t)w->cols, min(HEAD_ROWS, job->m - row), n_columns, w->cols);
+    if (!job->move_to)
+        check_bytes(job, AFTER, rows, n_bytes);
 }
 
 void matmul_head(const struct matmul *mm, float *logits, size_t ls, const float *x, size_t xs,

@@ -64,9 +64,7 @@ struct packed_check *packed_check_create(const struct tensors *tensors, struct g
 void packed_check_free(struct packed_check *check); /* NULL is allowed */
 
 /* Before some bytes are read: brings their pages in, as what is asked for ahead of its use does not
- * come from a page that is not there. Bytes that are not the file's are passed over, here and
- * below.
- */
+ * come from a page that is not there. Bytes elsewhere are passed over, here and below. */
 void packed_check_begin(const struct packed_check *check, const void *data, size_t n_bytes);
 
 /* When they have been read, and are in a cache: compares the blocks that end in them, unless

@@ -41,6 +41,9 @@
 #define WORDS_DEPTH 2           /* the same where bytes were made 16-bit lanes */
 #define WORDS_ROWS  24          /* which pays from so many rows on */
 
+_Static_assert(QUANT_VECS(1) * WIDTH <= STRIP && QUANT_VECS(QUANT_ROWS) * WIDTH <= STRIP,
+               "a tile of quantized products is a STRIP at most");
+
 /* --- four bytes at a time --------------------------------------------------------------------- */
 
 #if defined(QUANT_DOT4)

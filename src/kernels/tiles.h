@@ -38,38 +38,47 @@
 
 typedef vec (*load_fn)(const void *p, int n);
 
-/* TILE(rows) with `rows` as a constant: a switch over what a remainder below `limit` can be. */
-#define WITH_CONSTANT(rows, limit, TILE) \
-    switch (rows) {                      \
-    case 1:                              \
-        if (1 < (limit))                 \
-            TILE(1);                     \
-        break;                           \
-    case 2:                              \
-        if (2 < (limit))                 \
-            TILE(2);                     \
-        break;                           \
-    case 3:                              \
-        if (3 < (limit))                 \
-            TILE(3);                     \
-        break;                           \
-    case 4:                              \
-        if (4 < (limit))                 \
-            TILE(4);                     \
-        break;                           \
-    case 5:                              \
-        if (5 < (limit))                 \
-            TILE(5);                     \
-        break;                           \
-    case 6:                              \
-        if (6 < (limit))                 \
-            TILE(6);                     \
-        break;                           \
-    case 7:                              \
-        if (7 < (limit))                 \
-            TILE(7);                     \
-        break;                           \
+/* TILE(rows) with `rows` as a constant: a switch over what a remainder below `limit`, a constant of
+ * WITH_CONSTANT_MOST at most, can be. Zero rows are nothing to do. */
+#define WITH_CONSTANT_MOST 8
+#define WITH_CONSTANT(rows, limit, TILE)                                                     \
+    {                                                                                        \
+        _Static_assert((limit) <= WITH_CONSTANT_MOST, "WITH_CONSTANT has no case for this"); \
+        switch (rows) {                                                                      \
+        case 1:                                                                              \
+            if (1 < (limit))                                                                 \
+                TILE(1);                                                                     \
+            break;                                                                           \
+        case 2:                                                                              \
+            if (2 < (limit))                                                                 \
+                TILE(2);                                                                     \
+            break;                                                                           \
+        case 3:                                                                              \
+            if (3 < (limit))                                                                 \
+                TILE(3);                                                                     \
+            break;                                                                           \
+        case 4:                                                                              \
+            if (4 < (limit))                                                                 \
+                TILE(4);                                                                     \
+            break;                                                                           \
+        case 5:                                                                              \
+            if (5 < (limit))                                                                 \
+                TILE(5);                                                                     \
+            break;                                                                           \
+        case 6:                                                                              \
+            if (6 < (limit))                                                                 \
+                TILE(6);                                                                     \
+            break;                                                                           \
+        case 7:                                                                              \
+            if (7 < (limit))                                                                 \
+                TILE(7);                                                                     \
+            break;                                                                           \
+        }                                                                                    \
     }
+
+/* A tile of y is an array of whole strips: no tile may be wider. */
+_Static_assert(GEMM_VECS(1) * WIDTH <= STRIP && GEMM_VECS(GEMM_ROWS) * WIDTH <= STRIP,
+               "a tile of gemm is a STRIP at most");
 
 /* Where column c begins in a row of w, whose panels are ps bytes apart. */
 ALWAYS_INLINE size_t column_at(int c, size_t ps, size_t size) {

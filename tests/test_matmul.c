@@ -9,6 +9,7 @@
 
 #include "base/os.h"
 #include "model/matmul.h"
+#include "model/quantize_panel.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -219,6 +220,217 @@ static void linear_matches_f64(void **state) {
     fixture_free(&f);
 }
 
+/* ---- real shapes ----
+ *
+ * The products of a block with n_embd 768 and 1600, with every type of element, as a file's rows,
+ * as panels, and moved from the one or the other by the product itself. All weights of floats have
+ * few bits, so that F32, F16 and BF16 hold the same numbers and must give the same chain. */
+
+#define DISTINCT        29 /* rows of x, which then repeat: a prime number is no cut's period */
+#define DISTINCT_PANELS 7  /* that are quantized, which then repeat */
+
+static const struct {
+    int in, out;
+} real_shapes[] = {{768, 2304}, {3072, 768}, {1600, 1600}, {6400, 1600}};
+static const int real_rows[] = {1, 2, 8, 23, 24, 32, 63, 64, 65, 200};
+
+#define N_REAL_SHAPES ((int)(sizeof real_shapes / sizeof *real_shapes))
+#define N_REAL_ROWS   ((int)(sizeof real_rows / sizeof *real_rows))
+
+struct real {
+    int in, out;
+    float *weights;  /* [in, out]                                   */
+    float *bias;     /* [out]                                       */
+    float *x;        /* [MAX_ROWS, in]                              */
+    float *expected; /* [DISTINCT, out]                             */
+    float *y;        /* [MAX_ROWS, out], and a row that stays as is */
+    void *data;      /* the matrix of the type and layout at hand   */
+    void *moved;     /* where it is moved to                        */
+};
+
+static bool is_set(const char *name) {
+    const char *value = getenv(name);
+    return value && *value;
+}
+
+/* Bytes of all of W in any type and layout, at most. */
+static size_t most_bytes(int in, int out) {
+    return (size_t)panels_count(out) * panel_bytes(DTYPE_F32, in);
+}
+
+static struct real real_create(int in, int out) {
+    struct real r = {.in = in, .out = out};
+    size_t n = (size_t)in * (size_t)out, bytes = most_bytes(in, out);
+    r.weights = allocate(n, sizeof *r.weights);
+    r.bias = allocate((size_t)out, sizeof *r.bias);
+    r.x = allocate(MAX_ROWS * (size_t)in, sizeof *r.x);
+    r.expected = allocate(DISTINCT * (size_t)out, sizeof *r.expected);
+    r.y = allocate((MAX_ROWS + 1) * (size_t)out, sizeof *r.y);
+    r.data = allocate(bytes, 1);
+    r.moved = allocate(bytes, 1);
+    for (size_t i = 0; i < n; i++) // 8 bits
+        r.weights[i] = (float)(int)(random_float() * 255.0f) * 0x1p-12f;
+    for (int i = 0; i < out; i++)
+        r.bias[i] = random_float();
+    for (size_t i = 0; i < MAX_ROWS * (size_t)in; i++)
+        r.x[i] = i < DISTINCT * (size_t)in ? random_float() : r.x[i - DISTINCT * (size_t)in];
+    return r;
+}
+
+static void real_free(struct real *r) {
+    float *const all[] = {r->weights, r->bias, r->x, r->expected, r->y};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        os_free(all[i]);
+    os_free(r->data);
+    os_free(r->moved);
+}
+
+/* An f32 that the type has, as it stores it. */
+static void put(void *data, size_t i, enum dtype dtype, float value) {
+    uint16_t half = dtype == DTYPE_F16 ? dtype_f32_to_f16(value) : dtype_f32_to_bf16(value);
+    if (dtype == DTYPE_F32)
+        memcpy((char *)data + 4 * i, &value, 4);
+    else
+        memcpy((char *)data + 2 * i, &half, 2);
+}
+
+/* The matrix in a type and a layout, written here and not by what is tested. */
+static struct matrix real_matrix(const struct real *r, enum dtype dtype, enum layout layout) {
+    size_t in = (size_t)r->in, out = (size_t)r->out, size = panel_bytes(dtype, r->in);
+    memset(r->data, 0, most_bytes(r->in, r->out));
+    for (size_t p = 0; dtype_is_quantized(dtype) && p * PANEL < out; p++) {
+        char *panel = (char *)r->data + p * size;
+        if (p >= DISTINCT_PANELS)
+            memcpy(panel, panel - DISTINCT_PANELS * size, size);
+        else
+            assert_true(
+                quantize_panel(panel, dtype, r->weights + p * PANEL, out, r->in, PANEL, NULL));
+    }
+    for (size_t k = 0; !dtype_is_quantized(dtype) && k < in; k++)
+        for (size_t c = 0; c < out; c++)
+            put(r->data,
+                layout == LAYOUT_ROWS ? k * out + c : (c / PANEL * in + k) * PANEL + c % PANEL,
+                dtype, r->weights[k * out + c]);
+    return (struct matrix){r->data, dtype, layout, r->in, r->out, NULL};
+}
+
+/* The definition, for the rows of x that differ. All types of floats have one. */
+static void expect_real(struct real *r, const struct matrix *w) {
+    const struct kernels *generic = kernels_row(0);
+    size_t in = (size_t)r->in, out = (size_t)r->out, groups = (size_t)panels_groups(r->in);
+    for (int row = 0; row < DISTINCT; row++)
+        memcpy(r->expected + (size_t)row * out, r->bias, out * sizeof *r->bias);
+    if (!dtype_is_quantized(w->dtype)) {
+        for (size_t row = 0; row < DISTINCT; row++)
+            for (size_t k = 0; k < in; k++)
+                for (size_t c = 0; c < out; c++)
+                    r->expected[row * out + c] = fmaf(r->x[row * in + k], r->weights[k * out + c],
+                                                      r->expected[row * out + c]);
+        return;
+    }
+    int8_t *q = allocate(DISTINCT * groups, GROUP);
+    float *scale = allocate(DISTINCT * groups, sizeof *scale);
+    int32_t *sum = allocate(DISTINCT * groups, sizeof *sum);
+    for (size_t row = 0; row < DISTINCT; row++)
+        generic->quantize(q + row * groups * GROUP, scale + row * groups, sum + row * groups,
+                          r->x + row * in, in);
+    struct quantized x = {q, scale, sum, groups * GROUP, groups};
+    (w->dtype == DTYPE_Q8 ? generic->gemm_q8 : generic->gemm_q4)(
+        r->expected, out, x, w->data, panel_bytes(w->dtype, r->in), DISTINCT, r->out, (int)groups);
+    os_free(q);
+    os_free(scale);
+    os_free(sum);
+}
+
+/* One product against the definition, and nothing behind its last row. */
+static void check_real(struct real *r, const struct matmul *mm, const struct linear *linear, int m,
+                       const char *what) {
+    size_t in = (size_t)r->in, out = (size_t)r->out;
+    for (size_t i = 0; i < ((size_t)m + 1) * out; i++)
+        r->y[i] = 77.0f;
+    matmul_linear(mm, r->y, out, r->x, in, linear, NULL, m);
+    for (size_t row = 0; row < (size_t)m; row++) {
+        const float *expected = r->expected + row % DISTINCT * out, *y = r->y + row * out;
+        for (size_t c = 0; memcmp(y, expected, out * sizeof *y) != 0 && c < out; c++)
+            if (memcmp(&y[c], &expected[c], sizeof *y) != 0)
+                fail_msg("%d inputs, %s, %s, %s, %d threads, %d rows: y[%zu, %zu] is %a, expected "
+                         "%a",
+                         r->in, mm->kernels->name, dtype_name(linear->weight.dtype), what,
+                         pool_size(mm->pool), m, row, c, (double)y[c], (double)expected[c]);
+    }
+    for (size_t c = 0; c < out; c++)
+        assert_true(r->y[(size_t)m * out + c] == 77.0f);
+}
+
+/* The same where the weights lie, or while they are moved. */
+static void check_place(struct real *r, const struct matmul *mm, const struct matrix *w, bool moves,
+                        int m) {
+    static const struct os_file nowhere = {0};
+    struct matrix_copy copy = {.matrix = *w, .data = r->moved, .file = &nowhere};
+    struct linear linear = {*w, r->bias};
+    struct matmul moving = *mm;
+    const char *what = w->layout == LAYOUT_ROWS ? "rows" : "panels";
+    if (moves) {
+        copy.matrix.layout = LAYOUT_PANELS;
+        copy.matrix.data = r->moved;
+        copy.n_bytes = (size_t)panels_count(r->out) * panel_bytes(w->dtype, r->in);
+        memset(r->moved, 0xFF, copy.n_bytes); // NaN
+        linear.weight.copy = &copy;
+        moving.moving = true;
+        what = w->layout == LAYOUT_ROWS ? "rows that move" : "panels that move";
+    }
+    check_real(r, &moving, &linear, m, what);
+    assert_true(atomic_load(&copy.ready) == moves);
+}
+
+/* Kernel rows and numbers of threads at one place. The generic row is slow, so it takes one number
+ * of rows; the widest shapes, and the sanitizers, take the numbers of threads in turn. */
+static void check_real_rows(struct real *r, const struct matrix *w, bool moves) {
+    static const int threads[] = {1, 2, 3};
+    const bool quick = is_set("QUICK") || is_set("VALGRIND"),
+               turns = quick || r->in * r->out > 4000000;
+    const struct kernels *kernels;
+    for (int t = 0; t < 3; t++) {
+        struct pool *pool = pool_create(threads[t], NULL);
+        assert_non_null(pool);
+        for (int i = 0; (kernels = kernels_row(i)); i++) {
+            struct matmul mm;
+            assert_true(matmul_init(&mm, pool, kernels, MAX_ROWS, r->in, NULL));
+            for (int j = 0; j < N_REAL_ROWS; j++) {
+                const int m = real_rows[j];
+                if (i == 0 ? t != 1 || m != 24 || quick : turns && (i + j) % 3 != t)
+                    continue;
+                if (quick && m != 1 && m != 24 && m != 64 && m != 65)
+                    continue;
+                check_place(r, &mm, w, moves, m);
+            }
+            matmul_free(&mm);
+        }
+        pool_free(pool);
+    }
+}
+
+static void real_shapes_have_one_chain_everywhere(void **state) {
+    const int n = is_set("VALGRIND") ? 1 : is_set("QUICK") ? 2 : N_REAL_SHAPES;
+    for (int i = 0; i < n; i++) {
+        struct real r = real_create(real_shapes[i].in, real_shapes[i].out);
+        for (enum dtype dtype = 0; dtype < DTYPE_COUNT; dtype++) {
+            if (dtype == DTYPE_F64)
+                continue; // narrowed when a model is opened
+            for (enum layout layout = LAYOUT_ROWS; layout <= LAYOUT_PANELS; layout++) {
+                if (layout == LAYOUT_ROWS && dtype_is_quantized(dtype))
+                    continue; // always panels
+                struct matrix w = real_matrix(&r, dtype, layout);
+                if (dtype == DTYPE_F32 ? layout == LAYOUT_ROWS : dtype_is_quantized(dtype))
+                    expect_real(&r, &w);
+                check_real_rows(&r, &w, false);
+                check_real_rows(&r, &w, true);
+            }
+        }
+        real_free(&r);
+    }
+}
+
 static void free_accepts_a_zeroed_struct(void **state) {
     struct matmul mm = {0};
     matmul_free(&mm);
@@ -232,6 +444,7 @@ int main(void) {
         cmocka_unit_test(activation_comes_after_the_chain),
         cmocka_unit_test(head_is_lanes_of_16),
         cmocka_unit_test(linear_matches_f64),
+        cmocka_unit_test(real_shapes_have_one_chain_everywhere),
         cmocka_unit_test(free_accepts_a_zeroed_struct),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

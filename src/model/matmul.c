@@ -25,6 +25,7 @@
 #include "model/move.h"
 #include "weights/packed.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Up to this many rows a file's rows are streamed unpacked: packing costs as much as the arithmetic
@@ -35,11 +36,12 @@
  * where F16 takes one, is done once and not for every register tile. */
 #define EXPAND_ROWS 24
 
-/* A thread's packed strips, 384 KiB, and a block of x, 192 KiB, fill half of a 1 MiB L2 cache. */
+/* A thread's scratch, 384 KiB of packed strips or expanded panels, and a block of x, 192 KiB, fill
+ * half of a 1 MiB L2 cache. How many inputs of some columns it holds: scratch_inputs. */
 #define K_BLOCK   384
 #define ROWS      128
-#define SCRATCH   (K_BLOCK * CUT_COLUMNS)
-#define Q_K_BLOCK 1536 /* the same for int8: K_BLOCK times the size of a float */
+#define SCRATCH   (K_BLOCK * CUT_COLUMNS) /* floats */
+#define Q_K_BLOCK 1536                    /* the same for int8: K_BLOCK times the size of a float */
 #define Q_ROWS    128
 
 /* Rows of W that are on their way from memory while one is packed. */
@@ -57,7 +59,8 @@ bool matmul_init(struct matmul *mm, struct pool *pool, const struct kernels *ker
                  int max_in, struct gpt2_error *err) {
     int n = pool_size(pool);
     size_t rows = (size_t)max_rows, groups = (size_t)panels_groups(max_in);
-    *mm = (struct matmul){.pool = pool, .kernels = kernels, .groups = groups};
+    *mm = (struct matmul){.pool = pool, .kernels = kernels, .max_rows = max_rows, .groups = groups};
+    assert(kernels->mr <= ROWS && kernels->mr <= Q_ROWS); // else a block of rows would be empty
     mm->scratch = os_alloc((size_t)n, sizeof *mm->scratch, "matmul scratch", err);
     mm->q = os_alloc(rows, groups * GROUP, "quantized activations", err);
     mm->q_scale = os_alloc(rows, groups * sizeof *mm->q_scale, "quantized activations", err);
@@ -129,6 +132,17 @@ struct strip {
     enum dtype dtype;
     size_t ws, ps;
 };
+
+/* How many inputs of some columns fit a thread's scratch. */
+static int scratch_inputs(int n_columns) {
+    return SCRATCH / round_up(n_columns, STRIP);
+}
+
+/* A thread's scratch, as room for n_k inputs of some columns: what pack and expand write. */
+static float *scratch_for(const struct matmul *mm, int worker, int n_columns, int n_k) {
+    assert(n_k <= scratch_inputs(n_columns));
+    return mm->scratch[worker];
+}
 
 /* Packs rows k.. of columns c.. of W into strips of n_k inputs each. Goes along the rows of W,
  * which is how they come from memory, and asks for later rows meanwhile. */
@@ -202,18 +216,21 @@ static void check_panels(const struct job *job, enum check when, const struct ma
 }
 
 /* y[part] += x[part] . w, block after block of k and of rows. */
-static void add_blocks(const struct job *job, struct part part, float *scratch) {
+static void add_blocks(const struct job *job, struct part part, int worker) {
     const struct matrix *w = job->w;
     const struct kernels *kernels = job->mm->kernels;
     bool quantized = dtype_is_quantized(w->dtype), rows = w->layout == LAYOUT_ROWS;
     bool expanded = !rows && w->dtype == DTYPE_BF16 && part.n_rows >= EXPAND_ROWS;
-    bool few = part.n_rows <= STREAM_ROWS;
     int row_block = (quantized ? Q_ROWS : ROWS) / kernels->mr * kernels->mr;
     int k_block = quantized ? Q_K_BLOCK : K_BLOCK;
-    if (few && !rows)
+    if (part.n_rows <= STREAM_ROWS && !rows)
         k_block = job->n_in; // every panel is read once, in one go
+    if (rows || expanded)
+        k_block = min(k_block, scratch_inputs(part.n_columns));
     for (int k = 0; k < job->n_in; k += k_block) {
         int n_k = min(k_block, job->n_in - k);
+        float *scratch =
+            rows || expanded ? scratch_for(job->mm, worker, part.n_columns, n_k) : NULL;
         if (rows)
             pack(scratch, kernels, w, k, n_k, part.column, part.n_columns);
         else if (expanded)
@@ -221,9 +238,8 @@ static void add_blocks(const struct job *job, struct part part, float *scratch) 
         for (int row = 0; row < part.n_rows; row += row_block) {
             int m = min(row_block, part.n_rows - row);
             for (int s = 0; s < part.n_columns; s += STRIP) {
-                struct strip strip = rows || expanded
-                                         ? strip_in_scratch(scratch, rows, s, n_k)
-                                         : strip_in_place(w, job->n_in, part.column + s, k);
+                struct strip strip = scratch ? strip_in_scratch(scratch, rows, s, n_k)
+                                             : strip_in_place(w, job->n_in, part.column + s, k);
                 float *y = job->y + (size_t)(part.row + row) * job->ys + part.column + s;
                 int n = min(STRIP, part.n_columns - s);
                 add_strip(job, y, strip, part.row + row, m, n, k, n_k);
@@ -232,6 +248,18 @@ static void add_blocks(const struct job *job, struct part part, float *scratch) 
             }
         }
     }
+}
+
+/* The same, by the columns that are worked on together. Few rows take panels strip after strip: one
+ * that is expanded is used while it is near, and its panels are read in as few pieces as can be. */
+static void add_columns(const struct job *job, struct part part, int worker) {
+    bool few = part.n_rows <= STREAM_ROWS && job->w->layout == LAYOUT_PANELS;
+    int columns = few ? STRIP : part.n_columns;
+    for (int c = 0; c < part.n_columns; c += columns)
+        add_blocks(
+            job,
+            (struct part){part.row, part.n_rows, part.column + c, min(columns, part.n_columns - c)},
+            worker);
 }
 
 static void linear_part(const struct job *whole, struct part part, int worker) {
@@ -258,7 +286,7 @@ static void linear_part(const struct job *whole, struct part part, int worker) {
                                             element(job.w, 0, part.column), (size_t)job.w->cols,
                                             part.n_rows, part.n_columns, job.n_in);
     else
-        add_blocks(&job, part, job.mm->scratch[worker]);
+        add_columns(&job, part, worker);
     for (int r = 0; job.act && r < part.n_rows; r++)
         job.act(y + (size_t)r * job.ys, (size_t)part.n_columns);
 }
@@ -329,6 +357,7 @@ static void quantize_row(void *arg, int row, int worker) {
 }
 
 static void quantize_rows(struct job *job) {
+    assert(job->m <= job->mm->max_rows && (size_t)panels_groups(job->n_in) <= job->mm->groups);
     if (job->m > FEW_ROWS) {
         pool_run(job->mm->pool, job->m, quantize_row, job);
     } else {

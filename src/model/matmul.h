@@ -14,11 +14,12 @@
 struct matmul {
     struct pool *pool;             /* borrowed */
     const struct kernels *kernels; /* borrowed */
-    float **scratch;               /* [pool_size] packed strips of a thread; owned */
+    float **scratch;               /* [pool_size] a thread's own copy of weights; owned */
     bool moving;                   /* products copy weights to where move.h wants them */
     struct packed_check *check;    /* products compare with checksums what they read; or NULL */
 
     /* x as integers, for quantized weights (kernels.h: quantize); owned */
+    int max_rows;
     size_t groups;  /* of a row                     */
     int8_t *q;      /* [max_rows, groups * GROUP]   */
     float *q_scale; /* [max_rows, groups]           */

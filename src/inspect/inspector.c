@@ -4,6 +4,8 @@
 #include "base/math.h"
 #include "base/os.h"
 
+#include <assert.h>
+
 struct gpt2_session *inspector_session(const struct gpt2_model *model, struct gpt2_error *err) {
     return gpt2_session_create(model, &(struct gpt2_session_options){.kv = GPT2_KV_F32}, err);
 }
@@ -54,6 +56,7 @@ bool inspector_begin(struct gpt2_inspector *inspector, const int32_t *ids, int n
 
 bool inspector_read(struct gpt2_inspector *inspector, const int32_t *ids, int n, int n_logits,
                     gpt2_tap tap, void *user, struct gpt2_error *err) {
+    assert(n <= INSPECTOR_ROWS);
     struct gpt2_span span = {inspector->session, ids, n, n_logits};
     gpt2_batch_set_tap(inspector->batch, tap, user);
     bool ok = gpt2_batch_run(inspector->batch, &span, 1, err);

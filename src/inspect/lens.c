@@ -4,6 +4,7 @@
 #include "base/os.h"
 #include "inspect/inspector.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct watch {
@@ -17,6 +18,7 @@ static void watch_tap(void *user, enum gpt2_site site, int layer,
     struct watch *watch = user;
     if (site != GPT2_SITE_EMBEDDING && site != GPT2_SITE_RESID)
         return;
+    assert(n_rows <= INSPECTOR_ROWS);
     size_t behind = site == GPT2_SITE_EMBEDDING ? 0 : (size_t)layer + 1;
     for (int r = 0; r < n_rows; r++)
         memcpy(watch->rows + (behind * INSPECTOR_ROWS + (size_t)r) * (size_t)width,

@@ -8,6 +8,7 @@
 #include "inspect/inspector.h"
 #include "model/weights.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,7 @@ struct stream {
 
 static void keep_stream(struct stream *stream, int position, int n_rows, const float *data,
                         int n_embd, size_t stride) {
+    assert(n_rows <= INSPECTOR_ROWS);
     stream->position = position;
     for (int r = 0; r < n_rows; r++)
         memcpy(stream->rows + (size_t)r * (size_t)n_embd, data + (size_t)r * stride,

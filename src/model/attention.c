@@ -10,6 +10,7 @@
 #include "model/cut.h"
 #include "model/forward.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -25,7 +26,8 @@ bool attention_init(struct attention *attention, const struct gpt2_config *confi
     size_t blocks = ((size_t)config->n_ctx + KV_BLOCK - 1) / KV_BLOCK;
     size_t groups = (size_t)panels_groups(config->n_embd / config->n_head);
     struct attention *a = attention;
-    *a = (struct attention){.stride = blocks * KV_BLOCK + 16, .groups = groups};
+    *a = (struct attention){
+        .max_tiles = max_rows, .stride = blocks * KV_BLOCK + 16, .groups = groups};
     a->tiles = os_alloc((size_t)max_rows, sizeof *a->tiles, "tiles", err);
     a->scores = os_alloc(rows, a->stride * sizeof *a->scores, "attention scores", err);
     a->q = os_alloc(rows, groups * GROUP, "quantized queries", err);
@@ -134,6 +136,8 @@ static struct task task_of(const struct job *job, int i, int worker) {
     t.n_keys = t.position + t.n_rows;
     t.n_blocks = divide_up(t.n_keys, KV_BLOCK);
     t.streams = kv_streams(t.kv, t.n_rows);
+    assert(t.n_heads * t.n_rows <= ATTENTION_ROWS && (size_t)(t.n_blocks * KV_BLOCK) <= t.stride &&
+           (size_t)panels_groups(t.kv->head_dim) <= t.groups && t.streams <= KV_STREAMS);
     const size_t features = (size_t)t.first_head * (size_t)t.kv->head_dim;
     t.q = f->qkv.data + first * f->qkv.stride + features;
     t.o = f->o.data + first * f->o.stride + features;
@@ -223,6 +227,7 @@ static void cut_tiles(struct forward *f) {
     struct attention *a = &f->attention;
     int mr = f->mm.kernels->mr, rows = ATTENTION_ROWS / mr * mr, most = 1;
     int n_head = f->model->config.n_head;
+    assert(rows > 0 && f->n_rows <= a->max_tiles); // a tile has a row at least
     a->n_tiles = 0;
     for (int i = 0; i < f->n_pieces; i++)
         for (int row = 0; row < f->pieces[i].n_rows; row += rows) {

@@ -18,8 +18,8 @@ struct tile {
 
 /* What attention needs beside the activations. `worker` stands for a thread and its tile. */
 struct attention {
-    struct tile *tiles; /* [max_rows] room for all tiles */
-    int n_tiles;
+    struct tile *tiles; /* [max_tiles] room for tiles of one row */
+    int n_tiles, max_tiles;
     int n_tasks; /* of a tile, each with some of its heads */
 
     float *scores; /* [worker][ATTENTION_ROWS, n_ctx up to whole blocks], rows `stride` apart */

@@ -35,6 +35,7 @@ struct gpt2_batch {
  * multiple of a large power of two. */
 static bool alloc_rows(struct activations *act, int n_rows, int n, struct gpt2_error *err) {
     act->stride = ((size_t)n + 15) / 16 * 16 + 16;
+    act->max_rows = n_rows;
     act->n_bytes = (size_t)n_rows * act->stride * sizeof(float);
     act->data = os_alloc_huge(act->n_bytes, "activations", err);
     return act->data != NULL;

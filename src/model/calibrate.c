@@ -5,6 +5,7 @@
 #include "base/os.h"
 #include "kernels/panels.h"
 #include "model/runtime.h"
+#include <assert.h>
 #include <gpt2/session.h>
 #include <string.h>
 
@@ -98,6 +99,7 @@ static void add_group(void *arg, int g, int worker) {
     const struct rows *rows = arg;
     const int first = g * GROUP, left = rows->moments->K - first;
     const int width = left < GROUP ? left : GROUP;
+    assert(rows->n <= ROWS);
     float x[ROWS][GROUP] = {{0}}, columns[GROUP][ROWS], second[GROUP][GROUP] = {{0}};
     float *means = rows->moments->mean + first;
     float *seconds = rows->moments->second + (size_t)g * GROUP * GROUP;
@@ -139,6 +141,7 @@ static void watch(void *user, enum gpt2_site site, int layer, const struct gpt2_
     default:
         return;
     }
+    assert(width == c->inputs[i].K);
     const int skip = position == 0;
     struct rows rows = {c, &c->inputs[i], data + (size_t)skip * stride, stride, n_rows - skip};
     if (rows.n > 0)

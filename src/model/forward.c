@@ -10,6 +10,8 @@
 #include "model/forward.h"
 #include "model/attention.h"
 
+#include <assert.h>
+
 /* Below this many rows the work on rows is done before another thread could wake up. */
 #define FEW_ROWS 4
 
@@ -20,6 +22,7 @@ struct row_job {
 };
 
 static float *row_of(const struct activations *act, int row) {
+    assert(row < act->max_rows);
     return act->data + (size_t)row * act->stride;
 }
 
@@ -94,6 +97,8 @@ static void layer_norm(struct forward *f, const struct layer_norm *norm) {
 /* out = in . linear */
 static void linear(struct forward *f, struct activations *out, const struct activations *in,
                    const struct linear *weights, activation_fn act) {
+    assert(f->n_rows <= in->max_rows && (size_t)weights->weight.rows <= in->stride &&
+           f->n_rows <= out->max_rows && (size_t)weights->weight.cols <= out->stride);
     matmul_linear(&f->mm, out->data, out->stride, in->data, in->stride, weights, act, f->n_rows);
 }
 
@@ -158,6 +163,7 @@ static void tap_final(struct forward *f, int row, int i) {
 void forward_logits(struct forward *f, float *logits, const int *rows, int n) {
     const struct gpt2_model *model = f->model;
     struct row_job job = {.f = f, .norm = &model->ln_f, .rows = rows};
+    assert(n <= f->a.max_rows);
     each_row(f, n, normalise_row, &job);
     for (int i = 0; i < n; i++)
         tap_final(f, rows[i], i);

@@ -26,6 +26,7 @@ struct piece {
 struct activations {
     float *data;
     size_t stride;
+    int max_rows;
     size_t n_bytes;
 };
 

@@ -2,6 +2,7 @@
 #include "model/kv.h"
 #include "model/cut.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct kv kv_of(enum gpt2_kv type, int head_dim) {
@@ -156,6 +157,8 @@ static int within_block(int n) {
 /* The rows that share a block whose bytes have been made 16-bit lanes. */
 #define MIX_ROWS 12
 
+_Static_assert(MIX_ROWS >= KV_STREAMS, "one row has the weights of all its blocks side by side");
+
 /* Some rows and one block, or one row and some blocks; the features of one group. */
 static void mix_group(const struct kv *kv, const struct kernels *kernels, float *o, size_t os,
                       const float *weights, size_t ws, const void *const *values, int n_blocks,
@@ -163,6 +166,7 @@ static void mix_group(const struct kv *kv, const struct kernels *kernels, float 
     struct kv_weights w[MIX_ROWS];
     const void *panels[KV_STREAMS];
     const int first = group * GROUP;
+    assert((m == 1 && n_blocks <= KV_STREAMS) || (m <= MIX_ROWS && n_blocks == 1));
     for (int i = 0; i < n_blocks; i++) {
         const char *block = values[i];
         const float *scales = (const float *)values[i] + group * KV_BLOCK;

@@ -12,6 +12,7 @@
 #include "model/runtime.h"
 #include "weights/packed.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -55,17 +56,19 @@ struct work {
     size_t n_items;
     size_t done, total; /* units */
 
-    float **scratch; /* [threads][PANEL * inputs + inputs] */
-    size_t batch;    /* units */
-    char *made;      /* [batch * the largest unit] */
-    bool *bad;       /* [batch] units with a weight that does not fit */
-    size_t first;    /* the first unit of the batch */
+    size_t inputs, outputs; /* the most of any matrix  */
+    size_t unit;            /* bytes of the largest    */
+    float **scratch;        /* [threads][(PANEL + 1) * inputs] a unit's weights, and a column */
+    size_t batch;           /* units */
+    char *made;             /* [batch * unit] */
+    bool *bad;              /* [batch] units with a weight that does not fit */
+    size_t first;           /* the first unit of the batch */
     const struct item *item;
 
     struct calibration *calibration; /* NULL: without */
-    struct metric *metrics;          /* [groups of the largest K] of the item's inputs */
+    struct metric *metrics;          /* [groups of `inputs`] of the item's inputs */
     const float *mean;               /* of the item's inputs; NULL: no bias takes up errors */
-    float *shift;                    /* [outputs of the largest] what the item's bias takes up */
+    float *shift;                    /* [outputs] what the item's bias takes up */
 };
 
 /* ---- what becomes what ---- */
@@ -166,6 +169,7 @@ static void load_panel(float *weights, float *row, const struct work *w, size_t 
     const size_t K = (size_t)parts_inputs(&item->part), size = dtype_size(source->dtype);
     const size_t n = (size_t)unit_width(item, i), cols = (size_t)source->cols;
     const char *data = source->data;
+    assert(K <= w->inputs && n <= PANEL);
     void (*to_f32)(float *, const void *, size_t) = w->runtime->kernels->to_f32[source->dtype];
     if (source->layout == LAYOUT_PANELS) {
         to_f32(weights, data + i * panel_bytes(source->dtype, (int)K), K * PANEL);
@@ -189,6 +193,7 @@ static size_t load_rows(float *weights, const struct work *w, size_t i) {
     const struct matrix *source = w->item->part.field;
     const size_t cols = (size_t)source->cols, n = (size_t)unit_width(w->item, i) * cols;
     const char *data = source->data;
+    assert(n <= PANEL * w->inputs);
     w->runtime->kernels->to_f32[source->dtype](
         weights, data + i * UNIT_ROWS * cols * dtype_size(source->dtype), n);
     return n;
@@ -245,6 +250,7 @@ static void make_unit(void *arg, int index, int worker) {
     char *out = w->made + (size_t)index * item->unit_bytes;
     float *weights = w->scratch[worker];
     const int K = parts_inputs(&item->part);
+    assert((size_t)index < w->batch && item->unit_bytes <= w->unit);
     bool ok;
     if (item->layout == LAYOUT_ROWS) {
         size_t n = load_rows(weights, w, i);
@@ -255,6 +261,7 @@ static void make_unit(void *arg, int index, int worker) {
         ok = dtype_is_quantized(item->dtype) ? quantize_panel(out, item->dtype, weights, PANEL, K,
                                                               n, w->calibration ? w->metrics : NULL)
                                              : encode(out, item->dtype, weights, (size_t)K * PANEL);
+        assert(!w->mean || i * PANEL + (size_t)n <= w->outputs);
         if (ok && w->mean)
             find_shift(w->shift + i * PANEL, w->mean, weights, out, item->dtype, K, n);
     }
@@ -326,6 +333,7 @@ static bool calibrate_work(struct work *w) {
 static bool write_vector(struct work *w, struct packed_writer *file, const struct item *item) {
     const float *values = *(const float *const *)item->part.field;
     const size_t n = item->n_bytes / sizeof *values;
+    assert(!w->mean || n <= w->outputs);
     for (size_t i = 0; w->mean && i < n; i++)
         w->shift[i] += values[i];
     bool ok = packed_write(file, w->mean ? w->shift : values, item->n_bytes, w->err);
@@ -336,6 +344,7 @@ static bool write_vector(struct work *w, struct packed_writer *file, const struc
 /* Gets ready to weigh the errors of a matrix. */
 static void weigh_item(struct work *w, const struct item *item) {
     const struct moments *moments = calibrate_moments(w->calibration, item->part.field);
+    assert((size_t)moments->K <= w->inputs);
     w->mean = item->part.kind == PART_LINEAR ? moments->mean : NULL;
     for (int g = 0; g < panels_groups(moments->K); g++) {
         const int first = g * GROUP, left = moments->K - first;
@@ -398,24 +407,23 @@ static bool write_file(struct work *w, const char *path, const char *config) {
 
 static bool alloc_scratch(struct work *w) {
     const size_t threads = (size_t)pool_size(w->runtime->pool);
-    size_t inputs = 0, outputs = 0, unit = 0;
     for (size_t i = 0; i < w->n_items; i++) {
         const struct item *item = &w->items[i];
         const size_t K = (size_t)parts_inputs(&item->part);
         const size_t n = item->part.kind == PART_LINEAR ? (size_t)item->part.shape[1] : 0;
-        inputs = K > inputs ? K : inputs;
-        outputs = n > outputs ? n : outputs;
-        unit = item->unit_bytes > unit ? item->unit_bytes : unit;
+        w->inputs = K > w->inputs ? K : w->inputs;
+        w->outputs = n > w->outputs ? n : w->outputs;
+        w->unit = item->unit_bytes > w->unit ? item->unit_bytes : w->unit;
     }
     w->batch = BATCH_UNITS * threads;
     bool ok = (w->bad = os_alloc(w->batch, sizeof *w->bad, "flags", w->err)) &&
-              (w->made = os_alloc(w->batch, unit, "panels", w->err)) &&
-              (w->metrics = os_alloc((size_t)panels_groups((int)inputs), sizeof *w->metrics,
+              (w->made = os_alloc(w->batch, w->unit, "panels", w->err)) &&
+              (w->metrics = os_alloc((size_t)panels_groups((int)w->inputs), sizeof *w->metrics,
                                      "metrics", w->err)) &&
-              (w->shift = os_alloc(outputs, sizeof *w->shift, "biases", w->err)) &&
+              (w->shift = os_alloc(w->outputs, sizeof *w->shift, "biases", w->err)) &&
               (w->scratch = os_alloc(threads, sizeof *w->scratch, "scratch", w->err));
     for (size_t i = 0; ok && i < threads; i++)
-        ok = (w->scratch[i] = os_alloc((PANEL + 1) * inputs, sizeof(float), "scratch", w->err));
+        ok = (w->scratch[i] = os_alloc((PANEL + 1) * w->inputs, sizeof(float), "scratch", w->err));
     return ok;
 }
 

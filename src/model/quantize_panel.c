@@ -4,6 +4,7 @@
  * outputs are worked on side by side, in loops over [PANEL] that compilers turn into vectors. */
 #include "model/quantize_panel.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -205,6 +206,7 @@ static void store(unsigned char *out, const struct group *g, enum dtype type) {
 
 bool quantize_panel(void *panel, enum dtype type, const float *w, size_t ws, int K, int n,
                     const struct metric *metrics) {
+    assert(n <= PANEL);
     for (int k = 0; k < K; k++)
         for (int c = 0; c < n; c++)
             if (!(fabsf(w[(size_t)k * ws + (size_t)c]) <= QUANTIZE_PANEL_MAX))

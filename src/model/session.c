@@ -4,6 +4,7 @@
 #include "base/os.h"
 #include "model/weights.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -163,11 +164,13 @@ static size_t head_index(const struct gpt2_session *session, int layer, int head
 }
 
 void *session_keys(const struct gpt2_session *session, int layer, int head, int block) {
+    assert(block < session->n_blocks && session->pages[block]);
     return session->pages[block]->data +
            head_index(session, layer, head) * kv_key_bytes(&session->kv);
 }
 
 void *session_values(const struct gpt2_session *session, int layer, int head, int block) {
+    assert(block < session->n_blocks && session->pages[block]);
     return session->pages[block]->data + n_heads(session) * kv_key_bytes(&session->kv) +
            head_index(session, layer, head) * kv_value_bytes(&session->kv);
 }

@@ -140,16 +140,23 @@ static struct gpt2_runtime *create_runtime(const char *cpu, int threads) {
     return runtime;
 }
 
-/* The model as one packed file in the same folder. */
-static struct gpt2_model *repack(struct gpt2_model *model, const char *dir, enum packing packing) {
-    char path[TESTMODEL_PATH];
+/* path = the model as one packed file in the folder. */
+static void pack_model(char path[TESTMODEL_PATH], const struct gpt2_model *model, const char *dir,
+                       int type) {
     struct gpt2_error err;
     struct gpt2_runtime *runtime = create_runtime("generic", 1);
-    struct gpt2_quantize_options options = {.type = packing == PACKED_Q8 ? GPT2_Q8 : GPT2_Q4};
+    struct gpt2_quantize_options options = {.type = type};
     testmodel_path(path, dir, "packed");
     if (!gpt2_quantize(model, runtime, &options, path, &err))
         fail_msg("%s", err.message);
     gpt2_runtime_free(runtime);
+}
+
+/* The model as one packed file in the same folder. */
+static struct gpt2_model *repack(struct gpt2_model *model, const char *dir, enum packing packing) {
+    char path[TESTMODEL_PATH];
+    struct gpt2_error err;
+    pack_model(path, model, dir, packing == PACKED_Q8 ? GPT2_Q8 : GPT2_Q4);
     gpt2_model_close(model);
     model = gpt2_model_open(path, &err);
     if (!model)
@@ -368,11 +375,169 @@ static void company_in_a_batch_changes_nothing(void **state) {
     }
 }
 
+/* ---- real shapes ----
+ *
+ * Blocks of n_embd 768 and 1600: several blocks of everything that is cut. The prompt is one pass
+ * of so many rows. The weights have few bits, so that one run tells what F32, F16 and BF16 must
+ * give: the same. */
+
+static const struct real_shape {
+    struct testmodel_options options;
+    uint64_t expected[3]; /* of the hashes of the first REAL_FIRST tokens: floats, Q8, Q4 */
+} real_shapes[] = {
+    {{.n_embd = 768, .n_head = 12, .n_layer = 1, .n_ctx = 200, .n_vocab = 61, .seed = 10},
+     {0xC9EA7BB7DE79B78B, 0xC8558D28D11CDCE2, 0x50FC948C488D106E}},
+    {{.n_embd = 1600,
+      .n_head = 25,
+      .n_layer = 1,
+      .n_ctx = 200,
+      .n_vocab = 61,
+      .n_inner = 3200,
+      .seed = 11},
+     {0x3B1272F2D4F43D8E, 0x6D1DB17C263E5C6E, 0x0507071A775EB213}},
+};
+#define REAL_FIRST 65 /* as many as the sanitizers run */
+
+static const int real_rows[] = {1, 2, 8, 23, 24, 32, 63, 64, 65, 200};
+#define N_REAL_ROWS (sizeof real_rows / sizeof *real_rows)
+
+/* What a type of weights is packed as. */
+static const int packed_types[DTYPE_COUNT] = {[DTYPE_F32] = GPT2_F32,
+                                              [DTYPE_F16] = GPT2_F16,
+                                              [DTYPE_BF16] = GPT2_BF16,
+                                              [DTYPE_Q8] = GPT2_Q8,
+                                              [DTYPE_Q4] = GPT2_Q4};
+
+/* One type of weights, as panels or not, in a file at `path`. */
+struct form {
+    const struct real_shape *shape;
+    enum dtype dtype;
+    bool panels;
+    char path[TESTMODEL_PATH];
+    int n_tokens;
+    const int32_t *ids;
+    const uint64_t *expected; /* hashes of the tokens */
+};
+
+static struct gpt2_model *open_path(const char *path) {
+    struct gpt2_error err;
+    struct gpt2_model *model = gpt2_model_open(path, &err);
+    if (!model)
+        fail_msg("%s", err.message);
+    return model;
+}
+
+/* One pass over a prompt of so many rows. */
+static void check_pass(const struct form *form, const struct gpt2_model *model, const char *place,
+                       struct way way, int rows) {
+    uint64_t found[MAX_TOKENS];
+    run_way(found, model, form->ids, rows, way);
+    for (int i = 0; i < rows; i++)
+        if (found[i] != form->expected[i])
+            fail_msg("n_embd %d, %s %s, %s: kernels %s, %d threads, a pass of %d rows: token %d "
+                     "has other logits",
+                     form->shape->options.n_embd, dtype_name(form->dtype),
+                     form->panels ? "in panels" : "as rows", place, way.cpu, way.threads, rows, i);
+}
+
+/* All numbers of rows, of threads and kernel rows, where the weights lie; and with a new model for
+ * each, in a pass that moves them and in the next one, that reads them where they are then. What
+ * takes long takes the numbers of threads in turn; generic, the slowest row, has only the pass that
+ * all others are compared with, and one more of each form at the smaller shape. The sanitizers have
+ * the first and the last number of rows for which panels of BF16 are expanded strip by strip. */
+static void check_form(const struct form *form) {
+    static const int threads[] = {1, 2, 3};
+    const bool small = form->shape == real_shapes;
+    struct gpt2_model *model = open_path(form->path);
+    for (int row = 0; gpt2_cpu_row(row); row++)
+        for (size_t t = 0; t < 3; t++)
+            for (size_t i = 0; i < N_REAL_ROWS && real_rows[i] <= form->n_tokens; i++) {
+                const struct way way = {gpt2_cpu_row(row), threads[t], 0, 0, GPT2_KV_F32};
+                const bool turn = ((size_t)row + i) % 3 == t;
+                const int rows = real_rows[i];
+                if (row == 0 && !(small && turn && rows == 24 && !is_set("QUICK")))
+                    continue;
+                if (is_set("QUICK") && rows != 24 && rows != 64)
+                    continue;
+                if (turn || (small && !is_set("QUICK")))
+                    check_pass(form, model, "in place", way, rows);
+                if (!turn)
+                    continue;
+                struct gpt2_model *moving = open_path(form->path);
+                assert_true(gpt2_model_move(moving, NULL, NULL));
+                check_pass(form, moving, "moving", way, rows);
+                assert_true(gpt2_model_moved(moving, NULL) > 0);
+                check_pass(form, moving, "moved", way, rows);
+                gpt2_model_close(moving);
+            }
+    gpt2_model_close(model);
+}
+
+/* The plainest run of a form, which its kind, floats or Q8 or Q4, is compared with. */
+static int expect_form(uint64_t *expected, const struct form *form, int kind) {
+    struct gpt2_model *model = open_path(form->path);
+    uint64_t all = HASH_START;
+    run_way(expected, model, form->ids, form->n_tokens, plainest(GPT2_KV_F32));
+    gpt2_model_close(model);
+    for (int i = 0; i < REAL_FIRST; i++)
+        all = (all ^ expected[i]) * 0x100000001B3;
+    if (all == form->shape->expected[kind])
+        return 0;
+    print_message("n_embd %d, %s: found 0x%016" PRIX64 "\n", form->shape->options.n_embd,
+                  dtype_name(form->dtype), all);
+    return 1;
+}
+
+static void real_shapes_give_the_same_bits_in_every_form(void **state) {
+    const size_t n_shapes = is_set("QUICK") ? 1 : sizeof real_shapes / sizeof *real_shapes;
+    int different = 0;
+    for (size_t s = 0; s < n_shapes && !is_set("VALGRIND"); s++) {
+        char dir[TESTMODEL_PATH];
+        int32_t ids[MAX_TOKENS];
+        uint64_t expected[MAX_TOKENS];
+        struct form form = {.shape = &real_shapes[s], .ids = ids, .expected = expected};
+        form.n_tokens = is_set("QUICK") ? REAL_FIRST : MAX_TOKENS;
+        testmodel_tempdir(dir);
+        for (enum dtype dtype = 0; dtype < DTYPE_COUNT; dtype++) {
+            if (dtype == DTYPE_F64)
+                continue; // narrowed to F32 when a model is opened
+            if (is_set("QUICK") && dtype != DTYPE_F32 && dtype != DTYPE_BF16)
+                continue; // test_matmul.c has the products of all of them
+            const bool quantized = dtype_is_quantized(dtype);
+            struct testmodel_options options = form.shape->options;
+            options.few_bits = true;
+            options.dtype = quantized ? DTYPE_F32 : dtype;
+            testmodel_write(dir, &options);
+            struct gpt2_model *model = open_path(dir);
+            if (dtype == DTYPE_F32)
+                make_ids(ids, form.n_tokens, model, 0);
+            form.dtype = dtype;
+            for (int panels = quantized; panels < 2; panels++) {
+                form.panels = panels;
+                if (panels)
+                    pack_model(form.path, model, dir, packed_types[dtype]);
+                else
+                    strcpy(form.path, dir);
+                if (dtype == DTYPE_F32 ? !panels : quantized)
+                    different += expect_form(expected, &form,
+                                             dtype == DTYPE_Q4   ? 2
+                                             : dtype == DTYPE_Q8 ? 1
+                                                                 : 0);
+                check_form(&form);
+            }
+            gpt2_model_close(model);
+        }
+        testmodel_remove(dir);
+    }
+    assert_int_equal(different, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plainest_run_gives_the_published_bits),
         cmocka_unit_test(rows_threads_and_cuts_change_nothing),
         cmocka_unit_test(company_in_a_batch_changes_nothing),
+        cmocka_unit_test(real_shapes_give_the_same_bits_in_every_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,6 +64,7 @@ struct testmodel_options {
     bool masks;               /* with the causal mask buffers of old files   */
     bool reversed;            /* the last tensor's data first                */
     int misalign;             /* 0..63: data starts at 64 k + misalign       */
+    bool few_bits;            /* F32, F16 and BF16 hold the same numbers     */
     uint64_t seed;
 };
 
@@ -180,6 +181,14 @@ static inline uint16_t testmodel_bf16(float value) {
     if (isnan(value))
         return 0x7FC0;
     return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+/* To the nearest that is bfloat16 and half alike, or nearly: 8 bits, and no bit below 2^-20. */
+static inline double testmodel_few_bits(double value) {
+    uint32_t bits = (uint32_t)testmodel_bf16((float)value) << 16;
+    float rounded;
+    memcpy(&rounded, &bits, sizeof rounded);
+    return fabs(value) < 0x1p-13 ? nearbyint(value * 0x1p20) * 0x1p-20 : (double)rounded;
 }
 
 /* Bytes an element; bytes[] = the value in the dtype. */
@@ -365,7 +374,10 @@ static inline void testmodel_write_list(const char *path, const struct testmodel
     for (size_t i = 0; i < list->count; i++) {
         const struct testmodel_tensor *t = testmodel_nth(list, options, i);
         for (uint64_t k = 0, n = testmodel_elements(t); k < n; k++) {
-            size_t size = testmodel_encode(bytes, t->dtype, testmodel_value(t, seed, k));
+            double value = testmodel_value(t, seed, k);
+            if (options && options->few_bits)
+                value = testmodel_few_bits(value);
+            size_t size = testmodel_encode(bytes, t->dtype, value);
             fwrite(bytes, 1, size, file);
         }
     }

@@ -66,18 +66,40 @@ static void describe(const char *path, bool partial, char *type, size_t cap, uin
     gpt2_model_close(model);
 }
 
+/* A name that a shell can be offered, one on a line: without control characters, and not like an
+ * option. What else is in it is for the completions to quote. */
+static bool is_offered(const char *name) {
+    for (const char *c = name; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)
+            return false;
+    return *name != '-';
+}
+
+/* A name as a line of the table shows it: control characters as \xNN. */
+static bool output_shown(struct output *out, const char *name, struct gpt2_error *err) {
+    bool ok = true;
+    for (const char *c = name; ok && *c; c++) {
+        bool control = (unsigned char)*c < 0x20 || *c == 0x7F;
+        ok = control ? output_format(out, err, "\\x%02x", (unsigned char)*c)
+                     : output_bytes(out, c, 1, err);
+    }
+    return ok;
+}
+
 static bool print_model(struct listing *l, const char *name, const char *path, bool partial) {
     char type[32];
     uint64_t parameters, size = bytes_of(path);
     struct output *out = &l->out;
     l->n++;
     if (l->names)
-        return partial || output_format(out, &l->err, "%s\n", name);
+        return partial || !is_offered(name) || output_format(out, &l->err, "%s\n", name);
     describe(path, partial, type, sizeof type, &parameters);
     if (!l->json)
-        return output_format(out, &l->err, "%-28s %-10s %8.1f M %10.1f MB  ", name, type,
+        return output_shown(out, name, &l->err) &&
+               output_format(out, &l->err, "%*s %-10s %8.1f M %10.1f MB  ",
+                             strlen(name) < 28 ? 28 - (int)strlen(name) : 0, "", type,
                              (double)parameters / 1e6, (double)size / 1e6) &&
-               output_string(out, path, &l->err) && output_string(out, "\n", &l->err);
+               output_shown(out, path, &l->err) && output_string(out, "\n", &l->err);
     return output_string(out, "{\"name\": ", &l->err) &&
            output_json_string(out, name, strlen(name), &l->err) &&
            output_format(out, &l->err,
@@ -158,7 +180,9 @@ static int run_models(int argc, char **argv) {
     const struct option table[] = {
         {.name = "Options", .type = OPTION_SECTION},
         {"json", 0, NULL, OPTION_FLAG, &l.json, 0, 0, NULL, NULL, "one JSON object a line"},
-        {"names", 0, NULL, OPTION_FLAG, &l.names, 0, 0, NULL, NULL, "names alone, one a line"},
+        {"names", 0, NULL, OPTION_FLAG, &l.names, 0, 0, NULL, NULL,
+         "names alone, one a line, for shells: without those that\n"
+         "hold control characters or begin like an option"},
         {0},
     };
     int n_words, code;

@@ -82,21 +82,50 @@ static void bash_values(const struct command *command, const struct option *tabl
     }
 }
 
+/* Where names of models and files are offered nothing may expand them, now or when the line is
+ * entered: a folder can be called $(rm -r .). compgen -W expands; an array made of what a command
+ * prints is expanded; -o filenames leaves $ as it is. */
 static void print_bash(const struct command *const *commands, size_t n) {
-    printf("# bash completion for gpt2, made by `gpt2 completions bash`\n"
-           "_gpt2() {\n"
-           "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
-           "  local command=${COMP_WORDS[1]} options='' words=%d kind=-1 choices='' first=''\n"
-           "  local IFS=$'\\n'\n"
-           "  COMPREPLY=()\n"
-           "  if [[ $word == = ]]; then word=''; before=${COMP_WORDS[COMP_CWORD-1]}\n"
-           "  elif [[ $before == = ]]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
-           "  if ((COMP_CWORD == 1)); then\n"
-           "    COMPREPLY=($(compgen -W \"${_gpt2_commands// /$'\\n'}\" -- \"$word\"))\n"
-           "    return\n"
-           "  fi\n"
-           "  case $command in\n",
-           (int)FILES);
+    printf(
+        "# bash completion for gpt2, made by `gpt2 completions bash`\n"
+        "_gpt2_offer() { # WORD...: those that begin with $word, as they are\n"
+        "  local each\n"
+        "  for each; do [[ $each == \"$word\"* ]] && COMPREPLY+=(\"$each\"); done\n"
+        "}\n"
+        "_gpt2_models() { # names of models, quoted so that the line means just them\n"
+        "  local each quoted\n"
+        "  while IFS= read -r each; do\n"
+        "    [[ $each ]] || continue\n"
+        "    printf -v quoted %%q \"$each\"\n"
+        "    [[ $quoted == \"$word\"* || $each == \"$word\"* ]] && COMPREPLY+=(\"$quoted\")\n"
+        "  done <<<\"$(\"${COMP_WORDS[0]}\" models --names 2>/dev/null)\"\n"
+        "}\n"
+        "_gpt2_files() { # files, likewise; what is typed up to the last slash stays as it is\n"
+        "  local each real quoted typed=''\n"
+        "  [[ $word == */* ]] && typed=${word%%/*}/\n"
+        "  while IFS= read -r each; do\n"
+        "    real=${each/#\\~\\//$HOME/} # a part of a name with a line break is not there\n"
+        "    [[ -e $real || -L $real || ( $each && $typed == *\\$* ) ]] || continue\n"
+        "    printf -v quoted %%q \"${each##*/}\"\n"
+        "    [[ $typed || $each != \\~* ]] || quoted=$each # a user's folder\n"
+        "    if [[ -d $real ]]; then quoted+=/; compopt -o nospace 2>/dev/null; fi\n"
+        "    COMPREPLY+=(\"$typed$quoted\")\n"
+        "  done <<<\"$(compgen -f -- \"$word\")\"\n"
+        "}\n"
+        "_gpt2() {\n"
+        "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
+        "  local command=${COMP_WORDS[1]} options='' words=%d kind=-1 choices='' first=''\n"
+        "  local IFS=' '\n"
+        "  COMPREPLY=()\n"
+        "  compopt +o default 2>/dev/null # without compopt files are offered for lack of others\n"
+        "  if [[ $word == = ]]; then word=''; before=${COMP_WORDS[COMP_CWORD-1]}\n"
+        "  elif [[ $before == = ]]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
+        "  if ((COMP_CWORD == 1)); then\n"
+        "    _gpt2_offer $_gpt2_commands\n"
+        "    return\n"
+        "  fi\n"
+        "  case $command in\n",
+        (int)FILES);
     for (size_t i = 0; i < n; i++)
         options_visit(commands[i], bash_names, NULL);
     printf("  esac\n  case $command:$before in\n");
@@ -104,7 +133,7 @@ static void print_bash(const struct command *const *commands, size_t n) {
         options_visit(commands[i], bash_values, NULL);
     printf("  esac\n"
            "  if [[ $word == -* ]] && ((kind < 0)); then\n"
-           "    COMPREPLY=($(compgen -W \"${options// /$'\\n'}\" -- \"$word\"))\n"
+           "    _gpt2_offer $options\n"
            "    return\n"
            "  fi\n"
            "  if ((kind < 0)); then\n"
@@ -112,23 +141,22 @@ static void print_bash(const struct command *const *commands, size_t n) {
            "    [[ $first && $COMP_CWORD == 2 ]] && { kind=%d; choices=$first; }\n"
            "  fi\n"
            "  case $kind in\n"
-           "    %d) COMPREPLY=($(compgen -W \"${choices// /$'\\n'}\" -- \"$word\")) ;;\n"
-           "    %d) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
-           "    %d) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- \"$word\")) ;;\n"
-           "    %d) [[ $command == rm || $command == pull ]] || {\n"
-           "         compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$word\")); }\n"
-           "       [[ $command == pull ]] && choices='gpt2 gpt2-medium gpt2-large gpt2-xl "
-           "distilgpt2'\n"
-           "       [[ $command == pull ]] || choices=$(\"${COMP_WORDS[0]}\" models --names "
-           "2>/dev/null)\n"
-           "       COMPREPLY+=($(compgen -W \"${choices// /$'\\n'}\" -- \"$word\")) ;;\n"
+           "    %d) _gpt2_offer $choices ;;\n"
+           "    %d) compopt -o default 2>/dev/null ;;\n"
+           "    %d) compopt -o dirnames 2>/dev/null ;;\n"
+           "    %d) case $command in\n"
+           "         pull) _gpt2_offer gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 ;;\n"
+           "         rm) _gpt2_models ;;\n"
+           "         *) if [[ $word == [\\\"\\']* ]]; then compopt -o default 2>/dev/null\n"
+           "            else _gpt2_files; _gpt2_models; fi ;;\n"
+           "       esac ;;\n"
            "  esac\n"
            "}\n",
            (int)CHOICES, (int)CHOICES, (int)FILES, (int)FOLDERS, (int)MODELS);
     printf("_gpt2_commands='");
     for (size_t i = 0; i < n; i++)
         printf("%s%s", i ? " " : "", commands[i]->name);
-    printf(" --help --version'\ncomplete -F _gpt2 gpt2\n");
+    printf(" --help --version'\ncomplete -o default -F _gpt2 gpt2\n");
 }
 
 /* ---- zsh ---- */
@@ -186,9 +214,11 @@ static void zsh_command(const struct command *command, const struct option *tabl
 static void print_zsh(const struct command *const *commands, size_t n) {
     printf("#compdef gpt2\n# zsh completion for gpt2, made by `gpt2 completions zsh`\n"
            "_gpt2_models() {\n"
-           "  local -a names=(${(f)\"$($program models --names 2>/dev/null)\"})\n"
-           "  [[ $words[1] == pull ]] && names=(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2)\n"
-           "  _alternative \"models:model:($names)\" 'files:file:_files'\n"
+           "  local -a gpt2_names=(${(f)\"$($program models --names 2>/dev/null)\"})\n"
+           "  [[ $words[1] == pull ]] && gpt2_names=(gpt2 gpt2-medium gpt2-large gpt2-xl "
+           "distilgpt2)\n"
+           // an action is evaluated, so the names do not stand in it
+           "  _alternative 'models:model:compadd -a gpt2_names' 'files:file:_files'\n"
            "}\n"
            "_gpt2() {\n"
            "  local program=$words[1]\n"

@@ -5,8 +5,11 @@
 #include "text/tokenizer.h"
 #include "weights/containers.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -69,19 +72,83 @@ static void several_files_of_one_kind_are_a_question(void **state) {
     expect_file("model.safetensors");
 }
 
-static void what_a_file_begins_with_counts_before_its_name(void **state) {
+/* What a file of this name and content is; *what of its format, or NULL. */
+static enum given_kind identify(const char *name, const char *content, const char **what) {
     char path[TESTMODEL_PATH];
-    put("model.safetensors", "GGUF....");
-    testmodel_path(path, dir, "model.safetensors");
-    assert_string_equal(containers_of_file(path)->what, "a GGUF file");
-    put("weights.bin", "tjgg....");
-    testmodel_path(path, dir, "weights.bin");
-    assert_string_equal(containers_of_file(path)->what, "a legacy ggml file");
-    assert_null(containers_of_file(path)->open);
-    put("weights.bin", "");
-    assert_null(containers_of_file(path));
-    testmodel_path(path, dir, "nowhere");
-    assert_null(containers_of_file(path));
+    struct given given;
+    struct gpt2_error err = {0};
+    put(name, content);
+    testmodel_path(path, dir, name);
+    const bool known = containers_identify(&given, path, &err);
+    if (!known)
+        fail_msg("%s", err.message);
+    *what = given.format ? given.format->what : NULL;
+    return given.kind;
+}
+
+static void expect_stranger(const char *name, const char *words) {
+    char path[TESTMODEL_PATH];
+    struct given given;
+    struct gpt2_error err = {0};
+    testmodel_path(path, dir, name);
+    assert_false(containers_identify(&given, path, &err));
+    assert_int_equal(err.status, GPT2_ERR_MODEL);
+    assert_ptr_equal(strstr(err.message, path), err.message);
+    assert_non_null(strstr(err.message, words));
+}
+
+static void what_a_file_begins_with_counts_before_its_name(void **state) {
+    const char *what;
+    assert_int_equal(identify("model.safetensors", "GGUF....", &what), GIVEN_WEIGHTS);
+    assert_string_equal(what, "a GGUF file");
+    assert_int_equal(identify("weights.bin", "tjgg....", &what), GIVEN_WEIGHTS);
+    assert_string_equal(what, "a legacy ggml file");
+    assert_int_equal(identify("config.json", "GGUF....", &what), GIVEN_WEIGHTS);
+    assert_int_equal(identify("x.gguf", "", &what), GIVEN_WEIGHTS); // its reader says what is wrong
+}
+
+static void a_file_is_what_it_is_or_refused(void **state) {
+    static const char *const parts[] = {"config.json",  "generation_config.json",
+                                        "hparams.json", "vocab.json",
+                                        "merges.txt",   "tokenizer.json"};
+    const char *what;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        assert_int_equal(identify(parts[i], "{}", &what), GIVEN_PART);
+    put("weights.q8", "");
+    expect_stranger("weights.q8", "found it empty");
+    put("vocab.json", "");
+    expect_stranger("vocab.json", "found it empty");
+    put("notes.txt", "on config.json");
+    expect_stranger("notes.txt", "begins as none of them");
+    expect_stranger("nowhere", "no such file");
+    char path[TESTMODEL_PATH];
+    testmodel_path(path, dir, "link");
+    assert_int_equal(symlink("nowhere", path), 0);
+    expect_stranger("link", "cannot open");
+    remove(path);
+}
+
+static void what_cannot_be_opened_is_refused_as_that(void **state) {
+    struct rlimit old;
+    put("model.safetensors", "x");
+    put("weights.q8", "x");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, old.rlim_max}), 0);
+    char path[TESTMODEL_PATH];
+    struct given given;
+    const struct container *found;
+    char *file;
+    struct gpt2_error err = {0}, listing = {0};
+    testmodel_path(path, dir, "weights.q8");
+    const bool known = containers_identify(&given, path, &err);
+    const bool listed = containers_in_directory(&found, &file, dir, &listing);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_false(known);
+    assert_ptr_equal(strstr(err.message, path), err.message);
+    assert_non_null(strstr(err.message, strerror(EMFILE)));
+    assert_false(listed);
+    assert_int_equal(listing.status, GPT2_ERR_MODEL);
+    assert_non_null(strstr(listing.message, strerror(EMFILE)));
 }
 
 static void matrices_are_turned(void **state) {
@@ -175,6 +242,8 @@ int main(void) {
         TEST(a_directory_means_the_first_format_of_the_table),
         TEST(several_files_of_one_kind_are_a_question),
         TEST(what_a_file_begins_with_counts_before_its_name),
+        TEST(a_file_is_what_it_is_or_refused),
+        TEST(what_cannot_be_opened_is_refused_as_that),
         TEST(matrices_are_turned),
         TEST(the_byte_alphabet_goes_both_ways),
         TEST(a_tokenizer_is_the_same_after_it_was_saved),

@@ -579,6 +579,9 @@ static void missing_files_are_named(void **state) {
     EXPECT_REFUSAL(path, path, "no such file or directory");
     testmodel_write_file(dir, "notes.txt", "", 0);
     testmodel_path(path, dir, "notes.txt");
+    EXPECT_REFUSAL(path, path, "expected a model", "found it empty");
+    testmodel_write_file(dir, "merges.txt", "x", 1);
+    testmodel_path(path, dir, "merges.txt");
     EXPECT_REFUSAL(path, path, "expected a model directory or a file in one");
     testmodel_write_config(dir, NULL);
     EXPECT_REFUSAL(dir, dir, "found no model.safetensors");

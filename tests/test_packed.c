@@ -12,6 +12,7 @@
 #include "model/packed_loader.h"
 #include "model/quantize_panel.h"
 #include "testmodel.h"
+#include "weights/containers.h"
 #include "weights/packed.h"
 #include <gpt2/quantize.h>
 #include <gpt2/session.h>
@@ -746,11 +747,11 @@ static void other_files_are_not_packed(void **state) {
     char path[TESTMODEL_PATH];
     testmodel_write(dir, NULL);
     testmodel_path(path, dir, "model.safetensors");
-    assert_false(packed_recognise(path));
-    assert_false(packed_recognise(dir));
-    assert_false(packed_recognise("/no/such/file"));
     struct tensors tensors;
     struct gpt2_error err = {0};
+    struct given given;
+    assert_true(containers_identify(&given, path, &err));
+    assert_int_equal(given.kind, GIVEN_WEIGHTS);
     assert_false(packed_open(&tensors, path, &err));
     expect_words(&err, path, "expected a packed model");
     // one of Hugging Face's without its config.json

@@ -913,11 +913,20 @@ static void a_directory_or_a_file_in_it_is_opened(void **state) {
     gpt2_tokenizer_close(t);
 
     write_file(folder, "merges.txt", "a b\n");
-    snprintf(path, sizeof path, "%s/encoder.json", folder); // any file of the directory
+    snprintf(path, sizeof path, "%s/encoder.json", folder); // a file that is named is used
     t = gpt2_tokenizer_open(path, &err);
+    assert_non_null(t);
+    check_ids(t, TEXT("abb"), GPT2_ENCODE_TEXT, IDS(3));
+    gpt2_tokenizer_close(t);
+    t = gpt2_tokenizer_open(folder, &err);
     assert_non_null(t);
     check_ids(t, TEXT("abb"), GPT2_ENCODE_TEXT, IDS(2, 1));
     gpt2_tokenizer_close(t);
+    write_file(folder, "notes.txt", "x");
+    snprintf(path, sizeof path, "%s/notes.txt", folder);
+    assert_null(gpt2_tokenizer_open(path, &err));
+    assert_ptr_equal(strstr(err.message, path), err.message);
+    remove(path);
     snprintf(path, sizeof path, "%s//", folder);
     t = gpt2_tokenizer_open(path, &err);
     assert_non_null(t);

@@ -30,10 +30,16 @@ bool gpt2_ids_push(struct gpt2_ids *ids, int32_t id, struct gpt2_error *err);
 void gpt2_ids_free(struct gpt2_ids *ids);
 
 /* Opens the tokenizer of a directory (vocab.json + merges.txt, or encoder.json + vocab.bpe, else
- * tokenizer.json; generation needs no other file), of the directory that holds the file `path`, or
- * of a packed model file (quantize.h) or a GGUF file, which have it inside.
+ * tokenizer.json; generation needs no other file), of a packed model file (quantize.h) or a GGUF
+ * file, which have it inside, or of the directory that holds the file `path`: other weights,
+ * config.json, or one of the tokenizer's files, which is then used. Any other file is refused.
  * Fails with GPT2_ERR_MODEL: a missing or malformed file is named, with the entry that is wrong. */
 struct gpt2_tokenizer *gpt2_tokenizer_open(const char *path, struct gpt2_error *err);
+
+/* The same for a caller that can do with ids alone: where there is no tokenizer at all this
+ * succeeds, and *tokenizer is NULL. One that is there and cannot be used is an error as above. */
+bool gpt2_tokenizer_open_if_any(struct gpt2_tokenizer **tokenizer, const char *path,
+                                struct gpt2_error *err);
 void gpt2_tokenizer_close(struct gpt2_tokenizer *tokenizer); /* NULL is allowed */
 
 /* Makes the tokenizer's tables into one stretch of bytes for gpt2_quantize: the same for the same

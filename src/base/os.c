@@ -178,7 +178,8 @@ bool os_is_directory(const char *path) {
 
 bool os_exists(const char *path) {
     struct stat info;
-    return stat(path, &info) == 0;
+    return lstat(path, &info) == 0 ||
+           (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG);
 }
 
 #if defined(__linux__)

@@ -48,6 +48,9 @@ void os_forget(const struct os_file *file, const void *data, size_t n_bytes);
 bool os_populate(const struct os_file *file, size_t from, size_t n_bytes);
 
 bool os_is_directory(const char *path);
+
+/* True unless there is certainly nothing of that name: a link to nothing, or what may not be looked
+ * at, exists, so that opening it says what is wrong and nothing else is taken in its place. */
 bool os_exists(const char *path);
 
 /* Processors this process may run on: the affinity mask. */

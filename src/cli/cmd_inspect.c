@@ -182,8 +182,8 @@ static bool open_all(struct run *run, struct gpt2_error *err) {
     run->model = run->path ? gpt2_model_open(run->path, err) : NULL;
     if (!run->model)
         return false;
-    run->tokenizer = gpt2_tokenizer_open(run->path, err);
-    if (!run->tokenizer && !a->ids)
+    if (a->ids ? !gpt2_tokenizer_open_if_any(&run->tokenizer, run->path, err)
+               : !(run->tokenizer = gpt2_tokenizer_open(run->path, err)))
         return false;
     run->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = a->threads, .cpu = a->cpu}, err);

@@ -7,12 +7,11 @@
 
 bool engine_open(struct engine *engine, const char *model, int n_threads, const char *cpu,
                  bool ids_only, struct gpt2_error *err) {
-    struct gpt2_error ignored;
     engine->path = find_model(model, err);
     if (!engine->path)
         return false;
-    engine->tokenizer = gpt2_tokenizer_open(engine->path, ids_only ? &ignored : err);
-    if (!engine->tokenizer && !ids_only)
+    if (ids_only ? !gpt2_tokenizer_open_if_any(&engine->tokenizer, engine->path, err)
+                 : !(engine->tokenizer = gpt2_tokenizer_open(engine->path, err)))
         return false;
     engine->model = gpt2_model_open(engine->path, err);
     if (!engine->model)

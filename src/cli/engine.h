@@ -15,7 +15,7 @@ struct engine {
 };
 
 /* Finds the model (files.h) and opens everything; notes of the loader go to standard error. A
- * tokenizer that cannot be opened is an error unless `ids_only`. */
+ * tokenizer that cannot be opened is an error; that there is none at all is not with `ids_only`. */
 bool engine_open(struct engine *engine, const char *model, int n_threads, const char *cpu,
                  bool ids_only, struct gpt2_error *err);
 void engine_close(struct engine *engine); /* a zeroed struct is allowed */

@@ -134,9 +134,16 @@ static char *join(const char *a, size_t a_len, const char *b, const char *c) {
     return path;
 }
 
+/* A link to nothing is there too: what was named does not become something else. */
 static bool exists(const char *path) {
     struct stat info;
-    return stat(path, &info) == 0;
+    return lstat(path, &info) == 0;
+}
+
+/* Whether what the user gave is a path. One with a slash that may not be looked at is: opening it
+ * says why. */
+static bool is_path(const char *given) {
+    return exists(given) || (strchr(given, '/') && errno != ENOENT && errno != ENOTDIR);
 }
 
 /* Where a name is looked for, in order: prefix/suffix/NAME. */
@@ -245,10 +252,15 @@ bool list_model_folders(bool (*visit)(void *user, const char *folder), void *use
 
 char *find_model(const char *name, struct gpt2_error *err) {
     const char *shipped = "tales";
+    if (name && !*name) {
+        command_error(err, GPT2_ERR_MODEL, "without -m it is the default",
+                      "model \"\": expected a path or a name, got nothing");
+        return NULL;
+    }
     if (!name)
         name = getenv("GPT2_MODEL");
     bool given = name && *name;
-    if (given && exists(name)) {
+    if (given && is_path(name)) {
         char *path = strdup(name);
         if (!path)
             no_memory(err, "the model's name");

@@ -32,11 +32,13 @@ struct gpt2_ids;
 bool text_parse_ids(const char *data, size_t len, const char *what, struct gpt2_ids *ids,
                     struct gpt2_error *err);
 
-/* Turns what the user gave for -m (NULL: nothing) into a path. In this order: a path that exists;
+/* Turns what the user gave for -m (NULL: nothing) into a path. In this order: a path that exists,
+ * and then nothing else is tried, whether it can be opened or not;
  * a name in ./models, in the folders of $GPT2_MODELS (separated by ':'), in models/ beside the
  * program's folder, in the user's and the installation's data directory; a name in the cache of
- * Hugging Face's programs (gpt2/hub.h says what names are). With NULL: $GPT2_MODEL, else the
- * shipped model "tales". The result is owned by the caller: free(). NULL: GPT2_ERR_MODEL. */
+ * Hugging Face's programs (gpt2/hub.h says what names are). With NULL: $GPT2_MODEL, where that is
+ * set and not empty, else the shipped model "tales". The result is owned by the caller: free().
+ * NULL: GPT2_ERR_MODEL. */
 char *find_model(const char *name, struct gpt2_error *err);
 
 /* The path without links and dots, to be freed; NULL where there is no such file. */

@@ -102,7 +102,7 @@ static bool check_name(const struct gpt2_model *model, const char **hash, struct
 
 static bool check_hash(const struct gpt2_model *model, const char **hash, struct gpt2_error *err) {
     *hash = NULL;
-    if (!packed_recognise(model->tensors.path))
+    if (!packed_recognise(model->tensors.file.data, model->tensors.file.size))
         return check_name(model, hash, err);
     *hash = "the checksums in the file";
     return packed_verify(&model->tensors, NULL, err);

@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "base/path.h"
-#include "weights/packed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,38 +42,40 @@ static bool find_file(char **out, const struct directory *d, const char *name,
 }
 
 /* The weights: the file that was given, if it is of that kind, else what the directory has. */
-static bool find_weights(struct directory *out, const char *path, struct gpt2_error *err) {
+static bool find_weights(struct directory *out, const char *path, const struct given *given,
+                         struct gpt2_error *err) {
     struct gpt2_error found = {0};
-    out->format = os_is_directory(path) ? NULL : containers_of_file(path);
-    if (out->format) {
+    struct given kind;
+    if (given->kind == GIVEN_WEIGHTS) {
+        out->format = given->format;
         out->weights = strdup(path);
         return out->weights ? out->format->open || refuse_foreign(path, out->format, err)
                             : error_memory(err, "a path", strlen(path) + 1);
     }
-    if (containers_in_directory(&out->format, &out->weights, out->path, &found) || !found.status)
+    if (!containers_in_directory(&out->format, &out->weights, out->path, &found)) {
+        if (found.status && err)
+            *err = found;
+        return !found.status;
+    }
+    if (!containers_identify(&kind, out->weights, err))
+        return false;
+    if (kind.kind != GIVEN_PACKED)
         return true;
-    if (err)
-        *err = found;
-    return false;
+    error_set(err, GPT2_ERR_MODEL, "%s: expected plain weights, found a packed model",
+              out->weights);
+    return error_hint(err, "-m %s uses it; it needs no directory", out->weights);
 }
 
-static bool find(struct directory *out, const char *path, struct gpt2_error *err) {
-    if (!os_exists(path))
-        return error_set(err, GPT2_ERR_MODEL, "%s: no such file or directory",
-                         *path ? path : "\"\"");
-    if (!(out->path = path_directory(path, err)) || !find_weights(out, path, err) ||
+static bool find(struct directory *out, const char *path, const struct given *given,
+                 struct gpt2_error *err) {
+    if (!(out->path = path_directory(path, err)) || !find_weights(out, path, given, err) ||
         !find_file(&out->config, out, "config.json", err) ||
         !(out->generation = path_join(out->path, "generation_config.json", err)))
         return false;
-    if (out->weights && packed_recognise(out->weights)) { // by its directory, or beside a config
-        error_set(err, GPT2_ERR_MODEL, "%s: expected plain weights, found a packed model",
-                  out->weights);
-        return error_hint(err, "-m %s uses it; it needs no directory", out->weights);
-    }
     const bool inside = out->format && out->format->config != CONFIG_BESIDE;
     if (out->config || inside)
         return true;
-    if (!os_is_directory(path) && (!out->weights || strcmp(path, out->weights) != 0))
+    if (given->kind == GIVEN_PART)
         return error_set(err, GPT2_ERR_MODEL,
                          "%s: expected a model directory or a file in one, found no config.json "
                          "beside it",
@@ -84,9 +85,10 @@ static bool find(struct directory *out, const char *path, struct gpt2_error *err
     return refuse_without_config(out, err);
 }
 
-bool directory_find(struct directory *out, const char *path, struct gpt2_error *err) {
+bool directory_find(struct directory *out, const char *path, const struct given *given,
+                    struct gpt2_error *err) {
     *out = (struct directory){0};
-    if (find(out, path, err))
+    if (find(out, path, given, err))
         return true;
     directory_free(out);
     return false;

@@ -15,9 +15,11 @@ struct directory {
     const struct container *format; /* of the weights; NULL: none                */
 };
 
-/* `path` is a directory or any file in it; if that is a file of weights, that very file is used.
- * Fails with GPT2_ERR_MODEL where there is no such thing, or no configuration. */
-bool directory_find(struct directory *out, const char *path, struct gpt2_error *err);
+/* `path` is what `given` says: a directory, a part of one, or a file of weights, and then that very
+ * file is used. Fails with GPT2_ERR_MODEL where the directory cannot be read or has no
+ * configuration. */
+bool directory_find(struct directory *out, const char *path, const struct given *given,
+                    struct gpt2_error *err);
 
 /* Fails with GPT2_ERR_MODEL where the weights are not there; weights of a format that is not read
  * are named, with what to do. Apart from directory_find so that config.json can speak first: a

@@ -40,10 +40,11 @@ static bool read_inner_config(struct gpt2_model *model, enum config_tie *tie,
 }
 
 /* A config.json speaks before the weights: a model of another type is refused as that. */
-static bool open_plain(struct gpt2_model *model, const char *path, struct gpt2_error *err) {
+static bool open_plain(struct gpt2_model *model, const char *path, const struct given *given,
+                       struct gpt2_error *err) {
     enum config_tie tie = CONFIG_TIE_UNSAID;
     struct directory files;
-    if (!directory_find(&files, path, err))
+    if (!directory_find(&files, path, given, err))
         return false;
     const bool beside = files.config && !(files.format && files.format->config == CONFIG_INSIDE);
     bool ok = (!beside || config_open(&model->config, &tie, &model->notes, files.config,
@@ -56,10 +57,14 @@ static bool open_plain(struct gpt2_model *model, const char *path, struct gpt2_e
 }
 
 static struct gpt2_model *open_model(const char *path, bool lazy, struct gpt2_error *err) {
+    struct given given;
+    if (!containers_identify(&given, path, err))
+        return NULL;
     struct gpt2_model *model = os_alloc(1, sizeof *model, "the model", err);
     if (!model)
         return NULL;
-    if (packed_recognise(path) ? open_packed(model, path, lazy, err) : open_plain(model, path, err))
+    if (given.kind == GIVEN_PACKED ? open_packed(model, path, lazy, err)
+                                   : open_plain(model, path, &given, err))
         return model;
     gpt2_model_close(model);
     return NULL;

@@ -110,12 +110,13 @@ bool gpt2_tokenizer_pack(const struct gpt2_tokenizer *tokenizer, unsigned char *
 }
 
 /* Keeps the file mapped, as long as the tokenizer is there. */
-static struct gpt2_tokenizer *open_packed(const char *path, struct gpt2_error *err) {
+static struct gpt2_tokenizer *open_packed(const char *path, bool *none, struct gpt2_error *err) {
     struct tensors file;
     if (!packed_open(&file, path, err))
         return NULL;
     struct gpt2_tokenizer *t = NULL;
     const struct tensor *tables = packed_find(&file, PACKED_TOKENIZER);
+    *none = !tables;
     if (!tables) {
         error_set(err, GPT2_ERR_MODEL, "%s: expected a tokenizer in the file, found none", path);
         error_hint(err, "without a tokenizer, give and take token ids: --ids, --output ids");
@@ -129,11 +130,28 @@ static struct gpt2_tokenizer *open_packed(const char *path, struct gpt2_error *e
     return t;
 }
 
-struct gpt2_tokenizer *gpt2_tokenizer_open(const char *path, struct gpt2_error *err) {
-    if (packed_recognise(path))
-        return open_packed(path, err);
-    struct vocab *vocab = vocab_files_read(path, err);
+/* *none says that it failed as there is no tokenizer, and for no other reason. */
+static struct gpt2_tokenizer *open_any(const char *path, bool *none, struct gpt2_error *err) {
+    struct given given;
+    *none = false;
+    if (!containers_identify(&given, path, err))
+        return NULL;
+    if (given.kind == GIVEN_PACKED)
+        return open_packed(path, none, err);
+    struct vocab *vocab = vocab_files_read(path, &given, none, err);
     return vocab ? tokenizer_create(vocab, err) : NULL;
+}
+
+struct gpt2_tokenizer *gpt2_tokenizer_open(const char *path, struct gpt2_error *err) {
+    bool none;
+    return open_any(path, &none, err);
+}
+
+bool gpt2_tokenizer_open_if_any(struct gpt2_tokenizer **tokenizer, const char *path,
+                                struct gpt2_error *err) {
+    bool none;
+    *tokenizer = open_any(path, &none, err);
+    return *tokenizer || none;
 }
 
 void gpt2_tokenizer_close(struct gpt2_tokenizer *tokenizer) {

@@ -5,7 +5,6 @@
 #include "base/os.h"
 #include "base/path.h"
 #include "text/vocab_parse.h"
-#include "weights/containers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,26 +28,57 @@ static bool find(struct folder *folder, enum vocab_file file, const char *direct
     return found;
 }
 
-/* Both files of a pair, or neither. */
-static bool find_pair(struct folder *folder, const char *directory, int len, const char *tokens,
-                      const char *merges) {
-    if (find(folder, VOCAB_TOKENS, directory, len, tokens) &&
-        find(folder, VOCAB_MERGES, directory, len, merges))
+/* The files that a tokenizer may be made of, the first complete set counts. */
+static const struct set {
+    enum vocab_file file;
+    const char *name, *merges; /* merges: NULL where there is no second file */
+} sets[] = {
+    {VOCAB_TOKENS, "vocab.json", "merges.txt"},
+    {VOCAB_TOKENS, "encoder.json", "vocab.bpe"},
+    {VOCAB_TOKENIZER, "tokenizer.json", NULL},
+};
+
+#define N_SETS (sizeof sets / sizeof *sets)
+
+/* All files of a set, or none. */
+static bool find_set(struct folder *folder, const char *directory, int len, const struct set *set) {
+    if (find(folder, set->file, directory, len, set->name) &&
+        (!set->merges || find(folder, VOCAB_MERGES, directory, len, set->merges)))
         return true;
-    folder->names[VOCAB_TOKENS][0] = 0;
+    folder->names[set->file][0] = 0;
     return false;
 }
 
-/* Finds the tokenizer's files in the directory; false if none of the sets is complete. */
-static bool locate(struct folder *folder, const char *directory) {
-    int len = (int)strlen(directory);
-    if (!find_pair(folder, directory, len, "vocab.json", "merges.txt") &&
-        !find_pair(folder, directory, len, "encoder.json", "vocab.bpe") &&
-        !find(folder, VOCAB_TOKENIZER, directory, len, "tokenizer.json"))
+/* The set that a file of this name belongs to, NULL: none. */
+static const struct set *set_of(const char *name) {
+    for (size_t i = 0; i < N_SETS; i++)
+        if (!strcmp(name, sets[i].name) || (sets[i].merges && !strcmp(name, sets[i].merges)))
+            return &sets[i];
+    return NULL;
+}
+
+/* Finds the tokenizer's files in the directory: those of the set `named`, where it is not NULL;
+ * false if it, or with NULL every one, is not complete. */
+static bool locate(struct folder *folder, const char *directory, const struct set *named) {
+    const int len = (int)strlen(directory);
+    const struct set *set = named ? named : sets, *end = named ? named + 1 : sets + N_SETS;
+    while (set < end && !find_set(folder, directory, len, set))
+        set++;
+    if (set == end)
         return false;
     find(folder, VOCAB_ADDED, directory, len, "added_tokens.json");
     find(folder, VOCAB_SPECIALS, directory, len, "special_tokens_map.json");
     find(folder, VOCAB_CONFIG, directory, len, "tokenizer_config.json");
+    return true;
+}
+
+/* True if the directory has no file of any set. */
+static bool has_none(struct folder *folder, const char *directory) {
+    const int len = (int)strlen(directory);
+    for (size_t i = 0; i < N_SETS; i++)
+        if (find(folder, sets[i].file, directory, len, sets[i].name) ||
+            (sets[i].merges && find(folder, VOCAB_MERGES, directory, len, sets[i].merges)))
+            return false;
     return true;
 }
 
@@ -133,23 +163,24 @@ static void refuse_nothing(const char *directory, struct gpt2_error *err) {
 
 /* What a file has inside goes before what lies beside it; of a directory it is the other way
  * round. */
-static struct vocab *search(struct folder *folder, const char *path, const char *directory,
-                            struct gpt2_error *err) {
+static struct vocab *search(struct folder *folder, const char *path, const struct given *given,
+                            const char *directory, bool *none, struct gpt2_error *err) {
     struct gpt2_error failure = {0};
     struct tokenizer_texts texts = {0};
     struct vocab *vocab = NULL;
     const struct container *container = NULL;
     char *weights = NULL;
-    const bool is_file = !os_is_directory(path);
-    if (is_file && find_inner(&texts, containers_of_file(path), path, &failure)) {
+    const struct set *named = given->kind == GIVEN_PART ? set_of(path_name(path)) : NULL;
+    if (given->kind == GIVEN_WEIGHTS && find_inner(&texts, given->format, path, &failure)) {
         vocab = read_inner(&texts, path, &failure);
-    } else if (!failure.status && locate(folder, directory)) {
+    } else if (!failure.status && locate(folder, directory, named)) {
         vocab = read(folder, &failure);
-    } else if (!failure.status && !is_file &&
+    } else if (!failure.status && given->kind != GIVEN_WEIGHTS && !named &&
                containers_in_directory(&container, &weights, directory, &failure) &&
                find_inner(&texts, container, weights, &failure)) {
         vocab = read_inner(&texts, weights, &failure);
     } else if (!failure.status) {
+        *none = has_none(folder, directory);
         refuse_nothing(directory, &failure);
     }
     tokenizer_texts_free(&texts);
@@ -159,11 +190,9 @@ static struct vocab *search(struct folder *folder, const char *path, const char 
     return vocab;
 }
 
-struct vocab *vocab_files_read(const char *path, struct gpt2_error *err) {
-    if (!os_exists(path)) {
-        error_set(err, GPT2_ERR_MODEL, "%s: no such file or directory", path);
-        return NULL;
-    }
+struct vocab *vocab_files_read(const char *path, const struct given *given, bool *none,
+                               struct gpt2_error *err) {
+    *none = false;
     struct folder *folder = os_alloc(1, sizeof *folder, "file names", err);
     char *directory = folder ? path_directory(path, err) : NULL;
     struct vocab *vocab = NULL;
@@ -171,7 +200,7 @@ struct vocab *vocab_files_read(const char *path, struct gpt2_error *err) {
         error_set(err, GPT2_ERR_MODEL, "%.80s...: expected a path of less than %d bytes", directory,
                   MAX_PATH - 64);
     else if (directory)
-        vocab = search(folder, path, directory, err);
+        vocab = search(folder, path, given, directory, none, err);
     free(directory);
     for (int i = 0; folder && i < VOCAB_N_FILES; i++)
         os_unmap(&folder->files[i]);

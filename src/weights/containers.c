@@ -1,20 +1,21 @@
 /* containers.c - the table of formats. */
 #include "weights/containers.h"
 #include "base/error.h"
+#include "base/os.h"
 #include "base/path.h"
 #include "weights/gguf_model.h"
 #include "weights/llmc.h"
+#include "weights/packed.h"
 #include "weights/safetensors.h"
 #include "weights/shards.h"
 #include "weights/tensorflow.h"
 #include "weights/torch.h"
 
 #include <dirent.h>
-#include <fcntl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define NAMES(...)          \
     (const char *const[]) { \
@@ -88,6 +89,23 @@ static const struct container containers[] = {
 
 #define N_CONTAINERS (sizeof containers / sizeof *containers)
 
+/* What a model's directory is made of, beside weights. */
+static const char *const parts[] = {
+    "config.json",
+    "generation_config.json",
+    "hparams.json",
+    "vocab.json",
+    "merges.txt",
+    "encoder.json",
+    "vocab.bpe",
+    "tokenizer.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+};
+
+#define N_PARTS (sizeof parts / sizeof *parts)
+
 const char *containers_list(void) {
     return "safetensors, GGUF, PyTorch, nanoGPT, TensorFlow (OpenAI's) and llm.c";
 }
@@ -106,25 +124,54 @@ static size_t match(const struct container *c, const char *name) {
     return 0;
 }
 
-/* The first bytes of a regular file; 0 where there are none. */
-static size_t read_head(unsigned char head[CONTAINER_HEAD], const char *path) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe must not be waited for
-    ssize_t n = fd >= 0 ? read(fd, head, CONTAINER_HEAD) : 0;
-    if (fd >= 0)
-        close(fd);
-    return n > 0 ? (size_t)n : 0;
-}
-
-const struct container *containers_of_file(const char *path) {
-    unsigned char head[CONTAINER_HEAD];
-    const size_t n = read_head(head, path);
+static const struct container *by_head(const unsigned char *head, size_t n) {
     for (size_t i = 0; i < N_CONTAINERS; i++)
         if (containers[i].recognise && containers[i].recognise(head, n))
             return &containers[i];
+    return NULL;
+}
+
+static const struct container *by_name(const char *name) {
     for (size_t i = 0; i < N_CONTAINERS; i++)
-        if (match(&containers[i], path_name(path)))
+        if (match(&containers[i], name))
             return &containers[i];
     return NULL;
+}
+
+static bool is_part(const char *name) {
+    for (size_t i = 0; i < N_PARTS; i++)
+        if (strcmp(name, parts[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool refuse_stranger(const char *path, size_t n_bytes, struct gpt2_error *err) {
+    error_set(err, GPT2_ERR_MODEL, "%s: expected a model (packed, %s), found %s", path,
+              containers_list(), n_bytes ? "a file that begins as none of them" : "it empty");
+    return error_hint(err, "a file that was damaged on its way here has to be copied again; to use "
+                           "the model of a directory, name the directory");
+}
+
+bool containers_identify(struct given *out, const char *path, struct gpt2_error *err) {
+    struct os_file file;
+    const char *name = path_name(path);
+    *out = (struct given){GIVEN_DIRECTORY, NULL};
+    if (!os_exists(path))
+        return error_set(err, GPT2_ERR_MODEL, "%s: no such file or directory",
+                         *path ? path : "\"\"");
+    if (os_is_directory(path))
+        return true;
+    if (!os_map(&file, path, GPT2_ERR_MODEL, err))
+        return false;
+    const size_t n_bytes = file.size, n = n_bytes < CONTAINER_HEAD ? n_bytes : CONTAINER_HEAD;
+    const bool packed = packed_recognise(file.data, n);
+    out->format = packed ? NULL : by_head(file.data, n);
+    os_unmap(&file);
+    if (!packed && !out->format)
+        out->format = by_name(name);
+    out->kind = packed ? GIVEN_PACKED : out->format ? GIVEN_WEIGHTS : GIVEN_PART;
+    return out->kind != GIVEN_PART || (n_bytes && is_part(name)) ||
+           refuse_stranger(path, n_bytes, err);
 }
 
 /* The best so far of a directory: an earlier row, then an earlier name of its list. */
@@ -169,11 +216,12 @@ bool containers_in_directory(const struct container **found, char **file, const 
     *found = NULL;
     *file = NULL;
     DIR *folder = opendir(dir);
-    for (struct dirent *entry; ok && folder && (entry = readdir(folder)) != NULL;)
+    if (!folder)
+        return error_set(err, GPT2_ERR_MODEL, "%s: cannot list: %s", dir, strerror(errno));
+    for (struct dirent *entry; ok && (entry = readdir(folder)) != NULL;)
         for (size_t i = 0; ok && i < N_CONTAINERS; i++)
             ok = consider(&best, &containers[i], entry->d_name, err);
-    if (folder)
-        closedir(folder);
+    closedir(folder);
     if (ok && best.several && best.container->open) {
         ok = error_set(err, GPT2_ERR_MODEL, "%s: expected one file like %s, found several", dir,
                        best.container->names[best.place - 1]);

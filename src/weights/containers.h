@@ -53,12 +53,29 @@ struct container {
 
 #define CONTAINER_HEAD 64
 
-/* The format of a file, or NULL. What it begins with counts before its name. */
-const struct container *containers_of_file(const char *path);
+/* What a path means. A file that is named is that file: only those that a model's directory is made
+ * of beside its weights stand for the directory. */
+enum given_kind {
+    GIVEN_DIRECTORY,
+    GIVEN_PART,    /* config.json, vocab.json ...: the directory that it is in */
+    GIVEN_WEIGHTS, /* a file of weights                                        */
+    GIVEN_PACKED   /* a packed file (packed.h)                                 */
+};
+
+struct given {
+    enum given_kind kind;
+    const struct container *format; /* of GIVEN_WEIGHTS; else NULL */
+};
+
+/* Says what is at `path`. What a file begins with counts before its name. Fails with
+ * GPT2_ERR_MODEL where there is nothing, where it cannot be read and where it is none of the above:
+ * whoever asks never has to try what else it may be. */
+bool containers_identify(struct given *out, const char *path, struct gpt2_error *err);
 
 /* The weights in a directory: the first file of the table's order, *file (to be freed) its path.
  * Formats that are read go before those that are not. False with *found = NULL and no error: there
- * are none. Fails with GPT2_ERR_MODEL where there are several of a name like *.gguf: which? */
+ * are none. Fails with GPT2_ERR_MODEL where there are several of a name like *.gguf: which? And
+ * where the directory cannot be read. */
 bool containers_in_directory(const struct container **found, char **file, const char *dir,
                              struct gpt2_error *err);
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "base/pool.h"
+#include "weights/containers.h"
 #include "weights/safetensors.h"
 
 #include <inttypes.h>
@@ -31,17 +32,10 @@ static size_t round_up(size_t n, size_t to) {
 
 /* ---- reading ---- */
 
-static bool begins_as_packed(const unsigned char *bytes, size_t n_bytes) {
-    return n_bytes >= 8 + MAGIC_LEN && memcmp(bytes + 8, magic, MAGIC_LEN) == 0;
-}
+_Static_assert(8 + MAGIC_LEN <= CONTAINER_HEAD, "the head of a file tells whether it is packed");
 
-bool packed_recognise(const char *path) {
-    struct os_file file;
-    if (!os_map(&file, path, GPT2_ERR_MODEL, NULL))
-        return false;
-    bool ok = begins_as_packed(file.data, file.size);
-    os_unmap(&file);
-    return ok;
+bool packed_recognise(const unsigned char *head, size_t n) {
+    return n >= 8 + MAGIC_LEN && memcmp(head + 8, magic, MAGIC_LEN) == 0;
 }
 
 static bool check_version(const unsigned char *bytes, size_t n_bytes, const char *name,
@@ -128,7 +122,7 @@ static bool check_table(const struct tensors *tensors, struct gpt2_error *err) {
 
 static bool parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes, const char *name,
                   struct gpt2_error *err) {
-    if (!begins_as_packed(bytes, n_bytes)) {
+    if (!packed_recognise(bytes, n_bytes)) {
         error_set(err, GPT2_ERR_MODEL, "%s: expected a packed model, found another kind of file",
                   name);
         return error_hint(err, "`gpt2 quantize` makes one");

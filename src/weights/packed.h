@@ -34,9 +34,9 @@
 
 /* ---- reading ---- */
 
-/* True if there is a file at `path` that begins as a packed one does, whole or not, of any version.
- */
-bool packed_recognise(const char *path);
+/* True if a file that begins with head[0..n) is a packed one, whole or not, of any version; at
+ * least CONTAINER_HEAD bytes (containers.h) where the file has them. */
+bool packed_recognise(const unsigned char *head, size_t n);
 
 /* Maps the file and checks its header; the data is not looked at. Fails with GPT2_ERR_MODEL where
  * it is of another version, truncated or damaged. */

@@ -1,0 +1,141 @@
+# A file that is named is that file or an error, in every command that takes a model: never the
+# weights beside it, and never the default model.
+. tests/cli/cases.inc
+
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "named files" "models/tales is not there"
+    exit 0
+fi
+m=$tmp/m
+mkdir "$m"
+cp models/tales/* "$m/"
+run quantize -m "$m" --type q8 -o "$m/good.q8"
+expect "quantize" exits 0
+run convert -m "$m" --to gguf -o "$tmp/good.gguf"
+expect "convert" exits 0
+: >"$m/empty.q8"
+damage() { # FROM TO BYTE: another letter at the place BYTE
+    cp "$1" "$2"
+    printf 'X' | dd of="$2" bs=1 seek="$3" conv=notrunc 2>/dev/null
+}
+damage "$m/good.q8" "$m/bad.q8" 30
+damage "$tmp/good.gguf" "$m/bad.gguf" 0
+damage "$tmp/good.gguf" "$m/bad" 0
+echo "about this model" >"$m/notes.txt"
+ln -s nowhere "$m/link"
+mkfifo "$m/pipe"
+echo "Once upon a time" >"$tmp/text"
+printf '{"prompt": "x"}\n' >"$tmp/in.jsonl"
+printf '{"text": "In my palm is a clear stone, and inside it is a small ivory statue."}\n' >"$tmp/eval"
+
+# every_command PATH WORDS: each refuses the path, and names it.
+every_command() {
+    wrong=
+    for command in info verify generate generate-bulk score score-ids choose eval inspect inspect-ids \
+        tokenize detokenize quantize convert compare compared bench; do
+        rm -rf "$tmp/made"
+        case $command in
+        generate) run generate -m "$1" -n 2 x ;;
+        generate-bulk) run generate -m "$1" -n 2 --input "$tmp/in.jsonl" ;;
+        score) run score -m "$1" "x y" ;;
+        score-ids) run score -m "$1" --ids "1 2" ;;
+        choose) run choose -m "$1" x -c yes,no ;;
+        eval) run eval lambada "$tmp/eval" -m "$1" ;;
+        inspect) run inspect layernorm -m "$1" x ;;
+        inspect-ids) run inspect layernorm -m "$1" --ids 1,2 ;;
+        tokenize) run tokenize -m "$1" x ;;
+        detokenize) run detokenize -m "$1" --ids 1,2 ;;
+        quantize) run quantize -m "$1" -o "$tmp/made" ;;
+        convert) run convert -m "$1" --to packed -o "$tmp/made" ;;
+        compare) run compare -m "$1" models/tales -f "$tmp/text" ;;
+        compared) run compare -m models/tales "$1" -f "$tmp/text" ;;
+        bench) run bench -m "$1" -p 4 -n 2 -r 1 ;;
+        *) run "$command" -m "$1" ;;
+        esac
+        if ! { refuses 4 "$2" && says "$3" && [ ! -e "$tmp/made" ]; }; then
+            wrong="$wrong $command: $(tr '\n' '|' <"$err")"
+        fi
+    done
+    echo "$wrong" >"$err"
+    test -z "$wrong"
+}
+none="expected a model"
+expect "an empty file" every_command "$m/empty.q8" "$m/empty.q8" "$none"
+expect "a packed file with one byte changed" every_command "$m/bad.q8" "$m/bad.q8" "$none"
+expect "a GGUF file with one byte changed" every_command "$m/bad.gguf" "$m/bad.gguf" GGUF
+expect "the same without its name" every_command "$m/bad" "$m/bad" "$none"
+expect "a text" every_command "$m/notes.txt" "$m/notes.txt" "$none"
+expect "a link to nothing" every_command "$m/link" "$m/link" "cannot open"
+expect "a pipe" every_command "$m/pipe" "$m/pipe" "regular file"
+expect "nothing" every_command "" 'model ""' "got nothing"
+expect "a part of a path that is a file" every_command "$m/config.json/x" "$m/config.json/x" "no such file"
+run info ""
+expect "nothing as a word" refuses 4 'model ""'
+# A name of the working directory, though it is known elsewhere too.
+mkdir "$tmp/here" "$tmp/places"
+ln -s nowhere "$tmp/here/tales"
+(cd "$tmp/here" && "$GPT2" info -m tales) >"$out" 2>"$err"
+status=$?
+expect "a link to nothing with a known name" refuses 4 tales
+ln -s nowhere "$tmp/places/damaged"
+GPT2_MODELS="$tmp/places" run info -m damaged
+expect "a link to nothing in a folder of models" refuses 4 places/damaged
+GPT2_MODEL="$m/bad.q8" run info
+expect "\$GPT2_MODEL" refuses 4 "$m/bad.q8"
+GPT2_MODEL='' run info
+expect "an empty \$GPT2_MODEL is none" exits 0
+
+# Without the right to read it, though root usually has it.
+: >"$tmp/secret" && chmod 0 "$tmp/secret"
+drop=
+if [ -r "$tmp/secret" ]; then drop="setpriv --inh-caps=-all --bounding-set=-all"; fi
+cp "$m/good.q8" "$m/secret.q8" && chmod 0 "$m/secret.q8"
+if $drop true 2>/dev/null && ! $drop cat "$tmp/secret" >/dev/null 2>&1; then
+    cat >"$tmp/gpt2" <<END
+#!/bin/sh
+exec $drop "$GPT2" "\$@"
+END
+    chmod +x "$tmp/gpt2"
+    with_rights=$GPT2 GPT2=$tmp/gpt2
+    expect "a file that may not be read" every_command "$m/secret.q8" "$m/secret.q8" "ermission denied"
+    chmod 0 "$m/config.json"
+    expect "nor a part of a directory" every_command "$m/config.json" "$m/config.json" "ermission denied"
+    chmod 644 "$m/config.json"
+    mkdir "$tmp/closed" && cp models/tales/* "$tmp/closed/" && chmod 0 "$tmp/closed"
+    expect "nor a file in a directory that may not be entered" \
+        every_command "$tmp/closed/model.safetensors" "$tmp/closed/model.safetensors" "ermission denied"
+    chmod 755 "$tmp/closed"
+    GPT2=$with_rights
+else
+    skip "files that may not be read" "nobody here may not read them (setpriv is missing)"
+fi
+
+# What a directory is made of stands for it.
+fingerprint() { run verify -m "$1" && grep fingerprint "$out" >"$2"; }
+fingerprint "$m" "$tmp/whole"
+for part in config.json vocab.json merges.txt; do
+    fingerprint "$m/$part" "$tmp/part"
+    expect "$part stands for its directory" same "$tmp/part" "$tmp/whole"
+done
+run tokenize -m "$m/vocab.json" "Hello there"
+cp "$out" "$tmp/ids"
+run tokenize -m "$m/model.safetensors" "Hello there"
+expect "weights have the tokenizer beside them" same "$out" "$tmp/ids"
+# A tokenizer's file that is named is one of those that are read.
+echo '{' >"$m/tokenizer.json"
+run tokenize -m "$m" "Hello there"
+expect "of two tokenizers in a directory the first counts" same "$out" "$tmp/ids"
+run tokenize -m "$m/tokenizer.json" "Hello there"
+expect "of two tokenizers the named one counts" refuses 4 "$m/tokenizer.json"
+rm "$m/vocab.json"
+run tokenize -m "$m/merges.txt" "Hello there"
+expect "half of a tokenizer" refuses 4 "vocab.json"
+rm "$m/tokenizer.json" "$m/merges.txt"
+run score -m "$m" --ids "1 2"
+expect "ids need no tokenizer" exits 0
+ln -s nowhere "$m/vocab.json" && ln -s nowhere "$m/merges.txt"
+for command in "score --ids" "inspect layernorm --ids"; do
+    # shellcheck disable=SC2086
+    run $command "1 2" -m "$m"
+    expect "$command: a tokenizer that cannot be opened is not none" refuses 4 "$m/vocab.json"
+done

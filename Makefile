@@ -36,8 +36,8 @@ ALL_CFLAGS = -std=c17 $(CFLAGS) $(FILE_CFLAGS) $(FP) $(WARN) $(SAN) -pthread -Ii
              -D_POSIX_C_SOURCE=200809L -DGPT2_VERSION='"$(VERSION)"' -DGPT2_DATADIR='"$(PREFIX)/share/gpt2"' -MMD -MP
 ALL_LIBS   = $(PKG_LIBS) -lm -pthread
 
-LIB_SRC  := $(filter-out src/cli/%,$(wildcard src/*/*.c))
-CLI_SRC  := $(wildcard src/cli/*.c)
+LIB_SRC  := $(filter-out src/cli/%,$(wildcard src/*/*.c src/*/*/*.c))
+CLI_SRC  := $(wildcard src/cli/*.c src/cli/*/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
 TEST_SRC := $(wildcard tests/test_*.c)
@@ -76,7 +76,7 @@ $(BUILD)/%.o: %.c
 	$(Q)$(CC) $(ALL_CFLAGS) $(ISA) -c -o $@ $<
 
 # The program knows where `make install` puts models, so another PREFIX compiles that file again.
-$(BUILD)/src/cli/files.o: $(BUILD)/prefix
+$(BUILD)/src/cli/io/files.o: $(BUILD)/prefix
 $(BUILD)/prefix: FORCE
 	@mkdir -p $(@D)
 	@[ "$$(cat $@ 2>/dev/null)" = '$(PREFIX)' ] || echo '$(PREFIX)' >$@
@@ -88,8 +88,8 @@ EDIT_CFLAGS := $(shell $(PKG_CONFIG) --cflags libedit 2>/dev/null)
 HASH := \#
 LIBEDIT ?= $(shell echo '$(HASH)include <histedit.h>' | $(CC) $(EDIT_CFLAGS) -x c -fsyntax-only - 2>/dev/null && echo yes || echo no)
 LIBEDIT := $(LIBEDIT)
-$(BUILD)/src/cli/line_editor.o: FILE_CFLAGS := $(if $(filter yes,$(LIBEDIT)),-DHAVE_LIBEDIT $(EDIT_CFLAGS))
-$(BUILD)/src/cli/line_editor.o: $(BUILD)/libedit
+$(BUILD)/src/cli/terminal/line_editor.o: FILE_CFLAGS := $(if $(filter yes,$(LIBEDIT)),-DHAVE_LIBEDIT $(EDIT_CFLAGS))
+$(BUILD)/src/cli/terminal/line_editor.o: $(BUILD)/libedit
 $(BUILD)/libedit: FORCE
 	@mkdir -p $(@D)
 	@[ "$$(cat $@ 2>/dev/null)" = '$(LIBEDIT)' ] || echo '$(LIBEDIT)' >$@

@@ -42,18 +42,28 @@ bad_format() {
 # brackets or quotes. Standard headers are free; the few that are not come further down.
 may_include() {
     case $1 in
-    include/gpt2/*) echo '^gpt2/' ;;
-    src/base/*)     echo '^(base/|gpt2/error\.h$)' ;;
-    src/kernels/*)  echo '^(kernels/|base/)' ;;
-    src/weights/*)  echo '^(weights/|base/|gpt2/)' ;;
-    src/text/*)     echo '^(text/|weights/|base/|gpt2/)' ;; # a packed file has a tokenizer inside
-    src/sampling/*) echo '^(sampling/|base/|gpt2/)' ;;
-    src/decode/*)   echo '^(decode/|base/|gpt2/)' ;; # above model and sampling, by their public side
-    src/model/*)    echo '^(model/|weights/|kernels/|base/|gpt2/)' ;;
-    src/inspect/*)  echo '^(inspect/|model/|kernels/|base/|gpt2/)' ;;
-    src/hub/*)      echo '^(hub/|base/|gpt2/)' ;;
-    src/score/*)    echo '^(score/|model/runtime\.h$|base/|gpt2/)' ;; # the pool of the runtime
-    src/cli/*)      echo '^(cli/|gpt2/)' ;;
+    include/gpt2/*)   echo '^gpt2/' ;;
+    src/base/*)       echo '^(base/|gpt2/error\.h$)' ;;
+    src/kernels/*)    echo '^(kernels/|base/)' ;;
+    src/weights/*)    echo '^(weights/|base/|gpt2/)' ;;
+    src/text/*)       echo '^(text/|weights/|base/|gpt2/)' ;; # a packed file has a tokenizer inside
+    src/sampling/*)   echo '^(sampling/|base/|gpt2/)' ;;
+    src/machine/*)    echo '^(machine/|kernels/|base/|gpt2/)' ;;
+    src/model/*)      echo '^(model/|machine/|weights/|kernels/|base/|gpt2/)' ;;
+    src/forward/*)    echo '^(forward/|model/|machine/|weights/|kernels/|base/|gpt2/)' ;;
+    src/export/*)     echo '^(export/|model/|machine/|weights/|kernels/|base/|gpt2/)' ;;
+    src/inspect/*)    echo '^(inspect/|forward/|model/|machine/|kernels/|base/|gpt2/)' ;;
+    src/decode/*)     echo '^(decode/|base/|gpt2/)' ;; # above model and sampling, by their public side
+    src/score/*)      echo '^(score/|machine/runtime\.h$|base/|gpt2/)' ;; # the pool of the runtime
+    src/hub/*)        echo '^(hub/|base/|gpt2/)' ;;
+    src/cli/io/*)       echo '^(cli/io/|gpt2/)' ;;
+    src/cli/terminal/*) echo '^(cli/(terminal|io)/|gpt2/)' ;;
+    src/cli/command/*)  echo '^(cli/(command|terminal|io)/|gpt2/)' ;;
+    src/cli/generate/*) echo '^(cli/(generate|command|terminal|io)/|gpt2/)' ;;
+    src/cli/score/*)    echo '^(cli/(score|command|terminal|io)/|gpt2/)' ;;
+    src/cli/inspect/*)  echo '^(cli/(inspect|command|terminal|io)/|gpt2/)' ;;
+    src/cli/bench/*)    echo '^(cli/(bench|command|terminal|io)/|gpt2/)' ;;
+    src/cli/*)          echo '^(cli/|gpt2/)' ;;
     *)              echo '^' ;; # tests see everything
     esac
 }
@@ -63,7 +73,7 @@ home_of() {
     case $1 in
     cJSON.h | cjson/*)        echo src/base/json.c ;;
     utf8proc.h)                echo 'src/text/*' ;;
-    histedit.h | editline/*)   echo src/cli/line_editor.c ;;
+    histedit.h | editline/*)   echo src/cli/terminal/line_editor.c ;;
     immintrin.h | x86intrin.h | arm_neon.h) echo 'src/kernels/*' ;;
     *)                         echo '*' ;;
     esac
@@ -76,7 +86,7 @@ bad_includes() {
             sed -E 's/^([0-9]+):[^<"]*([<"])([^>"]*).*/\1 \2 \3/' |
             while read -r line quote header; do
                 case $header in
-                base/* | cli/* | decode/* | gpt2/* | hub/* | inspect/* | kernels/* | model/* | sampling/* | score/* | text/* | weights/*)
+                base/* | cli/* | decode/* | export/* | forward/* | gpt2/* | hub/* | inspect/* | kernels/* | machine/* | model/* | sampling/* | score/* | text/* | weights/*)
                     echo "$header" | grep -qE "$allowed" ||
                         echo "$file:$line: must not include $header" ;;
                 */*)
@@ -87,7 +97,7 @@ bad_includes() {
                 # shellcheck disable=SC2254
                 case $file in $home) ;; *) echo "$file:$line: only $home includes $header" ;; esac
                 case $file:$header in
-                src/model/forward.c:stdio.h | src/model/forward.c:stdlib.h)
+                src/forward/forward.c:stdio.h | src/forward/forward.c:stdlib.h)
                     echo "$file:$line: the forward pass knows no $header" ;;
                 esac
             done
@@ -133,7 +143,7 @@ bad_scripts() {
 
 # Other programs link the library: what it exports must start with gpt2_ or a module's name.
 bad_symbols() {
-    modules=$(sed -nE 's,^src/(base|decode|hub|inspect|kernels|model|sampling|score|text|weights)/([a-z0-9_]+)\.[ch]$,\2,p' "$tmp/files" |
+    modules=$(sed -nE 's,^src/(base|decode|export|forward|hub|inspect|kernels|machine|model|sampling|score|text|weights|weights/[a-z]+)/([a-z0-9_]+)\.[ch]$,\2,p' "$tmp/files" |
         sort -u | tr '\n' '|')
     nm -g --defined-only "$BUILD/libgpt2.a" | awk -v known="^_?(gpt2|${modules}kernels)(_|\$)" '
         /^[^ ]+\.o:$/ { object = $1; next }

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include "export/calibrate.h"
 #include "kernels/panels.h"
-#include "model/calibrate.h"
 #include "testmodel.h"
 #include <gpt2/divergence.h>
 #include <gpt2/quantize.h>

@@ -1,7 +1,7 @@
 /* test_ggml_type.c - what blocks of GGUF's types mean: values that ggml's own routines gave for a
  * block of bytes (37 i + 11) mod 256 with scale 0.25 and least value 0.125 or -0.125. */
 #include "base/dtype.h"
-#include "weights/ggml_type.h"
+#include "weights/gguf/ggml_type.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

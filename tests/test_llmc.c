@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "weights/llmc.h"
+#include "weights/llmc/llmc.h"
 
 #include <stdlib.h>
 #include <string.h>

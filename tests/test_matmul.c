@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "base/os.h"
-#include "model/matmul.h"
-#include "model/quantize_panel.h"
+#include "export/quantize_panel.h"
+#include "forward/matmul.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>

@@ -9,8 +9,8 @@
 
 #include "base/checksum.h"
 #include "base/outfile.h"
+#include "export/quantize_panel.h"
 #include "model/packed_loader.h"
-#include "model/quantize_panel.h"
 #include "testmodel.h"
 #include "weights/containers.h"
 #include "weights/packed.h"

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "model/quantize_panel.h"
+#include "export/quantize_panel.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

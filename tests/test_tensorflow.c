@@ -8,7 +8,7 @@
 
 #include "base/crc32.h"
 #include "testtable.h"
-#include "weights/tensorflow.h"
+#include "weights/tensorflow/tensorflow.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/crc32.h"
-#include "weights/torch.h"
+#include "weights/torch/torch.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,12 +4,12 @@
  * Each document of the text (they end at <|endoftext|>) is read from <|endoftext|> on, in windows
  * of n_ctx tokens; a later window begins with the last token of the one before. So every token of
  * the text is predicted once. The <|endoftext|> that ends a document is not. */
-#include "cli/bar.h"
-#include "cli/commands.h"
-#include "cli/files.h"
-#include "cli/output.h"
-#include "cli/report.h"
-#include "cli/signals.h"
+#include "cli/command/commands.h"
+#include "cli/io/files.h"
+#include "cli/io/output.h"
+#include "cli/io/report.h"
+#include "cli/io/signals.h"
+#include "cli/terminal/bar.h"
 
 #include <gpt2/divergence.h>
 #include <gpt2/model.h>

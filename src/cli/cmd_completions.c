@@ -1,7 +1,7 @@
 /* cmd_completions.c - what a shell needs to complete this program's commands and options. */
-#include "cli/commands.h"
-#include "cli/complete.h"
-#include "cli/report.h"
+#include "cli/command/commands.h"
+#include "cli/command/complete.h"
+#include "cli/io/report.h"
 
 #include <stdio.h>
 

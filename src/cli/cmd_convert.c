@@ -1,11 +1,11 @@
 /* cmd_convert.c - a model of any format in a format that other programs read. */
-#include "cli/bar.h"
-#include "cli/clock.h"
-#include "cli/commands.h"
-#include "cli/files.h"
-#include "cli/output.h"
-#include "cli/report.h"
-#include "cli/signals.h"
+#include "cli/command/commands.h"
+#include "cli/io/clock.h"
+#include "cli/io/files.h"
+#include "cli/io/output.h"
+#include "cli/io/report.h"
+#include "cli/io/signals.h"
+#include "cli/terminal/bar.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* cmd_info.c - what a model is: its configuration, its tensors, its layer-norm sites. */
-#include "cli/commands.h"
-#include "cli/files.h"
-#include "cli/output.h"
-#include "cli/report.h"
+#include "cli/command/commands.h"
+#include "cli/io/files.h"
+#include "cli/io/output.h"
+#include "cli/io/report.h"
 
 #include <gpt2/model.h>
 #include <gpt2/runtime.h>

@@ -1,8 +1,8 @@
 /* cmd_models.c - `models` lists what -m finds by name, `rm` removes what was pulled. */
-#include "cli/commands.h"
-#include "cli/files.h"
-#include "cli/output.h"
-#include "cli/report.h"
+#include "cli/command/commands.h"
+#include "cli/io/files.h"
+#include "cli/io/output.h"
+#include "cli/io/report.h"
 
 #include <dirent.h>
 #include <gpt2/hub.h>

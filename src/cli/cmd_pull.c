@@ -1,10 +1,10 @@
 /* cmd_pull.c - fetching a model from the Hugging Face hub. */
-#include "cli/clock.h"
-#include "cli/commands.h"
-#include "cli/output.h"
-#include "cli/report.h"
-#include "cli/signals.h"
-#include "cli/terminal.h"
+#include "cli/command/commands.h"
+#include "cli/io/clock.h"
+#include "cli/io/output.h"
+#include "cli/io/report.h"
+#include "cli/io/signals.h"
+#include "cli/io/terminal.h"
 
 #include <gpt2/hub.h>
 #include <stdio.h>

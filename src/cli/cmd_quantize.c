@@ -1,11 +1,11 @@
 /* cmd_quantize.c - one packed file from a model. */
-#include "cli/bar.h"
-#include "cli/clock.h"
-#include "cli/commands.h"
-#include "cli/files.h"
-#include "cli/output.h"
-#include "cli/report.h"
-#include "cli/signals.h"
+#include "cli/command/commands.h"
+#include "cli/io/clock.h"
+#include "cli/io/files.h"
+#include "cli/io/output.h"
+#include "cli/io/report.h"
+#include "cli/io/signals.h"
+#include "cli/terminal/bar.h"
 
 #include <gpt2/quantize.h>
 #include <gpt2/tokenizer.h>

@@ -1,8 +1,8 @@
 /* cmd_tokenize.c - text to token ids and back: `tokenize` and `detokenize`. */
-#include "cli/commands.h"
-#include "cli/files.h"
-#include "cli/output.h"
-#include "cli/report.h"
+#include "cli/command/commands.h"
+#include "cli/io/files.h"
+#include "cli/io/output.h"
+#include "cli/io/report.h"
 
 #include <gpt2/tokenizer.h>
 #include <inttypes.h>

@@ -1,10 +1,10 @@
 /* cmd_verify.c - is a model whole, and is it the same as another? */
-#include "cli/bar.h"
-#include "cli/commands.h"
-#include "cli/files.h"
-#include "cli/output.h"
-#include "cli/report.h"
-#include "cli/signals.h"
+#include "cli/command/commands.h"
+#include "cli/io/files.h"
+#include "cli/io/output.h"
+#include "cli/io/report.h"
+#include "cli/io/signals.h"
+#include "cli/terminal/bar.h"
 
 #include <gpt2/save.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* main.c - finds the command and runs it. A new command is one file and one row of the table. */
-#include "cli/commands.h"
-#include "cli/report.h"
+#include "cli/command/commands.h"
+#include "cli/io/report.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -11,9 +11,9 @@
  * with what stands in its place. */
 #include "base/error.h"
 #include "base/os.h"
+#include "forward/forward.h"
 #include "inspect/inspector.h"
 #include "kernels/kernels.h"
-#include "model/forward.h"
 
 #include <math.h>
 #include <string.h>

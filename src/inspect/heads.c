@@ -1,6 +1,6 @@
 /* heads.c - where each attention head looks: its weights, from the queries and keys of the pass.
  *
- *   w[t, j] = softmax over j <= t of (q[t] . k[j]) * sigma                 (model/attention.h) */
+ *   w[t, j] = softmax over j <= t of (q[t] . k[j]) * sigma                 (forward/attention.h) */
 #include "base/error.h"
 #include "base/math.h"
 #include "base/os.h"

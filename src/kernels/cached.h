@@ -1,5 +1,5 @@
 /* cached.h - scores_q8 and mix_q8, once, for every row that has vectors (contract: kernels.h; what
- * a block of the cache looks like: model/kv.h). What they need to know of a row: quantized.h. */
+ * a block of the cache looks like: forward/kv.h). What they need to know of a row: quantized.h. */
 #ifndef KERNELS_CACHED_H
 #define KERNELS_CACHED_H
 

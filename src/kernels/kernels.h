@@ -100,7 +100,7 @@ struct kernels {
      * Writes whole groups: q [groups * GROUP], scale [groups], sum [groups]. */
     void (*quantize)(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n);
 
-    /* Attention over a Q8 cache, whose blocks (model/kv.h draws them) may lie anywhere. One row
+    /* Attention over a Q8 cache, whose blocks (forward/kv.h draws them) may lie anywhere. One row
      * walks through n_blocks of them side by side, 1 <= n_blocks <= KV_STREAMS.
      *
      * scores_q8: what gemm_q8 does for ONE row of x and the first n outputs of each block, up to a

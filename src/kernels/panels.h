@@ -38,7 +38,7 @@
     64 /* outputs that a product is best given at a time: those of some panels side by side, \
         * which one row walks through and which stay in the first cache for many rows */
 #define GROUP    64 /* inputs that share a scale */
-#define KV_BLOCK 64 /* positions of the KV cache that lie together (model/kv.h) */
+#define KV_BLOCK 64 /* positions of the KV cache that lie together (forward/kv.h) */
 
 #define KV_PANEL_BYTES ((size_t)KV_BLOCK * PANEL) /* of values in a Q8 cache */
 #define Q8_GROUP_BYTES ((size_t)PANEL * (2 + GROUP))

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "kernels/panels.h"
-#include "model/runtime.h"
+#include "machine/runtime.h"
 #include "weights/packed.h"
 
 #include <string.h>

@@ -10,7 +10,7 @@
  *                    -> head: the next PORTION rows   -> scores ... */
 #include "base/error.h"
 #include "base/os.h"
-#include "model/runtime.h"
+#include "machine/runtime.h"
 #include "score/distribution.h"
 
 #include <inttypes.h>
@@ -19,7 +19,7 @@
 #define MAX_ROWS 512
 
 /* Rows of logits at a time: enough that the head is read at the speed of arithmetic. A multiple of
- * the rows that the head meets at a time (model/matmul.c). */
+ * the rows that the head meets at a time (forward/matmul.c). */
 #define PORTION 96
 
 #define DEFAULT_WINDOWS 32

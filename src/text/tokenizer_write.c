@@ -168,7 +168,7 @@ bool gpt2_tokenizer_save(const struct gpt2_tokenizer *tokenizer, const char *dir
     return ok;
 }
 
-/* ---- GGUF (weights/gguf.h) ---- */
+/* ---- GGUF (weights/gguf/gguf.h) ---- */
 
 enum { TYPE_I32 = 5, TYPE_BOOL = 7, TYPE_STRING = 8, TYPE_ARRAY = 9 };
 enum kind { KIND_NORMAL = 1, KIND_CONTROL = 3, KIND_UNUSED = 5 };

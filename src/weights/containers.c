@@ -3,13 +3,13 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "base/path.h"
-#include "weights/gguf_model.h"
-#include "weights/llmc.h"
+#include "weights/gguf/gguf_model.h"
+#include "weights/llmc/llmc.h"
 #include "weights/packed.h"
 #include "weights/safetensors.h"
 #include "weights/shards.h"
-#include "weights/tensorflow.h"
-#include "weights/torch.h"
+#include "weights/tensorflow/tensorflow.h"
+#include "weights/torch/torch.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "weights/safetensors.h"
-#include "weights/torch.h"
+#include "weights/torch/torch.h"
 
 #include <stdlib.h>
 #include <string.h>

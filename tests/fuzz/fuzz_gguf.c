@@ -5,7 +5,7 @@
 
 #include "text/tokenizer.h"
 #include "text/vocab_parse.h"
-#include "weights/gguf_model.h"
+#include "weights/gguf/gguf_model.h"
 
 #include <stdlib.h>
 #include <string.h>

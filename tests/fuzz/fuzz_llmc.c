@@ -3,7 +3,7 @@
 #define REPLAY_NAME "llmc"
 #include "replay.h"
 
-#include "weights/llmc.h"
+#include "weights/llmc/llmc.h"
 
 #include <stdlib.h>
 #include <string.h>

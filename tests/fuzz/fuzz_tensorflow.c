@@ -4,7 +4,7 @@
 #include "replay.h"
 
 #include "../testtable.h"
-#include "weights/tensorflow.h"
+#include "weights/tensorflow/tensorflow.h"
 
 static unsigned sum;
 

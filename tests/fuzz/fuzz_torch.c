@@ -3,8 +3,8 @@
 #define REPLAY_NAME "torch"
 #include "replay.h"
 
-#include "weights/pickle.h"
-#include "weights/torch.h"
+#include "weights/torch/pickle.h"
+#include "weights/torch/torch.h"
 
 #include <stdlib.h>
 

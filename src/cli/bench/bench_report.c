@@ -1,0 +1,297 @@
+/* bench_report.c - see bench_report.h. */
+#include "cli/bench/bench_report.h"
+#include "cli/io/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void bench_name(char *name, size_t cap, const struct bench_result *result) {
+    char depth[32] = "", batch[32] = "";
+    if (result->depth)
+        snprintf(depth, sizeof depth, "@d%d", result->depth);
+    if (result->batch > 1)
+        snprintf(batch, sizeof batch, " b%d", result->batch);
+    snprintf(name, cap, "%s%d%s%s", result->n_prompt ? "pp" : "tg",
+             result->n_prompt ? result->n_prompt : result->n_decode, depth, batch);
+}
+
+/* What a result says. A rate and its share are below 0 where the test is not judged by it. */
+struct figures {
+    double median, least, most;         /* tokens a second */
+    double read_rate, read_share;       /* bytes a second  */
+    double compute_rate, compute_share; /* operations a second */
+};
+
+static int compare(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double divide(double a, double b) {
+    return b > 0 ? a / b : 0;
+}
+
+/* A share is the time that the limits would allow, over the time that it took. */
+static struct figures figures_of(const struct bench_result *result, int rounds) {
+    const struct gpt2_rates *limits = &result->limits;
+    qsort(result->rates, (size_t)rounds, sizeof *result->rates, compare);
+    struct figures f = {.read_rate = -1, .read_share = -1, .compute_rate = -1, .compute_share = -1};
+    f.least = result->rates[0];
+    f.most = result->rates[rounds - 1];
+    f.median = (result->rates[(rounds - 1) / 2] + result->rates[rounds / 2]) / 2;
+    double tokens = (double)(result->n_prompt + result->n_decode) * result->batch;
+    double seconds = divide(tokens, f.median);
+    if (result->n_decode) {
+        double limit =
+            limits->read_huge > limits->read_small ? limits->read_huge : limits->read_small;
+        f.read_rate = divide(result->read_bytes, seconds);
+        f.read_share = divide(f.read_rate, limit);
+    }
+    if (result->n_prompt || result->batch > 1) {
+        f.compute_rate = divide(result->f32_operations + result->int8_operations, seconds);
+        f.compute_share = divide(divide(result->f32_operations, limits->fma) +
+                                     divide(result->int8_operations, limits->dot4),
+                                 seconds);
+    }
+    return f;
+}
+
+/* Tables for people: all cells of a column are as wide as the widest, and numbers end at the same
+ * place. The first row is the heading, the first column words. */
+#define MAX_COLUMNS 9
+
+struct row {
+    char cell[MAX_COLUMNS][48];
+};
+
+static bool print_table(struct output *out, const struct row *rows, int n_rows, int n_columns,
+                        struct gpt2_error *err) {
+    static const char dashes[] = "------------------------------------------------";
+    int width[MAX_COLUMNS] = {0};
+    for (int r = 0; r < n_rows; r++)
+        for (int c = 0; c < n_columns; c++) {
+            int n = (int)strlen(rows[r].cell[c]);
+            width[c] = n > width[c] ? n : width[c];
+        }
+    bool ok = output_string(out, "\n", err);
+    for (int r = 0; ok && r < n_rows; r++) {
+        for (int c = 0; ok && c < n_columns; c++)
+            ok = output_format(out, err, c == 0 ? "| %-*s " : "| %*s ", width[c], rows[r].cell[c]);
+        ok = ok && output_string(out, "|\n", err);
+        for (int c = 0; ok && r == 0 && c < n_columns; c++)
+            ok = output_format(out, err, "| %.*s%c ", width[c] - 1, dashes, c == 0 ? '-' : ':');
+        if (r == 0)
+            ok = ok && output_string(out, "|\n", err);
+    }
+    return ok;
+}
+
+static void name_columns(struct row *heading, const char *const names[], int n_columns) {
+    for (int c = 0; c < n_columns; c++)
+        snprintf(heading->cell[c], sizeof heading->cell[c], "%s", names[c]);
+}
+
+/* A number, or nothing where it is negative. */
+static void put(char cell[48], const char *format, double value) {
+    if (value >= 0)
+        snprintf(cell, 48, format, value);
+}
+
+static bool print_limits(struct output *out, struct row *rows, const struct bench_result *results,
+                         int n_results, struct gpt2_error *err) {
+    static const char *const names[] = {
+        "limits", "threads", "read, 4 KiB pages", "read, 2 MiB pages", "f32 fma", "int8 dot",
+    };
+    int n_columns = (int)(sizeof names / sizeof *names), n_rows = 1;
+    name_columns(&rows[0], names, n_columns);
+    for (int i = 0; i < n_results; i++) {
+        const struct bench_result *r = &results[i];
+        if (i > 0 && r->group == results[i - 1].group)
+            continue;
+        struct row *row = &rows[n_rows++];
+        snprintf(row->cell[0], sizeof row->cell[0], "%s", r->kernels);
+        put(row->cell[1], "%.0f", r->threads);
+        put(row->cell[2], "%.1f GB/s", r->limits.read_small * 1e-9);
+        snprintf(row->cell[3], sizeof row->cell[3], "unavailable");
+        if (r->limits.read_huge > 0)
+            put(row->cell[3], "%.1f GB/s", r->limits.read_huge * 1e-9);
+        put(row->cell[4], "%.1f GFLOP/s", r->limits.fma * 1e-9);
+        put(row->cell[5], "%.1f GOP/s", r->limits.dot4 * 1e-9);
+    }
+    return print_table(out, rows, n_rows, n_columns, err);
+}
+
+static bool print_results(struct output *out, struct row *rows, const struct bench_context *context,
+                          const struct bench_result *results, int n_results,
+                          struct gpt2_error *err) {
+    static const char *const names[] = {
+        "test", "threads", "tok/s", "min", "max", "GB/s", "of read", "GOP/s", "of peak",
+    };
+    int n_columns = (int)(sizeof names / sizeof *names);
+    name_columns(&rows[0], names, n_columns);
+    for (int i = 0; i < n_results; i++) {
+        struct row *row = &rows[i + 1];
+        struct figures f = figures_of(&results[i], context->rounds);
+        memset(row, 0, sizeof *row);
+        bench_name(row->cell[0], sizeof row->cell[0], &results[i]);
+        put(row->cell[1], "%.0f", results[i].threads);
+        put(row->cell[2], "%.1f", f.median);
+        put(row->cell[3], "%.1f", f.least);
+        put(row->cell[4], "%.1f", f.most);
+        put(row->cell[5], "%.1f", f.read_rate * 1e-9);
+        put(row->cell[6], "%.1f %%", f.read_share * 100);
+        put(row->cell[7], "%.1f", f.compute_rate * 1e-9);
+        put(row->cell[8], "%.1f %%", f.compute_share * 100);
+    }
+    return print_table(out, rows, n_results + 1, n_columns, err);
+}
+
+static bool report_md(struct output *out, const struct bench_context *context,
+                      const struct bench_result *results, int n_results, struct gpt2_error *err) {
+    struct row *rows = calloc((size_t)n_results + 1, sizeof *rows);
+    if (!rows)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
+    bool same = !strcmp(context->blocks.type, context->head.type);
+    bool f32 = context->blocks.f32_products || context->head.f32_products;
+    bool int8 = context->blocks.int8_products || context->head.int8_products;
+    const char *peak = !int8  ? "f32 fma"
+                       : !f32 ? "int8 dot"
+                              : "int8 dot and, for its part, f32 fma";
+    bool ok =
+        output_format(out, err, "gpt2 %s on %s, %d processors\n", GPT2_VERSION,
+                      context->machine.cpu, context->machine.n_cpus) &&
+        output_string(out, context->model, err) &&
+        output_format(out, err, ": %.1f M parameters, %s%s%s, %.1f MB a token; KV cache %s\n",
+                      (double)context->parameters * 1e-6, context->blocks.type,
+                      same ? "" : " and head ", same ? "" : context->head.type,
+                      (double)(context->blocks.bytes + context->head.bytes) * 1e-6, context->kv) &&
+        print_limits(out, rows, results, n_results, err) &&
+        print_results(out, rows, context, results, n_results, err) &&
+        output_format(
+            out, err,
+            "\nMedian, least and most of %d round%s. GB/s: weights and KV cache, each read "
+            "once a pass;\nof read: of the faster one. GOP/s: the weights' multiply-adds, "
+            "two operations each; of peak:\nof %s.\n",
+            context->rounds, context->rounds == 1 ? "" : "s", peak);
+    free(rows);
+    return ok;
+}
+
+/* For programs: one flat list of fields, which CSV and JSON both print. */
+#define MAX_FIELDS 40
+
+struct field {
+    const char *name;
+    const char *string; /* NULL: it is a number       */
+    char number[32];    /* "": not measured, or not judged by it */
+};
+
+struct fields {
+    struct field item[MAX_FIELDS];
+    int n;
+};
+
+static void add_string(struct fields *fields, const char *name, const char *value) {
+    fields->item[fields->n++] = (struct field){.name = name, .string = value};
+}
+
+static void add_number(struct fields *fields, const char *name, const char *format, double value) {
+    struct field *field = &fields->item[fields->n++];
+    *field = (struct field){.name = name};
+    if (value >= 0)
+        snprintf(field->number, sizeof field->number, format, value);
+}
+
+static void list_fields(struct fields *fields, char name[64], const struct bench_context *context,
+                        const struct bench_result *result) {
+    struct figures f = figures_of(result, context->rounds);
+    fields->n = 0;
+    bench_name(name, 64, result);
+    add_string(fields, "test", name);
+    add_number(fields, "n_prompt", "%.0f", result->n_prompt);
+    add_number(fields, "n_gen", "%.0f", result->n_decode);
+    add_number(fields, "depth", "%.0f", result->depth);
+    add_number(fields, "batch", "%.0f", result->batch);
+    add_number(fields, "threads", "%.0f", result->threads);
+    add_number(fields, "rounds", "%.0f", context->rounds);
+    add_number(fields, "tok_s", "%.7g", f.median);
+    add_number(fields, "tok_s_min", "%.7g", f.least);
+    add_number(fields, "tok_s_max", "%.7g", f.most);
+    add_number(fields, "gb_s", "%.7g", f.read_rate * 1e-9);
+    add_number(fields, "read_percent", "%.4g", f.read_share * 100);
+    add_number(fields, "gop_s", "%.7g", f.compute_rate * 1e-9);
+    add_number(fields, "peak_percent", "%.4g", f.compute_share * 100);
+    const struct gpt2_rates *limits = &result->limits;
+    add_number(fields, "limit_read_4k_gb_s", "%.7g", limits->read_small * 1e-9);
+    add_number(fields, "limit_read_2m_gb_s", "%.7g",
+               limits->read_huge > 0 ? limits->read_huge * 1e-9 : -1);
+    add_number(fields, "limit_fma_gflop_s", "%.7g", limits->fma * 1e-9);
+    add_number(fields, "limit_int8_gop_s", "%.7g", limits->dot4 * 1e-9);
+    add_string(fields, "model", context->model);
+    add_string(fields, "weights", context->blocks.type);
+    add_string(fields, "head", context->head.type);
+    add_string(fields, "kv", context->kv);
+    add_number(fields, "parameters", "%.0f", (double)context->parameters);
+    add_number(fields, "weight_bytes", "%.0f",
+               (double)(context->blocks.bytes + context->head.bytes));
+    add_number(fields, "n_layer", "%.0f", context->config->n_layer);
+    add_number(fields, "n_embd", "%.0f", context->config->n_embd);
+    add_number(fields, "n_vocab", "%.0f", context->config->n_vocab);
+    add_number(fields, "n_ctx", "%.0f", context->config->n_ctx);
+    add_string(fields, "kernels", result->kernels);
+    add_string(fields, "cpu", context->machine.cpu);
+    add_number(fields, "n_cpus", "%.0f", context->machine.n_cpus);
+    add_string(fields, "version", GPT2_VERSION);
+}
+
+/* RFC 4180: strings in quotes, quotes doubled. */
+static bool csv_string(struct output *out, const char *string, struct gpt2_error *err) {
+    bool ok = output_string(out, "\"", err);
+    for (; ok && *string; string++)
+        ok = output_bytes(out, *string == '"' ? "\"\"" : string, *string == '"' ? 2 : 1, err);
+    return ok && output_string(out, "\"", err);
+}
+
+static bool report_csv(struct output *out, const struct fields *fields, bool first,
+                       struct gpt2_error *err) {
+    bool ok = true;
+    for (int i = 0; ok && first && i < fields->n; i++)
+        ok = output_format(out, err, "%s%s", fields->item[i].name, i + 1 < fields->n ? "," : "\n");
+    for (int i = 0; ok && i < fields->n; i++) {
+        const struct field *field = &fields->item[i];
+        ok = (field->string ? csv_string(out, field->string, err)
+                            : output_string(out, field->number, err)) &&
+             output_string(out, i + 1 < fields->n ? "," : "\n", err);
+    }
+    return ok;
+}
+
+static bool report_json(struct output *out, const struct fields *fields, bool first,
+                        struct gpt2_error *err) {
+    bool ok = output_string(out, first ? "[\n  {" : ",\n  {", err);
+    for (int i = 0; ok && i < fields->n; i++) {
+        const struct field *field = &fields->item[i];
+        ok = output_format(out, err, "%s\"%s\": ", i ? ", " : "", field->name);
+        if (ok && field->string)
+            ok = output_json_string(out, field->string, strlen(field->string), err);
+        else if (ok)
+            ok = output_string(out, *field->number ? field->number : "null", err);
+    }
+    return ok && output_string(out, "}", err);
+}
+
+bool bench_report(struct output *out, enum bench_format format, const struct bench_context *context,
+                  struct bench_result *results, int n_results, struct gpt2_error *err) {
+    if (format == BENCH_MD)
+        return report_md(out, context, results, n_results, err);
+    struct fields fields;
+    char name[64];
+    bool ok = true;
+    for (int i = 0; ok && i < n_results; i++) {
+        list_fields(&fields, name, context, &results[i]);
+        ok = format == BENCH_CSV ? report_csv(out, &fields, i == 0, err)
+                                 : report_json(out, &fields, i == 0, err);
+    }
+    return ok && (format != BENCH_JSON || output_string(out, "\n]\n", err));
+}

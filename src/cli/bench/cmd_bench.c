@@ -1,0 +1,409 @@
+/* cmd_bench.c - how fast a model runs, and how fast this machine could run it.
+ *
+ * Each number of threads has a runtime, sessions and limits of its own. Its tests run in rounds and
+ * a measurement of the limits precedes every test, so that all see the same moods of the machine;
+ * the first round warms up and does not count.
+ *
+ *     position   0 ............ depth ............ depth + n
+ *                 read before        read, timed               in each of `batch` sessions
+ *
+ * The token at a position is always the same random one. So a session that has gone beyond a depth
+ * comes back to it by a rewind, and one that has not reached it becomes a copy of one that has. */
+#include "cli/bench/bench_report.h"
+#include "cli/command/commands.h"
+#include "cli/command/weights.h"
+#include "cli/io/clock.h"
+#include "cli/io/files.h"
+#include "cli/io/report.h"
+#include "cli/io/signals.h"
+#include "cli/io/terminal.h"
+
+#include <gpt2/session.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_PROMPT 512
+#define DEFAULT_DECODE 128
+#define MAX_BATCH      1024
+#define MANY_PASSES    1000000 /* what is measured is how a long run goes */
+#define MAX_ROWS       512     /* tokens of a prompt that pass over the weights together */
+
+/* A buffer of this size is far beyond any cache: a larger one would show the same bandwidth. */
+#define MAX_BUFFER ((uint64_t)1 << 30)
+
+struct arguments {
+    const char *model, *cpu;
+    struct int_list prompt, decode, depth, batch, threads;
+    int rounds, kv, format;
+    struct weights_options weights;
+};
+
+/* Everything a run holds; freed in one place. */
+struct run {
+    struct arguments args;
+    char *path;
+    struct gpt2_model *model;
+    const struct gpt2_config *config;
+    struct bench_context context;
+    int32_t *ids; /* [n_ctx] the token of each position */
+
+    struct bench_result *results; /* [n_results] all tests, group after group */
+    int n_results;
+    int max_batch, max_depth, max_tokens; /* max_tokens: depth + n */
+
+    /* of the current group */
+    struct gpt2_runtime *runtime;
+    struct gpt2_limits *limits;
+    struct gpt2_batch *batch;
+    struct gpt2_session *source;    /* has read max_depth tokens          */
+    struct gpt2_session **sessions; /* [max_batch]                        */
+    struct gpt2_span *spans;        /* [max_batch] one for each session   */
+};
+
+/* One line on a terminal, over and over; nothing elsewhere. Round 0 warms up, -1 prepares. */
+static void progress(const struct bench_result *test, int round, int rounds) {
+    char name[64];
+    char threads[32] = "", text[200];
+    bench_name(name, sizeof name, test);
+    if (test->threads)
+        snprintf(threads, sizeof threads, "%d threads, ", test->threads);
+    if (round < 0)
+        snprintf(text, sizeof text, "%spreparing", threads);
+    else if (round == 0)
+        snprintf(text, sizeof text, "%swarm-up: %s", threads, name);
+    else
+        snprintf(text, sizeof text, "%sround %d of %d: %s", threads, round, rounds, name);
+    terminal_status(text);
+}
+
+/* SplitMix64 (Steele, Lea, Flood 2014): the same tokens each time. */
+static void fill_ids(int32_t *ids, int n, int n_vocab) {
+    uint64_t state = 0;
+    for (int i = 0; i < n; i++) {
+        uint64_t z = state += 0x9E3779B97F4A7C15;
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
+        z = (z ^ z >> 27) * 0x94D049BB133111EB;
+        ids[i] = (int32_t)((z ^ z >> 31) % (uint64_t)n_vocab);
+    }
+}
+
+/* What one run of a test multiplies at least, and what it reads of the weights. A prompt wants the
+ * logits of its last token only. */
+static void count_work(const struct run *run, struct bench_result *test) {
+    const struct gpt2_cost *blocks = &run->context.blocks, *head = &run->context.head;
+    double tokens = (double)(test->n_prompt + test->n_decode) * test->batch;
+    double logits = test->n_prompt ? 1 : tokens;
+    test->f32_operations =
+        2 * (tokens * (double)blocks->f32_products + logits * (double)head->f32_products);
+    test->int8_operations =
+        2 * (tokens * (double)blocks->int8_products + logits * (double)head->int8_products);
+    test->read_bytes = (double)test->n_decode * (double)(blocks->bytes + head->bytes);
+}
+
+/* ... and of the KV cache: of each earlier token, keys and values. */
+static void count_cache(struct bench_result *test, size_t token_bytes) {
+    for (int i = 0; i < test->n_decode; i++)
+        test->read_bytes += (double)(test->depth + i) * (double)token_bytes * test->batch;
+}
+
+static bool add_test(struct run *run, struct bench_result test, struct gpt2_error *err) {
+    int n = test.n_prompt + test.n_decode;
+    if (n > run->config->n_ctx - test.depth)
+        return usage_error(err, "--%s: %d tokens at depth %d do not fit the model's context of %d",
+                           test.n_prompt ? "n-prompt" : "n-gen", n, test.depth, run->config->n_ctx);
+    struct bench_result *more =
+        realloc(run->results, (size_t)(run->n_results + 1) * sizeof *run->results);
+    if (!more)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
+    run->results = more;
+    test.rates = calloc((size_t)run->args.rounds, sizeof *test.rates);
+    if (!test.rates)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
+    count_work(run, &test);
+    run->results[run->n_results++] = test;
+    run->max_batch = test.batch > run->max_batch ? test.batch : run->max_batch;
+    run->max_depth = test.depth > run->max_depth ? test.depth : run->max_depth;
+    run->max_tokens = test.depth + n > run->max_tokens ? test.depth + n : run->max_tokens;
+    return true;
+}
+
+/* The list, or a default that is cut to what fits behind a depth. */
+static struct int_list list_or(const struct int_list *given, int fallback, int room) {
+    return given->n ? *given : (struct int_list){1, {fallback < room ? fallback : room}};
+}
+
+/* Every combination of the lists. */
+static bool list_tests(struct run *run, struct gpt2_error *err) {
+    const struct arguments *a = &run->args;
+    struct int_list depths = list_or(&a->depth, 0, 0), batches = list_or(&a->batch, 1, 1);
+    struct int_list threads = list_or(&a->threads, 0, 0);
+    for (int t = 0; t < threads.n; t++) {
+        for (int d = 0; d < depths.n; d++) {
+            struct bench_result test = {
+                .group = t, .threads = threads.values[t], .depth = depths.values[d], .batch = 1};
+            int room = run->config->n_ctx - test.depth;
+            if (room < 1)
+                return usage_error(err,
+                                   "--n-depth: %d tokens leave no room in the model's context "
+                                   "of %d",
+                                   test.depth, run->config->n_ctx);
+            struct int_list prompts = list_or(&a->prompt, DEFAULT_PROMPT, room);
+            struct int_list decodes = list_or(&a->decode, DEFAULT_DECODE, room);
+            for (int i = 0; i < prompts.n; i++) {
+                test.n_prompt = prompts.values[i];
+                if (test.n_prompt && !add_test(run, test, err))
+                    return false;
+            }
+            test.n_prompt = 0;
+            for (int i = 0; i < decodes.n; i++)
+                for (int b = 0; b < batches.n; b++) {
+                    test.n_decode = decodes.values[i];
+                    test.batch = batches.values[b];
+                    if (test.n_decode && !add_test(run, test, err))
+                        return false;
+                }
+        }
+    }
+    return run->n_results || usage_error(err, "nothing to measure: -p and -n are 0");
+}
+
+static struct gpt2_session *create_session(struct run *run, struct gpt2_error *err) {
+    return gpt2_session_create(
+        run->model, &(struct gpt2_session_options){run->max_tokens, (enum gpt2_kv)run->args.kv},
+        err);
+}
+
+static void close_group(struct run *run) {
+    for (int i = 0; run->sessions && i < run->max_batch; i++)
+        gpt2_session_free(run->sessions[i]);
+    free(run->sessions);
+    free(run->spans);
+    gpt2_session_free(run->source);
+    gpt2_batch_free(run->batch);
+    gpt2_limits_free(run->limits);
+    gpt2_runtime_free(run->runtime);
+    run->sessions = NULL;
+    run->spans = NULL;
+    run->source = NULL;
+    run->batch = NULL;
+    run->limits = NULL;
+    run->runtime = NULL;
+}
+
+/* Creates what a group needs and brings the source to its depth. */
+static bool open_group(struct run *run, int n_threads, int n_tests, struct gpt2_error *err) {
+    const struct arguments *args = &run->args;
+    uint64_t bytes = run->context.blocks.bytes + run->context.head.bytes;
+    int rows = run->max_tokens < MAX_ROWS ? run->max_tokens : MAX_ROWS;
+    run->runtime = gpt2_runtime_create(
+        &(struct gpt2_runtime_options){.n_threads = n_threads, .cpu = args->cpu}, err);
+    if (!run->runtime)
+        return false;
+    run->limits =
+        gpt2_limits_create(run->runtime, (size_t)(bytes < MAX_BUFFER ? bytes : MAX_BUFFER),
+                           args->rounds * n_tests, err);
+    if (!run->limits)
+        return false;
+    run->batch = gpt2_batch_create(
+        run->model, run->runtime,
+        &(struct gpt2_batch_options){.max_rows = rows > run->max_batch ? rows : run->max_batch,
+                                     .max_logits = run->max_batch},
+        err);
+    if (!run->batch)
+        return false;
+    run->source = create_session(run, err);
+    run->sessions = calloc((size_t)run->max_batch, sizeof(struct gpt2_session *));
+    run->spans = calloc((size_t)run->max_batch, sizeof *run->spans);
+    if (!run->source)
+        return false;
+    if (!run->sessions || !run->spans)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
+    for (int i = 0; i < run->max_batch; i++) {
+        run->sessions[i] = create_session(run, err);
+        if (!run->sessions[i])
+            return false;
+    }
+    struct gpt2_span span = {run->source, run->ids, run->max_depth, 0};
+    return run->max_depth == 0 || gpt2_batch_run(run->batch, &span, 1, err);
+}
+
+/* Brings the sessions of a test to its depth. */
+static bool prepare(struct run *run, const struct bench_result *test, struct gpt2_error *err) {
+    for (int i = 0; i < test->batch; i++) {
+        struct gpt2_session *session = run->sessions[i];
+        if (gpt2_session_position(session) < test->depth &&
+            (!gpt2_session_fork(session, run->source, err) || !gpt2_session_unshare(session, err)))
+            return false;
+        if (!gpt2_session_rewind(session, test->depth, err))
+            return false;
+    }
+    return true;
+}
+
+/* Runs a test once; *rate: tokens a second. True too if a signal cut it short. */
+static bool measure(struct run *run, const struct bench_result *test, double *rate,
+                    struct gpt2_error *err) {
+    int n_steps = test->n_prompt ? 1 : test->n_decode;
+    int n_ids = test->n_prompt ? test->n_prompt : 1;
+    uint64_t start = clock_ns();
+    for (int step = 0; step < n_steps && !signals_caught(); step++) {
+        for (int i = 0; i < test->batch; i++)
+            run->spans[i] =
+                (struct gpt2_span){run->sessions[i], run->ids + test->depth + step, n_ids, 1};
+        if (!gpt2_batch_run(run->batch, run->spans, test->batch, err))
+            return false;
+    }
+    uint64_t spent = clock_ns() - start;
+    *rate = (double)n_steps * n_ids * test->batch / ((double)(spent ? spent : 1) * 1e-9);
+    return true;
+}
+
+/* All rounds of n tests that share a runtime. */
+static bool run_group(struct run *run, struct bench_result *tests, int n, struct gpt2_error *err) {
+    int rounds = run->args.rounds;
+    for (int round = 0; round <= rounds; round++) {
+        for (int i = 0; i < n && !signals_caught(); i++) {
+            double rate;
+            progress(&tests[i], round, rounds);
+            if (!prepare(run, &tests[i], err))
+                return false;
+            if (round > 0)
+                gpt2_limits_round(run->limits);
+            if (!measure(run, &tests[i], &rate, err))
+                return false;
+            if (round > 0)
+                tests[i].rates[round - 1] = rate;
+        }
+    }
+    run->context.kv = kv_types[gpt2_session_kv(run->source)];
+    for (int i = 0; i < n; i++) {
+        gpt2_limits_rates(run->limits, &tests[i].limits);
+        count_cache(&tests[i], gpt2_session_token_bytes(run->source));
+    }
+    return true;
+}
+
+static bool run_all(struct run *run, struct gpt2_error *err) {
+    for (int first = 0, n; first < run->n_results && !signals_caught(); first += n) {
+        struct bench_result *tests = run->results + first;
+        for (n = 1; first + n < run->n_results && tests[n].group == tests->group;)
+            n++;
+        progress(tests, -1, 0);
+        bool ok = open_group(run, tests->threads, n, err);
+        for (int i = 0; ok && i < n; i++) {
+            tests[i].threads = gpt2_runtime_threads(run->runtime);
+            tests[i].kernels = gpt2_runtime_cpu(run->runtime);
+        }
+        ok = ok && run_group(run, tests, n, err);
+        close_group(run);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool open_model(struct run *run, struct gpt2_error *err) {
+    struct bench_context *context = &run->context;
+    run->path = find_model(run->args.model, err);
+    run->model = run->path ? gpt2_model_open(run->path, err) : NULL;
+    if (!run->model)
+        return false;
+    if (!weights_prepare(run->model, &run->args.weights, MANY_PASSES, err))
+        return false;
+    run->config = gpt2_model_config(run->model);
+    context->model = run->path;
+    context->config = run->config;
+    context->parameters = gpt2_model_parameters(run->model);
+    context->rounds = run->args.rounds;
+    gpt2_model_cost(run->model, &context->blocks, &context->head);
+    gpt2_machine_describe(&context->machine);
+    run->ids = malloc((size_t)run->config->n_ctx * sizeof *run->ids);
+    if (!run->ids)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
+    fill_ids(run->ids, run->config->n_ctx, run->config->n_vocab);
+    return true;
+}
+
+static int execute(struct run *run) {
+    static struct output out;
+    struct gpt2_error err;
+    if (!open_model(run, &err) || !list_tests(run, &err))
+        return report(&err);
+    for (size_t i = 0; gpt2_model_note(run->model, i); i++)
+        report_note("%s", gpt2_model_note(run->model, i));
+    signals_catch();
+    bool ok = run_all(run, &err);
+    terminal_clear_status();
+    if (!ok)
+        return report(&err);
+    if (signals_caught())
+        return 128 + signals_caught();
+    if (!bench_report(&out, (enum bench_format)run->args.format, &run->context, run->results,
+                      run->n_results, &err) ||
+        !output_flush(&out, &err))
+        return output_failed(&out, &err);
+    return 0;
+}
+
+static void close_all(struct run *run) {
+    for (int i = 0; i < run->n_results; i++)
+        free(run->results[i].rates);
+    free(run->results);
+    free(run->ids);
+    gpt2_model_close(run->model);
+    free(run->path);
+}
+
+static int run_bench(int argc, char **argv) {
+    static const char *const formats[] = {"md", "csv", "json", NULL};
+    struct run run = {.args = {.rounds = 5}};
+    struct arguments *a = &run.args;
+    const struct option table[] = {
+        {.name = "What is measured (lists are tried in every combination)", .type = OPTION_SECTION},
+        {"n-prompt", 'p', NULL, OPTION_INTS, &a->prompt, 0, 1e6, NULL, "N,...",
+         "tokens of a prompt, read at once (default 512, or\nwhat fits; 0: no such test)"},
+        {"n-gen", 'n', NULL, OPTION_INTS, &a->decode, 0, 1e6, NULL, "N,...",
+         "tokens that are read one by one, each for its\nlogits (default 128, or what fits; 0: no "
+         "such test)"},
+        {"n-depth", 'd', "depth", OPTION_INTS, &a->depth, 0, 1e6, NULL, "N,...",
+         "tokens in the context before (default 0)"},
+        {"batch", 'b', "batch-size", OPTION_INTS, &a->batch, 1, MAX_BATCH, NULL, "N,...",
+         "sequences decoded side by side (default 1)"},
+        {"repetitions", 'r', "rounds", OPTION_INT, &a->rounds, 1, 1000, NULL, "N",
+         "rounds that count (default 5)"},
+        {.name = "Model and machine", .type = OPTION_SECTION},
+        OPTION_MODEL(&a->model),
+        {"threads", 't', "n-threads", OPTION_INTS, &a->threads, 1, 1024, NULL, "N,...",
+         "threads (default: all processors this process may use)"},
+        OPTION_CPU(&a->cpu),
+        OPTION_KV(&a->kv),
+        OPTIONS_WEIGHTS(&a->weights),
+        {.name = "Output", .type = OPTION_SECTION},
+        {"output", 'o', NULL, OPTION_CHOICE, &a->format, 0, 0, formats, "md|csv|json",
+         "a table to read (default), or all figures"},
+        {0},
+    };
+    int n_words, code;
+    if (options_begin(&command_bench, table, argc, argv, 1, &n_words, &code)) {
+        if (n_words)
+            a->model = argv[0];
+        code = execute(&run);
+    }
+    close_all(&run);
+    return code;
+}
+
+const struct command command_bench = {
+    .name = "bench",
+    .summary = "measure speed as a share of what the machine can do",
+    .usage = "[OPTIONS] [MODEL]",
+    .details =
+        "Tests: pp512 reads a prompt of 512 tokens, tg128 decodes 128, tg128@d896 behind 896\n"
+        "others, tg128 b16 in 16 sequences at once. Before every test in every round the limits\n"
+        "are measured with the same threads: how fast memory can be read, in a buffer as large\n"
+        "as the weights (at most 1 GiB), and how fast the kernels' instructions can multiply.\n"
+        "Decoding is bounded by reading, prompts by multiplying, batches by one or the other.\n"
+        "Numbers are medians.\n",
+    .run = run_bench,
+};

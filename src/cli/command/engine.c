@@ -1,0 +1,44 @@
+/* engine.c - see engine.h. */
+#include "cli/command/engine.h"
+#include "cli/io/files.h"
+#include "cli/io/report.h"
+
+#include <stdlib.h>
+
+bool engine_open(struct engine *engine, const char *model, int n_threads, const char *cpu,
+                 bool ids_only, struct gpt2_error *err) {
+    engine->path = find_model(model, err);
+    if (!engine->path)
+        return false;
+    if (ids_only ? !gpt2_tokenizer_open_if_any(&engine->tokenizer, engine->path, err)
+                 : !(engine->tokenizer = gpt2_tokenizer_open(engine->path, err)))
+        return false;
+    engine->model = gpt2_model_open(engine->path, err);
+    if (!engine->model)
+        return false;
+    for (size_t i = 0; gpt2_model_note(engine->model, i); i++)
+        report_note("%s", gpt2_model_note(engine->model, i));
+    engine->runtime = gpt2_runtime_create(
+        &(struct gpt2_runtime_options){.n_threads = n_threads, .cpu = cpu}, err);
+    return engine->runtime != NULL;
+}
+
+void engine_close(struct engine *engine) {
+    gpt2_runtime_free(engine->runtime);
+    gpt2_model_close(engine->model);
+    gpt2_tokenizer_close(engine->tokenizer);
+    free(engine->path);
+    *engine = (struct engine){0};
+}
+
+int engine_vocab(const struct engine *engine) {
+    int rows = gpt2_model_config(engine->model)->n_vocab;
+    int size = engine->tokenizer ? gpt2_tokenizer_size(engine->tokenizer) : rows;
+    return size < rows ? size : rows;
+}
+
+struct gpt2_scorer *engine_scorer(const struct engine *engine, struct gpt2_scorer_options options,
+                                  struct gpt2_error *err) {
+    options.n_vocab = engine_vocab(engine);
+    return gpt2_scorer_create(engine->model, engine->runtime, &options, err);
+}

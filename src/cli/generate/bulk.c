@@ -1,0 +1,340 @@
+/* bulk.c - the loop of a bulk job: read ahead, step, write what is done, in the order of the input.
+ *
+ *   input --> tasks in order [done, under way, under way, done, ...] --> output
+ *
+ * A task that is done waits for those in front of it. The list is bounded, so memory is, too. */
+#include "cli/generate/bulk.h"
+#include "cli/generate/bulk_output.h"
+#include "cli/generate/completion.h"
+#include "cli/generate/record_settings.h"
+#include "cli/io/line_reader.h"
+#include "cli/io/output.h"
+#include "cli/io/report.h"
+#include "cli/io/signals.h"
+#include "cli/terminal/progress.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define MAX_LINE    ((size_t)16 << 20)
+#define MAX_SAMPLES 4096           /* of a record's prompts together */
+#define MAX_HELD    (4 * MAX_LINE) /* of lines whose tasks are not written yet */
+
+struct task {
+    struct record record;
+    struct decoding own;            /* where the record has settings of its own */
+    struct completion *completions; /* [n], one for each of the record's prompts */
+    int n;
+    bool failed;
+    struct gpt2_error err;
+    size_t n_line; /* bytes of its line */
+    struct task *next;
+};
+
+struct job {
+    const struct bulk *bulk;
+    struct line_reader input;
+    bool is_json, is_known; /* what the input's first line looks like */
+    uint64_t number;        /* of the next line */
+    uint64_t shard, n_shards;
+    uint64_t n_skip; /* records that --resume found done */
+    bool ended;      /* nothing more is read */
+    struct decoding decoding;
+    struct gpt2_generator *generator;
+    struct task *first, **last;
+    int n_tasks;
+    size_t n_held; /* bytes of their lines */
+    struct bulk_output out;
+    struct progress progress;
+    bool any_failed;
+};
+
+static void free_task(struct task *task) {
+    for (int i = 0; i < task->n; i++)
+        completion_free(&task->completions[i]);
+    free(task->completions);
+    decoding_free(&task->own);
+    record_free(&task->record);
+    free(task);
+}
+
+/* Makes completions of the record's prompts. Draws go on from prompt to prompt, as the numbers of
+ * the choices do. */
+static bool create_completions(struct job *job, struct task *task, struct gpt2_error *err) {
+    struct record *record = &task->record;
+    const struct bulk *b = job->bulk;
+    const struct decoding *decoding = &job->decoding;
+    if (record->has_settings) {
+        settings_resolve(&record->settings, gpt2_model_config(b->model));
+        if (!decoding_create(&task->own, &record->settings, b->model, b->tokenizer, err))
+            return false;
+        decoding = &task->own;
+    }
+    task->completions = calloc((size_t)record->n_prompts, sizeof *task->completions);
+    if (!task->completions)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
+    int n_samples = 0;
+    for (; task->n < record->n_prompts; task->n++) {
+        struct completion *c = &task->completions[task->n];
+        if (!completion_create(c, decoding, b->model, b->tokenizer, &record->prompts[task->n],
+                               record->key, err))
+            return false;
+        c->first_sample = n_samples;
+        n_samples += c->n_samples;
+        if (n_samples > MAX_SAMPLES)
+            return usage_error(err, "prompt: %d prompts have %d samples each: expected at most %d",
+                               record->n_prompts, c->n_samples, MAX_SAMPLES);
+    }
+    return true;
+}
+
+/* Reads the record and hands its prompts to the generator. *n_started is how many it has taken. */
+static bool start_task(struct job *job, struct task *task, enum line_state state, int *n_started) {
+    const struct bulk *b = job->bulk;
+    const struct buffer *line = &job->input.line;
+    if (state == LINE_TOO_LONG) {
+        buffer_format(&task->record.id, "%" PRIu64, job->number);
+        return command_error(&task->err, GPT2_ERR_INPUT, NULL,
+                             "a line of %zu bytes: expected at most %zu", job->input.n_bytes,
+                             MAX_LINE);
+    }
+    if (!record_read(&task->record, line->data, line->len, job->is_json, job->number, b->settings,
+                     b->tokenizer, &task->err) ||
+        !create_completions(job, task, &task->err))
+        return false;
+    for (; *n_started < task->n; ++*n_started)
+        if (!completion_start(&task->completions[*n_started], job->generator, &task->err))
+            return false;
+    return true;
+}
+
+/* Reads on to the next line that is ours. LINE_NONE: there is none, LINE_FAILED: *err says why. */
+static enum line_state next_line(struct job *job, struct gpt2_error *err) {
+    for (;; job->number++) {
+        enum line_state state = line_reader_next(&job->input, err);
+        if (state == LINE_NONE || state == LINE_FAILED) {
+            job->ended = true;
+            return state;
+        }
+        const struct buffer *line = &job->input.line;
+        size_t blank = 0;
+        while (blank < line->len && (line->data[blank] == ' ' || line->data[blank] == '\t'))
+            blank++;
+        if (!job->is_known && blank < line->len) {
+            job->is_known = true;
+            job->is_json = line->data[blank] == '{';
+        }
+        if ((job->is_json && blank == line->len) || job->number % job->n_shards != job->shard) {
+            progress_read(&job->progress, job->input.n_bytes, false);
+            continue;
+        }
+        if (job->n_skip == 0)
+            return state;
+        progress_read(&job->progress, job->input.n_bytes, true);
+        if (--job->n_skip == 0 && !bulk_output_check(&job->out, line->data, line->len, job->is_json,
+                                                     job->number, job->bulk, err)) {
+            job->ended = true;
+            return LINE_FAILED;
+        }
+    }
+}
+
+/* Takes the next record. False: the job cannot go on. */
+static bool admit(struct job *job, struct gpt2_error *err) {
+    enum line_state state = next_line(job, err);
+    if (state == LINE_NONE || state == LINE_FAILED)
+        return state == LINE_NONE;
+    struct task *task = calloc(1, sizeof *task);
+    if (!task)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
+    *job->last = task;
+    job->last = &task->next;
+    job->n_tasks++;
+    task->n_line = job->input.n_bytes;
+    job->n_held += task->n_line < MAX_LINE ? task->n_line : MAX_LINE;
+    int n_started = 0;
+    task->failed = !start_task(job, task, state, &n_started);
+    job->number++;
+    // a task that failed is freed early: the generator must have nothing of it
+    if (task->failed && (n_started > 0 || task->err.status == GPT2_ERR_MEMORY)) {
+        *err = task->err;
+        return false;
+    }
+    if (task->failed && job->bulk->options->fail_fast)
+        job->ended = true; // what is in front of it is still finished
+    return true;
+}
+
+static void print_error(struct buffer *line, const struct gpt2_error *err) {
+    buffer_format(line, "{\"code\":\"%s\",\"message\":",
+                  err->status == GPT2_ERR_USAGE   ? "invalid_option"
+                  : err->status == GPT2_ERR_INPUT ? "invalid_record"
+                                                  : "failed");
+    buffer_json(line, err->message, strlen(err->message));
+    buffer_format(line, "}");
+}
+
+static void print_task(const struct job *job, struct task *task, struct buffer *line) {
+    const struct buffer *id = &task->record.id;
+    bool batch = task->record.is_batch;
+    buffer_format(line, batch ? "{\"custom_id\":" : "{\"id\":");
+    buffer_bytes(line, id->data, id->len);
+    if (task->failed) {
+        buffer_format(line, batch ? ",\"response\":null,\"error\":" : ",\"error\":");
+        print_error(line, &task->err);
+        buffer_format(line, ",\"system_fingerprint\":\"%s\"}\n", job->out.fingerprint);
+        return;
+    }
+    if (batch) {
+        buffer_format(line, ",\"response\":{\"status_code\":200,\"body\":{\"id\":");
+        buffer_bytes(line, id->data, id->len);
+    }
+    buffer_format(line, ",\"object\":\"text_completion\",\"model\":");
+    buffer_json(line, job->bulk->model_name, strlen(job->bulk->model_name));
+    buffer_format(line, ",\"system_fingerprint\":\"%s\"", job->out.fingerprint);
+    completions_json(task->completions, task->n, line);
+    buffer_format(line, batch ? "}},\"error\":null}\n" : "}\n");
+}
+
+static uint64_t count_tokens(const struct task *task) {
+    uint64_t n = 0;
+    for (int i = 0; i < task->n; i++)
+        for (int k = 0; k < task->completions[i].n_samples; k++)
+            n += task->completions[i].samples[k].ids.len;
+    return n;
+}
+
+/* Whether all texts of a task have ended; notes the failure of one. */
+static bool is_done(struct task *task) {
+    for (int i = 0; !task->failed && i < task->n; i++)
+        if (!completion_done(&task->completions[i]))
+            return false;
+    for (int i = 0; !task->failed && i < task->n; i++)
+        if (completion_failed(&task->completions[i])) {
+            task->failed = true;
+            task->err = task->completions[i].err;
+        }
+    return true;
+}
+
+/* Writes the tasks at the head of the list that are done. */
+static bool write_done(struct job *job, struct gpt2_error *err) {
+    while (job->first && is_done(job->first)) {
+        struct task *task = job->first;
+        struct buffer line = {0};
+        print_task(job, task, &line);
+        bool ok = line.failed
+                      ? command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a line")
+                      : bulk_output_line(&job->out, line.data, line.len, err);
+        buffer_free(&line);
+        if (!ok)
+            return false;
+        job->any_failed |= task->failed;
+        progress_read(&job->progress, task->n_line, false);
+        progress_done(&job->progress, task->failed, count_tokens(task));
+        bool last = task->failed && job->bulk->options->fail_fast;
+        job->first = task->next;
+        job->n_tasks--;
+        job->n_held -= task->n_line < MAX_LINE ? task->n_line : MAX_LINE;
+        if (!job->first)
+            job->last = &job->first;
+        free_task(task);
+        if (last) {
+            job->ended = true;
+            return true;
+        }
+    }
+    return true;
+}
+
+static bool work(struct job *job, struct gpt2_error *err) {
+    int window = 4 * job->bulk->max_samples;
+    while (!signals_caught()) {
+        while (!job->ended && !signals_caught() && job->n_tasks < window &&
+               job->n_held < MAX_HELD && gpt2_generator_room(job->generator) > 0)
+            if (!admit(job, err))
+                return false;
+        if (gpt2_generator_busy(job->generator) && !gpt2_generator_step(job->generator, err))
+            return false;
+        // after a signal a text may have ended early: nothing more is written
+        if (signals_caught())
+            break;
+        if (!write_done(job, err))
+            return false;
+        progress_show(&job->progress);
+        if (job->ended && (!job->first || (job->any_failed && job->bulk->options->fail_fast)))
+            break;
+    }
+    return true;
+}
+
+static bool parse_shard(struct job *job, struct gpt2_error *err) {
+    const char *text = job->bulk->options->shard;
+    job->n_shards = 1;
+    if (!text)
+        return true;
+    char rest;
+    if (sscanf(text, "%" SCNu64 "/%" SCNu64 "%c", &job->shard, &job->n_shards, &rest) != 2 ||
+        strchr(text, '-') || job->n_shards == 0 || job->shard >= job->n_shards)
+        return usage_error(err, "--shard: expected I/N with I from 0 to N - 1, got \"%s\"", text);
+    return true;
+}
+
+static bool open_job(struct job *job, struct gpt2_error *err) {
+    const struct bulk_options *o = job->bulk->options;
+    const struct gpt2_config *config = gpt2_model_config(job->bulk->model);
+    if (!parse_shard(job, err))
+        return false;
+    job->is_known = o->format != INPUT_AUTO;
+    job->is_json = o->format == INPUT_JSONL;
+    if (!line_reader_open(&job->input, o->input, MAX_LINE, err))
+        return false;
+    struct settings settings = *job->bulk->settings;
+    settings_resolve(&settings, config);
+    job->generator = gpt2_generator_create(
+        job->bulk->model, job->bulk->runtime,
+        &(struct gpt2_generator_options){
+            .max_samples = job->bulk->max_samples, .max_search = MAX_BEAMS, .kv = job->bulk->kv},
+        err);
+    if (!job->generator ||
+        !decoding_create(&job->decoding, &settings, job->bulk->model, job->bulk->tokenizer, err))
+        return false;
+    return bulk_output_open(&job->out, job->bulk, &settings, job->input.fd, &job->n_skip, err);
+}
+
+int bulk_run(const struct bulk *bulk) {
+    struct job job = {.bulk = bulk, .input = {.fd = -1}};
+    struct gpt2_error err;
+    job.last = &job.first;
+    bool ok = open_job(&job, &err);
+    if (ok) {
+        signals_catch();
+        job.progress = progress_begin(job.input.fd, job.n_skip, bulk->options->progress_json,
+                                      bulk->options->quiet);
+        ok = work(&job, &err);
+        progress_end(&job.progress);
+    }
+    struct gpt2_error close_err;
+    if (!bulk_output_close(&job.out, &close_err) && ok) {
+        ok = false;
+        err = close_err;
+    }
+    int code = ok                    ? job.any_failed || job.out.had_errors ? GPT2_ERR_RECORDS : 0
+               : job.out.broken_pipe ? 128 + SIGPIPE
+                                     : report(&err);
+    if (ok && signals_caught())
+        code = 128 + signals_caught();
+    while (job.first) {
+        struct task *next = job.first->next;
+        free_task(job.first);
+        job.first = next;
+    }
+    gpt2_generator_free(job.generator);
+    decoding_free(&job.decoding);
+    line_reader_close(&job.input);
+    return code;
+}

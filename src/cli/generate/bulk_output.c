@@ -1,0 +1,211 @@
+/* bulk_output.c - see bulk_output.h. */
+#include "cli/generate/bulk_output.h"
+#include "cli/generate/record_settings.h"
+#include "cli/io/fnv.h"
+#include "cli/io/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void mix(uint64_t *hash, const void *bytes, size_t n) {
+    *hash = fnv_bytes(*hash, bytes, n);
+}
+
+static void mix_list(uint64_t *hash, const struct string_list *list) {
+    for (int i = 0; i < list->n; i++)
+        mix(hash, list->items[i], strlen(list->items[i]) + 1);
+    mix(hash, &list->n, sizeof list->n);
+}
+
+/* What the model computes for some tokens stands for its weights: every machine gets the same bits,
+ * from any file format. */
+static bool mix_model(uint64_t *hash, const struct bulk *bulk, struct gpt2_error *err) {
+    const struct gpt2_config *config = gpt2_model_config(bulk->model);
+    int32_t ids[16];
+    int n = config->n_ctx < 16 ? config->n_ctx : 16;
+    for (int i = 0; i < n; i++)
+        ids[i] = (int32_t)((int64_t)i * 7919 % config->n_vocab);
+    struct gpt2_session *session = gpt2_session_create(
+        bulk->model, &(struct gpt2_session_options){.n_ctx = n, .kv = bulk->kv}, err);
+    struct gpt2_batch *batch =
+        session ? gpt2_batch_create(bulk->model, bulk->runtime, NULL, err) : NULL;
+    struct gpt2_span span = {.session = session, .ids = ids, .n_ids = n, .n_logits = 1};
+    bool ok = batch && gpt2_batch_run(batch, &span, 1, err);
+    if (ok)
+        mix(hash, gpt2_batch_logits(batch, 0, 0), (size_t)config->n_vocab * sizeof(float));
+    gpt2_batch_free(batch);
+    gpt2_session_free(session);
+    for (int32_t id = 0; ok && id < gpt2_tokenizer_size(bulk->tokenizer); id++) {
+        size_t n_bytes;
+        const char *bytes = gpt2_tokenizer_token(bulk->tokenizer, id, &n_bytes);
+        mix(hash, bytes, n_bytes);
+        mix(hash, &id, sizeof id);
+    }
+    return ok;
+}
+
+static bool make_fingerprint(struct bulk_output *out, const struct bulk *bulk,
+                             const struct settings *s, struct gpt2_error *err) {
+    uint64_t hash = FNV_START;
+    if (!mix_model(&hash, bulk, err))
+        return false;
+    const int numbers[] = {
+        s->max_tokens,      s->min_tokens, s->num_samples, s->best_of,    s->logprobs,
+        s->overflow,        s->keep,       s->truncate,    s->top_k,      s->repeat_last_n,
+        s->no_repeat_ngram, s->compat,     s->greedy,      s->ignore_eos, s->special,
+        s->include_stop,    s->heal,       s->echo,        s->until,      s->beams,
+        s->early_stopping};
+    const float floats[] = {s->max_time,
+                            s->temperature,
+                            s->top_p,
+                            s->min_p,
+                            s->typical_p,
+                            s->repeat_penalty,
+                            s->presence_penalty,
+                            s->frequency_penalty,
+                            s->length_penalty};
+    mix(&hash, numbers, sizeof numbers);
+    mix(&hash, floats, sizeof floats);
+    mix(&hash, &s->seed.value, sizeof s->seed.value);
+    mix_list(&hash, &s->stop);
+    mix_list(&hash, &s->ban);
+    mix_list(&hash, &s->bias);
+    if (s->choices)
+        mix(&hash, s->choices, strlen(s->choices));
+    mix(&hash, bulk->model_name, strlen(bulk->model_name));
+    snprintf(out->fingerprint, sizeof out->fingerprint, "gpt2_%016" PRIx64, hash);
+    return true;
+}
+
+/* The place of the line that ends in front of `end`. */
+static size_t line_start(const char *data, size_t end) {
+    size_t at = end - 1;
+    while (at > 0 && data[at - 1] != '\n')
+        at--;
+    return at;
+}
+
+/* How far the file is good: to the end of the last line that is a JSON object. A machine that lost
+ * power may have left other things behind it. */
+static size_t good_end(struct bulk_output *out, const char *data, size_t n) {
+    while (n > 0 && data[n - 1] != '\n')
+        n--;
+    while (n > 0) {
+        size_t start = line_start(data, n);
+        struct gpt2_record *record = gpt2_record_parse(data + start, n - 1 - start, NULL);
+        gpt2_record_free(record);
+        if (record) {
+            buffer_bytes(&out->last, data + start, n - 1 - start);
+            return n;
+        }
+        n = start;
+    }
+    return 0;
+}
+
+static bool resume(struct bulk_output *out, const char *path, uint64_t *n_done,
+                   struct gpt2_error *err) {
+    struct stat info;
+    if (fstat(out->fd, &info) != 0 || !S_ISREG(info.st_mode))
+        return usage_error(err, "--resume: %s is no regular file", path);
+    size_t size = (size_t)info.st_size;
+    if (size == 0)
+        return true;
+    char *data = mmap(NULL, size, PROT_READ, MAP_SHARED, out->fd, 0);
+    if (data == MAP_FAILED)
+        return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot read %s: %s", path,
+                             strerror(errno));
+    size_t good = good_end(out, data, size);
+    static const char error[] = "\"error\":{"; // quotes in a string would have backslashes
+    for (size_t i = 0; i < good; i++) {
+        *n_done += data[i] == '\n';
+        if (data[i] == '"' && good - i >= sizeof error &&
+            !memcmp(data + i, error, sizeof error - 1))
+            out->had_errors = true;
+    }
+    munmap(data, size);
+    char mark[64];
+    snprintf(mark, sizeof mark, "\"system_fingerprint\":\"%s\"", out->fingerprint);
+    if (good > 0 && !strstr(out->last.data, mark))
+        return command_error(err, GPT2_ERR_USAGE,
+                             "give the same model and options, or another --output",
+                             "--resume: %s was made with another model or other options", path);
+    if (ftruncate(out->fd, (off_t)good) != 0 || lseek(out->fd, 0, SEEK_END) < 0)
+        return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot cut %s: %s", path,
+                             strerror(errno));
+    return true;
+}
+
+bool bulk_output_open(struct bulk_output *out, const struct bulk *bulk,
+                      const struct settings *settings, int input_fd, uint64_t *n_done,
+                      struct gpt2_error *err) {
+    const struct bulk_options *o = bulk->options;
+    if (!make_fingerprint(out, bulk, settings, err))
+        return false;
+    if (!strcmp(o->output, "-")) {
+        if (o->resume)
+            return usage_error(err, "--resume needs an --output file");
+        out->fd = STDOUT_FILENO;
+        return true;
+    }
+    struct stat in, there;
+    if (stat(o->output, &there) == 0 && fstat(input_fd, &in) == 0 && in.st_ino == there.st_ino &&
+        in.st_dev == there.st_dev)
+        return usage_error(err, "--output: %s is the input", o->output);
+    int fd = open(o->output, O_RDWR | O_CREAT | O_CLOEXEC | (o->resume ? 0 : O_TRUNC), 0666);
+    if (fd < 0)
+        return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot open %s: %s", o->output,
+                             strerror(errno));
+    out->fd = fd;
+    return !o->resume || resume(out, o->output, n_done, err);
+}
+
+bool bulk_output_check(const struct bulk_output *out, const char *line, size_t n, bool is_json,
+                       uint64_t number, const struct bulk *bulk, struct gpt2_error *err) {
+    struct record record;
+    struct gpt2_error ignored; // a bad record has its error line
+    record_read(&record, line, n, is_json, number, bulk->settings, bulk->tokenizer, &ignored);
+    const char *start = strchr(out->last.data, ':');
+    size_t len = record.id.len;
+    bool same = start && !strncmp(start + 1, record.id.data, len) && start[1 + len] == ',';
+    if (!same)
+        command_error(err, GPT2_ERR_USAGE, "give the same --input and --shard",
+                      "--resume: the last line of the output is not of record %.100s of the input",
+                      record.id.data);
+    record_free(&record);
+    return same;
+}
+
+bool bulk_output_line(struct bulk_output *out, const char *line, size_t n, struct gpt2_error *err) {
+    while (n > 0) {
+        ssize_t wrote = write(out->fd, line, n);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote < 0) {
+            out->broken_pipe = errno == EPIPE;
+            return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write the output: %s",
+                                 strerror(errno));
+        }
+        line += wrote;
+        n -= (size_t)wrote;
+    }
+    return true;
+}
+
+bool bulk_output_close(struct bulk_output *out, struct gpt2_error *err) {
+    buffer_free(&out->last);
+    int fd = out->fd;
+    out->fd = 0;
+    if (fd <= STDOUT_FILENO)
+        return true;
+    bool ok = fsync(fd) == 0 || errno == EINVAL || errno == EROFS; // a pipe, a device
+    return close(fd) == 0 && ok ? true
+                                : command_error(err, GPT2_ERR_RUNTIME, NULL,
+                                                "cannot write the output: %s", strerror(errno));
+}

@@ -1,0 +1,226 @@
+/* interactive.c - see interactive.h. */
+#include "cli/generate/interactive.h"
+#include "cli/generate/single_output.h"
+#include "cli/io/report.h"
+#include "cli/io/signals.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool has_prompt(const struct arguments *args) {
+    return args->source.option || args->source.word || args->source.file || args->ids;
+}
+
+bool interactive_wanted(const struct arguments *args) {
+    bool for_programs = args->json || args->jsonl || args->out_file || args->output_name ||
+                        args->bulk.input || args->settings.beams > 1 || args->settings.echo;
+    return args->interactive ||
+           (!has_prompt(args) && !for_programs && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
+}
+
+static bool check(const struct arguments *args, struct gpt2_error *err) {
+    const struct settings *s = &args->settings;
+    if (args->json || args->jsonl || args->out_file || args->output_name || args->bulk.input ||
+        s->beams > 1 || args->ids || s->echo || s->best_of || s->logprobs >= 0 ||
+        s->num_samples > 1)
+        return usage_error(err,
+                           "--interactive goes without --json, --jsonl, --out, --output, --input, "
+                           "--beams, --ids, --echo, --best-of, --logprobs and --num-samples");
+    const char *word = args->source.word, *file = args->source.file;
+    if ((word && !strcmp(word, "-")) || (file && !strcmp(file, "-")))
+        return usage_error(err, "--interactive reads lines from standard input: expected the "
+                                "prompt from elsewhere, got \"-\"");
+    return true;
+}
+
+bool interactive_set(struct interactive *it, const struct settings *wanted,
+                     struct gpt2_error *err) {
+    struct run *run = it->run;
+    struct settings resolved = *wanted;
+    settings_resolve(&resolved, gpt2_model_config(run->model));
+    struct decoding decoding;
+    if (!decoding_create(&decoding, &resolved, run->model, run->tokenizer, err))
+        return false;
+    completion_free(&run->completion); // it borrows the old one
+    decoding_free(&run->decoding);
+    run->decoding = decoding;
+    it->settings = *wanted;
+    return true;
+}
+
+/* Ctrl-C ends what is under way and never the session, unless its lines come from a pipe, which has
+ * nobody to ask for another one. */
+static void interrupted(struct interactive *it, bool empty) {
+    if (signals_caught() == SIGTERM || !line_input_is_terminal(it->lines)) {
+        it->code = 128 + signals_caught();
+        it->ended = true;
+        return;
+    }
+    signals_forget();
+    if (empty)
+        report_note("Ctrl-D or /quit leaves");
+}
+
+#define FULL_HINT                                                                              \
+    "/set truncate left reads on without the beginning, /undo takes the last turn back, /new " \
+    "starts afresh"
+
+static void print_figures(const struct interactive *it) {
+    const struct run *run = it->run;
+    const struct completion *c = &run->completion;
+    fprintf(stderr,
+            "gpt2: read %d of %d tokens in %.3f s, wrote %zu in %.3f s, seed %" PRIu64
+            ", logits %016" PRIx64 "\n",
+            c->n_prompt - it->draft.n_reused, c->n_prompt, (double)run->prompt_ns * 1e-9,
+            c->samples[0].ids.len, (double)run->decode_ns * 1e-9, run->decoding.settings.seed.value,
+            run->hash);
+}
+
+void interactive_continue(struct interactive *it) {
+    struct draft *draft = &it->draft;
+    struct run *run = it->run;
+    struct gpt2_error err;
+    bool ok = draft_continue(draft, &err);
+    if (signals_caught())
+        interrupted(it, false);
+    if (!ok && err.status != GPT2_ERR_INPUT && err.status != GPT2_ERR_USAGE) {
+        it->code = output_failed(&run->out, &err);
+        it->ended = true;
+        return;
+    }
+    if (!ok) {
+        if (draft->text.len == draft->turns[draft->n_turns - 1].typed)
+            draft_undo(draft);
+        if (err.status == GPT2_ERR_INPUT)
+            snprintf(err.hint, sizeof err.hint, FULL_HINT);
+        report(&err);
+        return;
+    }
+    if (run->args.stats)
+        print_figures(it);
+    if (run->completion.samples[0].finish == FINISH_CONTEXT)
+        report_note("the context of %d tokens is full; " FULL_HINT,
+                    gpt2_model_config(run->model)->n_ctx);
+}
+
+/* Some scripts beyond ASCII write no spaces between words. */
+static bool is_word(char c) {
+    return (unsigned char)c < 0x80 && isalnum((unsigned char)c);
+}
+
+/* GPT-2's words bring the space in front of them along, which is easily forgotten when typing. */
+static void give_hints(struct interactive *it, const char *bytes, size_t n) {
+    const struct buffer *text = &it->draft.text;
+    if (n == 0 || !line_input_is_terminal(it->lines))
+        return;
+    if (!it->hinted_join && text->len && is_word(text->data[text->len - 1]) && is_word(bytes[0])) {
+        fputs("hint: no space came between the text and your line; begin a line with the space "
+              "that shall be there (/undo takes this one back)\n",
+              stderr);
+        it->hinted_join = true;
+    }
+    if (!it->hinted_space && bytes[n - 1] == ' ' && !it->settings.heal) {
+        fputs("hint: the line ends in a space, which words bring along themselves; leave it out, "
+              "or /set heal true\n",
+              stderr);
+        it->hinted_space = true;
+    }
+}
+
+static void take_turn(struct interactive *it, const char *bytes, size_t n) {
+    struct gpt2_error err;
+    give_hints(it, bytes, n);
+    if (draft_type(&it->draft, bytes, n, &err))
+        interactive_continue(it);
+    else
+        report(&err);
+}
+
+/* Lines that belong together: pasted at once, or each but the last ending in a backslash. */
+static enum line_kind read_rest(struct interactive *it, struct buffer *entry) {
+    struct buffer line = {0};
+    enum line_kind kind = LINE_TEXT;
+    while (kind == LINE_TEXT) {
+        if (!line_input_pasted(it->lines)) {
+            if (entry->len == 0 || entry->data[entry->len - 1] != '\\')
+                break;
+            entry->len--;
+        }
+        kind = line_input_read(it->lines, "| ", &line);
+        buffer_bytes(entry, "\n", 1);
+        buffer_bytes(entry, line.data, line.len);
+        entry->failed |= line.failed;
+    }
+    buffer_free(&line);
+    return kind;
+}
+
+static void take_entry(struct interactive *it, struct buffer *entry) {
+    enum line_kind kind = line_input_read(it->lines, "> ", entry);
+    bool empty = entry->len == 0;
+    bool is_command = kind == LINE_TEXT && !empty && entry->data[0] == '/' && entry->data[1] != '/';
+    if (kind == LINE_TEXT && !is_command)
+        kind = read_rest(it, entry);
+    if (kind == LINE_INTERRUPTED) {
+        interrupted(it, empty);
+    } else if (entry->failed) {
+        struct gpt2_error err;
+        command_error(&err, GPT2_ERR_MEMORY, NULL, "out of memory for a line");
+        it->code = report(&err);
+        it->ended = true;
+    } else if (is_command) {
+        interactive_command(it, entry->data);
+    } else if (kind == LINE_TEXT || entry->len > 0) {
+        size_t skip = entry->len > 1 && entry->data[0] == '/'; // "//" stands for a slash
+        take_turn(it, entry->data + skip, entry->len - skip);
+    } else {
+        it->ended = true;
+    }
+}
+
+static bool begin(struct interactive *it, struct gpt2_error *err) {
+    struct run *run = it->run;
+    struct settings *s = &it->settings;
+    *s = run->args.settings;
+    s->num_samples = 1;
+    if (!check(&run->args, err) || !interactive_set(it, s, err) ||
+        !weights_prepare(run->model, &run->args.weights, INT_MAX, err) ||
+        !draft_create(&it->draft, run, err))
+        return false;
+    run->colors = wants_colors(&run->args);
+    it->lines = line_input_open();
+    if (!it->lines)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
+    return !has_prompt(&run->args) || text_read(&run->prompt, &run->args.source, err);
+}
+
+int interactive_run(struct run *run) {
+    struct interactive it = {.run = run};
+    struct gpt2_error err;
+    signals_keep();
+    if (!begin(&it, &err)) {
+        it.code = report(&err);
+        it.ended = true;
+    } else if (line_input_is_terminal(it.lines)) {
+        fputs("A line you type is added to the text as it is, and continued; an empty one just\n"
+              "continues. /help lists commands, Ctrl-C stops, Ctrl-D leaves.\n",
+              stderr);
+    }
+    if (!it.ended && has_prompt(&run->args))
+        take_turn(&it, run->prompt.data, run->prompt.len);
+    struct buffer entry = {0};
+    while (!it.ended)
+        take_entry(&it, &entry);
+    buffer_free(&entry);
+    draft_free(&it.draft);
+    line_input_close(it.lines);
+    completion_free(&run->completion);
+    decoding_free(&run->decoding); // its settings borrow what is kept
+    interactive_free_kept(&it);
+    return it.code;
+}

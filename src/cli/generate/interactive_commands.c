@@ -1,0 +1,284 @@
+/* interactive_commands.c - lines that begin with a slash. */
+#include "cli/generate/interactive.h"
+#include "cli/io/report.h"
+
+#include <gpt2/record.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct kept {
+    struct kept *next;
+    char text[];
+};
+
+void interactive_free_kept(struct interactive *it) {
+    while (it->kept) {
+        struct kept *next = it->kept->next;
+        free(it->kept);
+        it->kept = next;
+    }
+}
+
+/* A copy that lives as long as the session. */
+static const char *keep(struct interactive *it, const char *text, struct gpt2_error *err) {
+    size_t n = strlen(text) + 1;
+    struct kept *kept = malloc(sizeof *kept + n);
+    if (!kept) {
+        command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a value");
+        return NULL;
+    }
+    memcpy(kept->text, text, n);
+    kept->next = it->kept;
+    it->kept = kept;
+    return kept->text;
+}
+
+/* A value in double quotes is a string of JSON, for line ends and spaces at its ends. */
+static const char *read_value(struct interactive *it, const char *text, struct gpt2_error *err) {
+    if (*text != '"')
+        return keep(it, text, err);
+    struct buffer json = {0};
+    buffer_format(&json, "{\"value\":");
+    buffer_bytes(&json, text, strlen(text));
+    buffer_bytes(&json, "}", 1);
+    struct gpt2_record *record = json.failed ? NULL : gpt2_record_parse(json.data, json.len, NULL);
+    const struct gpt2_field *field = record ? gpt2_record_field(record, 1) : NULL;
+    if (field || !record || gpt2_record_field(record, 0)->kind != GPT2_FIELD_STRING)
+        usage_error(err, "expected one string of JSON, got %.200s", text), text = NULL;
+    else
+        text = keep(it, gpt2_record_field(record, 0)->text, err);
+    gpt2_record_free(record);
+    buffer_free(&json);
+    return text;
+}
+
+/* Options that say what a command prints, not what a text becomes. */
+static bool is_fixed(const struct option *option) {
+    static const char *const names[] = {"num-samples", "best-of", "logprobs", "echo"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(option->name, names[i]))
+            return true;
+    return false;
+}
+
+static const struct option *find(const struct option *table, const char *name,
+                                 struct gpt2_error *err) {
+    const struct option *option = options_find(table, name);
+    for (const struct option *o = table; o->name; o++) // as -n on the command line
+        if (o->letter && name[0] == o->letter && !name[1])
+            option = o;
+    if (option && !is_fixed(option))
+        return option;
+    command_error(err, GPT2_ERR_USAGE, "/set lists them",
+                  option ? "\"%.100s\" has no meaning in a session" : "unknown setting \"%.100s\"",
+                  name);
+    return NULL;
+}
+
+static void print_value(const struct option *option) {
+    struct buffer text = {0};
+    options_value(option, &text);
+    fprintf(stderr, "%-18s %s\n", option->name, text.data ? text.data : "");
+    buffer_free(&text);
+}
+
+static bool set(struct interactive *it, const char *name, const char *text,
+                struct gpt2_error *err) {
+    struct settings wanted = it->settings;
+    struct option table[SETTINGS_ROWS];
+    settings_table(table, &wanted);
+    const struct option *option = find(table, name, err);
+    const char *value = option ? read_value(it, text, err) : NULL;
+    return value && options_set(table, option->name, value, err) &&
+           interactive_set(it, &wanted, err);
+}
+
+static bool do_set(struct interactive *it, char *argument, struct gpt2_error *err) {
+    struct settings now = it->run->decoding.settings;
+    struct option table[SETTINGS_ROWS];
+    settings_table(table, &now);
+    size_t n = strcspn(argument, " =");
+    char *value = argument + n + strspn(argument + n, " =");
+    argument[n] = 0;
+    if (*value)
+        return set(it, argument, value, err);
+    for (const struct option *o = table; !*argument && o->name; o++)
+        if (o->type != OPTION_SECTION && !is_fixed(o))
+            print_value(o);
+    const struct option *option = *argument ? find(table, argument, err) : NULL;
+    if (option)
+        print_value(option);
+    return option || !*argument;
+}
+
+static size_t size_of(enum option_type type) {
+    switch (type) {
+    case OPTION_FLAG:
+        return sizeof(bool);
+    case OPTION_STRING:
+        return sizeof(const char *);
+    case OPTION_FLOAT:
+        return sizeof(float);
+    case OPTION_SEED:
+        return sizeof(struct seed);
+    case OPTION_STRINGS:
+        return sizeof(struct string_list);
+    case OPTION_INTS:
+        return sizeof(struct int_list);
+    case OPTION_INT:
+    case OPTION_CHOICE:
+        return sizeof(int);
+    case OPTION_SECTION:
+        break;
+    }
+    return 0;
+}
+
+static bool do_unset(struct interactive *it, char *argument, struct gpt2_error *err) {
+    struct settings wanted = it->settings, unset = settings_unset();
+    struct option table[SETTINGS_ROWS], defaults[SETTINGS_ROWS];
+    settings_table(table, &wanted);
+    settings_table(defaults, &unset);
+    const struct option *option = find(table, argument, err);
+    if (!option)
+        return false;
+    memcpy(option->dest, defaults[option - table].dest, size_of(option->type));
+    return interactive_set(it, &wanted, err);
+}
+
+static bool do_seed(struct interactive *it, char *argument, struct gpt2_error *err) {
+    return set(it, "seed", argument, err);
+}
+
+static bool no_turn(const struct interactive *it) {
+    if (it->draft.n_turns == 0)
+        report_note("there is no text yet");
+    return it->draft.n_turns == 0;
+}
+
+static bool do_again(struct interactive *it, char *argument, struct gpt2_error *err) {
+    if (no_turn(it))
+        return true;
+    struct settings wanted = it->settings;
+    wanted.seed = (struct seed){it->run->decoding.settings.seed.value + 1, true};
+    if (!interactive_set(it, &wanted, err))
+        return false;
+    report_note("seed %" PRIu64, wanted.seed.value);
+    draft_erase(&it->draft);
+    interactive_continue(it); // has said itself what went wrong
+    return true;
+}
+
+/* Says where the text ends now. */
+static void print_end(const struct interactive *it) {
+    const struct buffer *text = &it->draft.text;
+    size_t begin = text->len > 60 ? text->len - 60 : 0;
+    while (begin < text->len && ((unsigned char)text->data[begin] & 0xC0) == 0x80)
+        begin++;
+    struct buffer shown = {0};
+    for (size_t i = begin; i < text->len; i++)
+        buffer_bytes(&shown, text->data[i] == '\n' ? "\\n" : text->data + i,
+                     text->data[i] == '\n' ? 2 : 1);
+    if (text->len == 0)
+        report_note("the text is empty");
+    else if (!shown.failed)
+        report_note("the text ends \"%s%s\"", begin ? "..." : "", shown.data);
+    buffer_free(&shown);
+}
+
+static bool do_undo(struct interactive *it, char *argument, struct gpt2_error *err) {
+    if (no_turn(it))
+        return true;
+    draft_undo(&it->draft);
+    print_end(it);
+    return true;
+}
+
+static bool do_new(struct interactive *it, char *argument, struct gpt2_error *err) {
+    draft_clear(&it->draft);
+    print_end(it);
+    return true;
+}
+
+static bool do_text(struct interactive *it, char *argument, struct gpt2_error *err) {
+    fwrite(it->draft.text.data, 1, it->draft.text.len, stderr);
+    fputc('\n', stderr);
+    return true;
+}
+
+static bool do_save(struct interactive *it, char *argument, struct gpt2_error *err) {
+    if (!draft_save(&it->draft, argument, err))
+        return false;
+    report_note("%zu bytes in %s", it->draft.text.len, argument);
+    return true;
+}
+
+static bool do_quit(struct interactive *it, char *argument, struct gpt2_error *err) {
+    it->ended = true;
+    return true;
+}
+
+static bool do_help(struct interactive *it, char *argument, struct gpt2_error *err);
+
+static const struct {
+    const char *name, *other; /* another name, or NULL        */
+    const char *argument;     /* NULL: takes none             */
+    bool needs_argument;
+    const char *help;
+    bool (*run)(struct interactive *it, char *argument, struct gpt2_error *err);
+} commands[] = {
+    {"again", NULL, NULL, false, "the last continuation once more, with the next seed", do_again},
+    {"undo", NULL, NULL, false, "take back the last line and its continuation", do_undo},
+    {"new", "reset", NULL, false, "start afresh, with an empty text", do_new},
+    {"text", NULL, NULL, false, "show the text so far", do_text},
+    {"save", NULL, "FILE", true, "write it to a file", do_save},
+    {"set", NULL, "NAME VALUE", false, "an option of generate, from the next line on; alone: all",
+     do_set},
+    {"unset", NULL, "NAME", true, "its default again", do_unset},
+    {"seed", NULL, "N", true, "the same as /set seed N", do_seed},
+    {"help", "?", NULL, false, "this list", do_help},
+    {"quit", "exit", NULL, false, "leave, as Ctrl-D does", do_quit},
+};
+
+static bool do_help(struct interactive *it, char *argument, struct gpt2_error *err) {
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        const char *value = commands[i].argument ? commands[i].argument : "";
+        int n = fprintf(stderr, "  /%s %s", commands[i].name, value);
+        fprintf(stderr, "%*s%s\n", n < 22 ? 22 - n : 1, "", commands[i].help);
+    }
+    fputs("A line that is to begin with a slash begins with two. A backslash at the end of\n"
+          "a line joins the next one to it, with the line end between them. A value in\n"
+          "double quotes is a string of JSON: /set stop \"\\n\\n\".\n",
+          stderr);
+    return true;
+}
+
+void interactive_command(struct interactive *it, char *line) {
+    struct gpt2_error err = {0};
+    char *name = line + 1;
+    size_t n = strcspn(name, " ");
+    char *argument = name + n + strspn(name + n, " ");
+    name[n] = 0;
+    bool ok = false, found = false;
+    for (size_t i = 0; !found && i < sizeof commands / sizeof *commands; i++) {
+        found = !strcmp(name, commands[i].name) ||
+                (commands[i].other && !strcmp(name, commands[i].other));
+        if (!found)
+            continue;
+        if (!commands[i].argument && *argument)
+            usage_error(&err, "/%s takes no value, got \"%.100s\"", name, argument);
+        else if (commands[i].needs_argument && !*argument)
+            usage_error(&err, "/%s: expected %s, got nothing", name, commands[i].argument);
+        else
+            ok = commands[i].run(it, argument, &err);
+    }
+    if (!found)
+        command_error(&err, GPT2_ERR_USAGE,
+                      "/help lists the commands; a line of text that begins with a slash begins "
+                      "with two",
+                      "unknown command \"/%.100s\"", name);
+    if (!ok)
+        report(&err);
+}

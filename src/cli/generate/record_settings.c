@@ -1,0 +1,229 @@
+/* record_settings.c - see record_settings.h. */
+#include "cli/generate/record_settings.h"
+#include "cli/io/files.h"
+#include "cli/io/fnv.h"
+#include "cli/io/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void record_free(struct record *record) {
+    gpt2_record_free(record->json);
+    buffer_free(&record->id);
+    for (int i = 0; i < record->n_prompts; i++)
+        gpt2_ids_free(&record->prompts[i]);
+    free(record->prompts);
+    free(record->biases);
+    *record = (struct record){0};
+}
+
+static uint64_t hash(const char *text) {
+    uint64_t h = fnv_bytes(FNV_START, text, strlen(text));
+    return h ^ h >> 32;
+}
+
+static bool read_id(struct record *record, const struct gpt2_field *field, struct gpt2_error *err) {
+    bool whole = field->kind == GPT2_FIELD_NUMBER && field->text[0] &&
+                 strspn(field->text, "0123456789") == strlen(field->text);
+    if (field->kind == GPT2_FIELD_STRING) {
+        record->id.len = 0;
+        buffer_json(&record->id, field->text, strlen(field->text));
+        record->key = hash(field->text);
+    } else if (whole) {
+        record->id.len = 0;
+        buffer_bytes(&record->id, field->text, strlen(field->text));
+        record->key = strtoull(field->text, NULL, 10);
+    } else {
+        return command_error(err, GPT2_ERR_INPUT, NULL,
+                             "%s: expected a string or a whole number, got %s", field->name,
+                             gpt2_field_kind_name(field->kind));
+    }
+    return true;
+}
+
+static bool add_prompts(struct record *record, int n, struct gpt2_error *err) {
+    record->prompts = calloc((size_t)n, sizeof *record->prompts);
+    record->n_prompts = record->prompts ? n : 0;
+    return record->prompts ||
+           command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
+}
+
+static bool read_text(struct record *record, int i, const char *text, size_t n,
+                      const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
+    return gpt2_tokenizer_encode(tokenizer, text, n,
+                                 record->settings.special ? GPT2_ENCODE_SPECIAL : 0,
+                                 &record->prompts[i], err);
+}
+
+/* The i-th prompt from the list of ids at a field. */
+static bool read_ids(struct record *record, int i, int at, struct gpt2_error *err) {
+    const struct gpt2_field *list = gpt2_record_field(record->json, at);
+    for (int k = 1; k <= list->n_inside; k++) {
+        const struct gpt2_field *field = gpt2_record_field(record->json, at + k);
+        if (field->kind != GPT2_FIELD_NUMBER)
+            return command_error(err, GPT2_ERR_INPUT, NULL, "prompt: expected token ids, got %s",
+                                 gpt2_field_kind_name(field->kind));
+        if (!text_parse_ids(field->text, strlen(field->text), "prompt", &record->prompts[i], err))
+            return false;
+    }
+    return true;
+}
+
+/* As OpenAI has it: a text, a list of texts, a list of token ids, a list of such lists. */
+static bool read_prompts(struct record *record, int at, const struct gpt2_tokenizer *tokenizer,
+                         struct gpt2_error *err) {
+    const struct gpt2_field *field = gpt2_record_field(record->json, at);
+    if (field->kind == GPT2_FIELD_STRING)
+        return add_prompts(record, 1, err) &&
+               read_text(record, 0, field->text, strlen(field->text), tokenizer, err);
+    if (field->kind != GPT2_FIELD_LIST)
+        return command_error(err, GPT2_ERR_INPUT, NULL,
+                             "%s: expected a text, token ids, or a list of these, got %s",
+                             field->name, gpt2_field_kind_name(field->kind));
+    const struct gpt2_field *first = gpt2_record_field(record->json, at + 1);
+    if (field->n_inside == 0 || first->kind == GPT2_FIELD_NUMBER)
+        return add_prompts(record, 1, err) && read_ids(record, 0, at, err);
+    int n = 0, end = at + 1 + field->n_inside;
+    for (int i = at + 1; i < end; i += 1 + gpt2_record_field(record->json, i)->n_inside)
+        n++;
+    if (n > MAX_PROMPTS)
+        return command_error(err, GPT2_ERR_INPUT, "make several records of it",
+                             "%s: expected at most %d prompts, got %d", field->name, MAX_PROMPTS,
+                             n);
+    if (!add_prompts(record, n, err))
+        return false;
+    for (int i = at + 1, k = 0; i < end; k++) {
+        const struct gpt2_field *item = gpt2_record_field(record->json, i);
+        if (item->kind != first->kind ||
+            (item->kind != GPT2_FIELD_STRING && item->kind != GPT2_FIELD_LIST))
+            return command_error(err, GPT2_ERR_INPUT, NULL,
+                                 "%s: expected texts, token ids or lists of token ids and nothing "
+                                 "else, got %s at place %d",
+                                 field->name, gpt2_field_kind_name(item->kind), k);
+        if (!(item->kind == GPT2_FIELD_STRING
+                  ? read_text(record, k, item->text, strlen(item->text), tokenizer, err)
+                  : read_ids(record, k, i, err)))
+            return false;
+        i += 1 + item->n_inside;
+    }
+    return true;
+}
+
+/* {"262": -5}, as OpenAI has it, becomes "262-5". */
+static bool read_bias(struct record *record, const struct option *table, int at,
+                      struct gpt2_error *err) {
+    const struct gpt2_field *object = gpt2_record_field(record->json, at);
+    if (object->n_inside > 64)
+        return usage_error(err, "%s: expected at most 64 tokens", object->name);
+    record->biases = calloc((size_t)object->n_inside + 1, sizeof *record->biases);
+    if (!record->biases)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
+    for (int i = 0; i < object->n_inside; i++) {
+        const struct gpt2_field *field = gpt2_record_field(record->json, at + 1 + i);
+        if (field->kind != GPT2_FIELD_NUMBER || strlen(field->name) > 20)
+            return usage_error(err, "%s: expected numbers by token id", object->name);
+        snprintf(record->biases[i], sizeof record->biases[i], "%s%s%s", field->name,
+                 field->text[0] == '-' ? "" : "+", field->text);
+        if (!options_set(table, object->name, record->biases[i], err))
+            return false;
+    }
+    return true;
+}
+
+static bool set_option(struct record *record, const struct option *table, int at,
+                       struct gpt2_error *err) {
+    const struct gpt2_field *field = gpt2_record_field(record->json, at);
+    const struct option *option = options_find(table, field->name);
+    if (!option)
+        return usage_error(err, "unknown option \"%.100s\"", field->name);
+    if (field->kind == GPT2_FIELD_NULL)
+        return true; // as if it were not there
+    record->has_settings = true;
+    if (option->type == OPTION_STRINGS) {
+        ((struct string_list *)option->dest)->n = 0;
+        if (field->kind == GPT2_FIELD_OBJECT && option->dest == &record->settings.bias)
+            return read_bias(record, table, at, err);
+        for (int i = 1; field->kind == GPT2_FIELD_LIST && i <= field->n_inside; i++) {
+            const struct gpt2_field *item = gpt2_record_field(record->json, at + i);
+            if (item->kind != GPT2_FIELD_STRING)
+                return usage_error(err, "%s: expected strings, got %s", field->name,
+                                   gpt2_field_kind_name(item->kind));
+            if (!options_set(table, field->name, item->text, err))
+                return false;
+        }
+        if (field->kind == GPT2_FIELD_LIST)
+            return true;
+    }
+    if (field->kind == GPT2_FIELD_LIST || field->kind == GPT2_FIELD_OBJECT)
+        return usage_error(err, "%s: expected one value, got %s", field->name,
+                           gpt2_field_kind_name(field->kind));
+    return options_set(table, field->name, field->text, err);
+}
+
+/* Members [from, to) of the record or of its body. *prompt becomes the field that has the prompts:
+ * how they are read may depend on what follows. */
+static bool read_members(struct record *record, const struct option *table, int from, int to,
+                         int *prompt, struct gpt2_error *err) {
+    static const char *const ignored[] = {"model",  "user",   "method", "url",
+                                          "suffix", "stream", "body",   NULL};
+    for (int i = from; i < to;) {
+        const struct gpt2_field *field = gpt2_record_field(record->json, i);
+        bool is_ignored = false;
+        for (int k = 0; record->is_batch && ignored[k]; k++)
+            is_ignored |= !strcmp(field->name, ignored[k]);
+        if (!strcmp(field->name, "id") || !strcmp(field->name, "custom_id") || is_ignored) {
+            // read before, or of no meaning here
+        } else if (!strcmp(field->name, "prompt") || !strcmp(field->name, "ids")) {
+            if (*prompt >= 0)
+                return command_error(err, GPT2_ERR_INPUT, NULL,
+                                     "expected one of \"prompt\" and \"ids\", got two");
+            *prompt = i;
+        } else if (!set_option(record, table, i, err)) {
+            return false;
+        }
+        i += 1 + field->n_inside;
+    }
+    return true;
+}
+
+static bool read_json(struct record *record, const char *line, size_t n,
+                      const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
+    record->json = gpt2_record_parse(line, n, err);
+    if (!record->json)
+        return false;
+    int end = 0, body = -1;
+    const struct gpt2_field *field;
+    for (; (field = gpt2_record_field(record->json, end)); end += 1 + field->n_inside) {
+        record->is_batch |= !strcmp(field->name, "custom_id");
+        if ((!strcmp(field->name, "id") || !strcmp(field->name, "custom_id")) &&
+            !read_id(record, field, err))
+            return false;
+        if (!strcmp(field->name, "body") && field->kind == GPT2_FIELD_OBJECT)
+            body = end;
+    }
+    struct option table[SETTINGS_ROWS];
+    settings_table(table, &record->settings);
+    int prompt = -1;
+    if (!read_members(record, table, 0, end, &prompt, err))
+        return false;
+    if (record->is_batch && body >= 0 &&
+        !read_members(record, table, body + 1,
+                      body + 1 + gpt2_record_field(record->json, body)->n_inside, &prompt, err))
+        return false;
+    if (prompt < 0)
+        return command_error(err, GPT2_ERR_INPUT, NULL,
+                             "the record has no \"prompt\" and no \"ids\"");
+    return read_prompts(record, prompt, tokenizer, err);
+}
+
+bool record_read(struct record *record, const char *line, size_t n, bool is_json, uint64_t number,
+                 const struct settings *defaults, const struct gpt2_tokenizer *tokenizer,
+                 struct gpt2_error *err) {
+    *record = (struct record){.settings = *defaults, .key = number};
+    buffer_format(&record->id, "%" PRIu64, number);
+    if (is_json)
+        return read_json(record, line, n, tokenizer, err);
+    return add_prompts(record, 1, err) && read_text(record, 0, line, n, tokenizer, err);
+}

@@ -1,0 +1,30 @@
+/* record_settings.h - one line of input as prompts and their options. */
+#ifndef CLI_GENERATE_RECORD_SETTINGS_H
+#define CLI_GENERATE_RECORD_SETTINGS_H
+
+#include "cli/generate/settings.h"
+#include "cli/io/buffer.h"
+#include <gpt2/record.h>
+
+#define MAX_PROMPTS 2048 /* of one record */
+
+struct record {
+    struct gpt2_record *json; /* what strings are borrowed from; NULL of a plain line */
+    struct settings settings; /* unresolved */
+    bool has_settings;        /* some of its own */
+    bool is_batch;            /* an OpenAI batch line */
+    struct buffer id;         /* as JSON */
+    uint64_t key;             /* of the draws: a whole number itself, a hash of a string */
+    struct gpt2_ids *prompts; /* [n_prompts]: one, or those of a list */
+    int n_prompts;
+    char (*biases)[56]; /* what settings.bias points to, where logit_bias was an object */
+};
+
+/* Parses a line, `number` of which is its id where it has none. On failure the id is still filled
+ * as far as it could be read, and err says what is wrong. */
+bool record_read(struct record *record, const char *line, size_t n, bool is_json, uint64_t number,
+                 const struct settings *defaults, const struct gpt2_tokenizer *tokenizer,
+                 struct gpt2_error *err);
+void record_free(struct record *record);
+
+#endif

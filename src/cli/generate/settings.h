@@ -1,0 +1,62 @@
+/* settings.h - the options of one text: on the command line for all, in a record for its own. */
+#ifndef CLI_GENERATE_SETTINGS_H
+#define CLI_GENERATE_SETTINGS_H
+
+#include "cli/command/options.h"
+#include <gpt2/choices.h>
+#include <gpt2/healing.h>
+#include <gpt2/model.h>
+#include <gpt2/sampler.h>
+#include <gpt2/stops.h>
+#include <gpt2/tokenizer.h>
+
+#define MAX_BEAMS 256
+
+enum overflow { OVERFLOW_STOP, OVERFLOW_SLIDE, OVERFLOW_ERROR };
+enum truncate { TRUNCATE_ERROR, TRUNCATE_LEFT, TRUNCATE_RIGHT };
+
+/* A number that nobody set is INT_MIN or NaN: it becomes what `compat` has. */
+struct settings {
+    int max_tokens, min_tokens, num_samples, best_of, logprobs;
+    int overflow, keep, truncate;
+    float max_time; /* seconds; 0: none */
+    float temperature, top_p, min_p, typical_p;
+    float repeat_penalty, presence_penalty, frequency_penalty;
+    int top_k, repeat_last_n, no_repeat_ngram, compat;
+    bool greedy, ignore_eos, special, include_stop, heal, echo;
+    bool goes_on; /* behind <|endoftext|>; follows from compat */
+    struct seed seed;
+    int until;
+    int beams, early_stopping; /* beams: 1 is off */
+    float length_penalty;
+    struct string_list stop, ban, bias;
+    const char *choices; /* separated by commas; NULL: none */
+};
+
+#define SETTINGS_ROWS 44 /* of a table, its end included */
+
+struct settings settings_unset(void);
+
+/* Fills rows [SETTINGS_ROWS] with options that set `settings`; returns how many before the end. */
+int settings_table(struct option *rows, struct settings *settings);
+
+/* Replaces what was not set. */
+void settings_resolve(struct settings *settings, const struct gpt2_config *config);
+
+/* What the settings are made into, for any number of texts with the same ones. */
+struct decoding {
+    struct settings settings;
+    struct gpt2_ids banned;
+    struct gpt2_sampler *sampler;
+    struct gpt2_stops *stops;     /* NULL where there is no tokenizer */
+    struct gpt2_choices *choices; /* NULL: any text                   */
+    struct gpt2_healer *healer;   /* NULL: not wanted                 */
+};
+
+/* `settings` are resolved; the tokenizer may be NULL where only ids go in and out. */
+bool decoding_create(struct decoding *decoding, const struct settings *settings,
+                     const struct gpt2_model *model, const struct gpt2_tokenizer *tokenizer,
+                     struct gpt2_error *err);
+void decoding_free(struct decoding *decoding); /* a zeroed struct is allowed */
+
+#endif

@@ -1,0 +1,336 @@
+/* cmd_inspect.c - `gpt2 inspect`: reads texts, runs one of five inspections, shows the view. */
+#include "cli/command/commands.h"
+#include "cli/inspect/inspect.h"
+#include "cli/io/files.h"
+#include "cli/io/report.h"
+#include "cli/io/terminal.h"
+
+#include <gpt2/session.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct kind {
+    const char *name;
+    bool (*fill)(struct inspect *inspect, struct gpt2_error *err);
+    int least_texts, most_texts;
+} kinds[] = {
+    {"layernorm", inspect_layernorm, 1, 1}, {"compare", inspect_compare, 2, INSPECT_TEXTS},
+    {"lens", inspect_lens, 1, 1},           {"attention", inspect_attention, 1, 1},
+    {"residual", inspect_residual, 1, 1},
+};
+
+struct arguments {
+    struct string_list prompts;
+    const char *file, *ids, *model, *cpu, *ablate, *token;
+    struct view_form form;
+    bool special, bos, no_bos;
+    int threads, layer, head;
+};
+
+/* Everything a run holds. */
+struct run {
+    struct arguments args;
+    const struct kind *kind;
+    char *path;
+    struct gpt2_model *model;
+    struct gpt2_tokenizer *tokenizer;
+    struct gpt2_runtime *runtime;
+    struct inspect inspect;
+};
+
+/* ---- what was asked ---- */
+
+static bool find_kind(struct run *run, const char *word, struct gpt2_error *err) {
+    for (size_t i = 0; word && i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(kinds[i].name, word))
+            run->kind = &kinds[i];
+    if (run->kind)
+        return true;
+    const char *expected = "layernorm, compare, lens, attention, residual";
+    if (!word)
+        return usage_error(err, "inspect what? expected one of %s", expected);
+    return usage_error(err, "inspect: expected one of %s, got \"%.100s\"", expected, word);
+}
+
+static bool check(const struct run *run, struct gpt2_error *err) {
+    const struct arguments *a = &run->args;
+    if (a->form.tsv + a->form.json + (a->form.svg && !strcmp(a->form.svg, "-")) > 1)
+        return usage_error(err, "expected one form on standard output: --tsv, --json or --svg -");
+    if (a->bos && a->no_bos)
+        return usage_error(err, "--bos and --no-bos exclude each other");
+    if ((a->layer >= 0 || a->head >= 0) && run->kind->fill != inspect_attention)
+        return usage_error(err, "--layer and --head belong to `gpt2 inspect attention`");
+    if ((a->layer >= 0) != (a->head >= 0))
+        return usage_error(err, "--layer and --head: expected both or neither");
+    if (a->token && run->kind->fill != inspect_residual)
+        return usage_error(err, "--token belongs to `gpt2 inspect residual`");
+    return true;
+}
+
+/* ---- texts ---- */
+
+static bool check_text(struct run *run, struct gpt2_ids *ids, struct gpt2_error *err) {
+    const struct gpt2_config *config = run->inspect.config;
+    for (size_t i = 0; i < ids->len; i++)
+        if (ids->data[i] >= config->n_vocab)
+            return command_error(err, run->args.ids ? GPT2_ERR_USAGE : GPT2_ERR_MODEL, NULL,
+                                 "token id %" PRId32 ": the model's vocabulary ends at %d",
+                                 ids->data[i], config->n_vocab - 1);
+    if (ids->len == 0)
+        return command_error(err, GPT2_ERR_INPUT, "give a prompt",
+                             "the text is empty and the model has no token to start from");
+    if (ids->len > (size_t)config->n_ctx)
+        return command_error(err, GPT2_ERR_INPUT, "shorten the text",
+                             "the text has %zu tokens, the model's context holds %d", ids->len,
+                             config->n_ctx);
+    return true;
+}
+
+/* Puts the token that starts texts in front where that was asked, or where the text is empty. */
+static bool start_text(struct run *run, struct gpt2_ids *ids, bool empty, struct gpt2_error *err) {
+    const struct arguments *a = &run->args;
+    bool wanted = a->bos || (!a->no_bos && run->kind->fill == inspect_compare);
+    int32_t bos = run->inspect.config->bos_id;
+    if (a->bos && bos < 0)
+        return usage_error(err, "--bos: the model names no token that starts a text");
+    if (bos < 0 || !(wanted || empty))
+        return true;
+    run->inspect.bos = run->inspect.bos || wanted;
+    return gpt2_ids_push(ids, bos, err);
+}
+
+static bool add_text(struct run *run, const struct text_source *source, struct gpt2_error *err) {
+    struct gpt2_ids *ids = &run->inspect.texts[run->inspect.n_texts++];
+    struct text text = {0};
+    unsigned flags = run->args.special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT;
+    bool ok = text_read(&text, source, err) && start_text(run, ids, text.len == 0, err) &&
+              gpt2_tokenizer_encode(run->tokenizer, text.data, text.len, flags, ids, err) &&
+              check_text(run, ids, err);
+    text_free(&text);
+    return ok;
+}
+
+static bool add_ids(struct run *run, struct gpt2_error *err) {
+    struct gpt2_ids *ids = &run->inspect.texts[run->inspect.n_texts++];
+    const char *list = run->args.ids;
+    if (!start_text(run, ids, false, err))
+        return false;
+    if (!text_parse_ids(list, strlen(list), "--ids", ids, err)) {
+        err->status = GPT2_ERR_USAGE;
+        return false;
+    }
+    return check_text(run, ids, err);
+}
+
+/* Texts are -p's and words, in this order; or --file, --ids, or standard input. */
+static bool read_texts(struct run *run, char **words, int n_words, struct gpt2_error *err) {
+    const struct arguments *a = &run->args;
+    int given = a->prompts.n + n_words, other = !!a->file + !!a->ids;
+    if (other > 1 || (other && given))
+        return usage_error(err, "the text is given more than once: expected --prompt, --file or "
+                                "--ids");
+    int n = given + other;
+    if (n == 0 && run->kind->least_texts == 1)
+        n = 1; // standard input
+    if (n < run->kind->least_texts || n > run->kind->most_texts)
+        return run->kind->most_texts == 1
+                   ? command_error(err, GPT2_ERR_USAGE, "put a text with spaces in quotes",
+                                   "expected one text, got %d", n)
+                   : usage_error(err,
+                                 "%s: expected %d to %d texts (-p \"ok\" -p \"hatred\"), got "
+                                 "%d",
+                                 run->kind->name, run->kind->least_texts, run->kind->most_texts, n);
+    if (a->ids)
+        return add_ids(run, err);
+    if (given == 0)
+        return add_text(run, &(struct text_source){.file = a->file}, err);
+    for (int i = 0; i < given; i++) {
+        bool option = i < a->prompts.n;
+        struct text_source source = {.option = option ? a->prompts.items[i] : NULL,
+                                     .word = option ? NULL : words[i - a->prompts.n]};
+        if (!add_text(run, &source, err))
+            return false;
+    }
+    return true;
+}
+
+/* --token: text that is one token. */
+static bool find_token(struct run *run, struct gpt2_error *err) {
+    const char *text = run->args.token;
+    run->inspect.token = -1;
+    if (!text)
+        return true;
+    if (!run->tokenizer)
+        return usage_error(err, "--token: the model's tokenizer cannot be used");
+    run->inspect.token = gpt2_tokenizer_find(run->tokenizer, text, strlen(text));
+    if (run->inspect.token < 0)
+        return command_error(err, GPT2_ERR_USAGE, "most words begin with a space: --token ' king'",
+                             "--token: \"%.100s\" is not one token of this vocabulary", text);
+    if (run->inspect.token >= run->inspect.config->n_vocab)
+        return usage_error(err, "--token: the model has no row for token %" PRId32,
+                           run->inspect.token);
+    return true;
+}
+
+/* ---- running and showing ---- */
+
+static bool open_all(struct run *run, struct gpt2_error *err) {
+    const struct arguments *a = &run->args;
+    struct inspect *in = &run->inspect;
+    run->path = find_model(a->model, err);
+    run->model = run->path ? gpt2_model_open(run->path, err) : NULL;
+    if (!run->model)
+        return false;
+    if (a->ids ? !gpt2_tokenizer_open_if_any(&run->tokenizer, run->path, err)
+               : !(run->tokenizer = gpt2_tokenizer_open(run->path, err)))
+        return false;
+    run->runtime = gpt2_runtime_create(
+        &(struct gpt2_runtime_options){.n_threads = a->threads, .cpu = a->cpu}, err);
+    if (!run->runtime || !inspect_parse_ablations(a->ablate, &in->ablations, err))
+        return false;
+    in->model = run->model;
+    in->config = gpt2_model_config(run->model);
+    in->tokenizer = run->tokenizer;
+    in->runtime = run->runtime;
+    in->layer = a->layer;
+    in->head = a->head;
+    in->view.what = run->kind->name;
+    in->view.model = strrchr(run->path, '/') ? strrchr(run->path, '/') + 1 : run->path;
+    return find_token(run, err);
+}
+
+/* What a site divides by in the place of a token's own deviation: the mean of all tokens but those
+ * at position 0, of the texts as the model reads them. */
+static bool find_deviations(struct run *run, struct gpt2_error *err) {
+    struct inspect *in = &run->inspect;
+    size_t sites = (size_t)gpt2_norm_sites(run->model), count = 0;
+    double *sums = view_alloc(&in->view, sites, sizeof *sums);
+    in->deviations = view_alloc(&in->view, sites, sizeof *in->deviations);
+    struct gpt2_inspector *plain = gpt2_inspector_create(run->model, run->runtime, 0, NULL, err);
+    bool ok = plain != NULL;
+    for (int i = 0; ok && i < in->n_texts; i++) {
+        size_t n = in->texts[i].len, first = n > 1;
+        struct gpt2_norm *norms = view_alloc(&in->view, sites * n, sizeof *norms);
+        ok = norms && sums && in->deviations
+                 ? gpt2_inspect_norms(plain, in->texts[i].data, (int)n, norms, err)
+                 : inspect_no_memory(err);
+        for (size_t t = first; ok && t < n; t++, count++)
+            for (size_t s = 0; s < sites; s++)
+                sums[s] += norms[s * n + t].stream.deviation;
+    }
+    for (size_t s = 0; ok && s < sites; s++)
+        in->deviations[s] = sums[s] > 0 ? (float)(sums[s] / (double)count) : 1;
+    gpt2_inspector_free(plain);
+    return ok;
+}
+
+static bool create_inspector(struct run *run, struct gpt2_error *err) {
+    struct inspect *in = &run->inspect;
+    bool scale = in->ablations & GPT2_ABLATE_LN_SCALE || run->kind->fill == inspect_compare;
+    if (scale && !find_deviations(run, err))
+        return false;
+    in->inspector =
+        gpt2_inspector_create(run->model, run->runtime, in->ablations, in->deviations, err);
+    return in->inspector != NULL;
+}
+
+static void close_all(struct run *run) {
+    view_free(&run->inspect.view);
+    for (int i = 0; i < INSPECT_TEXTS; i++)
+        gpt2_ids_free(&run->inspect.texts[i]);
+    gpt2_inspector_free(run->inspect.inspector);
+    gpt2_runtime_free(run->runtime);
+    gpt2_tokenizer_close(run->tokenizer);
+    gpt2_model_close(run->model);
+    free(run->path);
+}
+
+static int execute(struct run *run, char **words, int n_words) {
+    struct gpt2_error err;
+    bool ok = find_kind(run, n_words ? words[0] : NULL, &err) && check(run, &err) &&
+              open_all(run, &err) && read_texts(run, words + 1, n_words - 1, &err) &&
+              create_inspector(run, &err) && run->kind->fill(&run->inspect, &err);
+    if (ok && run->inspect.view.failed)
+        ok = inspect_no_memory(&err);
+    if (!ok)
+        return report(&err);
+    return view_show(&run->inspect.view, &run->args.form);
+}
+
+static int run_inspect(int argc, char **argv) {
+    struct run *run = calloc(1, sizeof *run);
+    struct gpt2_error err;
+    if (!run) {
+        inspect_no_memory(&err);
+        return report(&err);
+    }
+    struct arguments *a = &run->args;
+    a->layer = a->head = -1;
+    static const char *const colors[] = {"auto", "always", "never", NULL};
+    const struct option table[] = {
+        {.name = "Text", .type = OPTION_SECTION},
+        {"prompt", 'p', NULL, OPTION_STRINGS, &a->prompts, 0, 0, NULL, "TEXT",
+         "the text to look at (also as a plain argument; \"-\"\nor a pipe is standard input); "
+         "compare takes 2 to 4"},
+        {"file", 'f', NULL, OPTION_STRING, &a->file, 0, 0, NULL, "FILE",
+         "read it from a file; one newline at its end is\ndropped"},
+        {"ids", 0, NULL, OPTION_STRING, &a->ids, 0, 0, NULL, "1,2,3", "the text as token ids"},
+        {"special", 0, NULL, OPTION_FLAG, &a->special, 0, 0, NULL, NULL,
+         "<|endoftext|> in the text is the special token"},
+        {"bos", 0, NULL, OPTION_FLAG, &a->bos, 0, 0, NULL, NULL,
+         "put the token that starts texts in front (default for\ncompare)"},
+        {"no-bos", 0, NULL, OPTION_FLAG, &a->no_bos, 0, 0, NULL, NULL,
+         "do not (default for the others)"},
+        {.name = "What", .type = OPTION_SECTION},
+        {"ablate", 0, NULL, OPTION_STRING, &a->ablate, 0, 0, NULL, "LIST",
+         "run without parts of every layer norm: ln-gain,\nln-bias, ln-scale (all tokens divided "
+         "by the site's\nmean deviation, none by its own). "
+         "compare shows\nwhat that changes; default there: each"},
+        {"layer", 'l', NULL, OPTION_INT, &a->layer, 0, 1e6, NULL, "L",
+         "attention: the weights of one head of this layer ..."},
+        {"head", 0, NULL, OPTION_INT, &a->head, 0, 1e6, NULL, "H",
+         "... this one; without both: all heads in numbers"},
+        {"token", 0, NULL, OPTION_STRING, &a->token, 0, 0, NULL, "TEXT",
+         "residual: the next token whose logit is taken apart\n(default: the likeliest)"},
+        {.name = "Output", .type = OPTION_SECTION},
+        {"tsv", 0, NULL, OPTION_FLAG, &a->form.tsv, 0, 0, NULL, NULL,
+         "all numbers as tab-separated values"},
+        {"json", 0, NULL, OPTION_FLAG, &a->form.json, 0, 0, NULL, NULL,
+         "all numbers and the summary as one object"},
+        {"svg", 0, NULL, OPTION_STRING, &a->form.svg, 0, 0, NULL, "FILE",
+         "write a picture, too; \"-\": only that, to standard\noutput"},
+        {"color", 0, "colour", OPTION_CHOICE, &a->form.color, 0, 0, colors, "WHEN",
+         "auto (on a terminal, unless $NO_COLOR is set),\nalways, never"},
+        {.name = "Model", .type = OPTION_SECTION},
+        OPTION_MODEL(&a->model),
+        OPTION_THREADS(&a->threads),
+        OPTION_CPU(&a->cpu),
+        {0},
+    };
+    int n_words, code;
+    if (options_begin(&command_inspect, table, argc, argv, argc, &n_words, &code))
+        code = execute(run, argv, n_words);
+    close_all(run);
+    free(run);
+    return code;
+}
+
+const struct command command_inspect = {
+    .name = "inspect",
+    .summary = "look inside: layer norm, logit lens, attention, residual stream",
+    .usage = "layernorm|compare|lens|attention|residual [OPTIONS] [TEXT]",
+    .details =
+        "  layernorm   each token at each site: mean, deviation, norm, spikes; before, "
+        "normalised,\n"
+        "              after gain and bias; and whether anything is shared between tokens\n"
+        "  compare     the last tokens of two to four texts, side by side, and what the next "
+        "token\n"
+        "              owes to each part of layer norm\n"
+        "  lens        the likeliest next tokens if the model ended behind each layer\n"
+        "  attention   where the heads look\n"
+        "  residual    what the embedding and each branch add to a logit\n\n"
+        "Keys and values are kept in f32. Numbers are of the pass itself, their statistics in\n"
+        "double precision.\n",
+    .run = run_inspect,
+};

@@ -1,0 +1,75 @@
+/* view_show.c - a view to the terminal, a pipe or a file, in the form that was asked for. */
+#include "cli/inspect/view.h"
+#include "cli/io/out_file.h"
+#include "cli/io/report.h"
+#include "cli/io/terminal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool no_memory(struct gpt2_error *err) {
+    return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for what was found");
+}
+
+static int terminal_width(void) {
+    int width = terminal_columns(STDOUT_FILENO);
+    return width < 40 ? 40 : width > 240 ? 240 : width;
+}
+
+static bool wants_color(int color) {
+    return color == COLOR_AUTO ? terminal_has_colors() : color == COLOR_ALWAYS;
+}
+
+/* The picture in memory, to be freed by the caller; NULL: out of memory. */
+static char *draw(const struct view *view, size_t *n, bool svg, const struct view_form *form) {
+    char *data = NULL;
+    FILE *stream = open_memstream(&data, n);
+    if (!stream)
+        return NULL;
+    if (svg)
+        view_write_svg(stream, view);
+    else if (form->tsv)
+        view_write_tsv(stream, view);
+    else if (form->json)
+        view_write_json(stream, view);
+    else
+        view_write_text(stream, view, terminal_width(), wants_color(form->color));
+    bool failed = ferror(stream);
+    if (fclose(stream) != 0 || failed) {
+        free(data);
+        return NULL;
+    }
+    return data;
+}
+
+static bool write_file(const char *path, const char *data, size_t n, struct gpt2_error *err) {
+    struct output out = {.fd = 0};
+    struct out_file file = {0};
+    bool ok = out_file_open(&file, path, &out, err) && output_bytes(&out, data, n, err) &&
+              out_file_keep(&file, &out, err);
+    out_file_drop(&file, &out);
+    return ok;
+}
+
+int view_show(const struct view *view, const struct view_form *form) {
+    struct output out = {0};
+    struct gpt2_error err;
+    bool picture = form->svg && strcmp(form->svg, "-") == 0, ok = true;
+    size_t n = 0;
+    if (form->svg && !picture) {
+        char *data = draw(view, &n, true, form);
+        ok = data ? write_file(form->svg, data, n, &err) : no_memory(&err);
+        free(data);
+    }
+    if (!ok)
+        return report(&err);
+    char *data = draw(view, &n, picture, form);
+    if (!data) {
+        no_memory(&err);
+        return report(&err);
+    }
+    ok = output_bytes(&out, data, n, &err) && output_flush(&out, &err);
+    free(data);
+    return ok ? 0 : output_failed(&out, &err);
+}

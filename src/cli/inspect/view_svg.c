@@ -1,0 +1,309 @@
+/* view_svg.c - the maps of a view as one picture: SVG 1.1, nothing loaded, no script. Colours are
+ * CSS variables with a second set for readers who prefer dark. A cell's shade is the opacity of one
+ * colour over the background, so letters keep their contrast in both.
+ *
+ * From top to bottom: title, then for each map its heading, its chart if it has one, its grid; a
+ * grid that is too wide goes on in a block below. */
+#include "cli/inspect/view.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MARGIN       24
+#define LABEL        96 /* width of the names of rows  */
+#define CELL_HEIGHT  22
+#define GRID_WIDTH   900 /* of cells in one block       */
+#define GAP          14  /* behind a column that stands apart */
+#define CHART        220 /* height of a chart           */
+#define N_HUES       8   /* of lines                    */
+#define CHART_LEGEND 110
+
+static const char style[] =
+    "text{font:12px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:var(--ink)}\n"
+    ".t{font:600 17px system-ui,'DejaVu Sans',sans-serif}\n"
+    ".h{font:600 14px system-ui,'DejaVu Sans',sans-serif}\n"
+    ".n{font:12px system-ui,'DejaVu Sans',sans-serif;fill:var(--soft)}\n"
+    ".r{text-anchor:end}.c{text-anchor:middle}\n"
+    ".g{stroke:var(--grid);fill:none}.l{fill:none;stroke-width:2}.f{stroke-dasharray:6 4}\n"
+    ".p{fill:var(--plus)}.m{fill:var(--minus)}\n"
+    "svg{--paper:#fff;--ink:#1b1b1b;--soft:#5c5c5c;--grid:#d8d8d8;--plus:#e8863b;--minus:#5b8fd9;"
+    "--s0:#333;--s1:#c2410c;--s2:#1d6fb8;--s3:#2e7d32;--s4:#8e3ba8;--s5:#b8860b;--s6:#00838f;"
+    "--s7:#c2185b}\n"
+    "@media(prefers-color-scheme:dark){svg{--paper:#16181c;--ink:#f0f0f0;--soft:#a8adb5;"
+    "--grid:#3a3e46;--plus:#b4561c;--minus:#3566ad;--s0:#e0e0e0;--s1:#ff9358;--s2:#6db3f2;"
+    "--s3:#81c784;--s4:#ce93d8;--s5:#e6c04c;--s6:#4dd0e1;--s7:#f48fb1}}\n";
+
+/* A label as XML text, at most `most` characters; a token's leading space is a middle dot. */
+static void put_label(FILE *out, struct label label, int most) {
+    char c[8];
+    bool cut = label_width(label) > most;
+    int n = 0;
+    for (size_t at = 0; label_next(label, &at, c); n++) {
+        if (cut && n + 1 >= most) {
+            fputs("…", out);
+            return;
+        }
+        if (*c == '<' || *c == '>' || *c == '&')
+            fputs(*c == '<' ? "&lt;" : *c == '>' ? "&gt;" : "&amp;", out);
+        else
+            fputs(at == 1 && *c == ' ' ? "·" : c, out);
+    }
+}
+
+static void put_string(FILE *out, const char *text) {
+    put_label(out, (struct label){text, strlen(text)}, 10000);
+}
+
+static void put_text(FILE *out, const char *class, double x, double y, const char *text) {
+    fprintf(out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">", class, x, y);
+    put_string(out, text);
+    fputs("</text>\n", out);
+}
+
+static int cell_width(const struct map *map) {
+    return map->width * 8 + 6;
+}
+
+static int columns_of_block(const struct map *map) {
+    int n = GRID_WIDTH / cell_width(map);
+    return n < 1 ? 1 : n;
+}
+
+static int header_height(const struct map *map) {
+    return cell_width(map) < 50 ? 56 : 18;
+}
+
+static double column_x(const struct map *map, int column, int first) {
+    double gap = map->apart && first == 0 && column > 0 ? GAP : 0;
+    return MARGIN + LABEL + (column - first) * cell_width(map) + gap;
+}
+
+static void put_number(FILE *out, const char *format, double number) {
+    char text[400];
+    snprintf(text, sizeof text, format, number);
+    fputs(text[0] == '-' && strspn(text, "-0.") == strlen(text) ? text + 1 : text, out);
+}
+
+static void put_cell(FILE *out, const struct map *map, const struct map_scale *scale, int row,
+                     int column, double x, double y) {
+    double shade = map_shade(map, scale, row, column);
+    if (isnan(shade))
+        return;
+    int width = cell_width(map);
+    fprintf(out,
+            "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" "
+            "fill-opacity=\"%.3f\"/><text class=\"c\" x=\"%.1f\" y=\"%.1f\">",
+            shade < 0 ? "m" : "p", x, y, width - 1, CELL_HEIGHT - 1, 0.04 + 0.86 * fabs(shade),
+            x + (width - 1) / 2.0, y + CELL_HEIGHT - 7);
+    size_t i = (size_t)row * (size_t)map->n_columns + (size_t)column;
+    if (map->texts)
+        put_label(out, map->texts[i], map->width);
+    else
+        put_number(out, map->format, map->values[i]);
+    fputs("</text>\n", out);
+}
+
+static void put_column_name(FILE *out, const struct map *map, int column, double x, double y) {
+    double middle = x + (cell_width(map) - 1) / 2.0;
+    if (cell_width(map) < 50) {
+        fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" transform=\"rotate(-50 %.1f %.1f)\">", middle,
+                y - 2, middle, y - 2);
+        put_label(out, map->columns[column], 9);
+    } else {
+        fprintf(out, "<text class=\"c\" x=\"%.1f\" y=\"%.1f\">", middle, y - 6);
+        put_label(out, map->columns[column], map->width);
+    }
+    fputs("</text>\n", out);
+}
+
+static double put_grid(FILE *out, const struct map *map, double y) {
+    struct map_scale scale = map_scale(map);
+    int step = columns_of_block(map);
+    for (int first = 0; first < map->n_columns; first += step) {
+        int end = first + step < map->n_columns ? first + step : map->n_columns;
+        y += header_height(map);
+        for (int c = first; c < end; c++)
+            put_column_name(out, map, c, column_x(map, c, first), y);
+        for (int r = 0; r < map->n_rows; r++) {
+            fprintf(out, "<text class=\"r\" x=\"%d\" y=\"%.1f\">", MARGIN + LABEL - 8,
+                    y + CELL_HEIGHT - 7);
+            put_label(out, map->rows[r], 12);
+            fputs("</text>\n", out);
+            for (int c = first; c < end; c++)
+                put_cell(out, map, &scale, r, c, column_x(map, c, first), y);
+            y += CELL_HEIGHT;
+        }
+        y += 12;
+    }
+    return y;
+}
+
+static double grid_height(const struct map *map) {
+    int step = columns_of_block(map), blocks = (map->n_columns + step - 1) / step;
+    return blocks * (header_height(map) + map->n_rows * CELL_HEIGHT + 12.0);
+}
+
+/* ---- a chart: rows from left to right, one line for each column ---- */
+
+struct axes {
+    double left, right, top, bottom; /* in the picture */
+    double low, high;                /* of values, as logarithms if log */
+    bool log;
+    int n; /* points of a line */
+};
+
+static struct axes axes_of(const struct map *map, double y) {
+    struct map_scale s = map_scale(map);
+    double low = fmin(s.low, s.first_low), high = fmax(s.high, s.first_high);
+    struct axes a = {.left = MARGIN + LABEL,
+                     .right = MARGIN + LABEL + GRID_WIDTH - CHART_LEGEND,
+                     .top = y + 8,
+                     .bottom = y + CHART - 28,
+                     .log = map->log && low > 0,
+                     .n = map->n_rows};
+    a.low = a.log ? log10(low) : fmin(low, 0);
+    a.high = a.log ? log10(high) : high;
+    double air = a.high > a.low ? 0.04 * (a.high - a.low) : 0.5;
+    a.low -= a.log || a.low < 0 || a.high == a.low ? air : 0;
+    a.high += air;
+    return a;
+}
+
+static double axes_x(const struct axes *a, int i) {
+    return a->n < 2 ? (a->left + a->right) / 2 : a->left + (a->right - a->left) * i / (a->n - 1);
+}
+
+static double axes_y(const struct axes *a, double value) {
+    double v = a->log ? log10(value) : value;
+    return a->bottom - (a->bottom - a->top) * (v - a->low) / (a->high - a->low);
+}
+
+static void put_tick(FILE *out, const struct axes *a, double value) {
+    double y = axes_y(a, value);
+    if (y < a->top - 1 || y > a->bottom + 1)
+        return;
+    fprintf(out, "<path class=\"g\" d=\"M%.1f %.1fH%.1f\"/>", a->left, y, a->right);
+    fprintf(out, "<text class=\"r\" x=\"%.1f\" y=\"%.1f\">%.4g</text>\n", a->left - 8, y + 4,
+            value);
+}
+
+/* Ticks at 1, 2 and 5 times powers of ten, or at five equal steps. */
+static void put_ticks(FILE *out, const struct axes *a) {
+    if (a->log) {
+        double steps[] = {1, 2, 5};
+        int n = a->high - a->low > 3 ? 1 : 3;
+        for (double power = floor(a->low); power <= a->high; power++)
+            for (int i = 0; i < n; i++)
+                put_tick(out, a, steps[i] * pow(10, power));
+    } else {
+        for (int i = 0; i <= 4; i++)
+            put_tick(out, a, a->low + (a->high - a->low) * i / 4);
+    }
+}
+
+static void put_line(FILE *out, const struct map *map, const struct axes *a, int column) {
+    bool first = map->apart && column == 0, many = map->n_columns > N_HUES;
+    fprintf(out, "<path class=\"l%s\" style=\"stroke:var(--s%d)\"%s d=\"", first ? " f" : "",
+            column == 0 ? 0
+            : many      ? 2
+                        : column % N_HUES,
+            many && column ? " stroke-opacity=\"0.35\"" : "");
+    bool pen = false;
+    for (int r = 0; r < map->n_rows; r++) {
+        double value = *map_value(map, r, column);
+        if (isnan(value)) {
+            pen = false;
+            continue;
+        }
+        fprintf(out, "%s%.1f %.1f", pen ? "L" : "M", axes_x(a, r), axes_y(a, value));
+        pen = true;
+    }
+    fputs("\"/>\n", out);
+}
+
+/* The name of a line beside its key, in the order of the columns. */
+static void put_key(FILE *out, const struct map *map, const struct axes *a, int column) {
+    bool many = map->n_columns > N_HUES;
+    if (many && column > 1)
+        return;
+    double x = a->right + 12, y = a->top + 10 + column * 18;
+    fprintf(out,
+            "<path class=\"l%s\" style=\"stroke:var(--s%d)\" d=\"M%.1f %.1fh18\"/>"
+            "<text x=\"%.1f\" y=\"%.1f\">",
+            map->apart && column == 0 ? " f" : "",
+            column == 0 ? 0
+            : many      ? 2
+                        : column,
+            x, y - 4, x + 24, y);
+    if (many && column == 1)
+        fputs("the others", out);
+    else
+        put_label(out, map->columns[column], 10);
+    fputs("</text>\n", out);
+}
+
+static double put_chart(FILE *out, const struct map *map, double y) {
+    struct axes a = axes_of(map, y);
+    put_ticks(out, &a);
+    int every = (map->n_rows + 11) / 12;
+    for (int r = 0; r < map->n_rows; r += every) {
+        fprintf(out, "<text class=\"c\" x=\"%.1f\" y=\"%.1f\">", axes_x(&a, r), a.bottom + 18);
+        put_label(out, map->rows[r], 9);
+        fputs("</text>\n", out);
+    }
+    for (int c = map->n_columns - 1; c >= 0; c--)
+        put_line(out, map, &a, c);
+    for (int c = 0; c < map->n_columns; c++)
+        put_key(out, map, &a, c);
+    return y + CHART;
+}
+
+/* ---- the whole ---- */
+
+static double map_height(const struct map *map) {
+    return 30 + (map->note ? 18 : 0) + (map->chart ? CHART + 8 : 0) + 8 + grid_height(map) + 14;
+}
+
+static double map_width(const struct map *map) {
+    int columns = columns_of_block(map);
+    columns = map->n_columns < columns ? map->n_columns : columns;
+    double width = LABEL + columns * cell_width(map) + (map->apart ? GAP : 0);
+    if (cell_width(map) < 50)
+        width += 40; // the last name leans out
+    return map->chart && width < LABEL + GRID_WIDTH ? LABEL + GRID_WIDTH : width;
+}
+
+void view_write_svg(FILE *out, const struct view *view) {
+    double height = MARGIN + 30, width = 560;
+    for (int i = 0; i < view->n_maps; i++) {
+        height += map_height(&view->maps[i]);
+        width = fmax(width, map_width(&view->maps[i]));
+        if (view->maps[i].note) // about 6.4 a letter
+            width = fmax(width, 6.4 * (double)strlen(view->maps[i].note));
+    }
+    width += 2 * MARGIN;
+    fprintf(out,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
+            "viewBox=\"0 0 %.0f %.0f\" role=\"img\">\n<title>",
+            width, height, width, height);
+    put_string(out, view->title);
+    fprintf(out,
+            "</title>\n<style>\n%s</style>\n"
+            "<rect width=\"100%%\" height=\"100%%\" style=\"fill:var(--paper)\"/>\n",
+            style);
+    double y = MARGIN + 16;
+    put_text(out, "t", MARGIN, y, view->title);
+    y += 14;
+    for (int i = 0; i < view->n_maps; i++) {
+        const struct map *map = &view->maps[i];
+        y += 30;
+        put_text(out, "h", MARGIN, y, map->title);
+        if (map->note)
+            put_text(out, "n", MARGIN, y += 18, map->note);
+        if (map->chart)
+            y = put_chart(out, map, y + 8);
+        y = put_grid(out, map, y + 8) + 14;
+    }
+    fputs("</svg>\n", out);
+}

@@ -1,0 +1,223 @@
+/* view_text.c - a view for people at a terminal: heat maps, tables, and the summary last, where the
+ * eye is when the prompt comes back.
+ *
+ * Escape sequences used, with colour only: ESC[48;5;Nm background, ESC[38;5;Nm foreground of the
+ * 256-colour palette; ESC[1m bold; ESC[0m all off. */
+#include "cli/inspect/view.h"
+
+#include <math.h>
+#include <string.h>
+
+/* From dark to light, with the colour of letters that can be read on it. */
+static const struct shade {
+    int back, front;
+} ramp[] = {{17, 255}, {18, 255}, {24, 255}, {30, 255}, {36, 16},
+            {72, 16},  {108, 16}, {150, 16}, {192, 16}, {228, 16}},
+  below[] = {{0, 0}, {17, 255}, {18, 255}, {20, 255}, {27, 255}, {33, 16}},
+  above[] = {{0, 0}, {52, 255}, {88, 255}, {124, 255}, {160, 255}, {203, 16}};
+
+#define COUNT(list) ((int)(sizeof(list) / sizeof *(list)))
+
+static struct shade shade_of(const struct map *map, double shade) {
+    const struct shade *list = !map->diverging ? ramp : shade < 0 ? below : above;
+    int n = !map->diverging ? COUNT(ramp) : COUNT(above);
+    int step = (int)(fabs(shade) * n);
+    return list[step < n ? step : n - 1];
+}
+
+/* Writes a label in `width` characters, cut or filled up; width < 0: to the left, else to the
+ * right. A token's leading space is shown as a middle dot. */
+static void put_label(FILE *out, struct label label, int width) {
+    int room = width < 0 ? -width : width, used = label_width(label);
+    if (width > 0 && used < room)
+        fprintf(out, "%*s", room - used, "");
+    char c[8];
+    int at_column = 0;
+    for (size_t at = 0; label_next(label, &at, c);) {
+        int n = c[0] == '\\' ? (int)strlen(c) : 1;
+        if (at_column + n > room)
+            break;
+        fputs(at == 1 && c[0] == ' ' ? "·" : c, out);
+        at_column += n;
+    }
+    if (at_column < room && (width < 0 || used > room))
+        fprintf(out, "%*s", room - at_column, "");
+}
+
+/* A number in exactly `width` characters; too long a one in fewer digits. */
+static void put_number(FILE *out, const char *format, double number, int width) {
+    char text[400] = "";
+    if (!isnan(number)) {
+        snprintf(text, sizeof text, format, number);
+        if (number == 0 || strspn(text, "-0.") == strlen(text))
+            memmove(text, text + (text[0] == '-'), strlen(text + (text[0] == '-')) + 1); // no -0.0
+        for (int digits = 3; (int)strlen(text) > width && digits > 0; digits--)
+            snprintf(text, sizeof text, "%.*g", digits, number);
+    }
+    fprintf(out, "%*s", width, text);
+}
+
+static void put_map_cell(FILE *out, const struct map *map, const struct map_scale *scale, int row,
+                         int column, bool color) {
+    double shade = map_shade(map, scale, row, column);
+    bool painted = color && !isnan(shade);
+    if (painted) {
+        struct shade s = shade_of(map, shade);
+        if (s.back && !(map->total && row == map->n_rows - 1))
+            fprintf(out, "\033[48;5;%dm\033[38;5;%dm", s.back, s.front);
+    }
+    size_t i = (size_t)row * (size_t)map->n_columns + (size_t)column;
+    if (map->texts)
+        put_label(out, map->texts[i], map->width);
+    else
+        put_number(out, map->format, map->values[i], map->width);
+    if (painted)
+        fputs("\033[0m", out);
+}
+
+/* The first column stands behind a bar where it has a scale of its own. */
+static void put_gap(FILE *out, const struct map *map, int column) {
+    fputs(map->apart && column == 1 ? " | " : " ", out);
+}
+
+/* Columns from `first` on, as many as fit. Returns the first that does not. */
+static int put_map_block(FILE *out, const struct map *map, const struct map_scale *scale, int first,
+                         int label, int width, bool color) {
+    int fit = (width - label - 2) / (map->width + 1);
+    int end = first + (fit < 1 ? 1 : fit);
+    end = end < map->n_columns ? end : map->n_columns;
+    fprintf(out, "%*s", label, "");
+    for (int c = first; c < end; c++) {
+        put_gap(out, map, c);
+        put_label(out, map->columns[c], map->width);
+    }
+    fputc('\n', out);
+    for (int r = 0; r < map->n_rows; r++) {
+        put_label(out, map->rows[r], -label);
+        for (int c = first; c < end; c++) {
+            put_gap(out, map, c);
+            put_map_cell(out, map, scale, r, c, color);
+        }
+        fputc('\n', out);
+    }
+    return end;
+}
+
+/* Words, broken before `width`, later lines indented. */
+static void put_sentence(FILE *out, const char *text, int width, int indent) {
+    int column = 0;
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        int wide = label_width((struct label){text, n});
+        if (column > 0 && column + 1 + wide > width) {
+            fprintf(out, "\n%*s", indent, "");
+            column = 0;
+        } else if (column > 0) {
+            fputc(' ', out);
+            column++;
+        }
+        fwrite(text, 1, n, out);
+        column += wide;
+        text += n;
+        text += strspn(text, " ");
+    }
+    fputc('\n', out);
+}
+
+static void put_heading(FILE *out, const char *text, bool color) {
+    fprintf(out, "%s%s%s\n", color ? "\033[1m" : "", text, color ? "\033[0m" : "");
+}
+
+static void put_map(FILE *out, const struct map *map, int width, bool color) {
+    int label = 0;
+    for (int r = 0; r < map->n_rows; r++) {
+        int n = label_width(map->rows[r]);
+        label = n > label ? n : label;
+    }
+    label = label > 14 ? 14 : label;
+    put_heading(out, map->title, color);
+    if (map->note)
+        put_sentence(out, map->note, width, 0);
+    struct map_scale scale = map_scale(map);
+    for (int c = 0; c < map->n_columns;) {
+        c = put_map_block(out, map, &scale, c, label, width, color);
+        fputc('\n', out);
+    }
+}
+
+static void put_cell(FILE *out, const struct column *column, const struct cell *cell, int width) {
+    if (cell->text.bytes)
+        put_label(out, cell->text, width);
+    else
+        put_number(out, column->format, cell->number, width < 0 ? -width : width);
+}
+
+static bool same_cell(const struct cell *a, const struct cell *b) {
+    if (a->text.bytes || b->text.bytes)
+        return a->text.n == b->text.n && !memcmp(a->text.bytes, b->text.bytes, a->text.n);
+    return a->number == b->number;
+}
+
+static void put_group(FILE *out, const struct table *table, int row) {
+    bool same = row > 0;
+    for (int c = 0; c < table->n_group && same; c++)
+        same = same_cell(table_cell(table, row, c), table_cell(table, row - 1, c));
+    if (same)
+        return;
+    if (row > 0)
+        fputc('\n', out);
+    for (int c = 0; c < table->n_group; c++) {
+        const struct cell *cell = table_cell(table, row, c);
+        fprintf(out, "%s%s ", c ? "  " : "", table->columns[c].name);
+        put_cell(out, &table->columns[c], cell, cell->text.bytes ? label_width(cell->text) : 1);
+    }
+    fputc('\n', out);
+}
+
+static void put_table(FILE *out, const struct table *table, bool color) {
+    put_heading(out, table->title, color);
+    const char *gap = "";
+    for (int c = table->n_group; c < table->n_columns; c++) {
+        const struct column *column = &table->columns[c];
+        if (!column->width)
+            continue;
+        fputs(gap, out);
+        put_label(out, (struct label){column->name, strlen(column->name)}, column->width);
+        gap = " ";
+    }
+    fputc('\n', out);
+    for (int r = 0; r < table->n_rows; r++) {
+        if (table->n_group)
+            put_group(out, table, r);
+        gap = "";
+        for (int c = table->n_group; c < table->n_columns; c++) {
+            if (!table->columns[c].width)
+                continue;
+            fputs(gap, out);
+            put_cell(out, &table->columns[c], table_cell(table, r, c), table->columns[c].width);
+            gap = " ";
+        }
+        fputc('\n', out);
+    }
+    fputc('\n', out);
+}
+
+static bool is_shown(const struct table *table) {
+    for (int c = 0; c < table->n_columns; c++)
+        if (table->columns[c].width)
+            return true;
+    return false;
+}
+
+void view_write_text(FILE *out, const struct view *view, int width, bool color) {
+    for (int i = 0; i < view->n_tables; i++)
+        if (is_shown(&view->tables[i]))
+            put_table(out, &view->tables[i], color);
+    for (int i = 0; i < view->n_maps; i++)
+        put_map(out, &view->maps[i], width, color);
+    put_heading(out, "In words", color);
+    for (int i = 0; i < view->n_sentences; i++) {
+        fputs("- ", out);
+        put_sentence(out, view->sentences[i], width - 2, 2);
+    }
+}

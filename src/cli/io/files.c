@@ -1,0 +1,288 @@
+/* files.c - reading prompts and finding models. */
+#define _XOPEN_SOURCE 700 // realpath
+
+#include "cli/io/files.h"
+#include "cli/io/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gpt2/hub.h>
+#include <gpt2/tokenizer.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void text_free(struct text *text) {
+    free(text->data);
+    *text = (struct text){NULL, 0};
+}
+
+static bool no_memory(struct gpt2_error *err, const char *name) {
+    return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory while reading %s", name);
+}
+
+/* Reads fd to its end. */
+static bool read_all(struct text *text, int fd, const char *name, struct gpt2_error *err) {
+    size_t cap = 0;
+    for (;;) {
+        if (text->len + 1 >= cap) {
+            cap = cap ? cap * 2 : 1 << 16;
+            char *grown = realloc(text->data, cap);
+            if (!grown)
+                return no_memory(err, name);
+            text->data = grown;
+        }
+        ssize_t n = read(fd, text->data + text->len, cap - text->len - 1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return command_error(err, GPT2_ERR_INPUT, NULL, "cannot read %s: %s", name,
+                                 strerror(errno));
+        if (n == 0)
+            break;
+        text->len += (size_t)n;
+    }
+    text->data[text->len] = 0;
+    return true;
+}
+
+static bool read_file(struct text *text, const char *path, struct gpt2_error *err) {
+    if (!strcmp(path, "-"))
+        return read_all(text, STDIN_FILENO, "standard input", err);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return command_error(err, GPT2_ERR_INPUT, NULL, "cannot open %s: %s", path,
+                             strerror(errno));
+    bool ok = read_all(text, fd, path, err);
+    close(fd);
+    return ok;
+}
+
+static bool copy_text(struct text *text, const char *given, struct gpt2_error *err) {
+    text->data = strdup(given);
+    text->len = text->data ? strlen(given) : 0;
+    return text->data || no_memory(err, "the command line");
+}
+
+bool text_read(struct text *text, const struct text_source *source, struct gpt2_error *err) {
+    *text = (struct text){NULL, 0};
+    if (!!source->option + !!source->word + !!source->file > 1)
+        return usage_error(err, "the text is given more than once: expected one of --prompt, "
+                                "--file, an argument");
+    const char *literal = source->option;
+    const char *path = source->file;
+    if (source->word) {
+        if (strcmp(source->word, "-"))
+            literal = source->word;
+        else
+            path = "-";
+    }
+    if (literal)
+        return copy_text(text, literal, err);
+    if (!path) {
+        if (isatty(STDIN_FILENO)) {
+            usage_error(err, "no text given: expected an argument, --file FILE or a pipe");
+            return false;
+        }
+        path = "-";
+    }
+    if (!read_file(text, path, err)) {
+        text_free(text);
+        return false;
+    }
+    if (!source->keep_newline && text->len && text->data[text->len - 1] == '\n')
+        text->data[--text->len] = 0;
+    return true;
+}
+
+bool text_parse_ids(const char *data, size_t len, const char *what, struct gpt2_ids *ids,
+                    struct gpt2_error *err) {
+    size_t i = 0;
+    for (;;) {
+        while (i < len && strchr(" ,\t\r\n", data[i]) && data[i])
+            i++;
+        if (i == len)
+            return true;
+        size_t start = i;
+        int64_t id = 0;
+        while (i < len && data[i] >= '0' && data[i] <= '9' && id <= INT32_MAX)
+            id = id * 10 + (data[i++] - '0');
+        bool ended = i == len || (data[i] && strchr(" ,\t\r\n", data[i]));
+        if (i == start || !ended || id > INT32_MAX) {
+            size_t rest = len - start, word = 0;
+            while (word < rest && word < 40 && data[start + word] &&
+                   !strchr(" ,\t\r\n", data[start + word]))
+                word++;
+            return command_error(err, GPT2_ERR_INPUT, NULL,
+                                 "%s: expected token ids (whole numbers), found \"%.*s\" at byte "
+                                 "%zu",
+                                 what, (int)word, data + start, start);
+        }
+        if (!gpt2_ids_push(ids, (int32_t)id, err))
+            return false;
+    }
+}
+
+/* "a/b/c" as a new string; empty parts are left out. NULL: out of memory. */
+static char *join(const char *a, size_t a_len, const char *b, const char *c) {
+    size_t cap = a_len + strlen(b) + strlen(c) + 3;
+    char *path = malloc(cap);
+    if (path)
+        snprintf(path, cap, "%.*s%s%s%s%s", (int)a_len, a, *b ? "/" : "", b, *c ? "/" : "", c);
+    return path;
+}
+
+/* A link to nothing is there too: what was named does not become something else. */
+static bool exists(const char *path) {
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
+/* Whether what the user gave is a path. One with a slash that may not be looked at is: opening it
+ * says why. */
+static bool is_path(const char *given) {
+    return exists(given) || (strchr(given, '/') && errno != ENOENT && errno != ENOTDIR);
+}
+
+/* Where a name is looked for, in order: prefix/suffix/NAME. */
+struct places {
+    struct {
+        const char *prefix;
+        size_t len;
+        const char *suffix;
+    } items[40];
+    int n;
+};
+
+static void add_place(struct places *places, const char *prefix, size_t len, const char *suffix) {
+    if (len && places->n < (int)(sizeof places->items / sizeof *places->items)) {
+        places->items[places->n].prefix = prefix;
+        places->items[places->n].len = len;
+        places->items[places->n].suffix = suffix;
+        places->n++;
+    }
+}
+
+static void list_places(struct places *places, const char *program_folder) {
+    add_place(places, ".", 1, "models");
+    for (const char *p = getenv("GPT2_MODELS"); p && *p;) {
+        size_t n = strcspn(p, ":");
+        add_place(places, p, n, "");
+        p += n + (p[n] == ':');
+    }
+    add_place(places, program_folder, strlen(program_folder), "../models");
+    add_place(places, program_folder, strlen(program_folder), "../share/gpt2/models");
+    const char *data_home = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (data_home && *data_home)
+        add_place(places, data_home, strlen(data_home), "gpt2/models");
+    else if (home && *home)
+        add_place(places, home, strlen(home), ".local/share/gpt2/models");
+    add_place(places, GPT2_DATADIR, strlen(GPT2_DATADIR), "models");
+}
+
+static bool not_found(const char *name, const struct places *places, struct gpt2_error *err) {
+    char local[GPT2_HUB_NAME_MAX];
+    command_error(err, GPT2_ERR_MODEL, NULL, "model \"%s\": neither a path nor a known name", name);
+    bool is_name = gpt2_hub_local_name(name, local);
+    if (is_name && strchr(name, '/')) {
+        snprintf(err->hint, sizeof err->hint,
+                 "`gpt2 pull %s` fetches it; `gpt2 models` lists what "
+                 "is here",
+                 name);
+        return false;
+    }
+    for (int i = 0; is_name && gpt2_hub_famous(i); i++) {
+        if (!strcmp(gpt2_hub_famous(i), local)) {
+            snprintf(err->hint, sizeof err->hint, "`gpt2 pull %s` fetches it", name);
+            return false;
+        }
+    }
+    size_t n = (size_t)snprintf(err->hint, sizeof err->hint, "looked in");
+    for (int i = 0; i < places->n && n < sizeof err->hint; i++)
+        n += (size_t)snprintf(err->hint + n, sizeof err->hint - n, "%s %.*s%s%s", i ? "," : "",
+                              (int)places->items[i].len, places->items[i].prefix,
+                              *places->items[i].suffix ? "/" : "", places->items[i].suffix);
+    return false;
+}
+
+/* A name in one of the places. *path is NULL where it is in none. False: out of memory. */
+static bool look_up(char **path, const char *name, const struct places *places,
+                    struct gpt2_error *err) {
+    for (int i = 0; i < places->n; i++) {
+        *path = join(places->items[i].prefix, places->items[i].len, places->items[i].suffix, name);
+        if (!*path)
+            return no_memory(err, "the model's name");
+        if (exists(*path))
+            return true;
+        free(*path);
+        *path = NULL;
+    }
+    return true;
+}
+
+/* The program's folder, "" where the system does not tell. */
+static void program_folder(char *path, size_t cap) {
+    ssize_t len = readlink("/proc/self/exe", path, cap - 1);
+    path[len > 0 ? len : 0] = 0;
+    char *slash = strrchr(path, '/');
+    if (slash)
+        *slash = 0;
+}
+
+char *canonical_path(const char *path) {
+    return realpath(path, NULL);
+}
+
+bool list_model_folders(bool (*visit)(void *user, const char *folder), void *user) {
+    char program[4096];
+    struct places places = {.n = 0};
+    program_folder(program, sizeof program);
+    list_places(&places, program);
+    for (int i = 0; i < places.n; i++) {
+        char *path = join(places.items[i].prefix, places.items[i].len, places.items[i].suffix, "");
+        bool go_on = path && visit(user, path);
+        free(path);
+        if (!go_on)
+            return false;
+    }
+    return true;
+}
+
+char *find_model(const char *name, struct gpt2_error *err) {
+    const char *shipped = "tales";
+    if (name && !*name) {
+        command_error(err, GPT2_ERR_MODEL, "without -m it is the default",
+                      "model \"\": expected a path or a name, got nothing");
+        return NULL;
+    }
+    if (!name)
+        name = getenv("GPT2_MODEL");
+    bool given = name && *name;
+    if (given && is_path(name)) {
+        char *path = strdup(name);
+        if (!path)
+            no_memory(err, "the model's name");
+        return path;
+    }
+    if (!given)
+        name = shipped;
+    char program[4096], local[GPT2_HUB_NAME_MAX];
+    struct places places = {.n = 0};
+    program_folder(program, sizeof program);
+    list_places(&places, program);
+    bool is_name = gpt2_hub_local_name(name, local);
+    char *path = NULL;
+    if (!strchr(name, '/') && !look_up(&path, name, &places, err))
+        return NULL;
+    if (!path && is_name && !look_up(&path, local, &places, err))
+        return NULL;
+    if (!path && is_name)
+        path = gpt2_hub_cached(name);
+    if (!path && strchr(name, '/') && !is_name)
+        command_error(err, GPT2_ERR_MODEL, NULL, "%s: no such file or directory", name);
+    else if (!path)
+        not_found(name, &places, err);
+    return path;
+}

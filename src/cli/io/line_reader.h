@@ -1,0 +1,36 @@
+/* line_reader.h - a file or a pipe, line by line, in bounded memory: a line may be of any length,
+ * but no more than its first `max` bytes are kept. */
+#ifndef CLI_IO_LINE_READER_H
+#define CLI_IO_LINE_READER_H
+
+#include "cli/io/buffer.h"
+
+#include <gpt2/error.h>
+
+struct line_reader {
+    const char *path; /* borrowed; "-": standard input */
+    int fd;           /* -1: not open                  */
+    size_t max;
+    char *block;          /* what was read last        */
+    size_t used, n_block; /* ... how far it is used up */
+    struct buffer line;   /* without its line end, "\n" or "\r\n"; NUL-ended */
+    size_t n_bytes;       /* of the line in the file, line end and all       */
+};
+
+enum line_state {
+    LINE_READ,
+    LINE_TOO_LONG, /* only the first max bytes are in `line` */
+    LINE_NONE,     /* the end, or a signal was caught        */
+    LINE_FAILED    /* *err says why                          */
+};
+
+/* GPT2_ERR_INPUT where it cannot be opened, GPT2_ERR_MEMORY. */
+bool line_reader_open(struct line_reader *reader, const char *path, size_t max,
+                      struct gpt2_error *err);
+
+enum line_state line_reader_next(struct line_reader *reader, struct gpt2_error *err);
+
+/* A struct that was never opened must have fd -1. */
+void line_reader_close(struct line_reader *reader);
+
+#endif

@@ -1,0 +1,27 @@
+/* terminal.h - what the terminal can show, and its one line that is written over and over. */
+#ifndef CLI_IO_TERMINAL_H
+#define CLI_IO_TERMINAL_H
+
+#include <stdbool.h>
+
+/* Columns of the terminal behind a file descriptor; 80 where it is none, or does not say. */
+int terminal_columns(int fd);
+
+/* TERM is missing, empty or "dumb": nothing on the screen can be moved, cleared or coloured. */
+bool terminal_is_dumb(void);
+
+/* Standard output is a terminal that shall have colours: TERM can (it is not dumb or missing), and
+ * the user wants them (https://no-color.org: NO_COLOR is missing or empty). */
+bool terminal_has_colors(void);
+
+/* Standard error is a terminal, so that work in progress can be shown in a status line. */
+bool terminal_has_status(void);
+
+/* Writes text over the status line: as much of it as fits, since a line that wraps could not be
+ * written over. Nothing elsewhere than on a terminal. */
+void terminal_status(const char *text);
+
+/* Takes the status line away, if there is one. Errors and notes do so before they are printed. */
+void terminal_clear_status(void);
+
+#endif

@@ -1,0 +1,148 @@
+/* token_reader.c - see token_reader.h. */
+#include "cli/io/token_reader.h"
+#include "cli/io/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BLOCK ((size_t)64 << 10)
+
+bool token_reader_open(struct token_reader *reader, const struct text_source *source,
+                       struct gpt2_error *err) {
+    reader->fd = -1;
+    const char *path = source->file;
+    if (source->word && !strcmp(source->word, "-"))
+        path = "-";
+    bool once = !!source->option + !!source->word + !!source->file <= 1;
+    bool is_stream = once && (path || (!source->option && !source->word));
+    if (!is_stream || (!path && isatty(STDIN_FILENO))) { // text_read has the words for mistakes
+        struct text text;
+        if (!text_read(&text, source, err))
+            return false;
+        reader->data = text.data;
+        reader->len = reader->cap = text.len;
+        reader->at_end = reader->keep_newline = true;
+        reader->name = "the text";
+        return true;
+    }
+    if (!path || !strcmp(path, "-")) {
+        reader->fd = STDIN_FILENO;
+        reader->name = "standard input";
+        return true;
+    }
+    reader->name = path;
+    reader->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (reader->fd < 0)
+        return command_error(err, GPT2_ERR_INPUT, NULL, "cannot open %s: %s", path,
+                             strerror(errno));
+    return true;
+}
+
+void token_reader_close(struct token_reader *reader) {
+    if (reader->fd > STDIN_FILENO)
+        close(reader->fd);
+    free(reader->data);
+    *reader = (struct token_reader){.fd = -1};
+}
+
+/* Reads one more block behind what is there. */
+static bool fill(struct token_reader *r, struct gpt2_error *err) {
+    if (r->used > 0) {
+        memmove(r->data, r->data + r->used, r->len - r->used);
+        r->len -= r->used;
+        r->used = 0;
+    }
+    if (r->cap - r->len < BLOCK) {
+        size_t cap = r->cap * 2 > r->len + BLOCK ? r->cap * 2 : r->len + BLOCK;
+        char *grown = realloc(r->data, cap);
+        if (!grown)
+            return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory while reading %s",
+                                 r->name);
+        r->data = grown;
+        r->cap = cap;
+    }
+    ssize_t n;
+    do
+        n = read(r->fd, r->data + r->len, r->cap - r->len);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return command_error(err, GPT2_ERR_INPUT, NULL, "cannot read %s: %s", r->name,
+                             strerror(errno));
+    r->len += (size_t)n;
+    if (n > 0)
+        return true;
+    r->at_end = true;
+    if (!r->keep_newline && r->len && r->data[r->len - 1] == '\n')
+        r->len--;
+    return true;
+}
+
+/* How many bytes of what is there can be encoded now. */
+static size_t whole_bytes(const struct token_reader *r) {
+    const char *data = r->data + r->used;
+    size_t n = r->len - r->used;
+    if (r->at_end)
+        return n;
+    if (!r->is_ids)
+        return gpt2_tokenizer_cut(r->tokenizer, data, n, r->flags);
+    while (n > 0 && (!data[n - 1] || !strchr(" ,\t\r\n", data[n - 1])))
+        n--;
+    return n;
+}
+
+bool token_reader_encode(const struct token_reader *r, const char *line, size_t len,
+                         struct gpt2_ids *ids, struct gpt2_error *err) {
+    if (!r->is_ids)
+        return gpt2_tokenizer_encode(r->tokenizer, line, len, r->flags, ids, err);
+    char what[300];
+    snprintf(what, sizeof what, "%s, from byte %" PRIu64 " on", r->name, r->offset);
+    return text_parse_ids(line, len, r->offset ? what : r->name, ids, err);
+}
+
+bool token_reader_next(struct token_reader *r, struct gpt2_ids *ids, bool *more,
+                       struct gpt2_error *err) {
+    size_t n = 0, looked_at = 0;
+    // A word that never ends is looked at again when it has doubled.
+    while (n == 0 && !r->at_end) {
+        if (!fill(r, err))
+            return false;
+        if (r->at_end || r->len >= 2 * looked_at) {
+            n = whole_bytes(r);
+            looked_at = r->len;
+        }
+    }
+    if (r->at_end)
+        n = whole_bytes(r);
+    if (n && !token_reader_encode(r, r->data + r->used, n, ids, err))
+        return false;
+    r->used += n;
+    r->offset += n;
+    *more = !r->at_end;
+    return true;
+}
+
+bool token_reader_line(struct token_reader *r, const char **line, size_t *len, bool *ended,
+                       struct gpt2_error *err) {
+    size_t searched = 0;
+    for (;;) {
+        char *start = r->data ? r->data + r->used : NULL;
+        size_t n = r->len - r->used;
+        char *newline = n > searched ? memchr(start + searched, '\n', n - searched) : NULL;
+        if (newline || r->at_end) {
+            *ended = newline != NULL;
+            *len = newline ? (size_t)(newline - start) : n;
+            *line = newline || n ? start : NULL;
+            r->used += *len + (newline ? 1 : 0);
+            r->offset += *len + (newline ? 1 : 0);
+            return true;
+        }
+        searched = n;
+        if (!fill(r, err))
+            return false;
+    }
+}

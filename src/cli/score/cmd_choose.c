@@ -1,0 +1,308 @@
+/* cmd_choose.c - which of these goes on from here? Ranks given continuations of a prompt. */
+#include "cli/command/commands.h"
+#include "cli/io/files.h"
+#include "cli/io/output.h"
+#include "cli/io/report.h"
+#include "cli/score/continuation.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum measure { MEASURE_SUM, MEASURE_MEAN, MEASURE_PMI };
+
+struct arguments {
+    struct text_source source;
+    const char *choices, *choices_file, *separator, *premise, *expected, *model, *cpu;
+    bool json, best;
+    int by, kv, threads;
+};
+
+/* A candidate and what the model makes of it. */
+struct choice {
+    const char *name; /* as the user gave it */
+    size_t len;
+    char *text; /* with what joins it to the prompt */
+    double score, p;
+    int order;
+};
+
+struct run {
+    struct arguments args;
+    struct engine engine;
+    struct gpt2_scorer *scorer;
+    struct text prompt, list;
+    struct choice *choices;            /* [n] */
+    struct continuation *continuation; /* [n] */
+    int n;
+    struct output out;
+};
+
+static bool no_memory(struct gpt2_error *err) {
+    return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
+}
+
+static bool add(struct run *run, const char *name, size_t len, struct gpt2_error *err) {
+    if (len == 0)
+        return usage_error(err, "a choice is empty");
+    for (int i = 0; i < run->n; i++)
+        if (run->choices[i].len == len && !memcmp(run->choices[i].name, name, len))
+            return usage_error(err, "the choice \"%.*s\" is given twice",
+                               (int)(len < 100 ? len : 100), name);
+    if ((run->n & (run->n - 1)) == 0) { // full at every power of two
+        size_t cap = run->n ? 2 * (size_t)run->n : 1;
+        struct choice *grown = realloc(run->choices, cap * sizeof *grown);
+        if (!grown)
+            return no_memory(err);
+        run->choices = grown;
+    }
+    run->choices[run->n] = (struct choice){.name = name, .len = len, .order = run->n};
+    run->n++;
+    return true;
+}
+
+static bool split(struct run *run, const char *text, size_t len, char separator,
+                  struct gpt2_error *err) {
+    while (len > 0) {
+        const char *end = memchr(text, separator, len);
+        size_t n = end ? (size_t)(end - text) : len;
+        if (!add(run, text, n, err))
+            return false;
+        if (end && n + 1 == len && separator == ',')
+            return usage_error(err, "a choice is empty");
+        text += n + (end != NULL);
+        len -= n + (end != NULL);
+    }
+    return true;
+}
+
+/* The prompt comes from -p, an argument or -f; the choices from --choices, --choices-file or
+ * standard input. With --choices, the prompt may come from standard input. */
+static bool read_input(struct run *run, struct gpt2_error *err) {
+    struct arguments *args = &run->args;
+    if (args->choices && args->choices_file)
+        return usage_error(err, "the choices are given twice: --choices and --choices-file");
+    bool listed = args->choices || (args->choices_file && strcmp(args->choices_file, "-"));
+    bool has_prompt = args->source.option || args->source.word || args->source.file;
+    if (!listed && !has_prompt)
+        return usage_error(err,
+                           "expected choices and a prompt, got neither --choices nor a prompt");
+    if (!text_read(&run->prompt, &args->source, err))
+        return false;
+    if (args->choices)
+        return split(run, args->choices, strlen(args->choices), ',', err);
+    struct text_source list = {.file = args->choices_file};
+    return text_read(&run->list, &list, err) &&
+           split(run, run->list.data, run->list.len, '\n', err);
+}
+
+static bool is_space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Spaces at the prompt's end go to the choices, as GPT-2's tokens have them; where there are none
+ * on either side, the separator is put between. */
+static bool join_choices(struct run *run, struct gpt2_error *err) {
+    struct text *prompt = &run->prompt;
+    size_t len = prompt->len;
+    while (len > 0 && prompt->data[len - 1] == ' ')
+        len--;
+    for (int i = 0; i < run->n; i++) {
+        struct choice *c = &run->choices[i];
+        const char *between = run->args.separator;
+        size_t spaces = prompt->len - len;
+        if (!between)
+            between =
+                prompt->len == 0 || is_space(prompt->data[prompt->len - 1]) || is_space(c->name[0])
+                    ? ""
+                    : " ";
+        size_t n = strlen(between);
+        c->text = malloc(spaces + n + c->len + 1);
+        if (!c->text)
+            return no_memory(err);
+        memcpy(c->text, prompt->data + len, spaces);
+        memcpy(c->text + spaces, between, n);
+        memcpy(c->text + spaces + n, c->name, c->len);
+        run->continuation[i] = (struct continuation){.text = c->text, .len = spaces + n + c->len};
+    }
+    prompt->len = len;
+    return true;
+}
+
+static int by_score(const void *a, const void *b) {
+    const struct choice *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+/* Scores all choices, sorts them, and makes probabilities that sum up to 1. */
+static bool rank(struct run *run, struct gpt2_error *err) {
+    const struct arguments *args = &run->args;
+    struct continuation *c = run->continuation;
+    const char *premise = args->premise ? args->premise : "";
+    if (!continuation_score(&run->engine, run->scorer, run->prompt.data, run->prompt.len, c, run->n,
+                            false, err))
+        return false;
+    for (int i = 0; i < run->n; i++)
+        run->choices[i].score =
+            args->by == MEASURE_MEAN ? c[i].logprob / c[i].n_tokens : c[i].logprob;
+    if (args->by == MEASURE_PMI) {
+        if (!continuation_score(&run->engine, run->scorer, premise, strlen(premise), c, run->n,
+                                false, err))
+            return false;
+        for (int i = 0; i < run->n; i++)
+            run->choices[i].score -= c[i].logprob;
+    }
+    qsort(run->choices, (size_t)run->n, sizeof *run->choices, by_score);
+    double total = 0;
+    for (int i = 0; i < run->n; i++)
+        total += run->choices[i].p = gpt2_exp(run->choices[i].score - run->choices[0].score);
+    for (int i = 0; i < run->n; i++)
+        run->choices[i].p /= total;
+    return true;
+}
+
+static bool print(struct run *run, struct gpt2_error *err) {
+    struct output *out = &run->out;
+    bool ok = true;
+    if (run->args.best)
+        return output_bytes(out, run->choices[0].name, run->choices[0].len, err) &&
+               output_string(out, "\n", err);
+    if (!run->args.json)
+        ok = output_string(out, "p\tscore\ttokens\tchoice\n", err);
+    for (int i = 0; ok && i < run->n; i++) {
+        const struct choice *c = &run->choices[i];
+        int n_tokens = run->continuation[c->order].n_tokens;
+        if (run->args.json)
+            ok = output_string(out, "{\"choice\": ", err) &&
+                 output_json_string(out, c->name, c->len, err) &&
+                 output_format(out, err, ", \"p\": %.6f, \"score\": %.6f, \"tokens\": %d}\n", c->p,
+                               c->score + 0.0, n_tokens);
+        else
+            ok = output_format(out, err, "%.6f\t%.6f\t%d\t", c->p, c->score + 0.0, n_tokens) &&
+                 output_bytes(out, c->name, c->len, err) && output_string(out, "\n", err);
+    }
+    return ok;
+}
+
+/* The exit code of --test: whether the likeliest is the expected one, which must be a choice. */
+static bool test(struct run *run, int *code, struct gpt2_error *err) {
+    const char *expected = run->args.expected;
+    for (int i = 0; i < run->n; i++) {
+        const struct choice *c = &run->choices[i];
+        if (strlen(expected) == c->len && !memcmp(expected, c->name, c->len)) {
+            *code = i == 0 ? 0 : 1;
+            return true;
+        }
+    }
+    return usage_error(err, "--test: \"%s\" is none of the choices", expected);
+}
+
+static bool prepare(struct run *run, struct gpt2_error *err) {
+    const struct arguments *args = &run->args;
+    if (args->premise && args->by != MEASURE_PMI)
+        return usage_error(err, "--premise belongs to --by pmi");
+    if (!read_input(run, err))
+        return false;
+    if (run->n == 0)
+        return usage_error(err, "no choices given: expected at least one");
+    run->continuation = calloc((size_t)run->n, sizeof *run->continuation);
+    if (!run->continuation)
+        return no_memory(err);
+    int ignored;
+    if ((args->expected && !test(run, &ignored, err)) || !join_choices(run, err) ||
+        !engine_open(&run->engine, args->model, args->threads, args->cpu, false, err))
+        return false;
+    struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv};
+    run->scorer = engine_scorer(&run->engine, options, err);
+    return run->scorer != NULL;
+}
+
+static int execute(struct run *run) {
+    struct gpt2_error err;
+    int code = 0;
+    if (!prepare(run, &err) || !rank(run, &err))
+        return report(&err);
+    if (run->args.expected)
+        return test(run, &code, &err) ? code : report(&err);
+    if (!print(run, &err) || !output_flush(&run->out, &err))
+        return output_failed(&run->out, &err);
+    return 0;
+}
+
+static void close_all(struct run *run) {
+    for (int i = 0; i < run->n; i++)
+        free(run->choices[i].text);
+    free(run->choices);
+    free(run->continuation);
+    gpt2_scorer_free(run->scorer);
+    engine_close(&run->engine);
+    text_free(&run->prompt);
+    text_free(&run->list);
+}
+
+static int run_choose(int argc, char **argv) {
+    struct gpt2_error err;
+    struct run *run = calloc(1, sizeof *run);
+    if (!run) {
+        no_memory(&err);
+        return report(&err);
+    }
+    struct arguments *a = &run->args;
+    static const char *const measures[] = {"sum", "mean", "pmi", NULL};
+    const struct option table[] = {
+        {.name = "Prompt and choices", .type = OPTION_SECTION},
+        {"prompt", 'p', NULL, OPTION_STRING, &a->source.option, 0, 0, NULL, "TEXT",
+         "what the choices continue (also as a plain argument;\nwith --choices also a pipe)"},
+        {"file", 'f', NULL, OPTION_STRING, &a->source.file, 0, 0, NULL, "FILE",
+         "read the prompt from a file; one newline at its end\nis dropped"},
+        {"choices", 'c', "candidates", OPTION_STRING, &a->choices, 0, 0, NULL, "A,B,C",
+         "the choices, separated by commas (default: the lines\nof standard input)"},
+        {"choices-file", 0, NULL, OPTION_STRING, &a->choices_file, 0, 0, NULL, "FILE",
+         "the choices, one a line"},
+        {"separator", 0, NULL, OPTION_STRING, &a->separator, 0, 0, NULL, "TEXT",
+         "what stands between prompt and choice (default: a\nspace, unless there is white space)"},
+        {.name = "Model", .type = OPTION_SECTION},
+        OPTION_MODEL(&a->model),
+        OPTION_THREADS(&a->threads),
+        OPTION_CPU(&a->cpu),
+        OPTION_KV(&a->kv),
+        {.name = "Ranking", .type = OPTION_SECTION},
+        {"by", 0, "normalize", OPTION_CHOICE, &a->by, 0, 0, measures, "sum|mean|pmi",
+         "the sum of the tokens' log-probabilities (default),\ntheir mean, or the sum less that "
+         "after the premise"},
+        {"premise", 0, NULL, OPTION_STRING, &a->premise, 0, 0, NULL, "TEXT",
+         "for pmi: the prompt that says nothing (default \"\",\nwhich is <|endoftext|>)"},
+        {.name = "Output", .type = OPTION_SECTION},
+        {"best", 0, NULL, OPTION_FLAG, &a->best, 0, 0, NULL, NULL, "print only the first choice"},
+        {"json", 0, "jsonl", OPTION_FLAG, &a->json, 0, 0, NULL, NULL, "a JSON object for each"},
+        {"test", 0, NULL, OPTION_STRING, &a->expected, 0, 0, NULL, "CHOICE",
+         "print nothing; exit with 0 if CHOICE comes first, 1\nif another does"},
+        {0},
+    };
+    int n_words, code;
+    if (options_begin(&command_choose, table, argc, argv, 1, &n_words, &code)) {
+        a->source.word = n_words ? argv[0] : NULL;
+        code = execute(run);
+    }
+    close_all(run);
+    free(run);
+    return code;
+}
+
+const struct command command_choose = {
+    .name = "choose",
+    .summary = "rank given continuations of a prompt",
+    .usage = "[OPTIONS] [PROMPT] --choices A,B,C",
+    .details =
+        "Prints the likeliest first: its probability among the choices (the softmax of the "
+        "scores), its\n"
+        "score and its number of tokens. Equal scores keep the order in which they were given.\n"
+        "sum is the probability of the text; it favours short choices. mean divides by the "
+        "tokens.\n"
+        "pmi asks how much likelier the prompt makes a choice (Holtzman et al. 2021).\n\n"
+        "  if gpt2 choose \"$review I liked it:\" -c yes,no --test yes; then ...\n",
+    .run = run_choose,
+};

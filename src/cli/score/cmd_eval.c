@@ -1,0 +1,256 @@
+/* cmd_eval.c - LAMBADA and HellaSwag, by the rules behind the published figures. */
+#include "cli/command/commands.h"
+#include "cli/io/output.h"
+#include "cli/io/report.h"
+#include "cli/io/terminal.h"
+#include "cli/io/token_reader.h"
+#include "cli/score/continuation.h"
+
+#include <gpt2/task.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct arguments {
+    const char *task, *file, *model, *cpu;
+    bool json;
+    int form, kv, threads, limit;
+};
+
+/* Sums over the items. */
+struct tally {
+    int64_t n;
+    int64_t right, right_norm, last_right;
+    double logprob, logprob_squared; /* of LAMBADA's continuations */
+};
+
+struct run {
+    struct arguments args;
+    enum gpt2_task task;
+    struct engine engine;
+    struct token_reader reader;
+    struct gpt2_scorer *scorer;
+    struct tally tally;
+    struct output out;
+};
+
+/* Characters of UTF-8 text. */
+static int count_characters(const char *text) {
+    int n = 0;
+    for (; *text; text++)
+        n += (*text & 0xC0) != 0x80;
+    return n;
+}
+
+/* What the forms divide a choice's log-probability by: lm-eval the characters of the ending, llm.c
+ * the tokens. */
+static double norm_of(const struct run *run, const struct continuation *item) {
+    if (run->args.form == GPT2_FORM_LLM_C)
+        return item->n_tokens;
+    int n = count_characters(item->text + 1); // without the space before it
+    return n > 0 ? n : 1;
+}
+
+static void count(struct run *run, const struct gpt2_task_item *item,
+                  const struct continuation *items) {
+    struct tally *tally = &run->tally;
+    tally->n++;
+    if (run->task == GPT2_TASK_LAMBADA) {
+        tally->right += items[0].is_greedy;
+        tally->last_right += items[0].last_first;
+        tally->logprob += items[0].logprob;
+        tally->logprob_squared += items[0].logprob * items[0].logprob;
+        return;
+    }
+    int best = 0, best_norm = 0;
+    for (int i = 1; i < item->n_choices; i++) {
+        if (items[i].logprob > items[best].logprob)
+            best = i;
+        if (items[i].logprob / norm_of(run, &items[i]) >
+            items[best_norm].logprob / norm_of(run, &items[best_norm]))
+            best_norm = i;
+    }
+    tally->right += best == item->label;
+    tally->right_norm += best_norm == item->label;
+}
+
+static bool eval_line(struct run *run, const char *line, size_t len, const char *what,
+                      struct gpt2_error *err) {
+    struct gpt2_task_item item;
+    struct continuation items[GPT2_MAX_CHOICES];
+    if (!gpt2_task_parse(&item, run->task, (enum gpt2_task_form)run->args.form, line, len, what,
+                         err))
+        return false;
+    for (int i = 0; i < item.n_choices; i++)
+        items[i] = (struct continuation){.text = item.choices[i], .len = strlen(item.choices[i])};
+    bool ok = continuation_score(&run->engine, run->scorer, item.context, strlen(item.context),
+                                 items, item.n_choices, true, err);
+    if (ok)
+        count(run, &item, items);
+    gpt2_task_free(&item);
+    return ok;
+}
+
+static bool eval_file(struct run *run, struct gpt2_error *err) {
+    char what[300], status[100];
+    for (uint64_t number = 1; !run->args.limit || run->tally.n < run->args.limit; number++) {
+        const char *line;
+        size_t len;
+        bool ended;
+        if (!token_reader_line(&run->reader, &line, &len, &ended, err))
+            return false;
+        if (!line)
+            break;
+        if (strspn(line, " \t\r\n") >= len)
+            continue;
+        snprintf(what, sizeof what, "%s, line %" PRIu64, run->reader.name, number);
+        if (!eval_line(run, line, len, what, err))
+            return false;
+        if (run->tally.n % 10 == 0) {
+            snprintf(status, sizeof status, "%" PRId64 " items, acc %.4f", run->tally.n,
+                     (double)run->tally.right / (double)run->tally.n);
+            terminal_status(status);
+        }
+    }
+    terminal_clear_status();
+    return run->tally.n > 0 ||
+           command_error(err, GPT2_ERR_INPUT, NULL, "%s: no records", run->reader.name);
+}
+
+/* ---- what is printed ---- */
+
+static bool put(struct run *run, const char *name, double value, double error,
+                struct gpt2_error *err) {
+    char spread[40];
+    snprintf(spread, sizeof spread,
+             isfinite(error)  ? "%.6f"
+             : run->args.json ? "null"
+                              : "NA",
+             error);
+    if (run->args.json)
+        return output_format(&run->out, err, ", \"%s\": %.6f, \"%s_stderr\": %s", name, value, name,
+                             spread);
+    return output_format(&run->out, err, "%s\t%.6f\t%s\n", name, value, spread);
+}
+
+/* A share of the items, and its standard error. */
+static bool put_share(struct run *run, const char *name, int64_t right, struct gpt2_error *err) {
+    double n = (double)run->tally.n, p = (double)right / n;
+    return put(run, name, p, n > 1 ? sqrt(p * (1 - p) / (n - 1)) : NAN, err);
+}
+
+/* exp of the mean negative log-probability of a word, its error by the delta method. */
+static bool put_perplexity(struct run *run, struct gpt2_error *err) {
+    const struct tally *tally = &run->tally;
+    double n = (double)tally->n, mean = tally->logprob / n;
+    double variance = fmax(tally->logprob_squared / n - mean * mean, 0);
+    double perplexity = gpt2_exp(-mean);
+    return put(run, "ppl", perplexity, n > 1 ? perplexity * sqrt(variance / (n - 1)) : NAN, err);
+}
+
+static bool print(struct run *run, struct gpt2_error *err) {
+    static const char *const forms[] = {"lm-eval", "llm.c"};
+    const struct tally *tally = &run->tally;
+    const char *form = forms[run->args.form];
+    bool ok;
+    if (run->args.json)
+        ok = output_format(&run->out, err,
+                           "{\"task\": \"%s\", \"form\": \"%s\", \"items\": %" PRId64,
+                           run->args.task, form, tally->n);
+    else
+        ok = output_format(&run->out, err, "# gpt2 eval: %s, form %s, %" PRId64 " items\n",
+                           run->args.task, form, tally->n) &&
+             output_string(&run->out, "metric\tvalue\tstderr\n", err);
+    ok = ok && put_share(run, "acc", tally->right, err);
+    if (run->task == GPT2_TASK_LAMBADA)
+        ok = ok && put_perplexity(run, err) &&
+             put_share(run, "last_token_acc", tally->last_right, err);
+    else
+        ok = ok && put_share(run, "acc_norm", tally->right_norm, err);
+    return ok && (!run->args.json || output_string(&run->out, "}\n", err)) &&
+           output_flush(&run->out, err);
+}
+
+static bool prepare(struct run *run, struct gpt2_error *err) {
+    const struct arguments *args = &run->args;
+    if (!args->task)
+        return usage_error(err, "expected lambada or hellaswag, got nothing");
+    if (!strcmp(args->task, "lambada"))
+        run->task = GPT2_TASK_LAMBADA;
+    else if (!strcmp(args->task, "hellaswag"))
+        run->task = GPT2_TASK_HELLASWAG;
+    else
+        return usage_error(err, "expected lambada or hellaswag, got \"%s\"", args->task);
+    if (run->task == GPT2_TASK_LAMBADA && args->form == GPT2_FORM_LLM_C)
+        return usage_error(err, "--form: llm.c has no form of lambada, expected lm-eval");
+    struct text_source source = {.file = args->file};
+    run->reader.keep_newline = true;
+    if (!token_reader_open(&run->reader, &source, err) ||
+        !engine_open(&run->engine, args->model, args->threads, args->cpu, false, err))
+        return false;
+    struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv};
+    run->scorer = engine_scorer(&run->engine, options, err);
+    return run->scorer != NULL;
+}
+
+static int execute(struct run *run) {
+    struct gpt2_error err;
+    if (!prepare(run, &err) || !eval_file(run, &err))
+        return report(&err);
+    return print(run, &err) ? 0 : output_failed(&run->out, &err);
+}
+
+static int run_eval(int argc, char **argv) {
+    struct gpt2_error err;
+    struct run *run = calloc(1, sizeof *run);
+    if (!run) {
+        command_error(&err, GPT2_ERR_MEMORY, NULL, "out of memory");
+        return report(&err);
+    }
+    run->reader.fd = -1;
+    struct arguments *a = &run->args;
+    static const char *const forms[] = {"lm-eval", "llm.c", NULL};
+    const struct option table[] = {
+        {.name = "Options", .type = OPTION_SECTION},
+        OPTION_MODEL(&a->model),
+        OPTION_THREADS(&a->threads),
+        OPTION_CPU(&a->cpu),
+        OPTION_KV(&a->kv),
+        {"form", 0, NULL, OPTION_CHOICE, &a->form, 0, 0, forms, "lm-eval|llm.c",
+         "whose rules: lm-evaluation-harness (default), or those\nof llm.c's hellaswag.py"},
+        {"limit", 'n', NULL, OPTION_INT, &a->limit, 0, INT32_MAX, NULL, "N",
+         "only the first N records (default 0: all)"},
+        {"json", 0, NULL, OPTION_FLAG, &a->json, 0, 0, NULL, NULL, "one JSON object"},
+        {0},
+    };
+    int n_words, code;
+    if (options_begin(&command_eval, table, argc, argv, 2, &n_words, &code)) {
+        a->task = n_words > 0 ? argv[0] : NULL;
+        a->file = n_words > 1 ? argv[1] : NULL;
+        code = execute(run);
+    }
+    gpt2_scorer_free(run->scorer);
+    token_reader_close(&run->reader);
+    engine_close(&run->engine);
+    free(run);
+    return code;
+}
+
+const struct command command_eval = {
+    .name = "eval",
+    .summary = "LAMBADA and HellaSwag, by the rules behind published figures",
+    .usage = "[OPTIONS] lambada|hellaswag [FILE]",
+    .details =
+        "FILE (or a pipe) has one JSON record a line:\n"
+        "  lambada    {\"text\"}: acc is how often each token of the last word is the likeliest;\n"
+        "             ppl is that of the whole last word; last_token_acc looks at its last token\n"
+        "  hellaswag  {\"ctx_a\", \"ctx_b\", \"activity_label\", \"endings\", \"label\"}, or for\n"
+        "             llm.c {\"ctx\", \"endings\", \"label\"}: acc by the sum of an ending's\n"
+        "             log-probabilities; acc_norm by the same per character (lm-eval) or token "
+        "(llm.c)\n"
+        "Published for gpt2 (124M): lambada acc 0.3256, ppl 40.06; hellaswag in llm.c's form acc\n"
+        "0.2859, acc_norm 0.2955.\n",
+    .run = run_eval,
+};

@@ -1,0 +1,336 @@
+/* cmd_score.c - how likely is this text? For each token, word, line, or the whole. */
+#include "cli/command/commands.h"
+#include "cli/command/engine.h"
+#include "cli/io/files.h"
+#include "cli/io/output.h"
+#include "cli/io/report.h"
+#include "cli/io/terminal.h"
+#include "cli/io/token_reader.h"
+#include "cli/score/score_report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct arguments {
+    struct text_source source;
+    const char *model, *cpu, *protocol, *filter;
+    bool ids, special, lines, bos, no_bos, jsonl, no_header, color;
+    int by, kv, threads, top, ctx;
+};
+
+struct run {
+    struct arguments args;
+    struct engine engine;
+    struct token_reader reader;
+    struct gpt2_scorer *scorer;
+    struct scoring *scoring;
+    struct gpt2_ids ids;
+    unsigned char *marked;
+    struct gpt2_plan plan;
+    char protocol[40]; /* its name */
+    struct score_filter filter;
+    struct score_report report;
+};
+
+/* Fills run->plan and its name. */
+static bool choose_protocol(struct run *run, struct gpt2_error *err) {
+    const struct arguments *args = &run->args;
+    const struct gpt2_config *config = gpt2_model_config(run->engine.model);
+    const char *name = args->protocol;
+    struct gpt2_plan *plan = &run->plan;
+    int ctx = config->n_ctx;
+    bool is_stride = !name || !strcmp(name, "stride") || !strncmp(name, "stride=", 7);
+    if (is_stride)
+        plan->protocol = GPT2_PROTOCOL_STRIDE;
+    else if (!strcmp(name, "disjoint"))
+        plan->protocol = GPT2_PROTOCOL_DISJOINT;
+    else if (!strcmp(name, "llama.cpp"))
+        plan->protocol = GPT2_PROTOCOL_LLAMA_CPP;
+    else if (!strcmp(name, "lm-eval"))
+        plan->protocol = GPT2_PROTOCOL_LM_EVAL;
+    else
+        return usage_error(err,
+                           "--protocol: expected disjoint, stride=N, llama.cpp or lm-eval, got "
+                           "\"%s\"",
+                           name);
+    if (plan->protocol == GPT2_PROTOCOL_LLAMA_CPP && ctx > 512)
+        ctx = 512; // its default
+    if (args->ctx > config->n_ctx)
+        return usage_error(err, "--ctx: expected 2 to %d, the model's context, got %d",
+                           config->n_ctx, args->ctx);
+    if (args->ctx)
+        ctx = args->ctx;
+    if (ctx < 2)
+        return usage_error(err, "scoring needs a context of 2 tokens, this model's is %d", ctx);
+    plan->n_ctx = ctx;
+    plan->stride = ctx / 2;
+    snprintf(run->protocol, sizeof run->protocol, "%s", name ? name : "");
+    if (is_stride) {
+        if (name && name[6]) {
+            char *end;
+            long stride = strtol(name + 7, &end, 10);
+            if (end == name + 7 || *end || stride < 1 || stride > ctx)
+                return usage_error(err, "--protocol: expected stride=1 to stride=%d, got \"%s\"",
+                                   ctx, name);
+            plan->stride = (int)stride;
+        }
+        snprintf(run->protocol, sizeof run->protocol, "stride=%d", plan->stride);
+    }
+    plan->bos = !name || plan->protocol == GPT2_PROTOCOL_LM_EVAL;
+    if (args->bos && args->no_bos)
+        return usage_error(err, "--bos and --no-bos exclude each other");
+    if (args->bos && config->bos_id < 0)
+        return usage_error(err, "--bos: the model has no token that begins a text");
+    if (args->bos || args->no_bos)
+        plan->bos = args->bos;
+    plan->bos = plan->bos && config->bos_id >= 0;
+    return true;
+}
+
+/* Which ids begin a word or end the text (score_report.h). */
+static bool mark_words(struct run *run, int n_vocab, struct gpt2_error *err) {
+    const struct gpt2_config *config = gpt2_model_config(run->engine.model);
+    if (!run->engine.tokenizer)
+        return command_error(err, GPT2_ERR_MODEL, NULL, "--by word: the model has no tokenizer");
+    run->marked = calloc((size_t)n_vocab, 1);
+    if (!run->marked)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
+    for (int32_t id = 0; id < n_vocab; id++) {
+        size_t n;
+        const char *bytes = gpt2_tokenizer_token(run->engine.tokenizer, id, &n);
+        run->marked[id] = bytes && (*bytes == ' ' || (*bytes >= '\t' && *bytes <= '\r'));
+    }
+    for (int i = 0; i < config->n_eos; i++)
+        if (config->eos_ids[i] < n_vocab)
+            run->marked[config->eos_ids[i]] = 1;
+    return true;
+}
+
+static bool check(struct run *run, struct gpt2_error *err) {
+    struct arguments *args = &run->args;
+    if (args->filter && !score_filter_parse(&run->filter, args->filter, err))
+        return false;
+    if (args->filter && args->color)
+        return usage_error(err, "--filter and --color exclude each other");
+    if (args->filter && args->ids)
+        return usage_error(err, "--filter passes lines of text through: it takes no --ids");
+    if (args->color && args->ids)
+        return usage_error(err, "--color shows a text: it takes no --ids");
+    if (args->top && args->by != SCORE_TOKEN)
+        return usage_error(err, "--top belongs to --by token");
+    if (args->filter || args->by == SCORE_LINE)
+        args->lines = true;
+    return true;
+}
+
+static bool create(struct run *run, struct gpt2_error *err) {
+    const struct arguments *args = &run->args;
+    if (!engine_open(&run->engine, args->model, args->threads, args->cpu, args->ids, err) ||
+        !choose_protocol(run, err))
+        return false;
+    const struct gpt2_config *config = gpt2_model_config(run->engine.model);
+    int n_vocab = engine_vocab(&run->engine);
+    bool words = args->by == SCORE_WORD && !args->filter && !args->color;
+    if (args->top > n_vocab)
+        return usage_error(err, "--top: expected 0 to %d, the vocabulary, got %d", n_vocab,
+                           args->top);
+    if (words && !mark_words(run, n_vocab, err))
+        return false;
+    struct gpt2_scorer_options scorer = {
+        .n_top = args->top, .marked = run->marked, .kv = (enum gpt2_kv)args->kv};
+    run->scorer = engine_scorer(&run->engine, scorer, err);
+    if (!run->scorer)
+        return false;
+    struct scoring_options options = {.plan = run->plan,
+                                      .bos_id = config->bos_id,
+                                      .end_id = words && config->n_eos ? config->eos_ids[0] : -1,
+                                      .n_top = args->top};
+    const struct scoring_sink sink = {score_report_token, score_report_end, score_text_free,
+                                      &run->report};
+    run->scoring = scoring_create(run->scorer, &options, &sink, err);
+    const char *slash = strrchr(run->engine.path, '/');
+    struct score_report *report = &run->report;
+    report->by = (enum score_unit)args->by;
+    report->json = args->jsonl;
+    report->header = !args->no_header;
+    report->lines = args->lines;
+    report->color = args->color;
+    report->plain = !terminal_has_colors();
+    report->n_top = args->top;
+    report->filter = args->filter ? &run->filter : NULL;
+    report->tokenizer = run->engine.tokenizer;
+    report->protocol = run->protocol;
+    report->model = slash && slash[1] ? slash + 1 : run->engine.path;
+    report->n_ctx = run->plan.n_ctx;
+    report->bos = run->plan.bos;
+    return run->scoring != NULL;
+}
+
+/* Ids that the user gave as numbers are checked before the model sees them. */
+static bool check_ids(const struct run *run, struct gpt2_error *err) {
+    int n_vocab = engine_vocab(&run->engine);
+    for (size_t i = 0; run->args.ids && i < run->ids.len; i++)
+        if (run->ids.data[i] >= n_vocab)
+            return command_error(err, GPT2_ERR_INPUT, NULL,
+                                 "token id %" PRId32 ": the vocabulary ends at %d",
+                                 run->ids.data[i], n_vocab - 1);
+    return true;
+}
+
+/* The whole input as one text. */
+static bool score_stream(struct run *run, struct gpt2_error *err) {
+    struct score_text *user = score_text_create(&run->report, 1, 0, NULL, 0, false, err);
+    struct scoring_text *text = user ? scoring_begin(run->scoring, user, err) : NULL;
+    bool more = true;
+    while (text && more) {
+        run->ids.len = 0;
+        if (!token_reader_next(&run->reader, &run->ids, &more, err) || !check_ids(run, err) ||
+            !scoring_add(run->scoring, text, run->ids.data, run->ids.len, err))
+            return false;
+    }
+    return text && scoring_end(run->scoring, text, err) && scoring_flush(run->scoring, err);
+}
+
+/* Each line as a text of its own. */
+static bool score_lines(struct run *run, struct gpt2_error *err) {
+    for (uint64_t number = 1;; number++) {
+        const char *line;
+        size_t len;
+        bool ended;
+        uint64_t offset = run->reader.offset;
+        if (!token_reader_line(&run->reader, &line, &len, &ended, err))
+            return false;
+        if (!line)
+            return scoring_flush(run->scoring, err);
+        run->ids.len = 0;
+        if (!token_reader_encode(&run->reader, line, len, &run->ids, err) || !check_ids(run, err))
+            return false;
+        struct score_text *user =
+            score_text_create(&run->report, number, offset, line, len, ended, err);
+        struct scoring_text *text = user ? scoring_begin(run->scoring, user, err) : NULL;
+        if (!text || !scoring_add(run->scoring, text, run->ids.data, run->ids.len, err) ||
+            !scoring_end(run->scoring, text, err))
+            return false;
+    }
+}
+
+static void close_all(struct run *run) {
+    scoring_free(run->scoring);
+    gpt2_scorer_free(run->scorer);
+    token_reader_close(&run->reader);
+    gpt2_ids_free(&run->ids);
+    free(run->marked);
+    engine_close(&run->engine);
+}
+
+static int execute(struct run *run) {
+    const struct arguments *args = &run->args;
+    struct gpt2_error err;
+    if (!check(run, &err) || !create(run, &err))
+        return report(&err);
+    run->reader.tokenizer = run->engine.tokenizer;
+    run->reader.is_ids = args->ids;
+    run->reader.keep_newline = args->source.keep_newline || args->lines;
+    run->reader.flags = args->special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT;
+    if (!token_reader_open(&run->reader, &args->source, &err))
+        return report(&err);
+    bool ok = score_report_header(&run->report, &err) &&
+              (args->lines ? score_lines(run, &err) : score_stream(run, &err));
+    struct gpt2_error write_err;
+    bool written = run->report.out.broken_pipe || output_flush(&run->report.out, &write_err);
+    if (!ok)
+        return output_failed(&run->report.out, &err);
+    return written ? 0 : output_failed(&run->report.out, &write_err);
+}
+
+static int run_score(int argc, char **argv) {
+    struct gpt2_error err;
+    struct run *run = calloc(1, sizeof *run);
+    if (!run) {
+        command_error(&err, GPT2_ERR_MEMORY, NULL, "out of memory");
+        return report(&err);
+    }
+    run->reader.fd = -1;
+    struct arguments *a = &run->args;
+    static const char *const units[] = {"token", "word", "line", "doc", NULL};
+    const struct option table[] = {
+        {.name = "Text", .type = OPTION_SECTION},
+        {"prompt", 'p', "text", OPTION_STRING, &a->source.option, 0, 0, NULL, "TEXT",
+         "the text (also as a plain argument; \"-\" or a pipe is\nstandard input)"},
+        {"file", 'f', NULL, OPTION_STRING, &a->source.file, 0, 0, NULL, "FILE",
+         "read the text from a file of any size; one newline at\nits end is dropped"},
+        {"keep-newline", 0, NULL, OPTION_FLAG, &a->source.keep_newline, 0, 0, NULL, NULL,
+         "keep that newline"},
+        {"ids", 0, NULL, OPTION_FLAG, &a->ids, 0, 0, NULL, NULL,
+         "the text is token ids: 1,2,3 or 1 2 3"},
+        {"special", 0, "allow-special", OPTION_FLAG, &a->special, 0, 0, NULL, NULL,
+         "<|endoftext|> in the text is the special token"},
+        {"lines", 0, NULL, OPTION_FLAG, &a->lines, 0, 0, NULL, NULL,
+         "every line is a text of its own (--by line and\n--filter imply it)"},
+        {.name = "Model", .type = OPTION_SECTION},
+        OPTION_MODEL(&a->model),
+        OPTION_THREADS(&a->threads),
+        OPTION_CPU(&a->cpu),
+        OPTION_KV(&a->kv),
+        {.name = "Protocol (how a long text is cut, see below)", .type = OPTION_SECTION},
+        {"protocol", 0, NULL, OPTION_STRING, &a->protocol, 0, 0, NULL, "NAME",
+         "disjoint, stride=N, llama.cpp or lm-eval (default:\nstride of half the context, --bos)"},
+        {"ctx", 'c', "ctx-size n-ctx", OPTION_INT, &a->ctx, 2, INT32_MAX, NULL, "N",
+         "tokens of a window (default: the model's context;\nllama.cpp: at most 512)"},
+        {"bos", 0, NULL, OPTION_FLAG, &a->bos, 0, 0, NULL, NULL,
+         "the first token is predicted from <|endoftext|>"},
+        {"no-bos", 0, NULL, OPTION_FLAG, &a->no_bos, 0, 0, NULL, NULL,
+         "the first token is only context (the default of all\nnamed protocols but lm-eval)"},
+        {.name = "Output", .type = OPTION_SECTION},
+        {"by", 0, NULL, OPTION_CHOICE, &a->by, 0, 0, units, "token|word|line|doc",
+         "a row for each (default token); words are corrected\nfor leading spaces, see below"},
+        {"top", 0, "top-n logprobs", OPTION_INT, &a->top, 0, 1000, NULL, "N",
+         "also the N likeliest tokens at each place"},
+        {"jsonl", 0, "json", OPTION_FLAG, &a->jsonl, 0, 0, NULL, NULL,
+         "one JSON object a row (default: tab-separated, with\nNA for what is not scored)"},
+        {"no-header", 0, NULL, OPTION_FLAG, &a->no_header, 0, 0, NULL, NULL,
+         "without the lines that name protocol and columns"},
+        {"filter", 0, "keep", OPTION_STRING, &a->filter, 0, 0, NULL, "'FIELD<X'",
+         "print only the lines for which it holds, unchanged:\n'bits_per_byte<1.5', 'ppl<60 && "
+         "tokens>=8'"},
+        {"color", 0, "colour", OPTION_FLAG, &a->color, 0, 0, NULL, NULL,
+         "the text itself; on a terminal tokens among the\nlikeliest 10 are green, 100 yellow, "
+         "1000 "
+         "red, else violet\n(not with NO_COLOR)"},
+        {0},
+    };
+    int n_words, code;
+    if (options_begin(&command_score, table, argc, argv, 1, &n_words, &code)) {
+        a->source.word = n_words ? argv[0] : NULL;
+        code = execute(run);
+    }
+    close_all(run);
+    free(run);
+    return code;
+}
+
+const struct command command_score = {
+    .name = "score",
+    .summary = "how likely is a text? By token, word, line, or as a whole",
+    .usage = "[OPTIONS] [TEXT]",
+    .details =
+        "logprob is a natural logarithm, bits = -logprob / ln 2 is the surprisal, rank counts the\n"
+        "tokens that were likelier, entropy (bits) is that of the whole distribution; begin and "
+        "end\n"
+        "are bytes of the text.\n\n"
+        "Protocols, for windows of W tokens. Figures of different protocols do not compare.\n"
+        "  stride=N    windows start every N tokens; each scores what none before it has. This is\n"
+        "              Hugging Face's; its progress bar counts `windows`\n"
+        "  disjoint    the same with N = W: every window starts from nothing\n"
+        "  llama.cpp   whole disjoint windows, scored in their second half only\n"
+        "  lm-eval     each window predicts W tokens, the first from the token before it\n\n"
+        "Words end at white space. Tokens carry the space before a word, so their probability "
+        "says\n"
+        "that it begins and not that it ends; with B the tokens that begin with white space:\n"
+        "p(word) = p(tokens) p(B after the word) / p(B before it). Pimentel & Meister 2024\n"
+        "(arXiv:2406.14561), Oh & Schuler 2024 (arXiv:2406.10851). uncorrected_bits has the "
+        "tokens'.\n",
+    .run = run_score,
+};

@@ -1,0 +1,37 @@
+/* score_filter.h - `--filter`: a condition on the totals of a line. */
+#ifndef CLI_SCORE_SCORE_FILTER_H
+#define CLI_SCORE_SCORE_FILTER_H
+
+#include <gpt2/error.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What is known of a text, or of a word of it, when it has been read. */
+struct score_totals {
+    uint64_t bytes, tokens;
+    uint64_t scored;       /* tokens that have a probability  */
+    uint64_t scored_bytes; /* the bytes of these              */
+    double logprob;        /* the sum of theirs, nats         */
+};
+
+/* NaN where nothing was scored. */
+double score_bits(const struct score_totals *totals);
+double score_bits_per_byte(const struct score_totals *totals);
+double score_perplexity(const struct score_totals *totals); /* per token */
+
+/* field op number, several joined by &&: "bits_per_byte<1.5 && tokens>=10" */
+struct score_filter {
+    struct {
+        int field, op;
+        double number;
+    } terms[8];
+    int n_terms;
+};
+
+/* Fails with GPT2_ERR_USAGE. */
+bool score_filter_parse(struct score_filter *filter, const char *text, struct gpt2_error *err);
+
+/* True if all terms hold. A figure that is not there (NaN) fulfils no term. */
+bool score_filter_passes(const struct score_filter *filter, const struct score_totals *totals);
+
+#endif

@@ -1,0 +1,347 @@
+/* score_report.c - see score_report.h. */
+#include "cli/score/score_report.h"
+#include "cli/io/report.h"
+#include "cli/score/score_row.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LN2 0x1.62e42fefa39efp-1
+
+/* Tokens that make a word, as far as they have come. */
+struct word {
+    char *bytes;
+    size_t len, cap;
+    uint64_t begin;
+    struct score_totals totals;
+    double divisor;     /* log p(B | before), or of what else may begin it */
+    bool is_blank;      /* white space so far                              */
+    bool is_special;    /* one special token, a word of its own            */
+    bool is_unfinished; /* a token of it has no probability                */
+};
+
+struct score_text {
+    uint64_t line, offset; /* offset: of the next token */
+    struct score_totals totals;
+    struct word word;
+    char *bytes; /* NULL, or the line itself */
+    size_t len;
+};
+
+static bool no_memory(struct gpt2_error *err) {
+    return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory while scoring");
+}
+
+void score_text_free(void *data) {
+    struct score_text *text = data;
+    free(text->word.bytes);
+    free(text->bytes);
+    free(text);
+}
+
+struct score_text *score_text_create(const struct score_report *report, uint64_t line,
+                                     uint64_t offset, const char *bytes, size_t len, bool newline,
+                                     struct gpt2_error *err) {
+    struct score_text *text = calloc(1, sizeof *text);
+    if (!text) {
+        no_memory(err);
+        return NULL;
+    }
+    text->line = line;
+    text->offset = offset;
+    if (!report->filter)
+        return text;
+    text->bytes = malloc(len + 1);
+    if (!text->bytes) {
+        score_text_free(text);
+        no_memory(err);
+        return NULL;
+    }
+    if (len)
+        memcpy(text->bytes, bytes, len);
+    text->bytes[len] = '\n';
+    text->len = len + newline;
+    return text;
+}
+
+/* ---- rows ---- */
+
+static const char *token_bytes(const struct score_report *r, int32_t id, size_t *n) {
+    *n = 0;
+    const char *bytes = r->tokenizer ? gpt2_tokenizer_token(r->tokenizer, id, n) : NULL;
+    return bytes ? bytes : "";
+}
+
+static void put_top(const struct score_report *r, struct score_row *row,
+                    const struct gpt2_alternative *top) {
+    char name[40];
+    size_t n;
+    if (r->json && r->n_top) {
+        score_row_name(row, "top");
+        row->ok = row->ok && output_string(row->out, "[", row->err);
+    }
+    for (int i = 0; i < r->n_top; i++) {
+        const char *bytes = top ? token_bytes(r, top[i].id, &n) : NULL;
+        if (r->json) {
+            if (!top)
+                break;
+            row->ok = row->ok && output_string(row->out, i ? ", " : "", row->err);
+            struct score_row item = {row->out, row->json, row->err, 0, row->ok};
+            score_row_count(&item, "id", (uint64_t)top[i].id);
+            score_row_text(&item, "token", bytes, n);
+            score_row_number(&item, "logprob", top[i].logprob);
+            row->ok = item.ok && output_string(row->out, "}", row->err);
+            continue;
+        }
+        snprintf(name, sizeof name, "top%d", i + 1);
+        if (top && r->tokenizer)
+            score_row_text(row, name, bytes, n);
+        else if (top)
+            score_row_count(row, name, (uint64_t)top[i].id);
+        else
+            score_row_number(row, name, NAN);
+        score_row_number(row, name, top ? top[i].logprob : NAN);
+    }
+    if (r->json && r->n_top)
+        row->ok = row->ok && output_string(row->out, "]", row->err);
+}
+
+static struct score_row row_begin(struct score_report *r, const struct score_text *text,
+                                  struct gpt2_error *err) {
+    struct score_row row = {&r->out, r->json, err, 0, true};
+    if (r->lines)
+        score_row_count(&row, "line", text->line);
+    return row;
+}
+
+static bool row_end(struct score_row *row) {
+    return row->ok && output_string(row->out, row->json ? "}\n" : "\n", row->err);
+}
+
+/* ---- header ---- */
+
+static const char *const unit_names[] = {"token", "word", "line", "doc"};
+static const char *const columns[] = {
+    "begin\tend\tid\ttoken\tlogprob\tbits\trank\tentropy",
+    "begin\tend\ttokens\tword\tlogprob\tbits\tuncorrected_bits",
+    "bytes\ttokens\tscored\twindows\tlogprob\tbits\tbits_per_byte\tppl",
+    "bytes\ttokens\tscored\twindows\tlogprob\tbits\tbits_per_byte\tppl",
+};
+
+bool score_report_header(struct score_report *r, struct gpt2_error *err) {
+    struct output *out = &r->out;
+    if (!r->header || r->filter || r->color)
+        return true;
+    if (r->json) {
+        struct score_row row = {&r->out, r->json, err, 0, true};
+        score_row_text(&row, "protocol", r->protocol, strlen(r->protocol));
+        score_row_count(&row, "context", (uint64_t)r->n_ctx);
+        score_row_name(&row, "bos");
+        row.ok = row.ok && output_string(out, r->bos ? "true" : "false", err);
+        score_row_text(&row, "by", unit_names[r->by], strlen(unit_names[r->by]));
+        score_row_text(&row, "model", r->model, strlen(r->model));
+        return row_end(&row);
+    }
+    bool ok =
+        output_format(out, err, "# gpt2 score: protocol %s, context %d, bos %s, by %s, model ",
+                      r->protocol, r->n_ctx, r->bos ? "yes" : "no", unit_names[r->by]) &&
+        score_escaped(out, r->model, strlen(r->model), err) &&
+        output_format(out, err, "\n%s%s", r->lines ? "line\t" : "", columns[r->by]);
+    for (int i = 1; ok && r->by == SCORE_TOKEN && i <= r->n_top; i++)
+        ok = output_format(out, err, "\ttop%d\ttop%d_logprob", i, i);
+    return ok && output_string(out, "\n", err);
+}
+
+/* ---- tokens ---- */
+
+static bool print_token(struct score_report *r, const struct score_text *text,
+                        const struct scored_token *token, const char *bytes, size_t n,
+                        struct gpt2_error *err) {
+    const struct gpt2_score *score = token->score;
+    struct score_row row = row_begin(r, text, err);
+    score_row_count(&row, "begin", text->offset);
+    score_row_count(&row, "end", text->offset + n);
+    score_row_count(&row, "id", (uint64_t)token->id);
+    score_row_text(&row, "token", bytes, n);
+    score_row_number(&row, "logprob", score ? score->logprob : NAN);
+    score_row_number(&row, "bits", score ? -score->logprob / LN2 : NAN);
+    if (score)
+        score_row_count(&row, "rank", (uint64_t)score->rank);
+    else
+        score_row_number(&row, "rank", NAN);
+    score_row_number(&row, "entropy", score ? score->entropy / LN2 : NAN);
+    put_top(r, &row, score ? token->top : NULL);
+    return row_end(&row);
+}
+
+/* The view of gltr.io (Gehrmann, Strobelt and Rush 2019): among the 10 likeliest tokens green, 100
+ * yellow, 1000 red, beyond violet. */
+static bool print_coloured(struct score_report *r, const struct scored_token *token,
+                           const char *bytes, size_t n, struct gpt2_error *err) {
+    if (r->plain)
+        return output_bytes(&r->out, bytes, n, err);
+    int rank = token->score ? token->score->rank : -1;
+    const char *style = rank < 0      ? NULL
+                        : rank < 10   ? TINT_GREEN
+                        : rank < 100  ? TINT_YELLOW
+                        : rank < 1000 ? TINT_RED
+                                      : TINT_VIOLET;
+    return tint_bytes(&r->tint, &r->out, style, bytes, n, err);
+}
+
+/* ---- words ---- */
+
+static bool is_space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool is_blank(const char *bytes, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!is_space(bytes[i]))
+            return false;
+    return n > 0;
+}
+
+/* `next` is what comes after the word; NULL where the model was not asked. */
+static bool print_word(struct score_report *r, struct score_text *text,
+                       const struct gpt2_score *next, struct gpt2_error *err) {
+    struct word *word = &text->word;
+    double logprob = word->totals.logprob;
+    if (!word->is_special)
+        logprob += (next ? next->marked : NAN) - word->divisor;
+    if (word->is_unfinished)
+        logprob = NAN;
+    struct score_row row = row_begin(r, text, err);
+    score_row_count(&row, "begin", word->begin);
+    score_row_count(&row, "end", word->begin + word->len);
+    score_row_count(&row, "tokens", word->totals.tokens);
+    score_row_text(&row, "word", word->bytes ? word->bytes : "", word->len);
+    score_row_number(&row, "logprob", logprob);
+    score_row_number(&row, "bits", -logprob / LN2);
+    score_row_number(&row, "uncorrected_bits",
+                     word->is_unfinished ? NAN : -word->totals.logprob / LN2);
+    word->len = 0;
+    word->totals = (struct score_totals){0};
+    return row_end(&row);
+}
+
+static bool add_to_word(struct word *word, const char *bytes, size_t n, struct gpt2_error *err) {
+    if (word->len + n > word->cap) {
+        size_t cap = 2 * (word->len + n) + 64;
+        char *grown = realloc(word->bytes, cap);
+        if (!grown)
+            return no_memory(err);
+        word->bytes = grown;
+        word->cap = cap;
+    }
+    if (n)
+        memcpy(word->bytes + word->len, bytes, n);
+    word->len += n;
+    return true;
+}
+
+static bool take_word_token(struct score_report *r, struct score_text *text,
+                            const struct scored_token *token, const char *bytes, size_t n,
+                            struct gpt2_error *err) {
+    struct word *word = &text->word;
+    const struct gpt2_score *score = token->score;
+    bool special = r->tokenizer && gpt2_tokenizer_is_special(r->tokenizer, token->id);
+    bool spaced = n > 0 && is_space(bytes[0]);
+    bool begins = word->totals.tokens == 0 || token->is_end || special || word->is_special ||
+                  (spaced && !word->is_blank);
+    if (begins && word->totals.tokens > 0 && !print_word(r, text, score, err))
+        return false;
+    if (token->is_end)
+        return true;
+    if (begins) {
+        word->begin = text->offset;
+        word->divisor = !score ? NAN : spaced ? score->marked : score->unmarked;
+        word->is_special = special;
+        word->is_blank = true;
+        word->is_unfinished = false;
+    }
+    word->is_blank = word->is_blank && is_blank(bytes, n);
+    word->is_unfinished = word->is_unfinished || !score;
+    word->totals.tokens++;
+    word->totals.logprob += score ? score->logprob : 0;
+    return add_to_word(word, bytes, n, err);
+}
+
+/* ---- texts ---- */
+
+bool score_report_token(void *user, void *data, const struct scored_token *token,
+                        struct gpt2_error *err) {
+    struct score_report *r = user;
+    struct score_text *text = data;
+    size_t n;
+    const char *bytes = token_bytes(r, token->id, &n);
+    bool ok = true;
+    if (r->filter) // only the totals count
+        ok = true;
+    else if (r->color)
+        ok = print_coloured(r, token, bytes, n, err);
+    else if (r->by == SCORE_TOKEN)
+        ok = print_token(r, text, token, bytes, n, err);
+    else if (r->by == SCORE_WORD)
+        ok = take_word_token(r, text, token, bytes, n, err);
+    if (token->is_end)
+        return ok;
+    text->offset += n;
+    text->totals.bytes += n;
+    text->totals.tokens++;
+    if (token->score) {
+        text->totals.scored++;
+        text->totals.scored_bytes += n;
+        text->totals.logprob += token->score->logprob;
+    }
+    return ok;
+}
+
+/* Windows as Hugging Face counts them: how many of 0, S, 2S ... lie in the text. Those behind the
+ * first that reaches the end have nothing left to score. */
+static uint64_t count_windows(const struct gpt2_plan *plan, uint64_t n_tokens) {
+    if (plan->protocol != GPT2_PROTOCOL_STRIDE)
+        return (uint64_t)plan->n_windows;
+    uint64_t n = n_tokens + plan->bos, stride = (uint64_t)plan->stride;
+    return (n + stride - 1) / stride;
+}
+
+static bool print_text(struct score_report *r, const struct score_text *text,
+                       const struct gpt2_plan *plan, struct gpt2_error *err) {
+    const struct score_totals *totals = &text->totals;
+    struct score_row row = row_begin(r, text, err);
+    score_row_count(&row, "bytes", totals->bytes);
+    score_row_count(&row, "tokens", totals->tokens);
+    score_row_count(&row, "scored", totals->scored);
+    score_row_count(&row, "windows", count_windows(plan, totals->tokens));
+    score_row_number(&row, "logprob", totals->scored ? totals->logprob : NAN);
+    score_row_number(&row, "bits", score_bits(totals));
+    score_row_number(&row, "bits_per_byte", score_bits_per_byte(totals));
+    score_row_number(&row, "ppl", score_perplexity(totals));
+    return row_end(&row);
+}
+
+bool score_report_end(void *user, void *data, const struct gpt2_plan *plan,
+                      struct gpt2_error *err) {
+    struct score_report *r = user;
+    struct score_text *text = data;
+    bool ok = true;
+    if (plan->protocol == GPT2_PROTOCOL_LLAMA_CPP && plan->n_windows == 0)
+        ok = command_error(err, GPT2_ERR_INPUT, "--ctx sets the context; other protocols need less",
+                           "protocol llama.cpp: expected a text of at least 2 x %d tokens, got "
+                           "%" PRIu64,
+                           plan->n_ctx, text->totals.tokens);
+    else if (r->filter)
+        ok = !score_filter_passes(r->filter, &text->totals) ||
+             output_bytes(&r->out, text->bytes, text->len, err);
+    else if (r->color)
+        ok = tint_end(&r->tint, &r->out, err) && output_string(&r->out, "\n", err);
+    else if (r->by == SCORE_WORD)
+        ok = text->word.totals.tokens == 0 || print_word(r, text, NULL, err);
+    else if (r->by != SCORE_TOKEN)
+        ok = print_text(r, text, plan, err);
+    return ok && (!r->lines || output_flush(&r->out, err));
+}

@@ -1,0 +1,60 @@
+/* score_report.h - what `gpt2 score` prints: tokens, words, texts, as TSV or JSON lines.
+ *
+ * Word mode corrects for leading spaces. GPT-2's tokens carry the space before a word, so the
+ * tokens' probability counts that the word *begins* there, and not that it *ends*: "like" is scored
+ * the same whether "likely" was ruled out or not. Where B are the tokens that begin with white
+ * space, and the end of the text,
+ *
+ *     p(word | before) = p(its tokens | before) * p(B | before, word) / p(B | before)
+ *
+ * and for a first word that has no space before it the divisor is p(not B | before). (Pimentel and
+ * Meister 2024, "How to Compute the Probability of a Word", arXiv:2406.14561; Oh and Schuler 2024,
+ * "Leading Whitespaces of Language Models' Subword Vocabulary Pose a Confound for Calculating Word
+ * Probabilities", arXiv:2406.10851.) */
+#ifndef CLI_SCORE_SCORE_REPORT_H
+#define CLI_SCORE_SCORE_REPORT_H
+
+#include "cli/score/score_filter.h"
+#include "cli/score/scoring.h"
+#include "cli/terminal/tint.h"
+
+#include <gpt2/tokenizer.h>
+
+enum score_unit { SCORE_TOKEN, SCORE_WORD, SCORE_LINE, SCORE_DOC };
+
+struct score_report {
+    enum score_unit by;
+    bool json, header;
+    bool lines; /* each line is a text: their numbers are a column */
+    bool color; /* the text itself, coloured on a terminal         */
+    bool plain; /* ... without codes                               */
+    int n_top;
+    const struct score_filter *filter;      /* NULL: none; else lines pass or not   */
+    const struct gpt2_tokenizer *tokenizer; /* NULL: ids only                       */
+    const unsigned char *marked;            /* word mode: which ids may begin a word */
+    const char *protocol, *model;           /* for the header */
+    int n_ctx;
+    bool bos;
+    struct output out;
+    struct tint tint;
+};
+
+/* A text on its way, or the part of it that will be one row. */
+struct score_text;
+
+/* `line` counts from 1; `bytes` [len] is kept where lines are filtered; `offset` is where the text
+ * begins. NULL: out of memory. */
+struct score_text *score_text_create(const struct score_report *report, uint64_t line,
+                                     uint64_t offset, const char *bytes, size_t len, bool newline,
+                                     struct gpt2_error *err);
+
+void score_text_free(void *text);
+
+bool score_report_header(struct score_report *report, struct gpt2_error *err);
+
+/* The sink of the scoring (scoring.h); `user` is the report. */
+bool score_report_token(void *user, void *text, const struct scored_token *token,
+                        struct gpt2_error *err);
+bool score_report_end(void *user, void *text, const struct gpt2_plan *plan, struct gpt2_error *err);
+
+#endif

@@ -1,0 +1,211 @@
+/* line_editor.c - see line_editor.h. The only file that knows libedit. */
+#include "cli/terminal/line_editor.h"
+
+#ifdef HAVE_LIBEDIT
+
+#include "cli/io/output.h"
+#include "cli/io/signals.h"
+#include "cli/terminal/line_history.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <histedit.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What is used of the library. */
+static struct {
+    __typeof__(el_init) *init;
+    __typeof__(el_end) *end;
+    __typeof__(el_set) *set;
+    __typeof__(el_get) *get;
+    __typeof__(el_gets) *gets;
+    __typeof__(el_line) *line;
+    __typeof__(el_resize) *resize;
+    __typeof__(el_source) *source;
+    __typeof__(history_init) *history_init;
+    __typeof__(history_end) *history_end;
+    __typeof__(history) *history;
+} lib;
+
+struct line_editor {
+    EditLine *edit;
+    History *history;
+    const char *prompt; /* of the read under way */
+    bool interrupted;
+};
+
+static bool load(void) {
+    static const char *const names[] = {"libedit.so.2", "libedit.so.0", "libedit.3.dylib",
+                                        "libedit.dylib"};
+    const struct {
+        const char *name;
+        void *function; /* of whatever type: POSIX has them in a void pointer */
+    } symbols[] = {
+        {"el_init", &lib.init},
+        {"el_end", &lib.end},
+        {"el_set", &lib.set},
+        {"el_get", &lib.get},
+        {"el_gets", &lib.gets},
+        {"el_line", &lib.line},
+        {"el_resize", &lib.resize},
+        {"el_source", &lib.source},
+        {"history_init", &lib.history_init},
+        {"history_end", &lib.history_end},
+        {"history", &lib.history},
+    };
+    void *handle = NULL;
+    for (size_t i = 0; !handle && i < sizeof names / sizeof *names; i++)
+        handle = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+    bool found = handle != NULL;
+    for (size_t i = 0; found && i < sizeof symbols / sizeof *symbols; i++) {
+        void *symbol = dlsym(handle, symbols[i].name);
+        memcpy(symbols[i].function, &symbol, sizeof symbol);
+        found = symbol != NULL;
+    }
+    return found; // stays loaded
+}
+
+static char *get_prompt(EditLine *edit) {
+    struct line_editor *editor;
+    lib.get(edit, EL_CLIENTDATA, &editor);
+    return (char *)editor->prompt; // libedit does not write to it
+}
+
+/* Characters of more than one byte are put together here: libedit's own reading would neither see
+ * Ctrl-C at once nor get over bytes that are no character. */
+static int get_character(EditLine *edit, wchar_t *character) {
+    struct line_editor *editor;
+    lib.get(edit, EL_CLIENTDATA, &editor);
+    unsigned char bytes[4];
+    size_t n = 0;
+    for (;;) {
+        enum input_event event = signals_wait(STDIN_FILENO, -1);
+        if (event == INPUT_INTERRUPTED) {
+            editor->interrupted = true;
+            return -1;
+        }
+        if (event == INPUT_REDRAW) {
+            lib.set(edit, EL_PREP_TERM, 0); // a shell may have changed the terminal's modes
+            lib.set(edit, EL_PREP_TERM, 1);
+            lib.resize(edit);
+            fputc('\r', stderr); // it believes the cursor to be there
+            lib.set(edit, EL_REFRESH);
+            continue;
+        }
+        ssize_t got = read(STDIN_FILENO, &bytes[n], 1);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return (int)got;
+        n++;
+        if (n > 1 && (bytes[n - 1] & 0xC0) != 0x80) { // what came before was no character
+            bytes[0] = bytes[n - 1];
+            n = 1;
+        }
+        size_t len = output_character(bytes, n);
+        if (len == 0) {
+            if (bytes[0] < 0xC2 || n == sizeof bytes)
+                n = 0;
+            continue;
+        }
+        static const unsigned char masks[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+        *character = (wchar_t)(bytes[0] & masks[len]);
+        for (size_t i = 1; i < len; i++)
+            *character = *character << 6 | (wchar_t)(bytes[i] & 0x3F);
+        return 1;
+    }
+}
+
+/* libedit converts lines by the locale, whose other categories stay as C has them. */
+static void use_utf8(void) {
+    setlocale(LC_CTYPE, "");
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0 && !setlocale(LC_CTYPE, "C.UTF-8"))
+        setlocale(LC_CTYPE, "en_US.UTF-8");
+}
+
+struct line_editor *line_editor_open(void) {
+    struct line_editor *editor = calloc(1, sizeof *editor);
+    if (!editor || !load()) {
+        free(editor);
+        return NULL;
+    }
+    use_utf8();
+    editor->edit = lib.init("gpt2", stdin, stderr, stderr);
+    editor->history = lib.history_init();
+    if (!editor->edit || !editor->history) {
+        line_editor_close(editor);
+        return NULL;
+    }
+    HistEvent event;
+    lib.history(editor->history, &event, H_SETSIZE, LINE_HISTORY_KEPT);
+    lib.history(editor->history, &event, H_SETUNIQUE, 1); // no line twice in a row
+    EditLine *edit = editor->edit;
+    lib.set(edit, EL_CLIENTDATA, editor);
+    lib.set(edit, EL_PROMPT, get_prompt);
+    lib.set(edit, EL_GETCFN, get_character);
+    lib.set(edit, EL_HIST, lib.history, editor->history);
+    lib.set(edit, EL_EDITOR, "emacs");
+    lib.set(edit, EL_BIND, "^I", "ed-insert", NULL); // a tab is text
+    lib.set(edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
+    lib.set(edit, EL_BIND, "^W", "ed-delete-prev-word", NULL);
+    lib.source(edit, NULL); // ~/.editrc, which may say otherwise
+    return editor;
+}
+
+void line_editor_close(struct line_editor *editor) {
+    if (!editor)
+        return;
+    if (editor->edit)
+        lib.end(editor->edit);
+    if (editor->history)
+        lib.history_end(editor->history);
+    free(editor);
+}
+
+enum line_kind line_editor_read(struct line_editor *editor, const char *prompt,
+                                struct buffer *line) {
+    editor->prompt = prompt;
+    editor->interrupted = false;
+    int n = 0;
+    lib.set(editor->edit, EL_PREP_TERM, 1); // before the prompt, or keys are echoed twice
+    const char *typed = lib.gets(editor->edit, &n);
+    if (editor->interrupted) {
+        const LineInfo *info = lib.line(editor->edit);
+        buffer_bytes(line, info->buffer, (size_t)(info->lastchar - info->buffer));
+        fputs("^C\n", stderr); // as the terminal itself would
+        return LINE_INTERRUPTED;
+    }
+    if (!typed || n <= 0) {
+        fputc('\n', stderr);
+        return LINE_END;
+    }
+    buffer_bytes(line, typed, (size_t)n - (typed[n - 1] == '\n'));
+    return LINE_TEXT;
+}
+
+void line_editor_remember(struct line_editor *editor, const char *line) {
+    HistEvent event;
+    lib.history(editor->history, &event, H_ENTER, line);
+}
+
+#else // the terminal's own line editing does
+
+struct line_editor *line_editor_open(void) {
+    return NULL;
+}
+
+void line_editor_close(struct line_editor *editor) {}
+
+enum line_kind line_editor_read(struct line_editor *editor, const char *prompt,
+                                struct buffer *line) {
+    return LINE_END;
+}
+
+void line_editor_remember(struct line_editor *editor, const char *line) {}
+
+#endif

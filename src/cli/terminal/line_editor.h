@@ -1,0 +1,23 @@
+/* line_editor.h - libedit, for lines typed on a terminal that can move its cursor.
+ *
+ * The library is loaded when the first editor is opened, as every start of the program would pay
+ * for it otherwise (0.3 ms). It is optional when building and when running. */
+#ifndef CLI_TERMINAL_LINE_EDITOR_H
+#define CLI_TERMINAL_LINE_EDITOR_H
+
+#include "cli/terminal/line_input.h"
+
+struct line_editor;
+
+/* On standard input and standard error. NULL: there is no libedit, or no memory. */
+struct line_editor *line_editor_open(void);
+void line_editor_close(struct line_editor *editor); /* NULL is allowed */
+
+/* As line_input_read; `line` is empty before. Text is UTF-8; bytes that are not are dropped. */
+enum line_kind line_editor_read(struct line_editor *editor, const char *prompt,
+                                struct buffer *line);
+
+/* Adds a line to those that the arrow keys bring back. */
+void line_editor_remember(struct line_editor *editor, const char *line);
+
+#endif

@@ -1,0 +1,123 @@
+/* line_history.c - see line_history.h. */
+#include "cli/terminal/line_history.h"
+#include "cli/io/buffer.h"
+#include "cli/io/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *line_history_path(void) {
+    const char *own = getenv("GPT2_HISTORY");
+    if (own)
+        return *own ? strdup(own) : NULL;
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    struct buffer path = {0};
+    if (state && *state == '/') // its specification has others ignored
+        buffer_bytes(&path, state, strlen(state));
+    else if (home && *home == '/')
+        buffer_format(&path, "%.900s/.local/state", home);
+    else
+        return NULL;
+    buffer_format(&path, "/gpt2/history");
+    return path.data;
+}
+
+static bool failed(struct gpt2_error *err, const char *what, const char *path) {
+    return command_error(err, GPT2_ERR_RUNTIME, NULL, "history: cannot %s %s: %s", what, path,
+                         strerror(errno));
+}
+
+static void make_folders(const char *path) {
+    char *folder = strdup(path);
+    for (char *at = folder ? strchr(folder + 1, '/') : NULL; at; at = strchr(at + 1, '/')) {
+        *at = 0;
+        mkdir(folder, 0700); // what is there already is no failure, and open finds all others
+        *at = '/';
+    }
+    free(folder);
+}
+
+static bool write_lines(int fd, const char *data, size_t n) {
+    while (n > 0) {
+        ssize_t wrote = write(fd, data, n);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote < 0)
+            return false;
+        data += wrote;
+        n -= (size_t)wrote;
+    }
+    return true;
+}
+
+/* Puts a file with only these lines in the place of the old one. */
+static bool cut(const char *path, const char *data, size_t n, struct gpt2_error *err) {
+    struct buffer name = {0};
+    buffer_bytes(&name, path, strlen(path));
+    buffer_format(&name, ".%ld.tmp", (long)getpid());
+    if (name.failed)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the history");
+    int fd = open(name.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool ok = fd >= 0 && write_lines(fd, data, n);
+    if (fd >= 0)
+        ok = close(fd) == 0 && ok;
+    ok = ok && rename(name.data, path) == 0;
+    if (!ok) {
+        failed(err, "write", name.data);
+        unlink(name.data);
+    }
+    buffer_free(&name);
+    return ok;
+}
+
+bool line_history_load(const char *path, void (*each)(void *user, const char *line), void *user,
+                       struct gpt2_error *err) {
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return errno == ENOENT || failed(err, "open", path);
+    struct buffer all = {0};
+    char part[4096];
+    for (size_t n; (n = fread(part, 1, sizeof part, file)) > 0;)
+        buffer_bytes(&all, part, n);
+    bool ok = !ferror(file) || failed(err, "read", path);
+    fclose(file);
+    size_t n_lines = 0;
+    for (size_t i = 0; ok && i < all.len; i++)
+        n_lines += all.data[i] == '\n';
+    char *line = all.data;
+    for (size_t skip = n_lines > LINE_HISTORY_KEPT ? n_lines - LINE_HISTORY_KEPT : 0; skip; skip--)
+        line = strchr(line, '\n') + 1;
+    if (ok && n_lines > 2 * LINE_HISTORY_KEPT)
+        ok = cut(path, line, (size_t)(all.data + all.len - line), err);
+    for (char *end; ok && line && (end = strchr(line, '\n')); line = end + 1) {
+        *end = 0;
+        each(user, line);
+    }
+    buffer_free(&all);
+    return ok;
+}
+
+bool line_history_add(const char *path, const char *line, struct gpt2_error *err) {
+    const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    int fd = open(path, flags, 0600);
+    if (fd < 0 && errno == ENOENT) {
+        make_folders(path);
+        fd = open(path, flags, 0600);
+    }
+    if (fd < 0)
+        return failed(err, "open", path);
+    struct buffer whole = {0}; // in one write, so that lines of two sessions do not mix
+    buffer_bytes(&whole, line, strlen(line));
+    buffer_bytes(&whole, "\n", 1);
+    bool ok = !whole.failed && write_lines(fd, whole.data, whole.len);
+    if (!ok)
+        failed(err, "write", path);
+    buffer_free(&whole);
+    close(fd);
+    return ok;
+}

@@ -1,0 +1,34 @@
+/* line_input.h - lines that a user types, or that a pipe brings.
+ *
+ * On a terminal they are edited with libedit, and a history file remembers them. Without libedit,
+ * or on a terminal that can do nothing (TERM=dumb), it is the terminal's own line. Prompts go to
+ * standard error, and only to a terminal. Signals are those of signals_keep. */
+#ifndef CLI_TERMINAL_LINE_INPUT_H
+#define CLI_TERMINAL_LINE_INPUT_H
+
+#include "cli/io/buffer.h"
+
+struct line_input;
+
+enum line_kind {
+    LINE_TEXT,
+    LINE_INTERRUPTED, /* Ctrl-C: what was typed of the line is dropped, and is in the buffer; or
+                         SIGTERM: see signals_caught                                        */
+    LINE_END          /* Ctrl-D, or the end of the input                                      */
+};
+
+/* Reads standard input. NULL: out of memory. */
+struct line_input *line_input_open(void);
+void line_input_close(struct line_input *input); /* NULL is allowed */
+
+/* Reads a line into `line`, replacing what was in it, without its line end. */
+enum line_kind line_input_read(struct line_input *input, const char *prompt, struct buffer *line);
+
+/* True where a terminal has more input before anybody could have typed it: a text was pasted, and
+ * the line that was read is its beginning. */
+bool line_input_pasted(const struct line_input *input);
+
+/* Standard input is a terminal. */
+bool line_input_is_terminal(const struct line_input *input);
+
+#endif

@@ -1,0 +1,80 @@
+/* progress.c - see progress.h. */
+#include "cli/terminal/progress.h"
+#include "cli/io/clock.h"
+#include "cli/io/terminal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define BAR 20 /* columns */
+
+struct progress progress_begin(int input_fd, uint64_t n_resumed, bool json, bool quiet) {
+    struct progress p = {.json = json, .quiet = quiet, .n_resumed = n_resumed, .begun = true};
+    p.bar = !json && !quiet && terminal_has_status();
+    struct stat info;
+    if (fstat(input_fd, &info) == 0 && S_ISREG(info.st_mode))
+        p.size = (uint64_t)info.st_size;
+    p.start_ns = clock_ns();
+    p.shown_ns = p.bar ? 0 : p.start_ns; // a bar is there from the start
+    return p;
+}
+
+void progress_read(struct progress *p, size_t n_bytes, bool resumed) {
+    p->n_bytes += n_bytes;
+    p->n_passed += resumed ? n_bytes : 0;
+}
+
+void progress_done(struct progress *p, bool failed, uint64_t n_tokens) {
+    p->n_done++;
+    p->n_failed += failed;
+    p->n_tokens += n_tokens;
+}
+
+static void print(const struct progress *p, bool at_end) {
+    double seconds = (double)(clock_ns() - p->start_ns) * 1e-9;
+    double rate = seconds > 0 ? (double)p->n_tokens / seconds : 0;
+    double part = p->size ? (double)p->n_bytes / (double)p->size : 0;
+    uint64_t made = p->n_bytes - p->n_passed;
+    double left = made ? seconds * (1 - part) * (double)p->size / (double)made : 0;
+    uint64_t n = p->n_resumed + p->n_done;
+    if (p->json) {
+        fprintf(stderr,
+                "{\"records\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"tokens\":%" PRIu64
+                ",\"seconds\":%.1f,\"tokens_per_second\":%.1f,\"percent\":%.1f}\n",
+                n, p->n_failed, p->n_tokens, seconds, rate, 100 * part);
+        return;
+    }
+    char share[64] = "", text[256];
+    if (p->size && made && !at_end)
+        snprintf(share, sizeof share, "%3.0f %%, %02d:%02d:%02d left, ", 100 * part,
+                 (int)(left / 3600), (int)(left / 60) % 60, (int)left % 60);
+    else if (p->size && !at_end)
+        snprintf(share, sizeof share, "%3.0f %%, ", 100 * part);
+    snprintf(text, sizeof text, "%s%" PRIu64 " records, %" PRIu64 " with errors, %.0f tok/s", share,
+             n, p->n_failed, rate);
+    if (!p->bar || at_end) {
+        terminal_clear_status();
+        fprintf(stderr, "gpt2: %s\n", text);
+        return;
+    }
+    char bar[BAR + 1], line[BAR + sizeof text + 8];
+    for (int i = 0; i < BAR; i++)
+        bar[i] = i < BAR * part ? '#' : ' ';
+    bar[BAR] = 0;
+    snprintf(line, sizeof line, "[%s] %s", bar, text);
+    terminal_status(line);
+}
+
+void progress_show(struct progress *p) {
+    uint64_t now = clock_ns(), wait = p->bar ? 200000000u : p->json ? 1000000000u : 10000000000u;
+    if (p->quiet || now - p->shown_ns < wait)
+        return;
+    p->shown_ns = now;
+    print(p, false);
+}
+
+void progress_end(struct progress *p) {
+    if (!p->quiet)
+        print(p, true);
+}

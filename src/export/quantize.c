@@ -1,0 +1,455 @@
+/* quantize.c - a packed file from a model: panel after panel, in the order of the file. The pool
+ * makes a batch of panels, the caller writes them; memory is a few panels, whatever the model, and
+ * with calibration what calibrate.h says. */
+#include <gpt2/quantize.h>
+
+#include "base/error.h"
+#include "base/os.h"
+#include "export/calibrate.h"
+#include "export/quantize_panel.h"
+#include "machine/runtime.h"
+#include "model/config.h"
+#include "model/packed_loader.h"
+#include "weights/packed.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TOKENS_PER_UNIT 8     /* of calibration: about as much work as a unit */
+#define UNIT_ROWS       PANEL /* of a matrix that stays in rows: what is made at a time */
+#define BATCH_UNITS     4     /* for each thread, so that none waits long for the others */
+
+static const enum dtype dtype_of[] = {[GPT2_F16] = DTYPE_F16,
+                                      [GPT2_BF16] = DTYPE_BF16,
+                                      [GPT2_Q8] = DTYPE_Q8,
+                                      [GPT2_Q4] = DTYPE_Q4,
+                                      [GPT2_F32] = DTYPE_F32};
+static const char *const type_names[] = {[GPT2_F16] = "f16",
+                                         [GPT2_BF16] = "bf16",
+                                         [GPT2_Q8] = "q8",
+                                         [GPT2_Q4] = "q4",
+                                         [GPT2_F32] = "f32"};
+
+#define N_TYPES ((int)(sizeof dtype_of / sizeof *dtype_of))
+
+/* A tensor of the file that is made from the model. A unit is a panel, UNIT_ROWS rows, or a vector.
+ */
+struct item {
+    struct part part;
+    enum dtype dtype;
+    enum layout layout;
+    size_t n_units;
+    size_t unit_bytes; /* of all units but the last, which may be shorter where layout is rows */
+    size_t n_bytes;
+};
+
+/* The work on one file. */
+struct work {
+    const struct gpt2_model *model;
+    struct gpt2_runtime *runtime;
+    const struct gpt2_quantize_options *options;
+    struct gpt2_error *err;
+    struct item *items; /* [n_items] in the order of the file */
+    size_t n_items;
+    size_t done, total; /* units */
+
+    size_t inputs, outputs; /* the most of any matrix  */
+    size_t unit;            /* bytes of the largest    */
+    float **scratch;        /* [threads][(PANEL + 1) * inputs] a unit's weights, and a column */
+    size_t batch;           /* units */
+    char *made;             /* [batch * unit] */
+    bool *bad;              /* [batch] units with a weight that does not fit */
+    size_t first;           /* the first unit of the batch */
+    const struct item *item;
+
+    struct calibration *calibration; /* NULL: without */
+    struct metric *metrics;          /* [groups of `inputs`] of the item's inputs */
+    const float *mean;               /* of the item's inputs; NULL: no bias takes up errors */
+    float *shift;                    /* [outputs] what the item's bias takes up */
+};
+
+/* ---- what becomes what ---- */
+
+/* Where wte is the head too it is read for every token, as a linear layer is. Where it is not, only
+ * single rows of it are looked up, which costs nothing, so they are kept precise.
+ * The head and embeddings of a Q4 model are Q8: every error in them goes straight into the logits,
+ * where those of the blocks are diluted by the residual stream. */
+static void choose_type(struct item *item, const struct work *w) {
+    const enum dtype type = dtype_of[w->options->type];
+    const struct matrix *source = item->part.field;
+    item->layout = LAYOUT_ROWS;
+    switch (item->part.kind) {
+    case PART_VECTOR:
+        item->dtype = DTYPE_F32;
+        return;
+    case PART_POSITIONS:
+        item->dtype = source->dtype;
+        return;
+    case PART_LINEAR:
+        item->dtype = type;
+        item->layout = LAYOUT_PANELS;
+        return;
+    case PART_EMBEDDING:
+    case PART_HEAD:
+        if (!dtype_is_quantized(type)) {
+            item->dtype = type;
+        } else if (item->part.kind == PART_EMBEDDING && !w->model->head_is_tied) {
+            item->dtype = source->dtype == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F16;
+        } else {
+            item->dtype = DTYPE_Q8;
+            item->layout = LAYOUT_PANELS;
+        }
+    }
+}
+
+static bool add_item(struct work *w, struct part part) {
+    struct item *item = &w->items[w->n_items++];
+    struct tensor t = {0};
+    item->part = part;
+    if (part.kind != PART_VECTOR) {
+        const struct matrix *source = part.field;
+        if (dtype_is_quantized(source->dtype)) {
+            error_set(w->err, GPT2_ERR_MODEL,
+                      "%s: tensor \"%s\": expected F32, F16 or BF16 weights, found %s: they are "
+                      "quantized already",
+                      w->model->tensors.path, part.name, dtype_name(source->dtype));
+            return error_hint(w->err, "use the model that it was made from");
+        }
+    }
+    choose_type(item, w);
+    packed_loader_shape(&t, &part, item->dtype, item->layout);
+    item->n_bytes = t.n_bytes;
+    if (part.kind == PART_VECTOR) {
+        item->n_units = 1;
+        item->unit_bytes = t.n_bytes;
+    } else if (item->layout == LAYOUT_ROWS) {
+        item->n_units = (size_t)panels_count((int)part.shape[0]);
+        item->unit_bytes = UNIT_ROWS * (size_t)part.shape[1] * dtype_size(item->dtype);
+    } else {
+        item->n_units = (size_t)panels_count(parts_outputs(&part));
+        item->unit_bytes = panel_bytes(item->dtype, parts_inputs(&part));
+    }
+    w->total += item->n_units;
+    return true;
+}
+
+/* All tensors, in the order in which a pass reads them: wte comes last where it is the head. */
+static bool list_items(struct work *w) {
+    const size_t n_parts = parts_count(w->model);
+    w->items = os_alloc(n_parts + 1, sizeof *w->items, "tensors", w->err);
+    if (!w->items)
+        return false;
+    struct part last = parts_head(w->model);
+    for (size_t i = 0; i < n_parts; i++) {
+        struct part part = parts_at(w->model, i);
+        if (part.kind == PART_EMBEDDING && w->model->head_is_tied)
+            last = part;
+        else if (!add_item(w, part))
+            return false;
+    }
+    return add_item(w, last);
+}
+
+/* ---- one unit ---- */
+
+/* How many outputs or rows unit i has. */
+static int unit_width(const struct item *item, size_t i) {
+    int64_t n = item->layout == LAYOUT_ROWS ? item->part.shape[0] : parts_outputs(&item->part);
+    int64_t left = n - (int64_t)i * PANEL;
+    return left < PANEL ? (int)left : PANEL;
+}
+
+/* weights [K, PANEL] = the outputs of panel i, zeros behind the last. */
+static void load_panel(float *weights, float *row, const struct work *w, size_t i) {
+    const struct item *item = w->item;
+    const struct matrix *source = item->part.field;
+    const size_t K = (size_t)parts_inputs(&item->part), size = dtype_size(source->dtype);
+    const size_t n = (size_t)unit_width(item, i), cols = (size_t)source->cols;
+    const char *data = source->data;
+    assert(K <= w->inputs && n <= PANEL);
+    void (*to_f32)(float *, const void *, size_t) = w->runtime->kernels->to_f32[source->dtype];
+    if (source->layout == LAYOUT_PANELS) {
+        to_f32(weights, data + i * panel_bytes(source->dtype, (int)K), K * PANEL);
+        return;
+    }
+    memset(weights, 0, K * PANEL * sizeof *weights);
+    if (item->part.kind == PART_LINEAR) {
+        for (size_t k = 0; k < K; k++)
+            to_f32(weights + k * PANEL, data + (k * cols + i * PANEL) * size, n);
+        return;
+    }
+    for (size_t c = 0; c < n; c++) { // a row of the source is an output
+        to_f32(row, data + (i * PANEL + c) * cols * size, cols);
+        for (size_t k = 0; k < K; k++)
+            weights[k * PANEL + c] = row[k];
+    }
+}
+
+/* weights = the rows of unit i, one behind the other; returns how many elements. */
+static size_t load_rows(float *weights, const struct work *w, size_t i) {
+    const struct matrix *source = w->item->part.field;
+    const size_t cols = (size_t)source->cols, n = (size_t)unit_width(w->item, i) * cols;
+    const char *data = source->data;
+    assert(n <= PANEL * w->inputs);
+    w->runtime->kernels->to_f32[source->dtype](
+        weights, data + i * UNIT_ROWS * cols * dtype_size(source->dtype), n);
+    return n;
+}
+
+/* To the nearest, ties to even. False where a value is not finite or becomes infinite. */
+static bool encode(void *out, enum dtype dtype, const float *values, size_t n) {
+    bool ok = true;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t bits = 0;
+        switch (dtype) {
+        case DTYPE_F16:
+            bits = dtype_f32_to_f16(values[i]);
+            ok &= (bits & 0x7C00) != 0x7C00;
+            memcpy((char *)out + 2 * i, &bits, 2);
+            break;
+        case DTYPE_BF16:
+            bits = dtype_f32_to_bf16(values[i]);
+            ok &= (bits & 0x7F80) != 0x7F80;
+            memcpy((char *)out + 2 * i, &bits, 2);
+            break;
+        default:
+            ok &= isfinite(values[i]) != 0;
+            memcpy((char *)out + 4 * i, &values[i], 4);
+        }
+    }
+    return ok;
+}
+
+static bool fits(enum dtype dtype, float value) {
+    char bytes[4];
+    return dtype_is_quantized(dtype) ? fabsf(value) <= QUANTIZE_PANEL_MAX
+                                     : encode(bytes, dtype, &value, 1);
+}
+
+/* shift[c] = mean . (weights - panel) of output c: what its error is on average. The column behind
+ * the weights in scratch is free. */
+static void find_shift(float *shift, const float *mean, float *weights, const void *panel,
+                       enum dtype dtype, int K, int n) {
+    float *column = weights + (size_t)K * PANEL;
+    for (int c = 0; c < n; c++) {
+        double sum = 0;
+        panels_column(column, panel, dtype, c, K);
+        for (int k = 0; k < K; k++)
+            sum += (double)mean[k] * (weights[(size_t)k * PANEL + (size_t)c] - column[k]);
+        shift[c] = (float)sum;
+    }
+}
+
+static void make_unit(void *arg, int index, int worker) {
+    struct work *w = arg;
+    const struct item *item = w->item;
+    const size_t i = w->first + (size_t)index;
+    char *out = w->made + (size_t)index * item->unit_bytes;
+    float *weights = w->scratch[worker];
+    const int K = parts_inputs(&item->part);
+    assert((size_t)index < w->batch && item->unit_bytes <= w->unit);
+    bool ok;
+    if (item->layout == LAYOUT_ROWS) {
+        size_t n = load_rows(weights, w, i);
+        ok = encode(out, item->dtype, weights, n);
+    } else {
+        load_panel(weights, weights + (size_t)K * PANEL, w, i);
+        const int n = unit_width(item, i);
+        ok = dtype_is_quantized(item->dtype) ? quantize_panel(out, item->dtype, weights, PANEL, K,
+                                                              n, w->calibration ? w->metrics : NULL)
+                                             : encode(out, item->dtype, weights, (size_t)K * PANEL);
+        assert(!w->mean || i * PANEL + (size_t)n <= w->outputs);
+        if (ok && w->mean)
+            find_shift(w->shift + i * PANEL, w->mean, weights, out, item->dtype, K, n);
+    }
+    w->bad[index] = !ok;
+}
+
+/* Says which weight of unit i does not fit, and where it is in the model's tensor. */
+static bool refuse_unit(const struct work *w, size_t i) {
+    const struct item *item = w->item;
+    const struct part *part = &item->part;
+    float *weights = w->scratch[0];
+    size_t n = (size_t)parts_inputs(part) * PANEL, width = PANEL;
+    if (item->layout == LAYOUT_ROWS) {
+        n = load_rows(weights, w, i);
+        width = (size_t)part->shape[1];
+    } else {
+        load_panel(weights, weights + n, w, i);
+    }
+    size_t at = 0;
+    while (at + 1 < n && fits(item->dtype, weights[at]))
+        at++;
+    size_t row = at / width, col = at % width; // of what was loaded
+    if (item->layout == LAYOUT_ROWS) {
+        row += i * UNIT_ROWS;
+    } else if (part->kind == PART_LINEAR) {
+        col += i * PANEL;
+    } else { // an output is a row
+        size_t output = col + i * PANEL;
+        col = row;
+        row = output;
+    }
+    error_set(w->err, GPT2_ERR_MODEL,
+              "%s: tensor \"%s\": expected weights that fit %s, found %g at [%zu, %zu]",
+              w->model->tensors.path, part->name, dtype_name(item->dtype), (double)weights[at], row,
+              col);
+    return error_hint(w->err, isfinite(weights[at]) && !dtype_is_quantized(item->dtype)
+                                  ? "--type bf16 has the range of F32"
+                                  : "the model is damaged, or its training went wrong");
+}
+
+static bool report(struct work *w, size_t n_done) {
+    const struct gpt2_quantize_options *options = w->options;
+    w->done += n_done;
+    return !options->progress || options->progress(options->user, w->done, w->total) ||
+           error_set(w->err, GPT2_ERR_RUNTIME, "quantizing was interrupted");
+}
+
+/* ---- calibration ---- */
+
+static bool report_tokens(void *user, size_t n_tokens) {
+    struct work *w = user;
+    w->done = n_tokens / TOKENS_PER_UNIT;
+    return report(w, 0);
+}
+
+static bool calibrate_work(struct work *w) {
+    const struct gpt2_quantize_options *options = w->options;
+    if (options->n_calibration == 0 || !dtype_is_quantized(dtype_of[options->type]))
+        return true;
+    w->total += options->n_calibration / TOKENS_PER_UNIT;
+    w->calibration = calibrate(w->model, w->runtime, options->calibration, options->n_calibration,
+                               report_tokens, w, w->err);
+    return w->calibration != NULL;
+}
+
+/* ---- the file ---- */
+
+/* A bias stands behind its matrix, and takes up what quantizing has made of it. */
+static bool write_vector(struct work *w, struct packed_writer *file, const struct item *item) {
+    const float *values = *(const float *const *)item->part.field;
+    const size_t n = item->n_bytes / sizeof *values;
+    assert(!w->mean || n <= w->outputs);
+    for (size_t i = 0; w->mean && i < n; i++)
+        w->shift[i] += values[i];
+    bool ok = packed_write(file, w->mean ? w->shift : values, item->n_bytes, w->err);
+    w->mean = NULL;
+    return ok && report(w, 1);
+}
+
+/* Gets ready to weigh the errors of a matrix. */
+static void weigh_item(struct work *w, const struct item *item) {
+    const struct moments *moments = calibrate_moments(w->calibration, item->part.field);
+    assert((size_t)moments->K <= w->inputs);
+    w->mean = item->part.kind == PART_LINEAR ? moments->mean : NULL;
+    for (int g = 0; g < panels_groups(moments->K); g++) {
+        const int first = g * GROUP, left = moments->K - first;
+        metric_of(&w->metrics[g], moments->second + (size_t)g * GROUP * GROUP,
+                  w->mean ? w->mean + first : NULL, left < GROUP ? left : GROUP);
+    }
+}
+
+static bool write_item(struct work *w, struct packed_writer *file, const struct item *item) {
+    w->item = item;
+    if (item->part.kind == PART_VECTOR)
+        return write_vector(w, file, item);
+    if (w->calibration && dtype_is_quantized(item->dtype))
+        weigh_item(w, item);
+    for (w->first = 0; w->first < item->n_units; w->first += w->batch) {
+        size_t n = item->n_units - w->first, begin = w->first * item->unit_bytes;
+        if (n > w->batch)
+            n = w->batch;
+        pool_run(w->runtime->pool, (int)n, make_unit, w);
+        for (size_t i = 0; i < n; i++)
+            if (w->bad[i])
+                return refuse_unit(w, w->first + i);
+        size_t n_bytes = item->n_bytes - begin;
+        if (n_bytes > n * item->unit_bytes)
+            n_bytes = n * item->unit_bytes;
+        if (!packed_write(file, w->made, n_bytes, w->err) || !report(w, n))
+            return false;
+    }
+    return true;
+}
+
+static bool write_file(struct work *w, const char *path, const char *config) {
+    const struct gpt2_quantize_options *options = w->options;
+    struct tensor *tensors = os_alloc(w->n_items + 2, sizeof *tensors, "tensors", w->err);
+    if (!tensors)
+        return false;
+    size_t n = 0;
+    const size_t n_config = strlen(config), n_tokenizer = options->n_tokenizer;
+    tensors[n++] = (struct tensor){PACKED_CONFIG, "U8", 1, {(int64_t)n_config}, config, n_config};
+    if (options->tokenizer)
+        tensors[n++] = (struct tensor){PACKED_TOKENIZER,   "U8",       1, {(int64_t)n_tokenizer},
+                                       options->tokenizer, n_tokenizer};
+    const size_t n_front = n;
+    for (size_t i = 0; i < w->n_items; i++) {
+        const struct item *item = &w->items[i];
+        tensors[n].name = item->part.name;
+        packed_loader_shape(&tensors[n++], &item->part, item->dtype, item->layout);
+    }
+    struct packed_writer file;
+    bool ok = packed_writer_create(&file, path, type_names[options->type], tensors, n, w->err);
+    for (size_t i = 0; ok && i < n_front; i++)
+        ok = packed_write(&file, tensors[i].data, tensors[i].n_bytes, w->err);
+    for (size_t i = 0; ok && i < w->n_items; i++)
+        ok = write_item(w, &file, &w->items[i]);
+    ok = ok && packed_writer_commit(&file, w->err);
+    packed_writer_discard(&file);
+    os_free(tensors);
+    return ok;
+}
+
+static bool alloc_scratch(struct work *w) {
+    const size_t threads = (size_t)pool_size(w->runtime->pool);
+    for (size_t i = 0; i < w->n_items; i++) {
+        const struct item *item = &w->items[i];
+        const size_t K = (size_t)parts_inputs(&item->part);
+        const size_t n = item->part.kind == PART_LINEAR ? (size_t)item->part.shape[1] : 0;
+        w->inputs = K > w->inputs ? K : w->inputs;
+        w->outputs = n > w->outputs ? n : w->outputs;
+        w->unit = item->unit_bytes > w->unit ? item->unit_bytes : w->unit;
+    }
+    w->batch = BATCH_UNITS * threads;
+    bool ok = (w->bad = os_alloc(w->batch, sizeof *w->bad, "flags", w->err)) &&
+              (w->made = os_alloc(w->batch, w->unit, "panels", w->err)) &&
+              (w->metrics = os_alloc((size_t)panels_groups((int)w->inputs), sizeof *w->metrics,
+                                     "metrics", w->err)) &&
+              (w->shift = os_alloc(w->outputs, sizeof *w->shift, "biases", w->err)) &&
+              (w->scratch = os_alloc(threads, sizeof *w->scratch, "scratch", w->err));
+    for (size_t i = 0; ok && i < threads; i++)
+        ok = (w->scratch[i] = os_alloc((PANEL + 1) * w->inputs, sizeof(float), "scratch", w->err));
+    return ok;
+}
+
+static void free_work(struct work *w) {
+    for (int i = 0; w->scratch && i < pool_size(w->runtime->pool); i++)
+        os_free(w->scratch[i]);
+    os_free(w->scratch);
+    os_free(w->shift);
+    os_free(w->metrics);
+    calibrate_free(w->calibration);
+    os_free(w->made);
+    os_free(w->bad);
+    os_free(w->items);
+}
+
+bool gpt2_quantize(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+                   const struct gpt2_quantize_options *options, const char *path,
+                   struct gpt2_error *err) {
+    if ((int)options->type < 0 || (int)options->type >= N_TYPES)
+        return error_set(err, GPT2_ERR_USAGE, "quantize: expected a type from 0 to %d, got %d",
+                         N_TYPES - 1, (int)options->type);
+    struct work w = {.model = model, .runtime = runtime, .options = options, .err = err};
+    char *config = config_print(&model->config, model->head_is_tied, err);
+    bool ok = config && list_items(&w) && alloc_scratch(&w) && calibrate_work(&w) &&
+              write_file(&w, path, config);
+    free(config);
+    free_work(&w);
+    return ok;
+}

@@ -1,0 +1,49 @@
+/* attention.h - causal attention over the KV cache (spec 1.1): the only place where tokens meet. */
+#ifndef FORWARD_ATTENTION_H
+#define FORWARD_ATTENTION_H
+
+#include "base/pool.h"
+#include <gpt2/model.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct forward;
+
+/* A tile of query rows of one piece: with some heads, the unit of work. */
+struct tile {
+    int piece, row, n_rows; /* row counts within the piece */
+};
+
+#define ATTENTION_ROWS 24 /* the most query rows in a tile, those of its heads together */
+
+/* What attention needs beside the activations. `worker` stands for a thread and its tile. */
+struct attention {
+    struct tile *tiles; /* [max_tiles] room for tiles of one row */
+    int n_tiles, max_tiles;
+    int n_tasks; /* of a tile, each with some of its heads */
+
+    float *scores; /* [worker][ATTENTION_ROWS, n_ctx up to whole blocks], rows `stride` apart */
+    size_t stride;
+    int8_t *q;      /* [worker][ATTENTION_ROWS][groups * GROUP] quantized queries */
+    float *q_scale; /* [worker][ATTENTION_ROWS][groups]                           */
+    int32_t *q_sum; /* [worker][ATTENTION_ROWS][groups]                           */
+    size_t groups;  /* of a head's features                                       */
+};
+
+bool attention_init(struct attention *attention, const struct gpt2_config *config,
+                    const struct pool *pool, int max_rows, struct gpt2_error *err);
+void attention_free(struct attention *attention); /* half made or all zero is allowed */
+
+/* For every row t of every piece and every head h:
+ *
+ *   s[j] = (q_h[t] . k_h[j]) * sigma            for j = 0..t
+ *   w    = softmax(s)
+ *   o_h[t] = sum over j of w[j] v_h[j]
+ *
+ * Reads f->qkv and the caches, writes f->o. The keys and values of the pieces' own rows are stored
+ * into the caches first, rounded to the session's type (forward/kv.h). One definition for prompt
+ * and decoding: scores for all keys, their maximum, exp, sum, weighted sum of values, each in the
+ * order of the keys. */
+void attention(struct forward *f, int layer);
+
+#endif

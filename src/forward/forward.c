@@ -1,0 +1,172 @@
+/* forward.c - GPT-2's forward pass, top to bottom as in the paper (Radford et al. 2019).
+ *
+ * What layer normalisation does here, since that is what people come to see: the residual stream x
+ * is never normalised. Each branch takes a normalised copy, a = ln(x), and what it computes from
+ * the copy is added to x itself. The statistics behind a copy are one mean and one deviation per
+ * token and site, over the n_embd features of that token alone: (2 n_layer + 1) pairs per token, as
+ * layer_norm() is called once per row for ln_1 and ln_2 of every block and for ln_f. No pair is
+ * shared between tokens, positions or sequences, which is why rows may come in any company. The
+ * arithmetic of one pair is in kernels/elementwise.h. */
+#include "forward/forward.h"
+#include "forward/attention.h"
+
+#include <assert.h>
+
+/* Below this many rows the work on rows is done before another thread could wake up. */
+#define FEW_ROWS 4
+
+struct row_job {
+    struct forward *f;
+    const struct layer_norm *norm;
+    const int *rows;
+};
+
+static float *row_of(const struct activations *act, int row) {
+    assert(row < act->max_rows);
+    return act->data + (size_t)row * act->stride;
+}
+
+static void each_row(struct forward *f, int n, pool_fn fn, struct row_job *job) {
+    if (n > FEW_ROWS) {
+        pool_run(f->mm.pool, n, fn, job);
+    } else {
+        for (int row = 0; row < n; row++)
+            fn(job, row, 0);
+    }
+}
+
+/* Shows `act`, rows of `width` floats, to whoever watches, piece by piece. */
+static void tap(struct forward *f, enum gpt2_site site, int layer, const struct activations *act,
+                int width) {
+    if (!f->tap)
+        return;
+    for (int i = 0; i < f->n_pieces; i++) {
+        const struct piece *piece = &f->pieces[i];
+        f->tap(f->tap_user, site, layer, piece->session, piece->position, piece->n_rows,
+               row_of(act, piece->first_row), width, act->stride);
+    }
+}
+
+void forward_look_up(float *row, const struct kernels *kernels, const struct matrix *table,
+                     size_t i) {
+    size_t n_embd = (size_t)table->cols;
+    const char *data = table->data;
+    if (table->layout == LAYOUT_PANELS)
+        panels_column(row, data + i / PANEL * panel_bytes(table->dtype, table->cols), table->dtype,
+                      (int)(i % PANEL), table->cols);
+    else
+        kernels->to_f32[table->dtype](row, data + i * n_embd * dtype_size(table->dtype), n_embd);
+}
+
+/* x = wte[id] + wpe[position] */
+static void embed(struct forward *f) {
+    const struct gpt2_model *model = f->model;
+    const struct kernels *kernels = f->mm.kernels;
+    for (int i = 0; i < f->n_pieces; i++) {
+        const struct piece *piece = &f->pieces[i];
+        for (int r = 0; r < piece->n_rows; r++) {
+            float *x = row_of(&f->x, piece->first_row + r);
+            float *p = row_of(&f->a, piece->first_row + r);
+            forward_look_up(x, kernels, &model->wte, (size_t)piece->ids[r]);
+            forward_look_up(p, kernels, &model->wpe, (size_t)(piece->position + r));
+            kernels->add(x, p, (size_t)model->config.n_embd);
+        }
+    }
+}
+
+static void normalise_row(void *arg, int row, int worker) {
+    const struct row_job *job = arg;
+    const struct forward *f = job->f;
+    int from = job->rows ? job->rows[row] : row;
+    float *a = row_of(&f->a, row);
+    const float *x = row_of(&f->x, from);
+    if (f->ablation.parts)
+        ablate_layer_norm(&f->ablation, f->model, a, x, job->norm);
+    else
+        f->mm.kernels->layer_norm(a, x, job->norm->gain, job->norm->bias,
+                                  (size_t)f->model->config.n_embd,
+                                  f->model->config.layer_norm_epsilon);
+}
+
+/* a = norm(x): one mean and one deviation for each row, from that row alone. */
+static void layer_norm(struct forward *f, const struct layer_norm *norm) {
+    struct row_job job = {.f = f, .norm = norm};
+    each_row(f, f->n_rows, normalise_row, &job);
+}
+
+/* out = in . linear */
+static void linear(struct forward *f, struct activations *out, const struct activations *in,
+                   const struct linear *weights, activation_fn act) {
+    assert(f->n_rows <= in->max_rows && (size_t)weights->weight.rows <= in->stride &&
+           f->n_rows <= out->max_rows && (size_t)weights->weight.cols <= out->stride);
+    matmul_linear(&f->mm, out->data, out->stride, in->data, in->stride, weights, act, f->n_rows);
+}
+
+static void add_row(void *arg, int row, int worker) {
+    const struct forward *f = ((const struct row_job *)arg)->f;
+    f->mm.kernels->add(row_of(&f->x, row), row_of(&f->a, row), (size_t)f->model->config.n_embd);
+}
+
+/* x += a */
+static void add_branch(struct forward *f) {
+    struct row_job job = {.f = f};
+    each_row(f, f->n_rows, add_row, &job);
+}
+
+void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces) {
+    const struct gpt2_model *model = f->model;
+    int n_embd = model->config.n_embd;
+    f->pieces = pieces;
+    f->n_pieces = n_pieces;
+    f->n_rows = 0;
+    for (int i = 0; i < n_pieces; i++)
+        f->n_rows += pieces[i].n_rows;
+
+    embed(f);
+    tap(f, GPT2_SITE_EMBEDDING, 0, &f->x, n_embd);
+    for (int layer = 0; layer < model->config.n_layer; layer++) {
+        const struct block *h = &model->h[layer];
+
+        layer_norm(f, &h->ln_1);
+        tap(f, GPT2_SITE_LN_1, layer, &f->a, n_embd);
+        linear(f, &f->qkv, &f->a, &h->attn.c_attn, NULL);
+        tap(f, GPT2_SITE_QKV, layer, &f->qkv, 3 * n_embd);
+        attention(f, layer);
+        tap(f, GPT2_SITE_HEADS, layer, &f->o, n_embd);
+        linear(f, &f->a, &f->o, &h->attn.c_proj, NULL);
+        tap(f, GPT2_SITE_ATTN, layer, &f->a, n_embd);
+        add_branch(f);
+        tap(f, GPT2_SITE_RESID_MID, layer, &f->x, n_embd);
+
+        layer_norm(f, &h->ln_2);
+        tap(f, GPT2_SITE_LN_2, layer, &f->a, n_embd);
+        linear(f, &f->f, &f->a, &h->mlp.c_fc, f->act);
+        tap(f, GPT2_SITE_HIDDEN, layer, &f->f, model->config.n_inner);
+        linear(f, &f->a, &f->f, &h->mlp.c_proj, NULL);
+        tap(f, GPT2_SITE_MLP, layer, &f->a, n_embd);
+        add_branch(f);
+        tap(f, GPT2_SITE_RESID, layer, &f->x, n_embd);
+    }
+}
+
+/* Shows ln_f's output of row `row`, which stands at index i of f->a. */
+static void tap_final(struct forward *f, int row, int i) {
+    for (int p = 0; f->tap && p < f->n_pieces; p++) {
+        const struct piece *piece = &f->pieces[p];
+        if (row >= piece->first_row && row < piece->first_row + piece->n_rows)
+            f->tap(f->tap_user, GPT2_SITE_LN_F, f->model->config.n_layer, piece->session,
+                   piece->position + row - piece->first_row, 1, row_of(&f->a, i),
+                   f->model->config.n_embd, f->a.stride);
+    }
+}
+
+void forward_logits(struct forward *f, float *logits, const int *rows, int n) {
+    const struct gpt2_model *model = f->model;
+    struct row_job job = {.f = f, .norm = &model->ln_f, .rows = rows};
+    assert(n <= f->a.max_rows);
+    each_row(f, n, normalise_row, &job);
+    for (int i = 0; i < n; i++)
+        tap_final(f, rows[i], i);
+    matmul_head(&f->mm, logits, (size_t)model->config.n_vocab, f->a.data, f->a.stride, &model->head,
+                n);
+}

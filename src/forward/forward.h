@@ -1,0 +1,67 @@
+/* forward.h - the forward pass over a handful of rows, one row per new token (spec 1.1).
+ *
+ * Rows come in pieces: consecutive tokens of one session. Linear layers and layer norms treat every
+ * row alike; only attention looks at the row's own session. Nothing here allocates or can fail. */
+#ifndef FORWARD_FORWARD_H
+#define FORWARD_FORWARD_H
+
+#include "forward/ablate.h"
+#include "forward/attention.h"
+#include "forward/matmul.h"
+#include "forward/session.h"
+#include "model/weights.h"
+
+/* Consecutive new tokens of one session. */
+struct piece {
+    struct gpt2_session *session;
+    const int32_t *ids; /* [n_rows] */
+    int n_rows;
+    int position;  /* of the first of them in the session */
+    int first_row; /* where they stand in the batch       */
+};
+
+/* Activations, one row per token. Rows are `stride` floats apart; the strides avoid powers of two,
+ * so that neighbouring rows do not fall into the same cache set. Many rows lie on huge pages: a
+ * product goes along columns of them, which on small pages means one page after another. */
+struct activations {
+    float *data;
+    size_t stride;
+    int max_rows;
+    size_t n_bytes;
+};
+
+struct forward {
+    const struct gpt2_model *model; /* borrowed */
+    struct matmul mm;               /* threads and kernels */
+    activation_fn act;
+
+    struct activations x;   /* [max_rows, n_embd]     the residual stream                     */
+    struct activations a;   /* [max_rows, n_embd]     a branch: its normalised input, its output */
+    struct activations qkv; /* [max_rows, 3 n_embd]   query, key, value of all heads          */
+    struct activations o;   /* [max_rows, n_embd]     what the heads read, side by side       */
+    struct activations f;   /* [max_rows, n_inner]    the MLP's hidden layer                  */
+
+    const struct piece *pieces; /* [n_pieces] of this pass */
+    int n_pieces;
+    int n_rows; /* in all pieces */
+    struct attention attention;
+
+    gpt2_tap tap; /* may be NULL */
+    void *tap_user;
+    struct ablation ablation; /* of layer norm; none but for experiments */
+};
+
+/* Runs the blocks over all rows of the pieces and stores their keys and values. Afterwards
+ * f->x holds the residual stream behind the last block. The sessions' positions are the caller's.
+ */
+void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces);
+
+/* logits[i, v] for the rows listed: ln_f, then the head.
+ * logits [n, n_vocab]; rows [n] ascending, indices into the rows of the last forward_blocks. */
+void forward_logits(struct forward *f, float *logits, const int *rows, int n);
+
+/* row [n_embd] = the embedding at index i of wte, wpe or head. */
+void forward_look_up(float *row, const struct kernels *kernels, const struct matrix *table,
+                     size_t i);
+
+#endif

@@ -1,0 +1,48 @@
+/* matmul.h - threaded matrix products over kernels: y = x . W + b for one row or a thousand.
+ *
+ * Threads divide columns (and rows), never a sum; blocks end where a chain can continue. So the
+ * bits of y do not depend on m, on the number of threads, on the layout of W or on the kernel row
+ * (kernels.h). */
+#ifndef FORWARD_MATMUL_H
+#define FORWARD_MATMUL_H
+
+#include "base/pool.h"
+#include "kernels/kernels.h"
+#include "model/weights.h"
+
+/* Threads, kernels and scratch. */
+struct matmul {
+    struct pool *pool;             /* borrowed */
+    const struct kernels *kernels; /* borrowed */
+    float **scratch;               /* [pool_size] a thread's own copy of weights; owned */
+    bool moving;                   /* products copy weights to where move.h wants them */
+    struct packed_check *check;    /* products compare with checksums what they read; or NULL */
+
+    /* x as integers, for quantized weights (kernels.h: quantize); owned */
+    int max_rows;
+    size_t groups;  /* of a row                     */
+    int8_t *q;      /* [max_rows, groups * GROUP]   */
+    float *q_scale; /* [max_rows, groups]           */
+    int32_t *q_sum; /* [max_rows, groups]           */
+};
+
+/* Allocates the scratch, for up to max_rows rows of up to max_in inputs. Free with matmul_free,
+ * which accepts a zeroed struct. */
+bool matmul_init(struct matmul *mm, struct pool *pool, const struct kernels *kernels, int max_rows,
+                 int max_in, struct gpt2_error *err);
+void matmul_free(struct matmul *mm);
+
+/* y[r, o] = bias[o] + chain over k of x[r, k] * weight[k, o], then act in place if act is not NULL.
+ * y [m, out] with stride ys, x [m, in] with stride xs, m >= 1. The chain starts from the bias. With
+ * Q8 or Q4 weights x is quantized first, each row by itself, and the chain is that of gemm_q8 or
+ * gemm_q4; then m and in must be within what matmul_init was told. */
+void matmul_linear(const struct matmul *mm, float *y, size_t ys, const float *x, size_t xs,
+                   const struct linear *linear, activation_fn act, int m);
+
+/* logits[r, v] = lanes16 over k of x[r, k] * head[v, k]          (kernels.h: dots)
+ * logits [m, n_vocab] with stride ls, x [m, n_embd] with stride xs. A Q8 or Q4 head is a linear
+ * layer without bias: a chain from 0. */
+void matmul_head(const struct matmul *mm, float *logits, size_t ls, const float *x, size_t xs,
+                 const struct matrix *head, int m);
+
+#endif

@@ -1,0 +1,198 @@
+/* session.c - the KV cache as an object: create, rewind, fork; who has which page (session.h). */
+#include "forward/session.h"
+#include "base/error.h"
+#include "base/os.h"
+#include "model/weights.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct page {
+    atomic_int n_users; /* sessions that have it */
+    _Alignas(64) char data[];
+};
+
+/* What AUTO stands for: with quantized weights the cache would be a large part of what a token
+ * reads. */
+static enum gpt2_kv choose_kv(const struct gpt2_model *model) {
+    return dtype_is_quantized(model->h[0].attn.c_attn.weight.dtype) ? GPT2_KV_Q8 : GPT2_KV_F32;
+}
+
+struct gpt2_session *gpt2_session_create(const struct gpt2_model *model,
+                                         const struct gpt2_session_options *options,
+                                         struct gpt2_error *err) {
+    const struct gpt2_config *config = &model->config;
+    int n_ctx = options ? options->n_ctx : 0;
+    enum gpt2_kv type = options ? options->kv : GPT2_KV_AUTO;
+    if (n_ctx < 0 || n_ctx > config->n_ctx) {
+        error_set(err, GPT2_ERR_USAGE, "context size: expected 0 to %d (the rows of wpe), got %d",
+                  config->n_ctx, n_ctx);
+        return NULL;
+    }
+    if ((int)type < GPT2_KV_AUTO || type > GPT2_KV_Q8) {
+        error_set(err, GPT2_ERR_USAGE, "type of the KV cache: expected %d to %d, got %d",
+                  GPT2_KV_AUTO, GPT2_KV_Q8, (int)type);
+        return NULL;
+    }
+    struct gpt2_session *session = os_alloc(1, sizeof *session, "a session", err);
+    if (!session)
+        return NULL;
+    session->model = model;
+    session->capacity = n_ctx ? n_ctx : config->n_ctx;
+    session->kv =
+        kv_of(type == GPT2_KV_AUTO ? choose_kv(model) : type, config->n_embd / config->n_head);
+    session->n_blocks = (session->capacity + KV_BLOCK - 1) / KV_BLOCK;
+    session->pages = os_alloc((size_t)session->n_blocks, sizeof(void *), "the KV cache", err);
+    if (session->pages)
+        return session;
+    gpt2_session_free(session);
+    return NULL;
+}
+
+/* Blocks of a page: one of keys and one of values for each. */
+static size_t n_heads(const struct gpt2_session *session) {
+    const struct gpt2_config *config = &session->model->config;
+    return (size_t)config->n_layer * (size_t)config->n_head;
+}
+
+static size_t data_bytes(const struct gpt2_session *session) {
+    return n_heads(session) * (kv_key_bytes(&session->kv) + kv_value_bytes(&session->kv));
+}
+
+/* Of a whole page, and what fills up its last 2 MiB where it has most of them. */
+static size_t page_bytes(const struct gpt2_session *session) {
+    size_t n_bytes = sizeof(struct page) + data_bytes(session);
+    size_t rest = n_bytes % OS_HUGE_PAGE;
+    return rest > OS_HUGE_PAGE / 2 ? n_bytes - rest + OS_HUGE_PAGE : n_bytes;
+}
+
+/* On 2 MiB pages of the system, but for a rest that would leave most of one empty (page_bytes). */
+static struct page *alloc_page(size_t n_bytes, struct gpt2_error *err) {
+    char *memory = os_alloc_huge(n_bytes, "the KV cache", err);
+    size_t rest = n_bytes % OS_HUGE_PAGE;
+    if (memory && n_bytes > rest && rest)
+        os_small_pages(memory + n_bytes - rest, rest);
+    return (struct page *)(void *)memory;
+}
+
+/* Lets go of pages[block]. The last who has it keeps it for what comes next, or frees it. */
+static void release(struct gpt2_session *session, int block) {
+    struct page *page = session->pages[block];
+    session->pages[block] = NULL;
+    if (!page || atomic_fetch_sub_explicit(&page->n_users, 1, memory_order_acq_rel) > 1)
+        return;
+    if (session->spare)
+        os_free_huge(page, page_bytes(session));
+    else
+        session->spare = page;
+}
+
+/* Makes pages[block] the session's own, with what is in it where `keep`. */
+static bool own(struct gpt2_session *session, int block, bool keep, struct gpt2_error *err) {
+    struct page *old = session->pages[block];
+    if (old && atomic_load_explicit(&old->n_users, memory_order_acquire) == 1)
+        return true;
+    struct page *page = session->spare;
+    session->spare = NULL;
+    if (!page)
+        page = alloc_page(page_bytes(session), err);
+    if (!page)
+        return false;
+    atomic_init(&page->n_users, 1);
+    if (old && keep)
+        memcpy(page->data, old->data, data_bytes(session));
+    release(session, block);
+    session->pages[block] = page;
+    return true;
+}
+
+bool session_reserve(struct gpt2_session *session, int n, struct gpt2_error *err) {
+    int end = session->position + n;
+    for (int block = session->position / KV_BLOCK; block * KV_BLOCK < end; block++)
+        if (!own(session, block, block * KV_BLOCK < session->position, err))
+            return false;
+    return true;
+}
+
+bool gpt2_session_unshare(struct gpt2_session *session, struct gpt2_error *err) {
+    for (int block = 0; block * KV_BLOCK < session->position; block++)
+        if (!own(session, block, true, err))
+            return false;
+    return true;
+}
+
+void gpt2_session_free(struct gpt2_session *session) {
+    if (!session)
+        return;
+    for (int block = 0; session->pages && block < session->n_blocks; block++)
+        release(session, block);
+    os_free_huge(session->spare, page_bytes(session));
+    os_free(session->pages);
+    os_free(session);
+}
+
+int gpt2_session_position(const struct gpt2_session *session) {
+    return session->position;
+}
+
+int gpt2_session_capacity(const struct gpt2_session *session) {
+    return session->capacity;
+}
+
+enum gpt2_kv gpt2_session_kv(const struct gpt2_session *session) {
+    return session->kv.type;
+}
+
+size_t gpt2_session_token_bytes(const struct gpt2_session *session) {
+    const struct gpt2_config *config = &session->model->config;
+    size_t block = kv_key_bytes(&session->kv) + kv_value_bytes(&session->kv);
+    return (size_t)config->n_layer * (size_t)config->n_head * block / KV_BLOCK;
+}
+
+bool gpt2_session_rewind(struct gpt2_session *session, int position, struct gpt2_error *err) {
+    if (position < 0 || position > session->position)
+        return error_set(err, GPT2_ERR_USAGE, "rewind: expected a position from 0 to %d, got %d",
+                         session->position, position);
+    session->position = position;
+    return true;
+}
+
+/* Which head of the whole model, counted through the layers. */
+static size_t head_index(const struct gpt2_session *session, int layer, int head) {
+    return (size_t)layer * (size_t)session->model->config.n_head + (size_t)head;
+}
+
+void *session_keys(const struct gpt2_session *session, int layer, int head, int block) {
+    assert(block < session->n_blocks && session->pages[block]);
+    return session->pages[block]->data +
+           head_index(session, layer, head) * kv_key_bytes(&session->kv);
+}
+
+void *session_values(const struct gpt2_session *session, int layer, int head, int block) {
+    assert(block < session->n_blocks && session->pages[block]);
+    return session->pages[block]->data + n_heads(session) * kv_key_bytes(&session->kv) +
+           head_index(session, layer, head) * kv_value_bytes(&session->kv);
+}
+
+bool gpt2_session_fork(struct gpt2_session *session, const struct gpt2_session *source,
+                       struct gpt2_error *err) {
+    if (session->model != source->model)
+        return error_set(err, GPT2_ERR_USAGE, "fork: the sessions are of different models");
+    if (session->kv.type != source->kv.type)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "fork: the sessions keep keys and values in different types, %s and %s",
+                         kv_name(source->kv.type), kv_name(session->kv.type));
+    if (session->capacity < source->position)
+        return error_set(err, GPT2_ERR_USAGE, "fork: %d tokens do not fit a session for %d",
+                         source->position, session->capacity);
+    session->position = source->position;
+    for (int block = 0; session != source && block < session->n_blocks; block++) {
+        struct page *page = block * KV_BLOCK < source->position ? source->pages[block] : NULL;
+        if (page)
+            atomic_fetch_add_explicit(&page->n_users, 1, memory_order_relaxed);
+        release(session, block);
+        session->pages[block] = page;
+    }
+    return true;
+}

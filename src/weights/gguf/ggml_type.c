@@ -1,0 +1,180 @@
+/* ggml_type.c - block layouts as in spec 5.3. All products of a half-precision scale and the small
+ * integers are exact in f32; the K types' differences are rounded once. */
+#include "weights/gguf/ggml_type.h"
+#include "base/dtype.h"
+
+#include <string.h>
+
+typedef unsigned char byte;
+
+static float half(const byte *at) {
+    uint16_t bits;
+    memcpy(&bits, at, sizeof bits);
+    return dtype_f16_to_f32(bits);
+}
+
+/* ---- blocks of 32 ---- */
+
+/* d, qs[16]: element i is the low half of byte i, element i + 16 the high half */
+static void q4_0(float *y, const byte *b) {
+    const float d = half(b);
+    for (int i = 0; i < 16; i++) {
+        y[i] = d * (float)((b[2 + i] & 15) - 8);
+        y[i + 16] = d * (float)((b[2 + i] >> 4) - 8);
+    }
+}
+
+/* d, m, qs[16] */
+static void q4_1(float *y, const byte *b) {
+    const float d = half(b), m = half(b + 2);
+    for (int i = 0; i < 16; i++) {
+        y[i] = d * (float)(b[4 + i] & 15) + m;
+        y[i + 16] = d * (float)(b[4 + i] >> 4) + m;
+    }
+}
+
+/* Element i of five bits: four in qs, the fifth is bit i of the 32 at qh. */
+static int five(const byte *qh, const byte *qs, int i) {
+    int low = i < 16 ? qs[i] & 15 : qs[i - 16] >> 4;
+    return low | (qh[i / 8] >> i % 8 & 1) << 4;
+}
+
+/* d, qh[4], qs[16] */
+static void q5_0(float *y, const byte *b) {
+    const float d = half(b);
+    for (int i = 0; i < 32; i++)
+        y[i] = d * (float)(five(b + 2, b + 6, i) - 16);
+}
+
+/* d, m, qh[4], qs[16] */
+static void q5_1(float *y, const byte *b) {
+    const float d = half(b), m = half(b + 2);
+    for (int i = 0; i < 32; i++)
+        y[i] = d * (float)five(b + 4, b + 8, i) + m;
+}
+
+/* d, qs[32] */
+static void q8_0(float *y, const byte *b) {
+    const float d = half(b);
+    for (int i = 0; i < 32; i++)
+        y[i] = d * (float)(int8_t)b[2 + i];
+}
+
+/* ---- blocks of 256 ---- */
+
+/* Two bits of element i: within each half of 128 the four groups of 32 share 32 bytes. */
+static int two(const byte *qs, int i) {
+    return qs[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
+}
+
+/* scales[16], qs[64], d, dmin: a scale byte has 4 bits of scale and 4 of least value */
+static void q2_k(float *y, const byte *b) {
+    const float d = half(b + 80), dmin = half(b + 82);
+    for (int i = 0; i < 256; i++) {
+        const byte scale = b[i / 16];
+        const float dl = d * (float)(scale & 15), least = dmin * (float)(scale >> 4);
+        y[i] = dl * (float)two(b + 16, i) - least;
+    }
+}
+
+/* hmask[32], qs[64], scales[12], d: a third bit of each element, and six bits of 16 scales */
+static void q3_k(float *y, const byte *b) {
+    const float d = half(b + 108);
+    const byte *scales = b + 96;
+    for (int i = 0; i < 256; i++) {
+        const int k = i / 16;
+        const int low = scales[k % 8] >> (k < 8 ? 0 : 4) & 15,
+                  high = scales[8 + k % 4] >> k / 4 * 2 & 3;
+        const int bit = i / 128 * 4 + i % 128 / 32;
+        const int q = two(b + 32, i) - (b[i % 32] >> bit & 1 ? 0 : 4);
+        y[i] = d * (float)((low | high << 4) - 32) * (float)q;
+    }
+}
+
+/* The six-bit scale and least value of group k (0..7), packed into s[12]. */
+static void scale_of(int *scale, int *least, const byte *s, int k) {
+    if (k < 4) {
+        *scale = s[k] & 63;
+        *least = s[k + 4] & 63;
+    } else {
+        *scale = (s[k + 4] & 15) | s[k - 4] >> 6 << 4;
+        *least = s[k + 4] >> 4 | s[k] >> 6 << 4;
+    }
+}
+
+/* Groups of 32; two of them share 32 bytes, the first has the low halves. qh is NULL, or has bit k
+ * of group k. */
+static void q45_k(float *y, const byte *b, const byte *qh, const byte *qs) {
+    const float d = half(b), dmin = half(b + 2);
+    for (int k = 0; k < 8; k++) {
+        int scale, least;
+        scale_of(&scale, &least, b + 4, k);
+        const float dl = d * (float)scale, m = dmin * (float)least;
+        for (int i = 0; i < 32; i++) {
+            const int low = qs[k / 2 * 32 + i] >> k % 2 * 4 & 15;
+            const int high = qh ? (qh[i] >> k & 1) << 4 : 0;
+            y[k * 32 + i] = dl * (float)(low | high) - m;
+        }
+    }
+}
+
+/* d, dmin, scales[12], qs[128] */
+static void q4_k(float *y, const byte *b) {
+    q45_k(y, b, NULL, b + 16);
+}
+
+/* d, dmin, scales[12], qh[32], qs[128] */
+static void q5_k(float *y, const byte *b) {
+    q45_k(y, b, b + 16, b + 48);
+}
+
+/* ql[128], qh[64], scales[16], d: in each half of 128 four groups of 32, the low four bits of two
+ * of them in one byte of ql, the high two bits of all four in one of qh */
+static void q6_k(float *y, const byte *b) {
+    const float d = half(b + 208);
+    for (int i = 0; i < 256; i++) {
+        const int h = i / 128, group = i % 128 / 32, k = i % 32;
+        const int low = b[h * 64 + group % 2 * 32 + k] >> (group < 2 ? 0 : 4) & 15;
+        const int high = b[128 + h * 32 + k] >> group * 2 & 3;
+        y[i] = d * (float)(int8_t)b[192 + i / 16] * (float)((low | high << 4) - 32);
+    }
+}
+
+/* ---- the table ---- */
+
+static const struct ggml_type types[] = {
+    {"F32", 0, 1, 4, "F32", NULL},      {"F16", 1, 1, 2, "F16", NULL},
+    {"BF16", 30, 1, 2, "BF16", NULL},   {"F64", 28, 1, 8, "F64", NULL},
+    {"Q4_0", 2, 32, 18, NULL, q4_0},    {"Q4_1", 3, 32, 20, NULL, q4_1},
+    {"Q5_0", 6, 32, 22, NULL, q5_0},    {"Q5_1", 7, 32, 24, NULL, q5_1},
+    {"Q8_0", 8, 32, 34, NULL, q8_0},    {"Q2_K", 10, 256, 84, NULL, q2_k},
+    {"Q3_K", 11, 256, 110, NULL, q3_k}, {"Q4_K", 12, 256, 144, NULL, q4_k},
+    {"Q5_K", 13, 256, 176, NULL, q5_k}, {"Q6_K", 14, 256, 210, NULL, q6_k},
+};
+
+static const char *const other_names[] = {
+    [4] = "Q4_2",    [5] = "Q4_3",     [9] = "Q8_1",   [15] = "Q8_K",   [16] = "IQ2_XXS",
+    [17] = "IQ2_XS", [18] = "IQ3_XXS", [19] = "IQ1_S", [20] = "IQ4_NL", [21] = "IQ3_S",
+    [22] = "IQ2_S",  [23] = "IQ4_XS",  [24] = "I8",    [25] = "I16",    [26] = "I32",
+    [27] = "I64",    [29] = "IQ1_M",   [34] = "TQ1_0", [35] = "TQ2_0",  [39] = "MXFP4",
+};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+const struct ggml_type *ggml_type_find(uint32_t id) {
+    for (size_t i = 0; i < COUNT(types); i++)
+        if (types[i].id == id)
+            return &types[i];
+    return NULL;
+}
+
+const char *ggml_type_name(uint32_t id) {
+    const struct ggml_type *type = ggml_type_find(id);
+    if (type)
+        return type->name;
+    return id < COUNT(other_names) && other_names[id] ? other_names[id] : "unknown";
+}
+
+const char *ggml_type_list(void) {
+    return "F32, F16, BF16, F64, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Q2_K to Q6_K";
+}

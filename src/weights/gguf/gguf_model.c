@@ -1,0 +1,278 @@
+/* gguf_model.c - from the tensors of a GGUF file to those of a GPT-2. */
+#include "weights/gguf/gguf_model.h"
+#include "base/error.h"
+#include "weights/gguf/ggml_type.h"
+#include "weights/gguf/gguf.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_SIZE 160 /* bytes: the file's name has at most 64, ours is longer by a few */
+
+const struct gguf_name gguf_names[] = {
+    {"token_embd", "wte", false, false},
+    {"position_embd", "wpe", false, false},
+    {"attn_norm", "ln_1", false, true},
+    {"attn_qkv", "attn.c_attn", true, true},
+    {"attn_output", "attn.c_proj", true, true},
+    {"ffn_norm", "ln_2", false, true},
+    {"ffn_up", "mlp.c_fc", true, true},
+    {"ffn_down", "mlp.c_proj", true, true},
+    {"output_norm", "ln_f", false, false},
+    {"output", "lm_head", false, false},
+    {0},
+};
+
+/* ---- names ---- */
+
+static bool is_end(const char *text) {
+    return strcmp(text, ".weight") == 0 || strcmp(text, ".bias") == 0;
+}
+
+/* Writes GPT-2's name for a tensor, or the file's own where it is none of GPT-2's; then NULL. */
+static const struct gguf_name *translate(char out[NAME_SIZE], struct gguf_string name) {
+    char text[NAME_SIZE], block[24] = "";
+    snprintf(text, sizeof text, "%.*s", (int)name.len, name.text);
+    snprintf(out, NAME_SIZE, "%s", text);
+    const char *rest = text;
+    if (strncmp(text, "blk.", 4) == 0) {
+        size_t digits = strspn(text + 4, "0123456789");
+        if (digits == 0 || digits > 9 || text[4 + digits] != '.')
+            return NULL;
+        rest = text + 4 + digits + 1;
+        snprintf(block, sizeof block, "h.%.*s.", (int)digits, text + 4);
+    }
+    for (const struct gguf_name *n = gguf_names; n->gguf; n++) {
+        size_t len = strlen(n->gguf);
+        if (n->in_block == (*block != 0) && strncmp(rest, n->gguf, len) == 0 &&
+            is_end(rest + len)) {
+            snprintf(out, NAME_SIZE, "%s%s%s", block, n->gpt2, rest + len);
+            return n;
+        }
+    }
+    return NULL;
+}
+
+/* ---- tensors ---- */
+
+/* y[0..n_elements) = the values of a quantized tensor. */
+static void dequantize(float *y, const struct gguf_tensor *t) {
+    const struct ggml_type *type = t->type;
+    for (size_t i = 0; i < t->n_elements / type->n_elements; i++)
+        type->dequantize(y + i * type->n_elements, t->data + i * type->n_bytes);
+}
+
+static bool convert_quantized(struct tensors *out, struct tensor *t, const struct gguf_tensor *from,
+                              bool turn, struct gpt2_error *err) {
+    float *values = turn ? os_alloc(from->n_elements, sizeof *values, "weights", err)
+                         : tensors_alloc(out, from->n_elements, sizeof *values, "weights", err);
+    if (!values)
+        return false;
+    dequantize(values, from);
+    t->dtype = "F32";
+    t->data = values;
+    t->n_bytes = from->n_elements * sizeof *values;
+    if (!turn)
+        return true;
+    bool ok = tensors_transpose(out, t, err);
+    os_free(values);
+    return ok;
+}
+
+static bool convert(struct tensors *out, struct tensor *t, const struct gguf_tensor *from,
+                    const struct gguf_name *name, struct gpt2_error *err) {
+    const bool turn = name && name->is_linear && from->rank == 2;
+    t->rank = from->rank;
+    for (int i = 0; i < from->rank; i++)
+        t->shape[i] = from->ne[from->rank - 1 - i];
+    t->dtype = from->type->dtype;
+    t->data = from->data;
+    t->n_bytes = from->n_bytes;
+    if (!name) // the loader notes that it is not used
+        return (t->dtype = t->dtype ? t->dtype : "U8", true);
+    if (!t->dtype)
+        return convert_quantized(out, t, from, turn, err);
+    return !turn || tensors_transpose(out, t, err);
+}
+
+static bool fill(struct tensors *out, const struct gguf *gguf, struct gpt2_error *err) {
+    out->items = os_alloc(gguf->n_tensors, sizeof *out->items, "the table of tensors", err);
+    char *names = out->storage = os_alloc(gguf->n_tensors, NAME_SIZE, "tensor names", err);
+    if (!out->items || !names)
+        return false;
+    for (size_t i = 0; i < gguf->n_tensors; i++) {
+        const struct gguf_tensor *from = &gguf->tensors[i];
+        struct tensor *t = &out->items[out->count++];
+        const struct gguf_name *name = translate(names, from->name);
+        t->name = names;
+        names += NAME_SIZE;
+        if (!name && strncmp(t->name, "blk.", 4) == 0)
+            return error_set(err, GPT2_ERR_MODEL,
+                             "%s: tensor \"%s\": GPT-2 has no such weight, and what it would "
+                             "change is unknown",
+                             gguf->path, t->name);
+        if (!convert(out, t, from, name, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- configuration ---- */
+
+static const struct gguf_tensor *find_tensor(const struct gguf *gguf, const char *name) {
+    for (size_t i = 0; i < gguf->n_tensors; i++)
+        if (gguf_equal(gguf->tensors[i].name, name))
+            return &gguf->tensors[i];
+    return NULL;
+}
+
+/* What is in the file is a whole GPT-2. */
+static bool check_kind(const struct gguf *gguf, struct gpt2_error *err) {
+    struct gguf_string architecture = {"", 0};
+    int64_t n_files = 1;
+    if (!gguf_text(gguf, "general.architecture", &architecture, err) ||
+        !gguf_integer(gguf, "split.count", &n_files, err))
+        return false;
+    if (!gguf_equal(architecture, "gpt2")) {
+        error_set(err, GPT2_ERR_MODEL,
+                  "%s: \"general.architecture\": expected \"gpt2\", found \"%.*s\"", gguf->path,
+                  (int)(architecture.len < 60 ? architecture.len : 60), architecture.text);
+        return error_hint(err, "this program runs GPT-2 models; others have other arithmetic");
+    }
+    if (n_files > 1) {
+        error_set(err, GPT2_ERR_MODEL,
+                  "%s: expected one GGUF file, found one of %" PRId64 " that belong together",
+                  gguf->path, n_files);
+        return error_hint(err, "`llama-gguf-split --merge FIRST OUT` makes one file of them");
+    }
+    if (gguf->n_tensors == 0) {
+        error_set(err, GPT2_ERR_MODEL, "%s: expected weights, found a vocabulary alone",
+                  gguf->path);
+        return error_hint(err, "it serves as a tokenizer: gpt2 tokenize -m FILE");
+    }
+    return true;
+}
+
+struct metadata {
+    int64_t n_vocab, n_ctx, n_embd, n_layer, n_head, n_inner, bos, eos;
+    double epsilon;
+};
+
+static bool read_metadata(struct metadata *m, const struct gguf *gguf, struct gpt2_error *err) {
+    const struct {
+        const char *key;
+        int64_t *value;
+        bool required;
+    } rows[] = {
+        {"gpt2.embedding_length", &m->n_embd, true},
+        {"gpt2.block_count", &m->n_layer, true},
+        {"gpt2.attention.head_count", &m->n_head, true},
+        {"gpt2.context_length", &m->n_ctx, false},
+        {"gpt2.feed_forward_length", &m->n_inner, false},
+        {"tokenizer.ggml.bos_token_id", &m->bos, false},
+        {"tokenizer.ggml.eos_token_id", &m->eos, false},
+    };
+    *m = (struct metadata){.bos = -1, .eos = -1, .epsilon = 1e-5};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!gguf_integer(gguf, rows[i].key, rows[i].value, err))
+            return false;
+        if (rows[i].required && !gguf_find(gguf, rows[i].key))
+            return error_set(err, GPT2_ERR_MODEL, "%s: the key \"%s\" is missing", gguf->path,
+                             rows[i].key);
+    }
+    int64_t n_head_kv = m->n_head;
+    if (!gguf_number(gguf, "gpt2.attention.layer_norm_epsilon", &m->epsilon, err) ||
+        !gguf_integer(gguf, "gpt2.attention.head_count_kv", &n_head_kv, err))
+        return false;
+    if (n_head_kv != m->n_head)
+        return error_set(err, GPT2_ERR_MODEL,
+                         "%s: \"gpt2.attention.head_count_kv\": expected as many as there are "
+                         "heads, %" PRId64 ", found %" PRId64,
+                         gguf->path, m->n_head, n_head_kv);
+    return true;
+}
+
+/* Shapes count more than what the metadata says of them. */
+static void trust_tensors(struct metadata *m, const struct gguf *gguf) {
+    const struct gguf_tensor *wte = find_tensor(gguf, "token_embd.weight");
+    const struct gguf_tensor *wpe = find_tensor(gguf, "position_embd.weight");
+    const struct gguf_tensor *c_fc = find_tensor(gguf, "blk.0.ffn_up.weight");
+    m->n_vocab = wte && wte->rank == 2 ? wte->ne[1] : 0;
+    if (!wte) { // the head alone
+        const struct gguf_tensor *head = find_tensor(gguf, "output.weight");
+        m->n_vocab = head && head->rank == 2 ? head->ne[1] : 0;
+    }
+    if (wpe && wpe->rank == 2)
+        m->n_ctx = wpe->ne[1];
+    if (c_fc && c_fc->rank == 2)
+        m->n_inner = c_fc->ne[1];
+}
+
+/* The text of a config.json. What is not positive is left out where there is a default. */
+static bool print_config(struct tensors *out, const struct gguf *gguf, struct gpt2_error *err) {
+    struct metadata m;
+    if (!read_metadata(&m, gguf, err))
+        return false;
+    trust_tensors(&m, gguf);
+    if (!m.n_vocab)
+        return error_set(err, GPT2_ERR_MODEL, "%s: missing tensor \"token_embd.weight\"",
+                         gguf->path);
+    char text[600], epsilon[40], inner[40] = "";
+    snprintf(epsilon, sizeof epsilon, "%.17g", m.epsilon);
+    if (strchr(epsilon, ',')) // the program that links us may have set a locale
+        *strchr(epsilon, ',') = '.';
+    if (!(m.epsilon > 0) || m.epsilon > 1e30)
+        return error_set(err, GPT2_ERR_MODEL,
+                         "%s: \"gpt2.attention.layer_norm_epsilon\": expected a number above 0, "
+                         "found %s",
+                         gguf->path, epsilon);
+    if (m.n_inner > 0)
+        snprintf(inner, sizeof inner, " \"n_inner\": %" PRId64 ",", m.n_inner);
+    snprintf(text, sizeof text,
+             "{\"model_type\": \"gpt2\", \"vocab_size\": %" PRId64 ", \"n_positions\": %" PRId64
+             ", \"n_embd\": %" PRId64 ", \"n_layer\": %" PRId64 ", \"n_head\": %" PRId64
+             ",%s \"layer_norm_epsilon\": %s, \"tie_word_embeddings\": %s, ",
+             m.n_vocab, m.n_ctx, m.n_embd, m.n_layer, m.n_head, inner, epsilon,
+             find_tensor(gguf, "output.weight") && find_tensor(gguf, "token_embd.weight") ? "false"
+                                                                                          : "true");
+    const int64_t ids[] = {m.bos, m.eos};
+    for (int i = 0; i < 2; i++) {
+        const size_t n = strlen(text);
+        const char *name = i ? "eos" : "bos", *end = i ? "}" : ", ";
+        if (ids[i] >= 0 && ids[i] < m.n_vocab)
+            snprintf(text + n, sizeof text - n, "\"%s_token_id\": %" PRId64 "%s", name, ids[i],
+                     end);
+        else
+            snprintf(text + n, sizeof text - n, "\"%s_token_id\": null%s", name, end);
+    }
+    out->config = strdup(text);
+    return out->config || error_memory(err, "the configuration", sizeof text);
+}
+
+/* ---- the whole ---- */
+
+bool gguf_model_recognise(const unsigned char *head, size_t n) {
+    return n >= 4 && memcmp(head, "GGUF", 4) == 0;
+}
+
+bool gguf_model_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
+                      const char *path, struct gpt2_error *err) {
+    struct gguf gguf;
+    *out = (struct tensors){.path = strdup(path)};
+    if (!out->path)
+        return error_memory(err, "a path", strlen(path) + 1);
+    bool ok = gguf_parse(&gguf, bytes, n_bytes, out->path, err);
+    if (ok) {
+        ok = check_kind(&gguf, err) && print_config(out, &gguf, err) && fill(out, &gguf, err);
+        gguf_free(&gguf);
+    }
+    if (!ok)
+        tensors_close(out);
+    return ok;
+}
+
+bool gguf_model_open(struct tensors *out, const char *path, struct gpt2_error *err) {
+    return tensors_open(out, path, gguf_model_parse, err);
+}

@@ -1,0 +1,188 @@
+/* gguf_tokenizer.c - the tokenizer in a GGUF file's metadata, as the texts of vocab.json,
+ * merges.txt and added_tokens.json, which text/ reads and checks. */
+#include "base/error.h"
+#include "base/json.h"
+#include "weights/gguf/gguf.h"
+#include "weights/gguf/gguf_model.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_TOKENS 9999999             /* an id fits 24 bits      */
+#define MAX_BYTES  ((size_t)256 << 20) /* of one text             */
+
+static const char tokens_key[] = "tokenizer.ggml.tokens";
+static const char types_key[] = "tokenizer.ggml.token_type";
+static const char merges_key[] = "tokenizer.ggml.merges";
+
+static const char without[] = "without a tokenizer, give and take token ids: --ids, --output ids";
+
+/* llama.cpp's kinds of token. */
+enum kind { NORMAL = 1, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE };
+
+/* Byte-level BPE with GPT-2's regular expression. */
+static bool check_model(const struct gguf *gguf, struct gpt2_error *err) {
+    struct gguf_string model = {"", 0}, pre = {"gpt-2", 5}; // older converters did not say
+    if (!gguf_text(gguf, "tokenizer.ggml.model", &model, err) ||
+        !gguf_text(gguf, "tokenizer.ggml.pre", &pre, err))
+        return false;
+    if (!gguf_equal(model, "gpt2")) {
+        const bool pieces = gguf_equal(model, "llama") || gguf_equal(model, "t5");
+        error_set(err, GPT2_ERR_MODEL,
+                  "%s: \"tokenizer.ggml.model\": expected \"gpt2\" (byte-level BPE), found "
+                  "\"%.*s\"%s",
+                  gguf->path, (int)(model.len < 40 ? model.len : 40), model.text,
+                  pieces ? " (SentencePiece)" : "");
+        return error_hint(err, "%s", without);
+    }
+    if (gguf_equal(pre, "gpt-2") || gguf_equal(pre, "gpt2"))
+        return true;
+    error_set(err, GPT2_ERR_MODEL,
+              "%s: \"tokenizer.ggml.pre\": expected \"gpt-2\", found \"%.*s\", which cuts text in "
+              "another way",
+              gguf->path, (int)(pre.len < 40 ? pre.len : 40), pre.text);
+    return error_hint(err, "%s", without);
+}
+
+static bool check_array(const struct gguf *gguf, const struct gguf_pair *pair, const char *key,
+                        bool strings, struct gpt2_error *err) {
+    if (pair && pair->is_array &&
+        (strings ? pair->type == GGUF_STRING : pair->type == GGUF_I32 || pair->type == GGUF_U32))
+        return true;
+    return error_set(err, GPT2_ERR_MODEL, "%s: \"%s\": expected an array of %s, found %s",
+                     gguf->path, key, strings ? "strings" : "i32", pair ? "another type" : "none");
+}
+
+/* ---- writing texts ---- */
+
+static FILE *begin(struct tokenizer_texts *out, enum tokenizer_text which, const char *what,
+                   struct gpt2_error *err) {
+    out->items[which].what = what;
+    FILE *file = open_memstream(&out->items[which].text, &out->items[which].len);
+    if (!file)
+        error_memory(err, "the tokenizer's text", 0);
+    return file;
+}
+
+static bool end(FILE *file, const struct gguf *gguf, const struct tokenizer_texts *texts,
+                enum tokenizer_text which, struct gpt2_error *err) {
+    const bool failed = ferror(file) != 0;
+    if (fclose(file) != 0 || failed)
+        return error_memory(err, "the tokenizer's text", texts->items[which].len);
+    if (texts->items[which].len > MAX_BYTES)
+        return error_set(err, GPT2_ERR_MODEL, "%s: %s: expected at most %zu bytes, found %zu",
+                         gguf->path, texts->items[which].what, MAX_BYTES, texts->items[which].len);
+    return true;
+}
+
+/* {token: id} of the tokens that merging makes, or of the special ones. Unused ones pad the table
+ * to the size of a matrix: they are no tokens. */
+static bool put_tokens(struct tokenizer_texts *out, const struct gguf *gguf, bool special,
+                       struct gpt2_error *err) {
+    const struct gguf_pair *tokens = gguf_find(gguf, tokens_key);
+    const struct gguf_pair *types = gguf_find(gguf, types_key);
+    const enum tokenizer_text which = special ? TOKENIZER_ADDED : TOKENIZER_VOCAB;
+    const unsigned char *at = tokens->data;
+    FILE *file = begin(out, which, tokens_key, err);
+    if (!file)
+        return false;
+    const char *separator = "{";
+    for (uint64_t id = 0; id < tokens->count; id++) {
+        const struct gguf_string text = gguf_next(&at);
+        int32_t kind = NORMAL;
+        if (types)
+            memcpy(&kind, types->data + id * sizeof kind, sizeof kind);
+        if (kind == UNUSED || special != (kind != NORMAL))
+            continue;
+        fputs(separator, file);
+        separator = ",\n";
+        json_print_string(file, text.text, text.len);
+        fprintf(file, ": %" PRIu64, id);
+    }
+    fputs(*separator == '{' ? "{}" : "}", file);
+    return end(file, gguf, out, which, err);
+}
+
+static bool put_merges(struct tokenizer_texts *out, const struct gguf *gguf,
+                       struct gpt2_error *err) {
+    const struct gguf_pair *merges = gguf_find(gguf, merges_key);
+    const unsigned char *at = merges->data;
+    FILE *file = begin(out, TOKENIZER_MERGES, merges_key, err);
+    if (!file)
+        return false;
+    fputs("#version: 0.2\n", file); // so that a merge of '#' in front is not taken for one
+    for (uint64_t i = 0; i < merges->count; i++) {
+        const struct gguf_string text = gguf_next(&at);
+        if (memchr(text.text, '\n', text.len) || !text.len) {
+            error_set(err, GPT2_ERR_MODEL, "%s: %s: entry %" PRIu64 ": expected two tokens",
+                      gguf->path, merges_key, i);
+            fclose(file);
+            return false;
+        }
+        fwrite(text.text, 1, text.len, file);
+        putc('\n', file);
+    }
+    return end(file, gguf, out, TOKENIZER_MERGES, err);
+}
+
+/* Settings that change ids; text/ knows which of them it can follow. */
+static bool put_settings(struct tokenizer_texts *out, const struct gguf *gguf,
+                         struct gpt2_error *err) {
+    bool prefix = false, bos = false, eos = false;
+    if (!gguf_bool(gguf, "tokenizer.ggml.add_space_prefix", &prefix, err) ||
+        !gguf_bool(gguf, "tokenizer.ggml.add_bos_token", &bos, err) ||
+        !gguf_bool(gguf, "tokenizer.ggml.add_eos_token", &eos, err))
+        return false;
+    FILE *file = begin(out, TOKENIZER_CONFIG, "tokenizer settings", err);
+    if (!file)
+        return false;
+    fprintf(file, "{\"add_prefix_space\": %s, \"add_bos_token\": %s, \"add_eos_token\": %s}",
+            prefix ? "true" : "false", bos ? "true" : "false", eos ? "true" : "false");
+    return end(file, gguf, out, TOKENIZER_CONFIG, err);
+}
+
+/* ---- the whole ---- */
+
+static bool read_texts(struct tokenizer_texts *out, const struct gguf *gguf,
+                       struct gpt2_error *err) {
+    const struct gguf_pair *tokens = gguf_find(gguf, tokens_key);
+    const struct gguf_pair *types = gguf_find(gguf, types_key);
+    if (!gguf_find(gguf, "tokenizer.ggml.model") && !tokens)
+        return true; // weights alone
+    if (!check_model(gguf, err) || !check_array(gguf, tokens, tokens_key, true, err) ||
+        !check_array(gguf, gguf_find(gguf, merges_key), merges_key, true, err) ||
+        (types && !check_array(gguf, types, types_key, false, err)))
+        return false;
+    if (tokens->count > MAX_TOKENS)
+        return error_set(err, GPT2_ERR_MODEL, "%s: %s: expected at most %d, found %" PRIu64,
+                         gguf->path, tokens_key, MAX_TOKENS, tokens->count);
+    if (types && types->count != tokens->count)
+        return error_set(err, GPT2_ERR_MODEL,
+                         "%s: %s: expected one for each of the %" PRIu64 " tokens, found %" PRIu64,
+                         gguf->path, types_key, tokens->count, types->count);
+    return put_tokens(out, gguf, false, err) && put_tokens(out, gguf, true, err) &&
+           put_merges(out, gguf, err) && put_settings(out, gguf, err);
+}
+
+bool gguf_model_parse_tokenizer(struct tokenizer_texts *out, const unsigned char *bytes,
+                                size_t n_bytes, const char *path, struct gpt2_error *err) {
+    struct gguf gguf;
+    if (!gguf_parse(&gguf, bytes, n_bytes, path, err))
+        return false;
+    bool ok = read_texts(out, &gguf, err);
+    gguf_free(&gguf);
+    if (!ok)
+        tokenizer_texts_free(out);
+    return ok;
+}
+
+bool gguf_model_tokenizer(struct tokenizer_texts *out, const char *path, struct gpt2_error *err) {
+    struct os_file file;
+    if (!os_map(&file, path, GPT2_ERR_MODEL, err))
+        return false;
+    bool ok = gguf_model_parse_tokenizer(out, file.data, file.size, path, err);
+    os_unmap(&file);
+    return ok;
+}

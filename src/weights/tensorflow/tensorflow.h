@@ -1,0 +1,24 @@
+/* tensorflow.h - reads the checkpoint that OpenAI published and its fine-tunes save:
+ * model.ckpt.index says where in model.ckpt.data-00000-of-00001 each tensor lies, hparams.json how
+ * many heads there are (spec 5.2). */
+#ifndef WEIGHTS_TENSORFLOW_TENSORFLOW_H
+#define WEIGHTS_TENSORFLOW_TENSORFLOW_H
+
+#include "weights/tensors.h"
+
+/* Fills the table (tensors.h) from the index at `path` and the data files beside it. Every byte is
+ * compared with the checksums that the index has. tensors->config is from hparams.json; NULL where
+ * there is none. On failure GPT2_ERR_MODEL names the file, the tensor, what was expected and found,
+ * and *out is zeroed. */
+bool tensorflow_open(struct tensors *out, const char *path, struct gpt2_error *err);
+
+/* The same over bytes in memory, an index and one data file, which are borrowed and must outlive
+ * the table. `name` stands for the path in messages. */
+bool tensorflow_parse(struct tensors *out, const unsigned char *index, size_t n_index,
+                      const unsigned char *data, size_t n_data, const char *name,
+                      struct gpt2_error *err);
+
+/* config.json's text from that of a hparams.json, to be freed; NULL: err is set. */
+char *tensorflow_config(const char *text, size_t len, const char *path, struct gpt2_error *err);
+
+#endif

@@ -177,8 +177,8 @@ static double bench_run(const struct bench *b, const struct kernels *kernels, in
             kernels->gemv[dtype](b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, b->w + at, BENCH_N_INNER,
                                  m, BENCH_N_INNER, BENCH_N_EMBD);
         else
-            kernels->dots[dtype](b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, b->w + at, BENCH_N_EMBD, m,
-                                 BENCH_N_INNER, BENCH_N_EMBD);
+            kernels->gemm_nt[dtype](b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, b->w + at, BENCH_N_EMBD,
+                                    m, BENCH_N_INNER, BENCH_N_EMBD);
     }
     *bytes = (double)at;
     return (double)at / (double)dtype_size(dtype) * m;
@@ -255,10 +255,10 @@ static int bench(void) {
         for (size_t i = 0; i < n; i++)
             b.x[i] = b.v[i] = (float)(i % 29) * 0.1f - 1.4f;
         for (int r = 0; r < 512; r++)
-            kernels_row(0)->quantize(q + r * b.q.qs, scale + r * b.q.gs, sum + r * b.q.gs,
-                                     b.x + r * BENCH_STRIDE, BENCH_N_INNER);
-        for (int i = 0; kernels_row(i); i++)
-            bench_row(&b, kernels_row(i));
+            kernels_variant(0)->quantize(q + r * b.q.qs, scale + r * b.q.gs, sum + r * b.q.gs,
+                                         b.x + r * BENCH_STRIDE, BENCH_N_INNER);
+        for (int i = 0; kernels_variant(i); i++)
+            bench_row(&b, kernels_variant(i));
     }
     os_free(sum);
     os_free(scale);

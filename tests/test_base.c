@@ -8,7 +8,7 @@
 
 #include "base/digest.h"
 #include "base/dtype.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
 #include "base/pool.h"

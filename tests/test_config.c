@@ -14,7 +14,7 @@
 struct parsed {
     struct gpt2_config config;
     enum config_tie tie;
-    struct notes notes;
+    struct warnings notes;
     struct gpt2_error err;
 };
 
@@ -130,12 +130,12 @@ static void every_key_that_changes_the_arithmetic_is_read(void **state) {
 }
 
 static void every_activation_of_the_kernels_is_accepted(void **state) {
-    for (const struct activation *a = kernels_row(0)->activations; a->name; a++) {
+    for (const struct activation *a = kernels_variant(0)->activations; a->name; a++) {
         char text[100];
         snprintf(text, sizeof text, "{\"activation_function\": \"%s\"}", a->name);
         struct parsed p = accept(text);
         assert_string_equal(p.config.activation, a->name);
-        assert_true(kernels_activation(kernels_row(0), p.config.activation) != NULL);
+        assert_true(kernels_activation(kernels_variant(0), p.config.activation) != NULL);
     }
 }
 
@@ -144,7 +144,7 @@ static void n_positions_wins_over_n_ctx_with_a_note(void **state) {
     assert_int_equal(p.config.n_ctx, 1024);
     assert_int_equal(p.notes.count, 1);
     assert_non_null(strstr(p.notes.items[0], "512"));
-    notes_free(&p.notes);
+    warnings_free(&p.notes);
     p = accept("{\"n_ctx\": 512}"); // the only word on it
     assert_int_equal(p.config.n_ctx, 512);
     assert_int_equal(p.notes.count, 0);
@@ -189,7 +189,7 @@ static void ids_outside_the_vocabulary_are_dropped_with_a_note(void **state) {
     assert_int_equal(p.config.bos_id, -1);
     assert_int_equal(p.notes.count, 3);
     assert_non_null(strstr(p.notes.items[0], "\"eos_token_id\" 10 "));
-    notes_free(&p.notes);
+    warnings_free(&p.notes);
 }
 
 static void generation_config_overrides_what_it_mentions(void **state) {
@@ -278,7 +278,7 @@ static void bad_values_are_refused_with_key_expectation_and_fact(void **state) {
         assert_int_equal(p.err.status, GPT2_ERR_MODEL);
         expect_words(&p.err, (const char *[]){"c.json"}, 1);
         expect_words(&p.err, cases[i].words, 5);
-        notes_free(&p.notes);
+        warnings_free(&p.notes);
     }
 }
 

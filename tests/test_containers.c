@@ -2,7 +2,7 @@
 #include "testmodel.h"
 
 #include "text/alphabet.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer_internal.h"
 #include "weights/containers.h"
 
 #include <errno.h>

@@ -189,7 +189,7 @@ static const struct {
 #define N_ACTIVATIONS ((int)(sizeof activations / sizeof *activations))
 
 static float apply(const char *name, float x) {
-    activation_fn fn = kernels_activation(kernels_row(0), name);
+    activation_fn fn = kernels_activation(kernels_variant(0), name);
     assert_non_null(fn);
     fn(&x, 1);
     return x;
@@ -205,7 +205,7 @@ static void activations_match_their_formulas(void **state) {
                 fail_msg("%s(%g): error %g of %g", activations[a].name, (double)x, error, expected);
         }
     int n = 0;
-    while (kernels_row(0)->activations[n].name)
+    while (kernels_variant(0)->activations[n].name)
         n++;
     assert_int_equal(n, N_ACTIVATIONS);
 }

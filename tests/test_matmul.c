@@ -126,7 +126,7 @@ static void check(struct fixture *f, bool head, const char *act, const int *rows
     for (int t = 0; t < 4; t++) {
         struct pool *pool = pool_create(threads[t], NULL);
         assert_non_null(pool);
-        for (int i = 0; (kernels = kernels_row(i)); i++) {
+        for (int i = 0; (kernels = kernels_variant(i)); i++) {
             struct matmul mm;
             assert_true(matmul_init(&mm, pool, kernels, MAX_ROWS, f->in, NULL));
             activation_fn fn = act ? kernels_activation(kernels, act) : NULL;
@@ -181,7 +181,7 @@ static void large_linear_is_one_chain(void **state) {
 static void activation_comes_after_the_chain(void **state) {
     static const int rows[] = {1, 4, 20};
     struct fixture f = fixture_create(DTYPE_F16, 300, 130, false);
-    expect_linear(&f, kernels_activation(kernels_row(0), "gelu_new"), 20);
+    expect_linear(&f, kernels_activation(kernels_variant(0), "gelu_new"), 20);
     check(&f, false, "gelu_new", rows, 3);
     fixture_free(&f);
 }
@@ -316,7 +316,7 @@ static struct matrix real_matrix(const struct real *r, enum dtype dtype, enum la
 
 /* The definition, for the rows of x that differ. All types of floats have one. */
 static void expect_real(struct real *r, const struct matrix *w) {
-    const struct kernels *generic = kernels_row(0);
+    const struct kernels *generic = kernels_variant(0);
     size_t in = (size_t)r->in, out = (size_t)r->out, groups = (size_t)panels_groups(r->in);
     for (int row = 0; row < DISTINCT; row++)
         memcpy(r->expected + (size_t)row * out, r->bias, out * sizeof *r->bias);
@@ -393,7 +393,7 @@ static void check_real_rows(struct real *r, const struct matrix *w, bool moves) 
     for (int t = 0; t < 3; t++) {
         struct pool *pool = pool_create(threads[t], NULL);
         assert_non_null(pool);
-        for (int i = 0; (kernels = kernels_row(i)); i++) {
+        for (int i = 0; (kernels = kernels_variant(i)); i++) {
             struct matmul mm;
             assert_true(matmul_init(&mm, pool, kernels, MAX_ROWS, r->in, NULL));
             for (int j = 0; j < N_REAL_ROWS; j++) {

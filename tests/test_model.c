@@ -238,7 +238,7 @@ static void tensors_are_listed_in_the_order_of_the_forward_pass(void **state) {
     assert_int_equal(info.rank, 1);
     assert_int_equal(info.shape[0], 48);
     assert_int_equal(info.n_bytes, 48 * 4);
-    assert_null(gpt2_model_note(model, 0));
+    assert_null(gpt2_model_warning(model, 0));
     gpt2_model_close(model);
 }
 
@@ -391,10 +391,10 @@ static void the_head_is_wte_unless_the_file_has_another_one(void **state) {
         assert_int_equal(gpt2_model_head_is_tied(model), cases[i].tied);
         assert_int_equal(model->head.data == model->wte.data, cases[i].tied);
         if (cases[i].note) {
-            assert_non_null(gpt2_model_note(model, 0));
-            assert_non_null(strstr(gpt2_model_note(model, 0), cases[i].note));
+            assert_non_null(gpt2_model_warning(model, 0));
+            assert_non_null(strstr(gpt2_model_warning(model, 0), cases[i].note));
         }
-        assert_null(gpt2_model_note(model, cases[i].note ? 1 : 0));
+        assert_null(gpt2_model_warning(model, cases[i].note ? 1 : 0));
         gpt2_model_close(model);
     }
     // one of another type is not a copy
@@ -434,11 +434,11 @@ static void strangers_are_noted_and_masks_are_not(void **state) {
         struct gpt2_model *model = open_path(dir);
         size_t n = 0;
         for (; n < 2 && cases[i].notes[n]; n++) {
-            assert_non_null(gpt2_model_note(model, n));
-            if (!strstr(gpt2_model_note(model, n), cases[i].notes[n]))
-                fail_msg("expected \"%s\" in: %s", cases[i].notes[n], gpt2_model_note(model, n));
+            assert_non_null(gpt2_model_warning(model, n));
+            if (!strstr(gpt2_model_warning(model, n), cases[i].notes[n]))
+                fail_msg("expected \"%s\" in: %s", cases[i].notes[n], gpt2_model_warning(model, n));
         }
-        assert_null(gpt2_model_note(model, n));
+        assert_null(gpt2_model_warning(model, n));
         gpt2_model_close(model);
     }
 }
@@ -633,7 +633,7 @@ static void a_vocabulary_may_be_larger_than_config_says(void **state) {
         assert_int_equal(gpt2_model_config(model)->n_vocab, 64);
         assert_int_equal(model->wte.rows, 64);
         assert_int_equal(model->head.rows, 64);
-        assert_non_null(strstr(gpt2_model_note(model, only ? 1 : 0), "has 64 rows"));
+        assert_non_null(strstr(gpt2_model_warning(model, only ? 1 : 0), "has 64 rows"));
         gpt2_model_close(model);
     }
     write_changed(rows, 1, &(struct testmodel_options){.head = TESTMODEL_HEAD_OWN});
@@ -677,7 +677,7 @@ static void a_real_test_model_opens(void **state) {
     assert_int_equal(config->eos_ids[0], 98);
     assert_int_equal(gpt2_model_parameters(model), 111968);
     assert_true(gpt2_model_head_is_tied(model));
-    assert_null(gpt2_model_note(model, 0));
+    assert_null(gpt2_model_warning(model, 0));
     gpt2_model_close(model);
 }
 

@@ -298,13 +298,13 @@ static void expect_packed(const struct gpt2_model *b, const struct gpt2_model *a
     assert_int_equal(gpt2_model_parameters(a), gpt2_model_parameters(b));
     assert_int_equal(a->head_is_tied, b->head_is_tied);
     expect_rows(&b->wpe, &a->wpe, a->wpe.dtype);
-    for (size_t i = 0; i < parts_count(a); i++) {
-        struct part x = parts_at(a, i), y = parts_at(b, i);
+    for (size_t i = 0; i < tensor_schema_count(a); i++) {
+        struct tensor_spec x = tensor_schema_at(a, i), y = tensor_schema_at(b, i);
         assert_string_equal(x.name, y.name);
-        if (x.kind == PART_VECTOR) {
+        if (x.kind == SPEC_VECTOR) {
             const float *u = *(const float **)x.field, *v = *(const float **)y.field;
             assert_memory_equal(u, v, (size_t)x.shape[0] * sizeof *u);
-        } else if (x.kind == PART_LINEAR) {
+        } else if (x.kind == SPEC_LINEAR) {
             const struct matrix *m = y.field;
             assert_int_equal(m->dtype, dtype);
             assert_int_equal(m->layout, LAYOUT_PANELS);
@@ -348,7 +348,7 @@ static void what_goes_in_comes_out(void **state) {
             pack(model, type);
             struct gpt2_model *packed = open_model(file);
             expect_packed(packed, model, type);
-            assert_null(gpt2_model_note(packed, 0));
+            assert_null(gpt2_model_warning(packed, 0));
             gpt2_model_close(packed);
         }
         gpt2_model_close(model);

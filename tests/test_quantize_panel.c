@@ -63,7 +63,7 @@ static double value_at(const unsigned char *panel, enum dtype type, int k, int c
 }
 
 static unsigned char *quantized(enum dtype type, const float *w, int K, int n,
-                                const struct metric *metrics) {
+                                const struct error_metric *metrics) {
     unsigned char *panel = malloc(panel_bytes(type, K) + 8);
     assert_non_null(panel);
     memset(panel, 0xA5, panel_bytes(type, K) + 8);
@@ -264,17 +264,17 @@ static void a_metric_is_the_quadratic_form_of_the_moments(void **state) {
     static const int n_inputs[] = {64, 64, 21, 1};
     static double h[64][64];
     static float second[64 * 64], mean[64];
-    struct metric metric;
+    struct error_metric metric;
     for (int t = 0; t < 4; t++) {
         const int n = n_inputs[t];
         const bool centred = t % 2;
         make_moments(h, second, mean, n, centred);
-        metric_of(&metric, second, centred ? mean : NULL, n);
+        error_metric_of(&metric, second, centred ? mean : NULL, n);
         double diagonal = 0;
         for (int k = 0; k < n; k++)
             diagonal += h[k][k];
         for (int k = 0; k < n; k++)
-            h[k][k] += 0.01 * diagonal / n; // what metric_of adds
+            h[k][k] += 0.01 * diagonal / n; // what error_metric_of adds
         for (uint32_t trial = 0; trial < 20; trial++) {
             double e[64], sum = 0;
             for (int k = 0; k < n; k++)
@@ -297,11 +297,11 @@ static void a_metric_is_the_quadratic_form_of_the_moments(void **state) {
 static void no_moments_are_too_odd(void **state) {
     static const float odd[] = {0, 1e-38f, 1e38f, INFINITY, NAN, -1};
     static float second[64 * 64];
-    struct metric metric;
+    struct error_metric metric;
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         for (int k = 0; k < 64 * 64; k++)
             second[k] = odd[i];
-        metric_of(&metric, second, NULL, 64);
+        error_metric_of(&metric, second, NULL, 64);
         for (int k = 0; k < 64; k++) {
             assert_true(metric.weight[k] >= 0.005f * 0.999f && metric.weight[k] < 1e4f);
             for (int j = 0; j < k; j++)
@@ -314,9 +314,9 @@ static void no_moments_are_too_odd(void **state) {
 static void integers_make_up_for_each_other(void **state) {
     static double h[64][64];
     static float second[64 * 64], mean[64], w[64 * WS];
-    struct metric metric;
+    struct error_metric metric;
     make_moments(h, second, mean, 64, true);
-    metric_of(&metric, second, mean, 64);
+    error_metric_of(&metric, second, mean, 64);
     for (size_t t = 0; t < 2; t++) {
         double sum = 0, nearest_sum = 0;
         make_weights(w, 64, 70);
@@ -340,10 +340,10 @@ static void integers_make_up_for_each_other(void **state) {
 /* An input that is never used may be as wrong as it likes, for the others' sake. */
 static void importance_decides_which_inputs_are_precise(void **state) {
     static float second[64 * 64], w[64 * WS];
-    struct metric metric;
+    struct error_metric metric;
     for (int k = 0; k < 64; k++)
         second[k * 65] = k % 4 == 0 ? 100 : 0.01f;
-    metric_of(&metric, second, NULL, 64);
+    error_metric_of(&metric, second, NULL, 64);
     make_weights(w, 64, 80);
     unsigned char *panel = quantized(DTYPE_Q4, w, 64, PANEL, &metric);
     unsigned char *plain = quantized(DTYPE_Q4, w, 64, PANEL, NULL);

@@ -12,7 +12,7 @@
 
 #include "testmodel.h"
 #include "testtext.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer_internal.h"
 #include <gpt2/score.h>
 #include <gpt2/session.h>
 #include <gpt2/task.h>

@@ -4,7 +4,7 @@
 #define TESTTEXT_H
 
 #include "base/os.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer_internal.h"
 #include "text/vocab_parse.h"
 
 #include <stdio.h>

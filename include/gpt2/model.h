@@ -114,7 +114,7 @@ void gpt2_model_cost(const struct gpt2_model *model, struct gpt2_cost *blocks,
 
 /* The i-th thing the loader noticed and the user may want to know ("lm_head.weight differs from
  * wte.weight ..."), NULL past the last one. Borrowed. */
-const char *gpt2_model_note(const struct gpt2_model *model, size_t i);
+const char *gpt2_model_warning(const struct gpt2_model *model, size_t i);
 
 #ifdef __cplusplus
 }

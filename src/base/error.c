@@ -1,4 +1,4 @@
-#include "base/error.h"
+#include "base/error_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * cJSON's own traps stay in here: its default look-up ignores case (GPT-2 has tokens that differ
  * only in case), valueint saturates at INT_MAX, it is recursive, and it does not check UTF-8. */
 #include "base/json.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/utf8.h"
 
 #include <cJSON.h>

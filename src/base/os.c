@@ -6,7 +6,7 @@
 #endif
 
 #include "base/os.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

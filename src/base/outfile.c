@@ -1,7 +1,7 @@
 #define _XOPEN_SOURCE 700 // realpath
 
 #include "base/outfile.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 #include "base/path.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 
 #include <stdio.h>

@@ -22,7 +22,7 @@
  * not, as without it there is no next run; unless the pool itself has more threads than there are
  * processors, so that the thread that it waits for may need this one. */
 #include "base/pool.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* cmd_completions.c - what a shell needs to complete this program's commands and options. */
 #include "cli/command/commands.h"
-#include "cli/command/complete.h"
+#include "cli/command/shell_completion.h"
 #include "cli/io/report.h"
 
 #include <stdio.h>
@@ -17,7 +17,7 @@ static int run_completions(int argc, char **argv) {
         commands[n] = command_at(n);
         n++;
     }
-    if (n_words == 0 || !complete_print(commands, n, argv[0])) {
+    if (n_words == 0 || !shell_completion_print(commands, n, argv[0])) {
         usage_error(&err, "expected bash, zsh or fish, got %s", n_words ? argv[0] : "nothing");
         return report(&err);
     }

@@ -146,8 +146,8 @@ static bool open_job(struct job *job, const struct arguments *args, const char *
     job->model = gpt2_model_open(path, err);
     if (!job->model)
         return false;
-    for (size_t i = 0; gpt2_model_note(job->model, i); i++)
-        report_note("%s", gpt2_model_note(job->model, i));
+    for (size_t i = 0; gpt2_model_warning(job->model, i); i++)
+        report_note("%s", gpt2_model_warning(job->model, i));
     if (args->no_tokenizer)
         return true;
     job->tokenizer = gpt2_tokenizer_open(path, err);

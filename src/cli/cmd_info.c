@@ -119,9 +119,9 @@ static int info(const struct arguments *args) {
         code = report(&err);
     } else {
         bool ok = print_config(&out, model, path, &err) && print_machine(&out, runtime, &err);
-        for (size_t i = 0; ok && gpt2_model_note(model, i); i++)
+        for (size_t i = 0; ok && gpt2_model_warning(model, i); i++)
             ok = output_string(&out, "note          ", &err) &&
-                 output_string(&out, gpt2_model_note(model, i), &err) &&
+                 output_string(&out, gpt2_model_warning(model, i), &err) &&
                  output_string(&out, "\n", &err);
         if (ok && args->tensors)
             ok = print_tensors(&out, model, &err);

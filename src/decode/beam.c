@@ -6,11 +6,11 @@
  * The generator has the beams' sessions and asks for each step with the logits of all of them. */
 #include <gpt2/beam.h>
 
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/math.h"
 #include "base/os.h"
-#include "decode/inherit.h"
-#include "decode/track.h"
+#include "decode/beam_reorder.h"
+#include "decode/hypothesis.h"
 #include "decode/voice.h"
 
 #include <limits.h>
@@ -30,7 +30,7 @@ struct gpt2_beams {
     int n_pool; /* how many continuations are looked at in a step */
     struct continuation *pool;
     int n_running, n_finished;
-    struct track_list running, next, finished; /* n_beams each; finished: best first */
+    struct hypothesis_list running, next, finished; /* n_beams each; finished: best first */
     struct voice *voices, *moved; /* [n_beams] of `running`; room to put them in order */
     struct voice probe;
     struct gpt2_branch *branches; /* [n_beams] where each of `next` comes from */
@@ -96,9 +96,9 @@ static bool allocate(struct gpt2_beams *beams, struct gpt2_error *err) {
     if (o->max_tokens > 0 && o->max_tokens < room)
         room = o->max_tokens;
     return voice_create(&beams->probe, o, err) &&
-           track_list_init(&beams->running, o->n_beams, room, o->n_top, err) &&
-           track_list_init(&beams->next, o->n_beams, room, o->n_top, err) &&
-           track_list_init(&beams->finished, o->n_beams, room, o->n_top, err);
+           hypothesis_list_init(&beams->running, o->n_beams, room, o->n_top, err) &&
+           hypothesis_list_init(&beams->next, o->n_beams, room, o->n_top, err) &&
+           hypothesis_list_init(&beams->finished, o->n_beams, room, o->n_top, err);
 }
 
 struct gpt2_beams *gpt2_beams_create(const struct gpt2_model *model,
@@ -138,9 +138,9 @@ void gpt2_beams_free(struct gpt2_beams *beams) {
     os_free(beams->voices);
     os_free(beams->pool);
     os_free(beams->eos_ids);
-    track_list_free(&beams->finished);
-    track_list_free(&beams->next);
-    track_list_free(&beams->running);
+    hypothesis_list_free(&beams->finished);
+    hypothesis_list_free(&beams->next);
+    hypothesis_list_free(&beams->running);
     os_free(beams);
 }
 
@@ -159,7 +159,7 @@ static int offer(struct gpt2_beams *beams, int n, struct continuation c) {
 /* The continuations of one beam. */
 static int offer_beam(struct gpt2_beams *beams, int n, int beam, const float *logits) {
     const struct gpt2_beam_options *o = &beams->options;
-    double sum = beams->running.tracks[beam].sum, total = beams->totals[beam];
+    double sum = beams->running.hypotheses[beam].sum, total = beams->totals[beam];
     int n_ids = o->n_vocab;
     const int32_t *allowed = voice_allowed(&beams->voices[beam], &n_ids);
     if (o->rules) {
@@ -208,28 +208,28 @@ static double score_of(const struct gpt2_beams *beams, double sum, int n) {
 }
 
 /* A beam with one token more. */
-static void grow(const struct gpt2_beams *beams, struct track *to, struct continuation c,
+static void grow(const struct gpt2_beams *beams, struct hypothesis *to, struct continuation c,
                  const float *logits) {
-    const struct track *from = &beams->running.tracks[c.beam];
+    const struct hypothesis *from = &beams->running.hypotheses[c.beam];
     int n_top = beams->options.n_top;
     if (is_end(beams, c.id))
-        track_end(to, from, c.id, n_top);
+        hypothesis_end(to, from, c.id, n_top);
     else
-        track_grow(to, from, c.id, (double)logits[c.id] - beams->totals[c.beam],
-                   beams->top + (size_t)c.beam * (size_t)n_top, n_top);
+        hypothesis_grow(to, from, c.id, (double)logits[c.id] - beams->totals[c.beam],
+                        beams->top + (size_t)c.beam * (size_t)n_top, n_top);
     to->sum = c.sum;
 }
 
 /* Puts a text among the finished ones, if it is good enough. */
 static void finish(struct gpt2_beams *beams, struct continuation c, bool stopped,
                    const float *logits) {
-    double score = score_of(beams, c.sum, beams->running.tracks[c.beam].n_read + 1);
-    struct track *list = beams->finished.tracks;
+    double score = score_of(beams, c.sum, beams->running.hypotheses[c.beam].n_read + 1);
+    struct hypothesis *list = beams->finished.hypotheses;
     int n = beams->n_finished;
     if (n == beams->options.n_beams && !(score > list[n - 1].score))
         return;
     int at = n < beams->options.n_beams ? beams->n_finished++ : n - 1;
-    struct track place = list[at]; // its room is used again
+    struct hypothesis place = list[at]; // its room is used again
     for (; at > 0 && score > list[at - 1].score; at--)
         list[at] = list[at - 1];
     list[at] = place;
@@ -254,7 +254,7 @@ static int sort_pool(struct gpt2_beams *beams, const struct gpt2_turn *turns, in
             finish(beams, c, stopped, turns[c.beam].logits);
         if (ended || n_next == n_beams)
             continue;
-        grow(beams, &beams->next.tracks[n_next], c, turns[c.beam].logits);
+        grow(beams, &beams->next.hypotheses[n_next], c, turns[c.beam].logits);
         beams->branches[n_next++] = (struct gpt2_branch){c.beam, c.id};
     }
     return n_next;
@@ -271,15 +271,15 @@ static bool is_open(const struct gpt2_beams *beams, int n_next) {
         return false;
     bool optimistic = o->early_stopping == GPT2_EARLY_NEVER && o->length_penalty > 0;
     double best =
-        score_of(beams, beams->next.tracks[0].sum, optimistic ? beams->limit : beams->n_steps);
-    return best > beams->finished.tracks[beams->n_finished - 1].score;
+        score_of(beams, beams->next.hypotheses[0].sum, optimistic ? beams->limit : beams->n_steps);
+    return best > beams->finished.hypotheses[beams->n_finished - 1].score;
 }
 
 /* The next beams become the running ones. */
 static bool move_on(struct gpt2_beams *beams, int n_next) {
     int n = beams->options.n_beams;
     const struct gpt2_branch *next = beams->branches;
-    inherit(next, n_next, n, beams->slots);
+    beam_reorder(next, n_next, n, beams->slots);
     for (int i = 0; i < n_next; i++)
         if (beams->slots[i] != next[i].parent &&
             !voice_copy(&beams->voices[beams->slots[i]], &beams->voices[next[i].parent],
@@ -291,7 +291,7 @@ static bool move_on(struct gpt2_beams *beams, int n_next) {
     for (int i = 0; i < n_next; i++)
         if (!voice_say(&beams->voices[i], next[i].id, &beams->err))
             return false;
-    struct track_list running = beams->running;
+    struct hypothesis_list running = beams->running;
     beams->running = beams->next;
     beams->next = running;
     beams->n_running = n_next;
@@ -332,7 +332,7 @@ bool gpt2_beams_start(struct gpt2_beams *beams, struct gpt2_generator *generator
     beams->n_finished = beams->n_steps = 0;
     beams->done = false;
     beams->err.status = GPT2_OK;
-    struct track *first = &beams->running.tracks[0];
+    struct hypothesis *first = &beams->running.hypotheses[0];
     first->n_ids = first->n_read = 0;
     first->sum = 0;
     for (int i = o->n_beams - 1; i >= 0; i--)
@@ -377,17 +377,17 @@ int gpt2_beams_count(const struct gpt2_beams *beams) {
 }
 
 struct gpt2_beam gpt2_beams_get(const struct gpt2_beams *beams, int i) {
-    const struct track *track = &beams->finished.tracks[i];
+    const struct hypothesis *hypothesis = &beams->finished.hypotheses[i];
     return (struct gpt2_beam){
-        .ids = track->ids,
-        .n_ids = track->n_ids,
-        .ended = track->ended,
-        .end_id = track->end_id,
-        .stopped = track->stopped,
-        .sum = track->sum,
-        .score = track->score,
-        .logprobs = track->logprobs,
-        .top = track->top,
+        .ids = hypothesis->ids,
+        .n_ids = hypothesis->n_ids,
+        .ended = hypothesis->ended,
+        .end_id = hypothesis->end_id,
+        .stopped = hypothesis->stopped,
+        .sum = hypothesis->sum,
+        .score = hypothesis->score,
+        .logprobs = hypothesis->logprobs,
+        .top = hypothesis->top,
         .n_top = beams->options.n_top,
     };
 }

@@ -12,9 +12,9 @@
  * list; those that have no text now sleep. */
 #include <gpt2/generator.h>
 
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
-#include "decode/underway.h"
+#include "decode/generator_internal.h"
 
 #include <limits.h>
 #include <string.h>
@@ -66,18 +66,18 @@ struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
     g->slots = os_alloc(n, sizeof *g->slots, "a generator", err);
     if (!g->samples || !g->spans || !g->span_of || !g->turns || !g->branches || !g->moved ||
         !g->slots || !g->batch ||
-        !sessions_init(&g->sessions, model, o.kv, o.cache_bytes, most, err)) {
+        !session_pool_init(&g->sessions, model, o.kv, o.cache_bytes, most, err)) {
         gpt2_generator_free(g);
         return NULL;
     }
     return g;
 }
 
-static void free_work(struct gpt2_generator *g, struct work *work) {
-    sessions_give(&g->sessions, work->source);
-    os_free(work->logits);
-    os_free(work->ids);
-    os_free(work);
+static void free_work(struct gpt2_generator *g, struct request *request) {
+    session_pool_give(&g->sessions, request->source);
+    os_free(request->logits);
+    os_free(request->ids);
+    os_free(request);
 }
 
 void gpt2_generator_free(struct gpt2_generator *g) {
@@ -86,11 +86,11 @@ void gpt2_generator_free(struct gpt2_generator *g) {
     for (int i = 0; i < g->n_samples; i++)
         generator_drop(g, &g->samples[i]);
     while (g->queue) {
-        struct work *next = g->queue->next;
+        struct request *next = g->queue->next;
         free_work(g, g->queue);
         g->queue = next;
     }
-    sessions_free(&g->sessions);
+    session_pool_free(&g->sessions);
     gpt2_batch_free(g->batch);
     os_free(g->slots);
     os_free(g->moved);
@@ -146,21 +146,21 @@ bool gpt2_generator_add(struct gpt2_generator *g, const struct gpt2_job *job,
                         struct gpt2_error *err) {
     if (!check_job(g, job, err))
         return false;
-    struct work *work = os_alloc(1, sizeof *work, "a job", err);
-    if (!work)
+    struct request *request = os_alloc(1, sizeof *request, "a job", err);
+    if (!request)
         return false;
-    work->ids = os_alloc((size_t)job->n_ids, sizeof *work->ids, "a prompt", err);
-    if (!work->ids) {
-        os_free(work);
+    request->ids = os_alloc((size_t)job->n_ids, sizeof *request->ids, "a prompt", err);
+    if (!request->ids) {
+        os_free(request);
         return false;
     }
-    memcpy(work->ids, job->ids, (size_t)job->n_ids * sizeof *work->ids);
-    work->job = *job;
-    work->job.ids = work->ids;
-    struct work **end = &g->queue;
+    memcpy(request->ids, job->ids, (size_t)job->n_ids * sizeof *request->ids);
+    request->job = *job;
+    request->job.ids = request->ids;
+    struct request **end = &g->queue;
     while (*end)
         end = &(*end)->next;
-    *end = work;
+    *end = request;
     g->n_waiting += job->n_samples;
     return true;
 }
@@ -171,54 +171,56 @@ static int session_need(const struct gpt2_generator *g, const struct gpt2_job *j
     return job->max_tokens > n_ctx - job->n_ids ? n_ctx : job->n_ids + job->max_tokens - 1;
 }
 
-bool generator_start(struct gpt2_generator *g, struct work *work, const struct gpt2_session *source,
-                     bool must, bool *started, struct gpt2_error *err) {
-    struct gpt2_session *session = work->job.session;
+bool generator_start(struct gpt2_generator *g, struct request *request,
+                     const struct gpt2_session *source, bool must, bool *started,
+                     struct gpt2_error *err) {
+    struct gpt2_session *session = request->job.session;
     *started = false;
-    if (!session && !sessions_take(&g->sessions, session_need(g, &work->job), must, &session, err))
+    if (!session &&
+        !session_pool_take(&g->sessions, session_need(g, &request->job), must, &session, err))
         return false;
     if (!session)
         return true;
     struct sample *sample = &g->samples[g->n_samples];
-    *sample = (struct sample){.work = work, .index = work->n_started, .session = session};
+    *sample = (struct sample){.request = request, .index = request->n_started, .session = session};
     g->n_samples++; // from here on it is freed with the others
     if (source && !gpt2_session_fork(session, source, err))
         return false;
-    for (int i = 0; i < work->job.n_ids; i++)
-        if (!gpt2_ids_push(&sample->ids, work->ids[i], err))
+    for (int i = 0; i < request->job.n_ids; i++)
+        if (!gpt2_ids_push(&sample->ids, request->ids[i], err))
             return false;
-    sample->n_pending = source ? 0 : work->job.n_ids - gpt2_session_position(session);
-    work->n_started++;
+    sample->n_pending = source ? 0 : request->job.n_ids - gpt2_session_position(session);
+    request->n_started++;
     g->n_waiting--;
     *started = true;
     return true;
 }
 
 void generator_drop(struct gpt2_generator *g, struct sample *sample) {
-    if (!sample->work->job.session)
-        sessions_give(&g->sessions, sample->session);
+    if (!sample->request->job.session)
+        session_pool_give(&g->sessions, sample->session);
     gpt2_ids_free(&sample->ids);
 }
 
 /* Makes the first `keep` tokens and the later half of the others a new beginning. */
 static bool slide(struct gpt2_generator *g, struct sample *sample, struct gpt2_error *err) {
-    int keep = sample->work->job.keep;
+    int keep = sample->request->job.keep;
     sample->n_pending += (g->config->n_ctx - keep) / 2;
     return gpt2_session_rewind(sample->session, keep, err);
 }
 
 static void end(struct sample *sample, enum gpt2_end why) {
-    struct work *work = sample->work;
+    struct request *request = sample->request;
     sample->done = true;
-    work->n_ended++;
-    if (work->job.ended)
-        work->job.ended(work->job.user, sample->index, why);
+    request->n_ended++;
+    if (request->job.ended)
+        request->job.ended(request->job.user, sample->index, why);
 }
 
 /* Asks for a sample's next token. */
 static bool choose(struct gpt2_generator *g, struct sample *sample, const float *logits,
                    struct gpt2_error *err) {
-    const struct gpt2_job *job = &sample->work->job;
+    const struct gpt2_job *job = &sample->request->job;
     struct gpt2_turn turn = {.sample = sample->index,
                              .logits = logits,
                              .ids = sample->ids.data,
@@ -248,59 +250,61 @@ static bool choose(struct gpt2_generator *g, struct sample *sample, const float 
 }
 
 /* The prompt of a job has been read by its first sample: the others can start. */
-static bool share_prompt(struct gpt2_generator *g, struct work *work,
+static bool share_prompt(struct gpt2_generator *g, struct request *request,
                          const struct gpt2_session *read, const float *logits,
                          struct gpt2_error *err) {
     bool started = true;
-    while (started && work->n_started < work->job.n_samples && g->n_samples < g->max_samples) {
+    while (started && request->n_started < request->job.n_samples &&
+           g->n_samples < g->max_samples) {
         int at = g->n_samples;
-        if (!generator_start(g, work, read, false, &started, err) ||
+        if (!generator_start(g, request, read, false, &started, err) ||
             (started && !choose(g, &g->samples[at], logits, err)))
             return false;
     }
-    if (work->n_started == work->job.n_samples) {
-        sessions_give(&g->sessions, work->source);
-        work->source = NULL;
+    if (request->n_started == request->job.n_samples) {
+        session_pool_give(&g->sessions, request->source);
+        request->source = NULL;
         return true;
     }
-    if (work->source)
+    if (request->source)
         return true;
     // Without memory for a copy of the prompt the next sample reads it again.
-    if (!sessions_take(&g->sessions, work->job.n_ids, false, &work->source, err))
+    if (!session_pool_take(&g->sessions, request->job.n_ids, false, &request->source, err))
         return false;
-    if (!work->source)
+    if (!request->source)
         return true;
-    work->logits = os_alloc((size_t)g->config->n_vocab, sizeof(float), "logits", err);
-    if (!work->logits)
+    request->logits = os_alloc((size_t)g->config->n_vocab, sizeof(float), "logits", err);
+    if (!request->logits)
         return false;
-    memcpy(work->logits, logits, (size_t)g->config->n_vocab * sizeof(float));
-    return gpt2_session_fork(work->source, read, err);
+    memcpy(request->logits, logits, (size_t)g->config->n_vocab * sizeof(float));
+    return gpt2_session_fork(request->source, read, err);
 }
 
 /* True where a sample of the job is still reading the prompt, which others will share. */
-static bool is_reading(const struct gpt2_generator *g, const struct work *work) {
+static bool is_reading(const struct gpt2_generator *g, const struct request *request) {
     for (int i = 0; i < g->n_samples; i++)
-        if (g->samples[i].work == work && (int)g->samples[i].ids.len == work->job.n_ids)
+        if (g->samples[i].request == request && (int)g->samples[i].ids.len == request->job.n_ids)
             return true;
     return false;
 }
 
 /* Starts what waits, in order, as far as there is room. */
 static bool start_waiting(struct gpt2_generator *g, struct gpt2_error *err) {
-    for (struct work *work = g->queue; work && g->n_samples < g->max_samples; work = work->next) {
-        if (work->n_started == work->job.n_samples)
+    for (struct request *request = g->queue; request && g->n_samples < g->max_samples;
+         request = request->next) {
+        if (request->n_started == request->job.n_samples)
             continue;
         bool started = false;
-        if (work->source) {
-            if (!share_prompt(g, work, work->source, work->logits, err))
+        if (request->source) {
+            if (!share_prompt(g, request, request->source, request->logits, err))
                 return false;
-            started = work->n_started == work->job.n_samples;
-        } else if (is_reading(g, work)) {
+            started = request->n_started == request->job.n_samples;
+        } else if (is_reading(g, request)) {
             started = true;
-        } else if (work->job.advance) {
-            if (!search_start(g, work, &started, err))
+        } else if (request->job.advance) {
+            if (!search_start(g, request, &started, err))
                 return false;
-        } else if (!generator_start(g, work, NULL, g->n_samples == 0, &started, err)) {
+        } else if (!generator_start(g, request, NULL, g->n_samples == 0, &started, err)) {
             return false;
         }
         if (!started) // what came later does not overtake
@@ -346,13 +350,13 @@ static void sweep(struct gpt2_generator *g) {
             g->samples[kept++] = *s;
     }
     g->n_samples = kept;
-    for (struct work **at = &g->queue; *at;) {
-        struct work *work = *at;
-        if (work->n_ended < work->job.n_samples) {
-            at = &work->next;
+    for (struct request **at = &g->queue; *at;) {
+        struct request *request = *at;
+        if (request->n_ended < request->job.n_samples) {
+            at = &request->next;
         } else {
-            *at = work->next;
-            free_work(g, work);
+            *at = request->next;
+            free_work(g, request);
         }
     }
 }
@@ -371,19 +375,19 @@ bool gpt2_generator_step(struct gpt2_generator *g, struct gpt2_error *err) {
         return false;
     for (int i = 0; i < n_before; i++) { // later ones have started with a choice
         struct sample *sample = &g->samples[i];
-        struct work *work = sample->work;
-        if (work->job.advance) {
+        struct request *request = sample->request;
+        if (request->job.advance) {
             if (!search_advance(g, i, err))
                 return false;
-            i += work->job.n_samples - 1;
+            i += request->job.n_samples - 1;
             continue;
         }
         const float *logits = generator_logits(g, i);
         if (!logits)
             continue;
-        bool prompt = (int)sample->ids.len == work->job.n_ids;
+        bool prompt = (int)sample->ids.len == request->job.n_ids;
         // before its own choice, after which a slide may have begun
-        if (prompt && !share_prompt(g, work, sample->session, logits, err))
+        if (prompt && !share_prompt(g, request, sample->session, logits, err))
             return false;
         if (!choose(g, sample, logits, err))
             return false;

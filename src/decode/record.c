@@ -1,7 +1,7 @@
 /* record.c - flattens a JSON object into a list of fields. */
 #include <gpt2/record.h>
 
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
 

@@ -1,17 +1,17 @@
-/* search.c - jobs that weigh their samples against each other (underway.h). */
-#include "base/error.h"
-#include "decode/inherit.h"
-#include "decode/underway.h"
+/* search.c - jobs that weigh their samples against each other (generator_internal.h). */
+#include "base/error_internal.h"
+#include "decode/beam_reorder.h"
+#include "decode/generator_internal.h"
 
 #include <string.h>
 
-bool search_start(struct gpt2_generator *g, struct work *work, bool *started,
+bool search_start(struct gpt2_generator *g, struct request *request, bool *started,
                   struct gpt2_error *err) {
-    int n = work->job.n_samples, before = g->n_samples;
+    int n = request->job.n_samples, before = g->n_samples;
     bool alone = before == 0; // nobody's end would make room
     *started = alone || before + n <= g->max_samples;
     for (int i = 0; *started && i < n; i++) { // the first one reads the prompt
-        if (!generator_start(g, work, NULL, alone, started, err))
+        if (!generator_start(g, request, NULL, alone, started, err))
             return false;
         if (i > 0 && *started) {
             g->samples[before + i].asleep = true;
@@ -22,8 +22,8 @@ bool search_start(struct gpt2_generator *g, struct work *work, bool *started,
         return true;
     while (g->n_samples > before)
         generator_drop(g, &g->samples[--g->n_samples]);
-    g->n_waiting += work->n_started;
-    work->n_started = 0;
+    g->n_waiting += request->n_started;
+    request->n_started = 0;
     return true;
 }
 
@@ -54,8 +54,8 @@ static bool copy_text(struct sample *to, const struct sample *from, struct gpt2_
 static bool move_on(struct gpt2_generator *g, struct sample *group, int n_next,
                     struct gpt2_error *err) {
     const struct gpt2_branch *next = g->branches;
-    int n = group->work->job.n_samples;
-    inherit(next, n_next, n, g->slots);
+    int n = group->request->job.n_samples;
+    beam_reorder(next, n_next, n, g->slots);
     for (int i = 0; i < n_next; i++)
         if (g->slots[i] != next[i].parent &&
             !copy_text(&group[g->slots[i]], &group[next[i].parent], err))
@@ -74,17 +74,17 @@ static bool move_on(struct gpt2_generator *g, struct sample *group, int n_next,
 }
 
 static void end(struct sample *group, enum gpt2_end why) {
-    struct work *work = group->work;
-    for (int i = 0; i < work->job.n_samples; i++)
+    struct request *request = group->request;
+    for (int i = 0; i < request->job.n_samples; i++)
         group[i].done = true;
-    work->n_ended = work->job.n_samples;
-    if (work->job.ended)
-        work->job.ended(work->job.user, 0, why);
+    request->n_ended = request->job.n_samples;
+    if (request->job.ended)
+        request->job.ended(request->job.user, 0, why);
 }
 
 bool search_advance(struct gpt2_generator *g, int first, struct gpt2_error *err) {
     struct sample *group = &g->samples[first];
-    const struct gpt2_job *job = &group->work->job;
+    const struct gpt2_job *job = &group->request->job;
     int n = 0;
     for (; n < job->n_samples && !group[n].asleep; n++) {
         g->turns[n] = (struct gpt2_turn){.sample = n,

@@ -7,7 +7,7 @@
  * of a sentence, line or paragraph, and an unfinished character. */
 #include "base/os.h"
 #include "decode/ends.h"
-#include "decode/stops.h"
+#include "decode/stops_internal.h"
 
 #include <gpt2/tokenizer.h>
 #include <string.h>

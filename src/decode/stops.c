@@ -1,7 +1,7 @@
 /* stops.c - building the automaton of Aho and Corasick. */
-#include "decode/stops.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
+#include "decode/stops_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* calibrate.c - sums over a text, gathered where the forward pass can be watched. */
 #include "export/calibrate.h"
 
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "kernels/panels.h"
-#include "machine/runtime.h"
+#include "machine/runtime_internal.h"
 #include <assert.h>
 #include <gpt2/session.h>
 #include <string.h>

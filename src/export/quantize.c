@@ -3,11 +3,11 @@
  * with calibration what calibrate.h says. */
 #include <gpt2/quantize.h>
 
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "export/calibrate.h"
 #include "export/quantize_panel.h"
-#include "machine/runtime.h"
+#include "machine/runtime_internal.h"
 #include "model/config.h"
 #include "model/packed_loader.h"
 #include "weights/packed.h"
@@ -38,7 +38,7 @@ static const char *const type_names[] = {[GPT2_F16] = "f16",
 /* A tensor of the file that is made from the model. A unit is a panel, UNIT_ROWS rows, or a vector.
  */
 struct item {
-    struct part part;
+    struct tensor_spec spec;
     enum dtype dtype;
     enum layout layout;
     size_t n_units;
@@ -66,7 +66,7 @@ struct work {
     const struct item *item;
 
     struct calibration *calibration; /* NULL: without */
-    struct metric *metrics;          /* [groups of `inputs`] of the item's inputs */
+    struct error_metric *metrics;    /* [groups of `inputs`] of the item's inputs */
     const float *mean;               /* of the item's inputs; NULL: no bias takes up errors */
     float *shift;                    /* [outputs] what the item's bias takes up */
 };
@@ -79,24 +79,24 @@ struct work {
  * where those of the blocks are diluted by the residual stream. */
 static void choose_type(struct item *item, const struct work *w) {
     const enum dtype type = dtype_of[w->options->type];
-    const struct matrix *source = item->part.field;
+    const struct matrix *source = item->spec.field;
     item->layout = LAYOUT_ROWS;
-    switch (item->part.kind) {
-    case PART_VECTOR:
+    switch (item->spec.kind) {
+    case SPEC_VECTOR:
         item->dtype = DTYPE_F32;
         return;
-    case PART_POSITIONS:
+    case SPEC_POSITIONS:
         item->dtype = source->dtype;
         return;
-    case PART_LINEAR:
+    case SPEC_LINEAR:
         item->dtype = type;
         item->layout = LAYOUT_PANELS;
         return;
-    case PART_EMBEDDING:
-    case PART_HEAD:
+    case SPEC_EMBEDDING:
+    case SPEC_HEAD:
         if (!dtype_is_quantized(type)) {
             item->dtype = type;
-        } else if (item->part.kind == PART_EMBEDDING && !w->model->head_is_tied) {
+        } else if (item->spec.kind == SPEC_EMBEDDING && !w->model->head_is_tied) {
             item->dtype = source->dtype == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F16;
         } else {
             item->dtype = DTYPE_Q8;
@@ -105,32 +105,32 @@ static void choose_type(struct item *item, const struct work *w) {
     }
 }
 
-static bool add_item(struct work *w, struct part part) {
+static bool add_item(struct work *w, struct tensor_spec spec) {
     struct item *item = &w->items[w->n_items++];
     struct tensor t = {0};
-    item->part = part;
-    if (part.kind != PART_VECTOR) {
-        const struct matrix *source = part.field;
+    item->spec = spec;
+    if (spec.kind != SPEC_VECTOR) {
+        const struct matrix *source = spec.field;
         if (dtype_is_quantized(source->dtype)) {
             error_set(w->err, GPT2_ERR_MODEL,
                       "%s: tensor \"%s\": expected F32, F16 or BF16 weights, found %s: they are "
                       "quantized already",
-                      w->model->tensors.path, part.name, dtype_name(source->dtype));
+                      w->model->tensors.path, spec.name, dtype_name(source->dtype));
             return error_hint(w->err, "use the model that it was made from");
         }
     }
     choose_type(item, w);
-    packed_loader_shape(&t, &part, item->dtype, item->layout);
+    packed_loader_shape(&t, &spec, item->dtype, item->layout);
     item->n_bytes = t.n_bytes;
-    if (part.kind == PART_VECTOR) {
+    if (spec.kind == SPEC_VECTOR) {
         item->n_units = 1;
         item->unit_bytes = t.n_bytes;
     } else if (item->layout == LAYOUT_ROWS) {
-        item->n_units = (size_t)panels_count((int)part.shape[0]);
-        item->unit_bytes = UNIT_ROWS * (size_t)part.shape[1] * dtype_size(item->dtype);
+        item->n_units = (size_t)panels_count((int)spec.shape[0]);
+        item->unit_bytes = UNIT_ROWS * (size_t)spec.shape[1] * dtype_size(item->dtype);
     } else {
-        item->n_units = (size_t)panels_count(parts_outputs(&part));
-        item->unit_bytes = panel_bytes(item->dtype, parts_inputs(&part));
+        item->n_units = (size_t)panels_count(tensor_schema_outputs(&spec));
+        item->unit_bytes = panel_bytes(item->dtype, tensor_schema_inputs(&spec));
     }
     w->total += item->n_units;
     return true;
@@ -138,16 +138,16 @@ static bool add_item(struct work *w, struct part part) {
 
 /* All tensors, in the order in which a pass reads them: wte comes last where it is the head. */
 static bool list_items(struct work *w) {
-    const size_t n_parts = parts_count(w->model);
+    const size_t n_parts = tensor_schema_count(w->model);
     w->items = os_alloc(n_parts + 1, sizeof *w->items, "tensors", w->err);
     if (!w->items)
         return false;
-    struct part last = parts_head(w->model);
+    struct tensor_spec last = tensor_schema_head(w->model);
     for (size_t i = 0; i < n_parts; i++) {
-        struct part part = parts_at(w->model, i);
-        if (part.kind == PART_EMBEDDING && w->model->head_is_tied)
-            last = part;
-        else if (!add_item(w, part))
+        struct tensor_spec spec = tensor_schema_at(w->model, i);
+        if (spec.kind == SPEC_EMBEDDING && w->model->head_is_tied)
+            last = spec;
+        else if (!add_item(w, spec))
             return false;
     }
     return add_item(w, last);
@@ -157,7 +157,8 @@ static bool list_items(struct work *w) {
 
 /* How many outputs or rows unit i has. */
 static int unit_width(const struct item *item, size_t i) {
-    int64_t n = item->layout == LAYOUT_ROWS ? item->part.shape[0] : parts_outputs(&item->part);
+    int64_t n =
+        item->layout == LAYOUT_ROWS ? item->spec.shape[0] : tensor_schema_outputs(&item->spec);
     int64_t left = n - (int64_t)i * PANEL;
     return left < PANEL ? (int)left : PANEL;
 }
@@ -165,8 +166,8 @@ static int unit_width(const struct item *item, size_t i) {
 /* weights [K, PANEL] = the outputs of panel i, zeros behind the last. */
 static void load_panel(float *weights, float *row, const struct work *w, size_t i) {
     const struct item *item = w->item;
-    const struct matrix *source = item->part.field;
-    const size_t K = (size_t)parts_inputs(&item->part), size = dtype_size(source->dtype);
+    const struct matrix *source = item->spec.field;
+    const size_t K = (size_t)tensor_schema_inputs(&item->spec), size = dtype_size(source->dtype);
     const size_t n = (size_t)unit_width(item, i), cols = (size_t)source->cols;
     const char *data = source->data;
     assert(K <= w->inputs && n <= PANEL);
@@ -176,7 +177,7 @@ static void load_panel(float *weights, float *row, const struct work *w, size_t 
         return;
     }
     memset(weights, 0, K * PANEL * sizeof *weights);
-    if (item->part.kind == PART_LINEAR) {
+    if (item->spec.kind == SPEC_LINEAR) {
         for (size_t k = 0; k < K; k++)
             to_f32(weights + k * PANEL, data + (k * cols + i * PANEL) * size, n);
         return;
@@ -190,7 +191,7 @@ static void load_panel(float *weights, float *row, const struct work *w, size_t 
 
 /* weights = the rows of unit i, one behind the other; returns how many elements. */
 static size_t load_rows(float *weights, const struct work *w, size_t i) {
-    const struct matrix *source = w->item->part.field;
+    const struct matrix *source = w->item->spec.field;
     const size_t cols = (size_t)source->cols, n = (size_t)unit_width(w->item, i) * cols;
     const char *data = source->data;
     assert(n <= PANEL * w->inputs);
@@ -249,7 +250,7 @@ static void make_unit(void *arg, int index, int worker) {
     const size_t i = w->first + (size_t)index;
     char *out = w->made + (size_t)index * item->unit_bytes;
     float *weights = w->scratch[worker];
-    const int K = parts_inputs(&item->part);
+    const int K = tensor_schema_inputs(&item->spec);
     assert((size_t)index < w->batch && item->unit_bytes <= w->unit);
     bool ok;
     if (item->layout == LAYOUT_ROWS) {
@@ -271,12 +272,12 @@ static void make_unit(void *arg, int index, int worker) {
 /* Says which weight of unit i does not fit, and where it is in the model's tensor. */
 static bool refuse_unit(const struct work *w, size_t i) {
     const struct item *item = w->item;
-    const struct part *part = &item->part;
+    const struct tensor_spec *spec = &item->spec;
     float *weights = w->scratch[0];
-    size_t n = (size_t)parts_inputs(part) * PANEL, width = PANEL;
+    size_t n = (size_t)tensor_schema_inputs(spec) * PANEL, width = PANEL;
     if (item->layout == LAYOUT_ROWS) {
         n = load_rows(weights, w, i);
-        width = (size_t)part->shape[1];
+        width = (size_t)spec->shape[1];
     } else {
         load_panel(weights, weights + n, w, i);
     }
@@ -286,7 +287,7 @@ static bool refuse_unit(const struct work *w, size_t i) {
     size_t row = at / width, col = at % width; // of what was loaded
     if (item->layout == LAYOUT_ROWS) {
         row += i * UNIT_ROWS;
-    } else if (part->kind == PART_LINEAR) {
+    } else if (spec->kind == SPEC_LINEAR) {
         col += i * PANEL;
     } else { // an output is a row
         size_t output = col + i * PANEL;
@@ -295,7 +296,7 @@ static bool refuse_unit(const struct work *w, size_t i) {
     }
     error_set(w->err, GPT2_ERR_MODEL,
               "%s: tensor \"%s\": expected weights that fit %s, found %g at [%zu, %zu]",
-              w->model->tensors.path, part->name, dtype_name(item->dtype), (double)weights[at], row,
+              w->model->tensors.path, spec->name, dtype_name(item->dtype), (double)weights[at], row,
               col);
     return error_hint(w->err, isfinite(weights[at]) && !dtype_is_quantized(item->dtype)
                                   ? "--type bf16 has the range of F32"
@@ -331,7 +332,7 @@ static bool calibrate_work(struct work *w) {
 
 /* A bias stands behind its matrix, and takes up what quantizing has made of it. */
 static bool write_vector(struct work *w, struct packed_writer *file, const struct item *item) {
-    const float *values = *(const float *const *)item->part.field;
+    const float *values = *(const float *const *)item->spec.field;
     const size_t n = item->n_bytes / sizeof *values;
     assert(!w->mean || n <= w->outputs);
     for (size_t i = 0; w->mean && i < n; i++)
@@ -343,19 +344,19 @@ static bool write_vector(struct work *w, struct packed_writer *file, const struc
 
 /* Gets ready to weigh the errors of a matrix. */
 static void weigh_item(struct work *w, const struct item *item) {
-    const struct moments *moments = calibrate_moments(w->calibration, item->part.field);
+    const struct moments *moments = calibrate_moments(w->calibration, item->spec.field);
     assert((size_t)moments->K <= w->inputs);
-    w->mean = item->part.kind == PART_LINEAR ? moments->mean : NULL;
+    w->mean = item->spec.kind == SPEC_LINEAR ? moments->mean : NULL;
     for (int g = 0; g < panels_groups(moments->K); g++) {
         const int first = g * GROUP, left = moments->K - first;
-        metric_of(&w->metrics[g], moments->second + (size_t)g * GROUP * GROUP,
-                  w->mean ? w->mean + first : NULL, left < GROUP ? left : GROUP);
+        error_metric_of(&w->metrics[g], moments->second + (size_t)g * GROUP * GROUP,
+                        w->mean ? w->mean + first : NULL, left < GROUP ? left : GROUP);
     }
 }
 
 static bool write_item(struct work *w, struct packed_writer *file, const struct item *item) {
     w->item = item;
-    if (item->part.kind == PART_VECTOR)
+    if (item->spec.kind == SPEC_VECTOR)
         return write_vector(w, file, item);
     if (w->calibration && dtype_is_quantized(item->dtype))
         weigh_item(w, item);
@@ -390,8 +391,8 @@ static bool write_file(struct work *w, const char *path, const char *config) {
     const size_t n_front = n;
     for (size_t i = 0; i < w->n_items; i++) {
         const struct item *item = &w->items[i];
-        tensors[n].name = item->part.name;
-        packed_loader_shape(&tensors[n++], &item->part, item->dtype, item->layout);
+        tensors[n].name = item->spec.name;
+        packed_loader_shape(&tensors[n++], &item->spec, item->dtype, item->layout);
     }
     struct packed_writer file;
     bool ok = packed_writer_create(&file, path, type_names[options->type], tensors, n, w->err);
@@ -409,8 +410,8 @@ static bool alloc_scratch(struct work *w) {
     const size_t threads = (size_t)pool_size(w->runtime->pool);
     for (size_t i = 0; i < w->n_items; i++) {
         const struct item *item = &w->items[i];
-        const size_t K = (size_t)parts_inputs(&item->part);
-        const size_t n = item->part.kind == PART_LINEAR ? (size_t)item->part.shape[1] : 0;
+        const size_t K = (size_t)tensor_schema_inputs(&item->spec);
+        const size_t n = item->spec.kind == SPEC_LINEAR ? (size_t)item->spec.shape[1] : 0;
         w->inputs = K > w->inputs ? K : w->inputs;
         w->outputs = n > w->outputs ? n : w->outputs;
         w->unit = item->unit_bytes > w->unit ? item->unit_bytes : w->unit;

@@ -12,7 +12,7 @@
 struct group {
     float w[GROUP][PANEL];       /* zeros where outputs are filled up                       */
     float carried[GROUP][PANEL]; /* w[k] + carry w: what the metric makes of all of w       */
-    const struct metric *metric;
+    const struct error_metric *metric;
     int n_inputs;
     float scale[PANEL], min[PANEL]; /* values that an f16 has */
     float error[PANEL];
@@ -67,7 +67,7 @@ struct sums {
 static void round_group(const struct group *g, enum dtype type, const float *scale,
                         const float *min, float *error, signed char q[][PANEL], struct sums *sums) {
     const float least = least_integer(type), most = most_integer(type);
-    const struct metric *metric = g->metric;
+    const struct error_metric *metric = g->metric;
     float per_scale[PANEL], e[GROUP][PANEL];
     for (int c = 0; c < PANEL; c++)
         per_scale[c] = inverse(scale[c]);
@@ -205,19 +205,19 @@ static void store(unsigned char *out, const struct group *g, enum dtype type) {
 }
 
 bool quantize_panel(void *panel, enum dtype type, const float *w, size_t ws, int K, int n,
-                    const struct metric *metrics) {
+                    const struct error_metric *metrics) {
     assert(n <= PANEL);
     for (int k = 0; k < K; k++)
         for (int c = 0; c < n; c++)
             if (!(fabsf(w[(size_t)k * ws + (size_t)c]) <= QUANTIZE_PANEL_MAX))
                 return false;
-    struct metric plain;
+    struct error_metric plain;
     struct group g;
     unsigned char *out = panel;
     for (int first = 0; first < K; first += GROUP) {
         g.n_inputs = K - first < GROUP ? K - first : GROUP;
         if (!metrics)
-            metric_plain(&plain, g.n_inputs);
+            error_metric_plain(&plain, g.n_inputs);
         g.metric = metrics ? &metrics[first / GROUP] : &plain;
         memset(g.w, 0, sizeof g.w);
         for (int k = 0; k < g.n_inputs; k++)

@@ -4,7 +4,7 @@
 #ifndef EXPORT_QUANTIZE_PANEL_H
 #define EXPORT_QUANTIZE_PANEL_H
 
-#include "export/metric.h"
+#include "export/error_metric.h"
 #include <stdbool.h>
 
 /* The largest weight that a panel can hold: scale and min are f16. */
@@ -16,6 +16,6 @@
  * least; the plain one from the largest (and least) weight is among them.
  * False, with nothing written, where a weight is not finite or larger than QUANTIZE_PANEL_MAX. */
 bool quantize_panel(void *panel, enum dtype type, const float *w, size_t ws, int K, int n,
-                    const struct metric *metrics);
+                    const struct error_metric *metrics);
 
 #endif

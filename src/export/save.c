@@ -1,7 +1,7 @@
 /* save.c - a model as a Hugging Face directory: model.safetensors and config.json. */
 #include <gpt2/save.h>
 
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "base/outfile.h"
 #include "base/path.h"
@@ -17,8 +17,8 @@
 #define ALIGN 64                /* where the data begins */
 
 /* GPT2LMHeadModel saves its parts like this; lm_head is beside them. */
-static const char *prefix_of(const struct part *part) {
-    return part->kind == PART_HEAD ? "" : "transformer.";
+static const char *prefix_of(const struct tensor_spec *spec) {
+    return spec->kind == SPEC_HEAD ? "" : "transformer.";
 }
 
 /* The JSON of the header, padded, with its length in front. */
@@ -29,14 +29,14 @@ static char *print_header(size_t *size, const struct gpt2_model *model, struct g
     FILE *out = open_memstream(&text, size);
     if (out) {
         fprintf(out, "........{\"__metadata__\":{\"format\":\"pt\"}");
-        for (size_t i = 0; i < stored_count(model); i++) {
-            const struct part part = stored_at(model, i);
-            const enum dtype dtype = stored_dtype(&part);
-            const uint64_t end = at + stored_elements(&part) * dtype_size(dtype);
-            fprintf(out, ",\"%s%s\":{\"dtype\":\"%s\",\"shape\":[%" PRId64, prefix_of(&part),
-                    part.name, dtype_name(dtype), part.shape[0]);
-            if (part.kind != PART_VECTOR)
-                fprintf(out, ",%" PRId64, part.shape[1]);
+        for (size_t i = 0; i < weight_reader_count(model); i++) {
+            const struct tensor_spec spec = weight_reader_at(model, i);
+            const enum dtype dtype = weight_reader_dtype(&spec);
+            const uint64_t end = at + weight_reader_elements(&spec) * dtype_size(dtype);
+            fprintf(out, ",\"%s%s\":{\"dtype\":\"%s\",\"shape\":[%" PRId64, prefix_of(&spec),
+                    spec.name, dtype_name(dtype), spec.shape[0]);
+            if (spec.kind != SPEC_VECTOR)
+                fprintf(out, ",%" PRId64, spec.shape[1]);
             fprintf(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", at, end);
             at = end;
         }
@@ -55,16 +55,17 @@ static char *print_header(size_t *size, const struct gpt2_model *model, struct g
     return NULL;
 }
 
-static bool write_part(struct outfile *file, const struct part *part, struct gpt2_error *err) {
-    const bool vector = part->kind == PART_VECTOR;
-    const size_t rows = vector ? 1 : (size_t)part->shape[0];
-    const size_t row = stored_elements(part) / rows * dtype_size(stored_dtype(part));
+static bool write_part(struct outfile *file, const struct tensor_spec *spec,
+                       struct gpt2_error *err) {
+    const bool vector = spec->kind == SPEC_VECTOR;
+    const size_t rows = vector ? 1 : (size_t)spec->shape[0];
+    const size_t row = weight_reader_elements(spec) / rows * dtype_size(weight_reader_dtype(spec));
     const size_t step = row < CHUNK ? CHUNK / row : 1;
     unsigned char *buffer = os_alloc(step < rows ? step : rows, row, "rows", err);
     bool ok = buffer != NULL;
     for (size_t i = 0; ok && i < rows; i += step) {
         const size_t n = rows - i < step ? rows - i : step;
-        stored_rows(buffer, part, i, n);
+        weight_reader_rows(buffer, spec, i, n);
         ok = outfile_write(file, buffer, n * row, err);
     }
     os_free(buffer);
@@ -96,10 +97,10 @@ bool gpt2_model_save(const struct gpt2_model *model, const char *directory,
                      gpt2_save_progress progress, void *user, struct gpt2_error *err) {
     char *weights = path_join(directory, "model.safetensors", err);
     char *config = weights ? path_join(directory, "config.json", err) : NULL;
-    bool ok = config &&
-              stored_check_plain(model, "safetensors as others read it has no such type", err) &&
-              write_weights(model, weights, progress, user, err) &&
-              write_config(model, config, err);
+    bool ok =
+        config &&
+        weight_reader_check_plain(model, "safetensors as others read it has no such type", err) &&
+        write_weights(model, weights, progress, user, err) && write_config(model, config, err);
     free(weights);
     free(config);
     return ok;

@@ -3,11 +3,12 @@
 #define EXPORT_SAVE_FILE_H
 
 #include "base/outfile.h"
-#include "export/stored.h"
+#include "export/weight_reader.h"
 #include <gpt2/save.h>
 
 /* Writes one part as the format has it, with what follows it. */
-typedef bool (*save_part)(struct outfile *file, const struct part *part, struct gpt2_error *err);
+typedef bool (*save_part)(struct outfile *file, const struct tensor_spec *spec,
+                          struct gpt2_error *err);
 
 /* Writes front[0..n_front), then every part. The file appears whole or not at all; it fails with
  * GPT2_ERR_RUNTIME where `progress` (NULL: none) wants it to end. */

@@ -2,7 +2,7 @@
  */
 #include <gpt2/save.h>
 
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "export/save_file.h"
 #include "weights/gguf/ggml_type.h"
@@ -35,8 +35,8 @@ static bool check_config(const struct gpt2_model *model, struct gpt2_error *err)
 }
 
 /* The name in GGUF: h.N.attn.c_attn.weight is blk.N.attn_qkv.weight. */
-static const struct gguf_name *translate(char out[PART_NAME], const struct part *part) {
-    const char *rest = part->name;
+static const struct gguf_name *translate(char out[SPEC_NAME], const struct tensor_spec *spec) {
+    const char *rest = spec->name;
     char block[24] = "";
     if (strncmp(rest, "h.", 2) == 0) {
         const size_t digits = strspn(rest + 2, "0123456789");
@@ -46,16 +46,16 @@ static const struct gguf_name *translate(char out[PART_NAME], const struct part 
     for (const struct gguf_name *n = gguf_names; n->gguf; n++) {
         const size_t len = strlen(n->gpt2);
         if (n->in_block == (*block != 0) && strncmp(rest, n->gpt2, len) == 0 && rest[len] == '.') {
-            snprintf(out, PART_NAME, "%s%s%s", block, n->gguf, rest + len);
+            snprintf(out, SPEC_NAME, "%s%s%s", block, n->gguf, rest + len);
             return n;
         }
     }
-    return NULL; // parts.h and gguf_names do not agree: a test would have said so
+    return NULL; // tensor_schema.h and gguf_names do not agree: a test would have said so
 }
 
 /* Position embeddings are F32 in every GGUF file of GPT-2. */
-static enum dtype written_dtype(const struct part *part) {
-    return part->kind == PART_POSITIONS ? DTYPE_F32 : stored_dtype(part);
+static enum dtype written_dtype(const struct tensor_spec *spec) {
+    return spec->kind == SPEC_POSITIONS ? DTYPE_F32 : weight_reader_dtype(spec);
 }
 
 static uint32_t type_id(enum dtype dtype) {
@@ -118,20 +118,20 @@ static uint64_t put_pairs(FILE *out, const struct gpt2_model *model) {
 
 static void put_tensors(FILE *out, const struct gpt2_model *model) {
     uint64_t at = 0;
-    for (size_t i = 0; i < stored_count(model); i++) {
-        const struct part part = stored_at(model, i);
-        char name[PART_NAME] = "";
-        const struct gguf_name *n = translate(name, &part);
-        const bool vector = part.kind == PART_VECTOR;
+    for (size_t i = 0; i < weight_reader_count(model); i++) {
+        const struct tensor_spec spec = weight_reader_at(model, i);
+        char name[SPEC_NAME] = "";
+        const struct gguf_name *n = translate(name, &spec);
+        const bool vector = spec.kind == SPEC_VECTOR;
         const bool turned = n && n->is_linear && !vector;
         put_string(out, name);
         put_u32(out, vector ? 1 : 2);
-        put_u64(out, (uint64_t)part.shape[vector || turned ? 0 : 1]); // the fastest first
+        put_u64(out, (uint64_t)spec.shape[vector || turned ? 0 : 1]); // the fastest first
         if (!vector)
-            put_u64(out, (uint64_t)part.shape[turned ? 1 : 0]);
-        put_u32(out, type_id(written_dtype(&part)));
+            put_u64(out, (uint64_t)spec.shape[turned ? 1 : 0]);
+        put_u32(out, type_id(written_dtype(&spec)));
         put_u64(out, at);
-        at += stored_elements(&part) * dtype_size(written_dtype(&part));
+        at += weight_reader_elements(&spec) * dtype_size(written_dtype(&spec));
         at = (at + ALIGN - 1) / ALIGN * ALIGN;
     }
 }
@@ -144,7 +144,7 @@ static char *print_front(size_t *size, const struct gpt2_model *model,
     if (out) {
         fputs("GGUF", out);
         put_u32(out, 3);
-        put_u64(out, stored_count(model));
+        put_u64(out, weight_reader_count(model));
         put_u64(out, 0); // the number of pairs, below
         uint64_t n_pairs = put_pairs(out, model);
         if (tokenizer) {
@@ -168,29 +168,32 @@ static char *print_front(size_t *size, const struct gpt2_model *model,
 /* ---- the data ---- */
 
 /* A linear layer, column after column: [out, in]. */
-static bool write_turned(struct outfile *file, const struct part *part, struct gpt2_error *err) {
-    const size_t rows = (size_t)part->shape[0], cols = (size_t)part->shape[1];
-    const size_t column = rows * dtype_size(stored_dtype(part));
+static bool write_turned(struct outfile *file, const struct tensor_spec *spec,
+                         struct gpt2_error *err) {
+    const size_t rows = (size_t)spec->shape[0], cols = (size_t)spec->shape[1];
+    const size_t column = rows * dtype_size(weight_reader_dtype(spec));
     unsigned char *buffer = os_alloc(BATCH, column, "columns", err);
     bool ok = buffer != NULL;
     for (size_t i = 0; ok && i < cols; i += BATCH) {
         const size_t n = cols - i < BATCH ? cols - i : BATCH;
-        stored_columns(buffer, part, i, n);
+        weight_reader_columns(buffer, spec, i, n);
         ok = outfile_write(file, buffer, n * column, err);
     }
     os_free(buffer);
     return ok;
 }
 
-static bool write_straight(struct outfile *file, const struct part *part, struct gpt2_error *err) {
-    const bool vector = part->kind == PART_VECTOR;
-    const size_t rows = vector ? 1 : (size_t)part->shape[0], cols = stored_elements(part) / rows;
-    const enum dtype from = stored_dtype(part), to = written_dtype(part);
+static bool write_straight(struct outfile *file, const struct tensor_spec *spec,
+                           struct gpt2_error *err) {
+    const bool vector = spec->kind == SPEC_VECTOR;
+    const size_t rows = vector ? 1 : (size_t)spec->shape[0],
+                 cols = weight_reader_elements(spec) / rows;
+    const enum dtype from = weight_reader_dtype(spec), to = written_dtype(spec);
     unsigned char *buffer = os_alloc(cols, dtype_size(from), "a row", err);
     float *wide = buffer ? os_alloc(cols, sizeof *wide, "a row", err) : NULL;
     bool ok = wide != NULL;
     for (size_t i = 0; ok && i < rows; i++) {
-        stored_rows(buffer, part, i, 1);
+        weight_reader_rows(buffer, spec, i, 1);
         if (from != to)
             dtype_to_f32(wide, buffer, from, cols);
         ok = outfile_write(file, from == to ? (void *)buffer : wide, cols * dtype_size(to), err);
@@ -200,20 +203,22 @@ static bool write_straight(struct outfile *file, const struct part *part, struct
     return ok;
 }
 
-static bool write_part(struct outfile *file, const struct part *part, struct gpt2_error *err) {
+static bool write_part(struct outfile *file, const struct tensor_spec *spec,
+                       struct gpt2_error *err) {
     static const unsigned char zeros[ALIGN];
-    char name[PART_NAME];
-    const struct gguf_name *n = translate(name, part);
-    const size_t size = stored_elements(part) * dtype_size(written_dtype(part));
-    return (n && n->is_linear && part->kind != PART_VECTOR ? write_turned(file, part, err)
-                                                           : write_straight(file, part, err)) &&
+    char name[SPEC_NAME];
+    const struct gguf_name *n = translate(name, spec);
+    const size_t size = weight_reader_elements(spec) * dtype_size(written_dtype(spec));
+    return (n && n->is_linear && spec->kind != SPEC_VECTOR ? write_turned(file, spec, err)
+                                                           : write_straight(file, spec, err)) &&
            (size % ALIGN == 0 || outfile_write(file, zeros, ALIGN - size % ALIGN, err));
 }
 
 bool gpt2_model_save_gguf(const struct gpt2_model *model, const struct gpt2_gguf_pairs *tokenizer,
                           const char *path, gpt2_save_progress progress, void *user,
                           struct gpt2_error *err) {
-    if (!stored_check_plain(model, "its groups of 64 weights are none of GGUF's types", err) ||
+    if (!weight_reader_check_plain(model, "its groups of 64 weights are none of GGUF's types",
+                                   err) ||
         !check_config(model, err))
         return false;
     size_t n_front;

@@ -7,8 +7,8 @@
 #include "forward/attention.h"
 #include "base/os.h"
 #include "base/prefetch.h"
-#include "forward/cut.h"
 #include "forward/forward.h"
+#include "forward/tiling.h"
 
 #include <assert.h>
 #include <math.h>

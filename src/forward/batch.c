@@ -3,11 +3,11 @@
  * A run is validated as a whole before anything moves. Then its spans are cut into passes of at
  * most max_rows rows; a pass may hold pieces of several sessions. Where the cuts fall changes
  * nothing. */
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "forward/forward.h"
-#include "machine/runtime.h"
-#include "model/move.h"
+#include "machine/runtime_internal.h"
+#include "model/relocate.h"
 #include "weights/packed.h"
 
 #include <inttypes.h>
@@ -243,7 +243,7 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
             return false;
     note_spans(batch, spans, n_spans);
     size_t n_vocab = (size_t)batch->forward.model->config.n_vocab;
-    bool moving = batch->forward.mm.moving = move_begin(batch->forward.model);
+    bool moving = batch->forward.mm.moving = relocate_begin(batch->forward.model);
     int n_logits = 0;       // rows of logits computed so far
     int span = 0, done = 0; // the next token to read: spans[span].ids[done]
     bool ok = true;
@@ -277,7 +277,7 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
     }
     ok = ok && end_check(batch, err);
     if (moving)
-        move_end(batch->forward.model);
+        relocate_end(batch->forward.model);
     return ok && (batch->reader || check_logits(batch, n_logits, err));
 }
 

@@ -8,7 +8,7 @@
 #include "forward/ablate.h"
 #include "forward/attention.h"
 #include "forward/matmul.h"
-#include "forward/session.h"
+#include "forward/session_internal.h"
 #include "model/weights.h"
 
 /* Consecutive new tokens of one session. */

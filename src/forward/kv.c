@@ -1,6 +1,6 @@
 /* kv.c - the three types of KV cache: what differs between them is here and nowhere else. */
 #include "forward/kv.h"
-#include "forward/cut.h"
+#include "forward/tiling.h"
 
 #include <assert.h>
 #include <string.h>

@@ -15,14 +15,14 @@
  * y is bias first, then bias + the first block's products, and so on: one chain for each output,
  * interrupted between blocks and never reordered.
  *
- * A pass that moves weights (move.h) lets each task copy its part of W to where it shall be, and
- * computes from there: the move costs the writing, the reading is done anyway. */
+ * A pass that moves weights (relocate.h) lets each task copy its part of W to where it shall be,
+ * and computes from there: the move costs the writing, the reading is done anyway. */
 #include "forward/matmul.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "base/prefetch.h"
-#include "forward/cut.h"
-#include "model/move.h"
+#include "forward/tiling.h"
+#include "model/relocate.h"
 #include "weights/packed.h"
 
 #include <assert.h>
@@ -40,8 +40,8 @@
  * half of a 1 MiB L2 cache. How many inputs of some columns it holds: scratch_inputs. */
 #define K_BLOCK   384
 #define ROWS      128
-#define SCRATCH   (K_BLOCK * CUT_COLUMNS) /* floats */
-#define Q_K_BLOCK 1536                    /* the same for int8: K_BLOCK times the size of a float */
+#define SCRATCH   (K_BLOCK * TILING_COLUMNS) /* floats */
+#define Q_K_BLOCK 1536 /* the same for int8: K_BLOCK times the size of a float */
 #define Q_ROWS    128
 
 /* Rows of W that are on their way from memory while one is packed. */
@@ -96,7 +96,7 @@ struct job {
     const float *bias; /* NULL: 0 */
     activation_fn act;
     int m;
-    struct cut cut;
+    struct tiling cut;
     int column_tasks;
 };
 
@@ -271,7 +271,7 @@ static void linear_part(const struct job *whole, struct part part, int worker) {
     if (job.move_to) {
         // at once, as moving forgets what it has read
         check_panels(whole, AFTER, whole->w, part.column, part.n_columns);
-        moved = move_panels(job.move_to, job.w, job.n_in, part.column, part.n_columns);
+        moved = relocate_panels(job.move_to, job.w, job.n_in, part.column, part.n_columns);
         job.w = &moved;
     }
     for (int r = 0; r < part.n_rows; r++) {
@@ -381,16 +381,16 @@ static void run(struct job *job, const struct matrix *w, struct matrix_copy *cop
         return;
     }
     if (copy)
-        job->cut = cut_strips(job->m);
+        job->cut = tiling_strips(job->m);
     else if (rows && job->m <= STREAM_ROWS)
-        job->cut = cut_stream(job->m, job->n_out, dtype_size(w->dtype), threads);
+        job->cut = tiling_stream(job->m, job->n_out, dtype_size(w->dtype), threads);
     else // few rows are read together, each panel once
-        job->cut = cut_blocks(job->m, job->n_out, job->mm->kernels->mr, rows ? STREAM_ROWS : 0,
-                              threads, job->m <= STREAM_ROWS ? 1 : threads);
+        job->cut = tiling_blocks(job->m, job->n_out, job->mm->kernels->mr, rows ? STREAM_ROWS : 0,
+                                 threads, job->m <= STREAM_ROWS ? 1 : threads);
     job->column_tasks = divide_up(job->n_out, job->cut.columns);
     pool_run(job->mm->pool, divide_up(job->m, job->cut.rows) * job->column_tasks, linear_task, job);
     if (copy)
-        move_ready(copy, w);
+        relocate_ready(copy, w);
 }
 
 /* The copy that this pass has to make of a matrix, or NULL. */
@@ -424,7 +424,7 @@ static void head_task(void *arg, int i, int worker) {
         os_forget(w->copy->file, source, n_bytes); // a head is too large to be there twice
     }
     for (int row = 0; row < job->m; row += HEAD_ROWS)
-        job->mm->kernels->dots[w->dtype](
+        job->mm->kernels->gemm_nt[w->dtype](
             job->y + (size_t)row * job->ys + column, job->ys, job->x + (size_t)row * job->xs,
             job->xs, rows, (size_t)w->cols, min(HEAD_ROWS, job->m - row), n_columns, w->cols);
     if (!job->move_to)
@@ -446,5 +446,5 @@ void matmul_head(const struct matmul *mm, float *logits, size_t ls, const float 
     job.move_to = copy ? copy->data : NULL;
     pool_run(mm->pool, divide_up(w->rows, HEAD_COLUMNS), head_task, &job);
     if (copy)
-        move_ready(copy, w);
+        relocate_ready(copy, w);
 }

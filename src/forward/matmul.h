@@ -15,7 +15,7 @@ struct matmul {
     struct pool *pool;             /* borrowed */
     const struct kernels *kernels; /* borrowed */
     float **scratch;               /* [pool_size] a thread's own copy of weights; owned */
-    bool moving;                   /* products copy weights to where move.h wants them */
+    bool moving;                   /* products copy weights to where relocate.h wants them */
     struct packed_check *check;    /* products compare with checksums what they read; or NULL */
 
     /* x as integers, for quantized weights (kernels.h: quantize); owned */

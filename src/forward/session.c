@@ -1,7 +1,7 @@
 /* session.c - the KV cache as an object: create, rewind, fork; who has which page (session.h). */
-#include "forward/session.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
+#include "forward/session_internal.h"
 #include "model/weights.h"
 
 #include <assert.h>

@@ -5,8 +5,8 @@
  */
 #include "base/json.h"
 #include "base/os.h"
+#include "hub/environment.h"
 #include "hub/name.h"
-#include "hub/places.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include <string.h>
 
 static bool has(const char *folder, const char *file) {
-    char *path = places_format(NULL, "%s/%s", folder, file);
+    char *path = environment_format(NULL, "%s/%s", folder, file);
     bool found = path && os_exists(path);
     free(path);
     return found;
@@ -28,7 +28,7 @@ static bool has_weights(const char *snapshot) {
 
 /* The commit that refs/REVISION names, or the revision itself: it may be a commit. */
 static bool commit_of(const char *repo, const char *revision, char commit[GPT2_HUB_NAME_MAX]) {
-    char *path = places_format(NULL, "%s/refs/%s", repo, revision);
+    char *path = environment_format(NULL, "%s/refs/%s", repo, revision);
     FILE *file = path ? fopen(path, "re") : NULL;
     free(path);
     const char *source = revision;
@@ -46,7 +46,7 @@ static bool commit_of(const char *repo, const char *revision, char commit[GPT2_H
 
 /* The only snapshot, where no refs/main says which: they were fetched by commit. */
 static bool only_snapshot(const char *repo, char commit[GPT2_HUB_NAME_MAX]) {
-    char *path = places_format(NULL, "%s/snapshots", repo);
+    char *path = environment_format(NULL, "%s/snapshots", repo);
     DIR *folder = path ? opendir(path) : NULL;
     int n = 0;
     for (struct dirent *entry; folder && (entry = readdir(folder)) != NULL;)
@@ -62,26 +62,26 @@ static bool only_snapshot(const char *repo, char commit[GPT2_HUB_NAME_MAX]) {
 static char *snapshot_of(const char *repo, const char *revision) {
     char commit[GPT2_HUB_NAME_MAX];
     bool found = commit_of(repo, revision, commit);
-    char *path = found ? places_format(NULL, "%s/snapshots/%s", repo, commit) : NULL;
+    char *path = found ? environment_format(NULL, "%s/snapshots/%s", repo, commit) : NULL;
     if (path && os_is_directory(path))
         return path;
     free(path);
     if (strcmp(revision, "main") != 0 || !only_snapshot(repo, commit))
         return NULL;
-    return places_format(NULL, "%s/snapshots/%s", repo, commit);
+    return environment_format(NULL, "%s/snapshots/%s", repo, commit);
 }
 
 /* CACHE/models--OWNER--NAME, to be freed. */
 static char *repo_folder(const char *cache, const char *repo) {
     const char *slash = strchr(repo, '/');
-    return slash ? places_format(NULL, "%s/models--%.*s--%s", cache, (int)(slash - repo), repo,
-                                 slash + 1)
-                 : places_format(NULL, "%s/models--%s", cache, repo);
+    return slash ? environment_format(NULL, "%s/models--%.*s--%s", cache, (int)(slash - repo), repo,
+                                      slash + 1)
+                 : environment_format(NULL, "%s/models--%s", cache, repo);
 }
 
 static char *find(const struct hub_name *name, bool with_weights) {
     char *cache;
-    for (int i = 0; (cache = places_cache(i)) != NULL; i++) {
+    for (int i = 0; (cache = environment_cache(i)) != NULL; i++) {
         const char *repos[] = {name->repo, name->alias}; // older caches have the short name
         char *found = NULL;
         for (int k = 0; k < 2 && !found; k++) {
@@ -109,7 +109,7 @@ char *gpt2_hub_cached(const char *text) {
 }
 
 static bool is_gpt2(const char *snapshot) {
-    char *path = places_format(NULL, "%s/config.json", snapshot);
+    char *path = environment_format(NULL, "%s/config.json", snapshot);
     struct os_file file;
     const char *type = "";
     struct json *root = NULL;
@@ -139,13 +139,13 @@ static bool name_of(const char *folder, char name[GPT2_HUB_NAME_MAX]) {
 void gpt2_hub_list_cache(gpt2_hub_visit visit, void *user) {
     char *cache;
     bool go_on = true;
-    for (int i = 0; go_on && (cache = places_cache(i)) != NULL; i++) {
+    for (int i = 0; go_on && (cache = environment_cache(i)) != NULL; i++) {
         DIR *folder = opendir(cache);
         for (struct dirent *entry; go_on && folder && (entry = readdir(folder)) != NULL;) {
             char name[GPT2_HUB_NAME_MAX];
             if (!name_of(entry->d_name, name))
                 continue;
-            char *repo = places_format(NULL, "%s/%s", cache, entry->d_name);
+            char *repo = environment_format(NULL, "%s/%s", cache, entry->d_name);
             char *snapshot = repo ? snapshot_of(repo, "main") : NULL;
             if (snapshot && has_weights(snapshot) && is_gpt2(snapshot))
                 go_on = visit(user, name, snapshot);

@@ -1,5 +1,5 @@
 #include "hub/curl.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

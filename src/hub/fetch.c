@@ -1,7 +1,7 @@
 #include "hub/fetch.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "hub/curl.h"
-#include "hub/places.h"
+#include "hub/environment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -241,8 +241,8 @@ static bool open_part(struct transfer *t, const char *path, struct gpt2_error *e
 static bool fetch_with(struct transfer *t, const char *url,
                        bool (*work)(struct transfer *, const char *, struct gpt2_error *),
                        struct gpt2_error *err) {
-    char *path = places_format(err, "%s/%s", t->fetch->staging, t->file->name);
-    char *part = path ? places_format(err, "%s.part", path) : NULL;
+    char *path = environment_format(err, "%s/%s", t->fetch->staging, t->file->name);
+    char *part = path ? environment_format(err, "%s.part", path) : NULL;
     t->part = part;
     bool ok = part && open_part(t, path, err);
     if (ok) {

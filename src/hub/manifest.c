@@ -1,5 +1,5 @@
 #include "hub/manifest.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
 #include "base/outfile.h"

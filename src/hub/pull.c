@@ -1,11 +1,11 @@
 /* pull.c - gpt2_hub_pull: ask what there is, fetch it into NAME.partial, rename that to NAME. */
 #define _XOPEN_SOURCE 700 // rename of directories, lockf
 
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
+#include "hub/environment.h"
 #include "hub/fetch.h"
-#include "hub/places.h"
 #include "hub/store.h"
 
 #include <errno.h>
@@ -49,12 +49,12 @@ static bool make_folders(char *path, struct gpt2_error *err) {
 }
 
 static char *in(const char *folder, const char *name, struct gpt2_error *err) {
-    return places_format(err, "%s/%s", folder, name);
+    return environment_format(err, "%s/%s", folder, name);
 }
 
 /* Two pulls of the same model would write the same files. */
 static bool take_lock(struct pull *p, struct gpt2_error *err) {
-    char *path = places_format(err, "%s.lock", p->staging);
+    char *path = environment_format(err, "%s.lock", p->staging);
     p->lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
     bool ok = p->lock >= 0 && lockf(p->lock, F_TLOCK, 0) == 0;
     if (path && !ok)
@@ -67,7 +67,7 @@ static bool take_lock(struct pull *p, struct gpt2_error *err) {
 static void release_lock(struct pull *p) {
     if (p->lock < 0)
         return;
-    char *path = places_format(NULL, "%s.lock", p->staging);
+    char *path = environment_format(NULL, "%s.lock", p->staging);
     if (path && lockf(p->lock, F_TEST, 0) == 0) // ours
         unlink(path);
     free(path);
@@ -101,8 +101,8 @@ static bool ask_hub(struct pull *p, struct gpt2_error *err) {
     for (const char *c = p->name.revision; *c; c++)
         to += sprintf(to, *c == '/' ? "%%2F" : "%c", *c);
     *to = 0;
-    char *url = places_format(err, "%s/api/models/%s/revision/%s?blobs=true", p->endpoint,
-                              p->name.repo, slash_free);
+    char *url = environment_format(err, "%s/api/models/%s/revision/%s?blobs=true", p->endpoint,
+                                   p->name.repo, slash_free);
     struct os_file file;
     bool ok = url && fetch_answer(&p->fetch, ANSWER, url, err) && map_staged(p, ANSWER, &file, err);
     if (ok) {
@@ -158,7 +158,7 @@ static bool fetch_planned(struct pull *p, const char *name, struct gpt2_error *e
     const struct manifest_file copy = *file; // the plan may grow
     const char *revision = p->listed.commit[0] ? p->listed.commit : p->name.revision;
     char *url =
-        places_format(err, "%s/%s/resolve/%s/%s", p->endpoint, p->name.repo, revision, name);
+        environment_format(err, "%s/%s/resolve/%s/%s", p->endpoint, p->name.repo, revision, name);
     bool ok = url && fetch_file(&p->fetch, &copy, url, err);
     free(url);
     return ok;
@@ -203,7 +203,7 @@ static bool check_space(const struct pull *p, struct gpt2_error *err) {
     uint64_t needed = p->fetch.total - p->fetch.done;
     for (size_t i = 0; i < p->plan.count; i++) { // what an earlier try has left is there already
         struct stat info;
-        char *part = places_format(NULL, "%s/%s.part", p->staging, p->plan.files[i].name);
+        char *part = environment_format(NULL, "%s/%s.part", p->staging, p->plan.files[i].name);
         if (part && stat(part, &info) == 0)
             needed -= (uint64_t)info.st_size < needed ? (uint64_t)info.st_size : needed;
         free(part);
@@ -311,15 +311,16 @@ static bool prepare(struct pull *p, const char *name, const struct gpt2_hub_opti
         return error_hint(err, "names are gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, or "
                                "OWNER/NAME[@REVISION] of the hub");
     }
-    const char *offline = places_variable("HF_HUB_OFFLINE");
+    const char *offline = environment_variable("HF_HUB_OFFLINE");
     if (offline && strcmp(offline, "0") != 0)
         return error_set(err, GPT2_ERR_RUNTIME, "HF_HUB_OFFLINE is set: the hub is not asked");
-    const char *seconds = places_variable("HF_HUB_DOWNLOAD_TIMEOUT");
+    const char *seconds = environment_variable("HF_HUB_DOWNLOAD_TIMEOUT");
     int stall = seconds ? atoi(seconds) : 0;
     char *folder = gpt2_hub_folder(err);
     bool ok = folder && (p->target = in(folder, p->name.local, err)) != NULL &&
-              (p->staging = places_format(err, "%s.partial", p->target)) != NULL &&
-              (p->endpoint = places_endpoint(err)) != NULL && places_token(&p->token, err);
+              (p->staging = environment_format(err, "%s.partial", p->target)) != NULL &&
+              (p->endpoint = environment_endpoint(err)) != NULL &&
+              environment_token(&p->token, err);
     free(folder);
     p->fetch = (struct fetch){.name = &p->name,
                               .endpoint = p->endpoint,

@@ -1,10 +1,10 @@
 /* store.c - gpt2_hub_remove: takes away what gpt2_hub_pull has put there, and nothing else. */
 #include "hub/store.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
+#include "hub/environment.h"
 #include "hub/manifest.h"
 #include "hub/name.h"
-#include "hub/places.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -38,7 +38,7 @@ static bool remove_folder(const char *path, uint64_t *n_bytes, struct gpt2_error
 }
 
 bool store_remove(const char *target, uint64_t *n_bytes, struct gpt2_error *err) {
-    char *aside = places_format(err, "%s.removed-%ld", target, (long)getpid());
+    char *aside = environment_format(err, "%s.removed-%ld", target, (long)getpid());
     bool ok = aside != NULL;
     if (ok && rename(target, aside) != 0)
         ok = error_set(err, GPT2_ERR_RUNTIME, "cannot remove %s: %s", target, strerror(errno));
@@ -68,9 +68,9 @@ bool gpt2_hub_remove(const char *text, uint64_t *n_bytes, struct gpt2_error *err
     if (!name_parse(&name, text))
         return error_set(err, GPT2_ERR_USAGE, "\"%s\": expected the name of a model", text);
     char *folder = gpt2_hub_folder(err);
-    char *target = folder ? places_format(err, "%s/%s", folder, name.local) : NULL;
-    char *partial = target ? places_format(err, "%s.partial", target) : NULL;
-    char *manifest = target ? places_format(err, "%s/" MANIFEST_NAME, target) : NULL;
+    char *target = folder ? environment_format(err, "%s/%s", folder, name.local) : NULL;
+    char *partial = target ? environment_format(err, "%s.partial", target) : NULL;
+    char *manifest = target ? environment_format(err, "%s/" MANIFEST_NAME, target) : NULL;
     bool ok = partial && manifest && remove_both(target, partial, manifest, text, &freed, err);
     if (ok && strchr(name.local, '/')) { // the owner's folder, if that was all of it
         *strrchr(target, '/') = 0;

@@ -9,7 +9,7 @@
  *
  * and ln_f's bias the sum of bias[i] * u[i]. With ln_f's scale, gain or bias ablated the same holds
  * with what stands in its place. */
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "forward/forward.h"
 #include "inspect/inspector.h"
@@ -90,7 +90,7 @@ struct head {
 };
 
 static void read_head(const struct gpt2_model *model, struct head *head) {
-    const struct kernels *kernels = kernels_row(0);
+    const struct kernels *kernels = kernels_variant(0);
     for (int v = 0; v < model->config.n_vocab; v++) {
         forward_look_up(head->row, kernels, &model->head, (size_t)v);
         for (int i = 0; i < model->config.n_embd; i++)
@@ -167,7 +167,7 @@ bool gpt2_inspect_residual(struct gpt2_inspector *inspector, const int32_t *ids,
         describe(parts, model, &watch);
         read_head(model, &head);
         for (int i = 0; i < n_tokens; i++) {
-            forward_look_up(head.row, kernels_row(0), &model->head, (size_t)tokens[i]);
+            forward_look_up(head.row, kernels_variant(0), &model->head, (size_t)tokens[i]);
             attribute(contributions + (size_t)i * n_parts, inspector, &watch, &head);
             logits[i] = all[tokens[i]] - mean_of(all, config->n_vocab);
         }

@@ -1,7 +1,7 @@
 /* heads.c - where each attention head looks: its weights, from the queries and keys of the pass.
  *
  *   w[t, j] = softmax over j <= t of (q[t] . k[j]) * sigma                 (forward/attention.h) */
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/math.h"
 #include "base/os.h"
 #include "inspect/inspector.h"

@@ -1,6 +1,6 @@
 /* inspector.c - see inspector.h. */
 #include "inspect/inspector.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/math.h"
 #include "base/os.h"
 

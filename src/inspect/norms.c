@@ -3,7 +3,7 @@
  *
  * In the pass every site is preceded by the stream that goes into it, so the tap keeps the last
  * stream it was shown and looks at both when the site's output comes by. */
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "inspect/inspector.h"
 #include "model/weights.h"

@@ -8,7 +8,7 @@
 #define KERNELS_ELEMENTWISE_H
 
 #include "base/math.h"
-#include "kernels/rows.h"
+#include "kernels/variants.h"
 #include <string.h>
 
 /* The tree at the end of lanes16. */

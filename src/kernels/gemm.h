@@ -7,7 +7,7 @@
 /* One register tile of y over all k. Each step reads `vecs` vectors of w, which may be those of
  * several panels, and one element of each row of x. In the last vector only `last` lanes count. */
 ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, size_t ps, struct wish next, int K, int rows, int vecs,
+                             size_t ws, size_t ps, struct prefetch next, int K, int rows, int vecs,
                              int last, size_t size, load_fn load) {
     const int panels = vecs * WIDTH / PANEL;
     vec sum[GEMM_ROWS][STRIP / WIDTH];
@@ -28,7 +28,7 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
             }
         }
         if (rows > 1 && panels > 0)
-            ask(next, k, panels, ps);
+            prefetch_step(next, k, panels, ps);
         w += ws;
     }
     UNROLL for (int r = 0; r < rows; r++) {
@@ -39,7 +39,7 @@ ALWAYS_INLINE void gemm_tile(float *y, size_t ys, const float *x, size_t xs, con
 
 /* n columns of `rows` rows: whole tiles, then single vectors. */
 ALWAYS_INLINE void gemm_rows(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                             size_t ws, size_t ps, struct wish next, int n, int K, int rows,
+                             size_t ws, size_t ps, struct prefetch next, int n, int K, int rows,
                              size_t size, load_fn load) {
     const int vecs = GEMM_VECS(rows);
     int c = 0;
@@ -60,14 +60,14 @@ ALWAYS_INLINE void gemm_rows(float *y, size_t ys, const float *x, size_t xs, con
 ALWAYS_INLINE void gemm_block(float *y, size_t ys, const float *x, size_t xs, const char *w,
                               size_t ws, size_t ps, const char *next, int m, int n, int K,
                               size_t size, load_fn load) {
-    struct wish wish = {next, ws / (size_t)((m + GEMM_ROWS - 1) / GEMM_ROWS)};
+    struct prefetch prefetch = {next, ws / (size_t)((m + GEMM_ROWS - 1) / GEMM_ROWS)};
     for (int rows; m > 0; m -= rows) {
         // never one row alone behind others: it would use a weight that it loads only once
         rows = m == GEMM_ROWS + 1 ? GEMM_ROWS - 1 : m < GEMM_ROWS ? m : GEMM_ROWS;
-#define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, ps, wish, n, K, rows, size, load)
+#define TILE(rows) gemm_rows(y, ys, x, xs, w, ws, ps, prefetch, n, K, rows, size, load)
         WITH_CONSTANT(rows, GEMM_ROWS + 1, TILE)
 #undef TILE
-        wish.p += (size_t)K * wish.step;
+        prefetch.p += (size_t)K * prefetch.step;
         y += (size_t)rows * ys;
         x += (size_t)rows * xs;
     }
@@ -82,7 +82,7 @@ ALWAYS_INLINE void gemm_blocks(float *y, size_t ys, const float *x, size_t xs, c
                                load_fn load) {
     const int columns = GEMM_VECS(GEMM_ROWS) * WIDTH;
     if (m == 1) {
-        gemm_rows(y, ys, x, xs, w, ws, ps, (struct wish){w, 0}, n, K, 1, size, load);
+        gemm_rows(y, ys, x, xs, w, ws, ps, (struct prefetch){w, 0}, n, K, 1, size, load);
         return;
     }
     for (int k = 0; k < K; k += GEMM_DEPTH)

@@ -3,8 +3,8 @@
  * Other rows are tested against this one, bit for bit. Where a CPU has no fma instruction, or the
  * compiler may not use it, fmaf is a library call: slow, and just as exact. */
 #include "base/math.h"
-#include "kernels/rows.h"
 #include "kernels/table.h"
+#include "kernels/variants.h"
 
 #include <string.h>
 

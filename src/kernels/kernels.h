@@ -72,8 +72,8 @@ struct kernels {
 
     /* y[r, v] = lanes16 over k of x[r, k] * w[v, k], each partial sum a chain of fma.
      * y [m, n], x [m, K] f32; w [n, K] of the given type: rows of wte. w is streamed once. */
-    void (*dots[DTYPE_N_KERNELS])(float *y, size_t ys, const float *x, size_t xs, const void *w,
-                                  size_t ws, int m, int n, int K);
+    void (*gemm_nt[DTYPE_N_KERNELS])(float *y, size_t ys, const float *x, size_t xs, const void *w,
+                                     size_t ws, int m, int n, int K);
 
     /* Quantized products (panels.h draws the panels). Inputs k are cut into groups of GROUP; the
      * last group is filled up with zeros. With isum = sum of q[r, k] * w[k, c] over the group's k,
@@ -158,7 +158,7 @@ struct kernels {
 };
 
 /* The i-th row that this CPU can run, slowest first (0 is generic); NULL past the last one. */
-const struct kernels *kernels_row(int i);
+const struct kernels *kernels_variant(int i);
 
 /* The row of that name if this CPU can run it, else NULL. NULL name: the fastest row. */
 const struct kernels *kernels_select(const char *name);

@@ -5,7 +5,7 @@
 #ifndef KERNELS_PEAK_H
 #define KERNELS_PEAK_H
 
-#include "kernels/rows.h"
+#include "kernels/variants.h"
 #include <math.h>
 #include <string.h>
 #if defined(__AVX2__)

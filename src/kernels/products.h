@@ -3,8 +3,8 @@
 #ifndef KERNELS_PRODUCTS_H
 #define KERNELS_PRODUCTS_H
 
-#include "kernels/dots.h"
 #include "kernels/gemm.h"
+#include "kernels/gemm_nt.h"
 #include "kernels/gemv.h"
 
 #define PRODUCTS_OF(type, size)                                                            \

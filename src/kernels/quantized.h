@@ -33,7 +33,7 @@
 #ifndef KERNELS_QUANTIZED_H
 #define KERNELS_QUANTIZED_H
 
-#include "kernels/words.h"
+#include "kernels/int16_products.h"
 #include <string.h>
 
 #define QUANT_STEPS (GROUP / 4) /* of four activations, in a group */
@@ -119,7 +119,7 @@ ALWAYS_INLINE ivec quant_x(struct quantized x, int r, int step) {
 }
 
 ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
-                           const unsigned char *w, size_t ps, struct wish next, int rows,
+                           const unsigned char *w, size_t ps, struct prefetch next, int rows,
                            int vecs) {
     const int many = rows == 1 ? 0 : rows;
     UNROLL for (int r = 0; r < rows; r++) {
@@ -143,7 +143,7 @@ ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized
                 }
             }
             if (rows > 1)
-                ask(next, step, vecs * WIDTH / PANEL, ps);
+                prefetch_step(next, step, vecs * WIDTH / PANEL, ps);
             w += PANEL * 4;
         }
 }
@@ -182,7 +182,7 @@ ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, cons
 
 /* Many rows: the low nibbles of all steps, or the high ones, so that registers suffice. */
 ALWAYS_INLINE void q4_many_rows(ivec part[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
-                                const unsigned char *w, size_t ps, struct wish next, int half,
+                                const unsigned char *w, size_t ps, struct prefetch next, int half,
                                 int rows, int vecs) {
     UNROLL_4 for (int step = 0; step < QUANT_STEPS / 2; step++) {
         ivec nibbles[STRIP / WIDTH];
@@ -195,15 +195,15 @@ ALWAYS_INLINE void q4_many_rows(ivec part[QUANT_ROWS][STRIP / WIDTH], struct qua
                 part[r][v] = q4_add(part[r][v], nibbles[v], xs);
             }
         }
-        ask(next, half * QUANT_STEPS / 2 + step, vecs * WIDTH / PANEL, ps);
+        prefetch_step(next, half * QUANT_STEPS / 2 + step, vecs * WIDTH / PANEL, ps);
         w += PANEL * 4;
     }
 }
 
 /* Half of the products of a group: as many as 16-bit lanes can hold. */
 ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
-                           const unsigned char *w, size_t ps, struct wish next, int half, int rows,
-                           int vecs) {
+                           const unsigned char *w, size_t ps, struct prefetch next, int half,
+                           int rows, int vecs) {
     ivec part[QUANT_ROWS][STRIP / WIDTH];
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
@@ -223,7 +223,7 @@ ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized
 }
 
 ALWAYS_INLINE void q4_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
-                           const unsigned char *w, size_t ps, struct wish next, int rows,
+                           const unsigned char *w, size_t ps, struct prefetch next, int rows,
                            int vecs) {
     q4_half(sum, x, w, ps, next, 0, rows, vecs);
     q4_half(sum, x, w, ps, next, 1, rows, vecs);
@@ -269,14 +269,14 @@ ALWAYS_INLINE size_t group_bytes(enum quant_way way) {
 /* `rows` rows by `vecs` vectors, n columns of which count; one group. */
 ALWAYS_INLINE void quant_tile(float *y, size_t ys, struct quantized x, row_words *xw,
                               const unsigned char *group, size_t ps, panel_words *w,
-                              struct wish next, int n, int rows, int vecs, enum quant_way way) {
+                              struct prefetch next, int n, int rows, int vecs, enum quant_way way) {
     ivec sum[QUANT_ROWS][STRIP / WIDTH];
     const unsigned char *mins = way == Q4_NIBBLES ? group + 2 * PANEL : NULL;
     if (way == Q4_NIBBLES)
         q4_sums(sum, x, group + 4 * PANEL, ps, next, rows, vecs);
 #if !defined(QUANT_DOT4)
     else if (way == Q8_WORDS)
-        words_sums(sum, xw, w, ps, next, rows, vecs);
+        int16_sums(sum, xw, w, ps, next, rows, vecs);
 #endif
     else
         q8_sums(sum, x, group + 2 * PANEL, ps, next, rows, vecs);
@@ -299,11 +299,12 @@ ALWAYS_INLINE void quant_rows(float *y, size_t ys, struct quantized x, const uns
             const bool whole = c + tile <= n;
             size_t at = column_at(c, ps, 0);
             panel_words *words = way == Q8_WORDS ? &w[g][c / PANEL] : NULL;
-            struct wish wish = {(const char *)next + at, share / QUANT_STEPS};
+            struct prefetch prefetch = {(const char *)next + at, share / QUANT_STEPS};
             if (whole)
-                quant_tile(y + c, ys, x, xw, groups + at, ps, words, wish, tile, rows, vecs, way);
+                quant_tile(y + c, ys, x, xw, groups + at, ps, words, prefetch, tile, rows, vecs,
+                           way);
             else
-                quant_tile(y + c, ys, x, xw, groups + at, ps, words, wish, n - c, rows,
+                quant_tile(y + c, ys, x, xw, groups + at, ps, words, prefetch, n - c, rows,
                            PANEL / WIDTH, way);
             c += whole ? tile : PANEL;
         }

@@ -1,5 +1,5 @@
 /* select.c - which rows this CPU can run. The only file that asks the CPU what it has. */
-#include "kernels/rows.h"
+#include "kernels/variants.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -43,7 +43,7 @@ static const struct {
 #endif
 };
 
-const struct kernels *kernels_row(int i) {
+const struct kernels *kernels_variant(int i) {
     for (size_t row = 0; row < sizeof rows / sizeof *rows; row++)
         if (rows[row].runs_here() && i-- == 0)
             return rows[row].kernels;
@@ -53,7 +53,7 @@ const struct kernels *kernels_row(int i) {
 const struct kernels *kernels_select(const char *name) {
     const struct kernels *found = NULL;
     const struct kernels *row;
-    for (int i = 0; (row = kernels_row(i)); i++)
+    for (int i = 0; (row = kernels_variant(i)); i++)
         if (!name || strcmp(name, row->name) == 0)
             found = row;
     return found;

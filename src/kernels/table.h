@@ -1,5 +1,5 @@
 /* table.h - what a row's file ends with: its functions, under the names that products.h,
- * quantized.h, cached.h, elementwise.h and peak.h gave them, in the places of the table. */
+ * quantized.h, kv_q8.h, elementwise.h and peak.h gave them, in the places of the table. */
 #ifndef KERNELS_TABLE_H
 #define KERNELS_TABLE_H
 
@@ -12,7 +12,7 @@
 #define KERNELS_TABLE(name_, mr_, nr_)                                                            \
     {                                                                                             \
         .name = name_, .gemm = FOR_EACH_TYPE(gemm_), .gemv = FOR_EACH_TYPE(gemv_), .mr = mr_,     \
-        .nr = nr_, .dots = FOR_EACH_TYPE(dots_), .gemm_q8 = gemm_q8, .gemm_q4 = gemm_q4,          \
+        .nr = nr_, .gemm_nt = FOR_EACH_TYPE(dots_), .gemm_q8 = gemm_q8, .gemm_q4 = gemm_q4,       \
         .quantize = quantize, .scores_q8 = scores_q8, .mix_q8 = mix_q8, .quantize16 = quantize16, \
         .to_f32 = FOR_EACH_TYPE(to_f32_), .layer_norm = layer_norm, .softmax = softmax,           \
         .add = add, .scale = scale, .activations = activations, .peak_fma = peak_fma,             \

@@ -1,4 +1,4 @@
-/* tiles.h - what the products of every row that has vectors are made of (gemm.h, gemv.h, dots.h,
+/* tiles.h - what the products of every row that has vectors are made of (gemm.h, gemv.h, gemm_nt.h,
  * quantized.h): each is there once.
  *
  * The file that includes them says what a vector is and how large the tiles are:
@@ -18,14 +18,14 @@
  *                         half of the first cache in every type
  *   GEMV_ROWS, GEMV_VECS  a register tile of gemv: rows of x, and vectors of columns
  *   GEMV_DEPTH            rows of W that are worked on together
- *   DOTS_ROWS, DOTS_COLS  of dots: rows of x, and rows of W
+ *   GEMM_NT_ROWS, GEMM_NT_COLS  of dots: rows of x, and rows of W
  *
  * A tile is a function whose sizes are parameters. It is inlined where they are constants, so that
  * its arrays live in registers; remainders run the same code with smaller constants. */
 #ifndef KERNELS_TILES_H
 #define KERNELS_TILES_H
 
-#include "kernels/rows.h"
+#include "kernels/variants.h"
 #include <stdbool.h>
 
 #if defined(__clang__)
@@ -87,12 +87,12 @@ ALWAYS_INLINE size_t column_at(int c, size_t ps, size_t size) {
 
 /* What is to be asked for while w is worked on: at step k the line at p + k * step of a panel, or
  * of each in turn. */
-struct wish {
+struct prefetch {
     const char *p;
     size_t step;
 };
 
-ALWAYS_INLINE void ask(struct wish next, int k, int panels, size_t ps) {
+ALWAYS_INLINE void prefetch_step(struct prefetch next, int k, int panels, size_t ps) {
     __builtin_prefetch(next.p + (size_t)k * next.step + (size_t)(k % panels) * ps, 0, 2);
 }
 

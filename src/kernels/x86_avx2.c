@@ -1,5 +1,5 @@
 /* x86_avx2.c - what a vector is with AVX2, FMA and F16C: 8 lanes, 16 registers. */
-#include "kernels/rows.h"
+#include "kernels/variants.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -13,8 +13,8 @@ typedef __m256 vec;
 #define GEMV_ROWS       4
 #define GEMV_VECS       2
 #define GEMV_DEPTH      8
-#define DOTS_ROWS       3 /* 12 sums, 3 x, 1 weight, as in gemm */
-#define DOTS_COLS       4
+#define GEMM_NT_ROWS    3 /* 12 sums, 3 x, 1 weight, as in gemm */
+#define GEMM_NT_COLS    4
 
 /* All bits set in the first n lanes. */
 ALWAYS_INLINE __m256i first(int n) {
@@ -189,8 +189,8 @@ ALWAYS_INLINE float lanes_sum(const vec p[2]) {
 
 #include "kernels/vectorized.h" // what elementwise.h is made of
 
-#include "kernels/cached.h"
 #include "kernels/elementwise.h"
+#include "kernels/kv_q8.h"
 #include "kernels/peak.h"
 #include "kernels/products.h"
 #include "kernels/table.h"

@@ -44,8 +44,8 @@ ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {
 
 #include "kernels/vectorized.h" // what elementwise.h is made of
 
-#include "kernels/cached.h"
 #include "kernels/elementwise.h"
+#include "kernels/kv_q8.h"
 #include "kernels/peak.h"
 #include "kernels/products.h"
 #include "kernels/table.h"

@@ -3,7 +3,7 @@
 #ifndef KERNELS_X86_AVX512_H
 #define KERNELS_X86_AVX512_H
 
-#include "kernels/rows.h"
+#include "kernels/variants.h"
 
 #include <immintrin.h>
 
@@ -15,8 +15,8 @@ typedef __m512 vec;
 #define GEMV_ROWS       4
 #define GEMV_VECS       2
 #define GEMV_DEPTH      16
-#define DOTS_ROWS       6
-#define DOTS_COLS       4
+#define GEMM_NT_ROWS    6
+#define GEMM_NT_COLS    4
 
 ALWAYS_INLINE __mmask16 first(int n) {
     return (__mmask16)((1u << n) - 1);

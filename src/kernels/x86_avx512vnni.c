@@ -17,8 +17,8 @@ ALWAYS_INLINE ivec ivec_add_pairs(ivec sum, ivec a, ivec b) {
 
 #include "kernels/vectorized.h" // what elementwise.h is made of
 
-#include "kernels/cached.h"
 #include "kernels/elementwise.h"
+#include "kernels/kv_q8.h"
 #include "kernels/peak.h"
 #include "kernels/products.h"
 #include "kernels/table.h"

@@ -1,7 +1,7 @@
 /* runtime.c - the thread pool and the kernel row behind one handle, chosen once. */
-#include "machine/runtime.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
+#include "machine/runtime_internal.h"
 
 #define MAX_THREADS 1024
 
@@ -55,6 +55,6 @@ void gpt2_machine_describe(struct gpt2_machine *machine) {
 }
 
 const char *gpt2_cpu_row(int i) {
-    const struct kernels *row = kernels_row(i);
+    const struct kernels *row = kernels_variant(i);
     return row ? row->name : NULL;
 }

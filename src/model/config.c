@@ -7,7 +7,7 @@
  * guess here would be another model. Keys that change nothing at inference (dropout,
  * initialisation, summaries of other heads, file versions) are not looked at. */
 #include "model/config.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
 #include "kernels/kernels.h"
@@ -147,7 +147,7 @@ static bool read_integers(struct gpt2_config *config, const struct source *s) {
 }
 
 /* Old files say n_ctx as well as n_positions; it was never used for anything but the mask. */
-static bool read_n_ctx(struct gpt2_config *config, struct notes *notes, const struct source *s) {
+static bool read_n_ctx(struct gpt2_config *config, struct warnings *notes, const struct source *s) {
     int n_ctx = 0;
     const struct json *found;
     if (!read_integer(&n_ctx, &found, s, "n_ctx", 1 << 20, false))
@@ -158,10 +158,11 @@ static bool read_n_ctx(struct gpt2_config *config, struct notes *notes, const st
         config->n_ctx = n_ctx;
         return true;
     }
-    return notes_add(notes, s->err,
-                     "%s: \"n_ctx\" is %d but \"n_positions\" is %d: the context has %d tokens, as "
-                     "many as wpe has rows",
-                     s->path, n_ctx, config->n_ctx, config->n_ctx);
+    return warnings_add(
+        notes, s->err,
+        "%s: \"n_ctx\" is %d but \"n_positions\" is %d: the context has %d tokens, as "
+        "many as wpe has rows",
+        s->path, n_ctx, config->n_ctx, config->n_ctx);
 }
 
 static bool read_bool(bool *out, const struct source *s, const char *name, bool fallback) {
@@ -180,7 +181,7 @@ static bool read_activation(struct gpt2_config *config, const struct source *s) 
         return refuse(s, key, node, "a string");
     char known[256] = "";
     size_t n = 0;
-    for (const struct activation *a = kernels_row(0)->activations; a->name; a++) {
+    for (const struct activation *a = kernels_variant(0)->activations; a->name; a++) {
         if (strcmp(a->name, name) == 0) {
             config->activation = a->name;
             return true;
@@ -206,16 +207,16 @@ static bool read_epsilon(struct gpt2_config *config, const struct source *s) {
 }
 
 /* An id that the model cannot produce ends nothing: files of small models often keep 50256. */
-static bool add_eos(struct gpt2_config *config, struct notes *notes, const struct source *s,
+static bool add_eos(struct gpt2_config *config, struct warnings *notes, const struct source *s,
                     const struct json *node) {
     int64_t id;
     if (!json_integer(node, INT32_MIN, INT32_MAX, &id))
         return refuse(s, "eos_token_id", node, "an integer, a list of integers or null");
     if (id < 0 || id >= config->n_vocab)
-        return notes_add(notes, s->err,
-                         "%s: \"eos_token_id\" %" PRId64
-                         " is outside the vocabulary of %d: not used",
-                         s->path, id, config->n_vocab);
+        return warnings_add(notes, s->err,
+                            "%s: \"eos_token_id\" %" PRId64
+                            " is outside the vocabulary of %d: not used",
+                            s->path, id, config->n_vocab);
     for (int i = 0; i < config->n_eos; i++)
         if (config->eos_ids[i] == id)
             return true;
@@ -227,7 +228,7 @@ static bool add_eos(struct gpt2_config *config, struct notes *notes, const struc
 }
 
 /* Keys that are absent leave what `config` holds; null means none. */
-static bool read_special_ids(struct gpt2_config *config, struct notes *notes,
+static bool read_special_ids(struct gpt2_config *config, struct warnings *notes,
                              const struct source *s) {
     const struct json *eos = json_get(s->root, "eos_token_id");
     const struct json *bos = json_get(s->root, "bos_token_id");
@@ -247,10 +248,10 @@ static bool read_special_ids(struct gpt2_config *config, struct notes *notes,
             return refuse(s, "bos_token_id", bos, "an integer or null");
         config->bos_id = id >= 0 && id < config->n_vocab ? (int32_t)id : -1;
         if (config->bos_id != id)
-            return notes_add(notes, s->err,
-                             "%s: \"bos_token_id\" %" PRId64
-                             " is outside the vocabulary of %d: not used",
-                             s->path, id, config->n_vocab);
+            return warnings_add(notes, s->err,
+                                "%s: \"bos_token_id\" %" PRId64
+                                " is outside the vocabulary of %d: not used",
+                                s->path, id, config->n_vocab);
     }
     return true;
 }
@@ -287,7 +288,7 @@ static bool refuse_other_models(const struct source *s) {
     return true;
 }
 
-static bool read_config(struct gpt2_config *config, enum config_tie *tie, struct notes *notes,
+static bool read_config(struct gpt2_config *config, enum config_tie *tie, struct warnings *notes,
                         const struct source *s) {
     bool tied;
     *config = (struct gpt2_config){0};
@@ -309,7 +310,7 @@ static bool read_config(struct gpt2_config *config, enum config_tie *tie, struct
     return read_special_ids(config, notes, s);
 }
 
-bool config_parse(struct gpt2_config *config, enum config_tie *tie, struct notes *notes,
+bool config_parse(struct gpt2_config *config, enum config_tie *tie, struct warnings *notes,
                   const char *text, size_t len, const char *path, struct gpt2_error *err) {
     struct source s = {path, NULL, err};
     struct json *root = NULL;
@@ -318,7 +319,7 @@ bool config_parse(struct gpt2_config *config, enum config_tie *tie, struct notes
     return ok;
 }
 
-bool config_parse_generation(struct gpt2_config *config, struct notes *notes, const char *text,
+bool config_parse_generation(struct gpt2_config *config, struct warnings *notes, const char *text,
                              size_t len, const char *path, struct gpt2_error *err) {
     struct source s = {path, NULL, err};
     struct json *root = NULL;
@@ -327,7 +328,7 @@ bool config_parse_generation(struct gpt2_config *config, struct notes *notes, co
     return ok;
 }
 
-bool config_open(struct gpt2_config *config, enum config_tie *tie, struct notes *notes,
+bool config_open(struct gpt2_config *config, enum config_tie *tie, struct warnings *notes,
                  const char *path, const char *generation_path, struct gpt2_error *err) {
     struct os_file file;
     if (!os_map(&file, path, GPT2_ERR_MODEL, err))

@@ -2,7 +2,7 @@
 #ifndef MODEL_CONFIG_H
 #define MODEL_CONFIG_H
 
-#include "model/notes.h"
+#include "model/warnings.h"
 #include <gpt2/error.h>
 #include <gpt2/model.h>
 #include <stdbool.h>
@@ -22,15 +22,15 @@ enum config_tie {
  * int64_t, config->activation is a kernel's name (static). `path` names the file in messages. Fails
  * with GPT2_ERR_MODEL where a value is of another type, out of range, unknown, or asks for
  * something that is not computed here (cross attention, quantised weights, another model type). */
-bool config_parse(struct gpt2_config *config, enum config_tie *tie, struct notes *notes,
+bool config_parse(struct gpt2_config *config, enum config_tie *tie, struct warnings *notes,
                   const char *text, size_t len, const char *path, struct gpt2_error *err);
 
 /* Lets the bytes of a generation_config.json override the eos and bos ids in `config`. */
-bool config_parse_generation(struct gpt2_config *config, struct notes *notes, const char *text,
+bool config_parse_generation(struct gpt2_config *config, struct warnings *notes, const char *text,
                              size_t len, const char *path, struct gpt2_error *err);
 
 /* The same from files. `generation_path` need not exist. */
-bool config_open(struct gpt2_config *config, enum config_tie *tie, struct notes *notes,
+bool config_open(struct gpt2_config *config, enum config_tie *tie, struct warnings *notes,
                  const char *path, const char *generation_path, struct gpt2_error *err);
 
 /* The text of a config.json from which config_parse makes the same struct again, NUL-ended, to be

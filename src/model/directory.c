@@ -1,7 +1,7 @@
 /* directory.c - from the path that the user gave to the files of a model. Most of it is about
  * saying precisely what is not there, since this is where most first tries end. */
 #include "model/directory.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "base/path.h"
 

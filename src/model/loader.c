@@ -1,4 +1,4 @@
-/* loader.c - binds the tensors of a file to the parts of a GPT-2 (parts.h).
+/* loader.c - binds the tensors of a file to the parts of a GPT-2 (tensor_schema.h).
  *
  * What that table does not know is of three kinds: buffers that hold no weights (the causal mask:
  * not used), other heads and strangers (not used, with a note), and whatever stands where GPT-2's
@@ -8,9 +8,9 @@
  * same time whatever its size. Vectors, a thousandth of the weights, become F32, so that layer norm
  * and biases have one type. */
 #include "model/loader.h"
-#include "base/error.h"
-#include "model/names.h"
-#include "model/parts.h"
+#include "base/error_internal.h"
+#include "model/tensor_index.h"
+#include "model/tensor_schema.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,9 +28,9 @@ static const char wte_name[] = "wte.weight", head_name[] = "lm_head.weight";
 
 struct loader {
     struct gpt2_model *model;
-    struct names names;
+    struct tensor_index names;
     size_t n_missing;
-    char missing[3][PART_NAME]; /* the first of them */
+    char missing[3][SPEC_NAME]; /* the first of them */
     struct gpt2_error *err;
 };
 
@@ -54,16 +54,17 @@ static const char *show_shape(char text[160], const int64_t *shape, int rank) {
     return text;
 }
 
-static bool check_shape(const struct loader *l, const struct part *part, const struct tensor *t) {
-    const int64_t *shape = part->shape;
-    const int rank = part->kind == PART_VECTOR ? 1 : 2;
+static bool check_shape(const struct loader *l, const struct tensor_spec *spec,
+                        const struct tensor *t) {
+    const int64_t *shape = spec->shape;
+    const int rank = spec->kind == SPEC_VECTOR ? 1 : 2;
     if (t->rank == rank && memcmp(t->shape, shape, (size_t)rank * sizeof *shape) == 0)
         return true;
     char expected[160], found[160];
     error_set(l->err, GPT2_ERR_MODEL,
               "%s: tensor \"%s\" (%s): expected shape %s, which is [%s%s%s], found %s", path_of(l),
-              t->name, part->what, show_shape(expected, shape, rank), part->dim[0],
-              rank == 2 ? ", " : "", part->dim[1], show_shape(found, t->shape, t->rank));
+              t->name, spec->what, show_shape(expected, shape, rank), spec->dim[0],
+              rank == 2 ? ", " : "", spec->dim[1], show_shape(found, t->shape, t->rank));
     if (rank == 2 && t->rank == 2 && t->shape[0] == shape[1] && t->shape[1] == shape[0])
         error_hint(l->err, "the file has its matrices [out, in]; GPT-2's are [in, out]: transpose "
                            "them, the square attn.c_proj too");
@@ -120,29 +121,31 @@ static bool bind_vector(const struct loader *l, const float **out, const struct 
 }
 
 /* Binds one entry to its place in the model. */
-static bool bind_entry(struct loader *l, const struct part *part, struct entry *entry) {
+static bool bind_entry(struct loader *l, const struct tensor_spec *spec,
+                       struct tensor_entry *entry) {
     const struct tensor *t = entry->tensor;
     enum dtype dtype = DTYPE_F32;
     entry->bound = true;
-    if (!check_shape(l, part, t) || !read_dtype(&dtype, l, t) ||
-        !(part->kind == PART_VECTOR ? bind_vector(l, part->field, t, dtype)
-                                    : bind_matrix(l, part->field, t, dtype)))
+    if (!check_shape(l, spec, t) || !read_dtype(&dtype, l, t) ||
+        !(spec->kind == SPEC_VECTOR ? bind_vector(l, spec->field, t, dtype)
+                                    : bind_matrix(l, spec->field, t, dtype)))
         return false;
-    l->model->infos[l->model->n_infos++] = parts_info(part, entry->name, t->dtype, t->n_bytes);
+    l->model->infos[l->model->n_infos++] =
+        tensor_schema_info(spec, entry->name, t->dtype, t->n_bytes);
     return true;
 }
 
 /* Binds the tensors of all parts. One that is not in the file is remembered. */
 static bool bind_parts(struct loader *l) {
-    const size_t n_parts = parts_count(l->model);
+    const size_t n_parts = tensor_schema_count(l->model);
     for (size_t i = 0; i < n_parts; i++) {
-        struct part part = parts_at(l->model, i);
-        struct entry *entry = names_find(&l->names, part.name);
+        struct tensor_spec spec = tensor_schema_at(l->model, i);
+        struct tensor_entry *entry = tensor_index_find(&l->names, spec.name);
         if (entry) {
-            if (!bind_entry(l, &part, entry))
+            if (!bind_entry(l, &spec, entry))
                 return false;
         } else if (l->n_missing++ < COUNT(l->missing)) {
-            strcpy(l->missing[l->n_missing - 1], part.name);
+            strcpy(l->missing[l->n_missing - 1], spec.name);
         }
     }
     return true;
@@ -151,7 +154,7 @@ static bool bind_parts(struct loader *l) {
 static bool check_missing(const struct loader *l) {
     if (l->n_missing == 0)
         return true;
-    char names[3 * (PART_NAME + 4)] = "", more[40] = "";
+    char names[3 * (SPEC_NAME + 4)] = "", more[40] = "";
     size_t n = 0, shown = l->n_missing < 3 ? l->n_missing : 3;
     for (size_t i = 0; i < shown; i++)
         n +=
@@ -167,11 +170,11 @@ static bool check_missing(const struct loader *l) {
 
 /* A file may keep the one matrix under the head's name alone. Then that is wte. */
 static bool find_wte(struct loader *l, enum config_tie tie) {
-    struct entry *head = names_find(&l->names, head_name);
-    if (!head || names_find(&l->names, wte_name) || tie == CONFIG_TIE_FALSE)
+    struct tensor_entry *head = tensor_index_find(&l->names, head_name);
+    if (!head || tensor_index_find(&l->names, wte_name) || tie == CONFIG_TIE_FALSE)
         return true;
-    names_rename(&l->names, head, wte_name);
-    return notes_add(
+    tensor_index_rename(&l->names, head, wte_name);
+    return warnings_add(
         &l->model->notes, l->err,
         "the file has no \"wte.weight\": the tied \"lm_head.weight\" is used for both");
 }
@@ -181,14 +184,14 @@ static bool find_wte(struct loader *l, enum config_tie tie) {
  * token in the tokenizer are never sampled. */
 static bool enlarge_vocabulary(struct loader *l) {
     struct gpt2_config *config = &l->model->config;
-    const struct entry *wte = names_find(&l->names, wte_name);
+    const struct tensor_entry *wte = tensor_index_find(&l->names, wte_name);
     const int64_t *shape = wte ? wte->tensor->shape : NULL;
     if (!wte || wte->tensor->rank != 2 || shape[1] != config->n_embd ||
         shape[0] <= config->n_vocab || shape[0] > CONFIG_MAX_VOCAB)
         return true;
     const int said = config->n_vocab;
     config->n_vocab = (int)shape[0];
-    return notes_add(
+    return warnings_add(
         &l->model->notes, l->err,
         "config.json says \"vocab_size\": %d, but \"wte.weight\" has %d rows: ids below "
         "%d are known",
@@ -199,26 +202,27 @@ static bool enlarge_vocabulary(struct loader *l) {
  */
 static bool bind_head(struct loader *l, enum config_tie tie) {
     struct gpt2_model *model = l->model;
-    struct entry *head = names_find(&l->names, head_name);
+    struct tensor_entry *head = tensor_index_find(&l->names, head_name);
     model->head = model->wte;
     model->head_is_tied = true;
     if (!head)
         return tie != CONFIG_TIE_FALSE ||
-               notes_add(&model->notes, l->err,
-                         "config.json says \"tie_word_embeddings\": false, but the file has no "
-                         "\"lm_head.weight\": wte is the head");
-    const struct tensor *a = names_find(&l->names, wte_name)->tensor, *b = head->tensor;
-    const struct part part = parts_head(model);
-    if (!check_shape(l, &part, b))
+               warnings_add(&model->notes, l->err,
+                            "config.json says \"tie_word_embeddings\": false, but the file has no "
+                            "\"lm_head.weight\": wte is the head");
+    const struct tensor *a = tensor_index_find(&l->names, wte_name)->tensor, *b = head->tensor;
+    const struct tensor_spec spec = tensor_schema_head(model);
+    if (!check_shape(l, &spec, b))
         return false;
     if (strcmp(a->dtype, b->dtype) == 0 && memcmp(a->data, b->data, a->n_bytes) == 0)
         return true; // a copy
     model->head_is_tied = false;
-    return bind_entry(l, &part, head) &&
+    return bind_entry(l, &spec, head) &&
            (tie == CONFIG_TIE_FALSE ||
-            notes_add(&model->notes, l->err,
-                      "\"lm_head.weight\" differs from \"wte.weight\", though config.json does not "
-                      "say \"tie_word_embeddings\": false: it is used as a head of its own"));
+            warnings_add(
+                &model->notes, l->err,
+                "\"lm_head.weight\" differs from \"wte.weight\", though config.json does not "
+                "say \"tie_word_embeddings\": false: it is used as a head of its own"));
 }
 
 /* ---- what is left over ---- */
@@ -237,7 +241,7 @@ static bool split_block(const char *name, long *layer, const char **rest) {
 enum leftover { BUFFER, OTHER_HEAD, STRANGER, REFUSED };
 
 /* What an unbound tensor is; sets err where it is REFUSED. */
-static enum leftover classify(const struct loader *l, const struct entry *entry) {
+static enum leftover classify(const struct loader *l, const struct tensor_entry *entry) {
     static const char *const other_heads[] = {"score.", "classifier.", "multiple_choice_head.",
                                               "qa_outputs."};
     static const char *const own_parts[] = {"h.", "wte.", "wpe.", "ln_f.", "lm_head."};
@@ -285,7 +289,7 @@ static bool check_leftovers(const struct loader *l) {
     const char *first[REFUSED] = {0};
     size_t counts[REFUSED] = {0};
     for (size_t i = 0; i < l->names.count; i++) {
-        const struct entry *entry = &l->names.entries[i];
+        const struct tensor_entry *entry = &l->names.entries[i];
         if (entry->bound || strcmp(entry->name, head_name) == 0)
             continue;
         enum leftover kind = classify(l, entry);
@@ -294,15 +298,16 @@ static bool check_leftovers(const struct loader *l) {
         if (counts[kind]++ == 0)
             first[kind] = entry->tensor->name;
     }
-    struct notes *notes = &l->model->notes;
+    struct warnings *notes = &l->model->notes;
     return (!counts[OTHER_HEAD] ||
-            notes_add(notes, l->err,
-                      "tensors of a head for another task are not used: %zu, the first is \"%s\"",
-                      counts[OTHER_HEAD], first[OTHER_HEAD])) &&
+            warnings_add(
+                notes, l->err,
+                "tensors of a head for another task are not used: %zu, the first is \"%s\"",
+                counts[OTHER_HEAD], first[OTHER_HEAD])) &&
            (!counts[STRANGER] ||
-            notes_add(notes, l->err,
-                      "tensors that are no part of GPT-2 are not used: %zu, the first is \"%s\"",
-                      counts[STRANGER], first[STRANGER]));
+            warnings_add(notes, l->err,
+                         "tensors that are no part of GPT-2 are not used: %zu, the first is \"%s\"",
+                         counts[STRANGER], first[STRANGER]));
 }
 
 /* ---- all of it ---- */
@@ -310,13 +315,13 @@ static bool check_leftovers(const struct loader *l) {
 bool loader_bind(struct gpt2_model *model, enum config_tie tie, struct gpt2_error *err) {
     struct loader l = {.model = model, .err = err};
     const size_t n_layer = (size_t)model->config.n_layer;
-    const size_t n_tensors = parts_count(model) + 1 /* head */;
+    const size_t n_tensors = tensor_schema_count(model) + 1 /* head */;
     bool ok = (model->h = os_alloc(n_layer, sizeof *model->h, "blocks", err)) &&
               (model->infos = os_alloc(n_tensors, sizeof *model->infos, "tensors", err)) &&
               (model->converted = os_alloc(n_tensors, sizeof *model->converted, "tensors", err)) &&
-              names_index(&l.names, &model->tensors, err) && find_wte(&l, tie) &&
+              tensor_index_index(&l.names, &model->tensors, err) && find_wte(&l, tie) &&
               enlarge_vocabulary(&l) && bind_parts(&l) && check_leftovers(&l) &&
               check_missing(&l) && bind_head(&l, tie);
-    names_free(&l.names);
+    tensor_index_free(&l.names);
     return ok;
 }

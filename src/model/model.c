@@ -1,13 +1,13 @@
 /* model.c - opening, closing and looking at a model. The work is in directory.c (which files),
  * the readers in weights/ (what is in them), config.c (what shape) and loader.c (which tensor is
  * what); of a packed file in packed_loader.c. */
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "model/config.h"
 #include "model/directory.h"
 #include "model/loader.h"
-#include "model/move.h"
 #include "model/packed_loader.h"
+#include "model/relocate.h"
 #include "model/weights.h"
 #include "weights/packed.h"
 
@@ -93,14 +93,14 @@ bool gpt2_model_prefetch(const struct gpt2_model *model, size_t *position) {
 void gpt2_model_close(struct gpt2_model *model) {
     if (!model)
         return;
-    move_free(model);
+    relocate_free(model);
     packed_check_free(model->check);
     for (size_t i = 0; i < model->n_converted; i++)
         os_free(model->converted[i]);
     os_free(model->converted);
     os_free(model->infos);
     os_free(model->h);
-    notes_free(&model->notes);
+    warnings_free(&model->notes);
     tensors_close(&model->tensors);
     os_free(model);
 }
@@ -127,6 +127,6 @@ bool gpt2_model_head_is_tied(const struct gpt2_model *model) {
     return model->head_is_tied;
 }
 
-const char *gpt2_model_note(const struct gpt2_model *model, size_t i) {
+const char *gpt2_model_warning(const struct gpt2_model *model, size_t i) {
     return i < model->notes.count ? model->notes.items[i] : NULL;
 }

@@ -1,8 +1,8 @@
 #include "model/packed_loader.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "kernels/panels.h"
 #include "model/config.h"
-#include "model/names.h"
+#include "model/tensor_index.h"
 #include "weights/packed.h"
 
 #include <inttypes.h>
@@ -16,15 +16,15 @@ static const enum dtype quantized[] = {DTYPE_Q8, DTYPE_Q4};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-void packed_loader_shape(struct tensor *out, const struct part *part, enum dtype dtype,
+void packed_loader_shape(struct tensor *out, const struct tensor_spec *spec, enum dtype dtype,
                          enum layout layout) {
-    const int K = parts_inputs(part);
-    const int64_t n_panels = panels_count(parts_outputs(part));
-    if (part->kind == PART_VECTOR || layout == LAYOUT_ROWS) {
-        out->rank = part->kind == PART_VECTOR ? 1 : 2;
-        out->shape[0] = part->shape[0];
-        out->shape[1] = part->shape[1];
-        out->n_bytes = (size_t)part->shape[0] * (size_t)part->shape[1] * dtype_size(dtype);
+    const int K = tensor_schema_inputs(spec);
+    const int64_t n_panels = panels_count(tensor_schema_outputs(spec));
+    if (spec->kind == SPEC_VECTOR || layout == LAYOUT_ROWS) {
+        out->rank = spec->kind == SPEC_VECTOR ? 1 : 2;
+        out->shape[0] = spec->shape[0];
+        out->shape[1] = spec->shape[1];
+        out->n_bytes = (size_t)spec->shape[0] * (size_t)spec->shape[1] * dtype_size(dtype);
     } else {
         const size_t size = panel_bytes(dtype, K);
         const bool groups = dtype_is_quantized(dtype);
@@ -37,7 +37,7 @@ void packed_loader_shape(struct tensor *out, const struct part *part, enum dtype
     out->dtype = dtype_is_quantized(dtype) ? "U8" : dtype_name(dtype);
 }
 
-static bool refuse_shape(const struct gpt2_model *model, const struct part *part,
+static bool refuse_shape(const struct gpt2_model *model, const struct tensor_spec *spec,
                          const struct tensor *t, struct gpt2_error *err) {
     char shape[100] = "";
     size_t n = 0;
@@ -47,82 +47,84 @@ static bool refuse_shape(const struct gpt2_model *model, const struct part *part
     error_set(err, GPT2_ERR_MODEL,
               "%s: tensor \"%s\" (%s): expected what config.json's [%" PRId64 ", %" PRId64
               "] is when packed, found %s [%s]",
-              model->tensors.path, t->name, part->what, part->shape[0], part->shape[1], t->dtype,
+              model->tensors.path, t->name, spec->what, spec->shape[0], spec->shape[1], t->dtype,
               shape);
     return error_hint(err, "%s", remedy);
 }
 
 /* One way in which the part may be stored: true if that is how it is. */
-static bool is_stored_as(const struct tensor *t, const struct part *part, enum dtype dtype,
+static bool is_stored_as(const struct tensor *t, const struct tensor_spec *spec, enum dtype dtype,
                          enum layout layout) {
     struct tensor expected;
-    packed_loader_shape(&expected, part, dtype, layout);
+    packed_loader_shape(&expected, spec, dtype, layout);
     return strcmp(t->dtype, expected.dtype) == 0 && t->rank == expected.rank &&
            memcmp(t->shape, expected.shape, (size_t)t->rank * sizeof *t->shape) == 0;
 }
 
 static bool find_type(enum dtype *dtype, enum layout *layout, const struct tensor *t,
-                      const struct part *part) {
-    *layout = part->kind == PART_LINEAR ? LAYOUT_PANELS : LAYOUT_ROWS;
+                      const struct tensor_spec *spec) {
+    *layout = spec->kind == SPEC_LINEAR ? LAYOUT_PANELS : LAYOUT_ROWS;
     for (size_t i = 0; i < COUNT(elements); i++) {
         *dtype = elements[i];
-        if (is_stored_as(t, part, *dtype, *layout))
-            return part->kind != PART_VECTOR || *dtype == DTYPE_F32;
+        if (is_stored_as(t, spec, *dtype, *layout))
+            return spec->kind != SPEC_VECTOR || *dtype == DTYPE_F32;
     }
     *layout = LAYOUT_PANELS;
     for (size_t i = 0; i < COUNT(quantized); i++) {
         *dtype = quantized[i];
-        if (part->kind != PART_VECTOR && part->kind != PART_POSITIONS &&
-            is_stored_as(t, part, *dtype, *layout))
+        if (spec->kind != SPEC_VECTOR && spec->kind != SPEC_POSITIONS &&
+            is_stored_as(t, spec, *dtype, *layout))
             return true;
     }
     return false;
 }
 
-static bool bind(struct gpt2_model *model, const struct part *part, struct entry *entry,
-                 struct gpt2_error *err) {
+static bool bind(struct gpt2_model *model, const struct tensor_spec *spec,
+                 struct tensor_entry *entry, struct gpt2_error *err) {
     const struct tensor *t = entry->tensor;
     enum dtype dtype;
     enum layout layout;
     entry->bound = true;
-    if (!find_type(&dtype, &layout, t, part))
-        return refuse_shape(model, part, t, err);
+    if (!find_type(&dtype, &layout, t, spec))
+        return refuse_shape(model, spec, t, err);
     if ((uintptr_t)t->data % PACKED_ALIGN) {
         error_set(err, GPT2_ERR_MODEL,
                   "%s: tensor \"%s\": expected its data at a multiple of %d bytes",
                   model->tensors.path, t->name, PACKED_ALIGN);
         return error_hint(err, "%s", remedy);
     }
-    if (part->kind == PART_VECTOR)
-        *(const float **)part->field = t->data;
+    if (spec->kind == SPEC_VECTOR)
+        *(const float **)spec->field = t->data;
     else
-        *(struct matrix *)part->field =
-            (struct matrix){t->data, dtype, layout, (int)part->shape[0], (int)part->shape[1], NULL};
-    model->infos[model->n_infos++] = parts_info(part, entry->name, dtype_name(dtype), t->n_bytes);
+        *(struct matrix *)spec->field =
+            (struct matrix){t->data, dtype, layout, (int)spec->shape[0], (int)spec->shape[1], NULL};
+    model->infos[model->n_infos++] =
+        tensor_schema_info(spec, entry->name, dtype_name(dtype), t->n_bytes);
     return true;
 }
 
-static bool bind_parts(struct gpt2_model *model, struct names *names, struct gpt2_error *err) {
-    const size_t n_parts = parts_count(model);
+static bool bind_parts(struct gpt2_model *model, struct tensor_index *names,
+                       struct gpt2_error *err) {
+    const size_t n_parts = tensor_schema_count(model);
     for (size_t i = 0; i < n_parts; i++) {
-        struct part part = parts_at(model, i);
-        struct entry *entry = names_find(names, part.name);
+        struct tensor_spec spec = tensor_schema_at(model, i);
+        struct tensor_entry *entry = tensor_index_find(names, spec.name);
         if (!entry) {
             error_set(err, GPT2_ERR_MODEL, "%s: missing tensor \"%s\"", model->tensors.path,
-                      part.name);
+                      spec.name);
             return error_hint(err, "%s", remedy);
         }
-        if (!bind(model, &part, entry, err))
+        if (!bind(model, &spec, entry, err))
             return false;
     }
-    struct part head = parts_head(model);
-    struct entry *entry = names_find(names, head.name);
+    struct tensor_spec head = tensor_schema_head(model);
+    struct tensor_entry *entry = tensor_index_find(names, head.name);
     model->head = model->wte;
     model->head_is_tied = !entry;
     return !entry || bind(model, &head, entry, err);
 }
 
-static bool check_leftovers(const struct gpt2_model *model, const struct names *names,
+static bool check_leftovers(const struct gpt2_model *model, const struct tensor_index *names,
                             struct gpt2_error *err) {
     static const char *const known[] = {PACKED_CHECKSUMS, PACKED_CONFIG, PACKED_TOKENIZER};
     for (size_t i = 0; i < names->count; i++) {
@@ -154,13 +156,14 @@ static bool read_config(struct gpt2_model *model, struct gpt2_error *err) {
 }
 
 bool packed_loader_bind(struct gpt2_model *model, struct gpt2_error *err) {
-    struct names names = {0};
+    struct tensor_index names = {0};
     bool ok =
         read_config(model, err) &&
         (model->h = os_alloc((size_t)model->config.n_layer, sizeof *model->h, "blocks", err)) &&
-        (model->infos = os_alloc(parts_count(model) + 1, sizeof *model->infos, "tensors", err)) &&
-        names_index(&names, &model->tensors, err) && bind_parts(model, &names, err) &&
+        (model->infos =
+             os_alloc(tensor_schema_count(model) + 1, sizeof *model->infos, "tensors", err)) &&
+        tensor_index_index(&names, &model->tensors, err) && bind_parts(model, &names, err) &&
         check_leftovers(model, &names, err);
-    names_free(&names);
+    tensor_index_free(&names);
     return ok;
 }

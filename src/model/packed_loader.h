@@ -11,10 +11,10 @@
 #ifndef MODEL_PACKED_LOADER_H
 #define MODEL_PACKED_LOADER_H
 
-#include "model/parts.h"
+#include "model/tensor_schema.h"
 
 /* The dtype, shape and size that a matrix has in a packed file; name and data are left alone. */
-void packed_loader_shape(struct tensor *out, const struct part *part, enum dtype dtype,
+void packed_loader_shape(struct tensor *out, const struct tensor_spec *spec, enum dtype dtype,
                          enum layout layout);
 
 /* Fills the configuration and binds everything of model->tensors, which packed_open or packed_parse

@@ -1,4 +1,4 @@
-/* weights.h - the model struct: every weight of a GPT-2 under GPT-2's own name.
+/* weights_options.h - the model struct: every weight of a GPT-2 under GPT-2's own name.
  *
  *   x[t]  = wte[id] + wpe[position]                                       spec 1.1
  *   block:  x += attn.c_proj( attention( attn.c_attn( ln_1(x) ) ) )
@@ -11,7 +11,7 @@
 #define MODEL_WEIGHTS_H
 
 #include "base/dtype.h"
-#include "model/notes.h"
+#include "model/warnings.h"
 #include "weights/tensors.h"
 #include <gpt2/model.h>
 #include <stdatomic.h>
@@ -29,7 +29,7 @@ struct matrix {
     enum dtype dtype; /* DTYPE_F32, DTYPE_F16, DTYPE_BF16; DTYPE_Q8, DTYPE_Q4     */
     enum layout layout;
     int rows, cols;
-    struct matrix_copy *copy; /* where it is moved to (move.h), or NULL; owned by the model */
+    struct matrix_copy *copy; /* where it is moved to (relocate.h), or NULL; owned by the model */
 };
 
 /* The same weights in faster memory. Whoever reads a matrix asks matrix_now() where it is. */
@@ -86,8 +86,8 @@ struct gpt2_model {
     size_t n_converted;
     struct gpt2_tensor_info *infos; /* [n_infos] in the order of the pass    */
     size_t n_infos;
-    struct notes notes;
-    struct move *move;          /* copies of matrices in faster memory (move.h), or NULL */
+    struct warnings notes;
+    struct relocation *move;    /* copies of matrices in faster memory (relocate.h), or NULL */
     struct packed_check *check; /* of a packed file that was opened lazily, or NULL */
 };
 

@@ -4,7 +4,7 @@
  * that they are the list of allowed ids as they stand. */
 #include <gpt2/choices.h>
 
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* history.c - counts of a sliding window, and an index of n-grams, kept up token by token. */
 #include "sampling/history.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "sampling/rules.h"
 

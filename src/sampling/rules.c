@@ -1,6 +1,6 @@
 /* rules.c - bias, penalties and bans, in the order of gpt2/sampler.h. */
 #include "sampling/rules.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "sampling/history.h"
 

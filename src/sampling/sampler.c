@@ -1,7 +1,7 @@
 /* sampler.c - rules, filters, one keyed draw. */
 #include <gpt2/sampler.h>
 
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "base/rng.h"
 #include "sampling/filters.h"

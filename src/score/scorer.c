@@ -8,9 +8,9 @@
  *     windows  ->  one pass of the blocks over up to MAX_ROWS tokens
  *                    -> head: PORTION rows of logits  -> scores
  *                    -> head: the next PORTION rows   -> scores ... */
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
-#include "machine/runtime.h"
+#include "machine/runtime_internal.h"
 #include "score/distribution.h"
 
 #include <inttypes.h>

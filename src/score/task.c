@@ -1,5 +1,5 @@
 /* task.c - records of LAMBADA and HellaSwag to texts (contract: gpt2/task.h). */
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/json.h"
 
 #include <gpt2/task.h>

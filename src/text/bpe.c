@@ -2,7 +2,7 @@
  * pairs in an array, scanned for the least. Long pieces: bpe_long.c. Both give what the rule in
  * bpe.h says, for any merge list, also one that no training would produce. */
 #include "text/bpe.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "text/bpe_table.h"
 #include "text/ids.h"

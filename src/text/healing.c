@@ -1,7 +1,7 @@
 /* healing.c - tokens by their bytes: which can say again what was taken off a prompt. */
 #include <gpt2/healing.h>
 
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* ids.c - lists of token ids that grow by half, so that appending costs constant time. */
 #include "text/ids.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

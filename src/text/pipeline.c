@@ -2,7 +2,7 @@
  * or refused; `truncation` and `padding` are left out, as they are options of a call that Hugging
  * Face's library happens to save. */
 #include "text/pipeline.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* specials.c - the forms in which special tokens are written. A switch that would make one match
  * otherwise than as plain text (lstrip, rstrip, single_word) is refused. */
 #include "text/specials.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "text/vocab.h"
 #include "text/vocab_entry.h"
 

@@ -1,6 +1,6 @@
 /* tables.c - laying the tables out, and checking them when they come back. */
 #include "text/tables.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "text/bpe_table.h"
 

@@ -3,14 +3,14 @@
  * Encoding goes through three layers: special tokens are cut out where asked for, the text between
  * them is cut into pieces (pretokenize.h), and each piece becomes tokens, by look-up where it is
  * known (pieces.h) and by merging where it is not (bpe.h). */
-#include "text/tokenizer.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "text/bpe.h"
 #include "text/ids.h"
 #include "text/pieces.h"
 #include "text/pretokenize.h"
 #include "text/tables.h"
+#include "text/tokenizer_internal.h"
 #include "text/vocab_files.h"
 #include "weights/packed.h"
 

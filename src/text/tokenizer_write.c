@@ -1,12 +1,12 @@
 /* tokenizer_write.c - a tokenizer as the files of a directory, and as the metadata of a GGUF file.
  * Both hold tokens in the byte alphabet; special tokens stand as they are. */
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
 #include "base/outfile.h"
 #include "base/path.h"
 #include "text/alphabet.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>

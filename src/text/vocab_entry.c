@@ -1,6 +1,6 @@
 /* vocab_entry.c - reading one entry's id. */
 #include "text/vocab_entry.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "text/vocab.h"
 
 #include <gpt2/tokenizer.h>

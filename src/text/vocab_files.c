@@ -1,7 +1,7 @@
 /* vocab_files.c - which files of a directory make up its tokenizer, or which file of weights has it
  * inside. */
 #include "text/vocab_files.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "base/path.h"
 #include "text/vocab_parse.h"

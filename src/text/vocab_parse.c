@@ -4,7 +4,7 @@
  * measures the entries, the second adds them. What Hugging Face's library would skip in silence is
  * an error here: a wrong tokenizer gives plausible text that is wrong. */
 #include "text/vocab_parse.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
 #include "text/alphabet.h"

@@ -1,6 +1,6 @@
 /* containers.c - the table of formats. */
 #include "weights/containers.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "base/path.h"
 #include "weights/gguf/gguf_model.h"

@@ -1,6 +1,6 @@
 #include "weights/packed.h"
 #include "base/checksum.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "base/pool.h"
 #include "weights/containers.h"

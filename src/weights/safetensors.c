@@ -24,7 +24,7 @@
  * White space around the JSON is allowed, since writers use it to align the data. Values are not
  * looked at: NaN in a weight is found where it matters, at the logits. */
 #include "weights/safetensors.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/json.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 #include "weights/shards.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "weights/safetensors.h"

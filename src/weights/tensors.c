@@ -1,5 +1,5 @@
 #include "weights/tensors.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t len = nul ? (size_t)(nul - data) : size;
     struct gpt2_error err = {0};
     struct gpt2_config config;
-    struct notes notes = {0};
+    struct warnings notes = {0};
     enum config_tie tie;
     if (config_parse(&config, &tie, &notes, text, len, "input", &err)) {
         check(&config);
@@ -36,6 +36,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     } else if (err.status == GPT2_OK || !err.message[0]) {
         abort();
     }
-    notes_free(&notes);
+    warnings_free(&notes);
     return 0;
 }

@@ -3,7 +3,7 @@
 #define REPLAY_NAME "gguf"
 #include "replay.h"
 
-#include "text/tokenizer.h"
+#include "text/tokenizer_internal.h"
 #include "text/vocab_parse.h"
 #include "weights/gguf/gguf_model.h"
 

@@ -41,12 +41,12 @@ static size_t touch(const void *data, size_t n_bytes) {
     return sum;
 }
 
-static size_t touch_part(const struct part *part) {
-    if (part->kind == PART_VECTOR)
-        return touch(*(const float *const *)part->field, (size_t)part->shape[0] * sizeof(float));
-    const struct matrix *m = part->field;
-    size_t K = (size_t)parts_inputs(part), n = (size_t)parts_outputs(part);
-    if (m->rows != part->shape[0] || m->cols != part->shape[1])
+static size_t touch_part(const struct tensor_spec *spec) {
+    if (spec->kind == SPEC_VECTOR)
+        return touch(*(const float *const *)spec->field, (size_t)spec->shape[0] * sizeof(float));
+    const struct matrix *m = spec->field;
+    size_t K = (size_t)tensor_schema_inputs(spec), n = (size_t)tensor_schema_outputs(spec);
+    if (m->rows != spec->shape[0] || m->cols != spec->shape[1])
         abort();
     return touch(m->data, m->layout == LAYOUT_ROWS
                               ? K * n * dtype_size(m->dtype)
@@ -63,12 +63,12 @@ static void try(const uint8_t *data, size_t size) {
     if (!ok && (err.status == GPT2_OK || !err.message[0]))
         abort(); // refused without a word
     size_t sum = 0;
-    for (size_t i = 0; ok && i < parts_count(model); i++) {
-        struct part part = parts_at(model, i);
-        sum += touch_part(&part);
+    for (size_t i = 0; ok && i < tensor_schema_count(model); i++) {
+        struct tensor_spec spec = tensor_schema_at(model, i);
+        sum += touch_part(&spec);
     }
     if (ok) {
-        struct part head = parts_head(model);
+        struct tensor_spec head = tensor_schema_head(model);
         sum += touch_part(&head);
     }
     if (sum > 2 * 255 * size) // wte may be the head as well

@@ -3,8 +3,8 @@
 #define CLI_BENCH_BENCH_REPORT_H
 
 #include "cli/io/output.h"
-#include <gpt2/limits.h>
 #include <gpt2/model.h>
+#include <gpt2/roofline.h>
 
 enum bench_format { BENCH_MD, BENCH_CSV, BENCH_JSON };
 

@@ -11,7 +11,7 @@
  * comes back to it by a rewind, and one that has not reached it becomes a copy of one that has. */
 #include "cli/bench/bench_report.h"
 #include "cli/command/commands.h"
-#include "cli/command/weights.h"
+#include "cli/command/weights_options.h"
 #include "cli/io/clock.h"
 #include "cli/io/files.h"
 #include "cli/io/report.h"
@@ -54,7 +54,7 @@ struct run {
 
     /* of the current group */
     struct gpt2_runtime *runtime;
-    struct gpt2_limits *limits;
+    struct gpt2_roofline *roofline;
     struct gpt2_batch *batch;
     struct gpt2_session *source;    /* has read max_depth tokens          */
     struct gpt2_session **sessions; /* [max_batch]                        */
@@ -181,13 +181,13 @@ static void close_group(struct run *run) {
     free(run->spans);
     gpt2_session_free(run->source);
     gpt2_batch_free(run->batch);
-    gpt2_limits_free(run->limits);
+    gpt2_roofline_free(run->roofline);
     gpt2_runtime_free(run->runtime);
     run->sessions = NULL;
     run->spans = NULL;
     run->source = NULL;
     run->batch = NULL;
-    run->limits = NULL;
+    run->roofline = NULL;
     run->runtime = NULL;
 }
 
@@ -200,10 +200,10 @@ static bool open_group(struct run *run, int n_threads, int n_tests, struct gpt2_
         &(struct gpt2_runtime_options){.n_threads = n_threads, .cpu = args->cpu}, err);
     if (!run->runtime)
         return false;
-    run->limits =
-        gpt2_limits_create(run->runtime, (size_t)(bytes < MAX_BUFFER ? bytes : MAX_BUFFER),
-                           args->rounds * n_tests, err);
-    if (!run->limits)
+    run->roofline =
+        gpt2_roofline_create(run->runtime, (size_t)(bytes < MAX_BUFFER ? bytes : MAX_BUFFER),
+                             args->rounds * n_tests, err);
+    if (!run->roofline)
         return false;
     run->batch = gpt2_batch_create(
         run->model, run->runtime,
@@ -269,7 +269,7 @@ static bool run_group(struct run *run, struct bench_result *tests, int n, struct
             if (!prepare(run, &tests[i], err))
                 return false;
             if (round > 0)
-                gpt2_limits_round(run->limits);
+                gpt2_roofline_round(run->roofline);
             if (!measure(run, &tests[i], &rate, err))
                 return false;
             if (round > 0)
@@ -278,7 +278,7 @@ static bool run_group(struct run *run, struct bench_result *tests, int n, struct
     }
     run->context.kv = kv_types[gpt2_session_kv(run->source)];
     for (int i = 0; i < n; i++) {
-        gpt2_limits_rates(run->limits, &tests[i].limits);
+        gpt2_roofline_rates(run->roofline, &tests[i].limits);
         count_cache(&tests[i], gpt2_session_token_bytes(run->source));
     }
     return true;
@@ -330,8 +330,8 @@ static int execute(struct run *run) {
     struct gpt2_error err;
     if (!open_model(run, &err) || !list_tests(run, &err))
         return report(&err);
-    for (size_t i = 0; gpt2_model_note(run->model, i); i++)
-        report_note("%s", gpt2_model_note(run->model, i));
+    for (size_t i = 0; gpt2_model_warning(run->model, i); i++)
+        report_note("%s", gpt2_model_warning(run->model, i));
     signals_catch();
     bool ok = run_all(run, &err);
     terminal_clear_status();

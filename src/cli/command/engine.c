@@ -16,8 +16,8 @@ bool engine_open(struct engine *engine, const char *model, int n_threads, const 
     engine->model = gpt2_model_open(engine->path, err);
     if (!engine->model)
         return false;
-    for (size_t i = 0; gpt2_model_note(engine->model, i); i++)
-        report_note("%s", gpt2_model_note(engine->model, i));
+    for (size_t i = 0; gpt2_model_warning(engine->model, i); i++)
+        report_note("%s", gpt2_model_warning(engine->model, i));
     engine->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = n_threads, .cpu = cpu}, err);
     return engine->runtime != NULL;

@@ -1,5 +1,5 @@
 /* manual.c - a command's man page: everything that its table and its texts say. */
-#include "cli/command/complete.h"
+#include "cli/command/shell_completion.h"
 
 #include <stdio.h>
 #include <string.h>

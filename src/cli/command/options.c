@@ -1,6 +1,6 @@
 /* options.c - see options.h. */
 #include "cli/command/options.h"
-#include "cli/command/complete.h"
+#include "cli/command/shell_completion.h"
 #include "cli/io/buffer.h"
 #include "cli/io/report.h"
 

@@ -1,7 +1,7 @@
-/* cmd_generate.c - the options of generate; what they ask for is in single.c and bulk.c. */
+/* cmd_generate.c - the options of generate; what they ask for is in generate_once.c and bulk.c. */
 #include "cli/command/commands.h"
+#include "cli/generate/generate_once.h"
 #include "cli/generate/interactive.h"
-#include "cli/generate/single.h"
 #include "cli/io/report.h"
 
 #include <limits.h>
@@ -61,7 +61,7 @@ static bool open_all(struct run *run, struct gpt2_error *err) {
 }
 
 static void close_all(struct run *run) {
-    single_free(run);
+    generate_run_free(run);
     gpt2_runtime_free(run->runtime);
     gpt2_model_close(run->model);
     gpt2_tokenizer_close(run->tokenizer);
@@ -95,11 +95,11 @@ static int execute(struct run *run) {
     if (!open_all(run, &err))
         return report(&err);
     run->load_ns = clock_ns() - start;
-    for (size_t i = 0; gpt2_model_note(run->model, i); i++)
-        report_note("%s", gpt2_model_note(run->model, i));
+    for (size_t i = 0; gpt2_model_warning(run->model, i); i++)
+        report_note("%s", gpt2_model_warning(run->model, i));
     if (interactive_wanted(&run->args))
         return interactive_run(run);
-    return run->args.bulk.input ? run_bulk(run) : single_run(run);
+    return run->args.bulk.input ? run_bulk(run) : generate_once(run);
 }
 
 static int run_generate(int argc, char **argv) {

@@ -1,6 +1,6 @@
 /* interactive.c - see interactive.h. */
 #include "cli/generate/interactive.h"
-#include "cli/generate/single_output.h"
+#include "cli/generate/generate_output.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 
@@ -76,16 +76,16 @@ static void print_figures(const struct interactive *it) {
     fprintf(stderr,
             "gpt2: read %d of %d tokens in %.3f s, wrote %zu in %.3f s, seed %" PRIu64
             ", logits %016" PRIx64 "\n",
-            c->n_prompt - it->draft.n_reused, c->n_prompt, (double)run->prompt_ns * 1e-9,
+            c->n_prompt - it->transcript.n_reused, c->n_prompt, (double)run->prompt_ns * 1e-9,
             c->samples[0].ids.len, (double)run->decode_ns * 1e-9, run->decoding.settings.seed.value,
             run->hash);
 }
 
 void interactive_continue(struct interactive *it) {
-    struct draft *draft = &it->draft;
+    struct transcript *transcript = &it->transcript;
     struct run *run = it->run;
     struct gpt2_error err;
-    bool ok = draft_continue(draft, &err);
+    bool ok = transcript_continue(transcript, &err);
     if (signals_caught())
         interrupted(it, false);
     if (!ok && err.status != GPT2_ERR_INPUT && err.status != GPT2_ERR_USAGE) {
@@ -94,8 +94,8 @@ void interactive_continue(struct interactive *it) {
         return;
     }
     if (!ok) {
-        if (draft->text.len == draft->turns[draft->n_turns - 1].typed)
-            draft_undo(draft);
+        if (transcript->text.len == transcript->turns[transcript->n_turns - 1].typed)
+            transcript_undo(transcript);
         if (err.status == GPT2_ERR_INPUT)
             snprintf(err.hint, sizeof err.hint, FULL_HINT);
         report(&err);
@@ -115,7 +115,7 @@ static bool is_word(char c) {
 
 /* GPT-2's words bring the space in front of them along, which is easily forgotten when typing. */
 static void give_hints(struct interactive *it, const char *bytes, size_t n) {
-    const struct buffer *text = &it->draft.text;
+    const struct buffer *text = &it->transcript.text;
     if (n == 0 || !line_input_is_terminal(it->lines))
         return;
     if (!it->hinted_join && text->len && is_word(text->data[text->len - 1]) && is_word(bytes[0])) {
@@ -135,7 +135,7 @@ static void give_hints(struct interactive *it, const char *bytes, size_t n) {
 static void take_turn(struct interactive *it, const char *bytes, size_t n) {
     struct gpt2_error err;
     give_hints(it, bytes, n);
-    if (draft_type(&it->draft, bytes, n, &err))
+    if (transcript_type(&it->transcript, bytes, n, &err))
         interactive_continue(it);
     else
         report(&err);
@@ -190,7 +190,7 @@ static bool begin(struct interactive *it, struct gpt2_error *err) {
     s->num_samples = 1;
     if (!check(&run->args, err) || !interactive_set(it, s, err) ||
         !weights_prepare(run->model, &run->args.weights, INT_MAX, err) ||
-        !draft_create(&it->draft, run, err))
+        !transcript_create(&it->transcript, run, err))
         return false;
     run->colors = wants_colors(&run->args);
     it->lines = line_input_open();
@@ -217,7 +217,7 @@ int interactive_run(struct run *run) {
     while (!it.ended)
         take_entry(&it, &entry);
     buffer_free(&entry);
-    draft_free(&it.draft);
+    transcript_free(&it.transcript);
     line_input_close(it.lines);
     completion_free(&run->completion);
     decoding_free(&run->decoding); // its settings borrow what is kept

@@ -1,17 +1,17 @@
 /* interactive.h - `gpt2 generate -i`: a user and the model write a text in turns.
  *
- * Each line that is typed is added to the text as it is, and continued (draft.h). Lines that begin
- * with a slash are commands. Standard output gets what the model writes, and nothing else; all that
- * is for the user alone goes to standard error. */
+ * Each line that is typed is added to the text as it is, and continued (transcript.h). Lines that
+ * begin with a slash are commands. Standard output gets what the model writes, and nothing else;
+ * all that is for the user alone goes to standard error. */
 #ifndef CLI_GENERATE_INTERACTIVE_H
 #define CLI_GENERATE_INTERACTIVE_H
 
-#include "cli/generate/draft.h"
+#include "cli/generate/transcript.h"
 #include "cli/terminal/line_input.h"
 
 struct interactive {
     struct run *run;
-    struct draft draft;
+    struct transcript transcript;
     struct line_input *lines;
     struct settings
         settings;      /* as given, not resolved; run->decoding has what they are made into */

@@ -153,9 +153,9 @@ static bool do_seed(struct interactive *it, char *argument, struct gpt2_error *e
 }
 
 static bool no_turn(const struct interactive *it) {
-    if (it->draft.n_turns == 0)
+    if (it->transcript.n_turns == 0)
         report_note("there is no text yet");
-    return it->draft.n_turns == 0;
+    return it->transcript.n_turns == 0;
 }
 
 static bool do_again(struct interactive *it, char *argument, struct gpt2_error *err) {
@@ -166,14 +166,14 @@ static bool do_again(struct interactive *it, char *argument, struct gpt2_error *
     if (!interactive_set(it, &wanted, err))
         return false;
     report_note("seed %" PRIu64, wanted.seed.value);
-    draft_erase(&it->draft);
+    transcript_erase(&it->transcript);
     interactive_continue(it); // has said itself what went wrong
     return true;
 }
 
 /* Says where the text ends now. */
 static void print_end(const struct interactive *it) {
-    const struct buffer *text = &it->draft.text;
+    const struct buffer *text = &it->transcript.text;
     size_t begin = text->len > 60 ? text->len - 60 : 0;
     while (begin < text->len && ((unsigned char)text->data[begin] & 0xC0) == 0x80)
         begin++;
@@ -191,27 +191,27 @@ static void print_end(const struct interactive *it) {
 static bool do_undo(struct interactive *it, char *argument, struct gpt2_error *err) {
     if (no_turn(it))
         return true;
-    draft_undo(&it->draft);
+    transcript_undo(&it->transcript);
     print_end(it);
     return true;
 }
 
 static bool do_new(struct interactive *it, char *argument, struct gpt2_error *err) {
-    draft_clear(&it->draft);
+    transcript_clear(&it->transcript);
     print_end(it);
     return true;
 }
 
 static bool do_text(struct interactive *it, char *argument, struct gpt2_error *err) {
-    fwrite(it->draft.text.data, 1, it->draft.text.len, stderr);
+    fwrite(it->transcript.text.data, 1, it->transcript.text.len, stderr);
     fputc('\n', stderr);
     return true;
 }
 
 static bool do_save(struct interactive *it, char *argument, struct gpt2_error *err) {
-    if (!draft_save(&it->draft, argument, err))
+    if (!transcript_save(&it->transcript, argument, err))
         return false;
-    report_note("%zu bytes in %s", it->draft.text.len, argument);
+    report_note("%zu bytes in %s", it->transcript.text.len, argument);
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* inspect_attention.c - where heads look: all of them in numbers, or one of them weight by weight.
  */
-#include "cli/inspect/inspect.h"
+#include "cli/inspect/inspection.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* inspect_compare.c - the last tokens of two or more prompts side by side through the layers, and
  * what becomes of the next token when parts of layer normalisation are taken away. */
-#include "cli/inspect/inspect.h"
+#include "cli/inspect/inspection.h"
 
 #include <gpt2/session.h>
 #include <math.h>

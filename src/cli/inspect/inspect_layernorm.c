@@ -1,5 +1,5 @@
 /* inspect_layernorm.c - what layer normalisation does to the reader's own prompt. */
-#include "cli/inspect/inspect.h"
+#include "cli/inspect/inspection.h"
 
 #include <gpt2/session.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 /* inspect_lens.c - what the model would say if it ended behind each layer. */
-#include "cli/inspect/inspect.h"
+#include "cli/inspect/inspection.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* inspect_names.c - tokens and ablations by name, for all kinds of `gpt2 inspect`. */
-#include "cli/inspect/inspect.h"
+#include "cli/inspect/inspection.h"
 #include "cli/io/report.h"
 
 #include <gpt2/session.h>

@@ -1,5 +1,5 @@
 /* inspect_residual.c - a logit taken apart: what the embedding and each branch added to it. */
-#include "cli/inspect/inspect.h"
+#include "cli/inspect/inspection.h"
 
 #include <math.h>
 

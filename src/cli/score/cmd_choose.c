@@ -3,7 +3,7 @@
 #include "cli/io/files.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
-#include "cli/score/continuation.h"
+#include "cli/score/scored_continuation.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include "cli/io/report.h"
 #include "cli/io/terminal.h"
 #include "cli/io/token_reader.h"
-#include "cli/score/continuation.h"
+#include "cli/score/scored_continuation.h"
 
 #include <gpt2/task.h>
 #include <inttypes.h>

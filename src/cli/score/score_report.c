@@ -185,11 +185,11 @@ static bool print_coloured(struct score_report *r, const struct scored_token *to
         return output_bytes(&r->out, bytes, n, err);
     int rank = token->score ? token->score->rank : -1;
     const char *style = rank < 0      ? NULL
-                        : rank < 10   ? TINT_GREEN
-                        : rank < 100  ? TINT_YELLOW
-                        : rank < 1000 ? TINT_RED
-                                      : TINT_VIOLET;
-    return tint_bytes(&r->tint, &r->out, style, bytes, n, err);
+                        : rank < 10   ? COLOR_GREEN
+                        : rank < 100  ? COLOR_YELLOW
+                        : rank < 1000 ? COLOR_RED
+                                      : COLOR_VIOLET;
+    return color_bytes(&r->color_text, &r->out, style, bytes, n, err);
 }
 
 /* ---- words ---- */
@@ -338,7 +338,7 @@ bool score_report_end(void *user, void *data, const struct gpt2_plan *plan,
         ok = !score_filter_passes(r->filter, &text->totals) ||
              output_bytes(&r->out, text->bytes, text->len, err);
     else if (r->color)
-        ok = tint_end(&r->tint, &r->out, err) && output_string(&r->out, "\n", err);
+        ok = color_end(&r->color_text, &r->out, err) && output_string(&r->out, "\n", err);
     else if (r->by == SCORE_WORD)
         ok = text->word.totals.tokens == 0 || print_word(r, text, NULL, err);
     else if (r->by != SCORE_TOKEN)

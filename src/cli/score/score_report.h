@@ -16,7 +16,7 @@
 
 #include "cli/score/score_filter.h"
 #include "cli/score/scoring.h"
-#include "cli/terminal/tint.h"
+#include "cli/terminal/color.h"
 
 #include <gpt2/tokenizer.h>
 
@@ -36,7 +36,7 @@ struct score_report {
     int n_ctx;
     bool bos;
     struct output out;
-    struct tint tint;
+    struct color_text color_text;
 };
 
 /* A text on its way, or the part of it that will be one row. */

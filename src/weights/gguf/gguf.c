@@ -1,5 +1,5 @@
 #include "weights/gguf/gguf.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "weights/gguf/ggml_type.h"
 

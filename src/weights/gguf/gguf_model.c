@@ -1,6 +1,6 @@
 /* gguf_model.c - from the tensors of a GGUF file to those of a GPT-2. */
 #include "weights/gguf/gguf_model.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "weights/gguf/ggml_type.h"
 #include "weights/gguf/gguf.h"
 

@@ -1,6 +1,6 @@
 /* gguf_tokenizer.c - the tokenizer in a GGUF file's metadata, as the texts of vocab.json,
  * merges.txt and added_tokens.json, which text/ reads and checks. */
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/json.h"
 #include "weights/gguf/gguf.h"
 #include "weights/gguf/gguf_model.h"

@@ -1,5 +1,5 @@
 /* gguf_values.c - the values of a file's pairs, by key. */
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "weights/gguf/gguf.h"
 
 #include <stdlib.h>

@@ -7,7 +7,7 @@
  *
  * The file's size follows from the header and must be exactly that. Matrices are [out, in]. */
 #include "weights/llmc/llmc.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
  * and id 256 + r is what the r-th merge made. So the two parts of a token are what the merges
  * before it make of its bytes, which must be two tokens; all of them are found by this and checked.
  * A vocabulary that was made otherwise is refused. */
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/path.h"
 #include "weights/llmc/llmc.h"
 

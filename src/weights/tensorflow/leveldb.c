@@ -12,7 +12,7 @@
  * The index block's values are where the data blocks are. */
 #include "weights/tensorflow/leveldb.h"
 #include "base/crc32.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 
 #include <inttypes.h>
 #include <string.h>

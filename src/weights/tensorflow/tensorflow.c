@@ -2,7 +2,7 @@
  * (tensorflow_message.h). */
 #include "weights/tensorflow/tensorflow.h"
 #include "base/crc32.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "weights/tensorflow/leveldb.h"

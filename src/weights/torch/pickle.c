@@ -1,6 +1,6 @@
 /* pickle.c - the opcodes of protocol 2, with calls that are written down and not made. */
 #include "weights/torch/pickle.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "weights/torch/pickle_stack.h"
 
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* pickle_stack.c - see pickle_stack.h. */
 #include "weights/torch/pickle_stack.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>

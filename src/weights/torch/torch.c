@@ -8,7 +8,7 @@
  * have the same names, so the shape of attn.c_attn decides: 3 n_embd are its outputs. Without
  * "bias", nanoGPT has none at all: those are zeros here. */
 #include "weights/torch/torch.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "weights/torch/torch_file.h"
 #include "weights/torch/torch_nanogpt.h"
 

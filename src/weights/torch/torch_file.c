@@ -10,7 +10,7 @@
  * In the pickle a storage is ('storage', torch.FloatStorage, key, device, count[, None]). */
 #include "weights/torch/torch_file.h"
 #include "base/crc32.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 
 #include <inttypes.h>

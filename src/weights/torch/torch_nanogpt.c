@@ -1,6 +1,6 @@
 /* torch_nanogpt.c - see torch_nanogpt.h. */
 #include "weights/torch/torch_nanogpt.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>

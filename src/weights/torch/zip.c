@@ -12,7 +12,7 @@
  * Nothing is ever extracted to a path. Checksums of data are not compared: torch does not either,
  * and files exist whose writer was told not to compute them. */
 #include "weights/torch/zip.h"
-#include "base/error.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 
 #include <inttypes.h>

@@ -1,0 +1,21 @@
+/* error_internal.h - filling a struct gpt2_error. */
+#ifndef BASE_ERROR_INTERNAL_H
+#define BASE_ERROR_INTERNAL_H
+
+#include <gpt2/error.h>
+#include <stdbool.h>
+
+/* Sets status and message (printf-style, truncated to fit, control bytes shown as \xNN), clears the
+ * hint, and returns false, so that a failing function can end in `return error_set(err, ...)`.
+ * `err` may be NULL. */
+bool error_set(struct gpt2_error *err, enum gpt2_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Adds the remedy to an error that was just set. Returns false. `err` may be NULL. */
+bool error_hint(struct gpt2_error *err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The message for a failed allocation of n_bytes for `what`. Returns false. */
+bool error_memory(struct gpt2_error *err, const char *what, unsigned long long n_bytes);
+
+#endif

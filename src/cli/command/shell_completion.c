@@ -1,0 +1,308 @@
+/* shell_completion.c - completion scripts, from the same tables as parsing and help. What a value
+ * may be is read from the table too: its choices, or what help calls it (FILE, DIR, MODEL). */
+#include "cli/command/shell_completion.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum kind { NOTHING, CHOICES, FILES, FOLDERS, MODELS };
+
+static enum kind kind_of(const struct option *o) {
+    if (o->type == OPTION_CHOICE)
+        return CHOICES;
+    if (!o->argument || o->type != OPTION_STRING)
+        return NOTHING;
+    return strstr(o->argument, "MODEL")  ? MODELS
+           : strstr(o->argument, "FILE") ? FILES
+           : strstr(o->argument, "DIR")  ? FOLDERS
+                                         : NOTHING;
+}
+
+/* What the words of a command are. `pull` takes names that are not here yet. */
+static enum kind words_of(const struct command *command) {
+    return strstr(command->usage, "NAME") || strstr(command->usage, "MODEL") ? MODELS : FILES;
+}
+
+/* Prints what the first word may be, where usage has a list as "bash|zsh|fish". */
+static bool print_first_words(const struct command *command, const char *between) {
+    for (const char *at = command->usage; *at; at += strspn(at, " ")) {
+        size_t n = strcspn(at, " ");
+        bool is_list = *at >= 'a' && *at <= 'z' && memchr(at, '|', n);
+        for (size_t i = 0; is_list && between && i < n; i++)
+            fputs(at[i] == '|' ? between : (char[]){at[i], 0}, stdout);
+        if (is_list)
+            return true;
+        at += n;
+    }
+    return false;
+}
+
+static void print_choices(const struct option *o, const char *between) {
+    for (int i = 0; o->choices[i]; i++)
+        printf("%s%s", i ? between : "", o->choices[i]);
+}
+
+/* Help in one line, with what the shell's quotes ' and a list of characters do not take. */
+static void print_plain(const char *text, const char *escape) {
+    for (; *text; text++) {
+        if (*text == '\'')
+            fputs("'\\''", stdout);
+        else if (*text == '\n')
+            putchar(' ');
+        else if (strchr(escape, *text))
+            printf("\\%c", *text);
+        else
+            putchar(*text);
+    }
+}
+
+/* ---- bash ---- */
+
+static void bash_names(const struct command *command, const struct option *table, void *user) {
+    printf("    %s) options='--help", command->name);
+    for (const struct option *o = table; o->name; o++)
+        if (o->type != OPTION_SECTION)
+            printf(" --%s", o->name);
+    printf("' words=%d first='", (int)words_of(command));
+    print_first_words(command, " ");
+    printf("' ;;\n");
+}
+
+static void bash_values(const struct command *command, const struct option *table, void *user) {
+    for (const struct option *o = table; o->name; o++) {
+        if (o->type == OPTION_SECTION || o->type == OPTION_FLAG)
+            continue;
+        printf("    %s:--%s", command->name, o->name);
+        if (o->letter)
+            printf(" | %s:-%c", command->name, o->letter);
+        printf(") kind=%d choices='", (int)kind_of(o));
+        if (o->type == OPTION_CHOICE)
+            print_choices(o, " ");
+        printf("' ;;\n");
+    }
+}
+
+/* Where names of models and files are offered nothing may expand them, now or when the line is
+ * entered: a folder can be called $(rm -r .). compgen -W expands; an array made of what a command
+ * prints is expanded; -o filenames leaves $ as it is. */
+static void print_bash(const struct command *const *commands, size_t n) {
+    printf(
+        "# bash completion for gpt2, made by `gpt2 completions bash`\n"
+        "_gpt2_offer() { # WORD...: those that begin with $word, as they are\n"
+        "  local each\n"
+        "  for each; do [[ $each == \"$word\"* ]] && COMPREPLY+=(\"$each\"); done\n"
+        "}\n"
+        "_gpt2_models() { # names of models, quoted so that the line means just them\n"
+        "  local each quoted\n"
+        "  while IFS= read -r each; do\n"
+        "    [[ $each ]] || continue\n"
+        "    printf -v quoted %%q \"$each\"\n"
+        "    [[ $quoted == \"$word\"* || $each == \"$word\"* ]] && COMPREPLY+=(\"$quoted\")\n"
+        "  done <<<\"$(\"${COMP_WORDS[0]}\" models --names 2>/dev/null)\"\n"
+        "}\n"
+        "_gpt2_files() { # files, likewise; what is typed up to the last slash stays as it is\n"
+        "  local each real quoted typed=''\n"
+        "  [[ $word == */* ]] && typed=${word%%/*}/\n"
+        "  while IFS= read -r each; do\n"
+        "    real=${each/#\\~\\//$HOME/} # a part of a name with a line break is not there\n"
+        "    [[ -e $real || -L $real || ( $each && $typed == *\\$* ) ]] || continue\n"
+        "    printf -v quoted %%q \"${each##*/}\"\n"
+        "    [[ $typed || $each != \\~* ]] || quoted=$each # a user's folder\n"
+        "    if [[ -d $real ]]; then quoted+=/; compopt -o nospace 2>/dev/null; fi\n"
+        "    COMPREPLY+=(\"$typed$quoted\")\n"
+        "  done <<<\"$(compgen -f -- \"$word\")\"\n"
+        "}\n"
+        "_gpt2() {\n"
+        "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
+        "  local command=${COMP_WORDS[1]} options='' words=%d kind=-1 choices='' first=''\n"
+        "  local IFS=' '\n"
+        "  COMPREPLY=()\n"
+        "  compopt +o default 2>/dev/null # without compopt files are offered for lack of others\n"
+        "  if [[ $word == = ]]; then word=''; before=${COMP_WORDS[COMP_CWORD-1]}\n"
+        "  elif [[ $before == = ]]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
+        "  if ((COMP_CWORD == 1)); then\n"
+        "    _gpt2_offer $_gpt2_commands\n"
+        "    return\n"
+        "  fi\n"
+        "  case $command in\n",
+        (int)FILES);
+    for (size_t i = 0; i < n; i++)
+        options_visit(commands[i], bash_names, NULL);
+    printf("  esac\n  case $command:$before in\n");
+    for (size_t i = 0; i < n; i++)
+        options_visit(commands[i], bash_values, NULL);
+    printf("  esac\n"
+           "  if [[ $word == -* ]] && ((kind < 0)); then\n"
+           "    _gpt2_offer $options\n"
+           "    return\n"
+           "  fi\n"
+           "  if ((kind < 0)); then\n"
+           "    kind=$words\n"
+           "    [[ $first && $COMP_CWORD == 2 ]] && { kind=%d; choices=$first; }\n"
+           "  fi\n"
+           "  case $kind in\n"
+           "    %d) _gpt2_offer $choices ;;\n"
+           "    %d) compopt -o default 2>/dev/null ;;\n"
+           "    %d) compopt -o dirnames 2>/dev/null ;;\n"
+           "    %d) case $command in\n"
+           "         pull) _gpt2_offer gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 ;;\n"
+           "         rm) _gpt2_models ;;\n"
+           "         *) if [[ $word == [\\\"\\']* ]]; then compopt -o default 2>/dev/null\n"
+           "            else _gpt2_files; _gpt2_models; fi ;;\n"
+           "       esac ;;\n"
+           "  esac\n"
+           "}\n",
+           (int)CHOICES, (int)CHOICES, (int)FILES, (int)FOLDERS, (int)MODELS);
+    printf("_gpt2_commands='");
+    for (size_t i = 0; i < n; i++)
+        printf("%s%s", i ? " " : "", commands[i]->name);
+    printf(" --help --version'\ncomplete -o default -F _gpt2 gpt2\n");
+}
+
+/* ---- zsh ---- */
+
+static void zsh_action(enum kind kind, const struct option *o) {
+    if (kind == CHOICES) {
+        printf("(");
+        print_choices(o, " ");
+        printf(")");
+    } else {
+        fputs(kind == FILES     ? "_files"
+              : kind == FOLDERS ? "_files -/"
+              : kind == MODELS  ? "_gpt2_models"
+                                : " ",
+              stdout);
+    }
+}
+
+static void zsh_option(const struct option *o, const char *dashes, const char *name) {
+    printf(" \\\n      '%s%s%s[", dashes, name,
+           o->type == OPTION_FLAG ? ""
+           : dashes[1]            ? "="
+                                  : "+");
+    print_plain(o->help, "[]:\\");
+    printf("]");
+    if (o->type != OPTION_FLAG) {
+        printf(":");
+        print_plain(o->argument, "[]:\\");
+        printf(":");
+        zsh_action(kind_of(o), o);
+    }
+    printf("'");
+}
+
+static void zsh_command(const struct command *command, const struct option *table, void *user) {
+    printf("    %s) _arguments -s '--help[this text]'", command->name);
+    for (const struct option *o = table; o->name; o++) {
+        if (o->type == OPTION_SECTION)
+            continue;
+        char letter[2] = {o->letter, 0};
+        zsh_option(o, "--", o->name);
+        if (o->letter)
+            zsh_option(o, "-", letter);
+    }
+    if (print_first_words(command, NULL)) {
+        printf(" \\\n      '1:word:(");
+        print_first_words(command, " ");
+        printf(")'");
+    }
+    printf(" \\\n      '*:word:");
+    zsh_action(words_of(command), NULL);
+    printf("' ;;\n");
+}
+
+static void print_zsh(const struct command *const *commands, size_t n) {
+    printf("#compdef gpt2\n# zsh completion for gpt2, made by `gpt2 completions zsh`\n"
+           "_gpt2_models() {\n"
+           "  local -a gpt2_names=(${(f)\"$($program models --names 2>/dev/null)\"})\n"
+           "  [[ $words[1] == pull ]] && gpt2_names=(gpt2 gpt2-medium gpt2-large gpt2-xl "
+           "distilgpt2)\n"
+           // an action is evaluated, so the names do not stand in it
+           "  _alternative 'models:model:compadd -a gpt2_names' 'files:file:_files'\n"
+           "}\n"
+           "_gpt2() {\n"
+           "  local program=$words[1]\n"
+           "  local -a commands=(\n");
+    for (size_t i = 0; i < n; i++) {
+        printf("    '%s:", commands[i]->name);
+        print_plain(commands[i]->summary, ":\\");
+        printf("'\n");
+    }
+    printf("  )\n"
+           "  if ((CURRENT == 2)); then _describe command commands; return; fi\n"
+           "  shift words; ((CURRENT--))\n"
+           "  case $words[1] in\n");
+    for (size_t i = 0; i < n; i++)
+        options_visit(commands[i], zsh_command, NULL);
+    printf("  esac\n}\n"
+           "if [[ $funcstack[1] == _gpt2 ]]; then _gpt2 \"$@\"; else compdef _gpt2 gpt2; fi\n");
+}
+
+/* ---- fish ---- */
+
+static void fish_command(const struct command *command, const struct option *table, void *user) {
+    for (const struct option *o = table; o->name; o++) {
+        if (o->type == OPTION_SECTION)
+            continue;
+        printf("complete -c gpt2 -n '__gpt2_is %s' -l %s", command->name, o->name);
+        if (o->letter)
+            printf(" -s %c", o->letter);
+        enum kind kind = kind_of(o);
+        if (kind == CHOICES) {
+            printf(" -x -a '");
+            print_choices(o, " ");
+            printf("'");
+        } else if (o->type != OPTION_FLAG) {
+            fputs(kind == FILES     ? " -r -F"
+                  : kind == FOLDERS ? " -x -a '(__fish_complete_directories)'"
+                  : kind == MODELS  ? " -r -F -a '(__gpt2_models)'"
+                                    : " -x",
+                  stdout);
+        }
+        printf(" -d '");
+        for (const char *c = o->help; *c; c++) // fish has its own rule for ' in '
+            printf(*c == '\'' || *c == '\\' ? "\\%c" : "%c", *c == '\n' ? ' ' : *c);
+        printf("'\n");
+    }
+    if (words_of(command) == MODELS)
+        printf("complete -c gpt2 -n '__gpt2_is %s' -a '%s'\n", command->name,
+               !strcmp(command->name, "pull") ? "gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2"
+                                              : "(__gpt2_models)");
+    if (print_first_words(command, NULL)) {
+        printf("complete -c gpt2 -n '__gpt2_is %s 2' -f -a '", command->name);
+        print_first_words(command, " ");
+        printf("'\n");
+    }
+}
+
+static void print_fish(const struct command *const *commands, size_t n) {
+    printf("# fish completion for gpt2, made by `gpt2 completions fish`\n"
+           "function __gpt2_is # COMMAND [N]: this is the command, and N words are there\n"
+           "  set -l words (commandline -opc)\n"
+           "  test (count $words) -ge 2; and test $words[2] = $argv[1]; or return 1\n"
+           "  test (count $argv) -eq 1; or test (count $words) -eq $argv[2]\n"
+           "end\n"
+           "function __gpt2_models\n"
+           "  set -l words (commandline -opc)\n"
+           "  command -q $words[1]; and $words[1] models --names 2>/dev/null\n"
+           "end\n");
+    for (size_t i = 0; i < n; i++) {
+        printf("complete -c gpt2 -n __fish_use_subcommand -f -a %s -d '", commands[i]->name);
+        for (const char *c = commands[i]->summary; *c; c++)
+            printf(*c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
+        printf("'\n");
+        options_visit(commands[i], fish_command, NULL);
+    }
+}
+
+bool shell_completion_print(const struct command *const *commands, size_t n, const char *shell) {
+    if (!strcmp(shell, "bash"))
+        print_bash(commands, n);
+    else if (!strcmp(shell, "zsh"))
+        print_zsh(commands, n);
+    else if (!strcmp(shell, "fish"))
+        print_fish(commands, n);
+    else
+        return false;
+    return true;
+}

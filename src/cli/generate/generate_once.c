@@ -1,0 +1,203 @@
+/* generate_once.c - see generate_once.h. */
+#include "cli/generate/generate_once.h"
+#include "cli/generate/generate_output.h"
+#include "cli/io/fnv.h"
+#include "cli/io/report.h"
+#include "cli/io/signals.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Reads the prompt into run->ids. */
+static bool read_prompt(struct run *run, struct gpt2_error *err) {
+    const struct arguments *args = &run->args;
+    if (args->ids) {
+        if (args->source.option || args->source.word || args->source.file)
+            return usage_error(err, "the prompt is given more than once: --ids and text");
+        if (!text_parse_ids(args->ids, strlen(args->ids), "--ids", &run->ids, err)) {
+            err->status = GPT2_ERR_USAGE;
+            return false;
+        }
+        return true;
+    }
+    if (!text_read(&run->prompt, &args->source, err))
+        return false;
+    const struct text *prompt = &run->prompt;
+    if (prompt->len > 0 && prompt->data[prompt->len - 1] == ' ' && !args->settings.heal &&
+        isatty(STDERR_FILENO))
+        fprintf(stderr, "hint: the prompt ends in a space, which words bring along themselves; "
+                        "leave it out, or --heal\n");
+    return gpt2_tokenizer_encode(run->tokenizer, prompt->data, prompt->len,
+                                 args->settings.special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT,
+                                 &run->ids, err);
+}
+
+/* Texts that could not be shown as they came: several of them. */
+static bool show_samples(struct run *run, struct gpt2_error *err) {
+    const struct completion *c = &run->completion;
+    for (int i = 0; i < c->n_samples; i++) {
+        const struct sample *s = &c->samples[i];
+        bool ok = output_format(&run->out, err, "%s==== SAMPLE %d ====\n", i ? "\n" : "", i + 1) &&
+                  (!run->args.settings.echo || show_prompt(run, err));
+        if (run->args.output == OUTPUT_TEXT)
+            ok = ok && output_bytes(&run->out, s->text.data, s->text.len, err);
+        for (size_t k = 0; ok && run->args.output == OUTPUT_IDS && k < s->ids.len; k++)
+            ok = output_format(&run->out, err, "%s%" PRId32,
+                               k || run->args.settings.echo ? " " : "", s->ids.data[k]);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool show_json(struct run *run, struct gpt2_error *err) {
+    struct buffer text = {0};
+    const char *name = run->args.model ? run->args.model : "tales";
+    buffer_format(&text,
+                  "{\"id\":\"cmpl-0\",\"object\":\"text_completion\",\"created\":%lld,\"model\":",
+                  (long long)time(NULL));
+    buffer_json(&text, name, strlen(name));
+    completions_json(&run->completion, 1, &text);
+    buffer_format(&text, ",\"timings\":{\"load_ms\":%.3f,\"prompt_ms\":%.3f,\"decode_ms\":%.3f}}",
+                  (double)run->load_ns * 1e-6, (double)run->prompt_ns * 1e-6,
+                  (double)run->decode_ns * 1e-6);
+    bool ok = text.failed
+                  ? command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the result")
+                  : output_bytes(&run->out, text.data, text.len, err);
+    buffer_free(&text);
+    return ok;
+}
+
+static double rate(int n, uint64_t ns) {
+    return ns ? (double)n / ((double)ns * 1e-9) : 0;
+}
+
+static void print_stats(const struct run *run) {
+    static const char *const reasons[] = {
+        "",         "end of text", "stop string", "choice made", "-n reached", "context full",
+        "max-time", "interrupted", "failed"};
+    const struct completion *c = &run->completion;
+    int decoded = 0; // the first came with the prompt
+    for (int i = 0; i < c->n_samples; i++)
+        decoded += c->samples[i].ids.len > 1 ? (int)c->samples[i].ids.len - 1 : 0;
+    enum gpt2_kv kv = (enum gpt2_kv)run->args.kv;
+    struct gpt2_session *session =
+        gpt2_session_create(run->model, &(struct gpt2_session_options){.n_ctx = 1, .kv = kv}, NULL);
+    fprintf(stderr, "load    %9.1f ms\n", (double)run->load_ns * 1e-6);
+    fprintf(stderr, "prompt  %9.1f ms  %6d tokens  %10.1f tok/s\n", (double)run->prompt_ns * 1e-6,
+            c->n_prompt, rate(c->n_prompt, run->prompt_ns));
+    fprintf(stderr, "decode  %9.1f ms  %6d tokens  %10.1f tok/s\n", (double)run->decode_ns * 1e-6,
+            decoded, rate(decoded, run->decode_ns));
+    fprintf(stderr, "stop    %s\n", reasons[c->samples[0].finish]);
+    fprintf(stderr, "seed    %" PRIu64 "\n", run->args.settings.seed.value);
+    fprintf(stderr, "cache   %s\n", kv_types[session ? gpt2_session_kv(session) : kv]);
+    gpt2_session_free(session);
+    fprintf(stderr, "machine %d threads, kernels %s\n", gpt2_runtime_threads(run->runtime),
+            gpt2_runtime_cpu(run->runtime));
+    size_t huge, moved = gpt2_model_moved(run->model, &huge);
+    if (moved)
+        fprintf(stderr, "weights moved, %.1f MiB, %.0f %% on huge pages%s\n",
+                (double)moved / (1 << 20), 100 * (double)huge / (double)moved,
+                huge ? "" : ": the system grants none");
+    else
+        fprintf(stderr, "weights in the mapped file, on its pages\n");
+    fprintf(stderr, "logits  %016" PRIx64 "\n", run->hash);
+}
+
+static bool generate(struct run *run, struct gpt2_error *err) {
+    struct completion *c = &run->completion;
+    if (run->args.settings.echo && c->show && !run->args.jsonl && !show_prompt(run, err))
+        return false;
+    run->start_ns = clock_ns();
+    if (!completion_start(c, run->generator, err))
+        return false;
+    while (!completion_done(c))
+        if (!gpt2_generator_step(run->generator, err))
+            return false;
+    run->decode_ns = clock_ns() - run->start_ns - run->prompt_ns;
+    if (completion_failed(c)) {
+        *err = c->err;
+        return false;
+    }
+    return true;
+}
+
+static bool prepare(struct run *run, struct gpt2_error *err) {
+    struct arguments *args = &run->args;
+    struct settings *s = &args->settings;
+    if (!read_prompt(run, err))
+        return false;
+    settings_resolve(s, gpt2_model_config(run->model));
+    run->colors = wants_colors(args);
+    if (!decoding_create(&run->decoding, s, run->model, run->tokenizer, err) ||
+        !completion_create(&run->completion, &run->decoding, run->model, run->tokenizer, &run->ids,
+                           0, err))
+        return false;
+    struct completion *c = &run->completion;
+    c->wants_logprobs |= run->colors;
+    c->user = run;
+    c->see = see_logits;
+    if (args->jsonl || (!args->json && c->n_samples == 1))
+        c->show = show_token;
+    long long n_passes = s->max_tokens < 0 ? gpt2_model_config(run->model)->n_ctx : s->max_tokens;
+    if (!weights_prepare(run->model, &args->weights, n_passes, err))
+        return false;
+    // no more activations than the prompt needs
+    int max_samples = c->n_samples < 64 ? c->n_samples : 64;
+    if (s->beams > 1)
+        max_samples = s->beams;
+    int max_rows = c->n_prompt < 512 ? c->n_prompt : 512;
+    run->generator =
+        gpt2_generator_create(run->model, run->runtime,
+                              &(struct gpt2_generator_options){
+                                  .max_samples = max_samples,
+                                  .max_rows = max_rows > max_samples ? max_rows : max_samples,
+                                  .kv = (enum gpt2_kv)args->kv},
+                              err);
+    return run->generator != NULL;
+}
+
+int generate_once(struct run *run) {
+    struct gpt2_error err;
+    const char *path = run->args.out_file;
+    bool to_file = path && strcmp(path, "-") != 0;
+    if (!prepare(run, &err) || (to_file && !out_file_open(&run->out_file, path, &run->out, &err)))
+        return report(&err);
+    signals_catch();
+    run->hash = FNV_START;
+    bool ok = generate(run, &err);
+    struct gpt2_error write_err;
+    bool written = true;
+    if (ok && run->args.json)
+        written = show_json(run, &write_err);
+    else if (ok && !run->completion.show)
+        written = show_samples(run, &write_err);
+    written = written && show_end(run, &write_err);
+    if (!run->args.jsonl && (ok || run->seen)) // a text that broke off ends its line too
+        written = written && output_string(&run->out, "\n", &write_err);
+    written = written && output_flush(&run->out, &write_err);
+    if (ok && written && to_file && !signals_caught())
+        written = out_file_keep(&run->out_file, &run->out, &write_err);
+    if (!ok)
+        return output_failed(&run->out, &err);
+    if (!written)
+        return output_failed(&run->out, &write_err);
+    if (run->args.stats)
+        print_stats(run);
+    return signals_caught() ? 128 + signals_caught() : 0;
+}
+
+void generate_run_free(struct run *run) {
+    out_file_drop(&run->out_file, &run->out);
+    gpt2_generator_free(run->generator);
+    completion_free(&run->completion);
+    decoding_free(&run->decoding);
+    gpt2_ids_free(&run->ids);
+    text_free(&run->prompt);
+}

@@ -1,0 +1,56 @@
+/* generate_once.h - one prompt: its text, ids or objects of JSON as they come. */
+#ifndef CLI_GENERATE_GENERATE_ONCE_H
+#define CLI_GENERATE_GENERATE_ONCE_H
+
+#include "cli/command/weights_options.h"
+#include "cli/generate/bulk.h"
+#include "cli/generate/completion.h"
+#include "cli/io/clock.h"
+#include "cli/io/files.h"
+#include "cli/io/out_file.h"
+#include "cli/terminal/color.h"
+
+enum output_kind { OUTPUT_TEXT, OUTPUT_IDS };
+
+struct arguments {
+    struct text_source source;
+    const char *ids;
+    const char *model;
+    struct settings settings;
+    struct weights_options weights;
+    bool json, jsonl, stats, interactive;
+    const char *out_file, *output_name;
+    int output, kv, color;
+    int threads;
+    const char *cpu;
+    int parallel;
+    struct bulk_options bulk;
+};
+
+/* Everything a run holds; freed in one place. */
+struct run {
+    struct arguments args;
+    char *path;
+    struct gpt2_tokenizer *tokenizer; /* NULL where only ids go in and out */
+    struct gpt2_model *model;
+    struct gpt2_runtime *runtime;
+    struct decoding decoding;
+    struct completion completion;
+    struct gpt2_generator *generator;
+    struct text prompt;
+    struct gpt2_ids ids; /* the prompt's, until the completion has them */
+    struct output out;
+    struct out_file out_file; /* of --out */
+    bool colors;              /* --color, and the terminal can */
+    struct color_text color_text;
+
+    /* for --stats and timings */
+    uint64_t load_ns, start_ns, prompt_ns, decode_ns, hash;
+    bool seen; /* the first logits */
+};
+
+/* Reads the prompt, makes and shows its texts; the exit code. */
+int generate_once(struct run *run);
+void generate_run_free(struct run *run);
+
+#endif

@@ -1,0 +1,155 @@
+/* scored_continuation.c - see scored_continuation.h. */
+#include "cli/score/scored_continuation.h"
+#include "cli/io/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Context and one continuation as ids; ids [0..start) are the context's. */
+struct joined {
+    struct gpt2_ids ids;
+    size_t start;
+};
+
+struct job {
+    const struct engine *engine;
+    struct joined *joined; /* [n] */
+    struct gpt2_window *windows;
+    struct gpt2_score *scores;
+    char *text;
+    int n;
+};
+
+static bool no_memory(struct gpt2_error *err) {
+    return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory while scoring");
+}
+
+static void job_free(struct job *job) {
+    for (int i = 0; job->joined && i < job->n; i++)
+        gpt2_ids_free(&job->joined[i].ids);
+    free(job->joined);
+    free(job->windows);
+    free(job->scores);
+    free(job->text);
+}
+
+/* Tokenizes context + continuation behind `own`, the context's ids. */
+static bool join(struct job *job, struct joined *joined, const char *context, size_t len,
+                 const struct gpt2_ids *own, const struct continuation *item,
+                 struct gpt2_error *err) {
+    const struct gpt2_config *config = gpt2_model_config(job->engine->model);
+    char *text = realloc(job->text, len + item->len + 1);
+    if (!text)
+        return no_memory(err);
+    job->text = text;
+    if (len)
+        memcpy(text, context, len);
+    memcpy(text + len, item->text, item->len);
+    struct gpt2_ids *ids = &joined->ids;
+    if (len == 0) {
+        if (config->bos_id < 0)
+            return command_error(err, GPT2_ERR_INPUT, "give a context",
+                                 "the context is empty and the model has no token to start from");
+        if (!gpt2_ids_push(ids, config->bos_id, err))
+            return false;
+    }
+    if (!gpt2_tokenizer_encode(job->engine->tokenizer, text, len + item->len, GPT2_ENCODE_TEXT, ids,
+                               err))
+        return false;
+    joined->start = len == 0;
+    while (joined->start < own->len && joined->start + 1 < ids->len &&
+           own->data[joined->start] == ids->data[joined->start])
+        joined->start++;
+    if (joined->start == 0) // they part at the first token: all of it is scored but that
+        joined->start = 1;
+    return true;
+}
+
+/* Cuts the beginning off where the model's context ends. */
+static bool fit(struct joined *joined, int n_ctx, bool truncate, struct gpt2_error *err) {
+    size_t room = (size_t)n_ctx + 1, n = joined->ids.len; // the last token is not read
+    if (n <= room)
+        return true;
+    size_t cut = n - room;
+    if (!truncate || cut >= joined->start)
+        return command_error(err, GPT2_ERR_INPUT, "shorten it",
+                             "context and continuation have %zu tokens, the model's context holds "
+                             "%d",
+                             n, n_ctx);
+    memmove(joined->ids.data, joined->ids.data + cut, room * sizeof *joined->ids.data);
+    joined->ids.len = room;
+    joined->start -= cut;
+    return true;
+}
+
+/* How many leading ids all of them share before anything is scored, less the one that predicts. */
+static size_t shared(const struct job *job) {
+    size_t n = job->joined[0].start - 1;
+    for (int i = 1; i < job->n; i++) {
+        const struct joined *a = &job->joined[0], *b = &job->joined[i];
+        if (b->start - 1 < n)
+            n = b->start - 1;
+        for (size_t k = 0; k < n; k++)
+            if (a->ids.data[k] != b->ids.data[k])
+                n = k;
+    }
+    return n;
+}
+
+static void sum_up(struct continuation *item, const struct gpt2_score *scores, size_t n) {
+    item->n_tokens = (int)n;
+    item->logprob = 0;
+    item->is_greedy = true;
+    for (size_t i = 0; i < n; i++) {
+        item->logprob += scores[i].logprob;
+        item->is_greedy = item->is_greedy && scores[i].rank == 0;
+    }
+    item->last_first = n > 0 && scores[n - 1].rank == 0;
+}
+
+static bool run(struct job *job, struct gpt2_scorer *scorer, struct continuation *items,
+                struct gpt2_error *err) {
+    size_t n_shared = job->n > 1 ? shared(job) : 0, n_scores = 0;
+    if (!gpt2_scorer_prefix(scorer, job->joined[0].ids.data, (int)n_shared, err))
+        return false;
+    for (int i = 0; i < job->n; i++) {
+        const struct joined *joined = &job->joined[i];
+        job->windows[i] =
+            (struct gpt2_window){joined->ids.data + n_shared, (int)(joined->ids.len - n_shared),
+                                 (int)(joined->start - n_shared)};
+        n_scores += joined->ids.len - joined->start;
+    }
+    job->scores = calloc(n_scores + 1, sizeof *job->scores);
+    if (!job->scores)
+        return no_memory(err);
+    if (!gpt2_scorer_run(scorer, job->windows, job->n, job->scores, NULL, err))
+        return false;
+    const struct gpt2_score *at = job->scores;
+    for (int i = 0; i < job->n; i++) {
+        size_t n = job->joined[i].ids.len - job->joined[i].start;
+        sum_up(&items[i], at, n);
+        at += n;
+    }
+    return true;
+}
+
+bool continuation_score(const struct engine *engine, struct gpt2_scorer *scorer,
+                        const char *context, size_t len, struct continuation *items, int n,
+                        bool truncate, struct gpt2_error *err) {
+    if (n == 0)
+        return true;
+    struct job job = {.engine = engine, .n = n};
+    struct gpt2_ids own = {0};
+    int n_ctx = gpt2_model_config(engine->model)->n_ctx;
+    job.joined = calloc((size_t)n, sizeof *job.joined);
+    job.windows = calloc((size_t)n, sizeof *job.windows);
+    bool ok = job.joined && job.windows ? true : no_memory(err);
+    ok = ok && gpt2_tokenizer_encode(engine->tokenizer, context, len, GPT2_ENCODE_TEXT, &own, err);
+    for (int i = 0; ok && i < n; i++)
+        ok = join(&job, &job.joined[i], context, len, &own, &items[i], err) &&
+             fit(&job.joined[i], n_ctx, truncate, err);
+    ok = ok && run(&job, scorer, items, err);
+    gpt2_ids_free(&own);
+    job_free(&job);
+    return ok;
+}

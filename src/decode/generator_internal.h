@@ -1,0 +1,67 @@
+/* generator_internal.h - a generator from inside: the jobs it has, and the texts that are under
+ * way. */
+#ifndef DECODE_GENERATOR_INTERNAL_H
+#define DECODE_GENERATOR_INTERNAL_H
+
+#include "decode/session_pool.h"
+#include <gpt2/generator.h>
+#include <gpt2/tokenizer.h>
+
+struct request {
+    struct gpt2_job job;
+    int32_t *ids;  /* the prompt; job.ids points here            */
+    int n_started; /* samples                                    */
+    int n_ended;
+    struct gpt2_session *source; /* the prompt as read, for samples still to start; or NULL */
+    float *logits;               /* [n_vocab] after it; or NULL                              */
+    struct request *next;
+};
+
+struct sample {
+    struct request *request;
+    int index;
+    struct gpt2_session *session;
+    struct gpt2_ids ids;
+    int n_pending; /* tokens at the end of `ids` that the session has not read */
+    bool asleep;   /* of a search: it has no text now */
+    bool done;
+};
+
+struct gpt2_generator {
+    const struct gpt2_config *config;
+    struct gpt2_batch *batch;
+    struct session_pool sessions;
+    int max_samples, max_search, max_rows;
+    struct request *queue;  /* in order */
+    int n_waiting;          /* samples that have not started */
+    struct sample *samples; /* room for max_samples or one search, as the lists below */
+    int n_samples;
+    struct gpt2_span *spans; /* of a step          */
+    int *span_of;            /* of a sample, or -1 */
+
+    /* what a search is asked with, and where its samples are put in order */
+    struct gpt2_turn *turns;
+    struct gpt2_branch *branches;
+    struct sample *moved;
+    int *slots;
+};
+
+/* Starts one more sample of a job, with what `source` has read or from the beginning of the prompt.
+ * *started is false where it must wait for memory, which with `must` is granted anyway. */
+bool generator_start(struct gpt2_generator *g, struct request *request,
+                     const struct gpt2_session *source, bool must, bool *started,
+                     struct gpt2_error *err);
+void generator_drop(struct gpt2_generator *g, struct sample *sample);
+
+/* The logits that it is to go on from, or NULL where it has not read everything. */
+const float *generator_logits(const struct gpt2_generator *g, int sample);
+
+/* Starts all samples of a search, side by side, or none: then *started is false. */
+bool search_start(struct gpt2_generator *g, struct request *request, bool *started,
+                  struct gpt2_error *err);
+
+/* Where all that goes on of the search whose samples begin at `first` has been read: asks what the
+ * next samples are and moves them there. */
+bool search_advance(struct gpt2_generator *g, int first, struct gpt2_error *err);
+
+#endif

@@ -1,0 +1,73 @@
+#include "export/weight_reader.h"
+#include "base/error_internal.h"
+#include "kernels/panels.h"
+
+#include <string.h>
+
+size_t weight_reader_count(const struct gpt2_model *model) {
+    return tensor_schema_count(model) + !model->head_is_tied;
+}
+
+struct tensor_spec weight_reader_at(const struct gpt2_model *model, size_t i) {
+    return i < tensor_schema_count(model) ? tensor_schema_at(model, i) : tensor_schema_head(model);
+}
+
+enum dtype weight_reader_dtype(const struct tensor_spec *spec) {
+    return spec->kind == SPEC_VECTOR ? DTYPE_F32 : ((const struct matrix *)spec->field)->dtype;
+}
+
+size_t weight_reader_elements(const struct tensor_spec *spec) {
+    return (size_t)spec->shape[0] * (size_t)spec->shape[1];
+}
+
+/* Where element [row, col] lies. */
+static const unsigned char *element(const struct matrix *m, size_t row, size_t col) {
+    const size_t size = dtype_size(m->dtype), K = (size_t)m->rows;
+    const size_t at = m->layout == LAYOUT_ROWS
+                          ? row * (size_t)m->cols + col
+                          : (col / PANEL * K + row) * PANEL + col % PANEL; // [panels, in, PANEL]
+    return (const unsigned char *)m->data + at * size;
+}
+
+void weight_reader_rows(void *out, const struct tensor_spec *spec, size_t first, size_t n) {
+    if (spec->kind == SPEC_VECTOR) {
+        memcpy(out, *(const float *const *)spec->field, (size_t)spec->shape[0] * sizeof(float));
+        return;
+    }
+    const struct matrix *m = spec->field;
+    const size_t cols = (size_t)m->cols, size = dtype_size(m->dtype);
+    unsigned char *at = out;
+    if (m->layout == LAYOUT_ROWS) {
+        memcpy(at, element(m, first, 0), n * cols * size);
+        return;
+    }
+    for (size_t row = first; row < first + n; row++)
+        for (size_t col = 0; col < cols; col += PANEL) {
+            const size_t width = cols - col < PANEL ? cols - col : PANEL;
+            memcpy(at, element(m, row, col), width * size);
+            at += width * size;
+        }
+}
+
+void weight_reader_columns(void *out, const struct tensor_spec *spec, size_t first, size_t n) {
+    const struct matrix *m = spec->field;
+    const size_t rows = (size_t)m->rows, size = dtype_size(m->dtype);
+    for (size_t row = 0; row < rows; row++)
+        for (size_t i = 0; i < n; i++)
+            memcpy((unsigned char *)out + (i * rows + row) * size, element(m, row, first + i),
+                   size);
+}
+
+bool weight_reader_check_plain(const struct gpt2_model *model, const char *why,
+                               struct gpt2_error *err) {
+    for (size_t i = 0; i < weight_reader_count(model); i++) {
+        const struct tensor_spec spec = weight_reader_at(model, i);
+        if (!dtype_is_quantized(weight_reader_dtype(&spec)))
+            continue;
+        error_set(err, GPT2_ERR_MODEL,
+                  "%s: tensor \"%s\": expected F32, F16 or BF16 weights, found %s: %s",
+                  model->tensors.path, spec.name, dtype_name(weight_reader_dtype(&spec)), why);
+        return error_hint(err, "use the model that it was made from");
+    }
+    return true;
+}

@@ -1,0 +1,45 @@
+/* int16_products.h - products of 16-bit integers, two to a 32-bit lane, for every row that has
+ * vectors.
+ *
+ * Beside what tiles.h and quantized.h ask for, the file that includes this one says
+ *
+ *   ivec_add_pairs(s,a,b) s + the sums of two products of signed 16-bit lanes
+ *   ivec_widen8(p)        2 * WIDTH signed bytes from any address, as 16-bit lanes
+ *   ivec_store(p, a)      WIDTH lanes to any address */
+#ifndef KERNELS_INT16_PRODUCTS_H
+#define KERNELS_INT16_PRODUCTS_H
+
+#include "kernels/tiles.h"
+
+#define QUANT_ROWS  (Q8_ROWS > Q4_ROWS ? Q8_ROWS : Q4_ROWS)
+#define WORDS_STEPS (GROUP / 2) /* of two inputs, in a group */
+
+/* A group of a panel, and of a row: a word has two inputs of one output. */
+typedef int32_t panel_words[WORDS_STEPS][PANEL];
+typedef int32_t row_words[WORDS_STEPS];
+
+/* The integer sums of a tile and a group. */
+ALWAYS_INLINE void int16_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], row_words *x, panel_words *w,
+                              size_t ps, struct prefetch next, int rows, int vecs) {
+    UNROLL for (int r = 0; r < rows; r++) {
+        UNROLL for (int v = 0; v < vecs; v++) {
+            sum[r][v] = ivec_set(0);
+        }
+    }
+    for (int some = 0; some < WORDS_STEPS; some += 4)
+        UNROLL for (int step = some; step < some + 4; step++) {
+            ivec weights[STRIP / WIDTH];
+            UNROLL for (int v = 0; v < vecs; v++) {
+                weights[v] = ivec_load(&w[v * WIDTH / PANEL][step][v * WIDTH % PANEL]);
+            }
+            UNROLL for (int r = 0; r < rows; r++) {
+                ivec xs = ivec_set((uint32_t)x[r][step]);
+                UNROLL for (int v = 0; v < vecs; v++) {
+                    sum[r][v] = ivec_add_pairs(sum[r][v], weights[v], xs);
+                }
+            }
+            prefetch_step(next, step, vecs * WIDTH / PANEL, ps);
+        }
+}
+
+#endif

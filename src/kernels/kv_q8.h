@@ -1,0 +1,142 @@
+/* kv_q8.h - scores_q8 and mix_q8, once, for every row that has vectors (contract: kernels.h; what
+ * a block of the cache looks like: forward/kv.h). What they need to know of a row: quantized.h. */
+#ifndef KERNELS_KV_Q8_H
+#define KERNELS_KV_Q8_H
+
+#include "kernels/quantized.h"
+
+_Static_assert(KV_BLOCK == GROUP && KV_BLOCK == STRIP, "a block is a group and a strip");
+
+#define VALUE_STEP (2 * PANEL) /* bytes: two positions of the features of a panel */
+
+/* One row of x and the PANEL positions that begin at at[i] of each block, all of x's groups. */
+ALWAYS_INLINE void score_panels(float *y, struct quantized x, const unsigned char *const *at,
+                                int n_groups, int blocks) {
+    const int vecs = PANEL / WIDTH;
+    for (int g = 0; g < n_groups; g++) {
+        const size_t group = (size_t)g * Q8_GROUP_BYTES;
+        ivec sum[KV_STREAMS][PANEL / WIDTH];
+        UNROLL for (int i = 0; i < blocks; i++) {
+            UNROLL for (int v = 0; v < vecs; v++) {
+                sum[i][v] = q8_start(x.sum[g]);
+            }
+        }
+        for (int step = 0; step < QUANT_STEPS; step++) {
+            q8_x xs = q8_activations(quant_x(x, 0, step));
+            const size_t bytes = group + 2 * PANEL + (size_t)step * 4 * PANEL;
+            UNROLL for (int i = 0; i < blocks; i++) {
+                UNROLL for (int v = 0; v < vecs; v++) {
+                    ivec w = q8_weights(ivec_load(at[i] + bytes + v * 4 * WIDTH));
+                    sum[i][v] = q8_add(sum[i][v], w, xs);
+                }
+            }
+        }
+        UNROLL for (int i = 0; i < blocks; i++) {
+            UNROLL for (int v = 0; v < vecs; v++) {
+                float *out = y + i * KV_BLOCK + v * WIDTH;
+                vec scale =
+                    vec_mul(load_f16(at[i] + group + v * 2 * WIDTH, WIDTH), vec_set(x.scale[g]));
+                vec chain = load_f32(out, WIDTH);
+                vec_store(out, vec_fma(ivec_to_f32(sum[i][v]), scale, chain), WIDTH);
+            }
+        }
+        x.q += GROUP;
+    }
+}
+
+static void scores_q8(float *y, struct quantized x, const void *const *keys, size_t ps,
+                      int n_blocks, int n, int n_groups) {
+    for (int panel = 0; panel < panels_count(n); panel++) {
+        const unsigned char *at[KV_STREAMS];
+        for (int i = 0; i < n_blocks; i++)
+            at[i] = (const unsigned char *)keys[i] + (size_t)panel * ps;
+#define PANELS(blocks) score_panels(y + panel * PANEL, x, at, n_groups, blocks)
+        WITH_CONSTANT(n_blocks, KV_STREAMS + 1, PANELS)
+#undef PANELS
+    }
+}
+
+/* Continues the chains of a tile of y, n columns of which count. */
+ALWAYS_INLINE void mix_chain(float *y, size_t ys, ivec sum[][STRIP / WIDTH],
+                             const struct kv_weights *w, int rows, int vecs, int n) {
+    UNROLL for (int v = 0; v < vecs; v++) {
+        int lanes = n == vecs * WIDTH ? WIDTH : lanes_of(n, v);
+        UNROLL for (int r = 0; r < rows; r++) {
+            float *out = y + (size_t)r * ys + v * WIDTH;
+            vec chain = vec_fma(ivec_to_f32(sum[r][v]), vec_set(w[r].scale), load_f32(out, lanes));
+            vec_store(out, chain, lanes);
+        }
+    }
+}
+
+/* One row: the features of a panel, the first `steps` pairs of positions of some blocks. */
+ALWAYS_INLINE void mix_panels(float *y, const struct kv_weights *w, const unsigned char *const *at,
+                              int n, int steps, int blocks) {
+    const int vecs = PANEL / WIDTH;
+    ivec sum[KV_STREAMS][1][STRIP / WIDTH];
+    UNROLL for (int i = 0; i < blocks; i++) {
+        UNROLL for (int v = 0; v < vecs; v++) {
+            sum[i][0][v] = ivec_set(0);
+        }
+    }
+    UNROLL_4 for (int step = 0; step < steps; step++) {
+        UNROLL for (int i = 0; i < blocks; i++) {
+            ivec xs = ivec_set((uint32_t)w[i].pairs[step]);
+            UNROLL for (int v = 0; v < vecs; v++) {
+                ivec bytes = ivec_widen8(at[i] + step * VALUE_STEP + v * 2 * WIDTH);
+                sum[i][0][v] = ivec_add_pairs(sum[i][0][v], bytes, xs);
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < blocks; i++) // in this order
+        mix_chain(y, 0, sum[i], &w[i], 1, vecs, n);
+}
+
+/* Many rows and one block, whose bytes are made 16-bit lanes once. */
+ALWAYS_INLINE void mix_rows(float *y, size_t ys, const struct kv_weights *w,
+                            const unsigned char *values, int m, int n) {
+    panel_words words[STRIP / PANEL];
+    for (int c = 0; c < n; c += PANEL)
+        for (int i = 0; i < WORDS_STEPS * PANEL; i += WIDTH)
+            ivec_store(&words[c / PANEL][0][0] + i,
+                       ivec_widen8(values + (size_t)(c / PANEL) * KV_PANEL_BYTES + 2 * i));
+    const struct prefetch nothing = {(const char *)values, 0};
+    for (int rows; m > 0; m -= rows) {
+        rows = m < Q8_ROWS ? m : Q8_ROWS;
+        row_words x[QUANT_ROWS];
+        for (int r = 0; r < rows; r++)
+            memcpy(x[r], w[r].pairs, sizeof x[r]);
+        for (int c = 0; c < n; c += PANEL) {
+            ivec sum[QUANT_ROWS][STRIP / WIDTH];
+            int left = n - c < PANEL ? n - c : PANEL;
+#define TILE(rows)                                                              \
+    do {                                                                        \
+        int16_sums(sum, x, &words[c / PANEL], 0, nothing, rows, PANEL / WIDTH); \
+        mix_chain(y + c, ys, sum, w, rows, PANEL / WIDTH, left);                \
+    } while (0)
+            WITH_CONSTANT(rows, Q8_ROWS + 1, TILE)
+#undef TILE
+        }
+        y += (size_t)rows * ys;
+        w += rows;
+    }
+}
+
+static void mix_q8(float *y, size_t ys, const struct kv_weights *w, const void *const *values,
+                   int n_blocks, int m, int n, int positions) {
+    if (m > 1) {
+        mix_rows(y, ys, w, values[0], m, n);
+        return;
+    }
+    for (int c = 0; c < n; c += PANEL) {
+        const unsigned char *at[KV_STREAMS];
+        for (int i = 0; i < n_blocks; i++)
+            at[i] = (const unsigned char *)values[i] + (size_t)(c / PANEL) * KV_PANEL_BYTES;
+#define PANELS(blocks) \
+    mix_panels(y + c, w, at, n - c < PANEL ? n - c : PANEL, (positions + 1) / 2, blocks)
+        WITH_CONSTANT(n_blocks, KV_STREAMS + 1, PANELS)
+#undef PANELS
+    }
+}
+
+#endif

@@ -12,7 +12,9 @@
 BUILD   ?= build
 PREFIX  ?= /usr/local
 CFLAGS  ?= -O2 -g
-VERSION := 0.1.0
+# include/gpt2/version.h has the numbers.
+version_number = $(shell sed -n 's/^.define GPT2_$(1) *//p' include/gpt2/version.h)
+VERSION := $(call version_number,VERSION_MAJOR).$(call version_number,VERSION_MINOR).$(call version_number,VERSION_PATCH)
 
 ifeq ($(origin CC),default)
 CC := $(shell command -v gcc >/dev/null 2>&1 && echo gcc || echo cc)
@@ -33,7 +35,7 @@ PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(DEPS))
 PKG_LIBS   = $(shell $(PKG_CONFIG) --libs $(DEPS))
 # FILE_CFLAGS: what a single file needs, whatever CFLAGS the command line has.
 ALL_CFLAGS = -std=c17 $(CFLAGS) $(FILE_CFLAGS) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(PKG_CFLAGS) \
-             -D_POSIX_C_SOURCE=200809L -DGPT2_VERSION='"$(VERSION)"' -DGPT2_DATADIR='"$(PREFIX)/share/gpt2"' -MMD -MP
+             -D_POSIX_C_SOURCE=200809L -DGPT2_DATADIR='"$(PREFIX)/share/gpt2"' -MMD -MP
 ALL_LIBS   = $(PKG_LIBS) -lm -pthread
 
 LIB_SRC  := $(filter-out src/cli/%,$(wildcard src/*/*.c src/*/*/*.c))
@@ -56,7 +58,7 @@ $(BUILD)/libgpt2.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 # The shared library has objects of its own: position-independent code is a little slower.
-SOVERSION := 0
+SOVERSION := $(call version_number,ABI)
 SO      := libgpt2.so.$(VERSION)
 PIC_OBJ := $(LIB_SRC:%.c=$(BUILD)/pic/%.o)
 shared: $(BUILD)/$(SO) ## build the shared library

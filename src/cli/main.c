@@ -2,6 +2,7 @@
 #include "cli/command/commands.h"
 #include "cli/io/report.h"
 
+#include <gpt2/version.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,7 +39,7 @@ static int help(void) {
 int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "--help";
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
-        printf("gpt2 %s\n", GPT2_VERSION);
+        printf("gpt2 %s\n", gpt2_version());
         return fflush(stdout) == 0 ? 0 : 1;
     }
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))

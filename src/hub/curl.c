@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gpt2/version.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>

@@ -2,6 +2,7 @@
 #include "cli/bench/bench_report.h"
 #include "cli/io/report.h"
 
+#include <gpt2/version.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,7 +160,7 @@ static bool report_md(struct output *out, const struct bench_context *context,
                        : !f32 ? "int8 dot"
                               : "int8 dot and, for its part, f32 fma";
     bool ok =
-        output_format(out, err, "gpt2 %s on %s, %d processors\n", GPT2_VERSION,
+        output_format(out, err, "gpt2 %s on %s, %d processors\n", gpt2_version(),
                       context->machine.cpu, context->machine.n_cpus) &&
         output_string(out, context->model, err) &&
         output_format(out, err, ": %.1f M parameters, %s%s%s, %.1f MB a token; KV cache %s\n",
@@ -242,7 +243,7 @@ static void list_fields(struct fields *fields, char name[64], const struct bench
     add_string(fields, "kernels", result->kernels);
     add_string(fields, "cpu", context->machine.cpu);
     add_number(fields, "n_cpus", "%.0f", context->machine.n_cpus);
-    add_string(fields, "version", GPT2_VERSION);
+    add_string(fields, "version", gpt2_version());
 }
 
 /* RFC 4180: strings in quotes, quotes doubled. */

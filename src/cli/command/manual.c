@@ -1,6 +1,7 @@
 /* manual.c - a command's man page: everything that its table and its texts say. */
 #include "cli/command/shell_completion.h"
 
+#include <gpt2/version.h>
 #include <stdio.h>
 #include <string.h>
 

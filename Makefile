@@ -67,6 +67,18 @@ $(BUILD)/$(SO): $(PIC_OBJ) src/libgpt2.map
 	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -Wl,-soname,libgpt2.so.$(SOVERSION) -Wl,-Bsymbolic -Wl,--version-script=src/libgpt2.map \
 	    -o $@ $(PIC_OBJ) $(ALL_LIBS)
 
+# The archive that is installed: one object, in which only gpt2_* is global. The files of the library
+# call each other by names that a program may have too (json_parse, path_join). The program and
+# the tests link the archive of plain objects above.
+OBJCOPY ?= objcopy
+EMBED   := $(BUILD)/embed/libgpt2.a
+$(EMBED): $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo '  AR  $@')
+	$(Q)$(LD) -r -o $(@D)/gpt2.o $(LIB_OBJ)
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='gpt2_*' $(@D)/gpt2.o
+	$(Q)rm -f $@ && ar rcs $@ $(@D)/gpt2.o
+
 $(BUILD)/pic/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $< (shared)')
@@ -160,11 +172,13 @@ man: $(BUILD)/gpt2 ## make the man pages
 	@tools/make_man $(BUILD)/gpt2 $(MAN)
 
 D = $(DESTDIR)$(PREFIX)
-install: all shared man ## install program, library, headers, man pages and the shipped model under PREFIX
+STRIP ?= strip
+install: all shared $(EMBED) man ## install program, library, headers, man pages and the shipped model under PREFIX (STRIP=: keeps debug information)
 	install -d $D/bin $D/lib/pkgconfig $D/include/gpt2 $D/share/gpt2/models/tales $D/share/man/man1 $D/share/man/man5 \
 	    $D/share/bash-completion/completions $D/share/zsh/site-functions $D/share/fish/vendor_completions.d
 	install -m 755 $(BUILD)/gpt2 $D/bin/gpt2
-	install -m 644 $(BUILD)/libgpt2.a $(BUILD)/$(SO) $D/lib/
+	install -m 644 $(EMBED) $(BUILD)/$(SO) $D/lib/
+	$(STRIP) $D/bin/gpt2 && $(STRIP) --strip-unneeded $D/lib/$(SO) && $(STRIP) --strip-debug $D/lib/libgpt2.a
 	ln -sf $(SO) $D/lib/libgpt2.so.$(SOVERSION) && ln -sf libgpt2.so.$(SOVERSION) $D/lib/libgpt2.so
 	install -m 644 include/gpt2/*.h $D/include/gpt2/
 	install -m 644 models/tales/* $D/share/gpt2/models/tales/
@@ -172,7 +186,7 @@ install: all shared man ## install program, library, headers, man pages and the 
 	$(BUILD)/gpt2 completions bash >$D/share/bash-completion/completions/gpt2
 	$(BUILD)/gpt2 completions zsh >$D/share/zsh/site-functions/_gpt2
 	$(BUILD)/gpt2 completions fish >$D/share/fish/vendor_completions.d/gpt2.fish
-	printf 'prefix=%s\nName: gpt2\nDescription: GPT-2 on the CPU\nVersion: %s\nRequires.private: $(DEPS)\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lgpt2\nLibs.private: -lm -pthread\n' \
+	printf 'prefix=%s\nName: gpt2\nDescription: GPT-2 on the CPU\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lgpt2\nLibs.private: $(PKG_LIBS) -lm -pthread\n' \
 	    '$(PREFIX)' '$(VERSION)' >$D/lib/pkgconfig/gpt2.pc
 	cd $D && ls bin/gpt2 lib/libgpt2.* lib/pkgconfig/gpt2.pc $(patsubst include/%,include/%,$(wildcard include/gpt2/*.h)) \
 	    share/gpt2/models/tales/* share/man/man1/gpt2.1 share/man/man1/gpt2-*.1 share/man/man5/gpt2-*.5 \

@@ -129,7 +129,42 @@ else
         status=$?
         expect "ten lines, ${compiler%% *}" prints "5 layers, 256 features"
     done
+    # A program that is linked statically keeps its own names. The library's object files have
+    # functions of these names too.
+    cat >"$tmp/embedder.c" <<'END'
+#include <gpt2/model.h>
+#include <gpt2/version.h>
+#include <stdio.h>
+#include <string.h>
+int json_parse(void) { return 1; }
+int os_alloc(void) { return 2; }
+int error_set(void) { return 4; }
+int main(void) {
+    struct gpt2_error err;
+    struct gpt2_model *model = gpt2_model_open("models/tales", &err);
+    int n = model ? gpt2_model_config(model)->n_layer : 0;
+    gpt2_model_close(model);
+    printf("%d %d %s\n", json_parse() + os_alloc() + error_set(), n,
+           strcmp(gpt2_version(), GPT2_VERSION) ? "other" : "same");
+    return 0;
+}
+END
+    static="$root/lib/libgpt2.a $(pkg-config --libs-only-l --static --define-variable=prefix="$root" gpt2 | sed 's/-lgpt2//')"
+    # shellcheck disable=SC2086
+    cc -pthread -I"$root/include" -o "$tmp/embedder" "$tmp/embedder.c" $static 2>"$err" && "$tmp/embedder" >"$out" 2>>"$err"
+    status=$?
+    expect "an embedder keeps its own json_parse" prints "7 5 same"
+    expect "pkg-config --cflags is one folder" \
+        test "$(pkg-config --cflags --define-variable=prefix="$root" gpt2 | xargs)" = "-I$root/include"
 fi
+# What an embedder has: names of its own, and no headers of ours but the public ones.
+expect "the archive exports gpt2_* and nothing else" \
+    test -z "$(nm -g --defined-only "$root/lib/libgpt2.a" | awk 'NF == 3 && $3 !~ /^gpt2_/')"
+expect "the archive exports what the headers declare" \
+    test -z "$(nm -g --defined-only "$root/lib/libgpt2.a" | awk 'NF == 3 { print $3 }' | sort | comm -3 - "$tmp/exported")"
+expect "what is installed has no debug information" \
+    test -z "$(for file in "$root/bin/gpt2" "$root/lib/libgpt2.so" "$root/lib/libgpt2.a"; do
+        objdump -h "$file" | grep '\.debug_info'; done)"
 mkdir -p "$root/share/gpt2/models/mine"
 : >"$root/share/gpt2/models/mine/config.json"
 MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR="$tmp/root" PREFIX="${PREFIX:-/usr/local}" uninstall >"$out" 2>"$err"

@@ -43,7 +43,7 @@ bad_format() {
 may_include() {
     case $1 in
     include/gpt2/*)   echo '^gpt2/' ;;
-    src/base/*)       echo '^(base/|gpt2/error\.h$)' ;;
+    src/base/*)       echo '^(base/|gpt2/(error|version)\.h$)' ;;
     src/kernels/*)    echo '^(kernels/|base/)' ;;
     src/weights/*)    echo '^(weights/|base/|gpt2/)' ;;
     src/text/*)       echo '^(text/|weights/|base/|gpt2/)' ;; # a packed file has a tokenizer inside
@@ -117,6 +117,17 @@ bad_headers() {
     done
 }
 
+# A struct of options can grow only into what it has reserved (gpt2/version.h).
+bad_options() {
+    grep '^include/' "$tmp/c_files" | while read -r header; do
+        awk '/^struct gpt2_[a-z_]*_options \{/ { name = $2; line = NR; last = "" }
+             name && /^};/ { if (last !~ /reserved\[GPT2_RESERVED\]/)
+                                 print FILENAME ":" line ": " name " does not end in reserved[GPT2_RESERVED]"
+                             name = "" }
+             { last = $0 }' "$header"
+    done
+}
+
 # Tabs (but in Makefiles), blanks at line ends, a missing newline at the end. The shipped model's
 # files are data, and so are test inputs.
 bad_text() {
@@ -159,6 +170,7 @@ else
 fi
 check "include direction" bad_includes
 check "public headers alone" bad_headers
+check "options that can grow" bad_options
 check "tabs, blanks, final newlines" bad_text
 check "shell syntax" bad_scripts
 if [ -e "$BUILD/libgpt2.a" ]; then

@@ -19,7 +19,8 @@ struct world {
 };
 
 static struct gpt2_session *session_of(const struct gpt2_model *model, int n_ctx, enum gpt2_kv kv) {
-    return gpt2_session_create(model, &(struct gpt2_session_options){n_ctx, kv}, NULL);
+    return gpt2_session_create(model, &(struct gpt2_session_options){.n_ctx = n_ctx, .kv = kv},
+                               NULL);
 }
 
 static int open_world(void **state) {

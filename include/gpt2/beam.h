@@ -36,6 +36,7 @@
 #include <gpt2/sampler.h>
 #include <gpt2/stops.h>
 #include <gpt2/tokenizer.h>
+#include <gpt2/version.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -72,6 +73,7 @@ struct gpt2_beam_options {
      * gpt2_beams_start. NULL: nobody is told. */
     void (*ended)(void *user);
     void *user;
+    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
 
 /* One search after another. Borrows the model. Fails with GPT2_ERR_USAGE where an option is out of

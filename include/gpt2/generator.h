@@ -24,6 +24,7 @@
 #include <gpt2/model.h>
 #include <gpt2/runtime.h>
 #include <gpt2/session.h>
+#include <gpt2/version.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,7 @@ struct gpt2_generator_options {
     int max_rows;       /* tokens of one step; at least as many as samples. 0: 512               */
     size_t cache_bytes; /* of KV caches together; one sample always fits. 0: 2 GiB               */
     enum gpt2_kv kv;    /* of every session                                                      */
+    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
 
 /* Borrows model and runtime. `options` may be NULL. Fails with GPT2_ERR_USAGE for a number out of

@@ -19,6 +19,7 @@
 #define GPT2_HUB_H
 
 #include <gpt2/error.h>
+#include <gpt2/version.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +50,7 @@ typedef bool (*gpt2_hub_progress)(void *user, const char *file, uint64_t done, u
 struct gpt2_hub_options {
     gpt2_hub_progress progress; /* NULL: none */
     void *user;
+    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
 
 /* Fetches what a model needs: config.json, the weights, the tokenizer's files. The system's `curl`

@@ -9,6 +9,7 @@
 #include <gpt2/error.h>
 #include <gpt2/model.h>
 #include <gpt2/runtime.h>
+#include <gpt2/version.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,7 @@ struct gpt2_quantize_options {
     size_t n_tokenizer;
     gpt2_quantize_progress progress; /* NULL: none */
     void *user;
+    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
 
 /* Calibration: the model reads the text first (in windows of its context), and every error then

@@ -6,6 +6,8 @@
 #define GPT2_RUNTIME_H
 
 #include <gpt2/error.h>
+#include <gpt2/version.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,6 +18,7 @@ struct gpt2_runtime;
 struct gpt2_runtime_options {
     int n_threads; /* 0: as many as this process may use (affinity and cgroup quota), at least 1 */
     const char *cpu; /* kernel row: "generic", "avx2", "avx512", "avx512vnni"; NULL: the fastest */
+    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
 
 /* Creates the threads and chooses the kernels. `options` may be NULL: all defaults. Fails with

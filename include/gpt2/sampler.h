@@ -34,6 +34,7 @@
 #define GPT2_SAMPLER_H
 
 #include <gpt2/error.h>
+#include <gpt2/version.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -94,6 +95,7 @@ struct gpt2_sampler_options {
     bool ignore_eos;        /* end ids are banned for good                             */
     const int32_t *eos_ids; /* [n_eos] the end ids; copied                             */
     int n_eos;
+    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
 
 /* Fills `options` with what a system does when it is told nothing; what the caller knows better is

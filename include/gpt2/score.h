@@ -19,6 +19,7 @@
 #include <gpt2/model.h>
 #include <gpt2/runtime.h>
 #include <gpt2/session.h>
+#include <gpt2/version.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -38,6 +39,7 @@ struct gpt2_scorer_options {
                                     wanted (gpt2_score.marked); copied. NULL: none             */
     enum gpt2_kv kv;
     int max_windows; /* how many windows are read side by side. 0: 32                          */
+    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
 
 /* What the model thought of one token when it had read what is before it. */

@@ -21,6 +21,7 @@
 #include <gpt2/error.h>
 #include <gpt2/model.h>
 #include <gpt2/runtime.h>
+#include <gpt2/version.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -43,6 +44,7 @@ enum gpt2_kv {
 struct gpt2_session_options {
     int n_ctx; /* the most tokens it shall hold; 0: the model's context */
     enum gpt2_kv kv;
+    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
 
 /* Creates an empty timeline. Borrows the model; `options` may be NULL. Fails with GPT2_ERR_USAGE
@@ -78,6 +80,7 @@ bool gpt2_session_unshare(struct gpt2_session *session, struct gpt2_error *err);
 struct gpt2_batch_options {
     int max_rows;   /* tokens per pass over the weights; longer spans take several. 0: 512 */
     int max_logits; /* rows of logits one run may ask for, over all its spans. 0: 1        */
+    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
 
 /* Borrows model and runtime. `options` may be NULL. */

@@ -34,8 +34,10 @@
 #define GPT2_STOPS_H
 
 #include <gpt2/error.h>
+#include <gpt2/version.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,6 +55,7 @@ struct gpt2_stops_options {
     int n_strings;
     enum gpt2_until until;
     bool include;
+    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
 
 /* All stops of a job, compiled to one automaton (Aho and Corasick 1975): a byte costs the same

@@ -23,6 +23,13 @@ extern "C" {
  * loaded at run time. A static string; never NULL. Any thread may call it. */
 const char *gpt2_version(void);
 
+/* Every struct of options ends in `uint64_t reserved[GPT2_RESERVED]`, which is to be 0. A later
+ * version with the same soname may turn some of it into new fields; 0 in them means what the
+ * library did before. So a program that sets its options to {0} first, or with an initialiser, goes
+ * on working with a later library, and a field that the library at hand does not know is refused
+ * with GPT2_ERR_USAGE, never ignored. */
+#define GPT2_RESERVED 4
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,6 @@
 #include "base/error_internal.h"
 
+#include <gpt2/version.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -45,4 +46,16 @@ bool error_hint(struct gpt2_error *err, const char *format, ...) {
 
 bool error_memory(struct gpt2_error *err, const char *what, unsigned long long n_bytes) {
     return error_set(err, GPT2_ERR_MEMORY, "out of memory: %llu bytes for %s", n_bytes, what);
+}
+
+bool error_reserved(const uint64_t *reserved, const char *what, struct gpt2_error *err) {
+    for (int i = 0; i < GPT2_RESERVED; i++)
+        if (reserved[i] != 0) {
+            error_set(err, GPT2_ERR_USAGE, "%s: expected 0 in `reserved`, got other bytes", what);
+            return error_hint(err,
+                              "set options to {0} first; or this library is older (%s) than "
+                              "what the program was compiled for",
+                              GPT2_VERSION);
+        }
+    return true;
 }

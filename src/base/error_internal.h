@@ -4,6 +4,7 @@
 
 #include <gpt2/error.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Sets status and message (printf-style, truncated to fit, control bytes shown as \xNN), clears the
  * hint, and returns false, so that a failing function can end in `return error_set(err, ...)`.
@@ -14,6 +15,10 @@ bool error_set(struct gpt2_error *err, enum gpt2_status status, const char *form
 /* Adds the remedy to an error that was just set. Returns false. `err` may be NULL. */
 bool error_hint(struct gpt2_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* True where all of reserved[GPT2_RESERVED] is 0 (gpt2/version.h); else false, with
+ * GPT2_ERR_USAGE for `what`, the struct of options that it ends. */
+bool error_reserved(const uint64_t *reserved, const char *what, struct gpt2_error *err);
 
 /* The message for a failed allocation of n_bytes for `what`. Returns false. */
 bool error_memory(struct gpt2_error *err, const char *what, unsigned long long n_bytes);

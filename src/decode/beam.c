@@ -105,7 +105,8 @@ struct gpt2_beams *gpt2_beams_create(const struct gpt2_model *model,
                                      const struct gpt2_beam_options *options,
                                      struct gpt2_error *err) {
     const struct gpt2_config *config = gpt2_model_config(model);
-    if (!check_options(options, config->n_vocab, err))
+    if (!error_reserved(options->reserved, "gpt2_beam_options", err) ||
+        !check_options(options, config->n_vocab, err))
         return NULL;
     struct gpt2_beams *beams = os_alloc(1, sizeof *beams, "beam search", err);
     if (!beams)

@@ -29,6 +29,8 @@ struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
                                              const struct gpt2_generator_options *options,
                                              struct gpt2_error *err) {
     struct gpt2_generator_options o = options ? *options : (struct gpt2_generator_options){0};
+    if (!error_reserved(o.reserved, "gpt2_generator_options", err))
+        return NULL;
     if (!o.max_samples)
         o.max_samples = DEFAULT_SAMPLES;
     if (!o.max_search)

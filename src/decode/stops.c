@@ -130,6 +130,8 @@ static bool read_strings(struct gpt2_stops *stops, const struct gpt2_stops_optio
 
 struct gpt2_stops *gpt2_stops_create(const struct gpt2_stops_options *options,
                                      struct gpt2_error *err) {
+    if (!error_reserved(options->reserved, "gpt2_stops_options", err))
+        return NULL;
     if ((int)options->until < 0 || options->until > GPT2_UNTIL_PARAGRAPH) {
         error_set(err, GPT2_ERR_USAGE, "until: expected %d to %d, got %d", GPT2_UNTIL_NEVER,
                   GPT2_UNTIL_PARAGRAPH, (int)options->until);

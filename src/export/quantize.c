@@ -443,6 +443,8 @@ static void free_work(struct work *w) {
 bool gpt2_quantize(const struct gpt2_model *model, struct gpt2_runtime *runtime,
                    const struct gpt2_quantize_options *options, const char *path,
                    struct gpt2_error *err) {
+    if (!error_reserved(options->reserved, "gpt2_quantize_options", err))
+        return false;
     if ((int)options->type < 0 || (int)options->type >= N_TYPES)
         return error_set(err, GPT2_ERR_USAGE, "quantize: expected a type from 0 to %d, got %d",
                          N_TYPES - 1, (int)options->type);

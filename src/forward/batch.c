@@ -51,6 +51,8 @@ struct gpt2_batch *gpt2_batch_create(const struct gpt2_model *model, struct gpt2
     const struct gpt2_config *config = &model->config;
     int max_rows = options && options->max_rows ? options->max_rows : DEFAULT_ROWS;
     int max_logits = options && options->max_logits ? options->max_logits : DEFAULT_LOGITS;
+    if (options && !error_reserved(options->reserved, "gpt2_batch_options", err))
+        return NULL;
     if (max_rows < 1 || max_rows > MAX_ROWS || max_logits < 1) {
         error_set(err, GPT2_ERR_USAGE,
                   "batch: expected 1 to %d rows and at least 1 row of logits, got %d and %d",

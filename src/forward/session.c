@@ -25,6 +25,8 @@ struct gpt2_session *gpt2_session_create(const struct gpt2_model *model,
     const struct gpt2_config *config = &model->config;
     int n_ctx = options ? options->n_ctx : 0;
     enum gpt2_kv type = options ? options->kv : GPT2_KV_AUTO;
+    if (options && !error_reserved(options->reserved, "gpt2_session_options", err))
+        return NULL;
     if (n_ctx < 0 || n_ctx > config->n_ctx) {
         error_set(err, GPT2_ERR_USAGE, "context size: expected 0 to %d (the rows of wpe), got %d",
                   config->n_ctx, n_ctx);

@@ -306,6 +306,8 @@ static bool pull(struct pull *p, struct gpt2_error *err) {
 
 static bool prepare(struct pull *p, const char *name, const struct gpt2_hub_options *options,
                     struct gpt2_error *err) {
+    if (!error_reserved(options->reserved, "gpt2_hub_options", err))
+        return false;
     if (!name_parse(&p->name, name)) {
         error_set(err, GPT2_ERR_USAGE, "\"%s\": expected the name of a model", name);
         return error_hint(err, "names are gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, or "

@@ -21,7 +21,8 @@ struct gpt2_inspector *gpt2_inspector_create(const struct gpt2_model *model,
     inspector->deviations = deviations;
     inspector->session = inspector_session(model, err);
     // rows for two sequences: see norms.c
-    struct gpt2_batch_options options = {2 * INSPECTOR_ROWS, 2 * INSPECTOR_ROWS};
+    struct gpt2_batch_options options = {.max_rows = 2 * INSPECTOR_ROWS,
+                                         .max_logits = 2 * INSPECTOR_ROWS};
     inspector->batch = inspector->session ? gpt2_batch_create(model, runtime, &options, err) : NULL;
     if (!inspector->batch) {
         gpt2_inspector_free(inspector);

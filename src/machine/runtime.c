@@ -10,6 +10,8 @@ struct gpt2_runtime *gpt2_runtime_create(const struct gpt2_runtime_options *opti
     struct gpt2_runtime_options defaults = {0};
     if (!options)
         options = &defaults;
+    if (!error_reserved(options->reserved, "gpt2_runtime_options", err))
+        return NULL;
     if (options->n_threads < 0 || options->n_threads > MAX_THREADS) {
         error_set(err, GPT2_ERR_USAGE, "threads: expected 0 to %d, got %d", MAX_THREADS,
                   options->n_threads);

@@ -90,7 +90,8 @@ static bool copy_lists(struct rules *rules, struct gpt2_error *err) {
 bool rules_init(struct rules *rules, const struct gpt2_sampler_options *options, int n_vocab,
                 struct gpt2_error *err) {
     *rules = (struct rules){.options = *options, .n_vocab = n_vocab};
-    if (!check_options(options, n_vocab, err) || !copy_lists(rules, err))
+    if (!error_reserved(options->reserved, "gpt2_sampler_options", err) ||
+        !check_options(options, n_vocab, err) || !copy_lists(rules, err))
         return false;
     if (rules->options.repeat_penalty == 0)
         rules->options.repeat_penalty = 1;

@@ -74,6 +74,8 @@ static void take_logits(void *user, int first, int n, const float *logits) {
 static bool check_options(const struct gpt2_scorer_options *options, int n_rows,
                           struct gpt2_error *err) {
     int n_vocab = options->n_vocab ? options->n_vocab : n_rows;
+    if (!error_reserved(options->reserved, "gpt2_scorer_options", err))
+        return false;
     if (options->n_vocab < 0 || options->n_vocab > n_rows)
         return error_set(err, GPT2_ERR_USAGE, "scorer: expected a vocabulary of 0 to %d, got %d",
                          n_rows, options->n_vocab);

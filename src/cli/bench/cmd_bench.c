@@ -170,7 +170,8 @@ static bool list_tests(struct run *run, struct gpt2_error *err) {
 
 static struct gpt2_session *create_session(struct run *run, struct gpt2_error *err) {
     return gpt2_session_create(
-        run->model, &(struct gpt2_session_options){run->max_tokens, (enum gpt2_kv)run->args.kv},
+        run->model,
+        &(struct gpt2_session_options){.n_ctx = run->max_tokens, .kv = (enum gpt2_kv)run->args.kv},
         err);
 }
 

@@ -128,6 +128,16 @@ bad_options() {
     done
 }
 
+# The first line of a file says its name.
+bad_banners() {
+    grep -E '^(include|src)/' "$tmp/c_files" | while read -r file; do
+        awk -v name="${file##*/}" 'NR > 3 { exit }
+            match($0, /^\/[*\/] [a-z0-9_]+\.[ch] -/) {
+                if (index($0, name " -") != 4) print FILENAME ":" NR ": a banner of another file"
+                exit }' "$file"
+    done
+}
+
 # Tabs (but in Makefiles), blanks at line ends, a missing newline at the end. The shipped model's
 # files are data, and so are test inputs.
 bad_text() {
@@ -171,6 +181,7 @@ fi
 check "include direction" bad_includes
 check "public headers alone" bad_headers
 check "options that can grow" bad_options
+check "banners" bad_banners
 check "tabs, blanks, final newlines" bad_text
 check "shell syntax" bad_scripts
 if [ -e "$BUILD/libgpt2.a" ]; then

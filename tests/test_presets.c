@@ -118,7 +118,7 @@ static void model_typical(struct dist *d, double mass, bool ties) {
     memcpy(d->in, keep, sizeof keep);
 }
 
-/* The system's chain, as its own documentation has it (spec 6.1, 6.2). */
+/* The system's chain, as its own documentation has it (gpt2/sampler.h names each). */
 static void model_chain(struct dist *d, const struct gpt2_sampler_options *o) {
     double t = (double)o->temperature;
     bool ties = o->compat == GPT2_COMPAT_HF || o->compat == GPT2_COMPAT_OPENAI ||

@@ -16,7 +16,7 @@ static void philox_gives_the_known_answers(void **state) {
     static const struct {
         uint32_t counter[4], key[2], out[4];
     } known[] = {
-        // Random123's, spec 6.6
+        // Random123's kat_vectors
         {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
         {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
          {0xffffffff, 0xffffffff},

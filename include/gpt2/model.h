@@ -96,7 +96,8 @@ bool gpt2_model_tensor(const struct gpt2_model *model, size_t i, struct gpt2_ten
 /* Number of weights, a tied head counted once. */
 uint64_t gpt2_model_parameters(const struct gpt2_model *model);
 
-/* True where the logits use wte (spec 2.4); false where the file has its own lm_head. */
+/* True where the logits use wte, as config.json's tie_word_embeddings and the file have it; false
+ * where the file has its own lm_head. */
 bool gpt2_model_head_is_tied(const struct gpt2_model *model);
 
 /* What the weights cost where one token is computed. Only matrices count: biases, layer norms and

@@ -1,4 +1,4 @@
-/* weights_options.h - the model struct: every weight of a GPT-2 under GPT-2's own name.
+/* weights.h - the model struct: every weight of a GPT-2 under GPT-2's own name.
  *
  *   x[t]  = wte[id] + wpe[position]                                       spec 1.1
  *   block:  x += attn.c_proj( attention( attn.c_attn( ln_1(x) ) ) )

@@ -1,5 +1,5 @@
-/* ggml_type.c - block layouts as in spec 5.3. All products of a half-precision scale and the small
- * integers are exact in f32; the K types' differences are rounded once. */
+/* ggml_type.c - block layouts as in ggml-common.h of ggml. All products of a half-precision scale
+ * and the small integers are exact in f32; the K types' differences are rounded once. */
 #include "weights/gguf/ggml_type.h"
 #include "base/dtype.h"
 

@@ -1,6 +1,7 @@
 /* ggml_type.h - the types that tensors of a GGUF file have, and their exact values as f32.
  *
- * A quantized type keeps a row in blocks: some scales and n_elements small integers, spec 5.3. */
+ * A quantized type keeps a row in blocks: some scales and n_elements small integers (ggml,
+ * src/ggml-common.h and ggml-quants.c). */
 #ifndef WEIGHTS_GGUF_GGML_TYPE_H
 #define WEIGHTS_GGUF_GGML_TYPE_H
 

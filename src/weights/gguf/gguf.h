@@ -1,4 +1,5 @@
-/* gguf.h - the GGUF container, version 2 and 3: typed key-value pairs, then tensors (spec 5.3).
+/* gguf.h - the GGUF container, version 2 and 3: typed key-value pairs, then tensors
+ * (docs/gguf.md of ggml).
  *
  *     "GGUF"  u32 version  i64 n_tensors  i64 n_pairs
  *     pairs     key, u32 type, value                     a string is u64 length + bytes

@@ -1,4 +1,6 @@
-/* gguf_model.h - a GPT-2 in a GGUF file: weights, configuration and tokenizer (spec 5.3). */
+/* gguf_model.h - a GPT-2 in a GGUF file: weights, configuration and tokenizer.
+ *
+ * Names and keys: llama.cpp, gguf-py/gguf/constants.py, architecture gpt2. */
 #ifndef WEIGHTS_GGUF_GGUF_MODEL_H
 #define WEIGHTS_GGUF_GGUF_MODEL_H
 

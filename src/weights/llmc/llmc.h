@@ -1,4 +1,6 @@
-/* llmc.h - reads what llm.c writes: a model ("gpt2_124M.bin", spec 5.1) and its tokenizer. */
+/* llmc.h - reads what llm.c writes: a model ("gpt2_124M.bin") and its tokenizer.
+ *
+ * Format: train_gpt2.py of github.com/karpathy/llm.c, write_model and write_tokenizer. */
 #ifndef WEIGHTS_LLMC_LLMC_H
 #define WEIGHTS_LLMC_LLMC_H
 

@@ -133,8 +133,9 @@ static bool split(const struct reader *r, uint32_t id, uint32_t *left) {
 
 /* ---- texts ---- */
 
-/* Bytes as GPT-2's vocabulary files spell them (spec 4.1): printable ones as themselves, the others
- * in order as U+0100, U+0101 ... In JSON a quote and a backslash get another one in front. */
+/* Bytes as GPT-2's vocabulary files spell them (bytes_to_unicode in OpenAI's encoder.py): printable
+ * ones as themselves, the others in order as U+0100, U+0101 ... In JSON a quote and a backslash get
+ * another one in front. */
 static void put_alphabet(FILE *out, const unsigned char *text, uint32_t len, bool json) {
     for (uint32_t i = 0; i < len; i++) {
         const unsigned b = text[i];

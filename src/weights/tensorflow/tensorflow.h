@@ -1,6 +1,7 @@
 /* tensorflow.h - reads the checkpoint that OpenAI published and its fine-tunes save:
  * model.ckpt.index says where in model.ckpt.data-00000-of-00001 each tensor lies, hparams.json how
- * many heads there are (spec 5.2). */
+ * many heads there are. Formats: tensorflow/core/util/tensor_bundle and OpenAI's gpt-2 repository.
+ */
 #ifndef WEIGHTS_TENSORFLOW_TENSORFLOW_H
 #define WEIGHTS_TENSORFLOW_TENSORFLOW_H
 

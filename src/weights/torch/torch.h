@@ -1,6 +1,6 @@
 /* torch.h - reads what torch.save wrote: a state dict ("pytorch_model.bin"), or a checkpoint with
- * one inside, as nanoGPT's "ckpt.pt" (spec 5.4). Both of its formats, the zip archive of 2020 and
- * the stream of pickles before it.
+ * one inside, as nanoGPT's "ckpt.pt" (torch/serialization.py). Both of its formats, the zip archive
+ * of 2020 and the stream of pickles before it.
  *
  * The pickle in it is read as data (pickle.h): nothing that it names is ever called. */
 #ifndef WEIGHTS_TORCH_TORCH_H

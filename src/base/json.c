@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 
 #include <cJSON.h>
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -83,8 +84,13 @@ struct json *json_parse(const char *text, size_t len, const char *what, enum gpt
         return NULL;
     }
     const char *end = NULL;
+    errno = 0; // cJSON says NULL for bad syntax and for lack of memory; POSIX has malloc set ENOMEM
     cJSON *root = cJSON_ParseWithLengthOpts(text, len, &end, false);
     size_t at = end ? (size_t)(end - text) : 0;
+    if (!root && errno == ENOMEM) {
+        error_memory(err, what, len);
+        return NULL;
+    }
     if (!root) {
         error_set(err, status, "%s: not valid JSON: syntax error at byte %zu of %zu", what, at,
                   len);

@@ -85,6 +85,76 @@ expect "a finished job stays as it is" same "$tmp/whole" "$tmp/again"
 expect "... and still ends with 3" exits 3
 run generate --input "$tmp/in" --output "$tmp/again" --resume -q --seed 1
 expect "other options are refused" refuses 2 'made with another model or other options'
+
+# Each option that changes a text, as --help lists them, with a value that its own message names.
+"$GPT2" generate --help | sed -n '/^Sampling/,/^Output/s/^  \(-., \|    \)--\([a-z-]*\)\( .*\)*$/\2 \3/p' |
+    sed 's/   .*//' >"$tmp/options"
+printf 'Once upon\nA dog\n' >"$tmp/two"
+run generate --input "$tmp/two" --output "$tmp/two.out" -n 2 -q
+cp "$tmp/two.out" "$tmp/kept"
+n_options=0
+while read -r name argument; do
+    set -- "--$name"
+    if [ -n "$argument" ]; then
+        run generate -p x "--$name" '?'
+        case $(cat "$err") in
+        *"expected one of "*) value=$(sed -n 's/.*expected one of .*, \([^,]*\), got.*/\1/p' "$err") ;;
+        *"expected a whole number"*) value=7 ;;
+        *"expected a number"*) value=0.25 ;;
+        *"expected ID+F"* | *logit-bias*) value=5+1 ;;
+        *) value=dog ;;
+        esac
+        set -- "--$name" "$value"
+    fi
+    [ "$name" != max-tokens ] || set -- -n 3
+    [ "$name" = max-tokens ] || set -- "$@" -n 2
+    run generate --input "$tmp/two" --output "$tmp/two.out" --resume -q "$@"
+    expect "--resume with another --$name" refuses 2 'made with another model or other options'
+    n_options=$((n_options + 1))
+done <"$tmp/options"
+expect "... and the output is as it was" same "$tmp/kept" "$tmp/two.out"
+expect "... for all of $n_options options" test "$n_options" -ge 30
+
+# What is no output of a job is left alone.
+printf 'notes of mine\n' >"$tmp/foreign.txt"
+printf '{"text": "my data"}\n' >"$tmp/foreign.jsonl"
+printf 'no line break, [1]' >"$tmp/foreign.short"
+head -c 5000 "$GPT2" >"$tmp/foreign.bin"
+for kind in txt jsonl short bin; do
+    cp "$tmp/foreign.$kind" "$tmp/kept"
+    run generate --input "$tmp/two" --output "$tmp/foreign.$kind" --resume -n 2 -q
+    expect "--resume onto a file that no job wrote ($kind)" refuses 2 'expected the output of such a job'
+    expect "... leaves it alone" same "$tmp/kept" "$tmp/foreign.$kind"
+done
+for n_bytes in 1 6 7 30; do
+    head -c $n_bytes "$tmp/two.out" >"$tmp/torn"
+    run generate --input "$tmp/two" --output "$tmp/torn" --resume -n 2 -q
+    expect "--resume after $n_bytes bytes of the first line" same "$tmp/two.out" "$tmp/torn"
+done
+
+# Memory that runs out ends the job; it is no fault of the record.
+if nm "$GPT2" 2>/dev/null | grep -qE '__(asan|tsan)'; then
+    skip "out of memory" "sanitizers reserve all addresses"
+else
+    {
+        printf '{"id":"a","prompt":"Once upon"}\n{"custom_id":"b","body":{"prompt":"A dog","user":['
+        head -c 2000000 /dev/zero | tr '\0' 1 | sed 's/1/1,/g'
+        printf '1]}}\n{"id":"c","prompt":"The end"}\n'
+    } >"$tmp/large"
+    run generate --input "$tmp/large" --output "$tmp/large.whole" -n 2 -q
+    expect "a record of four megabytes" exits 0
+    for limit in 150000 300000; do # KiB: while its JSON is read, and after that
+        rm -f "$tmp/large.out"
+        (ulimit -v $limit && exec "$GPT2" generate --input "$tmp/large" --output "$tmp/large.out" -n 2 -q -t 1 \
+            --parallel 1) >"$out" 2>"$err" </dev/null
+        status=$?
+        expect "out of memory for a record ends the job ($limit KiB)" refuses 6 'out of memory'
+        expect "... with nothing written for it" test "$(grep -c '"custom_id":"b"' "$tmp/large.out")" -eq 0
+        run generate --input "$tmp/large" --output "$tmp/large.out" --resume -n 2 -q
+        expect "... which --resume reads again" same "$tmp/large.whole" "$tmp/large.out"
+    done
+fi
+
 head -n 5 "$tmp/whole" >"$tmp/five"
 tail -n +2 "$tmp/in" >"$tmp/other"
 run generate --input "$tmp/other" --output "$tmp/five" --resume -q
@@ -140,7 +210,7 @@ expect "mixed lists and too many samples are refused" test "$(grep -c '"error":{
 
 # A line without end is refused in bounded memory, and the next one is read.
 endless() {
-    [ -n "${QUICK:-}${VALGRIND:-}" ] || ulimit -v 600000 # sanitizers take more from the start
+    [ -n "${QUICK:-}${VALGRIND:-}" ] || ulimit -v 300000 # sanitizers take more from the start
     { head -c "$long" /dev/zero | tr '\0' a; printf '\nOnce\n'; } | "$GPT2" generate --input - -q -n 3 -t 1
 }
 (endless) >"$out" 2>"$err"

@@ -233,7 +233,8 @@ bool options_set(const struct option *table, const char *name, const char *value
     return true;
 }
 
-void options_value(const struct option *o, struct buffer *out) {
+/* float_format is for OPTION_FLOAT. */
+static void print_value(const struct option *o, const char *float_format, struct buffer *out) {
     switch (o->type) {
     case OPTION_FLAG:
         buffer_format(out, "%s", *(const bool *)o->dest ? "true" : "false");
@@ -261,7 +262,7 @@ void options_value(const struct option *o, struct buffer *out) {
         break;
     }
     case OPTION_FLOAT:
-        buffer_format(out, "%g", (double)*(const float *)o->dest);
+        buffer_format(out, float_format, (double)*(const float *)o->dest);
         break;
     case OPTION_SEED:
         buffer_format(out, "%" PRIu64, *(const uint64_t *)o->dest);
@@ -271,6 +272,25 @@ void options_value(const struct option *o, struct buffer *out) {
         break;
     case OPTION_SECTION:
         break;
+    }
+}
+
+void options_value(const struct option *option, struct buffer *out) {
+    print_value(option, "%g", out);
+}
+
+void options_print(const struct option *table, struct buffer *out) {
+    for (const struct option *o = table; o->name; o++) {
+        if (o->type == OPTION_SECTION)
+            continue;
+        buffer_format(out, "%s=", o->name);
+        if (o->type == OPTION_STRING && *(const char *const *)o->dest) { // else as if not given
+            const char *text = *(const char *const *)o->dest;
+            buffer_json(out, text, strlen(text));
+        } else {
+            print_value(o, "%.9g", out);
+        }
+        buffer_format(out, "\n");
     }
 }
 

@@ -99,6 +99,10 @@ const struct option *options_find(const struct option *table, const char *name);
 struct buffer;
 void options_value(const struct option *option, struct buffer *out);
 
+/* Appends "NAME=VALUE" and a line break for each option of the table, strings quoted and floats as
+ * %.9g: equal texts mean that all options have equal values. */
+void options_print(const struct option *table, struct buffer *out);
+
 extern const char *const kv_types[]; /* in the order of enum gpt2_kv */
 
 /* Shows a command's table, which is local to its run function, to `visit`; the command does nothing

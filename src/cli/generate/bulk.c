@@ -225,6 +225,11 @@ static bool is_done(struct task *task) {
 static bool write_done(struct job *job, struct gpt2_error *err) {
     while (job->first && is_done(job->first)) {
         struct task *task = job->first;
+        // memory may be there the next time: --resume reads this record again
+        if (task->failed && task->err.status == GPT2_ERR_MEMORY) {
+            *err = task->err;
+            return false;
+        }
         struct buffer line = {0};
         print_task(job, task, &line);
         bool ok = line.failed

@@ -17,12 +17,6 @@ static void mix(uint64_t *hash, const void *bytes, size_t n) {
     *hash = fnv_bytes(*hash, bytes, n);
 }
 
-static void mix_list(uint64_t *hash, const struct string_list *list) {
-    for (int i = 0; i < list->n; i++)
-        mix(hash, list->items[i], strlen(list->items[i]) + 1);
-    mix(hash, &list->n, sizeof list->n);
-}
-
 /* What the model computes for some tokens stands for its weights: every machine gets the same bits,
  * from any file format. */
 static bool mix_model(uint64_t *hash, const struct bulk *bulk, struct gpt2_error *err) {
@@ -55,30 +49,20 @@ static bool make_fingerprint(struct bulk_output *out, const struct bulk *bulk,
     uint64_t hash = FNV_START;
     if (!mix_model(&hash, bulk, err))
         return false;
-    const int numbers[] = {
-        s->max_tokens,      s->min_tokens, s->num_samples, s->best_of,    s->logprobs,
-        s->overflow,        s->keep,       s->truncate,    s->top_k,      s->repeat_last_n,
-        s->no_repeat_ngram, s->compat,     s->greedy,      s->ignore_eos, s->special,
-        s->include_stop,    s->heal,       s->echo,        s->until,      s->beams,
-        s->early_stopping};
-    const float floats[] = {s->max_time,
-                            s->temperature,
-                            s->top_p,
-                            s->min_p,
-                            s->typical_p,
-                            s->repeat_penalty,
-                            s->presence_penalty,
-                            s->frequency_penalty,
-                            s->length_penalty};
-    mix(&hash, numbers, sizeof numbers);
-    mix(&hash, floats, sizeof floats);
-    mix(&hash, &s->seed.value, sizeof s->seed.value);
-    mix_list(&hash, &s->stop);
-    mix_list(&hash, &s->ban);
-    mix_list(&hash, &s->bias);
-    if (s->choices)
-        mix(&hash, s->choices, strlen(s->choices));
-    mix(&hash, bulk->model_name, strlen(bulk->model_name));
+    // every option that a record could set, so that a new one counts without anybody's doing
+    struct settings settings = *s;
+    struct option table[SETTINGS_ROWS];
+    settings_table(table, &settings);
+    struct buffer text = {0};
+    options_print(table, &text);
+    buffer_format(&text, "input-format=%d\nmodel=", (int)bulk->options->format);
+    buffer_json(&text, bulk->model_name, strlen(bulk->model_name));
+    if (text.failed) {
+        buffer_free(&text);
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the fingerprint");
+    }
+    mix(&hash, text.data, text.len);
+    buffer_free(&text);
     snprintf(out->fingerprint, sizeof out->fingerprint, "gpt2_%016" PRIx64, hash);
     return true;
 }
@@ -109,6 +93,23 @@ static size_t good_end(struct bulk_output *out, const char *data, size_t n) {
     return 0;
 }
 
+/* True where a file without a whole line can be one that a job began: the beginning of its first
+ * line, or nothing but zeros, as some file systems leave them where power is lost. */
+static bool is_begun(const char *data, size_t n) {
+    static const char *const starts[] = {"{\"id\":", "{\"custom_id\":"};
+    size_t n_zeros = 0;
+    while (n_zeros < n && data[n_zeros] == 0)
+        n_zeros++;
+    if (n_zeros == n)
+        return true;
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        size_t len = strlen(starts[i]);
+        if (!memcmp(data, starts[i], len < n ? len : n) && !memchr(data, '\n', n))
+            return true;
+    }
+    return false;
+}
+
 static bool resume(struct bulk_output *out, const char *path, uint64_t *n_done,
                    struct gpt2_error *err) {
     struct stat info;
@@ -122,6 +123,7 @@ static bool resume(struct bulk_output *out, const char *path, uint64_t *n_done,
         return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot read %s: %s", path,
                              strerror(errno));
     size_t good = good_end(out, data, size);
+    bool foreign = good == 0 && !is_begun(data, size);
     static const char error[] = "\"error\":{"; // quotes in a string would have backslashes
     for (size_t i = 0; i < good; i++) {
         *n_done += data[i] == '\n';
@@ -130,6 +132,10 @@ static bool resume(struct bulk_output *out, const char *path, uint64_t *n_done,
             out->had_errors = true;
     }
     munmap(data, size);
+    if (foreign || (good > 0 && !strstr(out->last.data, "\"system_fingerprint\":\"gpt2_")))
+        return command_error(err, GPT2_ERR_USAGE, "name another --output; nothing was changed",
+                             "--resume: %s: expected the output of such a job, found another file",
+                             path);
     char mark[64];
     snprintf(mark, sizeof mark, "\"system_fingerprint\":\"%s\"", out->fingerprint);
     if (good > 0 && !strstr(out->last.data, mark))

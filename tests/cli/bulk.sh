@@ -235,13 +235,11 @@ expect "--resume without a file" refuses 2 '--resume needs an --output file'
 
 if [ -z "${VALGRIND:-}" ]; then
     for i in 1 2 3 4 5; do cat "$tmp/in"; done >"$tmp/long"
-    "$GPT2" generate --input "$tmp/long" --output "$tmp/term" -q --cpu generic --parallel 2 2>"$err" &
-    pid=$!
-    tries=0
-    while [ ! -s "$tmp/term" ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
+    begin generate --input "$tmp/long" --output "$tmp/term" -q --cpu generic --parallel 2
+    await test -s "$tmp/term"
+    expect "SIGTERM meets a job that writes" test $? -eq 0
     kill -TERM $pid
-    wait $pid
-    status=$?
+    finish
     expect "SIGTERM ends with 143" exits 143
     expect "... with whole lines" test "$(tail -c 1 "$tmp/term" | od -An -c | tr -d ' ')" = '\n'
 fi

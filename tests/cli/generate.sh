@@ -119,16 +119,11 @@ expect "a closed stdout" test $status -eq 1
 
 # interrupt CODE SIGNAL: sends it while a long text is made.
 interrupt() {
-    "$GPT2" generate "Once" -n -1 --ignore-eos --cpu generic -t 1 >"$out" 2>"$err" &
-    pid=$!
-    tries=0
-    while [ ! -s "$out" ] && [ $tries -lt 1000 ]; do
-        sleep 0.01
-        tries=$((tries + 1))
-    done
+    begin generate "Once" -n -1 --ignore-eos --cpu generic -t 1
+    await test -s "$out"
+    expect "SIG$2 meets a program that writes" test $? -eq 0
     kill -"$2" $pid
-    wait $pid
-    status=$?
+    finish
     expect "SIG$2 ends after the token, with $1" exits "$1"
     expect "SIG$2 leaves a whole line" test "$(tail -c 1 "$out" | od -An -c | tr -d ' ')" = '\n'
 }

@@ -140,18 +140,16 @@ expect "another version" refuses 4 'made by another version of gpt2'
 expect "asks for a new file" says 'make it again with `gpt2 quantize`'
 
 # Interrupted: the first signal ends it cleanly.
+has_temporary() { ls "$tmp"/packed/x.*.tmp >/dev/null 2>&1; }
 if env --default-signal=INT true 2>/dev/null; then
     for signal in INT TERM; do
+        : >"$out"
         env --default-signal=INT "$GPT2" quantize --type q4 -t 1 -o "$tmp/packed/x" >"$out" 2>"$err" &
         pid=$!
-        tries=0
-        while ! ls "$tmp"/packed/x.*.tmp >/dev/null 2>&1 && [ $tries -lt 500 ]; do
-            sleep 0.01
-            tries=$((tries + 1))
-        done
+        await has_temporary
+        expect "SIG$signal meets a program that writes" test $? -eq 0
         kill -$signal $pid
-        wait $pid
-        status=$?
+        finish
         expect "SIG$signal ends it" exits $([ $signal = INT ] && echo 130 || echo 143)
         expect "SIG$signal leaves nothing behind" holds "bare bf16 f16 q4 q8 "
     done

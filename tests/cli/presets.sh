@@ -16,6 +16,15 @@ count() { [ "$(grep -v '^====' "$out" | tr ' ' '\n' | grep -c .)" -eq "$1" ]; }
 ctx=$("$GPT2" info | sed -n 's/^n_ctx *//p')
 run generate Once --compat hf --output ids
 expect "hf makes 20 tokens" count 20
+# Each number about drawing, as --help lists them, makes hf draw.
+run generate Once --compat hf --output ids --seed 5
+cp "$out" "$tmp/greedy"
+"$GPT2" generate --help | sed -n '/^Sampling/,/^$/s/^ *--\([a-z-]*\) [FKP] .*/\1/p' >"$tmp/numbers"
+while read -r name; do
+    run generate Once --compat hf --output ids --seed 5 "--$name" "$([ "$name" = top-k ] && echo 5 || echo 0.9)"
+    expect "hf draws with --$name" not same "$tmp/greedy" "$out"
+done <"$tmp/numbers"
+expect "... which are five at least" test "$(wc -l <"$tmp/numbers")" -ge 5
 run generate Once --compat openai --output ids
 expect "openai makes half a context" count $((ctx / 2))
 run generate Once --compat nanogpt --output ids -n 3

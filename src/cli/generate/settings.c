@@ -2,6 +2,7 @@
 #include "cli/generate/settings.h"
 #include "cli/io/report.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -127,15 +128,29 @@ static void or_int(int *value, int otherwise) {
         *value = otherwise;
 }
 
+/* False for a number that still is what settings_unset made it. */
+static bool is_set(const struct option *o) {
+    return o->type == OPTION_FLOAT ? !isnan(*(const float *)o->dest)
+                                   : o->type != OPTION_INT || *(const int *)o->dest != INT_MIN;
+}
+
+/* Whether a number of the first section, which is about drawing, was given: Hugging Face draws
+ * where it is told how, and is greedy otherwise. */
+static bool told_how_to_draw(const struct option *table) {
+    for (const struct option *o = table + 1; o->name && o->type != OPTION_SECTION; o++)
+        if ((o->type == OPTION_FLOAT || o->type == OPTION_INT) && is_set(o))
+            return true;
+    return false;
+}
+
 void settings_resolve(struct settings *s, const struct gpt2_config *config) {
     struct gpt2_sampler_options o;
     gpt2_sampler_defaults(&o, (enum gpt2_compat)s->compat);
     struct gpt2_compat_habits habits =
         gpt2_compat_habits((enum gpt2_compat)s->compat, config->n_ctx);
-    // Hugging Face draws where it is told how
-    bool told = !isnan(s->temperature) || !isnan(s->top_p) || s->top_k != INT_MIN ||
-                !isnan(s->typical_p) || !isnan(s->min_p);
-    s->greedy = s->greedy || (o.greedy && !told);
+    struct option table[SETTINGS_ROWS];
+    settings_table(table, s);
+    s->greedy = s->greedy || (o.greedy && !told_how_to_draw(table));
     or_float(&s->temperature, o.temperature);
     or_float(&s->top_p, o.top_p);
     or_float(&s->min_p, o.min_p);
@@ -150,6 +165,8 @@ void settings_resolve(struct settings *s, const struct gpt2_config *config) {
     s->goes_on = !habits.ends_at_eos;
     if (!s->seed.is_set)
         s->seed.value = o.seed;
+    for (const struct option *option = table; option->name; option++)
+        assert(option->type == OPTION_SECTION || is_set(option)); // a new one has a default above
 }
 
 /* Ids that are never chosen: rows of wte that stand for no token, and --ban. */

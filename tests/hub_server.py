@@ -8,7 +8,13 @@ FOLDER/OWNER/NAME/FILE are the models. The owner says how the server behaves:
   norange   knows no ranges, cuts once      endless    sends more than it announced
   gated     401 unless the token is right   forbidden  403
   busy      503 the first two times         anything that is not in FOLDER: 404
-Every request is a line of FOLDER/log: port, path, range, whether it came with a token."""
+  streams   files in chunks, without a length
+  floods    the same, and then more and more chunks of the large one; "flooded PATH BYTES" in the log
+  babbles   its answer about a model is such a flood
+  announces the large file is announced, and sent, with a byte more than it is listed with
+  drips     the large file comes slowly     silent     half of it, then nothing for half a minute
+Every request is a line of FOLDER/log: port, path, range, whether it came with a token. A model's
+commit is COMMIT, or the text of FOLDER/commit."""
 import hashlib
 import http.server
 import json
@@ -20,6 +26,7 @@ from urllib.parse import unquote, urlsplit
 
 root, port_file = sys.argv[1:3]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+FLOOD = 64 << 20  # where it ends, for clients that take all of it
 done_once = set()
 lock = threading.Lock()
 cdn_port = 0
@@ -30,6 +37,14 @@ def once(key):
         first = key not in done_once
         done_once.add(key)
     return first
+
+
+def commit():
+    try:
+        with open(os.path.join(root, "commit")) as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return COMMIT
 
 
 def siblings(folder):
@@ -79,13 +94,39 @@ class Hub(http.server.BaseHTTPRequestHandler):
             return self.answer(401, b'{"error": "Invalid credentials"}')
         if owner == "forbidden":
             return self.answer(403)
-        if not os.path.isdir(folder) or revision not in ("main", "refs/pr/1", COMMIT):
+        if not os.path.isdir(folder) or revision not in ("main", "refs/pr/1", commit()):
             return self.answer(404, b'{"error": "not found"}')
         if owner == "busy" and (once(self.path) or once(self.path + "2")):
             return self.answer(503)
         if parts[0] == "api":
-            return self.answer(200, json.dumps({"sha": COMMIT, "siblings": siblings(folder)}).encode())
+            text = json.dumps({"sha": commit(), "siblings": siblings(folder)}).encode()
+            return self.flood(text) if owner == "babbles" else self.answer(200, text)
         self.send_file(owner, folder, parts[4], port)
+
+    def chunk(self, data):
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def flood(self, data, more=FLOOD):
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        sent = 0
+        try:
+            for piece in [data] + [b" " * 65536] * (more // 65536):
+                self.chunk(piece)
+                sent += len(piece)
+            self.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            self.close_connection = True
+        if more:
+            with lock, open(os.path.join(root, "log"), "a") as log:
+                log.write(f"flooded {self.path} {sent}\n")
+
+    def drip(self, data):
+        for at in range(0, len(data), 65536):
+            self.wfile.write(data[at:at + 65536])
+            self.wfile.flush()
+            time.sleep(0.1)
 
     def send_file(self, owner, folder, name, port):
         path = os.path.join(folder, name)
@@ -98,6 +139,12 @@ class Hub(http.server.BaseHTTPRequestHandler):
         size = len(data)
         if name.endswith(".safetensors") and (owner == "corrupts" or owner == "once" and once(path)):
             data = data[:size // 2] + bytes([data[size // 2] ^ 1]) + data[size // 2 + 1:]
+        large = name.endswith(".safetensors")
+        if owner in ("streams", "floods"):
+            return self.flood(data, FLOOD if owner == "floods" and large else 0)
+        if owner == "announces" and large:
+            data += b"x"
+            size += 1
         start, ranged = 0, self.headers.get("Range", "")
         if ranged.startswith("bytes=") and owner != "norange":
             start = int(ranged[6:].split("-")[0])
@@ -109,14 +156,16 @@ class Hub(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
         self.end_headers()
         rest = data[start:]
-        half = owner in ("stalls", "cuts", "norange") and size > 100000 and once(path)
+        if owner == "drips" and large:
+            return self.drip(rest)
+        half = owner in ("stalls", "cuts", "norange") and size > 100000 and once(path) or owner == "silent" and large
         self.wfile.write(rest[:len(rest) // 2] if half else rest)
         if owner == "endless":
             self.wfile.write(b"x" * 1000)
         self.wfile.flush()
         if half:
-            if owner == "stalls":
-                time.sleep(4)
+            if owner in ("stalls", "silent"):
+                time.sleep(4 if owner == "stalls" else 30)
             self.close_connection = True
 
 

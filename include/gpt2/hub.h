@@ -54,7 +54,9 @@ struct gpt2_hub_options {
 };
 
 /* Fetches what a model needs: config.json, the weights, the tokenizer's files. The system's `curl`
- * program does the transfers (found in $PATH; it is not given the token on its command line).
+ * program does the transfers (found in $PATH; it is not given the token on its command line); it
+ * ends when this process does. No more bytes are taken of a file than the hub states it has, and of
+ * an answer of the hub no more than 16 MiB: more is an error.
  * The directory appears whole or not at all: files are collected in FOLDER/NAME.partial, from where
  * an interrupted fetch goes on, and each is checked for its size and its SHA-256 (small files:
  * git's SHA-1) as the hub states them. A model that is there already and current is left alone;

@@ -1,5 +1,6 @@
 #include "hub/curl.h"
 #include "base/error_internal.h"
+#include "base/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,16 +8,24 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/prctl.h>
+#endif
 
-extern char **environ;
+/* The last bytes of curl's output are "\ngpt2-status 200\n", after the file itself. (Its standard
+ * error would be another place for them, but only since 7.63.) */
+#define MARK   "\ngpt2-status "
+#define N_MARK (sizeof MARK - 1)
+#define N_TRAILER                                                                  \
+    (N_MARK + 4) /* %{http_code} has three digits, "000" where there was no answer \
+                  */
 
-#define MARK "gpt2-status " /* in front of what --write-out says, behind what curl says */
+#define TICK_NS 100000000u /* between two calls of `watch` */
 
 /* Appends name = "value" as curl's configuration has it. What would end the quotes is escaped. */
 static void option(FILE *config, const char *name, const char *prefix, const char *value) {
@@ -34,7 +43,6 @@ static void option(FILE *config, const char *name, const char *prefix, const cha
 static void write_config(FILE *config, const struct curl_request *request) {
     bool secure = strncmp(request->url, "https:", 6) == 0;
     option(config, "url", "", request->url);
-    option(config, "output", "", request->path);
     if (request->token)
         option(config, "header", "Authorization: Bearer ", request->token);
     option(config, "user-agent", "gpt2/", GPT2_VERSION);
@@ -45,18 +53,42 @@ static void write_config(FILE *config, const struct curl_request *request) {
     fprintf(config,
             "location\nfail\nsilent\nshow-error\ngloboff\nmax-redirs = 10\n"
             "max-filesize = %" PRIu64 "\nconnect-timeout = %u\nspeed-limit = 1\nspeed-time = %u\n"
-            "write-out = \"\\n" MARK "%%{http_code}\\n\"\n",
+            "write-out = \"\\ngpt2-status %%{http_code}\\n\"\n",
             request->max_bytes, request->stall, request->stall);
+}
+
+static void close_pipe(int ends[2]) {
+    for (int i = 0; i < 2; i++) {
+        if (ends[i] >= 0)
+            close(ends[i]);
+        ends[i] = -1;
+    }
+}
+
+/* Both ends are above the standard three, which may be closed in this process: they are put in the
+ * place of those in curl. On failure both are -1. */
+static bool make_pipe(int ends[2]) {
+    int made[2];
+    ends[0] = ends[1] = -1;
+    if (pipe(made) != 0)
+        return false;
+    for (int i = 0; i < 2; i++)
+        ends[i] = fcntl(made[i], F_DUPFD_CLOEXEC, 3);
+    int reason = errno;
+    close_pipe(made);
+    if (ends[0] >= 0 && ends[1] >= 0)
+        return true;
+    close_pipe(ends);
+    errno = reason;
+    return false;
 }
 
 /* A pipe that already holds the configuration: it is far smaller than a pipe's buffer, so nobody
  * waits, and there is no writing to a program that may have died. Returns the end to read, -1. */
 static int config_pipe(const struct curl_request *request) {
     int ends[2];
-    if (pipe(ends) != 0)
+    if (!make_pipe(ends))
         return -1;
-    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-    fcntl(ends[1], F_SETFD, FD_CLOEXEC);
     fcntl(ends[1], F_SETFL, O_NONBLOCK);
     char *text = NULL;
     size_t n = 0;
@@ -74,87 +106,170 @@ static int config_pipe(const struct curl_request *request) {
     return -1;
 }
 
-/* Starts curl with `in` as its input and *out as what it says. Returns 0 or an errno. */
-static int start(pid_t *child, int in, int *out) {
+/* What curl is, seen from here. */
+struct child {
+    pid_t pid;
+    int body; /* the pipe of its standard output: the file, then the trailer; -1: closed */
+    int said; /* of its standard error; -1: closed                                       */
+};
+
+/* In the child, between fork and exec: only what may be called there. */
+static void become_curl(pid_t parent, int in, int body, int said, int failure) {
     // --disable: a ~/.curlrc made for interactive use must not change what is written where.
-    char *argv[] = {"curl", "--disable", "--config", "-", NULL};
-    int ends[2];
-    if (pipe(ends) != 0)
-        return errno;
-    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-    fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-    posix_spawn_file_actions_t actions;
-    int failed = posix_spawn_file_actions_init(&actions);
-    if (!failed) {
-        posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-        posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-        posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-        failed = posix_spawnp(child, "curl", &actions, NULL, argv, environ);
-        posix_spawn_file_actions_destroy(&actions);
-    }
-    close(ends[1]);
-    if (failed)
-        close(ends[0]);
-    *out = ends[0];
-    return failed;
+    static char *const argv[] = {"curl", "--disable", "--config", "-", NULL};
+#if defined(__linux__)
+    // A parent that died before this call sends no signal any more.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(127);
+#endif
+    if (dup2(in, STDIN_FILENO) >= 0 && dup2(body, STDOUT_FILENO) >= 0 &&
+        dup2(said, STDERR_FILENO) >= 0)
+        execvp(argv[0], argv);
+    int reason = errno;
+    _exit(write(failure, &reason, sizeof reason) > 0 ? 127 : 126);
 }
 
-/* Reads what curl says until it ends; what does not fit is dropped. False: `watch` ended it. */
-static bool listen(const struct curl_request *request, int out, char *said, size_t cap) {
-    size_t n = 0;
-    for (;;) {
-        char piece[512];
-        struct pollfd ready = {.fd = out, .events = POLLIN};
-        if (poll(&ready, 1, 100) > 0) {
-            ssize_t got = read(out, piece, sizeof piece);
-            if (got == 0 || (got < 0 && errno != EINTR))
-                break;
-            for (ssize_t i = 0; i < got && n + 1 < cap; i++)
-                said[n++] = piece[i];
-        }
-        if (request->watch && !request->watch(request->user))
-            return false;
+/* Starts curl with `in` as its input. Returns 0 or an errno. */
+static int start(struct child *child, int in) {
+    int body[2] = {-1, -1}, said[2] = {-1, -1}, failure[2] = {-1, -1}, reason = 0;
+    pid_t self = getpid();
+    if (!make_pipe(body) || !make_pipe(said) || !make_pipe(failure) || (child->pid = fork()) < 0) {
+        reason = errno;
+    } else if (child->pid == 0) {
+        become_curl(self, in, body[1], said[1], failure[1]);
+    } else { // the pipe closes without a word when curl is there
+        close(failure[1]);
+        failure[1] = -1;
+        ssize_t got;
+        do
+            got = read(failure[0], &reason, sizeof reason);
+        while (got < 0 && errno == EINTR);
+        if (got != (ssize_t)sizeof reason)
+            reason = 0;
+        if (reason)
+            waitpid(child->pid, NULL, 0);
     }
-    said[n] = 0;
+    child->body = reason ? -1 : body[0];
+    child->said = reason ? -1 : said[0];
+    if (!reason)
+        body[0] = said[0] = -1;
+    close_pipe(body);
+    close_pipe(said);
+    close_pipe(failure);
+    return reason;
+}
+
+/* ---- while it runs ---- */
+
+struct stream {
+    const struct curl_request *request;
+    struct curl_result *result;
+    uint64_t taken; /* bytes given to `take`                             */
+    size_t held;    /* bytes in data that may be a part of the trailer   */
+    unsigned char data[N_TRAILER + (1 << 16)];
+    size_t n_said;
+    char said[2048]; /* what does not fit is dropped */
+};
+
+/* One read. -1: nothing now, 0: the end. */
+static ssize_t read_some(int fd, void *data, size_t cap) {
+    ssize_t got = read(fd, data, cap);
+    return got < 0 && errno != EINTR && errno != EAGAIN ? 0 : got;
+}
+
+/* Gives on all but the last bytes, which are the trailer when the stream ends. False: enough. */
+static bool deliver(struct stream *s) {
+    size_t n = s->held > N_TRAILER ? s->held - N_TRAILER : 0;
+    uint64_t room = s->request->max_bytes - s->request->offset - s->taken;
+    s->result->too_long = n > room;
+    if (s->result->too_long)
+        n = (size_t)room;
+    s->result->stopped = n > 0 && !s->request->take(s->request->user, s->data, n);
+    s->taken += n;
+    s->held -= n;
+    memmove(s->data, s->data + n, s->held);
+    return !s->result->too_long && !s->result->stopped;
+}
+
+/* Until curl has closed both pipes. False: it is to be ended. */
+static bool attend(struct stream *s, struct child *child) {
+    uint64_t last = os_now_ns();
+    while (child->body >= 0 || child->said >= 0) {
+        struct pollfd ready[2] = {{.fd = child->body, .events = POLLIN},
+                                  {.fd = child->said, .events = POLLIN}};
+        int n = poll(ready, 2, 100);
+        if (n > 0 && ready[0].revents) {
+            ssize_t got = read_some(child->body, s->data + s->held, sizeof s->data - s->held);
+            s->held += got > 0 ? (size_t)got : 0;
+            if (got > 0 && !deliver(s))
+                return false;
+            if (got == 0) {
+                close(child->body);
+                child->body = -1;
+            }
+        }
+        if (n > 0 && ready[1].revents) {
+            char piece[512];
+            ssize_t got = read_some(child->said, piece, sizeof piece);
+            for (ssize_t i = 0; i < got && s->n_said + 1 < sizeof s->said; i++)
+                s->said[s->n_said++] = piece[i];
+            if (got == 0) {
+                close(child->said);
+                child->said = -1;
+            }
+        }
+        if (s->request->watch && os_now_ns() - last >= TICK_NS) {
+            last = os_now_ns();
+            s->result->stopped = !s->request->watch(s->request->user);
+            if (s->result->stopped)
+                return false;
+        }
+    }
     return true;
 }
 
-static void understand(struct curl_result *result, char *said, int status) {
+/* After the end: the trailer, the message. Where a signal ended curl there is no trailer; what is
+ * held then may be the file's, and is fetched again. */
+static void understand(struct stream *s, int status) {
+    struct curl_result *result = s->result;
     result->exit = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-    char *mark = strstr(said, MARK);
-    if (mark) {
-        result->http = atoi(mark + strlen(MARK));
-        *mark = 0;
+    result->too_long = result->too_long || result->exit == 63; // by the announced length
+    if (result->exit >= 0 && s->held == N_TRAILER && !memcmp(s->data, MARK, N_MARK)) {
+        for (size_t i = N_MARK; i < N_TRAILER - 1; i++)
+            result->http = result->http * 10 + (s->data[i] - '0');
     }
     // "curl: (6) Could not resolve host: huggingface.co"
-    char *text =
-        strncmp(said, "curl: (", 7) == 0 && strstr(said, ") ") ? strstr(said, ") ") + 2 : said;
+    s->said[s->n_said] = 0;
+    char *end = strncmp(s->said, "curl: (", 7) == 0 ? strstr(s->said, ") ") : NULL;
+    char *text = end ? end + 2 : s->said;
     snprintf(result->message, sizeof result->message, "%.*s", (int)strcspn(text, "\r\n"), text);
 }
 
 bool curl_run(const struct curl_request *request, struct curl_result *result,
               struct gpt2_error *err) {
     *result = (struct curl_result){0};
-    char said[2048] = "";
-    int in = config_pipe(request), out = -1, status = 0;
-    if (in < 0)
-        return error_set(err, GPT2_ERR_RUNTIME, "cannot prepare a transfer: %s", strerror(errno));
-    pid_t child;
-    int failed = start(&child, in, &out);
-    close(in);
-    if (failed) {
+    struct stream *stream = calloc(1, sizeof *stream);
+    if (!stream)
+        return error_memory(err, "a transfer", sizeof *stream);
+    *stream = (struct stream){.request = request, .result = result};
+    struct child child = {.pid = -1, .body = -1, .said = -1};
+    int in = config_pipe(request), failed = in < 0 ? errno : start(&child, in), status = 0;
+    if (in < 0) {
+        error_set(err, GPT2_ERR_RUNTIME, "cannot prepare a transfer: %s", strerror(failed));
+    } else if (failed) {
         error_set(err, GPT2_ERR_RUNTIME, "cannot start the program curl: %s", strerror(failed));
-        return error_hint(err, "install curl, for example with: apt-get install curl");
+        error_hint(err, "install curl, for example with: apt-get install curl");
+    } else {
+        if (!attend(stream, &child))
+            kill(child.pid, SIGTERM);
+        close_pipe((int[2]){child.body, child.said});
+        while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR)
+            ;
+        understand(stream, status);
     }
-    result->stopped = !listen(request, out, said, sizeof said);
-    if (result->stopped)
-        kill(child, SIGTERM);
-    close(out);
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    understand(result, said, status);
-    // Programs that cannot be executed end with 127, as posix_spawnp may find out too late.
-    if (result->exit == 127)
-        return error_set(err, GPT2_ERR_RUNTIME, "cannot start the program curl");
-    return true;
+    if (in >= 0)
+        close(in);
+    free(stream);
+    return in >= 0 && !failed;
 }

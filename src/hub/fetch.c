@@ -10,26 +10,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_ANSWER ((uint64_t)16 << 20) /* about gpt2 the hub answers 10 KB             */
-#define MAX_TRIES  4                    /* of one file in a row that bring nothing new   */
+#define MAX_TRIES 4 /* of one file in a row that bring nothing new */
 
-/* A file on its way. Its digest follows what curl appends, so nothing is left to do at the end. */
+/* A file or an answer on its way. The digest of a file follows what comes, so nothing is left to do
+ * at the end. */
 struct transfer {
     struct fetch *fetch;
     const struct manifest_file *file;
-    const char *part; /* its path          */
-    int fd;           /* of it, to read    */
-    uint64_t n_read;  /* into the digest   */
+    uint64_t limit;   /* bytes that it may have                    */
+    uint64_t n_bytes; /* that have come: written, in the digest    */
+    const char *part; /* a file's path                             */
+    int fd;           /* of it                                     */
     struct digest digest;
+    char *text; /* an answer's bytes, [cap], owned           */
+    size_t cap;
+    int failed; /* errno of keeping what came, 0: none       */
 };
 
 static bool go_on(const struct transfer *t) {
     const struct gpt2_hub_options *o = t->fetch->options;
     return !o || !o->progress ||
-           o->progress(o->user, t->file->name, t->fetch->done + t->n_read, t->fetch->total);
+           o->progress(o->user, t->file->name, t->fetch->done + t->n_bytes, t->fetch->total);
 }
 
 static bool stopped(struct gpt2_error *err) {
@@ -37,7 +42,7 @@ static bool stopped(struct gpt2_error *err) {
     return error_hint(err, "the same command goes on from here");
 }
 
-/* ---- the digest ---- */
+/* ---- what comes ---- */
 
 static void begin_digest(struct transfer *t) {
     char blob[32];
@@ -45,43 +50,100 @@ static void begin_digest(struct transfer *t) {
     if (t->file->kind == DIGEST_SHA1) // git's name of a file, not of its bytes alone
         digest_add(&t->digest, blob,
                    (size_t)snprintf(blob, sizeof blob, "blob %" PRIu64, t->file->size) + 1);
-    t->n_read = 0;
+    t->n_bytes = 0;
 }
 
-/* Reads what the file has grown by: in portions, so that a call stays short. */
-static bool follow(void *user) {
+/* How many of n bytes a file may have at `at`: writing beyond the process's limit would end it
+ * with SIGXFSZ. */
+static size_t allowed(uint64_t at, size_t n) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return n;
+    uint64_t room = (uint64_t)limit.rlim_cur > at ? (uint64_t)limit.rlim_cur - at : 0;
+    return n < room ? n : (size_t)room;
+}
+
+static bool take_file(void *user, const void *data, size_t n) {
     struct transfer *t = user;
-    unsigned char buffer[1 << 15];
-    for (int i = 0; i < 1000; i++) {
-        ssize_t got = pread(t->fd, buffer, sizeof buffer, (off_t)t->n_read);
-        if (got <= 0)
-            break;
-        digest_add(&t->digest, buffer, (size_t)got);
-        t->n_read += (uint64_t)got;
-    }
-    return go_on(t);
-}
-
-static uint64_t size_of(const struct transfer *t) {
-    struct stat info;
-    return fstat(t->fd, &info) == 0 ? (uint64_t)info.st_size : 0;
-}
-
-/* Until all of the file is in the digest. False: interrupted. */
-static bool catch_up(struct transfer *t) {
-    while (t->n_read < size_of(t))
-        if (!follow(t))
+    const char *from = data;
+    while (n > 0) {
+        size_t now = allowed(t->n_bytes, n);
+        ssize_t put = now ? pwrite(t->fd, from, now, (off_t)t->n_bytes) : -1;
+        if (put < 0 && now && errno == EINTR)
+            continue;
+        if (put <= 0) {
+            t->failed = now ? errno : EFBIG;
             return false;
+        }
+        digest_add(&t->digest, from, (size_t)put);
+        t->n_bytes += (uint64_t)put;
+        from += put;
+        n -= (size_t)put;
+    }
     return true;
+}
+
+static bool take_answer(void *user, const void *data, size_t n) {
+    struct transfer *t = user;
+    size_t needed = (size_t)t->n_bytes + n;
+    if (needed > t->cap) {
+        size_t cap = needed > 2 * t->cap ? needed : 2 * t->cap;
+        char *grown = realloc(t->text, cap);
+        if (!grown) {
+            t->failed = ENOMEM;
+            return false;
+        }
+        t->text = grown;
+        t->cap = cap;
+    }
+    memcpy(t->text + t->n_bytes, data, n);
+    t->n_bytes = needed;
+    return true;
+}
+
+static bool watch(void *user) {
+    return go_on(user);
+}
+
+/* Takes what the part has from an earlier try into the digest. False: interrupted, or it cannot be
+ * read, which is in t->failed. */
+static bool catch_up(struct transfer *t) {
+    unsigned char buffer[1 << 15];
+    begin_digest(t);
+    for (unsigned i = 1;; i++) {
+        ssize_t got = pread(t->fd, buffer, sizeof buffer, (off_t)t->n_bytes);
+        if (got < 0)
+            t->failed = errno;
+        if (got <= 0)
+            return got == 0;
+        digest_add(&t->digest, buffer, (size_t)got);
+        t->n_bytes += (uint64_t)got;
+        if (i % 1000 == 0 && !go_on(t))
+            return false;
+    }
 }
 
 static bool start_over(struct transfer *t, struct gpt2_error *err) {
     begin_digest(t);
-    return ftruncate(t->fd, 0) == 0 ||
+    return !t->part || ftruncate(t->fd, 0) == 0 ||
            error_set(err, GPT2_ERR_RUNTIME, "cannot write %s: %s", t->part, strerror(errno));
 }
 
 /* ---- what went wrong ---- */
+
+/* What came could not be kept. */
+static bool explain_failed(const struct transfer *t, struct gpt2_error *err) {
+    if (!t->part)
+        return error_memory(err, "the hub's answer", t->n_bytes);
+    error_set(err, GPT2_ERR_RUNTIME, "cannot write %s: %s", t->part, strerror(t->failed));
+    return error_hint(err, "after making room, the same command goes on from here");
+}
+
+static bool explain_too_long(const struct transfer *t, struct gpt2_error *err) {
+    error_set(err, GPT2_ERR_RUNTIME, "%s: %s: expected %s%" PRIu64 " bytes, the server sends more",
+              t->fetch->name->repo, t->file->name, t->part ? "" : "at most ", t->limit);
+    return error_hint(err, "a proxy or mirror on the way may have changed it");
+}
 
 static bool explain(const struct transfer *t, const struct curl_result *r, struct gpt2_error *err) {
     const struct fetch *f = t->fetch;
@@ -101,11 +163,6 @@ static bool explain(const struct transfer *t, const struct curl_result *r, struc
         error_set(err, GPT2_ERR_RUNTIME, "cannot reach %s: %s", f->endpoint, r->message);
         return error_hint(err, "`gpt2 models` lists what is here; $HF_ENDPOINT names another hub, "
                                "$https_proxy a proxy");
-    }
-    if (r->exit == 23 || r->exit == -25) { // 25 is SIGXFSZ
-        error_set(err, GPT2_ERR_RUNTIME, "cannot write %s: %s", t->part,
-                  r->exit == 23 ? r->message : "the limit on file sizes is reached");
-        return error_hint(err, "after making room, the same command goes on from here");
     }
     if (r->http >= 400)
         return error_set(err, GPT2_ERR_RUNTIME, "%s: %s: the hub answers %d", repo, file, r->http);
@@ -136,26 +193,28 @@ static bool wait_before(const struct transfer *t, int tries) {
 /* ---- one file ---- */
 
 /* One run of curl. *passing: it failed, and may be tried again. */
-static bool run_once(struct transfer *t, const char *url, uint64_t max_bytes, bool *passing,
-                     struct gpt2_error *err) {
-    uint64_t before = size_of(t);
+static bool run_once(struct transfer *t, const char *url, bool *passing, struct gpt2_error *err) {
+    uint64_t before = t->n_bytes;
     const struct curl_request request = {
         .url = url,
         .token = t->fetch->token,
-        .path = t->part,
         .offset = before,
-        .max_bytes = max_bytes,
+        .max_bytes = t->limit,
         .stall = t->fetch->stall,
-        .watch = follow,
+        .take = t->part ? take_file : take_answer,
+        .watch = watch,
         .user = t,
     };
     struct curl_result result;
     *passing = false;
     if (!curl_run(&request, &result, err))
         return false;
-    uint64_t after = size_of(t);
-    t->fetch->fetched += after > before ? after - before : 0;
-    if (result.stopped || !catch_up(t))
+    t->fetch->fetched += t->part ? t->n_bytes - before : 0; // questions do not count
+    if (t->failed)
+        return explain_failed(t, err);
+    if (result.too_long)
+        return start_over(t, err) && explain_too_long(t, err);
+    if (result.stopped || !go_on(t))
         return stopped(err);
     if (result.exit == 0)
         return true;
@@ -170,21 +229,21 @@ static bool run_once(struct transfer *t, const char *url, uint64_t max_bytes, bo
 /* Tries until the part has its size, or as long as tries bring something. */
 static bool run(struct transfer *t, const char *url, struct gpt2_error *err) {
     const uint64_t size = t->file->size;
-    uint64_t most = size_of(t);
-    for (int tries = 0; size_of(t) < size;) {
+    uint64_t most = t->n_bytes;
+    for (int tries = 0; t->n_bytes < size;) {
         if (tries > 0 && !wait_before(t, tries))
             return stopped(err);
         bool passing;
-        if (!run_once(t, url, size, &passing, err)) {
+        if (!run_once(t, url, &passing, err)) {
             if (!passing)
                 return false;
-        } else if (size_of(t) < size) { // an answer that ends early without saying so
+        } else if (t->n_bytes < size) { // an answer that ends early without saying so
             error_set(err, GPT2_ERR_RUNTIME, "%s: %s: expected %" PRIu64 " bytes, got %" PRIu64,
-                      t->fetch->name->repo, t->file->name, size, size_of(t));
+                      t->fetch->name->repo, t->file->name, size, t->n_bytes);
         }
-        tries = size_of(t) > most ? 1 : tries + 1;
-        most = size_of(t) > most ? size_of(t) : most;
-        if (size_of(t) < size && tries >= MAX_TRIES)
+        tries = t->n_bytes > most ? 1 : tries + 1;
+        most = t->n_bytes > most ? t->n_bytes : most;
+        if (t->n_bytes < size && tries >= MAX_TRIES)
             return false;
     }
     return true;
@@ -194,14 +253,10 @@ static bool run(struct transfer *t, const char *url, struct gpt2_error *err) {
 static bool check(struct transfer *t, struct gpt2_error *err) {
     char found[DIGEST_HEX];
     digest_end(&t->digest, found);
-    uint64_t size = size_of(t);
-    if (size == t->file->size && (!t->file->digest[0] || !strcmp(found, t->file->digest)))
+    if (!t->file->digest[0] || !strcmp(found, t->file->digest))
         return true;
     if (!start_over(t, err))
         return false;
-    if (size != t->file->size)
-        return error_set(err, GPT2_ERR_RUNTIME, "%s: %s: expected %" PRIu64 " bytes, got %" PRIu64,
-                         t->fetch->name->repo, t->file->name, t->file->size, size);
     error_set(err, GPT2_ERR_RUNTIME, "%s: %s: expected %s %s, got %s: it came damaged, twice",
               t->fetch->name->repo, t->file->name,
               t->file->kind == DIGEST_SHA256 ? "SHA-256" : "git SHA-1", t->file->digest, found);
@@ -211,11 +266,11 @@ static bool check(struct transfer *t, struct gpt2_error *err) {
 /* A part that was continued may have been begun by something else, so a wrong one is fetched anew
  * once. */
 static bool complete(struct transfer *t, const char *url, struct gpt2_error *err) {
-    begin_digest(t);
-    if (size_of(t) > t->file->size && !start_over(t, err))
+    struct stat info;
+    if (fstat(t->fd, &info) == 0 && (uint64_t)info.st_size > t->file->size && !start_over(t, err))
         return false;
     if (!catch_up(t))
-        return stopped(err);
+        return t->failed ? explain_failed(t, err) : stopped(err);
     if (!run(t, url, err))
         return false;
     if (check(t, NULL))
@@ -238,53 +293,46 @@ static bool open_part(struct transfer *t, const char *path, struct gpt2_error *e
            error_set(err, GPT2_ERR_RUNTIME, "cannot write %s: %s", t->part, strerror(errno));
 }
 
-static bool fetch_with(struct transfer *t, const char *url,
-                       bool (*work)(struct transfer *, const char *, struct gpt2_error *),
-                       struct gpt2_error *err) {
-    char *path = environment_format(err, "%s/%s", t->fetch->staging, t->file->name);
+bool fetch_file(struct fetch *fetch, const struct manifest_file *file, const char *url,
+                struct gpt2_error *err) {
+    struct transfer t = {.fetch = fetch, .file = file, .limit = file->size};
+    char *path = environment_format(err, "%s/%s", fetch->staging, file->name);
     char *part = path ? environment_format(err, "%s.part", path) : NULL;
-    t->part = part;
-    bool ok = part && open_part(t, path, err);
+    t.part = part;
+    bool ok = part && open_part(&t, path, err);
     if (ok) {
-        ok = work(t, url, err) && keep(t, path, err);
-        if (!ok && size_of(t) == 0)
+        ok = complete(&t, url, err) && keep(&t, path, err);
+        if (!ok && t.n_bytes == 0)
             unlink(part);
-        close(t->fd);
+        close(t.fd);
     }
     free(part);
     free(path);
+    fetch->done += ok ? file->size : 0;
     return ok;
 }
 
-bool fetch_file(struct fetch *fetch, const struct manifest_file *file, const char *url,
-                struct gpt2_error *err) {
-    struct transfer t = {.fetch = fetch, .file = file};
-    if (!fetch_with(&t, url, complete, err))
-        return false;
-    fetch->done += file->size;
-    return true;
-}
-
-static bool ask(struct transfer *t, const char *url, struct gpt2_error *err) {
-    for (int tries = 1;; tries++) {
-        bool passing;
-        if (!start_over(t, err))
-            return false;
-        if (run_once(t, url, MAX_ANSWER, &passing, err))
-            return true;
-        if (!passing || tries == MAX_TRIES)
-            return false;
-        if (!wait_before(t, tries))
-            return stopped(err);
-    }
-}
-
-bool fetch_answer(struct fetch *fetch, const char *name, const char *url, struct gpt2_error *err) {
+bool fetch_answer(struct fetch *fetch, const char *name, const char *url, char **text, size_t *len,
+                  struct gpt2_error *err) {
     struct manifest_file file = {.kind = DIGEST_SHA256};
     snprintf(file.name, sizeof file.name, "%s", name);
-    struct transfer t = {.fetch = fetch, .file = &file};
-    uint64_t fetched = fetch->fetched;
-    bool ok = fetch_with(&t, url, ask, err);
-    fetch->fetched = fetched; // questions do not count
+    struct transfer t = {.fetch = fetch, .file = &file, .limit = FETCH_MAX_ANSWER, .fd = -1};
+    t.cap = 1 << 14;
+    t.text = malloc(t.cap);
+    bool ok = false, passing = t.text != NULL;
+    if (!passing)
+        error_memory(err, "the hub's answer", t.cap);
+    for (int tries = 1; !ok && passing && tries <= MAX_TRIES; tries++) {
+        t.n_bytes = 0;
+        if (tries > 1 && !wait_before(&t, tries - 1)) {
+            passing = stopped(err);
+            break;
+        }
+        ok = run_once(&t, url, &passing, err);
+    }
+    *text = ok ? t.text : NULL;
+    *len = ok ? (size_t)t.n_bytes : 0;
+    if (!ok)
+        free(t.text);
     return ok;
 }

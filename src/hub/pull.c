@@ -18,8 +18,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define ANSWER "hub.json" /* the hub's answer, in the staging folder while it works */
-#define INDEX  "model.safetensors.index.json"
+#define INDEX "model.safetensors.index.json"
 
 struct pull {
     struct hub_name name;
@@ -103,16 +102,11 @@ static bool ask_hub(struct pull *p, struct gpt2_error *err) {
     *to = 0;
     char *url = environment_format(err, "%s/api/models/%s/revision/%s?blobs=true", p->endpoint,
                                    p->name.repo, slash_free);
-    struct os_file file;
-    bool ok = url && fetch_answer(&p->fetch, ANSWER, url, err) && map_staged(p, ANSWER, &file, err);
-    if (ok) {
-        ok = manifest_parse_hub(&p->listed, (const char *)file.data, file.size, url, err);
-        os_unmap(&file);
-    }
-    char *answer = in(p->staging, ANSWER, NULL);
-    if (answer)
-        unlink(answer);
-    free(answer);
+    char *text = NULL;
+    size_t len;
+    bool ok = url && fetch_answer(&p->fetch, "the hub's answer", url, &text, &len, err) &&
+              manifest_parse_hub(&p->listed, text, len, url, err);
+    free(text);
     free(url);
     return ok;
 }

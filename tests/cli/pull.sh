@@ -93,7 +93,8 @@ if ! command -v curl >/dev/null || ! command -v python3 >/dev/null; then
     exit 0
 fi
 hub=$tmp/hub
-for owner in good redirects stalls cuts corrupts once norange endless gated forbidden busy; do
+for owner in good redirects stalls cuts corrupts once norange endless gated forbidden busy streams floods babbles \
+    announces drips silent; do
     mkdir -p "$hub/$owner/m"
     for file in config.json model.safetensors vocab.json merges.txt; do
         ln "$model/$file" "$hub/$owner/m/$file" 2>/dev/null || cp "$model/$file" "$hub/$owner/m/$file"
@@ -149,7 +150,7 @@ expect "models --names" grep -qx gpt2 "$out"
 run models --json
 expect "models --json" grep -q '"name": "gpt2", "type": "F16"' "$out"
 
-for owner in redirects stalls cuts once norange busy; do
+for owner in redirects stalls cuts once norange busy streams; do
     run pull -q $owner/m
     expect "$owner: pulled in the end" exits 0
     expect "$owner: and right" whole $owner/m
@@ -166,6 +167,76 @@ expect "a damaged file is refused" fails 1 'model.safetensors: expected SHA-256'
 expect "and does not appear" test ! -e "$folder/corrupts/m"
 run pull endless/m
 expect "more bytes than announced are not taken" whole endless/m
+
+# ---- more than the hub says ----
+
+flooded() { # flooded PATTERN BYTES: the client left after fewer bytes than that
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        grep -qE -- "^flooded .*$1" "$hub/log" && break
+        sleep 0.5
+    done
+    awk -v most="$2" -v what="$1" '/^flooded / && $2 ~ what { seen = 1; bad = bad || $3 > most }
+        END { exit !(seen && !bad) }' "$hub/log"
+}
+size=$(wc -c <$model/model.safetensors)
+mkdir -p "$folder/floods/m.partial"
+head -c 1000000 $model/model.safetensors >"$folder/floods/m.partial/model.safetensors.part"
+run pull floods/m
+expect "a stream longer than the file" fails 1 "model.safetensors: expected $size bytes, the server sends more"
+expect "... is left there" flooded floods/m/resolve $((size + 16000000))
+expect "... and nothing of it is kept" test -z "$(find "$folder" -path '*floods*' -name 'model.safe*')"
+run pull babbles/m
+expect "an answer without end" refuses 1 "the hub's answer: expected at most 16777216 bytes"
+expect "... is left there" flooded models/babbles $((16777216 + 16000000))
+expect "... and nothing of it is kept" test -z "$(find "$folder" -path '*babbles/*')"
+run pull announces/m
+expect "a length that is not the listed one" fails 1 "expected $size bytes, the server sends more"
+run pull announces/m
+expect "... nor is it the second time" fails 1 "expected $size bytes, the server sends more"
+
+# ---- killed ----
+
+# A curl before the real one: its number, which nothing else tells of a child of a dead parent.
+mkdir "$tmp/bin"
+printf '#!/bin/sh\necho $$ >>"%s"\nexec "%s" "$@"\n' "$tmp/curls" "$(command -v curl)" >"$tmp/bin/curl"
+chmod +x "$tmp/bin/curl"
+is_running() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
+grows_to() { # grows_to FILE BYTES
+    for _ in $(seq 100); do
+        if [ -f "$1" ] && [ "$(wc -c <"$1")" -ge "$2" ]; then return 0; fi
+        sleep 0.1
+    done
+    return 1
+}
+gone() { # no curl that was started is there
+    for _ in $(seq 20); do
+        left=
+        while read -r number; do is_running "$number" && left=$number; done <"$tmp/curls"
+        [ -n "$left" ] || return 0
+        sleep 0.1
+    done
+    return 1
+}
+for owner in drips silent; do
+    : >"$tmp/curls"
+    part=$folder/$owner/m.partial/model.safetensors.part
+    PATH=$tmp/bin:$PATH HF_HUB_DOWNLOAD_TIMEOUT=30 "$GPT2" pull -q $owner/m >"$out" 2>"$err" &
+    puller=$!
+    expect "$owner: it comes" grows_to "$part" 300000
+    expect "... by curl" test -s "$tmp/curls"
+    kill -9 $puller
+    wait $puller 2>/dev/null
+    if [ $owner = drips ] || [ -e /proc/self/status ]; then
+        expect "$owner: killed, and its curl is gone" gone
+    fi
+    before=$(wc -c <"$part")
+    sleep 0.5
+    expect "... and the file does not grow" test "$(wc -c <"$part")" -eq "$before"
+done
+run pull -q drips/m
+expect "after kill -9 it goes on" whole drips/m
+expect "... from there" logged '/drips/m/resolve/.*safetensors bytes=[1-9]'
+
 run pull gated/m
 expect "401" refuses 4 'the hub answers 401'
 expect "hints at the token" says 'HF_TOKEN'

@@ -60,7 +60,9 @@ struct gpt2_hub_options {
  * The directory appears whole or not at all: files are collected in FOLDER/NAME.partial, from where
  * an interrupted fetch goes on, and each is checked for its size and its SHA-256 (small files:
  * git's SHA-1) as the hub states them. A model that is there already and current is left alone;
- * another commit replaces it in one step. *fetched, if not NULL: bytes that came over the network.
+ * another commit replaces it in one step, and what was not pulled to the directory - a .q8 made
+ * there, notes - moves over; it is an error if a new file has the name of such a one. *fetched, if
+ * not NULL: bytes that came over the network.
  *
  * Returns the path of the model's directory, owned by the caller: free(). NULL: GPT2_ERR_USAGE for
  * a name that is none, GPT2_ERR_MODEL where the hub has no such model, does not show it or it is no
@@ -68,10 +70,17 @@ struct gpt2_hub_options {
 char *gpt2_hub_pull(const char *name, const struct gpt2_hub_options *options, uint64_t *fetched,
                     struct gpt2_error *err);
 
-/* Removes a model that gpt2_hub_pull made, and what an interrupted fetch of it has left; never
- * anything else. *n_bytes, if not NULL: bytes freed. GPT2_ERR_MODEL where there is no such model.
- */
-bool gpt2_hub_remove(const char *name, uint64_t *n_bytes, struct gpt2_error *err);
+/* Called for a folder that stays because something is in it that was not pulled: `entry`, the name
+ * of one such thing. */
+typedef void (*gpt2_hub_kept)(void *user, const char *folder, const char *entry);
+
+/* Removes a model that gpt2_hub_pull made, and what an interrupted fetch of it has left: the files
+ * that pulled.json lists, never anything else. A folder in which then is something yet stays, and
+ * `kept`, if not NULL, is called. No link is followed. *n_bytes, if not NULL: bytes freed.
+ * GPT2_ERR_MODEL where there is no such model or it was not pulled, GPT2_ERR_RUNTIME where a pull
+ * of it is running, its pulled.json is damaged, or the system refuses. */
+bool gpt2_hub_remove(const char *name, uint64_t *n_bytes, gpt2_hub_kept kept, void *user,
+                     struct gpt2_error *err);
 
 /* The directory of a model in the Hugging Face cache, owned by the caller: free(). NULL: it is not
  * there, or memory is out. A snapshot with weights goes before one without. */

@@ -210,6 +210,10 @@ const struct command command_models = {
     .run = run_models,
 };
 
+static void name_kept(void *user, const char *folder, const char *entry) {
+    fprintf(stderr, "gpt2: %s stays: it holds %s, which was not pulled\n", folder, entry);
+}
+
 static int run_rm(int argc, char **argv) {
     struct gpt2_error err;
     const struct option table[] = {{0}};
@@ -223,7 +227,7 @@ static int run_rm(int argc, char **argv) {
     }
     for (int i = 0; i < n_words; i++) {
         uint64_t n_bytes;
-        if (!gpt2_hub_remove(argv[i], &n_bytes, &err))
+        if (!gpt2_hub_remove(argv[i], &n_bytes, name_kept, NULL, &err))
             return report(&err);
         fprintf(stderr, "%s: removed, %.1f MB\n", argv[i], (double)n_bytes / 1e6);
     }
@@ -235,7 +239,9 @@ const struct command command_rm = {
     .summary = "remove models that were pulled",
     .usage = "NAME...",
     .details =
-        "Removes what `gpt2 pull` made, finished or not, and nothing else: models put there\n"
-        "by hand and the cache of Hugging Face's programs stay.\n",
+        "Removes what `gpt2 pull` made, finished or not, and nothing else: the files that the\n"
+        "model's pulled.json lists. Files of your own beside them stay, and so does the folder\n"
+        "then, which is named. Models put there by hand and the cache of Hugging Face's programs\n"
+        "stay too. No link is followed.\n",
     .run = run_rm,
 };

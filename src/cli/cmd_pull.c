@@ -107,7 +107,8 @@ const struct command command_pull = {
         "NAME is gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, or OWNER/NAME, and may end\n"
         "in @REVISION. The path of the model's directory is printed; -m NAME finds it from then\n"
         "on. What was interrupted goes on where it stopped. Every file is checked for its size\n"
-        "and its SHA-256 before the model appears.\n\n"
+        "and its SHA-256 before the model appears. A new commit replaces the files that were\n"
+        "pulled; what else is in the directory is yours and stays.\n\n"
         "It goes to the first folder of $GPT2_MODELS, else to $XDG_DATA_HOME/gpt2/models, else\n"
         "to ~/.local/share/gpt2/models. $HF_ENDPOINT is the hub, $HF_TOKEN the token for what\n"
         "is not public. The transfers are done by the program curl.\n",

@@ -59,7 +59,8 @@ static bool read_file(struct manifest_file *file, const struct json *node, const
     const char *name;
     int64_t size;
     *file = (struct manifest_file){0};
-    if (!json_string(json_get(node, name_key), &name) || !name_word(name, strlen(name)))
+    if (!json_string(json_get(node, name_key), &name) || !name_word(name, strlen(name)) ||
+        !strcmp(name, MANIFEST_NAME)) // ours
         return false;
     snprintf(file->name, sizeof file->name, "%s", name);
     const struct json *lfs = json_get(node, "lfs"); // large files; null for small ones

@@ -28,12 +28,13 @@ struct manifest {
 };
 
 /* Reads the hub's answer about a model. Files in folders and files with strange names are left
- * out; none of them belongs to a GPT-2. Fails with GPT2_ERR_RUNTIME, naming `what`, where it is no
- * such answer. */
+ * out, and so is a pulled.json; none of them belongs to a GPT-2. Fails with GPT2_ERR_RUNTIME,
+ * naming `what`, where it is no such answer. */
 bool manifest_parse_hub(struct manifest *out, const char *text, size_t len, const char *what,
                         struct gpt2_error *err);
 
-/* Reads and writes pulled.json:
+/* Reads and writes pulled.json. Names that are none of a file in the folder itself - absolute ones,
+ * with folders, ".." - are left out when it is read, as they are of the hub's answer.
  *     {"repo": "OWNER/NAME", "revision": "main", "commit": "607a30d7...",
  *      "files": [{"name": "config.json", "size": 665, "sha1": "..."}, ...]} */
 bool manifest_read(struct manifest *out, const char *path, struct gpt2_error *err);

@@ -1,6 +1,4 @@
 /* pull.c - gpt2_hub_pull: ask what there is, fetch it into NAME.partial, rename that to NAME. */
-#define _XOPEN_SOURCE 700 // rename of directories, lockf
-
 #include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
@@ -49,28 +47,6 @@ static bool make_folders(char *path, struct gpt2_error *err) {
 
 static char *in(const char *folder, const char *name, struct gpt2_error *err) {
     return environment_format(err, "%s/%s", folder, name);
-}
-
-/* Two pulls of the same model would write the same files. */
-static bool take_lock(struct pull *p, struct gpt2_error *err) {
-    char *path = environment_format(err, "%s.lock", p->staging);
-    p->lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
-    bool ok = p->lock >= 0 && lockf(p->lock, F_TLOCK, 0) == 0;
-    if (path && !ok)
-        error_set(err, GPT2_ERR_RUNTIME, "%s: %s", path,
-                  p->lock < 0 ? strerror(errno) : "another `gpt2 pull` of this model is running");
-    free(path);
-    return ok;
-}
-
-static void release_lock(struct pull *p) {
-    if (p->lock < 0)
-        return;
-    char *path = environment_format(NULL, "%s.lock", p->staging);
-    if (path && lockf(p->lock, F_TEST, 0) == 0) // ours
-        unlink(path);
-    free(path);
-    close(p->lock);
 }
 
 /* ---- what to fetch ---- */
@@ -212,14 +188,22 @@ static bool check_space(const struct pull *p, struct gpt2_error *err) {
     return error_hint(err, "$GPT2_MODELS names another folder");
 }
 
+/* What is on its way is listed before it comes, so that `rm` and a later pull know it for ours. */
+static bool write_plan(const struct pull *p, bool final, struct gpt2_error *err) {
+    return store_plan(p->staging, &p->plan, p->name.repo, p->name.revision, final, err) &&
+           (store_look(p->target) != STORE_PULLED || store_check(p->target, &p->plan, err));
+}
+
 static bool fetch_all(struct pull *p, struct gpt2_error *err) {
+    if (!write_plan(p, false, err))
+        return false;
     p->fetch.total = size_of_plan(p);
     if (!fetch_planned(p, "config.json", err) || !check_config(p, err))
         return false;
     for (size_t i = 1; i < sizeof small_files / sizeof *small_files; i++)
         if (!fetch_planned(p, small_files[i], err))
             return false;
-    if (!fetch_planned(p, INDEX, err) || !add_parts(p, err))
+    if (!fetch_planned(p, INDEX, err) || !add_parts(p, err) || !write_plan(p, true, err))
         return false;
     p->fetch.total = size_of_plan(p);
     if (!check_space(p, err))
@@ -258,44 +242,45 @@ static bool sync_folder(const char *path) {
     return ok;
 }
 
-/* Only what we made is replaced: a directory that a user put there stays. */
+/* Only what we made is replaced. */
 static bool put_in_place(struct pull *p, struct gpt2_error *err) {
-    char *manifest = in(p->staging, MANIFEST_NAME, err);
-    bool ok = manifest && manifest_write(&p->plan, p->name.repo, p->name.revision, manifest, err);
-    free(manifest);
-    if (!ok)
-        return false;
     sync_folder(p->staging);
-    uint64_t freed = 0; // of the commit that was there
-    if (os_exists(p->target) && !store_remove(p->target, &freed, err))
-        return false;
+    if (store_look(p->target) == STORE_PULLED)
+        return store_replace(p->target, p->staging, err);
     if (rename(p->staging, p->target) != 0)
         return error_set(err, GPT2_ERR_RUNTIME, "cannot rename %s to %s: %s", p->staging, p->target,
                          strerror(errno));
     return true;
 }
 
-static bool refuse_foreign(const struct pull *p, struct gpt2_error *err) {
-    char *manifest = in(p->target, MANIFEST_NAME, err);
-    bool ok = manifest && (!os_exists(p->target) || os_exists(manifest));
-    if (manifest && !ok) {
-        error_set(err, GPT2_ERR_USAGE, "%s: is there, and `gpt2 pull` did not make it", p->target);
-        error_hint(err, "move it away, or pull to another folder with $GPT2_MODELS");
-    }
-    free(manifest);
-    return ok;
+/* Before anything is fetched. */
+static bool refuse_foreign(const char *path, struct gpt2_error *err) {
+    enum store_kind kind = store_look(path);
+    if (kind == STORE_NOTHING || kind == STORE_PULLED)
+        return true;
+    error_set(err, GPT2_ERR_USAGE, "%s: is %s, and `gpt2 pull` did not make it", path,
+              kind == STORE_LINK ? "a symbolic link" : "there");
+    return error_hint(err, "move it away, or pull to another folder with $GPT2_MODELS");
+}
+
+/* A model's folder that is a link to one elsewhere is good to use, but not ours to replace. */
+static bool is_linked(const struct pull *p) {
+    return store_look(p->target) == STORE_LINK;
 }
 
 static bool pull(struct pull *p, struct gpt2_error *err) {
-    if (!refuse_foreign(p, err) || !make_folders(p->staging, err) || !take_lock(p, err) ||
+    if ((!is_linked(p) && !refuse_foreign(p->target, err)) ||
+        (store_look(p->staging) == STORE_LINK && !refuse_foreign(p->staging, err)) ||
+        !make_folders(p->staging, err) || (p->lock = store_lock(p->staging, err)) < 0 ||
         !ask_hub(p, err))
         return false;
     if (is_current(p)) {
-        rmdir(p->staging); // if it is empty
+        store_tidy(p->staging);
         return true;
     }
     memcpy(p->plan.commit, p->listed.commit, sizeof p->plan.commit);
-    return make_plan(p, err) && fetch_all(p, err) && put_in_place(p, err);
+    return refuse_foreign(p->target, err) && make_plan(p, err) && fetch_all(p, err) &&
+           put_in_place(p, err);
 }
 
 static bool prepare(struct pull *p, const char *name, const struct gpt2_hub_options *options,
@@ -331,12 +316,13 @@ char *gpt2_hub_pull(const char *name, const struct gpt2_hub_options *options, ui
                     struct gpt2_error *err) {
     struct pull p = {.lock = -1};
     bool ok = prepare(&p, name, options, err) && pull(&p, err);
-    if (p.staging)
-        release_lock(&p);
+    if (p.lock >= 0) {
+        if (!ok)
+            store_tidy(p.staging);
+        store_unlock(p.lock, p.staging);
+    }
     if (fetched)
         *fetched = p.fetch.fetched;
-    if (!ok && p.staging)
-        rmdir(p.staging); // only if nothing has come
     manifest_free(&p.listed);
     manifest_free(&p.plan);
     free(p.endpoint);

@@ -1,9 +1,10 @@
-/* store.c - gpt2_hub_remove: takes away what gpt2_hub_pull has put there, and nothing else. */
+/* store.c - see store.h; and gpt2_hub_remove. */
+#define _XOPEN_SOURCE 700 // lockf
+
 #include "hub/store.h"
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "hub/environment.h"
-#include "hub/manifest.h"
 #include "hub/name.h"
 
 #include <dirent.h>
@@ -15,54 +16,358 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Removes the files of a folder and the folder. Folders in it are none of ours: then it fails. */
-static bool remove_folder(const char *path, uint64_t *n_bytes, struct gpt2_error *err) {
-    DIR *folder = opendir(path);
-    if (!folder)
-        return error_set(err, GPT2_ERR_RUNTIME, "cannot read %s: %s", path, strerror(errno));
-    bool ok = true;
-    for (struct dirent *entry; ok && (entry = readdir(folder)) != NULL;) {
-        struct stat info;
-        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-            continue;
-        if (fstatat(dirfd(folder), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0)
-            *n_bytes += (uint64_t)info.st_size;
-        if (unlinkat(dirfd(folder), entry->d_name, 0) != 0)
-            ok = error_set(err, GPT2_ERR_RUNTIME, "cannot remove %s/%s: %s", path, entry->d_name,
-                           strerror(errno));
+/* ---- looking ---- */
+
+static int open_folder(const char *path) {
+    return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* The entries of an open folder; closedir as ever. The descriptor stays open. */
+static DIR *list_folder(int folder) {
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = fd < 0 ? NULL : fdopendir(fd);
+    if (fd >= 0 && !list)
+        close(fd);
+    return list;
+}
+
+/* The next name but "." and ".."; NULL at the end. */
+static const char *next_entry(DIR *list) {
+    struct dirent *entry;
+    while ((entry = readdir(list)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            return entry->d_name;
+    return NULL;
+}
+
+static bool is_there(int folder, const char *name) {
+    struct stat info;
+    return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool is_folder(int folder, const char *name) {
+    struct stat info;
+    return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
+}
+
+static bool has_manifest(int folder) {
+    struct stat info;
+    return fstatat(folder, MANIFEST_NAME, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(info.st_mode);
+}
+
+enum store_kind store_look(const char *path) {
+    struct stat info;
+    if (lstat(path, &info) != 0)
+        return STORE_NOTHING;
+    if (S_ISLNK(info.st_mode))
+        return STORE_LINK;
+    int folder = open_folder(path);
+    enum store_kind kind = STORE_FOREIGN;
+    if (folder >= 0 && has_manifest(folder)) {
+        kind = STORE_PULLED;
+    } else if (folder >= 0) {
+        DIR *list = list_folder(folder);
+        if (list && !next_entry(list))
+            kind = STORE_EMPTY;
+        if (list)
+            closedir(list);
     }
-    closedir(folder);
-    if (ok && rmdir(path) != 0)
-        ok = error_set(err, GPT2_ERR_RUNTIME, "cannot remove %s: %s", path, strerror(errno));
+    if (folder >= 0)
+        close(folder);
+    return kind;
+}
+
+/* Opens a folder and reads its pulled.json; without one the list is empty. -1: it failed. */
+static int open_listed(const char *path, struct manifest *list, struct gpt2_error *err) {
+    *list = (struct manifest){0};
+    int folder = open_folder(path);
+    if (folder < 0) {
+        error_set(err, GPT2_ERR_RUNTIME, "cannot open the folder %s: %s", path, strerror(errno));
+        return -1;
+    }
+    if (!has_manifest(folder))
+        return folder;
+    char *manifest = environment_format(err, "%s/" MANIFEST_NAME, path);
+    bool ok = manifest && manifest_read(list, manifest, err);
+    free(manifest);
+    if (ok)
+        return folder;
+    error_hint(err, "it says which files were pulled; without it, remove or move them by hand");
+    close(folder);
+    return -1;
+}
+
+/* ---- removing ---- */
+
+/* Folders are none of ours, whatever their name. */
+static bool remove_entry(int folder, const char *path, const char *name, uint64_t *n_bytes,
+                         struct gpt2_error *err) {
+    struct stat info;
+    if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(info.st_mode))
+        return true;
+    if (unlinkat(folder, name, 0) != 0 && errno != ENOENT)
+        return error_set(err, GPT2_ERR_RUNTIME, "cannot remove %s/%s: %s", path, name,
+                         strerror(errno));
+    *n_bytes += (uint64_t)info.st_size;
+    return true;
+}
+
+static bool remove_file(int folder, const char *path, const char *name, bool partial,
+                        uint64_t *n_bytes, struct gpt2_error *err) {
+    char part[MANIFEST_FILE_NAME + 8];
+    snprintf(part, sizeof part, "%s.part", name);
+    return remove_entry(folder, path, name, n_bytes, err) &&
+           (!partial || remove_entry(folder, path, part, n_bytes, err));
+}
+
+/* The folder, if nothing is in it; else the name of something that is. */
+static bool remove_empty(int folder, const char *path, char kept[STORE_ENTRY],
+                         struct gpt2_error *err) {
+    DIR *list = list_folder(folder);
+    const char *entry = list ? next_entry(list) : NULL;
+    snprintf(kept, STORE_ENTRY, "%s", entry ? entry : "");
+    if (list)
+        closedir(list);
+    if (kept[0] || rmdir(path) == 0)
+        return true;
+    return error_set(err, GPT2_ERR_RUNTIME, "cannot remove %s: %s", path, strerror(errno));
+}
+
+bool store_remove(const char *path, bool partial, uint64_t *n_bytes, char kept[STORE_ENTRY],
+                  struct gpt2_error *err) {
+    struct manifest list;
+    kept[0] = 0;
+    int folder = open_listed(path, &list, err);
+    if (folder < 0)
+        return false;
+    bool ok = !manifest_find(&list, "config.json") ||
+              remove_file(folder, path, "config.json", partial, n_bytes, err);
+    for (size_t i = 0; ok && i < list.count; i++)
+        ok = remove_file(folder, path, list.files[i].name, partial, n_bytes, err);
+    ok = ok && remove_entry(folder, path, MANIFEST_NAME, n_bytes, err) &&
+         remove_empty(folder, path, kept, err);
+    manifest_free(&list);
+    close(folder);
     return ok;
 }
 
-bool store_remove(const char *target, uint64_t *n_bytes, struct gpt2_error *err) {
-    char *aside = environment_format(err, "%s.removed-%ld", target, (long)getpid());
-    bool ok = aside != NULL;
-    if (ok && rename(target, aside) != 0)
-        ok = error_set(err, GPT2_ERR_RUNTIME, "cannot remove %s: %s", target, strerror(errno));
-    ok = ok && remove_folder(aside, n_bytes, err);
+void store_tidy(const char *staging) {
+    int folder = open_folder(staging);
+    DIR *list = folder < 0 ? NULL : list_folder(folder);
+    bool bare = list != NULL;
+    for (const char *name; bare && (name = next_entry(list)) != NULL;)
+        bare = !strcmp(name, MANIFEST_NAME);
+    if (bare) {
+        if (has_manifest(folder))
+            unlinkat(folder, MANIFEST_NAME, 0);
+        rmdir(staging);
+    }
+    if (list)
+        closedir(list);
+    if (folder >= 0)
+        close(folder);
+}
+
+/* ---- fetching and replacing ---- */
+
+bool store_plan(const char *staging, const struct manifest *plan, const char *repo,
+                const char *revision, bool final, struct gpt2_error *err) {
+    struct manifest had, all = {0};
+    uint64_t n_bytes = 0;
+    int folder = open_listed(staging, &had, err);
+    bool ok = folder >= 0;
+    memcpy(all.commit, plan->commit, sizeof all.commit);
+    for (size_t i = 0; ok && i < plan->count; i++)
+        ok = manifest_add(&all, &plan->files[i], err);
+    for (size_t i = 0; ok && i < had.count; i++) {
+        if (!final)
+            ok = manifest_add(&all, &had.files[i], err);
+        else if (!manifest_find(plan, had.files[i].name))
+            ok = remove_file(folder, staging, had.files[i].name, true, &n_bytes, err);
+    }
+    char *path = ok ? environment_format(err, "%s/" MANIFEST_NAME, staging) : NULL;
+    if (path && is_there(folder, MANIFEST_NAME) && !has_manifest(folder))
+        ok = error_set(err, GPT2_ERR_RUNTIME, "%s: expected a regular file or none", path);
+    ok = ok && path && manifest_write(&all, repo, revision, path, err);
+    free(path);
+    manifest_free(&had);
+    manifest_free(&all);
+    if (folder >= 0)
+        close(folder);
+    return ok;
+}
+
+bool store_check(const char *path, const struct manifest *plan, struct gpt2_error *err) {
+    struct manifest list;
+    int folder = open_listed(path, &list, err);
+    bool ok = folder >= 0;
+    for (size_t i = 0; ok && i < plan->count; i++) {
+        const char *name = plan->files[i].name;
+        if (is_there(folder, name) && (is_folder(folder, name) || !manifest_find(&list, name))) {
+            ok = error_set(err, GPT2_ERR_USAGE, "%s/%s: is there, and `gpt2 pull` did not make it",
+                           path, name);
+            error_hint(err, "move it away; the model's new commit has a file of that name");
+        }
+    }
+    manifest_free(&list);
+    if (folder >= 0)
+        close(folder);
+    return ok;
+}
+
+/* Moves what is not ours by `list` from one folder to another, where nothing may have its name. */
+static bool move_foreign(int from, const char *from_path, int to, const char *to_path,
+                         const struct manifest *list, struct gpt2_error *err) {
+    DIR *entries = list_folder(from);
+    if (!entries)
+        return error_set(err, GPT2_ERR_RUNTIME, "cannot read %s: %s", from_path, strerror(errno));
+    bool ok = true;
+    for (const char *name; ok && (name = next_entry(entries)) != NULL;) {
+        if ((!strcmp(name, MANIFEST_NAME) || manifest_find(list, name)) && !is_folder(from, name))
+            continue;
+        if (is_there(to, name))
+            errno = EEXIST;
+        else if (renameat(from, name, to, name) == 0)
+            continue;
+        ok = error_set(err, GPT2_ERR_RUNTIME, "cannot move %s/%s to %s: %s", from_path, name,
+                       to_path, strerror(errno));
+    }
+    closedir(entries);
+    return ok;
+}
+
+/* `path` and `staging` change hands by way of `aside`, where the old one then is. */
+static bool change_hands(const char *path, const char *staging, const char *aside,
+                         struct gpt2_error *err) {
+    if (rename(path, aside) != 0)
+        return error_set(err, GPT2_ERR_RUNTIME, "cannot rename %s to %s: %s", path, aside,
+                         strerror(errno));
+    if (rename(staging, path) == 0)
+        return true;
+    error_set(err, GPT2_ERR_RUNTIME, "cannot rename %s to %s: %s", staging, path, strerror(errno));
+    if (rename(aside, path) != 0)
+        error_hint(err, "what was there is in %s", aside);
+    return false;
+}
+
+bool store_replace(const char *path, const char *staging, struct gpt2_error *err) {
+    struct manifest old, new = {0};
+    char *aside = environment_format(err, "%s.removed-%ld", path, (long)getpid());
+    int from = aside ? open_listed(path, &old, err) : -1;
+    int to = from >= 0 ? open_listed(staging, &new, err) : -1;
+    bool ok = to >= 0 && move_foreign(from, path, to, staging, &old, err) &&
+              change_hands(path, staging, aside, err);
+    if (!ok && to >= 0) // back
+        move_foreign(to, staging, from, path, &new, NULL);
+    if (ok) {
+        uint64_t n_bytes = 0;
+        char kept[STORE_ENTRY];
+        ok = store_remove(aside, false, &n_bytes, kept, err);
+        if (ok && kept[0])
+            ok = error_set(err, GPT2_ERR_RUNTIME,
+                           "%s: the new commit is there; %s came meanwhile and is in %s", path,
+                           kept, aside);
+    }
+    if (from >= 0)
+        manifest_free(&old);
+    manifest_free(&new);
+    if (from >= 0)
+        close(from);
+    if (to >= 0)
+        close(to);
     free(aside);
     return ok;
 }
 
-static bool remove_both(const char *target, const char *partial, const char *manifest,
-                        const char *name, uint64_t *n_bytes, struct gpt2_error *err) {
-    bool whole = os_exists(manifest), begun = os_exists(partial);
-    if (!whole && !begun && os_exists(target)) {
-        error_set(err, GPT2_ERR_MODEL, "%s: `gpt2 pull` did not make it", target);
-        return error_hint(err, "remove it by hand: rm -r %s", target);
-    }
-    if (!whole && !begun) {
-        error_set(err, GPT2_ERR_MODEL, "model \"%s\": not pulled: there is no %s", name, target);
-        return error_hint(err, "`gpt2 models` lists what there is and where");
-    }
-    return (!whole || store_remove(target, n_bytes, err)) &&
-           (!begun || store_remove(partial, n_bytes, err));
+/* ---- the lock ---- */
+
+/* Whoever had the lock removes its file, so the one that was opened may be of no use. */
+static bool is_current(int lock, const char *path) {
+    struct stat ours, there;
+    return fstat(lock, &ours) == 0 && stat(path, &there) == 0 && ours.st_dev == there.st_dev &&
+           ours.st_ino == there.st_ino;
 }
 
-bool gpt2_hub_remove(const char *text, uint64_t *n_bytes, struct gpt2_error *err) {
+int store_lock(const char *staging, struct gpt2_error *err) {
+    char *path = environment_format(err, "%s.lock", staging);
+    int lock = -1;
+    while (path && lock < 0) {
+        lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (lock < 0) {
+            error_set(err, GPT2_ERR_RUNTIME, "%s: %s", path, strerror(errno));
+            break;
+        }
+        if (lockf(lock, F_TLOCK, 0) != 0) {
+            error_set(err, GPT2_ERR_RUNTIME, "%s: another `gpt2 pull` of this model is running",
+                      path);
+            close(lock);
+            lock = -1;
+            break;
+        }
+        if (!is_current(lock, path)) {
+            close(lock);
+            lock = -1;
+        }
+    }
+    free(path);
+    return lock;
+}
+
+void store_unlock(int lock, const char *staging) {
+    char *path = environment_format(NULL, "%s.lock", staging);
+    if (path)
+        unlink(path);
+    free(path);
+    close(lock);
+}
+
+/* ---- gpt2_hub_remove ---- */
+
+/* Neither the model nor a begun fetch of it is there and ours: says what is. */
+static bool refuse(const char *name, const char *target, const char *partial,
+                   struct gpt2_error *err) {
+    const char *paths[] = {target, partial};
+    for (int i = 0; i < 2; i++) {
+        enum store_kind kind = store_look(paths[i]);
+        if (kind == STORE_NOTHING)
+            continue;
+        error_set(err, GPT2_ERR_MODEL, "%s: %s`gpt2 pull` did not make it", paths[i],
+                  kind == STORE_LINK ? "is a symbolic link, and " : "");
+        return error_hint(err, "remove it by hand: rm %s%s", kind == STORE_LINK ? "" : "-r ",
+                          paths[i]);
+    }
+    error_set(err, GPT2_ERR_MODEL, "model \"%s\": not pulled: there is no %s", name, target);
+    return error_hint(err, "`gpt2 models` lists what there is and where");
+}
+
+static bool remove_one(const char *path, bool partial, uint64_t *n_bytes, gpt2_hub_kept kept,
+                       void *user, struct gpt2_error *err) {
+    char entry[STORE_ENTRY];
+    if (!store_remove(path, partial, n_bytes, entry, err))
+        return false;
+    if (entry[0] && kept)
+        kept(user, path, entry);
+    return true;
+}
+
+static bool remove_both(const char *name, const char *target, const char *partial,
+                        uint64_t *n_bytes, gpt2_hub_kept kept, void *user, struct gpt2_error *err) {
+    enum store_kind whole = store_look(target), begun = store_look(partial);
+    bool has_whole = whole == STORE_PULLED, has_begun = begun == STORE_PULLED;
+    has_begun |= begun == STORE_EMPTY;
+    if (!has_whole && !has_begun)
+        return refuse(name, target, partial, err);
+    int lock = store_lock(partial, err);
+    if (lock < 0)
+        return false;
+    bool ok = (!has_whole || remove_one(target, false, n_bytes, kept, user, err)) &&
+              (!has_begun || remove_one(partial, true, n_bytes, kept, user, err));
+    store_unlock(lock, partial);
+    return ok;
+}
+
+bool gpt2_hub_remove(const char *text, uint64_t *n_bytes, gpt2_hub_kept kept, void *user,
+                     struct gpt2_error *err) {
     struct hub_name name;
     uint64_t freed = 0;
     if (!name_parse(&name, text))
@@ -70,13 +375,11 @@ bool gpt2_hub_remove(const char *text, uint64_t *n_bytes, struct gpt2_error *err
     char *folder = gpt2_hub_folder(err);
     char *target = folder ? environment_format(err, "%s/%s", folder, name.local) : NULL;
     char *partial = target ? environment_format(err, "%s.partial", target) : NULL;
-    char *manifest = target ? environment_format(err, "%s/" MANIFEST_NAME, target) : NULL;
-    bool ok = partial && manifest && remove_both(target, partial, manifest, text, &freed, err);
+    bool ok = partial && remove_both(text, target, partial, &freed, kept, user, err);
     if (ok && strchr(name.local, '/')) { // the owner's folder, if that was all of it
         *strrchr(target, '/') = 0;
         rmdir(target);
     }
-    free(manifest);
     free(partial);
     free(target);
     free(folder);

@@ -233,9 +233,22 @@ for owner in drips silent; do
     sleep 0.5
     expect "... and the file does not grow" test "$(wc -c <"$part")" -eq "$before"
 done
+"$GPT2" pull -q silent/m >"$tmp/out2" 2>"$tmp/err2" &
+puller=$!
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    if [ -e "$folder/silent/m.partial.lock" ] && [ "$(grep -c /silent/m/resolve/.*safetensors "$hub/log")" -ge 2 ]; then break; fi
+    sleep 0.2
+done
+run rm silent/m
+expect "rm does not take away what is fetched" refuses 1 'another `gpt2 pull` of this model is running'
+kill $puller
+wait $puller
 run pull -q drips/m
 expect "after kill -9 it goes on" whole drips/m
 expect "... from there" logged '/drips/m/resolve/.*safetensors bytes=[1-9]'
+run rm silent/m
+expect "rm of what was killed" exits 0
+expect "... leaves nothing, nor the lock" test ! -e "$folder/silent"
 
 run pull gated/m
 expect "401" refuses 4 'the hub answers 401'
@@ -286,6 +299,178 @@ expect "rm" exits 0
 expect "removes it" test ! -e "$folder/gpt2" -a ! -e "$folder/good/m"
 run rm gpt2
 expect "once" refuses 4 'not pulled'
+
+# ---- files of the user's own ----
+
+commit() { printf '%040d' "$1" >"$hub/commit"; } # the hub has another commit
+# What a user may have in a model's folder: files, folders with files, links to both, names like ours.
+furnish() { # furnish FOLDER
+    rm -rf "$tmp/elsewhere"
+    mkdir -p "$tmp/elsewhere" "$1/runs/one"
+    for file in "$1/notes.txt" "$1/gpt2.q8" "$1/.hidden" "$1/mine.part" "$1/runs/one/log" "$tmp/elsewhere/data"; do
+        echo mine >"$file"
+    done
+    ln -s "$tmp/elsewhere/data" "$1/link"
+    ln -s "$tmp/elsewhere" "$1/linked"
+    ln -s "$tmp/nowhere" "$1/dangling"
+}
+furnished() { # furnished FOLDER
+    for file in notes.txt gpt2.q8 .hidden mine.part runs/one/log link linked/data; do
+        [ "$(cat "$1/$file" 2>/dev/null)" = mine ] || return 1
+    done
+    [ -h "$1/link" ] && [ -h "$1/linked" ] && [ -h "$1/dangling" ] && [ "$(cat "$tmp/elsewhere/data")" = mine ]
+}
+# Links in the place of pulled files: they go, what they point to stays.
+divert() { # divert FOLDER
+    cp "$1/merges.txt" "$tmp/merges"
+    ln -sf "$tmp/merges" "$1/merges.txt"
+}
+diverted() { same "$tmp/merges" $model/merges.txt; }
+pulled_gone() { # pulled_gone FOLDER
+    for file in config.json model.safetensors vocab.json merges.txt pulled.json; do
+        if [ -e "$1/$file" ] || [ -h "$1/$file" ]; then return 1; fi
+    done
+}
+
+run pull -q good/m
+expect "pulled again" exits 0
+furnish "$folder/good/m"
+divert "$folder/good/m"
+commit 1
+run pull -q good/m
+expect "a new commit" exits 0
+expect "... is there" grep -q "\"commit\": \"$(cat "$hub/commit")\"" "$folder/good/m/pulled.json"
+expect "... whole" whole good/m
+expect "... beside the user's files" furnished "$folder/good/m"
+expect "... and a link's end is as it was" diverted
+expect "... with no folder left over" test "$(find "$folder/good" -maxdepth 1 -name 'm' -o -maxdepth 1 -name 'm.*' | wc -l)" -eq 1
+divert "$folder/good/m"
+run rm good/m
+expect "rm among the user's files" exits 0
+expect "... names the folder that stays" says "$folder/good/m stays: it holds "
+expect "... with them in it" furnished "$folder/good/m"
+expect "... and takes the pulled ones" pulled_gone "$folder/good/m"
+expect "... but not a link's end" diverted
+rm -r "$folder/good/m"
+
+# A file of the new commit where the user has one.
+run pull -q good/m
+echo mine >"$folder/good/m/tokenizer_config.json"
+echo '{}' >"$hub/good/m/tokenizer_config.json"
+commit 2
+run pull -q good/m
+expect "a new file with the name of the user's" refuses 2 \
+    'tokenizer_config.json: is there, and `gpt2 pull` did not make it'
+expect "... which is as it was" grep -qx mine "$folder/good/m/tokenizer_config.json"
+expect "... as is the model" same $model/model.safetensors "$folder/good/m/model.safetensors"
+rm "$folder/good/m/tokenizer_config.json" "$hub/good/m/tokenizer_config.json"
+
+# pulled.json that lists what is not in the folder.
+run pull -q good/m
+furnish "$folder/good/m"
+python3 - "$folder/good/m/pulled.json" "$tmp/listed" "$tmp/elsewhere/data" <<'EOF'
+import json, sys
+with open(sys.argv[1]) as file:
+    pulled = json.load(file)
+for name in sys.argv[3], "../../kept", "linked/data", "runs", "runs/one/log", "linked/", "..", ".", "":
+    pulled["files"].insert(0, {"name": name, "size": 5, "sha1": ""})
+with open(sys.argv[2], "w") as file:
+    json.dump(pulled, file)
+EOF
+cp "$tmp/listed" "$folder/good/m/pulled.json"
+echo mine >"$folder/kept"
+commit 3
+run pull -q good/m
+expect "an update with a list that leads out" exits 0
+expect "... leaves what is there" furnished "$folder/good/m"
+cp "$tmp/listed" "$folder/good/m/pulled.json"
+run rm good/m
+expect "rm with such a list" exits 0
+expect "... removes the files" pulled_gone "$folder/good/m"
+expect "... but not what is elsewhere" furnished "$folder/good/m"
+expect "... or above" grep -qx mine "$folder/kept"
+rm -r "$folder/good/m"
+
+run pull -q good/m
+echo '{"files": [' >"$folder/good/m/pulled.json"
+run rm good/m
+expect "a damaged pulled.json" refuses 1 'pulled.json'
+expect "... removes nothing" test -s "$folder/good/m/model.safetensors"
+commit 4
+run pull -q good/m
+expect "... nor does an update" refuses 1 'pulled.json'
+expect "... which leaves all" test -s "$folder/good/m/model.safetensors"
+rm -rf "$folder/good/m" "$folder/good/m.partial"
+
+# A link in the place of the folder.
+run pull -q good/m
+mkdir "$tmp/moved"
+mv "$folder/good/m" "$tmp/moved/m"
+ln -s "$tmp/moved/m" "$folder/good/m"
+furnish "$tmp/moved/m"
+run pull good/m
+expect "a folder that was moved and linked is good" says 'nothing to fetch'
+commit 5
+run pull -q good/m
+expect "... but is not replaced" refuses 2 'good/m: is a symbolic link, and `gpt2 pull` did not make it'
+run rm good/m
+expect "... nor removed" refuses 4 'good/m: is a symbolic link, and `gpt2 pull` did not make it'
+expect "... nor emptied" test -h "$folder/good/m" -a -s "$tmp/moved/m/model.safetensors" -a -s "$tmp/moved/m/pulled.json"
+expect "... of anything" furnished "$tmp/moved/m"
+rm "$folder/good/m"
+ln -s "$tmp/moved/m" "$folder/good/m.partial"
+run pull -q good/m
+expect "nor is anything fetched into a link" refuses 2 'm.partial: is a symbolic link'
+run rm good/m
+expect "... or removed from it" refuses 4 'm.partial: is a symbolic link'
+expect "... which is as it was" furnished "$tmp/moved/m"
+rm "$folder/good/m.partial"
+
+# A fetch that has not ended.
+(ulimit -f 2000; "$GPT2" pull -q good/m >"$out" 2>"$err")
+furnish "$folder/good/m.partial"
+commit 6
+(ulimit -f 2000; "$GPT2" pull -q good/m >"$out" 2>"$err")
+expect "another commit's fetch goes on in the folder" furnished "$folder/good/m.partial"
+run rm good/m
+expect "rm of an unfinished fetch" exits 0
+expect "... names its folder" says "$folder/good/m.partial stays: it holds "
+expect "... removes what has come" test ! -e "$folder/good/m.partial/model.safetensors.part"
+expect "... and what is whole" pulled_gone "$folder/good/m.partial"
+expect "... and nothing else" furnished "$folder/good/m.partial"
+run rm good/m
+expect "... nor the second time" refuses 4 'good/m.partial: `gpt2 pull` did not make it'
+run pull -q good/m
+expect "a pull brings it along" furnished "$folder/good/m"
+expect "... to the model" whole good/m
+rm -r "$folder/good/m"
+
+# The user's files of one name in both folders: neither can take the other's place.
+run pull -q good/m
+furnish "$folder/good/m"
+mkdir "$folder/good/m.partial"
+echo other >"$folder/good/m.partial/notes.txt"
+commit 8
+run pull -q good/m
+expect "two files of the user's with one name" refuses 1 "cannot move $folder/good/m/notes.txt"
+expect "... are both as they were" grep -qx other "$folder/good/m.partial/notes.txt"
+expect "... with the rest beside the model" furnished "$folder/good/m"
+expect "... which is there as before" same $model/model.safetensors "$folder/good/m/model.safetensors"
+rm "$folder/good/m.partial/notes.txt"
+run pull -q good/m
+expect "and when one is out of the way" whole good/m
+expect "... the other stays" furnished "$folder/good/m"
+rm -r "$folder/good/m"
+
+# What an earlier fetch has left, and the new commit has not.
+(ulimit -f 2000; "$GPT2" pull -q good/parts@refs/pr/1 >"$out" 2>"$err")
+mkdir "$tmp/kept"
+mv "$hub"/good/parts/model* "$tmp/kept/"
+cp $model/model.safetensors "$hub/good/parts/"
+commit 9
+run pull -q good/parts@refs/pr/1
+expect "a commit with other files" whole good/parts@refs--pr--1
+expect "... has none of the earlier one's" test -z "$(find "$folder/good/parts@refs--pr--1" -name '*-of-*' -o -name '*index*')"
 
 # ---- a hub, on a terminal ----
 

@@ -1,36 +1,40 @@
 #include "base/error_internal.h"
+#include "base/escape.h"
 
 #include <gpt2/version.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
-/* Formats into out[cap], truncated to fit, with bytes that could steer a terminal written as \xNN.
- * Names in a message may come from a file that somebody made to do just that. Bytes >= 0x80 are
- * kept: they are UTF-8 in every sane file name, except for the C1 controls (U+0080..U+009F), which
- * terminals obey too. */
+/* Formats into out[cap], truncated to fit. Names in a message may come from a file that was made to
+ * steer a terminal. */
 static void format_printable(char *out, size_t cap, const char *format, va_list args) {
-    char text[sizeof((struct gpt2_error *)0)->message];
+    char text[sizeof((struct gpt2_error *)0)->message], form[ESCAPE_BYTES];
     vsnprintf(text, sizeof text, format, args);
-    size_t n = 0;
-    for (const unsigned char *p = (const unsigned char *)text; *p && n + 5 < cap; p++) {
-        bool c1 = p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0;
-        if (*p < 0x20 || *p == 0x7F || c1)
-            n += (size_t)snprintf(out + n, cap - n, "\\x%02X", *p);
-        else
-            out[n++] = (char)*p;
+    size_t n = 0, left = strlen(text);
+    for (const unsigned char *p = (const unsigned char *)text; left > 0 && n + 5 < cap;) {
+        size_t used = escape_message(form, p, left);
+        n += (size_t)snprintf(out + n, cap - n, "%s", form);
+        p += used;
+        left -= used;
     }
     out[n] = 0;
 }
 
-bool error_set(struct gpt2_error *err, enum gpt2_status status, const char *format, ...) {
+void error_format(struct gpt2_error *err, enum gpt2_status status, const char *format,
+                  va_list args) {
     if (!err)
-        return false;
-    va_list args;
-    va_start(args, format);
+        return;
     format_printable(err->message, sizeof err->message, format, args);
-    va_end(args);
     err->status = status;
     err->hint[0] = 0;
+}
+
+bool error_set(struct gpt2_error *err, enum gpt2_status status, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    error_format(err, status, format, args);
+    va_end(args);
     return false;
 }
 

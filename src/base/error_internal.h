@@ -3,6 +3,7 @@
 #define BASE_ERROR_INTERNAL_H
 
 #include <gpt2/error.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -11,6 +12,10 @@
  * `err` may be NULL. */
 bool error_set(struct gpt2_error *err, enum gpt2_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same with a va_list, and nothing returned. */
+void error_format(struct gpt2_error *err, enum gpt2_status status, const char *format,
+                  va_list args);
 
 /* Adds the remedy to an error that was just set. Returns false. `err` may be NULL. */
 bool error_hint(struct gpt2_error *err, const char *format, ...)

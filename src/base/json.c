@@ -4,6 +4,7 @@
  * only in case), valueint saturates at INT_MAX, it is recursive, and it does not check UTF-8. */
 #include "base/json.h"
 #include "base/error_internal.h"
+#include "base/escape.h"
 #include "base/utf8.h"
 
 #include <cJSON.h>
@@ -181,15 +182,11 @@ bool json_integer(const struct json *node, int64_t lo, int64_t hi, int64_t *out)
 }
 
 void json_print_string(FILE *out, const char *text, size_t len) {
+    char form[ESCAPE_BYTES];
     putc('"', out);
-    for (size_t i = 0; i < len; i++) {
-        const unsigned char c = (unsigned char)text[i];
-        if (c == '"' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else if (c < 0x20)
-            fprintf(out, "\\u%04x", c);
-        else
-            putc(c, out);
+    for (size_t used; len > 0; text += used, len -= used) {
+        used = escape_json(form, (const unsigned char *)text, len);
+        fputs(form, out);
     }
     putc('"', out);
 }

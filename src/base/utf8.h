@@ -40,4 +40,10 @@ static inline int utf8_decode(uint32_t *cp, const unsigned char *s, size_t n) {
     return 4;
 }
 
+/* The length of the valid character at s[0..n), n >= 1, or 0. */
+static inline size_t utf8_length(const unsigned char *s, size_t n) {
+    uint32_t cp;
+    return (size_t)utf8_decode(&cp, s, n);
+}
+
 #endif

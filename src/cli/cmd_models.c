@@ -1,4 +1,5 @@
 /* cmd_models.c - `models` lists what -m finds by name, `rm` removes what was pulled. */
+#include "base/escape.h"
 #include "cli/command/commands.h"
 #include "cli/io/files.h"
 #include "cli/io/output.h"
@@ -75,13 +76,13 @@ static bool is_offered(const char *name) {
     return *name != '-';
 }
 
-/* A name as a line of the table shows it: control characters as \xNN. */
+/* A name as a line of the table shows it. */
 static bool output_shown(struct output *out, const char *name, struct gpt2_error *err) {
+    char form[ESCAPE_BYTES];
     bool ok = true;
-    for (const char *c = name; ok && *c; c++) {
-        bool control = (unsigned char)*c < 0x20 || *c == 0x7F;
-        ok = control ? output_format(out, err, "\\x%02x", (unsigned char)*c)
-                     : output_bytes(out, c, 1, err);
+    for (size_t n = strlen(name), used; ok && n > 0; name += used, n -= used) {
+        used = escape_message(form, (const unsigned char *)name, n);
+        ok = output_string(out, form, err);
     }
     return ok;
 }
@@ -211,7 +212,7 @@ const struct command command_models = {
 };
 
 static void name_kept(void *user, const char *folder, const char *entry) {
-    fprintf(stderr, "gpt2: %s stays: it holds %s, which was not pulled\n", folder, entry);
+    report_note("%s stays: it holds %s, which was not pulled", folder, entry);
 }
 
 static int run_rm(int argc, char **argv) {

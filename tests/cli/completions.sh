@@ -62,7 +62,7 @@ status=$?
 expect "models --names leaves out what is not one line, or like an option" \
     test "$(grep -vx tales <"$out" | LC_ALL=C sort)" = "$(LC_ALL=C sort "$tmp/names")"
 names >"$out" 2>"$err"
-expect "models shows control characters as numbers" grep -qF 'c1\x0a$(id>ran) ' "$out"
+expect "models shows control characters as numbers" grep -qF 'c1\x0A$(id>ran) ' "$out"
 expect "and never as they are" test "$(tr -d '\n' <"$out" | LC_ALL=C tr -cd '\000-\037\177' | wc -c)" -eq 0
 
 # line KEYS WORDS: types KEYS, a TAB and Enter; the program is to be given WORDS.

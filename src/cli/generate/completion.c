@@ -1,5 +1,6 @@
 /* completion.c - see completion.h. */
 #include "cli/generate/completion.h"
+#include "base/utf8.h"
 #include "cli/generate/beams.h"
 #include "cli/io/clock.h"
 #include "cli/io/output.h"
@@ -127,7 +128,7 @@ static void json_token(const struct completion *c, struct buffer *out, int32_t i
     const char *bytes = gpt2_tokenizer_token(c->tokenizer, id, &n);
     bool whole = true;
     for (size_t i = 0, len; whole && i < n; i += len) {
-        len = output_character((const unsigned char *)bytes + i, n - i);
+        len = utf8_length((const unsigned char *)bytes + i, n - i);
         whole = len > 0;
     }
     if (whole) {
@@ -352,7 +353,7 @@ static void json_offsets(const struct completion *c, const struct sample *s, str
     out->failed |= all.failed;
     for (size_t i = 0; i < s->ids.len && !all.failed; i++) {
         for (; at < start; n_characters++) {
-            size_t len = output_character((const unsigned char *)all.data + at, all.len - at);
+            size_t len = utf8_length((const unsigned char *)all.data + at, all.len - at);
             at += len ? len : 1;
         }
         buffer_format(out, "%s%zu", i ? "," : "", at > start ? n_characters - 1 : n_characters);

@@ -15,7 +15,7 @@ struct label inspect_token(struct inspect *inspect, int32_t id) {
 
 const char *inspect_quote(struct inspect *inspect, int32_t id) {
     struct label label = inspect_token(inspect, id);
-    char *text = view_alloc(&inspect->view, 4 * label.n + 3, 1), c[8];
+    char *text = view_alloc(&inspect->view, 4 * label.n + 3, 1), c[ESCAPE_BYTES];
     if (!text)
         return "";
     char *end = text;

@@ -1,5 +1,6 @@
 /* view.c - see view.h. */
 #include "cli/inspect/view.h"
+#include "base/escape.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -154,43 +155,16 @@ double map_shade(const struct map *map, const struct map_scale *scale, int row, 
     return high > low ? (value - low) / (high - low) : 0;
 }
 
-/* The length of the valid UTF-8 character at s, or 0; control characters count as none. */
-static size_t printable(const unsigned char *s, size_t n) {
-    size_t len = s[0] < 0x80 ? 1 : s[0] < 0xC2 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    if (len == 0 || len > n || s[0] < 0x20 || s[0] == 0x7F || s[0] > 0xF4)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    bool bad = (s[0] == 0xC2 && s[1] < 0xA0) || (s[0] == 0xE0 && s[1] < 0xA0) ||
-               (s[0] == 0xED && s[1] >= 0xA0) || (s[0] == 0xF0 && s[1] < 0x90) ||
-               (s[0] == 0xF4 && s[1] >= 0x90) ||
-               (s[0] == 0xEF && s[1] == 0xBF && s[2] >= 0xBE); // no XML character
-    return bad ? 0 : len;
-}
-
-bool label_next(struct label label, size_t *at, char out[8]) {
+bool label_next(struct label label, size_t *at, char out[ESCAPE_BYTES]) {
     if (*at >= label.n)
         return false;
-    const unsigned char *s = (const unsigned char *)label.bytes + *at;
-    size_t len = printable(s, label.n - *at);
-    if (len == 0 || *s == '\\') {
-        if (*s == '\n' || *s == '\t' || *s == '\r' || *s == '\\')
-            snprintf(out, 8, "\\%c", *s == '\n' ? 'n' : *s == '\t' ? 't' : *s == '\r' ? 'r' : '\\');
-        else
-            snprintf(out, 8, "\\x%02X", *s);
-        len = 1;
-    } else {
-        memcpy(out, s, len);
-        out[len] = 0;
-    }
-    *at += len;
+    *at += escape_field(out, (const unsigned char *)label.bytes + *at, label.n - *at);
     return true;
 }
 
 int label_width(struct label label) {
     int width = 0;
-    char c[8];
+    char c[ESCAPE_BYTES];
     for (size_t at = 0; label_next(label, &at, c);)
         width += c[0] == '\\' ? (int)strlen(c) : 1;
     return width;

@@ -10,6 +10,7 @@
 #ifndef CLI_INSPECT_VIEW_H
 #define CLI_INSPECT_VIEW_H
 
+#include "base/escape.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -129,7 +130,7 @@ void view_write_svg(FILE *out, const struct view *view);
 
 /* The next character of a label at *at: a whole valid UTF-8 character is copied to out, anything
  * else becomes an escape (\n, \t, \\, \xNN). NUL-terminated; false at the end. */
-bool label_next(struct label label, size_t *at, char out[8]);
+bool label_next(struct label label, size_t *at, char out[ESCAPE_BYTES]);
 
 /* Characters as label_next gives them. */
 int label_width(struct label label);

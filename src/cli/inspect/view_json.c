@@ -11,17 +11,11 @@
 #include <string.h>
 
 static void write_string(FILE *out, struct label label) {
-    char c[8];
+    char form[ESCAPE_BYTES];
     fputc('"', out);
     for (size_t at = 0; at < label.n;) {
-        unsigned char byte = (unsigned char)label.bytes[at];
-        label_next(label, &at, c);
-        if (byte < 0x20 || byte == 0x7F)
-            fprintf(out, "\\u%04x", byte);
-        else if (byte == '\\' || byte == '"')
-            fprintf(out, "\\%c", byte);
-        else
-            fputs(c[0] == '\\' ? "\xEF\xBF\xBD" : c, out);
+        at += escape_json(form, (const unsigned char *)label.bytes + at, label.n - at);
+        fputs(form, out);
     }
     fputc('"', out);
 }

@@ -35,7 +35,7 @@ static const char style[] =
 
 /* A label as XML text, at most `most` characters; a token's leading space is a middle dot. */
 static void put_label(FILE *out, struct label label, int most) {
-    char c[8];
+    char c[ESCAPE_BYTES];
     bool cut = label_width(label) > most;
     int n = 0;
     for (size_t at = 0; label_next(label, &at, c); n++) {

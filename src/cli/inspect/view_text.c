@@ -31,7 +31,7 @@ static void put_label(FILE *out, struct label label, int width) {
     int room = width < 0 ? -width : width, used = label_width(label);
     if (width > 0 && used < room)
         fprintf(out, "%*s", room - used, "");
-    char c[8];
+    char c[ESCAPE_BYTES];
     int at_column = 0;
     for (size_t at = 0; label_next(label, &at, c);) {
         int n = c[0] == '\\' ? (int)strlen(c) : 1;

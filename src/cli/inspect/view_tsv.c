@@ -5,7 +5,7 @@
 #include <math.h>
 
 static void write_label(FILE *out, struct label label) {
-    char c[8];
+    char c[ESCAPE_BYTES];
     for (size_t at = 0; label_next(label, &at, c);)
         fputs(c, out);
 }

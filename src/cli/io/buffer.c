@@ -1,6 +1,6 @@
 /* buffer.c - see buffer.h. */
 #include "cli/io/buffer.h"
-#include "cli/io/output.h"
+#include "base/escape.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,21 +41,11 @@ void buffer_format(struct buffer *buffer, const char *format, ...) {
 }
 
 void buffer_json(struct buffer *buffer, const char *bytes, size_t n) {
+    char form[ESCAPE_BYTES];
     buffer_bytes(buffer, "\"", 1);
-    for (size_t i = 0; i < n;) {
-        const unsigned char *s = (const unsigned char *)bytes + i;
-        size_t len = output_character(s, n - i);
-        if (len == 0) {
-            buffer_bytes(buffer, "\xEF\xBF\xBD", 3);
-            len = 1;
-        } else if (*s == '"' || *s == '\\') {
-            buffer_format(buffer, "\\%c", *s);
-        } else if (*s < 0x20 || *s == 0x7F) {
-            buffer_format(buffer, "\\u%04x", *s);
-        } else {
-            buffer_bytes(buffer, bytes + i, len);
-        }
-        i += len;
+    for (size_t used; n > 0; bytes += used, n -= used) {
+        used = escape_json(form, (const unsigned char *)bytes, n);
+        buffer_bytes(buffer, form, strlen(form));
     }
     buffer_bytes(buffer, "\"", 1);
 }

@@ -1,5 +1,6 @@
 /* output.c - buffered writes to standard output. */
 #include "cli/io/output.h"
+#include "base/escape.h"
 #include "cli/io/report.h"
 
 #include <errno.h>
@@ -64,39 +65,12 @@ bool output_format(struct output *out, struct gpt2_error *err, const char *forma
     return output_bytes(out, text, n < (int)sizeof text ? (size_t)n : sizeof text - 1, err);
 }
 
-size_t output_character(const unsigned char *s, size_t n) {
-    size_t len = s[0] < 0x80   ? 1
-                 : s[0] < 0xC2 ? 0
-                 : s[0] < 0xE0 ? 2
-                 : s[0] < 0xF0 ? 3
-                 : s[0] < 0xF5 ? 4
-                               : 0;
-    if (len == 0 || len > n)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    bool bad = (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] >= 0xA0) ||
-               (s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] >= 0x90);
-    return bad ? 0 : len;
-}
-
 bool output_json_string(struct output *out, const char *bytes, size_t n, struct gpt2_error *err) {
+    char form[ESCAPE_BYTES];
     bool ok = output_string(out, "\"", err);
-    for (size_t i = 0; ok && i < n;) {
-        const unsigned char *s = (const unsigned char *)bytes + i;
-        size_t len = output_character(s, n - i);
-        if (len == 0) {
-            ok = output_string(out, "\xEF\xBF\xBD", err);
-            len = 1;
-        } else if (*s == '"' || *s == '\\') {
-            ok = output_format(out, err, "\\%c", *s);
-        } else if (*s < 0x20 || *s == 0x7F) {
-            ok = output_format(out, err, "\\u%04x", *s);
-        } else {
-            ok = output_bytes(out, bytes + i, len, err);
-        }
-        i += len;
+    for (size_t used; ok && n > 0; bytes += used, n -= used) {
+        used = escape_json(form, (const unsigned char *)bytes, n);
+        ok = output_string(out, form, err);
     }
     return ok && output_string(out, "\"", err);
 }

@@ -25,9 +25,6 @@ bool output_format(struct output *out, struct gpt2_error *err, const char *forma
 /* Appends bytes as a JSON string, with its quotes. Invalid UTF-8 becomes U+FFFD. */
 bool output_json_string(struct output *out, const char *bytes, size_t n, struct gpt2_error *err);
 
-/* The length of the valid UTF-8 character at s, or 0. */
-size_t output_character(const unsigned char *s, size_t n);
-
 /* Writes what can be shown: all but an unfinished character at the end. */
 bool output_flush_text(struct output *out, struct gpt2_error *err);
 

@@ -1,20 +1,20 @@
 /* report.c - the one place that prints errors. */
 #include "cli/io/report.h"
+#include "base/error_internal.h"
+#include "base/escape.h"
 #include "cli/io/terminal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
-/* Words of the command line and of the environment end up in messages: control bytes (C0, DEL, and
- * C1 as UTF-8) are shown, not obeyed. */
+/* Notes name files and words of the command line as they are; errors are escaped already. */
 static void print_line(const char *label, const char *text) {
+    char form[ESCAPE_BYTES];
     fputs(label, stderr);
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        bool c1 = p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0;
-        if (*p < 0x20 || *p == 0x7F || c1)
-            fprintf(stderr, "\\x%02X", *p);
-        else
-            fputc(*p, stderr);
+    for (size_t left = strlen(text), used; left > 0; text += used, left -= used) {
+        used = escape_message(form, (const unsigned char *)text, left);
+        fputs(form, stderr);
     }
     fputc('\n', stderr);
 }
@@ -29,32 +29,28 @@ int report(const struct gpt2_error *err) {
 }
 
 void report_note(const char *format, ...) {
+    struct gpt2_error note;
     va_list args;
     va_start(args, format);
-    terminal_clear_status();
-    fputs("gpt2: note: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    error_format(&note, GPT2_OK, format, args);
     va_end(args);
+    terminal_clear_status();
+    print_line("gpt2: note: ", note.message);
 }
 
 bool usage_error(struct gpt2_error *err, const char *format, ...) {
-    err->status = GPT2_ERR_USAGE;
-    err->hint[0] = 0;
     va_list args;
     va_start(args, format);
-    vsnprintf(err->message, sizeof err->message, format, args);
+    error_format(err, GPT2_ERR_USAGE, format, args);
     va_end(args);
     return false;
 }
 
 bool command_error(struct gpt2_error *err, enum gpt2_status status, const char *hint,
                    const char *format, ...) {
-    err->status = status;
-    snprintf(err->hint, sizeof err->hint, "%s", hint ? hint : "");
     va_list args;
     va_start(args, format);
-    vsnprintf(err->message, sizeof err->message, format, args);
+    error_format(err, status, format, args);
     va_end(args);
-    return false;
+    return hint ? error_hint(err, "%s", hint) : false;
 }

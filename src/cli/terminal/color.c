@@ -1,5 +1,6 @@
 /* color.c - see color.h. */
 #include "cli/terminal/color.h"
+#include "base/utf8.h"
 
 #include <gpt2/tokenizer.h>
 #include <string.h>
@@ -22,7 +23,7 @@ static bool write_text(struct output *out, const char *style, const char *bytes,
     bool ok = true, begun = false;
     for (size_t i = 0; ok && i < n;) {
         const unsigned char *s = (const unsigned char *)bytes + i;
-        size_t len = output_character(s, n - i);
+        size_t len = utf8_length(s, n - i);
         if (*s == '\n')
             ok = end(out, style, &begun, err) && output_bytes(out, "\n", 1, err);
         else if (!begin(out, style, &begun, err))

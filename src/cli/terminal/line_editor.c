@@ -1,5 +1,6 @@
 /* line_editor.c - see line_editor.h. The only file that knows libedit. */
 #include "cli/terminal/line_editor.h"
+#include "base/utf8.h"
 
 #ifdef HAVE_LIBEDIT
 
@@ -107,7 +108,7 @@ static int get_character(EditLine *edit, wchar_t *character) {
             bytes[0] = bytes[n - 1];
             n = 1;
         }
-        size_t len = output_character(bytes, n);
+        size_t len = utf8_length(bytes, n);
         if (len == 0) {
             if (bytes[0] < 0xC2 || n == sizeof bytes)
                 n = 0;

@@ -5,20 +5,23 @@ Everything a reader of the model needs is made here: the byte-level BPE, the
 weights, and the files of the Hugging Face layout.  A corpus is a text file
 whose documents are separated by lines holding only <|endoftext|>.
 
-    train_tales.py tokenizer CORPUS...          learn the BPE: vocab.json, merges.txt
-    train_tales.py train CORPUS... --minutes N  train, going on from a checkpoint
-    train_tales.py export                       checkpoint -> config.json, model.safetensors
-    train_tales.py evaluate TEXT                bits per byte of the exported model
-    train_tales.py sample --seed 1              tell a tale
+    train_tales.py clean CORPUS... --held-out TEXT... -o FOLDER
+                                     straighten quotes, take out what is held out
+    train_tales.py tokenizer CORPUS...     learn the BPE: vocab.json, merges.txt
+    train_tales.py train CORPUS...         the main run, going on from its checkpoint
+    train_tales.py decay CORPUS... --steps N    a branch of it, the rate falling to zero
+    train_tales.py export main|branch      checkpoint -> config.json, model.safetensors
+    train_tales.py evaluate TEXT           bits per byte of the exported model
+    train_tales.py sample --seed 1         tell a tale
 
 Training uses the CPU: matrix products in bfloat16, everything that adds up
 (weights, residual stream, normalisation, loss) in float32.  The matrices of
-the blocks are trained by Muon, the rest by Adam.  The learning rate follows
-the share of the allowed time that is used up, so that a run on a busy machine
-still ends with the rate at zero.  Each thread works on windows of its own, so
-that no thread waits for another that lost its core within a product.  When
-more than one corpus is given, the first is the one that matters: the others
-are left out once the rate falls.
+the blocks are trained by Muon, the rest by Adam.  The main run keeps its rate
+and an average of its weights, so that it can be stopped and continued at any
+time; the model to ship is a branch whose rate falls to zero.  Each thread works
+on windows of its own, so that no thread waits for another that lost its core
+within a product.  `train --from FOLDER` begins with the weights of an exported
+model, where the checkpoint is gone.
 
 Needs Debian's python3-torch, python3-numpy and python3-regex.
 """
@@ -30,6 +33,7 @@ import heapq
 import json
 import math
 import os
+import signal
 import struct
 import sys
 import time
@@ -40,7 +44,6 @@ import torch
 import torch.nn.functional as F
 
 END_OF_TEXT = "<|endoftext|>"
-CONTEXT = 512
 VOCABULARY = 8192
 PIECE = regex.compile(
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -177,51 +180,130 @@ def read_documents(path):
     return [d for d in documents if d.strip()]
 
 
-def token_stream(path, tokenizer, cache):
-    """The corpus as ids, <|endoftext|> before each document; kept in a file."""
+def paragraphs(document):
+    return [p.strip() for p in document.split("\n\n") if p.strip()]
+
+
+def word_runs(document):
+    """Every run of 13 words of the document, whatever its capitals."""
+    words = regex.findall(r"[a-z0-9']+", document.lower())
+    return [" ".join(words[i : i + 13]) for i in range(len(words) - 12)]
+
+
+def clean(args):
+    """Straight quotation marks, and nothing of the texts that are held out.
+
+    A paragraph identical to a held-out one is dropped, and so is a whole
+    document of whose 13-word runs more than a tenth are held out: the same
+    tale in another edition.  What is left in common is counted.
+    """
+    straight = {ord(c): "'" for c in "‘’‚‛"}
+    straight.update({ord(c): '"' for c in "“”„‟"})
+    held_out = [d.translate(straight) for path in args.held_out for d in read_documents(path)]
+    known_paragraphs = {p for d in held_out for p in paragraphs(d)}
+    known_runs = {r for d in held_out for r in word_runs(d)}
+    os.makedirs(args.output, exist_ok=True)
+    for path in args.corpus:
+        kept, dropped_paragraphs, dropped_documents, shared = [], 0, 0, set()
+        for document in read_documents(path):
+            document = document.translate(straight)
+            before = paragraphs(document)
+            left = [p for p in before if p not in known_paragraphs]
+            dropped_paragraphs += len(before) - len(left)
+            document = "\n\n".join(left) + "\n"
+            runs = word_runs(document)
+            common = [r for r in runs if r in known_runs]
+            if not left or 10 * len(common) > len(runs):
+                dropped_documents += bool(left)
+                continue
+            shared.update(common)
+            kept.append(document)
+        text = f"{END_OF_TEXT}\n".join(kept)
+        replace_file(os.path.join(args.output, os.path.basename(path)), text)
+        print(
+            f"{path}: {len(kept)} documents, {len(text.encode())} bytes; dropped "
+            f"{dropped_paragraphs} paragraphs and {dropped_documents} documents; "
+            f"{len(shared)} of {len(known_runs)} held-out 13-word runs are left"
+        )
+
+
+def token_documents(path, tokenizer, cache):
+    """The documents as arrays of ids, <|endoftext|> first; kept in a file."""
     if not os.path.exists(cache):
         ids = []
         for document in read_documents(path):
             ids.append(tokenizer.end_of_text)
             ids += tokenizer.encode(document)
-        ids.append(tokenizer.end_of_text)
         np.asarray(ids, dtype="<u2").tofile(cache)
-    return np.fromfile(cache, dtype="<u2").astype(np.int64)
+    stream = np.fromfile(cache, dtype="<u2")
+    return np.split(stream, np.flatnonzero(stream == tokenizer.end_of_text)[1:])
 
 
 class Windows:
-    """Endless shuffled windows of CONTEXT + 1 tokens, epoch after epoch.
+    """Endless shuffled windows of context + 1 tokens, pass after pass.
 
-    Each epoch cuts the stream at another phase.  A window in which a document
-    begins is moved, every second time, to start there: a reader of the model
-    begins a tale at position 0, so the model must have seen tales begin there.
-    The epoch and the place in it are all the state there is.
+    Each pass puts the documents in a new order, with another half of those
+    that are halved, and cuts the whole into windows.  A window in which a
+    document begins is moved, every second time, to start there: a reader of
+    the model begins a tale at position 0, so the model must have seen tales
+    begin there.
+
+    Few windows show how a tale ends, and fewer a whole tale.  So every tale of
+    at most two windows is told `whole` times more in windows of its own, one
+    that begins with it and, where one is too short, one that ends with it; the
+    room after a tale is filled with other such tales.
+
+    The pass and the place in it are all the state there is.
     """
 
-    def __init__(self, stream, end_of_text, place=(0, 0)):
-        self.stream = stream
-        self.openings = np.flatnonzero(stream[:-1] == end_of_text)
-        self.epoch, self.position = place
+    def __init__(self, documents, halved, context, seed, whole, place=(0, 0)):
+        self.documents, self.halved = documents, halved
+        self.context, self.seed, self.whole = context, seed, whole
+        self.end_of_text = documents[0][0]
+        self.tales = [d for d in documents if len(d) <= 2 * context]
+        self.number, self.position = place
         self.shuffle()
 
     def shuffle(self):
-        rng = np.random.default_rng(self.epoch)
-        last = len(self.stream) - CONTEXT - 1
-        starts = np.arange(rng.integers(CONTEXT), last + 1, CONTEXT)
-        following = np.searchsorted(self.openings, starts)
-        following = self.openings[np.minimum(following, len(self.openings) - 1)]
-        inside = (following > starts) & (following < starts + CONTEXT) & (following <= last)
+        rng = np.random.default_rng([self.seed, self.number])
+        half = rng.permutation(len(self.halved))[: len(self.halved) // 2]
+        chosen = self.documents + [self.halved[i] for i in half]
+        chosen = [chosen[i] for i in rng.permutation(len(chosen))]
+        stream = np.concatenate(chosen + [[self.end_of_text]]).astype("<u2")
+        rows = [row for _ in range(self.whole) for row in self.tale_windows(rng)]
+        last = len(stream) - self.context - 1
+        starts = np.arange(rng.integers(self.context), last + 1, self.context)
+        openings = np.flatnonzero(stream[:-1] == self.end_of_text)
+        following = np.searchsorted(openings, starts)
+        following = openings[np.minimum(following, len(openings) - 1)]
+        inside = (following > starts) & (following < starts + self.context) & (following <= last)
         starts = np.where(inside & (rng.random(len(starts)) < 0.5), following, starts)
-        self.starts = rng.permutation(starts)
+        own = len(stream) + (self.context + 1) * np.arange(len(rows))
+        self.stream = np.concatenate([stream, *rows])
+        self.starts = rng.permutation(np.concatenate([starts, own]))
+
+    def tale_windows(self, rng):
+        order = rng.permutation(len(self.tales))
+        size = self.context + 1
+        for i, number in enumerate(order):
+            tale = self.tales[number]
+            row = [tale, [self.end_of_text]]
+            if len(tale) >= size:
+                yield np.concatenate(row)[-size:].astype("<u2")
+            while sum(map(len, row[:-1])) < size:
+                i = (i + 1) % len(order)
+                row.insert(-1, self.tales[order[i]])
+            yield np.concatenate(row)[:size].astype("<u2")
 
     def take(self, count):
         """`count` windows as (inputs, targets)."""
         if self.position + count > len(self.starts):
-            self.epoch, self.position = self.epoch + 1, 0
+            self.number, self.position = self.number + 1, 0
             self.shuffle()
         starts = self.starts[self.position : self.position + count]
         self.position += count
-        rows = torch.from_numpy(self.stream[starts[:, None] + np.arange(CONTEXT + 1)])
+        rows = self.stream[starts[:, None] + np.arange(self.context + 1)].astype(np.int64)
+        rows = torch.from_numpy(rows)
         return rows[:, :-1].contiguous(), rows[:, 1:].contiguous()
 
 
@@ -368,8 +450,11 @@ def new_parameters(config, seed):
     return p
 
 
-def hidden_states(p, config, tokens, dtype):
-    """Final hidden states [batch * length, width] in `dtype`."""
+def hidden_states(p, config, tokens, dtype, dropout=0.0):
+    """Final hidden states [batch * length, width] in `dtype`.
+
+    `dropout` is the share of what a block adds to the stream that is left out.
+    """
     batch, length = tokens.shape
     width, epsilon = config["n_embd"], config["layer_norm_epsilon"]
 
@@ -380,19 +465,22 @@ def hidden_states(p, config, tokens, dtype):
     def linear(x, name):
         return torch.addmm(p[name + ".bias"].to(dtype), x, p[name + ".weight"].to(dtype))
 
+    def thinned(x):
+        return F.dropout(x, dropout) if dropout else x
+
     x = (F.embedding(tokens, p["wte.weight"]) + p["wpe.weight"][:length]).view(-1, width)
     for layer in range(config["n_layer"]):
         h = f"h.{layer}."
         qkv = linear(norm(x, h + "ln_1"), h + "attn.c_attn").view(batch, length, -1)
         mixed = CausalAttention.apply(qkv, config["n_head"]).view(-1, width)
-        x = x + linear(mixed, h + "attn.c_proj")
+        x = x + thinned(linear(mixed, h + "attn.c_proj"))
         inner = Gelu.apply(linear(norm(x, h + "ln_2"), h + "mlp.c_fc"))
-        x = x + linear(inner, h + "mlp.c_proj")
+        x = x + thinned(linear(inner, h + "mlp.c_proj"))
     return norm(x, "ln_f")
 
 
-def training_loss(p, config, inputs, targets):
-    x = hidden_states(p, config, inputs, torch.bfloat16)
+def training_loss(p, config, inputs, targets, dropout=0.0):
+    x = hidden_states(p, config, inputs, torch.bfloat16, dropout)
     return HeadLoss.apply(x, p["wte.weight"].to(torch.bfloat16), targets.view(-1))
 
 
@@ -452,9 +540,8 @@ class Muon:
 # ----------------------------------------------------------------- training
 
 
-def rate_factor(step, warm_up, used, decay):
-    """Warm-up by steps, constant, then linear to zero over the last `decay`."""
-    return min(1.0, (step + 1) / warm_up, (1 - used) / decay)
+def checkpoint_path(args, name):
+    return os.path.join(args.work, name + ".pt")
 
 
 def save_checkpoint(path, state):
@@ -462,87 +549,157 @@ def save_checkpoint(path, state):
     os.replace(path + ".new", path)
 
 
-def train(args):
-    os.makedirs(args.work, exist_ok=True)
-    os.makedirs(args.model, exist_ok=True)
+def longer_context(p, context):
+    """Positions that were never trained begin as the last ones known."""
+    wpe = p["wpe.weight"]
+    known = len(wpe)
+    if context > known:
+        p["wpe.weight"] = torch.cat([wpe] + [wpe[-1:]] * (context - known))
+
+
+class Training:
+    """The weights, the state of both optimisers and the place in the text."""
+
+    def __init__(self, config, p):
+        self.config = config
+        self.p = {name: w.clone().requires_grad_() for name, w in p.items()}
+        self.average = {name: w.clone() for name, w in p.items()}
+        self.muon = Muon(self.p)
+        others = [w for name, w in self.p.items() if name not in self.muon.weights]
+        self.adam = torch.optim.Adam(others, betas=(0.9, 0.99))
+        self.step, self.tokens, self.seconds, self.place = 0, 0, 0.0, (0, 0)
+
+    @classmethod
+    def load(cls, path):
+        state = torch.load(path)
+        training = cls(state["config"], state["parameters"])
+        training.average = state["average"]
+        training.muon.momentum = state["muon"]
+        training.adam.load_state_dict(state["adam"])
+        training.step, training.tokens, training.seconds = state["progress"]
+        training.place = state["place"]
+        return training
+
+    def save(self, path):
+        state = {"config": self.config, "average": self.average}
+        state["parameters"] = {name: w.detach() for name, w in self.p.items()}
+        state.update(muon=self.muon.momentum, adam=self.adam.state_dict())
+        state.update(progress=(self.step, self.tokens, self.seconds), place=self.place)
+        save_checkpoint(path, state)
+
+    def learn(self, windows, args, factor, pool):
+        """One step at the rates times `factor`; the mean loss."""
+        parts = [windows.take(args.micro) for _ in range(args.batch // args.micro)]
+        self.place = (windows.number, windows.position)
+
+        def one(part):
+            loss = training_loss(self.p, self.config, *part, args.dropout)
+            (loss / len(parts)).backward()
+            return loss.item()
+
+        losses = list(pool.map(one, parts))
+        torch.nn.utils.clip_grad_norm_(self.p.values(), 1.0)
+        self.muon.step(args.muon_rate * factor, pool)
+        self.adam.param_groups[0]["lr"] = args.adam_rate * factor
+        self.adam.step()
+        for w in self.p.values():
+            w.grad = None
+        self.step += 1
+        self.tokens += args.batch * windows.context
+        keep = min(args.average, self.step / (self.step + 10))
+        with torch.no_grad():
+            for name, w in self.p.items():
+                self.average[name].lerp_(w, 1 - keep)
+        return sum(losses) / len(losses)
+
+
+def run(training, path, windows, args, factor, last):
+    """Learn until step `last`; `factor(step)` scales the rates.
+
+    A checkpoint is written now and then, at the end, and when the program is
+    told to stop (SIGTERM, SIGINT).
+    """
+    stopped = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.append(True))
     torch.set_num_threads(1)
     pool = concurrent.futures.ThreadPoolExecutor(
         args.threads, initializer=torch.set_num_threads, initargs=(1,)
     )
-    if not os.path.exists(os.path.join(args.model, "merges.txt")):
-        learn_tokenizer(args)
-    tokenizer = Tokenizer.load(args.model)
-    streams = [
-        token_stream(path, tokenizer, os.path.join(args.work, os.path.basename(path) + ".u2"))
-        for path in args.corpus
-    ]
-    config = model_config(args, tokenizer)
-    p = {name: w.requires_grad_() for name, w in new_parameters(config, args.seed).items()}
-    muon = Muon(p)
-    adam = torch.optim.Adam(
-        [w for name, w in p.items() if name not in muon.weights], betas=(0.9, 0.99)
-    )
-    step, tokens, seconds = 0, 0, 0.0
-    places = {"all": (0, 0), "first": (0, 0)}
-    path = os.path.join(args.work, "checkpoint.pt")
-    if os.path.exists(path):
-        state = torch.load(path)
-        with torch.no_grad():
-            for name, w in p.items():
-                w.copy_(state["parameters"][name])
-        muon.momentum = state["muon"]
-        adam.load_state_dict(state["adam"])
-        step, tokens, seconds = state["step"], state["tokens"], state["seconds"]
-        places = state["places"]
-    windows = {
-        "all": Windows(np.concatenate(streams), tokenizer.end_of_text, places["all"]),
-        "first": Windows(streams[0], tokenizer.end_of_text, places["first"]),
-    }
-
-    def checkpoint():
-        state = {"config": config, "parameters": {n: w.detach() for n, w in p.items()}}
-        state.update(muon=muon.momentum, adam=adam.state_dict())
-        state.update(step=step, tokens=tokens, seconds=seconds)
-        state["places"] = {n: (w.epoch, w.position) for n, w in windows.items()}
-        save_checkpoint(path, state)
-
-    def learn(part):
-        loss = training_loss(p, config, *part)
-        (loss * (args.micro / args.batch)).backward()
-        return loss.item()
-
-    saved, losses, logged = seconds, [], (seconds, tokens)
-    while True:
-        used = step / args.steps if args.steps else seconds / (60 * args.minutes)
-        if used >= 1:
-            break
+    saved, losses, logged = training.seconds, [], (training.seconds, training.tokens)
+    while training.step < last and not stopped:
         began = time.monotonic()
-        factor = rate_factor(step, args.warm_up, used, args.decay)
-        source = windows["first" if used > 1 - args.decay else "all"]
-        parts = [source.take(args.micro) for _ in range(args.batch // args.micro)]
-        losses += pool.map(learn, parts)
-        torch.nn.utils.clip_grad_norm_(p.values(), 1.0)
-        muon.step(args.muon_rate * factor, pool)
-        adam.param_groups[0]["lr"] = args.adam_rate * factor
-        adam.step()
-        adam.zero_grad(set_to_none=True)
-        for w in muon.weights.values():
-            w.grad = None
-        step += 1
-        tokens += args.batch * CONTEXT
-        seconds += time.monotonic() - began
-        if step % args.log_every == 0:
-            speed = (tokens - logged[1]) / (seconds - logged[0])
+        losses.append(training.learn(windows, args, factor(training.step), pool))
+        training.seconds += time.monotonic() - began
+        if training.step % args.log_every == 0:
+            speed = (training.tokens - logged[1]) / (training.seconds - logged[0])
             print(
-                f"step {step} tokens {tokens} seconds {seconds:.0f} used {used:.3f} "
-                f"rate {factor:.3f} loss {sum(losses) / len(losses):.4f} tokens/s {speed:.0f}",
+                f"step {training.step} tokens {training.tokens} pass {windows.number} "
+                f"seconds {training.seconds:.0f} rate {factor(training.step - 1):.3f} "
+                f"loss {sum(losses) / len(losses):.4f} tokens/s {speed:.0f}",
                 flush=True,
             )
-            losses, logged = [], (seconds, tokens)
-        if seconds - saved > args.save_every:
-            checkpoint()
-            saved = seconds
-    checkpoint()
+            losses, logged = [], (training.seconds, training.tokens)
+        if training.seconds - saved > args.save_every:
+            training.save(path)
+            saved = training.seconds
+    training.save(path)
+
+
+def text_windows(args, halved, context, whole, place):
+    tokenizer = Tokenizer.load(args.model)
+
+    def documents(paths):
+        return [
+            document
+            for path in paths
+            for document in token_documents(
+                path, tokenizer, os.path.join(args.work, os.path.basename(path) + ".u2")
+            )
+        ]
+
+    return Windows(documents(args.corpus), documents(halved), context, args.seed, whole, place)
+
+
+def train(args):
+    """The main run: a constant rate after the warm-up, for as long as it is let."""
+    os.makedirs(args.work, exist_ok=True)
+    path = checkpoint_path(args, "main")
+    if os.path.exists(path):
+        training = Training.load(path)
+    else:
+        tokenizer = Tokenizer.load(args.model)
+        if args.start:
+            p, config = load_model(args.start)
+            longer_context(p, args.context)
+            config["n_positions"] = config["n_ctx"] = len(p["wpe.weight"])
+        else:
+            config = model_config(args, tokenizer)
+            p = new_parameters(config, args.seed)
+        assert config["vocab_size"] == tokenizer.end_of_text + 1, "another vocabulary"
+        training = Training(config, p)
+    context = min(args.context, training.config["n_positions"])
+    windows = text_windows(args, args.half, context, args.whole, training.place)
+    last = args.steps or sys.maxsize
+    run(training, path, windows, args, lambda step: min(1.0, (step + 1) / args.warm_up), last)
+
+
+def decay(args):
+    """A branch: from the main run's checkpoint on, the rate falls to zero.
+
+    The branch has a checkpoint of its own; the main run's stays as it is.
+    """
+    path = checkpoint_path(args, "branch")
+    if os.path.exists(path):
+        training = Training.load(path)
+    else:
+        training = Training.load(checkpoint_path(args, "main"))
+        training.config["branch"] = training.step
+        training.place = (0, 0)
+    first = training.config["branch"]
+    context = min(args.context, training.config["n_positions"])
+    windows = text_windows(args, [], context, args.whole, training.place)
+    run(training, path, windows, args, lambda step: 1 - (step - first) / args.steps, first + args.steps)
 
 
 # -------------------------------------------------------------------- files
@@ -560,8 +717,8 @@ def model_config(args, tokenizer):
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
         "vocab_size": tokenizer.end_of_text + 1,
-        "n_positions": CONTEXT,
-        "n_ctx": CONTEXT,
+        "n_positions": args.context,
+        "n_ctx": args.context,
         "n_embd": args.width,
         "n_layer": args.layers,
         "n_head": args.heads,
@@ -599,11 +756,13 @@ def safetensors(tensors):
 
 
 def export(args):
-    state = torch.load(os.path.join(args.work, "checkpoint.pt"))
-    config = json.dumps(state["config"], indent=2) + "\n"
-    replace_file(os.path.join(args.model, "config.json"), config)
-    replace_file(os.path.join(args.model, "model.safetensors"), safetensors(state["parameters"]))
-    print(f"step {state['step']} tokens {state['tokens']} seconds {state['seconds']:.0f}")
+    """Write a checkpoint's weights: the last ones of a branch, the average of a main run."""
+    state = torch.load(checkpoint_path(args, args.which))
+    weights = state["parameters" if args.which == "branch" else "average"]
+    config = {name: value for name, value in state["config"].items() if name != "branch"}
+    replace_file(os.path.join(args.model, "config.json"), json.dumps(config, indent=2) + "\n")
+    replace_file(os.path.join(args.model, "model.safetensors"), safetensors(weights))
+    print("step {} tokens {} seconds {:.0f}".format(*state["progress"]))
 
 
 def load_model(folder):
@@ -635,11 +794,12 @@ def evaluate(args):
     torch.set_num_threads(args.threads)
     p, config = load_model(args.model)
     tokenizer = Tokenizer.load(args.model)
+    context = min(args.context, config["n_positions"])
     bits, count, size = 0.0, 0, 0
     for document in read_documents(args.text):
         ids = torch.tensor([tokenizer.end_of_text] + tokenizer.encode(document))
-        for start in range(0, len(ids) - 1, CONTEXT):
-            window = ids[start : start + CONTEXT + 1]
+        for start in range(0, len(ids) - 1, context):
+            window = ids[start : start + context + 1]
             with torch.no_grad():
                 x = hidden_states(p, config, window[None, :-1], torch.float32)
                 log_p = torch.log_softmax(x @ p["wte.weight"].t(), -1)
@@ -663,7 +823,7 @@ def sample(args):
     ids = [tokenizer.end_of_text] + tokenizer.encode(args.prompt)
     for _ in range(args.tokens):
         with torch.no_grad():
-            x = hidden_states(p, config, torch.tensor([ids[-CONTEXT:]]), torch.float32)
+            x = hidden_states(p, config, torch.tensor([ids[-config["n_positions"] :]]), torch.float32)
             logits = x[-1] @ p["wte.weight"].t()
         top = torch.topk(logits / args.temperature, args.top_k)
         choice = torch.multinomial(torch.softmax(top.values, -1), 1, generator=random)
@@ -701,29 +861,49 @@ def main():
     command.add_argument("corpus", nargs="+")
     command.set_defaults(run=learn_tokenizer)
 
-    command = commands.add_parser("train", help="train, going on from a checkpoint")
+    command = commands.add_parser("clean", help="take what is held out out of the corpora")
     command.add_argument("corpus", nargs="+")
-    command.add_argument("--minutes", type=float, default=110, help="training time in all")
-    command.add_argument("--steps", type=int, help="number of steps, instead of the time")
-    command.add_argument("--layers", type=int, default=5)
+    command.add_argument("--held-out", nargs="+", required=True)
+    command.add_argument("-o", "--output", required=True, help="folder of the cleaned corpora")
+    command.set_defaults(run=clean)
+
+    def learning_options(command, whole):
+        command.add_argument("corpus", nargs="+")
+        command.add_argument("--context", type=int, default=512)
+        command.add_argument("--whole", type=int, default=whole, help="extra times short tales are told")
+        command.add_argument("--batch", type=int, default=16, help="windows per step")
+        command.add_argument("--micro", type=int, default=2, help="windows at a time")
+        command.add_argument("--muon-rate", type=float, default=0.02)
+        command.add_argument("--adam-rate", type=float, default=0.005)
+        command.add_argument("--dropout", type=float, default=0.0)
+        command.add_argument("--average", type=float, default=0.999, help="kept of the average each step")
+        command.add_argument("--log-every", type=int, default=50, help="steps")
+        command.add_argument("--save-every", type=float, default=240, help="seconds")
+        command.add_argument("--seed", type=int, default=1)
+
+    command = commands.add_parser("train", help="train, going on from the checkpoint")
+    learning_options(command, whole=1)
+    command.add_argument("--half", nargs="+", default=[], help="corpora of which a pass takes half")
+    command.add_argument("--from", dest="start", help="begin with the weights of this model")
+    command.add_argument("--steps", type=int, help="stop after this step; else when told to")
+    command.add_argument("--warm-up", type=int, default=200, help="steps")
+    command.add_argument("--layers", type=int, default=7)
     command.add_argument("--heads", type=int, default=4)
     command.add_argument("--width", type=int, default=256)
-    command.add_argument("--batch", type=int, default=16, help="windows per step")
-    command.add_argument("--micro", type=int, default=2, help="windows at a time")
-    command.add_argument("--muon-rate", type=float, default=0.02)
-    command.add_argument("--adam-rate", type=float, default=0.005)
-    command.add_argument("--warm-up", type=int, default=100, help="steps")
-    command.add_argument("--decay", type=float, default=0.45, help="last share of the run")
-    command.add_argument("--log-every", type=int, default=50, help="steps")
-    command.add_argument("--save-every", type=float, default=240, help="seconds")
-    command.add_argument("--seed", type=int, default=1)
     command.set_defaults(run=train)
 
+    command = commands.add_parser("decay", help="branch off the checkpoint, the rate falling to zero")
+    learning_options(command, whole=2)
+    command.add_argument("--steps", type=int, required=True, help="steps until the rate is zero")
+    command.set_defaults(run=decay)
+
     command = commands.add_parser("export", help="write the model's files")
+    command.add_argument("which", choices=("branch", "main"))
     command.set_defaults(run=export)
 
     command = commands.add_parser("evaluate", help="bits per byte of a text")
     command.add_argument("text")
+    command.add_argument("--context", type=int, default=512)
     command.add_argument("--bytes", type=int, help="stop after the document that reaches this")
     command.set_defaults(run=evaluate)
 

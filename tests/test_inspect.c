@@ -496,10 +496,11 @@ static void results_do_not_depend_on_the_runtime(void **state) {
     struct world *world = *state;
     static struct gpt2_norm expected[SITES][N], norms[SITES][N];
     assert_true(gpt2_inspect_norms(world->inspector, ids, N, &expected[0][0], NULL));
-    for (int i = 0; gpt2_cpu_row(i); i++)
+    for (int i = 0; gpt2_cpu_variant(i); i++)
         for (int threads = 1; threads <= 3; threads += 2) {
             struct gpt2_runtime *runtime = gpt2_runtime_create(
-                &(struct gpt2_runtime_options){.n_threads = threads, .cpu = gpt2_cpu_row(i)}, NULL);
+                &(struct gpt2_runtime_options){.n_threads = threads, .cpu = gpt2_cpu_variant(i)},
+                NULL);
             struct gpt2_inspector *inspector =
                 gpt2_inspector_create(world->model, runtime, 0, NULL, NULL);
             assert_true(gpt2_inspect_norms(inspector, ids, N, &norms[0][0], NULL));

@@ -1,5 +1,5 @@
-/* test_kernels.c - every kernel row computes the bits of the generic row, and the generic row
- * computes what kernels.h says (against f64). With --bench the same file measures the rows.
+/* test_kernels.c - every kernel variant computes the bits of the generic variant, and the generic
+ * variant computes what kernels.h says (against f64). With --bench the same file measures the rows.
  *
  * Operands lie at the very end of their page, before one that must not be touched, at addresses
  * aligned to their element only (weights: not even that), in rows with gaps whose content must
@@ -431,7 +431,7 @@ static void quantized_products_match_f64(void **state) {
     }
 }
 
-/* One row of x in guarded memory, quantized by a kernel row into guarded memory. */
+/* One row of x in guarded memory, quantized by a kernel variant into guarded memory. */
 static void check_quantize(const float *values, int n) {
     size_t groups = (size_t)panels_groups(n);
     struct guarded x = guarded_alloc((size_t)n * sizeof(float));

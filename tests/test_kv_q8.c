@@ -1,5 +1,6 @@
-/* test_kv_q8.c - attention over a Q8 cache: every kernel row computes the bits of the generic row,
- * the generic row what kernels.h says. Blocks lie anywhere, each at the end of its own page. */
+/* test_kv_q8.c - attention over a Q8 cache: every kernel variant computes the bits of the generic
+ * variant, the generic variant what kernels.h says. Blocks lie anywhere, each at the end of its own
+ * page. */
 #define _DEFAULT_SOURCE // MAP_ANONYMOUS
 
 #include <stdarg.h>

@@ -102,7 +102,8 @@ static void log_f64_is_accurate(void **state) {
     assert_true(isnan(math_log_f64(-1.0)) && isnan(math_log_f64((double)NAN)));
 }
 
-/* --- activations, as the generic row has them ---------------------------------------------------
+/* --- activations, as the generic variant has them
+ * ---------------------------------------------------
  */
 
 static double sigmoid64(double x) {

@@ -1,5 +1,5 @@
 /* test_matmul.c - a threaded product has the bits of one chain for each output, whatever the number
- * of threads, rows at a time, element type's layout or kernel row. */
+ * of threads, rows at a time, element type's layout or kernel variant. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -118,8 +118,8 @@ static void expect_head(struct fixture *f, int m) {
         }
 }
 
-/* All row counts of `rows`, for all numbers of threads and kernel rows, against the expected bits;
- * what lies between the rows and behind them must not change. */
+/* All row counts of `rows`, for all numbers of threads and kernel variants, against the expected
+ * bits; what lies between the rows and behind them must not change. */
 static void check(struct fixture *f, bool head, const char *act, const int *rows, int n_rows) {
     static const int threads[] = {1, 2, 3, 5};
     const struct kernels *kernels;
@@ -383,8 +383,8 @@ static void check_place(struct real *r, const struct matmul *mm, const struct ma
     assert_true(atomic_load(&copy.ready) == moves);
 }
 
-/* Kernel rows and numbers of threads at one place. The generic row is slow, so it takes one number
- * of rows; the widest shapes, and the sanitizers, take the numbers of threads in turn. */
+/* Kernel variants and numbers of threads at one place. The generic variant is slow, so it takes one
+ * number of rows; the widest shapes, and the sanitizers, take the numbers of threads in turn. */
 static void check_real_rows(struct real *r, const struct matrix *w, bool moves) {
     static const int threads[] = {1, 2, 3};
     const bool quick = is_set("QUICK") || is_set("VALGRIND"),

@@ -112,9 +112,9 @@ static void a_token_of_the_cache_is_its_keys_and_values(void **state) {
 
 /* Every row, one thread and more, buffers that are and are not whole pages. */
 static void limits_are_measured(void **state) {
-    for (int row = 0; gpt2_cpu_row(row); row++) {
+    for (int row = 0; gpt2_cpu_variant(row); row++) {
         struct gpt2_runtime *runtime = gpt2_runtime_create(
-            &(struct gpt2_runtime_options){.n_threads = 1 + row % 3, .cpu = gpt2_cpu_row(row)},
+            &(struct gpt2_runtime_options){.n_threads = 1 + row % 3, .cpu = gpt2_cpu_variant(row)},
             NULL);
         struct gpt2_roofline *roofline =
             gpt2_roofline_create(runtime, row == 0 ? 0 : 3000001, 2, NULL);

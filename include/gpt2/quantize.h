@@ -55,7 +55,7 @@ struct gpt2_quantize_options {
  * n_embd
  * * n_layer + n_embd of them where n_inner is 4 * n_embd (16 MiB for 124M, 131 MiB for gpt2-xl),
  * and a session with a batch of 64 rows while the text is read. The same bytes for any number of
- * threads and any kernel row.
+ * threads and any kernel variant.
  *
  * Writes the file at `path`, in the place of one that is there. It appears whole or not at all:
  * nothing is left behind by a failure. Fails with GPT2_ERR_MODEL where a weight does not fit the

@@ -11,7 +11,7 @@
  *     }
  *     gpt2_roofline_rates(roofline, &rates);
  *
- * The loops use all threads of the runtime and the instructions of its kernel row. */
+ * The loops use all threads of the runtime and the instructions of its kernel variant. */
 #ifndef GPT2_ROOFLINE_H
 #define GPT2_ROOFLINE_H
 

@@ -1,6 +1,6 @@
-/* runtime.h - what the machine contributes: a pool of threads and a row of kernels.
+/* runtime.h - what the machine contributes: a pool of threads and a variant of the kernels.
  *
- * Neither changes a result. Every kernel row and every number of threads computes the same bits
+ * Neither changes a result. Every kernel variant and every number of threads computes the same bits
  * (README, "The same bits"); they only differ in speed. */
 #ifndef GPT2_RUNTIME_H
 #define GPT2_RUNTIME_H
@@ -17,7 +17,8 @@ struct gpt2_runtime;
 
 struct gpt2_runtime_options {
     int n_threads; /* 0: as many as this process may use (affinity and cgroup quota), at least 1 */
-    const char *cpu; /* kernel row: "generic", "avx2", "avx512", "avx512vnni"; NULL: the fastest */
+    const char
+        *cpu; /* kernel variant: "generic", "avx2", "avx512", "avx512vnni"; NULL: the fastest */
     uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
 
@@ -32,7 +33,7 @@ void gpt2_runtime_free(struct gpt2_runtime *runtime);
 
 int gpt2_runtime_threads(const struct gpt2_runtime *runtime); /* including the caller's */
 
-/* Name of the kernel row. It outlives the runtime. */
+/* Name of the kernel variant. It outlives the runtime. */
 const char *gpt2_runtime_cpu(const struct gpt2_runtime *runtime);
 
 /* What it all runs on. */
@@ -43,8 +44,8 @@ struct gpt2_machine {
 
 void gpt2_machine_describe(struct gpt2_machine *machine);
 
-/* Name of the i-th kernel row that this CPU can run, slowest first; NULL past the last one. */
-const char *gpt2_cpu_row(int i);
+/* Name of the i-th kernel variant that this CPU can run, slowest first; NULL past the last one. */
+const char *gpt2_cpu_variant(int i);
 
 #ifdef __cplusplus
 }

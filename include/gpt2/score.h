@@ -11,7 +11,7 @@
  *
  * Probabilities are the softmax of the model's unmodified logits, summed in f64 with our own exp
  * and log and in one fixed order: the same bits for any number of threads, any company of windows,
- * and any kernel row. */
+ * and any kernel variant. */
 #ifndef GPT2_SCORE_H
 #define GPT2_SCORE_H
 

@@ -11,7 +11,7 @@
  *     const float *logits = gpt2_batch_logits(b, 0, 0);      // [n_vocab], of the last token
  *
  * The same tokens give the same logits, bit for bit, whether they come in one span or one by one,
- * alone or beside other sessions, with any number of threads and any kernel row.
+ * alone or beside other sessions, with any number of threads and any kernel variant.
  *
  * A batch allocates all its memory when it is created, a session as it reads, 64 tokens at a time.
  * Either is for one thread at a time. */

@@ -102,8 +102,8 @@ static bool print_machine(struct output *out, const struct gpt2_runtime *runtime
                           struct gpt2_error *err) {
     bool ok = output_format(out, err, "machine       %d threads, kernels %s (this CPU can run:",
                             gpt2_runtime_threads(runtime), gpt2_runtime_cpu(runtime));
-    for (int i = 0; ok && gpt2_cpu_row(i); i++)
-        ok = output_format(out, err, " %s", gpt2_cpu_row(i));
+    for (int i = 0; ok && gpt2_cpu_variant(i); i++)
+        ok = output_format(out, err, " %s", gpt2_cpu_variant(i));
     return ok && output_string(out, ")\n", err);
 }
 

@@ -1,8 +1,8 @@
 /* matmul.h - threaded matrix products over kernels: y = x . W + b for one row or a thousand.
  *
  * Threads divide columns (and rows), never a sum; blocks end where a chain can continue. So the
- * bits of y do not depend on m, on the number of threads, on the layout of W or on the kernel row
- * (kernels.h). */
+ * bits of y do not depend on m, on the number of threads, on the layout of W or on the kernel
+ * variant (kernels.h). */
 #ifndef FORWARD_MATMUL_H
 #define FORWARD_MATMUL_H
 

@@ -1,9 +1,9 @@
 /* elementwise.h - the ops that need no hand-written vectors, once, in plain C.
  *
- * Each row's file includes this and compiles it with its own instruction set: the compiler turns
- * the loops into vectors of that width. The IEEE operations are the same ones in the same order, so
- * the bits are the same too. A sum along a vector keeps to lanes16 (kernels.h). softmax, gelu_tanh
- * and what is below quantize come before this one: in generic.c, or from vectorized.h. */
+ * Each variant's file includes this and compiles it with its own instruction set: the compiler
+ * turns the loops into vectors of that width. The IEEE operations are the same ones in the same
+ * order, so the bits are the same too. A sum along a vector keeps to lanes16 (kernels.h). softmax,
+ * gelu_tanh and what is below quantize come before this one: in generic.c, or from vectorized.h. */
 #ifndef KERNELS_ELEMENTWISE_H
 #define KERNELS_ELEMENTWISE_H
 

@@ -1,7 +1,7 @@
 /* generic.c - the definition of every kernel, in portable C.
  *
- * Other rows are tested against this one, bit for bit. Where a CPU has no fma instruction, or the
- * compiler may not use it, fmaf is a library call: slow, and just as exact. */
+ * Other variants are tested against this one, bit for bit. Where a CPU has no fma instruction, or
+ * the compiler may not use it, fmaf is a library call: slow, and just as exact. */
 #include "base/math.h"
 #include "kernels/table.h"
 #include "kernels/variants.h"

@@ -1,4 +1,4 @@
-/* int16_products.h - products of 16-bit integers, two to a 32-bit lane, for every row that has
+/* int16_products.h - products of 16-bit integers, two to a 32-bit lane, for every variant that has
  * vectors.
  *
  * Beside what tiles.h and quantized.h ask for, the file that includes this one says

@@ -1,6 +1,6 @@
 /* kernels.h - the arithmetic of the forward pass, as a table of functions per kind of CPU.
  *
- * Every row of the table computes the same bits. generic.c is the definition; a row for an
+ * Every variant in the table computes the same bits. generic.c is the definition; a variant for an
  * instruction set replaces entries by faster code that performs the very same roundings:
  *
  *   chain   An output of a matrix product is one chain of fused multiply-adds over k = 0, 1, 2 ...
@@ -144,13 +144,14 @@ struct kernels {
     void (*add)(float *y, const float *x, size_t n); /* y[i] += x[i] */
     void (*scale)(float *y, float factor, size_t n); /* y[i] *= factor */
 
-    const struct activation *activations; /* ends with a NULL name; every row has the same names */
+    const struct activation
+        *activations; /* ends with a NULL name; every variant has the same names */
 
-    /* What the row's instructions could reach at best (peak.h): loops that only multiply, or only
-     * read. n: steps; they return how many operations that were, a multiply-add counting as two.
-     * *x is any small positive number, and afterwards any number. dot4: int8 products, four to a
-     * sum. peak_read reads n_bytes (a multiple of 4096) at data (a multiple of 64) once, in one of
-     * PEAK_WAYS ways, 0..PEAK_WAYS-1: which one is fastest differs from CPU to CPU. It returns a
+    /* What the variant's instructions could reach at best (peak.h): loops that only multiply, or
+     * only read. n: steps; they return how many operations that were, a multiply-add counting as
+     * two. *x is any small positive number, and afterwards any number. dot4: int8 products, four to
+     * a sum. peak_read reads n_bytes (a multiple of 4096) at data (a multiple of 64) once, in one
+     * of PEAK_WAYS ways, 0..PEAK_WAYS-1: which one is fastest differs from CPU to CPU. It returns a
      * word that depends on every byte. */
     double (*peak_fma)(float *x, int n);
     double (*peak_dot4)(int32_t *x, int n);

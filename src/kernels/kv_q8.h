@@ -1,5 +1,5 @@
-/* kv_q8.h - scores_q8 and mix_q8, once, for every row that has vectors (contract: kernels.h; what
- * a block of the cache looks like: forward/kv.h). What they need to know of a row: quantized.h. */
+/* kv_q8.h - scores_q8 and mix_q8, once, for every variant that has vectors (contract: kernels.h;
+ * what a block of the cache looks like: forward/kv.h). What they need of a variant: quantized.h. */
 #ifndef KERNELS_KV_Q8_H
 #define KERNELS_KV_Q8_H
 

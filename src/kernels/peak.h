@@ -1,7 +1,8 @@
-/* peak.h - what a row could reach: loops that only multiply, or only read.
+/* peak.h - what a variant could reach: loops that only multiply, or only read.
  *
- * A row includes this behind its vectors, so that the loops use the instructions that its products
- * use; `gpt2 bench` and `test_kernels --bench` measure with them what a product is a share of. */
+ * A variant includes this after its vectors, so that the loops use the instructions that its
+ * products use; `gpt2 bench` and `test_kernels --bench` measure with them what a product is a share
+ * of. */
 #ifndef KERNELS_PEAK_H
 #define KERNELS_PEAK_H
 
@@ -77,7 +78,7 @@ ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, __m256i u, __m256i s) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 #else
-/* Sixteen lanes in plain C, as the generic row's products have them. */
+/* Sixteen lanes in plain C, as the generic variant's products have them. */
 #define PEAK_SUMS 4
 typedef struct {
     int32_t lane[16];

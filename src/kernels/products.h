@@ -1,5 +1,5 @@
 /* products.h - gemm, gemv, dots and to_f32 as functions, one for each type (contract: kernels.h).
- * What they need to know of a row: tiles.h. */
+ * What they need of a variant: tiles.h. */
 #ifndef KERNELS_PRODUCTS_H
 #define KERNELS_PRODUCTS_H
 

@@ -1,4 +1,4 @@
-/* quantized.h - gemm_q8 and gemm_q4, once, for every row that has vectors (contract: kernels.h;
+/* quantized.h - gemm_q8 and gemm_q4, once, for every variant that has vectors (contract: kernels.h;
  * what a panel looks like: panels.h).
  *
  * Beside what tiles.h asks for, the file that includes this one says

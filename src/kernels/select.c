@@ -1,4 +1,5 @@
-/* select.c - which rows this CPU can run. The only file that asks the CPU what it has. */
+/* select.c - which kernel variants this CPU can run. The only file that asks the CPU what it has.
+ */
 #include "kernels/variants.h"
 
 #include <stdbool.h>
@@ -34,7 +35,7 @@ static bool has_avx512vnni(void) {
 static const struct {
     const struct kernels *kernels;
     bool (*runs_here)(void);
-} rows[] = {
+} variants[] = {
     {&kernels_generic, always},
 #if defined(__x86_64__)
     {&kernels_avx2, has_avx2},
@@ -44,18 +45,18 @@ static const struct {
 };
 
 const struct kernels *kernels_variant(int i) {
-    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++)
-        if (rows[row].runs_here() && i-- == 0)
-            return rows[row].kernels;
+    for (size_t v = 0; v < sizeof variants / sizeof *variants; v++)
+        if (variants[v].runs_here() && i-- == 0)
+            return variants[v].kernels;
     return NULL;
 }
 
 const struct kernels *kernels_select(const char *name) {
     const struct kernels *found = NULL;
-    const struct kernels *row;
-    for (int i = 0; (row = kernels_variant(i)); i++)
-        if (!name || strcmp(name, row->name) == 0)
-            found = row;
+    const struct kernels *variant;
+    for (int i = 0; (variant = kernels_variant(i)); i++)
+        if (!name || strcmp(name, variant->name) == 0)
+            found = variant;
     return found;
 }
 

@@ -1,4 +1,4 @@
-/* table.h - what a row's file ends with: its functions, under the names that products.h,
+/* table.h - what a variant's file ends with: its functions, under the names that products.h,
  * quantized.h, kv_q8.h, elementwise.h and peak.h gave them, in the places of the table. */
 #ifndef KERNELS_TABLE_H
 #define KERNELS_TABLE_H

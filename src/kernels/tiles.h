@@ -1,5 +1,5 @@
-/* tiles.h - what the products of every row that has vectors are made of (gemm.h, gemv.h, gemm_nt.h,
- * quantized.h): each is there once.
+/* tiles.h - what the products of every variant that has vectors are made of (gemm.h, gemv.h,
+ * gemm_nt.h, quantized.h): each is there once.
  *
  * The file that includes them says what a vector is and how large the tiles are:
  *
@@ -18,7 +18,7 @@
  *                         half of the first cache in every type
  *   GEMV_ROWS, GEMV_VECS  a register tile of gemv: rows of x, and vectors of columns
  *   GEMV_DEPTH            rows of W that are worked on together
- *   GEMM_NT_ROWS, GEMM_NT_COLS  of dots: rows of x, and rows of W
+ *   GEMM_NT_ROWS, GEMM_NT_COLS  of gemm_nt: rows of x, and rows of W
  *
  * A tile is a function whose sizes are parameters. It is inlined where they are constants, so that
  * its arrays live in registers; remainders run the same code with smaller constants. */

@@ -1,4 +1,4 @@
-/* variants.h - the rows that exist in this build, for select.c. */
+/* variants.h - the variants that exist in this build, for select.c. */
 #ifndef KERNELS_VARIANTS_H
 #define KERNELS_VARIANTS_H
 

@@ -1,4 +1,4 @@
-/* vectorized.h - softmax, gelu_new and what quantize is made of, once, for every row that has
+/* vectorized.h - softmax, gelu_new and what quantize is made of, once, for every variant that has
  * vectors: where compilers do not see that plain C is one. The definitions are in generic.c.
  *
  * Beside what tiles.h and quantized.h ask for, the file that includes this one says

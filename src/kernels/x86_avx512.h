@@ -1,5 +1,5 @@
 /* x86_avx512.h - what a vector is with AVX-512 (F, BW, DQ, VL): 16 lanes, 32 registers, masks. For
- * the files of the rows that have it. */
+ * the files of the variants that have it. */
 #ifndef KERNELS_X86_AVX512_H
 #define KERNELS_X86_AVX512_H
 

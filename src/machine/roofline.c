@@ -1,6 +1,6 @@
 /* roofline.c - measures what the threads of a runtime can read and multiply at best.
  *
- * The loops are the kernel row's (kernels/peak.h); here they are handed to the threads in small
+ * The loops are the kernel variant's (kernels/peak.h); here they are handed to the threads in small
  * tasks, as the forward pass hands out its own, so that a thread that lost its processor for a
  * while delays a limit no more than it delays the work. */
 #include "base/error_internal.h"

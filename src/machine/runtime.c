@@ -1,4 +1,4 @@
-/* runtime.c - the thread pool and the kernel row behind one handle, chosen once. */
+/* runtime.c - the thread pool and the kernel variant behind one handle, chosen once. */
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "machine/runtime_internal.h"
@@ -19,9 +19,9 @@ struct gpt2_runtime *gpt2_runtime_create(const struct gpt2_runtime_options *opti
     }
     const struct kernels *kernels = kernels_select(options->cpu);
     if (!kernels) {
-        error_set(err, GPT2_ERR_USAGE, "kernel row \"%s\": unknown, or this CPU cannot run it",
+        error_set(err, GPT2_ERR_USAGE, "kernel variant \"%s\": unknown, or this CPU cannot run it",
                   options->cpu);
-        error_hint(err, "`gpt2 info` lists the rows that this CPU can run");
+        error_hint(err, "`gpt2 info` lists the variants that this CPU can run");
         return NULL;
     }
     struct gpt2_runtime *runtime = os_alloc(1, sizeof *runtime, "the runtime", err);
@@ -56,7 +56,7 @@ void gpt2_machine_describe(struct gpt2_machine *machine) {
     machine->n_cpus = os_cpus();
 }
 
-const char *gpt2_cpu_row(int i) {
+const char *gpt2_cpu_variant(int i) {
     const struct kernels *row = kernels_variant(i);
     return row ? row->name : NULL;
 }

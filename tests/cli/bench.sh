@@ -31,7 +31,7 @@ expect "decoding beyond the context" refuses 2 '--n-gen: 13 tokens at depth 500 
 run bench -d 0,512
 expect "a depth without room" refuses 2 '--n-depth: 512 tokens leave no room'
 run bench --cpu abacus -p 1 -n 0
-expect "an unknown kernel row" refuses 2 'kernel row "abacus"'
+expect "an unknown kernel variant" refuses 2 'kernel variant "abacus"'
 run bench -m no-such-model
 expect "an unknown model" refuses 4 'model "no-such-model"'
 

@@ -45,7 +45,7 @@ for more in "-t 1" "-t 2 --parallel 5" "--parallel 1"; do
     run generate --input "$tmp/in" --output "$tmp/again" -q $more
     expect "the same bytes with $more" same "$tmp/whole" "$tmp/again"
 done
-# The generic row takes a hundred times as long.
+# The generic variant takes a hundred times as long.
 head -n 12 "$tmp/in" >"$tmp/few"
 head -n 12 "$tmp/whole" >"$tmp/few.whole"
 run generate --input "$tmp/few" --output "$tmp/again" -q --cpu generic

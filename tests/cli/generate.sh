@@ -104,7 +104,7 @@ expect "an unknown type of KV cache" refuses 2 'auto, f32, f16, q8'
 
 "$GPT2" generate "Once upon a time" -n 400 --ignore-eos 2>"$err" | head -c 20 >/dev/null
 expect "a closed pipe is no error message" died_quietly
-# The generic row is slow: head has gone long before the end, however busy the machine is.
+# The generic variant is slow: head has gone long before the end, however busy the machine is.
 (trap '' PIPE; "$GPT2" generate "Once" -n 400 --ignore-eos --cpu generic 2>"$err"; echo $? >"$tmp/status") | head -c 20 >/dev/null
 expect "a closed pipe exits with 141 where SIGPIPE is ignored" test "$(cat "$tmp/status")" -eq 141
 if [ -w /dev/full ]; then

@@ -49,7 +49,7 @@ expect "ids that are none" refuses 2 'expected token ids (whole numbers), found 
 run generate --ids 1,2 text
 expect "ids and a text" refuses 2 'given more than once'
 run generate --cpu abacus x
-expect "an unknown kernel row" refuses 2 'kernel row "abacus"'
+expect "an unknown kernel variant" refuses 2 'kernel variant "abacus"'
 run generate -p "$(printf '\033[31m')" --temp "$(printf '\033[2J')"
 expect "control bytes are shown, not obeyed" refuses 2 'got "\x1B[2J"'
 run generate -f "$tmp/nothing"

@@ -76,7 +76,7 @@ struct command {
     }
 #define OPTION_CPU(dest)                                                                           \
     {                                                                                              \
-        "cpu", 0, NULL, OPTION_STRING, dest, 0, 0, NULL, "ROW",                                    \
+        "cpu", 0, NULL, OPTION_STRING, dest, 0, 0, NULL, "VARIANT",                                \
             "kernels: generic, avx2, avx512, avx512vnni (default:\nthe fastest the CPU has); the " \
             "result is "                                                                           \
             "the same "                                                                            \

@@ -1,6 +1,6 @@
 /* cmd_convert.c - a model of any format in a format that other programs read. */
+#include "base/os.h"
 #include "cli/command/commands.h"
-#include "cli/io/clock.h"
 #include "cli/io/files.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -160,7 +160,7 @@ static bool open_job(struct job *job, const struct arguments *args, const char *
 static int convert(const struct arguments *args) {
     struct gpt2_error err;
     struct job job = {.bar = bar_begin()};
-    const uint64_t start = clock_ns();
+    const uint64_t start = os_now_ns();
     char *path = find_model(args->model, &err);
     bool ok = path && open_job(&job, args, path, &err);
     signals_catch();
@@ -173,7 +173,7 @@ static int convert(const struct arguments *args) {
     bar_hide(&job.bar);
     if (ok)
         fprintf(stderr, "%s: written as %s in %.1f s\n", args->output, formats[args->to],
-                (double)(clock_ns() - start) * 1e-9);
+                (double)(os_now_ns() - start) * 1e-9);
     int code = ok ? 0 : signals_caught() ? 128 + signals_caught() : report(&err);
     gpt2_tokenizer_close(job.tokenizer);
     gpt2_model_close(job.model);

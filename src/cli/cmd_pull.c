@@ -1,6 +1,6 @@
 /* cmd_pull.c - fetching a model from the Hugging Face hub. */
+#include "base/os.h"
 #include "cli/command/commands.h"
-#include "cli/io/clock.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
@@ -30,12 +30,12 @@ static void show(struct progress *p, const char *file, uint64_t done, uint64_t t
         return;
     }
     if (!p->started) {
-        p->start_ns = clock_ns();
+        p->start_ns = os_now_ns();
         p->start_bytes = done;
         p->started = true;
     }
     char bar[BAR + 1], left[32] = "", text[300];
-    double seconds = (double)(clock_ns() - p->start_ns) * 1e-9;
+    double seconds = (double)(os_now_ns() - p->start_ns) * 1e-9;
     double rate = seconds > 0.5 ? (double)(done - p->start_bytes) / seconds : 0;
     double share = total ? (double)done / (double)total : 0;
     int filled = (int)(share * BAR);

@@ -1,6 +1,6 @@
 /* cmd_quantize.c - one packed file from a model. */
+#include "base/os.h"
 #include "cli/command/commands.h"
-#include "cli/io/clock.h"
 #include "cli/io/files.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -100,7 +100,7 @@ static int quantize(const struct arguments *args) {
     struct gpt2_error err;
     struct job job = {0};
     struct bar bar = bar_begin();
-    uint64_t start = clock_ns();
+    uint64_t start = os_now_ns();
     char *path = find_model(args->model, &err);
     bool ok = path && prepare(&job, args, path, &err);
     if (ok) {
@@ -118,7 +118,7 @@ static int quantize(const struct arguments *args) {
         bar_hide(&bar);
     }
     if (ok)
-        print_sizes(args, job.model, (double)(clock_ns() - start) * 1e-9);
+        print_sizes(args, job.model, (double)(os_now_ns() - start) * 1e-9);
     int code = ok ? 0 : signals_caught() ? 128 + signals_caught() : report(&err);
     close_job(&job);
     free(path);

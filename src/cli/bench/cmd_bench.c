@@ -9,10 +9,10 @@
  *
  * The token at a position is always the same random one. So a session that has gone beyond a depth
  * comes back to it by a rewind, and one that has not reached it becomes a copy of one that has. */
+#include "base/os.h"
 #include "cli/bench/bench_report.h"
 #include "cli/command/commands.h"
 #include "cli/command/weights_options.h"
-#include "cli/io/clock.h"
 #include "cli/io/files.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
@@ -247,7 +247,7 @@ static bool measure(struct run *run, const struct bench_result *test, double *ra
                     struct gpt2_error *err) {
     int n_steps = test->n_prompt ? 1 : test->n_decode;
     int n_ids = test->n_prompt ? test->n_prompt : 1;
-    uint64_t start = clock_ns();
+    uint64_t start = os_now_ns();
     for (int step = 0; step < n_steps && !signals_caught(); step++) {
         for (int i = 0; i < test->batch; i++)
             run->spans[i] =
@@ -255,7 +255,7 @@ static bool measure(struct run *run, const struct bench_result *test, double *ra
         if (!gpt2_batch_run(run->batch, run->spans, test->batch, err))
             return false;
     }
-    uint64_t spent = clock_ns() - start;
+    uint64_t spent = os_now_ns() - start;
     *rate = (double)n_steps * n_ids * test->batch / ((double)(spent ? spent : 1) * 1e-9);
     return true;
 }

@@ -1,6 +1,6 @@
 /* beams.c - see beams.h. */
 #include "cli/generate/beams.h"
-#include "cli/io/clock.h"
+#include "base/os.h"
 #include "cli/io/output.h"
 #include "cli/io/signals.h"
 
@@ -9,7 +9,7 @@ static bool go_on(void *user, const struct gpt2_turn *turns, int n_turns) {
     float max_time = c->decoding->settings.max_time;
     for (int i = 0; c->see && i < n_turns; i++)
         c->see(c->user, turns[i].logits);
-    c->out_of_time = max_time > 0 && (double)(clock_ns() - c->start_ns) * 1e-9 >= (double)max_time;
+    c->out_of_time = max_time > 0 && (double)(os_now_ns() - c->start_ns) * 1e-9 >= (double)max_time;
     return !c->out_of_time && !signals_caught();
 }
 

@@ -1,7 +1,7 @@
 /* bulk_output.c - see bulk_output.h. */
 #include "cli/generate/bulk_output.h"
+#include "base/fnv.h"
 #include "cli/generate/record_settings.h"
-#include "cli/io/fnv.h"
 #include "cli/io/report.h"
 
 #include <errno.h>

@@ -91,10 +91,10 @@ static int run_bulk(struct run *run) {
 
 static int execute(struct run *run) {
     struct gpt2_error err;
-    uint64_t start = clock_ns();
+    uint64_t start = os_now_ns();
     if (!open_all(run, &err))
         return report(&err);
-    run->load_ns = clock_ns() - start;
+    run->load_ns = os_now_ns() - start;
     for (size_t i = 0; gpt2_model_warning(run->model, i); i++)
         report_note("%s", gpt2_model_warning(run->model, i));
     if (interactive_wanted(&run->args))

@@ -1,8 +1,8 @@
 /* completion.c - see completion.h. */
 #include "cli/generate/completion.h"
+#include "base/os.h"
 #include "base/utf8.h"
 #include "cli/generate/beams.h"
-#include "cli/io/clock.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
@@ -69,7 +69,7 @@ bool completion_create(struct completion *c, const struct decoding *decoding,
                              .record = record,
                              .prompt = *prompt,
                              .wants_logprobs = s->logprobs >= 0 || s->best_of > s->num_samples,
-                             .start_ns = clock_ns()};
+                             .start_ns = os_now_ns()};
     *prompt = (struct gpt2_ids){0};
     bool ok = check_prompt(c, err);
     if (ok && s->best_of && s->best_of < s->num_samples)
@@ -247,7 +247,7 @@ static int32_t choose(void *user, const struct gpt2_turn *turn, bool *last) {
         return -1;
     }
     float max_time = c->decoding->settings.max_time;
-    if (!*last && max_time > 0 && (double)(clock_ns() - c->start_ns) * 1e-9 >= (double)max_time) {
+    if (!*last && max_time > 0 && (double)(os_now_ns() - c->start_ns) * 1e-9 >= (double)max_time) {
         s->finish = FINISH_TIME;
         *last = true;
     }

@@ -1,7 +1,7 @@
 /* generate_once.c - see generate_once.h. */
 #include "cli/generate/generate_once.h"
+#include "base/fnv.h"
 #include "cli/generate/generate_output.h"
-#include "cli/io/fnv.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 
@@ -114,13 +114,13 @@ static bool generate(struct run *run, struct gpt2_error *err) {
     struct completion *c = &run->completion;
     if (run->args.settings.echo && c->show && !run->args.jsonl && !show_prompt(run, err))
         return false;
-    run->start_ns = clock_ns();
+    run->start_ns = os_now_ns();
     if (!completion_start(c, run->generator, err))
         return false;
     while (!completion_done(c))
         if (!gpt2_generator_step(run->generator, err))
             return false;
-    run->decode_ns = clock_ns() - run->start_ns - run->prompt_ns;
+    run->decode_ns = os_now_ns() - run->start_ns - run->prompt_ns;
     if (completion_failed(c)) {
         *err = c->err;
         return false;

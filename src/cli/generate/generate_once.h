@@ -2,10 +2,10 @@
 #ifndef CLI_GENERATE_GENERATE_ONCE_H
 #define CLI_GENERATE_GENERATE_ONCE_H
 
+#include "base/os.h"
 #include "cli/command/weights_options.h"
 #include "cli/generate/bulk.h"
 #include "cli/generate/completion.h"
-#include "cli/io/clock.h"
 #include "cli/io/files.h"
 #include "cli/io/out_file.h"
 #include "cli/terminal/color.h"

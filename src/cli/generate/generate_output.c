@@ -1,6 +1,6 @@
 /* generate_output.c - see generate_output.h. */
 #include "cli/generate/generate_output.h"
-#include "cli/io/fnv.h"
+#include "base/fnv.h"
 #include "cli/io/terminal.h"
 
 #include <inttypes.h>
@@ -23,7 +23,7 @@ void see_logits(void *user, const float *logits) {
     struct run *run = user;
     if (!run->seen) {
         run->seen = true;
-        run->prompt_ns = clock_ns() - run->start_ns;
+        run->prompt_ns = os_now_ns() - run->start_ns;
     }
     if (run->args.stats)
         run->hash = hash_logits(run->hash, logits, gpt2_model_config(run->model)->n_vocab);

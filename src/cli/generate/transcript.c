@@ -1,7 +1,7 @@
 /* transcript.c - see transcript.h. */
 #include "cli/generate/transcript.h"
+#include "base/fnv.h"
 #include "cli/generate/generate_output.h"
-#include "cli/io/fnv.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 
@@ -116,7 +116,7 @@ static bool generate(struct transcript *transcript, struct gpt2_error *err) {
     struct completion *c = &run->completion;
     run->seen = false;
     run->hash = FNV_START;
-    run->start_ns = clock_ns();
+    run->start_ns = os_now_ns();
     if (!completion_start(c, run->generator, err))
         return false;
     while (!completion_done(c)) {
@@ -128,7 +128,7 @@ static bool generate(struct transcript *transcript, struct gpt2_error *err) {
         if (!gpt2_generator_step(run->generator, err))
             return false;
     }
-    run->decode_ns = clock_ns() - run->start_ns - run->prompt_ns;
+    run->decode_ns = os_now_ns() - run->start_ns - run->prompt_ns;
     if (completion_failed(c))
         *err = c->err;
     return !completion_failed(c);

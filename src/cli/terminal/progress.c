@@ -1,6 +1,6 @@
 /* progress.c - see progress.h. */
 #include "cli/terminal/progress.h"
-#include "cli/io/clock.h"
+#include "base/os.h"
 #include "cli/io/terminal.h"
 
 #include <inttypes.h>
@@ -15,7 +15,7 @@ struct progress progress_begin(int input_fd, uint64_t n_resumed, bool json, bool
     struct stat info;
     if (fstat(input_fd, &info) == 0 && S_ISREG(info.st_mode))
         p.size = (uint64_t)info.st_size;
-    p.start_ns = clock_ns();
+    p.start_ns = os_now_ns();
     p.shown_ns = p.bar ? 0 : p.start_ns; // a bar is there from the start
     return p;
 }
@@ -32,7 +32,7 @@ void progress_done(struct progress *p, bool failed, uint64_t n_tokens) {
 }
 
 static void print(const struct progress *p, bool at_end) {
-    double seconds = (double)(clock_ns() - p->start_ns) * 1e-9;
+    double seconds = (double)(os_now_ns() - p->start_ns) * 1e-9;
     double rate = seconds > 0 ? (double)p->n_tokens / seconds : 0;
     double part = p->size ? (double)p->n_bytes / (double)p->size : 0;
     uint64_t made = p->n_bytes - p->n_passed;
@@ -67,7 +67,7 @@ static void print(const struct progress *p, bool at_end) {
 }
 
 void progress_show(struct progress *p) {
-    uint64_t now = clock_ns(), wait = p->bar ? 200000000u : p->json ? 1000000000u : 10000000000u;
+    uint64_t now = os_now_ns(), wait = p->bar ? 200000000u : p->json ? 1000000000u : 10000000000u;
     if (p->quiet || now - p->shown_ns < wait)
         return;
     p->shown_ns = now;

@@ -1,6 +1,6 @@
 /* fnv.h - FNV-1a (Fowler, Noll, Vo), 64 bits: short names for what was computed or asked for. */
-#ifndef CLI_IO_FNV_H
-#define CLI_IO_FNV_H
+#ifndef BASE_FNV_H
+#define BASE_FNV_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -90,7 +90,7 @@ $(BUILD)/%.o: %.c
 	$(Q)$(CC) $(ALL_CFLAGS) $(ISA) -c -o $@ $<
 
 # The program knows where `make install` puts models, so another PREFIX compiles that file again.
-$(BUILD)/src/cli/io/files.o: $(BUILD)/prefix
+$(BUILD)/src/cli/io/find_model.o: $(BUILD)/prefix
 $(BUILD)/prefix: FORCE
 	@mkdir -p $(@D)
 	@[ "$$(cat $@ 2>/dev/null)" = '$(PREFIX)' ] || echo '$(PREFIX)' >$@

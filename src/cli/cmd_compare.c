@@ -5,8 +5,9 @@
  * of n_ctx tokens; a later window begins with the last token of the one before. So every token of
  * the text is predicted once. The <|endoftext|> that ends a document is not. */
 #include "cli/command/commands.h"
-#include "cli/io/files.h"
+#include "cli/io/find_model.h"
 #include "cli/io/output.h"
+#include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 #include "cli/terminal/bar.h"

@@ -1,7 +1,7 @@
 /* cmd_convert.c - a model of any format in a format that other programs read. */
 #include "base/os.h"
 #include "cli/command/commands.h"
-#include "cli/io/files.h"
+#include "cli/io/find_model.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"

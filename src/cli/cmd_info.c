@@ -1,6 +1,6 @@
 /* cmd_info.c - what a model is: its configuration, its tensors, its layer-norm sites. */
 #include "cli/command/commands.h"
-#include "cli/io/files.h"
+#include "cli/io/find_model.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
 

@@ -1,7 +1,7 @@
 /* cmd_models.c - `models` lists what -m finds by name, `rm` removes what was pulled. */
 #include "base/escape.h"
 #include "cli/command/commands.h"
-#include "cli/io/files.h"
+#include "cli/io/find_model.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
 

@@ -1,8 +1,9 @@
 /* cmd_quantize.c - one packed file from a model. */
 #include "base/os.h"
 #include "cli/command/commands.h"
-#include "cli/io/files.h"
+#include "cli/io/find_model.h"
 #include "cli/io/output.h"
+#include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 #include "cli/terminal/bar.h"

@@ -1,7 +1,8 @@
 /* cmd_tokenize.c - text to token ids and back: `tokenize` and `detokenize`. */
 #include "cli/command/commands.h"
-#include "cli/io/files.h"
+#include "cli/io/find_model.h"
 #include "cli/io/output.h"
+#include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
 
 #include <gpt2/tokenizer.h>

@@ -1,6 +1,6 @@
 /* cmd_verify.c - is a model whole, and is it the same as another? */
 #include "cli/command/commands.h"
-#include "cli/io/files.h"
+#include "cli/io/find_model.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"

@@ -13,7 +13,7 @@
 #include "cli/bench/bench_report.h"
 #include "cli/command/commands.h"
 #include "cli/command/weights_options.h"
-#include "cli/io/files.h"
+#include "cli/io/find_model.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 #include "cli/io/terminal.h"

@@ -1,6 +1,6 @@
 /* engine.c - see engine.h. */
 #include "cli/command/engine.h"
-#include "cli/io/files.h"
+#include "cli/io/find_model.h"
 #include "cli/io/report.h"
 
 #include <stdlib.h>

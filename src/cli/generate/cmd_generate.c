@@ -2,6 +2,7 @@
 #include "cli/command/commands.h"
 #include "cli/generate/generate_once.h"
 #include "cli/generate/interactive.h"
+#include "cli/io/find_model.h"
 #include "cli/io/report.h"
 
 #include <limits.h>

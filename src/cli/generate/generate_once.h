@@ -6,8 +6,8 @@
 #include "cli/command/weights_options.h"
 #include "cli/generate/bulk.h"
 #include "cli/generate/completion.h"
-#include "cli/io/files.h"
 #include "cli/io/out_file.h"
+#include "cli/io/prompt_source.h"
 #include "cli/terminal/color.h"
 
 enum output_kind { OUTPUT_TEXT, OUTPUT_IDS };

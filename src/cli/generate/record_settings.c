@@ -1,7 +1,7 @@
 /* record_settings.c - see record_settings.h. */
 #include "cli/generate/record_settings.h"
 #include "base/fnv.h"
-#include "cli/io/files.h"
+#include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
 
 #include <inttypes.h>

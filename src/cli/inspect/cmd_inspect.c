@@ -1,7 +1,8 @@
 /* cmd_inspect.c - `gpt2 inspect`: reads texts, runs one of five inspections, shows the view. */
 #include "cli/command/commands.h"
 #include "cli/inspect/inspection.h"
-#include "cli/io/files.h"
+#include "cli/io/find_model.h"
+#include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
 #include "cli/io/terminal.h"
 

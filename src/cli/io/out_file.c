@@ -1,6 +1,6 @@
 /* out_file.c - see out_file.h. */
 #include "cli/io/out_file.h"
-#include "cli/io/files.h"
+#include "cli/io/find_model.h"
 #include "cli/io/report.h"
 
 #include <errno.h>

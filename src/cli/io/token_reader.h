@@ -5,7 +5,7 @@
 #ifndef CLI_IO_TOKEN_READER_H
 #define CLI_IO_TOKEN_READER_H
 
-#include "cli/io/files.h"
+#include "cli/io/prompt_source.h"
 
 #include <gpt2/tokenizer.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* cmd_choose.c - which of these goes on from here? Ranks given continuations of a prompt. */
 #include "cli/command/commands.h"
-#include "cli/io/files.h"
 #include "cli/io/output.h"
+#include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
 #include "cli/score/scored_continuation.h"
 

@@ -1,8 +1,8 @@
 /* cmd_score.c - how likely is this text? For each token, word, line, or the whole. */
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
-#include "cli/io/files.h"
 #include "cli/io/output.h"
+#include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
 #include "cli/io/terminal.h"
 #include "cli/io/token_reader.h"

@@ -1,0 +1,25 @@
+/* find_model.h - from what was given for -m to the path of a model, and the folders it is looked
+ * for in. */
+#ifndef CLI_IO_FIND_MODEL_H
+#define CLI_IO_FIND_MODEL_H
+
+#include <gpt2/error.h>
+#include <stdbool.h>
+
+/* Turns what the user gave for -m (NULL: nothing) into a path. In this order: a path that exists,
+ * and then nothing else is tried, whether it can be opened or not;
+ * a name in ./models, in the folders of $GPT2_MODELS (separated by ':'), in models/ beside the
+ * program's folder, in the user's and the installation's data directory; a name in the cache of
+ * Hugging Face's programs (gpt2/hub.h says what names are). With NULL: $GPT2_MODEL, where that is
+ * set and not empty, else the shipped model "tales". The result is owned by the caller: free().
+ * NULL: GPT2_ERR_MODEL. */
+char *find_model(const char *name, struct gpt2_error *err);
+
+/* The path without links and dots, to be freed; NULL where there is no such file. */
+char *canonical_path(const char *path);
+
+/* Calls visit for each folder that find_model looks for names in, in its order, whether it exists
+ * or not. False where `visit` ended it, or memory is out. */
+bool list_model_folders(bool (*visit)(void *user, const char *folder), void *user);
+
+#endif

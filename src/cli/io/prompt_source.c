@@ -1,0 +1,122 @@
+/* prompt_source.c - the text of a command: from an option, a word, a file or a pipe. */
+#include "cli/io/prompt_source.h"
+#include "cli/io/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gpt2/tokenizer.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void text_free(struct text *text) {
+    free(text->data);
+    *text = (struct text){NULL, 0};
+}
+
+static bool no_memory(struct gpt2_error *err, const char *name) {
+    return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory while reading %s", name);
+}
+
+/* Reads fd to its end. */
+static bool read_all(struct text *text, int fd, const char *name, struct gpt2_error *err) {
+    size_t cap = 0;
+    for (;;) {
+        if (text->len + 1 >= cap) {
+            cap = cap ? cap * 2 : 1 << 16;
+            char *grown = realloc(text->data, cap);
+            if (!grown)
+                return no_memory(err, name);
+            text->data = grown;
+        }
+        ssize_t n = read(fd, text->data + text->len, cap - text->len - 1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return command_error(err, GPT2_ERR_INPUT, NULL, "cannot read %s: %s", name,
+                                 strerror(errno));
+        if (n == 0)
+            break;
+        text->len += (size_t)n;
+    }
+    text->data[text->len] = 0;
+    return true;
+}
+
+static bool read_file(struct text *text, const char *path, struct gpt2_error *err) {
+    if (!strcmp(path, "-"))
+        return read_all(text, STDIN_FILENO, "standard input", err);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return command_error(err, GPT2_ERR_INPUT, NULL, "cannot open %s: %s", path,
+                             strerror(errno));
+    bool ok = read_all(text, fd, path, err);
+    close(fd);
+    return ok;
+}
+
+static bool copy_text(struct text *text, const char *given, struct gpt2_error *err) {
+    text->data = strdup(given);
+    text->len = text->data ? strlen(given) : 0;
+    return text->data || no_memory(err, "the command line");
+}
+
+bool text_read(struct text *text, const struct text_source *source, struct gpt2_error *err) {
+    *text = (struct text){NULL, 0};
+    if (!!source->option + !!source->word + !!source->file > 1)
+        return usage_error(err, "the text is given more than once: expected one of --prompt, "
+                                "--file, an argument");
+    const char *literal = source->option;
+    const char *path = source->file;
+    if (source->word) {
+        if (strcmp(source->word, "-"))
+            literal = source->word;
+        else
+            path = "-";
+    }
+    if (literal)
+        return copy_text(text, literal, err);
+    if (!path) {
+        if (isatty(STDIN_FILENO)) {
+            usage_error(err, "no text given: expected an argument, --file FILE or a pipe");
+            return false;
+        }
+        path = "-";
+    }
+    if (!read_file(text, path, err)) {
+        text_free(text);
+        return false;
+    }
+    if (!source->keep_newline && text->len && text->data[text->len - 1] == '\n')
+        text->data[--text->len] = 0;
+    return true;
+}
+
+bool text_parse_ids(const char *data, size_t len, const char *what, struct gpt2_ids *ids,
+                    struct gpt2_error *err) {
+    size_t i = 0;
+    for (;;) {
+        while (i < len && strchr(" ,\t\r\n", data[i]) && data[i])
+            i++;
+        if (i == len)
+            return true;
+        size_t start = i;
+        int64_t id = 0;
+        while (i < len && data[i] >= '0' && data[i] <= '9' && id <= INT32_MAX)
+            id = id * 10 + (data[i++] - '0');
+        bool ended = i == len || (data[i] && strchr(" ,\t\r\n", data[i]));
+        if (i == start || !ended || id > INT32_MAX) {
+            size_t rest = len - start, word = 0;
+            while (word < rest && word < 40 && data[start + word] &&
+                   !strchr(" ,\t\r\n", data[start + word]))
+                word++;
+            return command_error(err, GPT2_ERR_INPUT, NULL,
+                                 "%s: expected token ids (whole numbers), found \"%.*s\" at byte "
+                                 "%zu",
+                                 what, (int)word, data + start, start);
+        }
+        if (!gpt2_ids_push(ids, (int32_t)id, err))
+            return false;
+    }
+}

@@ -45,7 +45,8 @@ void attention_free(struct attention *attention) {
     *attention = (struct attention){0};
 }
 
-/* 1/sqrt(head_dim), and for some models 1/(layer + 1) (spec 1.1). */
+/* 1/sqrt(head_dim), and for some models 1/(layer + 1) (transformers:
+ * scale_attn_by_inverse_layer_idx). */
 static float score_scale(const struct gpt2_config *config, int layer) {
     float scale = 1.0f;
     if (config->scale_attn_weights)

@@ -1,4 +1,5 @@
-/* attention.h - causal attention over the KV cache (spec 1.1): the only place where tokens meet. */
+/* attention.h - causal attention over the KV cache (Vaswani et al. 2017): the only place where
+ * tokens meet. */
 #ifndef FORWARD_ATTENTION_H
 #define FORWARD_ATTENTION_H
 

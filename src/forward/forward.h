@@ -1,4 +1,5 @@
-/* forward.h - the forward pass over a handful of rows, one row per new token (spec 1.1).
+/* forward.h - the forward pass over a handful of rows, one row per new token: GPT-2 as in
+ * "Language Models are Unsupervised Multitask Learners" (Radford et al. 2019).
  *
  * Rows come in pieces: consecutive tokens of one session. Linear layers and layer norms treat every
  * row alike; only attention looks at the row's own session. Nothing here allocates or can fail. */

@@ -128,7 +128,7 @@ struct kernels {
     /* dst[i] = (f32)src[i], exact. */
     void (*to_f32[DTYPE_N_KERNELS])(float *dst, const void *src, size_t n);
 
-    /* Layer normalisation of ONE token's vector x[0..n) (Ba, Kiros, Hinton 2016; spec 1.2):
+    /* Layer normalisation of ONE token's vector x[0..n) (Ba, Kiros, Hinton 2016, arXiv 1607.06450):
      *   mean = lanes16(x) / n
      *   var  = lanes16((x - mean)^2) / n           biased; the squares enter by fma
      *   rstd = 1 / sqrt(var + epsilon)

@@ -1,4 +1,5 @@
-/* config.h - reads config.json and generation_config.json into a struct gpt2_config (spec 2.1). */
+/* config.h - reads config.json and generation_config.json into a struct gpt2_config
+ * (keys and defaults: transformers, configuration_gpt2.py). */
 #ifndef MODEL_CONFIG_H
 #define MODEL_CONFIG_H
 

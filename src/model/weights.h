@@ -1,6 +1,6 @@
 /* weights.h - the model struct: every weight of a GPT-2 under GPT-2's own name.
  *
- *   x[t]  = wte[id] + wpe[position]                                       spec 1.1
+ *   x[t]  = wte[id] + wpe[position]            (Radford et al. 2019; OpenAI's model.py)
  *   block:  x += attn.c_proj( attention( attn.c_attn( ln_1(x) ) ) )
  *           x += mlp.c_proj( act( mlp.c_fc( ln_2(x) ) ) )
  *   logits = ln_f(x) . head^T                                             head is wte when tied

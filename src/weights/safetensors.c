@@ -1,5 +1,6 @@
 /* safetensors.c - a .safetensors file is eight bytes of header length N (little-endian), N bytes of
- * JSON, and the data of all tensors without a gap (spec 3):
+ * JSON, and the data of all tensors without a gap (README of
+ * github.com/huggingface/safetensors, "Format"):
  *
  *     { "__metadata__": {"format": "pt"},
  *       "wte.weight": {"dtype": "F32", "shape": [50257, 768], "data_offsets": [0, 154389504]}, ...

@@ -1,4 +1,4 @@
-/* safetensors.h - reads a .safetensors file into a table of tensors (spec 3). */
+/* safetensors.h - reads a .safetensors file into a table of tensors. */
 #ifndef WEIGHTS_SAFETENSORS_H
 #define WEIGHTS_SAFETENSORS_H
 

@@ -1,4 +1,5 @@
-/* shards.h - weights split into several files, which an index lists (spec 2.5). */
+/* shards.h - weights split into several files, which an index lists (transformers,
+ * save_pretrained). */
 #ifndef WEIGHTS_SHARDS_H
 #define WEIGHTS_SHARDS_H
 

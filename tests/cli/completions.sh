@@ -2,6 +2,7 @@
 # lines are typed, completed and entered, and a program in the place of gpt2 writes down the words
 # that it is given.
 . tests/cli/cases.inc
+export GPT2_MODELS="$PWD/models" # the shipped model, wherever the program was built
 
 : >"$err"
 if ! command -v python3 >/dev/null; then

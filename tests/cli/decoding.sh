@@ -160,6 +160,8 @@ run generate "Once" -n 4 -o "$tmp/pipe"
 wait $!
 expect "-o of a pipe writes into it" same "$tmp/four" "$tmp/piped"
 expect "... and leaves the pipe" test -p "$tmp/pipe"
+"$GPT2" generate "Once" -n 4 -o /dev/stdout 2>"$err" | cat >"$out"
+expect "-o of a pipe that has no path, /dev/stdout" same "$tmp/four" "$out"
 for bad in "--logit-bias x" "--logit-bias 5" "--logit-bias 999999+1" "--ban xyzzyplugh" "--choices ,"; do
     # shellcheck disable=SC2086
     gen $bad

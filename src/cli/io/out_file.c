@@ -22,7 +22,8 @@ bool out_file_open(struct out_file *file, const char *path, struct output *out,
                    struct gpt2_error *err) {
     struct stat info;
     bool exists = stat(path, &info) == 0, replaces = !exists || S_ISREG(info.st_mode);
-    file->path = exists ? canonical_path(path) : strdup(path);
+    // A pipe has a name in /dev/fd but no path.
+    file->path = exists && replaces ? canonical_path(path) : strdup(path);
     size_t size = file->path ? strlen(file->path) + 32 : 0;
     file->temporary = replaces && size ? malloc(size) : NULL;
     if (!file->path || (replaces && !file->temporary)) {

@@ -31,7 +31,7 @@ void outfile_discard(struct outfile *file) {
 
 /* For the error in errno; discards the file. */
 static bool fail(struct outfile *file, const char *what, struct gpt2_error *err) {
-    error_set(err, GPT2_ERR_RUNTIME, "%s: cannot %s: %s", file->path, what, strerror(errno));
+    error_set(err, GPT2_ERR_RUNTIME, "%.300s: cannot %s: %s", file->path, what, strerror(errno));
     outfile_discard(file);
     return false;
 }

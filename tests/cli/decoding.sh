@@ -146,7 +146,7 @@ expect "-o writes the same to a file" same "$tmp/drawn" "$tmp/file"
 expect "... and nothing to stdout" silent
 expect "... and leaves nothing beside it" test "$(find "$tmp" -name 'file.*' | wc -l)" -eq 0
 gen -o "$tmp/no/file"
-expect "-o into a folder that is not there" refuses 1 'cannot create'
+expect "-o into a folder that is not there" refuses 1 "$tmp/no/file: cannot create: No such file"
 run generate "Once" -n 4
 cp "$out" "$tmp/four"
 ln -s "$tmp/target" "$tmp/link"

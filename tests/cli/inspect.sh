@@ -51,7 +51,7 @@ expect "an unknown model" refuses 4 'model "no-such-model"'
 run inspect lens -f /no/such/file
 expect "an unknown file" refuses 5 '/no/such/file'
 run inspect lens a --svg /no/such/folder/a.svg
-expect "a picture nowhere" refuses 1 'cannot create /no/such/folder/a.svg'
+expect "a picture nowhere" refuses 1 '/no/such/folder/a.svg: cannot create: No such file'
 yes "once upon a time" | head -c 4000 >"$tmp/long"
 run inspect lens -f "$tmp/long"
 expect "a text beyond the context" refuses 5 'tokens, the model'

@@ -299,7 +299,7 @@ expect "> "
 send "time\r"
 expect "> "
 send "/save /nowhere/file\r"
-expect "error: cannot create /nowhere/file"
+expect "error: /nowhere/file: cannot create"
 expect "> "
 send "\x04"
 END

@@ -38,7 +38,7 @@ bool out_file_open(struct out_file *file, const char *path, struct output *out,
         out->fd = fd;
         return true;
     }
-    command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot create %.300s: %s", file->path,
+    command_error(err, GPT2_ERR_RUNTIME, NULL, "%.300s: cannot create: %s", file->path,
                   strerror(errno));
     forget(file, out);
     return false;
@@ -51,9 +51,10 @@ bool out_file_keep(struct out_file *file, struct output *out, struct gpt2_error 
     }
     bool ok = !file->temporary || fsync(out->fd) == 0;
     ok = close(out->fd) == 0 && ok;
+    const char *what = ok ? "replace" : "write";
     ok = ok && (!file->temporary || rename(file->temporary, file->path) == 0);
     if (!ok) {
-        command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write %.300s: %s", file->path,
+        command_error(err, GPT2_ERR_RUNTIME, NULL, "%.300s: cannot %s: %s", file->path, what,
                       strerror(errno));
         if (file->temporary)
             unlink(file->temporary);

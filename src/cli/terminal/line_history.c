@@ -63,12 +63,17 @@ static bool cut(const char *path, const char *data, size_t n, struct gpt2_error 
     if (name.failed)
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the history");
     int fd = open(name.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    const char *what = fd < 0 ? "create" : "write";
     bool ok = fd >= 0 && write_lines(fd, data, n);
     if (fd >= 0)
         ok = close(fd) == 0 && ok;
-    ok = ok && rename(name.data, path) == 0;
+    if (ok) {
+        what = "replace";
+        ok = rename(name.data, path) == 0;
+    }
     if (!ok) {
-        failed(err, "write", name.data);
+        command_error(err, GPT2_ERR_RUNTIME, NULL, "history: %.300s: cannot %s: %s", path, what,
+                      strerror(errno));
         unlink(name.data);
     }
     buffer_free(&name);

@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 static char dir[TESTMODEL_PATH]; // a fresh one for every test
 static char file[TESTMODEL_PATH];
@@ -156,6 +157,38 @@ static void a_file_appears_whole_or_not_at_all(void **state) {
     assert_int_equal(count_files(), 2);
 }
 
+static void flags_of_a_file_are_obeyed(void **state) {
+    struct outfile out;
+    struct stat info;
+    mode_t mask = umask(0022);
+    assert_true(outfile_open(&out, file, OUTFILE_PRIVATE, NULL));
+    assert_true(outfile_commit(&out, NULL));
+    assert_int_equal(stat(file, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+    assert_true(outfile_create(&out, file, NULL));
+    assert_true(outfile_commit(&out, NULL));
+    umask(mask);
+    assert_int_equal(stat(file, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0644);
+
+    int ends[2], before = count_files(); // a pipe has a name, but realpath finds no path
+    char name[64], text[8] = {0};
+    assert_int_equal(pipe(ends), 0);
+    snprintf(name, sizeof name, "/dev/fd/%d", ends[1]);
+    assert_false(outfile_create(&out, name, NULL));
+    assert_true(outfile_open(&out, name, OUTFILE_IN_PLACE, NULL));
+    assert_true(outfile_write(&out, "abcd", 4, NULL));
+    assert_true(outfile_commit(&out, NULL));
+    assert_int_equal(read(ends[0], text, sizeof text), 4);
+    assert_string_equal(text, "abcd");
+    assert_true(outfile_open(&out, name, OUTFILE_IN_PLACE, NULL));
+    outfile_discard(&out);
+    assert_int_equal(stat(name, &info), 0);
+    assert_int_equal(count_files(), before);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void what_cannot_be_written_is_said(void **state) {
     struct gpt2_error err = {0};
     struct outfile out;
@@ -164,6 +197,8 @@ static void what_cannot_be_written_is_said(void **state) {
     assert_int_equal(err.status, GPT2_ERR_RUNTIME);
     assert_false(outfile_create(&out, "/dev/null", &err));
     expect_words(&err, "/dev/null", "found a device");
+    assert_false(outfile_open(&out, dir, OUTFILE_IN_PLACE, &err));
+    expect_words(&err, dir, "Is a directory");
     assert_false(outfile_create(&out, "/no/such/folder/file", &err));
     expect_words(&err, "/no/such/folder/file", "No such file");
     outfile_discard(&out);
@@ -879,6 +914,7 @@ int main(void) {
         TEST(checksums_are_those_that_files_hold),
         TEST(every_bit_and_the_length_count),
         TEST(a_file_appears_whole_or_not_at_all),
+        TEST(flags_of_a_file_are_obeyed),
         TEST(what_cannot_be_written_is_said),
         TEST(a_full_disk_leaves_nothing_behind),
         TEST(progress_is_told_and_can_end_it),

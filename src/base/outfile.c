@@ -12,71 +12,84 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_TRIES 100 /* names of temporary files that others have */
+#define MAX_TRIES 100 /* names of temporary files that exist already */
 
 /* Linux keeps what one call writes in pages as large as the call, and maps large pages at a stroke:
  * of 125 MiB written by 8 MiB all are there in 0.4 ms, written by 256 KiB in 9 ms. */
 #define BUFFER ((size_t)8 << 20)
 
-void outfile_discard(struct outfile *file) {
-    if (file->temporary) {
-        close(file->fd);
-        unlink(file->temporary);
-    }
+static void release(struct outfile *file) {
     free(file->temporary);
     free(file->path);
     os_free(file->buffer);
     *file = (struct outfile){0};
 }
 
-/* For the error in errno; discards the file. */
+void outfile_discard(struct outfile *file) {
+    if (!file->path)
+        return;
+    if (file->fd >= 0)
+        close(file->fd);
+    if (file->temporary)
+        unlink(file->temporary);
+    release(file);
+}
+
+/* Sets *err from errno, then discards the file. */
 static bool fail(struct outfile *file, const char *what, struct gpt2_error *err) {
     error_set(err, GPT2_ERR_RUNTIME, "%.300s: cannot %s: %s", file->path, what, strerror(errno));
     outfile_discard(file);
     return false;
 }
 
-/* Takes over `temporary`, room for the name. */
-static bool create_temporary(struct outfile *file, char *temporary, size_t size,
-                             struct gpt2_error *err) {
-    int reason = 0;
-    for (int i = 0; i < MAX_TRIES; i++) {
-        snprintf(temporary, size, "%s.%ld-%d.tmp", file->path, (long)getpid(), i);
-        file->fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (file->fd >= 0) {
-            file->temporary = temporary;
-            return true;
-        }
-        reason = errno;
-        if (reason != EEXIST)
+/* Opens a new file in the target's folder; -1 with errno set. `name` has room for `size` bytes. */
+static int create_temporary(const char *path, char *name, size_t size, mode_t mode) {
+    int fd = -1;
+    for (int i = 0; i < MAX_TRIES && fd < 0; i++) {
+        snprintf(name, size, "%s.%ld-%d.tmp", path, (long)getpid(), i);
+        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        if (fd < 0 && errno != EEXIST)
             break;
     }
-    free(temporary);
-    errno = reason;
-    return fail(file, "create", err);
+    return fd;
+}
+
+bool outfile_open(struct outfile *file, const char *path, unsigned flags, struct gpt2_error *err) {
+    struct stat info;
+    bool exists = stat(path, &info) == 0, replaces = !exists || S_ISREG(info.st_mode);
+    *file = (struct outfile){.fd = -1};
+    if (!replaces && !(flags & OUTFILE_IN_PLACE)) {
+        *file = (struct outfile){0};
+        return error_set(err, GPT2_ERR_RUNTIME, "%.300s: expected a file to write, found a %s",
+                         path, S_ISDIR(info.st_mode) ? "directory" : "device, pipe or socket");
+    }
+    // Links are followed to the file that is replaced. A pipe has a name in /dev/fd but no path.
+    file->path = exists && replaces ? realpath(path, NULL) : strdup(path);
+    size_t size = (file->path ? strlen(file->path) : 0) + 32;
+    char *temporary = file->path && replaces ? malloc(size) : NULL;
+    if (!file->path || (replaces && !temporary)) {
+        int reason = errno; // realpath has more reasons than a lack of memory
+        release(file);
+        return reason == ENOMEM ? error_memory(err, "a path", size)
+                                : error_set(err, GPT2_ERR_RUNTIME, "%.300s: cannot create: %s",
+                                            path, strerror(reason));
+    }
+    const mode_t mode = flags & OUTFILE_PRIVATE ? 0600 : 0666;
+    file->fd = replaces ? create_temporary(file->path, temporary, size, mode)
+                        : open(file->path, O_WRONLY | O_CLOEXEC);
+    if (file->fd < 0) {
+        free(temporary);
+        return fail(file, "create", err);
+    }
+    file->temporary = temporary;
+    return true;
 }
 
 bool outfile_create(struct outfile *file, const char *path, struct gpt2_error *err) {
-    struct stat info;
-    bool exists = stat(path, &info) == 0;
-    *file = (struct outfile){0};
-    if (exists && !S_ISREG(info.st_mode))
-        return error_set(err, GPT2_ERR_RUNTIME, "%s: expected a file to write, found a %s", path,
-                         S_ISDIR(info.st_mode) ? "directory" : "device, pipe or socket");
-    // A link stays, the file it points to is replaced.
-    file->path = exists ? realpath(path, NULL) : strdup(path);
-    size_t size = (file->path ? strlen(file->path) : 0) + 32;
-    char *temporary = malloc(size);
-    if (!file->path || !temporary)
-        error_memory(err, "a path", size);
-    else if ((file->buffer = os_alloc(BUFFER, 1, "what is written", err)) != NULL)
-        return create_temporary(file, temporary, size, err);
-    free(temporary);
-    outfile_discard(file);
-    return false;
+    return outfile_open(file, path, 0, err);
 }
 
-/* The buffer is full, or has to be empty. */
+/* Empties the buffer. */
 static bool flush(struct outfile *file, struct gpt2_error *err) {
     for (size_t done = 0; done < file->held;) {
         ssize_t wrote = write(file->fd, file->buffer + done, file->held - done);
@@ -90,6 +103,10 @@ static bool flush(struct outfile *file, struct gpt2_error *err) {
 
 bool outfile_write(struct outfile *file, const void *data, size_t n_bytes, struct gpt2_error *err) {
     const char *at = data;
+    if (!file->buffer && !(file->buffer = os_alloc(BUFFER, 1, "what is written", err))) {
+        outfile_discard(file);
+        return false;
+    }
     while (n_bytes > 0) {
         size_t room = BUFFER - file->held, n = n_bytes < room ? n_bytes : room;
         memcpy(file->buffer + file->held, at, n);
@@ -119,13 +136,14 @@ bool outfile_write_at(struct outfile *file, uint64_t offset, const void *data, s
 bool outfile_commit(struct outfile *file, struct gpt2_error *err) {
     if (!flush(file, err))
         return false;
-    if (fsync(file->fd) != 0)
+    if (file->temporary && fsync(file->fd) != 0)
         return fail(file, "write", err);
-    if (rename(file->temporary, file->path) != 0)
+    int fd = file->fd;
+    file->fd = -1;
+    if (close(fd) != 0)
+        return fail(file, "write", err);
+    if (file->temporary && rename(file->temporary, file->path) != 0)
         return fail(file, "replace", err);
-    close(file->fd);
-    free(file->temporary);
-    file->temporary = NULL;
-    outfile_discard(file);
+    release(file);
     return true;
 }

@@ -1,9 +1,11 @@
-/* outfile.h - writing a file that is there whole or not at all, and quick to map afterwards.
+/* outfile.h - writing a file so that it appears whole or not at all.
  *
- * What is written goes to a temporary file beside the target. outfile_commit puts it in the place
- * of the target in one step, once it is on the disk; until then a file that was there before stays
- * as it was, and whoever has it open or mapped keeps the old one. Every failure removes the
- * temporary file and has GPT2_ERR_RUNTIME with the path and the system's reason. */
+ * Data goes to a temporary file in the target's folder. outfile_commit puts it on the disk and then
+ * renames it to the target, in one step. Until then an existing target keeps its contents, and
+ * processes that have it open or mapped keep the old file afterwards. On every failure the
+ * temporary file is removed, the struct is zeroed, and *err is GPT2_ERR_RUNTIME with the path and
+ * the system's reason, or GPT2_ERR_MEMORY. Large outputs are written in blocks that Linux can map
+ * by large pages. */
 #ifndef BASE_OUTFILE_H
 #define BASE_OUTFILE_H
 
@@ -12,25 +14,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct outfile {
-    char *path;      /* of the target, links followed; owned */
-    char *temporary; /* owned */
-    int fd;
-    unsigned char *buffer; /* what is not written yet; owned */
-    size_t held;           /* bytes in it */
+enum outfile_flags {
+    OUTFILE_PRIVATE = 1,  /* mode 0600; else 0666, less the umask                               */
+    OUTFILE_IN_PLACE = 2, /* an existing device, pipe or socket is written to directly, neither */
+                          /* synced nor renamed; else it is an error                            */
 };
 
-/* Refuses a target that is there and no regular file: a directory, a device. */
+/* Start from {0}. */
+struct outfile {
+    char *path;            /* of the target, links followed; owned; NULL: no file is open */
+    char *temporary;       /* owned; NULL: the target is written to directly              */
+    int fd;                /* valid while path is set                                     */
+    unsigned char *buffer; /* what outfile_write has not written yet; owned               */
+    size_t held;           /* bytes in it                                                 */
+};
+
+/* Creates the temporary file. A link stays, and the file it points to is the target. A target that
+ * exists and is not a regular file is an error, unless `flags` (of enum outfile_flags) has
+ * OUTFILE_IN_PLACE; a directory cannot be opened even then. outfile_create has flags 0. */
+bool outfile_open(struct outfile *file, const char *path, unsigned flags, struct gpt2_error *err);
 bool outfile_create(struct outfile *file, const char *path, struct gpt2_error *err);
 
-/* Appends, or overwrites what was written at `offset`. */
+/* Appends, or overwrites what was written at `offset`. A caller that has a buffer of its own may
+ * write to `fd` instead, but not mix the two. */
 bool outfile_write(struct outfile *file, const void *data, size_t n_bytes, struct gpt2_error *err);
 bool outfile_write_at(struct outfile *file, uint64_t offset, const void *data, size_t n_bytes,
                       struct gpt2_error *err);
 
+/* Writes what is held, syncs, closes, and puts the file in the target's place. */
 bool outfile_commit(struct outfile *file, struct gpt2_error *err);
 
-/* Removes the temporary file. Nothing happens after a commit, a failure, or to a zeroed struct. */
+/* Closes and removes the temporary file. Does nothing after a commit or a failure, or to a zeroed
+ * struct. */
 void outfile_discard(struct outfile *file);
 
 #endif

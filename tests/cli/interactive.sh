@@ -209,6 +209,8 @@ history=$tmp/state/gpt2/history
 if grep -qx one "$history" 2>/dev/null; then
     expect "the history file is the user's alone" test "$(stat -c %a "$history" 2>/dev/null || stat -f %Lp "$history")" = 600
     seq 3000 | sed 's/^/line /' >>"$history"
+    mv "$history" "$tmp/kept"
+    ln -s "$tmp/kept" "$history"
     play generate -i -n 0 <<'END'
 expect "> "
 send "\x1b[A"
@@ -227,6 +229,7 @@ END
     expect "arrow keys, editing, characters of several bytes, a window that changes" exits 0
     expect "the history is bounded" test "$(wc -l <"$history")" -lt 1100
     expect "... and has what was typed now" grep -qx 'the line 30é!?' "$history"
+    expect "... and a link stays one, to a file that is the user's alone" test "$(readlink "$history") $(stat -c %a "$tmp/kept" 2>/dev/null || stat -f %Lp "$tmp/kept")" = "$tmp/kept 600"
     GPT2_HISTORY="$tmp/no/such/place/file" play generate -i -n 0 -p "" <<'END'
 expect "> "
 send "one\r"

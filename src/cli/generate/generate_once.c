@@ -167,7 +167,7 @@ int generate_once(struct run *run) {
     struct gpt2_error err;
     const char *path = run->args.out_file;
     bool to_file = path && strcmp(path, "-") != 0;
-    if (!prepare(run, &err) || (to_file && !out_file_open(&run->out_file, path, &run->out, &err)))
+    if (!prepare(run, &err) || (to_file && !output_open(&run->out, path, &err)))
         return report(&err);
     signals_catch();
     run->hash = FNV_START;
@@ -183,7 +183,7 @@ int generate_once(struct run *run) {
         written = written && output_string(&run->out, "\n", &write_err);
     written = written && output_flush(&run->out, &write_err);
     if (ok && written && to_file && !signals_caught())
-        written = out_file_keep(&run->out_file, &run->out, &write_err);
+        written = output_commit(&run->out, &write_err);
     if (!ok)
         return output_failed(&run->out, &err);
     if (!written)
@@ -194,7 +194,7 @@ int generate_once(struct run *run) {
 }
 
 void generate_run_free(struct run *run) {
-    out_file_drop(&run->out_file, &run->out);
+    output_discard(&run->out);
     gpt2_generator_free(run->generator);
     completion_free(&run->completion);
     decoding_free(&run->decoding);

@@ -6,7 +6,7 @@
 #include "cli/command/weights_options.h"
 #include "cli/generate/bulk.h"
 #include "cli/generate/completion.h"
-#include "cli/io/out_file.h"
+#include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
 #include "cli/terminal/color.h"
 
@@ -39,9 +39,8 @@ struct run {
     struct gpt2_generator *generator;
     struct text prompt;
     struct gpt2_ids ids; /* the prompt's, until the completion has them */
-    struct output out;
-    struct out_file out_file; /* of --out */
-    bool colors;              /* --color, and the terminal can */
+    struct output out;   /* standard output, or the file of --out */
+    bool colors;         /* --color, and the terminal can */
     struct color_text color_text;
 
     /* for --stats and timings */

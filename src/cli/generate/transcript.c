@@ -182,11 +182,10 @@ void transcript_clear(struct transcript *transcript) {
 
 bool transcript_save(const struct transcript *transcript, const char *path,
                      struct gpt2_error *err) {
-    struct output out = {.fd = 0};
-    struct out_file file = {0};
-    bool ok = out_file_open(&file, path, &out, err) &&
+    struct output out = {0};
+    bool ok = output_open(&out, path, err) &&
               output_bytes(&out, transcript->text.data, transcript->text.len, err) &&
-              out_file_keep(&file, &out, err);
-    out_file_drop(&file, &out);
+              output_commit(&out, err);
+    output_discard(&out);
     return ok;
 }

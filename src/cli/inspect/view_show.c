@@ -1,6 +1,6 @@
 /* view_show.c - a view to the terminal, a pipe or a file, in the form that was asked for. */
 #include "cli/inspect/view.h"
-#include "cli/io/out_file.h"
+#include "cli/io/output.h"
 #include "cli/io/report.h"
 #include "cli/io/terminal.h"
 
@@ -44,11 +44,10 @@ static char *draw(const struct view *view, size_t *n, bool svg, const struct vie
 }
 
 static bool write_file(const char *path, const char *data, size_t n, struct gpt2_error *err) {
-    struct output out = {.fd = 0};
-    struct out_file file = {0};
-    bool ok = out_file_open(&file, path, &out, err) && output_bytes(&out, data, n, err) &&
-              out_file_keep(&file, &out, err);
-    out_file_drop(&file, &out);
+    struct output out = {0};
+    bool ok = output_open(&out, path, err) && output_bytes(&out, data, n, err) &&
+              output_commit(&out, err);
+    output_discard(&out);
     return ok;
 }
 

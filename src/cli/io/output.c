@@ -1,4 +1,4 @@
-/* output.c - buffered writes to standard output. */
+/* output.c - buffered writes to standard output or a file. */
 #include "cli/io/output.h"
 #include "base/escape.h"
 #include "cli/io/report.h"
@@ -13,15 +13,16 @@
 
 /* Writes the first n held bytes and moves the rest to the front. */
 static bool write_held(struct output *out, size_t n, struct gpt2_error *err) {
+    const bool to_file = out->file.path != NULL;
     size_t done = 0;
     while (done < n) {
-        ssize_t wrote = write(out->fd ? out->fd : STDOUT_FILENO, out->held + done, n - done);
+        ssize_t wrote = write(to_file ? out->file.fd : STDOUT_FILENO, out->held + done, n - done);
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote < 0) {
             out->broken_pipe = errno == EPIPE;
             return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write to %s: %s",
-                                 out->fd ? "the output file" : "standard output", strerror(errno));
+                                 to_file ? "the output file" : "standard output", strerror(errno));
         }
         done += (size_t)wrote;
     }
@@ -36,6 +37,20 @@ bool output_flush(struct output *out, struct gpt2_error *err) {
 
 bool output_flush_text(struct output *out, struct gpt2_error *err) {
     return write_held(out, gpt2_utf8_whole(out->held, out->n_held), err);
+}
+
+bool output_open(struct output *out, const char *path, struct gpt2_error *err) {
+    return outfile_open(&out->file, path, OUTFILE_IN_PLACE, err);
+}
+
+bool output_commit(struct output *out, struct gpt2_error *err) {
+    bool ok = output_flush(out, err) && outfile_commit(&out->file, err);
+    output_discard(out);
+    return ok;
+}
+
+void output_discard(struct output *out) {
+    outfile_discard(&out->file);
 }
 
 bool output_bytes(struct output *out, const char *bytes, size_t n, struct gpt2_error *err) {

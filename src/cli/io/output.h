@@ -1,22 +1,32 @@
-/* output.h - the result on standard output: whole UTF-8 characters, and failures are not lost.
+/* output.h - buffered writing of results, to standard output or to a file.
  *
- * A full disk is reported and ends the program with 1. A reader that has gone away ends it with 141
- * without a word, whether SIGPIPE is ignored (then write fails with EPIPE) or not. */
+ * Only whole UTF-8 characters are shown while text is generated, and every failed write is
+ * reported: a full disk ends the program with exit code 1. A reader that closed its pipe ends it
+ * with 141 and no message, whether SIGPIPE is ignored (write then fails with EPIPE) or not. */
 #ifndef CLI_IO_OUTPUT_H
 #define CLI_IO_OUTPUT_H
+
+#include "base/outfile.h"
 
 #include <gpt2/error.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 struct output {
-    char held[8192]; /* what has not been written yet */
+    char held[8192]; /* not written yet */
     size_t n_held;
-    int fd; /* 0: standard output */
+    struct outfile file; /* of output_open; zeroed: standard output */
     bool broken_pipe;
 };
 
-/* Appends bytes. */
+/* Directs an empty output to the file `path` (base/outfile.h, OUTFILE_IN_PLACE). The file appears
+ * with output_commit, which writes what is held; output_discard removes it. After a failure of
+ * output_open or output_commit no file is left, and output_discard does nothing. */
+bool output_open(struct output *out, const char *path, struct gpt2_error *err);
+bool output_commit(struct output *out, struct gpt2_error *err);
+void output_discard(struct output *out);
+
+/* Append bytes. The text of output_format is cut after 1023 bytes. */
 bool output_bytes(struct output *out, const char *bytes, size_t n, struct gpt2_error *err);
 bool output_string(struct output *out, const char *string, struct gpt2_error *err);
 bool output_format(struct output *out, struct gpt2_error *err, const char *format, ...)
@@ -25,10 +35,10 @@ bool output_format(struct output *out, struct gpt2_error *err, const char *forma
 /* Appends bytes as a JSON string, with its quotes. Invalid UTF-8 becomes U+FFFD. */
 bool output_json_string(struct output *out, const char *bytes, size_t n, struct gpt2_error *err);
 
-/* Writes what can be shown: all but an unfinished character at the end. */
+/* Writes what is held, except an unfinished character at its end. */
 bool output_flush_text(struct output *out, struct gpt2_error *err);
 
-/* Writes all. */
+/* Writes all that is held. */
 bool output_flush(struct output *out, struct gpt2_error *err);
 
 /* The exit code for a failed write: 141 in silence, or the reported error. */

@@ -1,5 +1,6 @@
 /* line_history.c - see line_history.h. */
 #include "cli/terminal/line_history.h"
+#include "base/outfile.h"
 #include "cli/io/buffer.h"
 #include "cli/io/report.h"
 
@@ -55,29 +56,13 @@ static bool write_lines(int fd, const char *data, size_t n) {
     return true;
 }
 
-/* Puts a file with only these lines in the place of the old one. */
+/* Replaces the file by one that has only these lines. */
 static bool cut(const char *path, const char *data, size_t n, struct gpt2_error *err) {
-    struct buffer name = {0};
-    buffer_bytes(&name, path, strlen(path));
-    buffer_format(&name, ".%ld.tmp", (long)getpid());
-    if (name.failed)
-        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the history");
-    int fd = open(name.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    const char *what = fd < 0 ? "create" : "write";
-    bool ok = fd >= 0 && write_lines(fd, data, n);
-    if (fd >= 0)
-        ok = close(fd) == 0 && ok;
-    if (ok) {
-        what = "replace";
-        ok = rename(name.data, path) == 0;
-    }
-    if (!ok) {
-        command_error(err, GPT2_ERR_RUNTIME, NULL, "history: %.300s: cannot %s: %s", path, what,
-                      strerror(errno));
-        unlink(name.data);
-    }
-    buffer_free(&name);
-    return ok;
+    struct outfile file = {0};
+    struct gpt2_error cause;
+    return (outfile_open(&file, path, OUTFILE_PRIVATE, &cause) &&
+            outfile_write(&file, data, n, &cause) && outfile_commit(&file, &cause)) ||
+           command_error(err, cause.status, NULL, "history: %s", cause.message);
 }
 
 bool line_history_load(const char *path, void (*each)(void *user, const char *line), void *user,

@@ -6,18 +6,13 @@
  * Bytes of tokens that are not UTF-8 become U+FFFD. Numbers read back as the same double; what is
  * not finite or not there is null. */
 #include "cli/inspect/view.h"
+#include "base/json.h"
 
 #include <math.h>
 #include <string.h>
 
 static void write_string(FILE *out, struct label label) {
-    char form[ESCAPE_BYTES];
-    fputc('"', out);
-    for (size_t at = 0; at < label.n;) {
-        at += escape_json(form, (const unsigned char *)label.bytes + at, label.n - at);
-        fputs(form, out);
-    }
-    fputc('"', out);
+    json_print_string(out, label.bytes, label.n);
 }
 
 static void write_text(FILE *out, const char *text) {

@@ -43,11 +43,7 @@ static uint32_t code_point(unsigned char byte) {
 
 size_t alphabet_encode(char *out, const unsigned char *bytes, size_t len) {
     size_t n = 0;
-    for (size_t i = 0; i < len; i++) {
-        const uint32_t cp = code_point(bytes[i]); // below U+0800: one byte of UTF-8 or two
-        if (cp >= 0x80)
-            out[n++] = (char)(0xC0 | cp >> 6);
-        out[n++] = (char)(cp >= 0x80 ? 0x80 | (cp & 0x3F) : cp);
-    }
+    for (size_t i = 0; i < len; i++)
+        n += utf8_encode(out + n, code_point(bytes[i])); // below U+0800: one byte or two
     return n;
 }

@@ -43,16 +43,7 @@ static bool read_unicode(struct cursor *c) {
     }
     if (cp == 0 || (cp >= 0xD800 && cp <= 0xDFFF))
         return false;
-    if (cp < 0x80) {
-        *c->out++ = (char)cp;
-    } else if (cp < 0x800) {
-        *c->out++ = (char)(0xC0 | cp >> 6);
-        *c->out++ = (char)(0x80 | (cp & 0x3F));
-    } else {
-        *c->out++ = (char)(0xE0 | cp >> 12);
-        *c->out++ = (char)(0x80 | (cp >> 6 & 0x3F));
-        *c->out++ = (char)(0x80 | (cp & 0x3F));
-    }
+    c->out += utf8_encode(c->out, cp);
     return true;
 }
 

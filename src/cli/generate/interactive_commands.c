@@ -1,5 +1,6 @@
 /* interactive_commands.c - lines that begin with a slash. */
 #include "cli/generate/interactive.h"
+#include "base/utf8.h"
 #include "cli/io/report.h"
 
 #include <gpt2/record.h>
@@ -175,7 +176,7 @@ static bool do_again(struct interactive *it, char *argument, struct gpt2_error *
 static void print_end(const struct interactive *it) {
     const struct buffer *text = &it->transcript.text;
     size_t begin = text->len > 60 ? text->len - 60 : 0;
-    while (begin < text->len && ((unsigned char)text->data[begin] & 0xC0) == 0x80)
+    while (begin < text->len && utf8_is_continuation(text->data[begin]))
         begin++;
     struct buffer shown = {0};
     for (size_t i = begin; i < text->len; i++)

@@ -1,5 +1,6 @@
 /* terminal.c - see terminal.h. */
 #include "cli/io/terminal.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,7 @@ void terminal_status(const char *text) {
     int count = 0;
     line[n++] = '\r';
     for (; *text && n < room; text++) {
-        if (((unsigned char)*text & 0xC0) != 0x80 && count++ == columns)
+        if (!utf8_is_continuation(*text) && count++ == columns)
             break;
         line[n++] = *text;
     }

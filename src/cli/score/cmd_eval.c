@@ -1,4 +1,5 @@
 /* cmd_eval.c - LAMBADA and HellaSwag, by the rules behind the published figures. */
+#include "base/utf8.h"
 #include "cli/command/commands.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -40,7 +41,7 @@ struct run {
 static int count_characters(const char *text) {
     int n = 0;
     for (; *text; text++)
-        n += (*text & 0xC0) != 0x80;
+        n += !utf8_is_continuation(*text);
     return n;
 }
 

@@ -104,21 +104,17 @@ static int get_character(EditLine *edit, wchar_t *character) {
         if (got <= 0)
             return (int)got;
         n++;
-        if (n > 1 && (bytes[n - 1] & 0xC0) != 0x80) { // what came before was no character
+        if (n > 1 && !utf8_is_continuation((char)bytes[n - 1])) { // no character was before it
             bytes[0] = bytes[n - 1];
             n = 1;
         }
-        size_t len = utf8_length(bytes, n);
-        if (len == 0) {
-            if (bytes[0] < 0xC2 || n == sizeof bytes)
-                n = 0;
-            continue;
+        uint32_t cp;
+        if (utf8_decode(&cp, bytes, n) > 0) {
+            *character = (wchar_t)cp;
+            return 1;
         }
-        static const unsigned char masks[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-        *character = (wchar_t)(bytes[0] & masks[len]);
-        for (size_t i = 1; i < len; i++)
-            *character = *character << 6 | (wchar_t)(bytes[i] & 0x3F);
-        return 1;
+        if (!utf8_is_unfinished(bytes, n))
+            n = 0;
     }
 }
 

@@ -9,6 +9,7 @@
  * A vocabulary that was made otherwise is refused. */
 #include "base/error_internal.h"
 #include "base/path.h"
+#include "base/utf8.h"
 #include "weights/llmc/llmc.h"
 
 #include <inttypes.h>
@@ -148,10 +149,8 @@ static void put_alphabet(FILE *out, const unsigned char *text, uint32_t len, boo
             letter = 256 + 67;
         if (json && (letter == '"' || letter == '\\'))
             fputc('\\', out);
-        if (letter < 128)
-            fputc((int)letter, out);
-        else
-            fprintf(out, "%c%c", (int)(0xC0 | letter >> 6), (int)(0x80 | (letter & 63)));
+        char form[4];
+        fwrite(form, 1, utf8_encode(form, letter), out);
     }
 }
 

@@ -376,7 +376,7 @@ static void check_place(struct real *r, const struct matmul *mm, const struct ma
         copy.n_bytes = (size_t)panels_count(r->out) * panel_bytes(w->dtype, r->in);
         memset(r->moved, 0xFF, copy.n_bytes); // NaN
         linear.weight.copy = &copy;
-        moving.moving = true;
+        moving.access.moving = true;
         what = w->layout == LAYOUT_ROWS ? "rows that move" : "panels that move";
     }
     check_real(r, &moving, &linear, m, what);

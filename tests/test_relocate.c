@@ -90,6 +90,29 @@ static void every_way_gives_the_same_bits(void **state) {
     }
 }
 
+/* One run at a time has the right to make copies, and gives it back at its end. What is computed
+ * after that, with no run, reads the head where it lies. */
+static void nothing_moves_outside_of_a_run(void **state) {
+    static const int32_t id = 3;
+    static float x[384];
+    struct gpt2_error err = {0};
+    struct gpt2_model *model = open_model(dir, IN_A_PASS);
+    struct gpt2_batch *batch = gpt2_batch_create(model, runtime, NULL, &err);
+    struct gpt2_session *session = gpt2_session_create(model, NULL, &err);
+    if (!batch || !session ||
+        !gpt2_batch_run(batch, &(struct gpt2_span){session, &id, 1, 0}, 1, &err)) // no head in it
+        fail_msg("%s", err.message);
+    size_t blocks = gpt2_model_moved(model, NULL);
+    assert_true(blocks > 0);
+    assert_true(gpt2_batch_unembed(batch, x, 384, 1, &err));
+    assert_int_equal(gpt2_model_moved(model, NULL), blocks);
+    gpt2_session_free(session);
+    gpt2_batch_free(batch);
+    run((float[N_VOCAB]){0}, model, 1); // the next run moves it
+    assert_true(gpt2_model_moved(model, NULL) > blocks);
+    gpt2_model_close(model);
+}
+
 #if defined(__linux__)
 /* Bytes of the model's mapping that are in this process's memory. */
 static size_t resident(const struct gpt2_model *model) {
@@ -152,6 +175,7 @@ static void without_huge_pages_it_works_and_says_so(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_way_gives_the_same_bits),
+        cmocka_unit_test(nothing_moves_outside_of_a_run),
 #if defined(__linux__)
         cmocka_unit_test(what_was_moved_leaves_the_mapping),
         cmocka_unit_test(without_huge_pages_it_works_and_says_so),

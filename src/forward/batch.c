@@ -7,8 +7,6 @@
 #include "base/os.h"
 #include "forward/forward.h"
 #include "machine/runtime_internal.h"
-#include "model/relocate.h"
-#include "weights/packed.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -218,34 +216,18 @@ static bool read_logits(struct gpt2_batch *batch, int first, int n, struct gpt2_
     return true;
 }
 
-/* Decides who compares a lazily opened file with its checksums: the products of this run as they
- * read it, and end_check what they do not read; but before anybody is shown numbers made of it, all
- * of it here. */
-static bool begin_check(struct gpt2_batch *batch, struct gpt2_error *err) {
-    struct forward *f = &batch->forward;
-    struct packed_check *check = f->model->check;
-    f->mm.check = check && !packed_check_passed(check) ? check : NULL;
-    return !f->mm.check || (!batch->reader && !f->tap) ||
-           packed_check_finish(check, f->mm.pool, err);
-}
-
-static bool end_check(struct gpt2_batch *batch, struct gpt2_error *err) {
-    struct matmul *mm = &batch->forward.mm;
-    struct packed_check *check = mm->check;
-    mm->check = NULL;
-    return !check || packed_check_finish(check, mm->pool, err);
-}
-
 bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int n_spans,
                     struct gpt2_error *err) {
-    if (!check_run(batch, spans, n_spans, err) || !begin_check(batch, err))
+    struct forward *f = &batch->forward;
+    if (!check_run(batch, spans, n_spans, err))
         return false;
     for (int i = 0; i < n_spans; i++)
         if (!session_reserve(spans[i].session, spans[i].n_ids, err))
             return false;
+    if (!weight_access_begin(&f->mm.access, f->model, batch->reader || f->tap, f->mm.pool, err))
+        return false;
     note_spans(batch, spans, n_spans);
-    size_t n_vocab = (size_t)batch->forward.model->config.n_vocab;
-    bool moving = batch->forward.mm.moving = relocate_begin(batch->forward.model);
+    size_t n_vocab = (size_t)f->model->config.n_vocab;
     int n_logits = 0;       // rows of logits computed so far
     int span = 0, done = 0; // the next token to read: spans[span].ids[done]
     bool ok = true;
@@ -267,19 +249,17 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
                 done = 0;
             }
         }
-        forward_blocks(&batch->forward, batch->pieces, n_pieces);
+        forward_blocks(f, batch->pieces, n_pieces);
         if (batch->reader)
             ok = read_logits(batch, n_logits, n_wanted, err);
         else if (n_wanted > 0)
-            forward_logits(&batch->forward, batch->logits + (size_t)n_logits * n_vocab, batch->rows,
-                           n_wanted);
+            forward_logits(f, batch->logits + (size_t)n_logits * n_vocab, batch->rows, n_wanted);
         n_logits += n_wanted;
         for (int i = 0; i < n_pieces; i++)
             batch->pieces[i].session->position += batch->pieces[i].n_rows;
     }
-    ok = ok && end_check(batch, err);
-    if (moving)
-        relocate_end(batch->forward.model);
+    if (!weight_access_end(&f->mm.access, f->model, f->mm.pool, ok ? err : NULL))
+        return false;
     return ok && (batch->reader || check_logits(batch, n_logits, err));
 }
 

@@ -15,15 +15,13 @@
  * y is bias first, then bias + the first block's products, and so on: one chain for each output,
  * interrupted between blocks and never reordered.
  *
- * A pass that moves weights (relocate.h) lets each task copy its part of W to where it shall be,
- * and computes from there: the move costs the writing, the reading is done anyway. */
+ * Every task acquires its part of W and releases what it has read (weight_access.h); a pass that
+ * moves weights then computes from the copy. */
 #include "forward/matmul.h"
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "base/prefetch.h"
 #include "forward/tiling.h"
-#include "model/relocate.h"
-#include "weights/packed.h"
 
 #include <assert.h>
 #include <string.h>
@@ -84,15 +82,13 @@ void matmul_free(struct matmul *mm) {
 }
 
 /* One product, cut into row_tasks x column_tasks rectangles. */
-struct job {
+struct product {
     const struct matmul *mm;
     float *y;
     size_t ys;
     const float *x;
     size_t xs;
-    const struct matrix *w; /* where it is read from      */
-    void *move_to;          /* panels to write, or NULL   */
-    int n_in, n_out;
+    struct weight_product weights;
     const float *bias; /* NULL: 0 */
     activation_fn act;
     int m;
@@ -100,16 +96,17 @@ struct job {
     int column_tasks;
 };
 
-/* The rectangle of task i. */
-struct part {
+/* A rectangle of outputs. */
+struct rectangle {
     int row, n_rows, column, n_columns;
 };
 
-static struct part part_of(const struct job *job, int i) {
-    int row = i / job->column_tasks * job->cut.rows;
-    int column = i % job->column_tasks * job->cut.columns;
-    return (struct part){row, min(job->cut.rows, job->m - row), column,
-                         min(job->cut.columns, job->n_out - column)};
+/* The rectangle of task i. */
+static struct rectangle rectangle_of(const struct product *p, int i) {
+    int row = i / p->column_tasks * p->cut.rows;
+    int column = i % p->column_tasks * p->cut.columns;
+    return (struct rectangle){row, min(p->cut.rows, p->m - row), column,
+                              min(p->cut.columns, p->weights.n_out - column)};
 }
 
 static const void *element(const struct matrix *w, int row, int column) {
@@ -179,72 +176,50 @@ static struct strip strip_in_place(const struct matrix *w, int n_in, int column,
                           dtype_is_quantized(w->dtype) ? ps : ps / dtype_size(w->dtype)};
 }
 
-/* y += x . w for n columns and n_k inputs from k on; `row` counts in the whole job. */
-static void add_strip(const struct job *job, float *y, struct strip w, int row, int m, int n, int k,
-                      int n_k) {
-    const struct matmul *mm = job->mm;
+/* y += x . w for n columns and n_k inputs from k on; `row` counts in the whole product. */
+static void add_strip(const struct product *p, float *y, struct strip w, int row, int m, int n,
+                      int k, int n_k) {
+    const struct matmul *mm = p->mm;
     const struct kernels *kernels = mm->kernels;
     if (dtype_is_quantized(w.dtype)) {
         size_t g = (size_t)row * mm->groups + (size_t)(k / GROUP);
         struct quantized x = {mm->q + g * GROUP, mm->q_scale + g, mm->q_sum + g, mm->groups * GROUP,
                               mm->groups};
-        (w.dtype == DTYPE_Q8 ? kernels->gemm_q8 : kernels->gemm_q4)(y, job->ys, x, w.data, w.ps, m,
-                                                                    n, panels_groups(n_k));
+        (w.dtype == DTYPE_Q8 ? kernels->gemm_q8 : kernels->gemm_q4)(y, p->ys, x, w.data, w.ps, m, n,
+                                                                    panels_groups(n_k));
     } else {
-        kernels->gemm[w.dtype](y, job->ys, job->x + (size_t)row * job->xs + k, job->xs, w.data,
-                               w.ws, w.ps, m, n, n_k);
+        kernels->gemm[w.dtype](y, p->ys, p->x + (size_t)row * p->xs + k, p->xs, w.data, w.ws, w.ps,
+                               m, n, n_k);
     }
 }
 
-/* Around the use of some weights, where checksums are still to be compared: when they have been
- * read from memory, while something was computed, they are near. */
-enum check { BEFORE, AFTER };
-
-static void check_bytes(const struct job *job, enum check when, const void *data, size_t n_bytes) {
-    if (job->mm->check && when == BEFORE)
-        packed_check_begin(job->mm->check, data, n_bytes);
-    else if (job->mm->check)
-        packed_check_end(job->mm->check, data, n_bytes);
-}
-
-/* The same for the panels of some columns. */
-static void check_panels(const struct job *job, enum check when, const struct matrix *w, int column,
-                         int n_columns) {
-    if (w->layout == LAYOUT_PANELS)
-        check_bytes(job, when, panel_at(w->data, w->dtype, job->n_in, column, 0),
-                    (size_t)panels_count(n_columns) * panel_bytes(w->dtype, job->n_in));
-}
-
 /* y[part] += x[part] . w, block after block of k and of rows. */
-static void add_blocks(const struct job *job, struct part part, int worker) {
-    const struct matrix *w = job->w;
-    const struct kernels *kernels = job->mm->kernels;
+static void add_blocks(const struct product *p, const struct matrix *w, struct rectangle part,
+                       int worker) {
+    const struct kernels *kernels = p->mm->kernels;
+    const int n_in = p->weights.n_in;
     bool quantized = dtype_is_quantized(w->dtype), rows = w->layout == LAYOUT_ROWS;
     bool expanded = !rows && w->dtype == DTYPE_BF16 && part.n_rows >= EXPAND_ROWS;
     int row_block = (quantized ? Q_ROWS : ROWS) / kernels->mr * kernels->mr;
     int k_block = quantized ? Q_K_BLOCK : K_BLOCK;
     if (part.n_rows <= STREAM_ROWS && !rows)
-        k_block = job->n_in; // every panel is read once, in one go
+        k_block = n_in; // every panel is read once, in one go
     if (rows || expanded)
         k_block = min(k_block, scratch_inputs(part.n_columns));
-    for (int k = 0; k < job->n_in; k += k_block) {
-        int n_k = min(k_block, job->n_in - k);
-        float *scratch =
-            rows || expanded ? scratch_for(job->mm, worker, part.n_columns, n_k) : NULL;
+    for (int k = 0; k < n_in; k += k_block) {
+        int n_k = min(k_block, n_in - k);
+        float *scratch = rows || expanded ? scratch_for(p->mm, worker, part.n_columns, n_k) : NULL;
         if (rows)
             pack(scratch, kernels, w, k, n_k, part.column, part.n_columns);
         else if (expanded)
-            expand(scratch, kernels, w, job->n_in, k, n_k, part.column, part.n_columns);
+            expand(scratch, kernels, w, n_in, k, n_k, part.column, part.n_columns);
         for (int row = 0; row < part.n_rows; row += row_block) {
             int m = min(row_block, part.n_rows - row);
             for (int s = 0; s < part.n_columns; s += STRIP) {
                 struct strip strip = scratch ? strip_in_scratch(scratch, rows, s, n_k)
-                                             : strip_in_place(w, job->n_in, part.column + s, k);
-                float *y = job->y + (size_t)(part.row + row) * job->ys + part.column + s;
-                int n = min(STRIP, part.n_columns - s);
-                add_strip(job, y, strip, part.row + row, m, n, k, n_k);
-                if (k + n_k == job->n_in && row + m == part.n_rows)
-                    check_panels(job, AFTER, w, part.column + s, n);
+                                             : strip_in_place(w, n_in, part.column + s, k);
+                float *y = p->y + (size_t)(part.row + row) * p->ys + part.column + s;
+                add_strip(p, y, strip, part.row + row, m, min(STRIP, part.n_columns - s), k, n_k);
             }
         }
     }
@@ -252,51 +227,47 @@ static void add_blocks(const struct job *job, struct part part, int worker) {
 
 /* The same, by the columns that are worked on together. Few rows take panels strip after strip: one
  * that is expanded is used while it is near, and its panels are read in as few pieces as can be. */
-static void add_columns(const struct job *job, struct part part, int worker) {
-    bool few = part.n_rows <= STREAM_ROWS && job->w->layout == LAYOUT_PANELS;
+static void add_columns(const struct product *p, const struct matrix *w, struct rectangle part,
+                        int worker) {
+    bool few = part.n_rows <= STREAM_ROWS && w->layout == LAYOUT_PANELS;
     int columns = few ? STRIP : part.n_columns;
-    for (int c = 0; c < part.n_columns; c += columns)
-        add_blocks(
-            job,
-            (struct part){part.row, part.n_rows, part.column + c, min(columns, part.n_columns - c)},
-            worker);
+    for (int c = 0; c < part.n_columns; c += columns) {
+        int column = part.column + c, n_columns = min(columns, part.n_columns - c);
+        add_blocks(p, w, (struct rectangle){part.row, part.n_rows, column, n_columns}, worker);
+        weights_release(&p->weights, weight_part(column, n_columns));
+    }
 }
 
-static void linear_part(const struct job *whole, struct part part, int worker) {
-    struct job job = *whole;
-    float *y = job.y + (size_t)part.row * job.ys + part.column;
-    struct matrix moved;
-
-    check_panels(whole, BEFORE, whole->w, part.column, part.n_columns);
-    if (job.move_to) {
-        // at once, as moving forgets what it has read
-        check_panels(whole, AFTER, whole->w, part.column, part.n_columns);
-        moved = relocate_panels(job.move_to, job.w, job.n_in, part.column, part.n_columns);
-        job.w = &moved;
-    }
+/* A rectangle of y, from the bias to the activation. */
+static void compute(const struct product *p, struct rectangle part, int worker) {
+    struct weight_part outputs = weight_part(part.column, part.n_columns);
+    struct matrix w = weights_acquire(&p->weights, outputs);
+    float *y = p->y + (size_t)part.row * p->ys + part.column;
     for (int r = 0; r < part.n_rows; r++) {
-        if (job.bias)
-            memcpy(y + (size_t)r * job.ys, job.bias + part.column,
+        if (p->bias)
+            memcpy(y + (size_t)r * p->ys, p->bias + part.column,
                    (size_t)part.n_columns * sizeof *y);
         else
-            memset(y + (size_t)r * job.ys, 0, (size_t)part.n_columns * sizeof *y);
+            memset(y + (size_t)r * p->ys, 0, (size_t)part.n_columns * sizeof *y);
     }
-    if (job.w->layout == LAYOUT_ROWS && job.m <= STREAM_ROWS)
-        job.mm->kernels->gemv[job.w->dtype](y, job.ys, job.x + (size_t)part.row * job.xs, job.xs,
-                                            element(job.w, 0, part.column), (size_t)job.w->cols,
-                                            part.n_rows, part.n_columns, job.n_in);
-    else
-        add_columns(&job, part, worker);
-    for (int r = 0; job.act && r < part.n_rows; r++)
-        job.act(y + (size_t)r * job.ys, (size_t)part.n_columns);
+    if (w.layout == LAYOUT_ROWS && p->m <= STREAM_ROWS) {
+        p->mm->kernels->gemv[w.dtype](y, p->ys, p->x + (size_t)part.row * p->xs, p->xs,
+                                      element(&w, 0, part.column), (size_t)w.cols, part.n_rows,
+                                      part.n_columns, p->weights.n_in);
+        weights_release(&p->weights, outputs);
+    } else {
+        add_columns(p, &w, part, worker);
+    }
+    for (int r = 0; p->act && r < part.n_rows; r++)
+        p->act(y + (size_t)r * p->ys, (size_t)part.n_columns);
 }
 
-static void linear_task(void *arg, int i, int worker) {
-    linear_part(arg, part_of(arg, i), worker);
+static void rectangle_task(void *arg, int i, int worker) {
+    compute(arg, rectangle_of(arg, i), worker);
 }
 
 /* One row goes through four panels side by side, each in another quarter of W, and then through
- * those behind them, so that each of the four streams goes on where it was: hardware that reads
+ * those after them, so that each of the four streams goes on where it was: hardware that reads
  * ahead is never wrong, and four neighbours would make it start again at every strip.
  *
  *      panel   0 | 1 | 2 | ... | q | q+1 | q+2 | ... | 2q | 2q+1 | ... | 3q | ...  4q-1 | rest
@@ -304,147 +275,119 @@ static void linear_task(void *arg, int i, int worker) {
  */
 #define STREAMS (STRIP / PANEL)
 
-static int n_walks(const struct job *job) {
-    return job->n_out / PANEL / STREAMS;
+static int n_walks(const struct product *p) {
+    return p->weights.n_out / PANEL / STREAMS;
 }
 
 /* Walks that make a task: so many bytes of each stream, at least. */
 #define MIN_STREAM 131072
 
-static int n_walk_tasks(const struct job *job, int threads) {
-    size_t bytes = panel_bytes(job->w->dtype, job->n_in);
-    int walks = n_walks(job), tasks = divide_up(walks, divide_up(MIN_STREAM, (int)bytes));
+static int n_walk_tasks(const struct product *p, int threads) {
+    size_t bytes = panel_bytes(p->weights.matrix->dtype, p->weights.n_in);
+    int walks = n_walks(p), tasks = divide_up(walks, divide_up(MIN_STREAM, (int)bytes));
     return min(walks, round_up(tasks, threads));
 }
 
-static void walk(const struct job *job, int i) {
-    const int q = n_walks(job);
-    struct strip w = strip_in_place(job->w, job->n_in, i * PANEL, 0);
+static void walk(const struct product *p, const struct matrix *m, int i) {
+    const int q = n_walks(p);
+    struct strip w = strip_in_place(m, p->weights.n_in, i * PANEL, 0);
     float y[STRIP] = {0};
     w.ps *= (size_t)q;
-    for (int s = 0; job->bias && s < STREAMS; s++)
-        memcpy(y + s * PANEL, job->bias + (s * q + i) * PANEL, PANEL * sizeof *y);
-    add_strip(job, y, w, 0, 1, STRIP, 0, job->n_in);
-    if (job->act)
-        job->act(y, STRIP);
+    for (int s = 0; p->bias && s < STREAMS; s++)
+        memcpy(y + s * PANEL, p->bias + (s * q + i) * PANEL, PANEL * sizeof *y);
+    add_strip(p, y, w, 0, 1, STRIP, 0, p->weights.n_in);
+    if (p->act)
+        p->act(y, STRIP);
     for (int s = 0; s < STREAMS; s++)
-        memcpy(job->y + (s * q + i) * PANEL, y + s * PANEL, PANEL * sizeof *y);
+        memcpy(p->y + (s * q + i) * PANEL, y + s * PANEL, PANEL * sizeof *y);
 }
 
 /* Task i: some walks. The last task: the columns that are left. */
 static void walk_task(void *arg, int i, int worker) {
-    const struct job *job = arg;
-    const int q = n_walks(job), tasks = job->column_tasks;
+    const struct product *p = arg;
+    const int q = n_walks(p), tasks = p->column_tasks;
     if (i == tasks) {
-        linear_part(job, (struct part){0, 1, q * STRIP, job->n_out - q * STRIP}, worker);
+        compute(p, (struct rectangle){0, 1, q * STRIP, p->weights.n_out - q * STRIP}, worker);
         return;
     }
     int first = (int)((int64_t)q * i / tasks), end = (int)((int64_t)q * (i + 1) / tasks);
-    for (int s = 0; s < STREAMS; s++)
-        check_panels(job, BEFORE, job->w, (s * q + first) * PANEL, (end - first) * PANEL);
+    struct weight_part streams = {first * PANEL, (end - first) * PANEL, STREAMS, q * PANEL};
+    struct matrix w = weights_acquire(&p->weights, streams);
     for (int k = first; k < end; k++)
-        walk(job, k);
-    for (int s = 0; s < STREAMS; s++)
-        check_panels(job, AFTER, job->w, (s * q + first) * PANEL, (end - first) * PANEL);
+        walk(p, &w, k);
+    weights_release(&p->weights, streams);
 }
 
 static void quantize_row(void *arg, int row, int worker) {
-    const struct job *job = arg;
-    const struct matmul *mm = job->mm;
+    const struct product *p = arg;
+    const struct matmul *mm = p->mm;
     size_t g = (size_t)row * mm->groups;
     mm->kernels->quantize(mm->q + g * GROUP, mm->q_scale + g, mm->q_sum + g,
-                          job->x + (size_t)row * job->xs, (size_t)job->n_in);
+                          p->x + (size_t)row * p->xs, (size_t)p->weights.n_in);
 }
 
-static void quantize_rows(struct job *job) {
-    assert(job->m <= job->mm->max_rows && (size_t)panels_groups(job->n_in) <= job->mm->groups);
-    if (job->m > FEW_ROWS) {
-        pool_run(job->mm->pool, job->m, quantize_row, job);
+static void quantize_rows(struct product *p) {
+    assert(p->m <= p->mm->max_rows && (size_t)panels_groups(p->weights.n_in) <= p->mm->groups);
+    if (p->m > FEW_ROWS) {
+        pool_run(p->mm->pool, p->m, quantize_row, p);
     } else {
-        for (int row = 0; row < job->m; row++)
-            quantize_row(job, row, 0);
+        for (int row = 0; row < p->m; row++)
+            quantize_row(p, row, 0);
     }
 }
 
-/* `w` is where the weights are, `copy` where they are moved to by this pass, or NULL. */
-static void run(struct job *job, const struct matrix *w, struct matrix_copy *copy) {
-    int threads = pool_size(job->mm->pool);
-    job->w = w;
-    job->move_to = copy ? copy->data : NULL;
-    if (dtype_is_quantized(w->dtype))
-        quantize_rows(job);
+/* Outputs are columns of W, or panels. */
+static void run_linear(struct product *p) {
+    const struct weight_product *weights = &p->weights;
+    const struct matrix *w = weights->matrix;
+    int threads = pool_size(p->mm->pool);
     bool rows = w->layout == LAYOUT_ROWS;
-    if (!rows && job->m == 1 && !copy) {
-        job->column_tasks = n_walk_tasks(job, threads);
-        bool rest = n_walks(job) * STRIP < job->n_out;
-        pool_run(job->mm->pool, job->column_tasks + rest, walk_task, job);
+    if (dtype_is_quantized(w->dtype))
+        quantize_rows(p);
+    if (!rows && p->m == 1 && !weights->copy) {
+        p->column_tasks = n_walk_tasks(p, threads);
+        bool rest = n_walks(p) * STRIP < weights->n_out;
+        pool_run(p->mm->pool, p->column_tasks + rest, walk_task, p);
         return;
     }
-    if (copy)
-        job->cut = tiling_strips(job->m);
-    else if (rows && job->m <= STREAM_ROWS)
-        job->cut = tiling_stream(job->m, job->n_out, dtype_size(w->dtype), threads);
+    if (weights->copy)
+        p->cut = tiling_strips(p->m);
+    else if (rows && p->m <= STREAM_ROWS)
+        p->cut = tiling_stream(p->m, weights->n_out, dtype_size(w->dtype), threads);
     else // few rows are read together, each panel once
-        job->cut = tiling_blocks(job->m, job->n_out, job->mm->kernels->mr, rows ? STREAM_ROWS : 0,
-                                 threads, job->m <= STREAM_ROWS ? 1 : threads);
-    job->column_tasks = divide_up(job->n_out, job->cut.columns);
-    pool_run(job->mm->pool, divide_up(job->m, job->cut.rows) * job->column_tasks, linear_task, job);
-    if (copy)
-        relocate_ready(copy, w);
-}
-
-/* The copy that this pass has to make of a matrix, or NULL. */
-static struct matrix_copy *wanted_copy(const struct matmul *mm, const struct matrix *w) {
-    return mm->moving && w->copy && matrix_now(w) == w ? w->copy : NULL;
+        p->cut = tiling_blocks(p->m, weights->n_out, p->mm->kernels->mr, rows ? STREAM_ROWS : 0,
+                               threads, p->m <= STREAM_ROWS ? 1 : threads);
+    p->column_tasks = divide_up(weights->n_out, p->cut.columns);
+    pool_run(p->mm->pool, divide_up(p->m, p->cut.rows) * p->column_tasks, rectangle_task, p);
 }
 
 void matmul_linear(const struct matmul *mm, float *y, size_t ys, const float *x, size_t xs,
                    const struct linear *linear, activation_fn act, int m) {
-    const struct matrix *w = &linear->weight;
-    struct job job = {.mm = mm, .y = y, .ys = ys, .x = x, .xs = xs, .act = act, .m = m};
-    job.n_in = w->rows;
-    job.n_out = w->cols;
-    job.bias = linear->bias;
-    run(&job, matrix_now(w), wanted_copy(mm, w));
+    struct product p = {.mm = mm, .y = y, .ys = ys, .x = x, .xs = xs, .act = act, .m = m};
+    p.weights = weight_product_begin(&mm->access, &linear->weight, OUTPUTS_ARE_COLUMNS);
+    p.bias = linear->bias;
+    run_linear(&p);
+    weight_product_end(&p.weights);
 }
 
 static void head_task(void *arg, int i, int worker) {
-    const struct job *job = arg;
-    const struct matrix *w = job->w;
-    int column = i * HEAD_COLUMNS;
-    int n_columns = min(HEAD_COLUMNS, w->rows - column);
-    const void *rows = element(w, column, 0);
-    size_t n_bytes = (size_t)n_columns * (size_t)w->cols * dtype_size(w->dtype);
-    check_bytes(job, BEFORE, rows, n_bytes);
-    if (job->move_to) {
-        const void *source = rows;
-        check_bytes(job, AFTER, source, n_bytes);
-        rows = memcpy((char *)job->move_to + ((const char *)rows - (const char *)w->data), rows,
-                      n_bytes);
-        os_forget(w->copy->file, source, n_bytes); // a head is too large to be there twice
-    }
-    for (int row = 0; row < job->m; row += HEAD_ROWS)
-        job->mm->kernels->gemm_nt[w->dtype](
-            job->y + (size_t)row * job->ys + column, job->ys, job->x + (size_t)row * job->xs,
-            job->xs, rows, (size_t)w->cols, min(HEAD_ROWS, job->m - row), n_columns, w->cols);
-    if (!job->move_to)
-        check_bytes(job, AFTER, rows, n_bytes);
+    const struct product *p = arg;
+    int column = i * HEAD_COLUMNS, n_columns = min(HEAD_COLUMNS, p->weights.n_out - column);
+    struct matrix w = weights_acquire(&p->weights, weight_part(column, n_columns));
+    for (int row = 0; row < p->m; row += HEAD_ROWS)
+        p->mm->kernels->gemm_nt[w.dtype](
+            p->y + (size_t)row * p->ys + column, p->ys, p->x + (size_t)row * p->xs, p->xs,
+            element(&w, column, 0), (size_t)w.cols, min(HEAD_ROWS, p->m - row), n_columns, w.cols);
+    weights_release(&p->weights, weight_part(column, n_columns));
 }
 
 void matmul_head(const struct matmul *mm, float *logits, size_t ls, const float *x, size_t xs,
                  const struct matrix *head, int m) {
-    struct job job = {.mm = mm, .y = logits, .ys = ls, .x = x, .xs = xs, .m = m};
-    struct matrix_copy *copy = wanted_copy(mm, head);
-    const struct matrix *w = matrix_now(head);
-    job.n_in = w->cols;
-    job.n_out = w->rows;
-    if (w->layout == LAYOUT_PANELS) {
-        run(&job, w, copy);
-        return;
-    }
-    job.w = w;
-    job.move_to = copy ? copy->data : NULL;
-    pool_run(mm->pool, divide_up(w->rows, HEAD_COLUMNS), head_task, &job);
-    if (copy)
-        relocate_ready(copy, w);
+    struct product p = {.mm = mm, .y = logits, .ys = ls, .x = x, .xs = xs, .m = m};
+    p.weights = weight_product_begin(&mm->access, head, OUTPUTS_ARE_ROWS);
+    if (p.weights.matrix->layout == LAYOUT_PANELS)
+        run_linear(&p);
+    else
+        pool_run(mm->pool, divide_up(head->rows, HEAD_COLUMNS), head_task, &p);
+    weight_product_end(&p.weights);
 }

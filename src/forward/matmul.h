@@ -7,6 +7,7 @@
 #define FORWARD_MATMUL_H
 
 #include "base/pool.h"
+#include "forward/weight_access.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
 
@@ -15,8 +16,7 @@ struct matmul {
     struct pool *pool;             /* borrowed */
     const struct kernels *kernels; /* borrowed */
     float **scratch;               /* [pool_size] a thread's own copy of weights; owned */
-    bool moving;                   /* products copy weights to where relocate.h wants them */
-    struct packed_check *check;    /* products compare with checksums what they read; or NULL */
+    struct weight_access access;   /* what the current run does with the weights it reads */
 
     /* x as integers, for quantized weights (kernels.h: quantize); owned */
     int max_rows;

@@ -69,6 +69,18 @@ struct matrix relocate_panels(void *panels, const struct matrix *w, int n_in, in
     return moved;
 }
 
+struct matrix relocate_rows(struct matrix_copy *copy, const struct matrix *w, int row, int n_rows) {
+    size_t size = (size_t)w->cols * dtype_size(w->dtype);
+    size_t at = (size_t)row * size, n_bytes = (size_t)n_rows * size;
+    const char *from = (const char *)w->data + at;
+    memcpy((char *)copy->data + at, from, n_bytes);
+    os_forget(copy->file, from, n_bytes);
+    struct matrix moved = *w;
+    moved.data = copy->data;
+    moved.copy = NULL;
+    return moved;
+}
+
 static bool plan(struct gpt2_model *model, struct gpt2_error *err) {
     struct relocation *move = os_alloc(1, sizeof *move, "the move of weights", err);
     if (!move)
@@ -109,26 +121,28 @@ void relocate_ready(struct matrix_copy *copy, const struct matrix *source) {
     os_forget(copy->file, source->data, copy->n_bytes);
 }
 
-struct job {
+/* The move of one matrix: a task moves n_task of its outputs. */
+struct matrix_move {
     const struct matrix *matrix;
-    int n_in, n_out;
+    int n_in, n_out, n_task;
 };
 
-#define TASK_BYTES ((size_t)1 << 21)
+#define TASK_BYTES ((size_t)1 << 21) /* about so many, where outputs are rows */
 
-static void move_rows(void *arg, int task, int worker) {
-    const struct matrix *m = ((const struct job *)arg)->matrix;
-    size_t begin = (size_t)task * TASK_BYTES, left = m->copy->n_bytes - begin;
-    size_t n = left < TASK_BYTES ? left : TASK_BYTES;
-    memcpy((char *)m->copy->data + begin, (const char *)m->data + begin, n);
-    os_forget(m->copy->file, (const char *)m->data + begin, n);
+static int rows_of_task(const struct matrix *m) {
+    size_t rows = TASK_BYTES / ((size_t)m->cols * dtype_size(m->dtype));
+    return rows < 1 ? 1 : rows < (size_t)m->rows ? (int)rows : m->rows;
 }
 
-static void move_strip(void *arg, int task, int worker) {
-    const struct job *job = arg;
-    int column = task * STRIP, left = job->n_out - column;
-    relocate_panels(job->matrix->copy->data, job->matrix, job->n_in, column,
-                    left < STRIP ? left : STRIP);
+static void move_task(void *arg, int task, int worker) {
+    const struct matrix_move *move = arg;
+    const struct matrix *m = move->matrix;
+    int first = task * move->n_task, left = move->n_out - first;
+    int n = left < move->n_task ? left : move->n_task;
+    if (m->copy->matrix.layout == LAYOUT_ROWS)
+        relocate_rows(m->copy, m, first, n);
+    else
+        relocate_panels(m->copy->data, m, move->n_in, first, n);
 }
 
 /* Forgets again what its neighbours in the file have brought back: a fault maps whole pieces of it.
@@ -147,13 +161,10 @@ static bool move_now(struct gpt2_model *model, struct gpt2_runtime *runtime,
         return false;
     for (size_t i = 0; i < model->move->n; i++) {
         const struct matrix *m = movable(model, i);
-        bool head = is_rows_of_vocab(model, m);
-        struct job job = {m, head ? m->cols : m->rows, head ? m->rows : m->cols};
-        if (m->copy->matrix.layout == LAYOUT_ROWS)
-            pool_run(runtime->pool, (int)((m->copy->n_bytes + TASK_BYTES - 1) / TASK_BYTES),
-                     move_rows, &job);
-        else
-            pool_run(runtime->pool, (job.n_out + STRIP - 1) / STRIP, move_strip, &job);
+        bool head = is_rows_of_vocab(model, m), rows = m->copy->matrix.layout == LAYOUT_ROWS;
+        struct matrix_move move = {m, head ? m->cols : m->rows, head ? m->rows : m->cols,
+                                   rows ? rows_of_task(m) : STRIP};
+        pool_run(runtime->pool, (move.n_out + move.n_task - 1) / move.n_task, move_task, &move);
         relocate_ready(m->copy, m);
     }
     forget_all(model);

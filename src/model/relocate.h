@@ -18,6 +18,11 @@
 struct matrix relocate_panels(void *panels, const struct matrix *w, int n_in, int column,
                               int n_columns);
 
+/* The same for rows row..row + n_rows - 1 of a matrix in LAYOUT_ROWS, whose copy is in rows too.
+ * The file's pages that they came from leave this process's memory, as a head is too large to be
+ * there twice. */
+struct matrix relocate_rows(struct matrix_copy *copy, const struct matrix *w, int row, int n_rows);
+
 /* The copy of `source` is complete: from now on it is read there. The file's pages that it came
  * from leave this process's memory, so that no more than one matrix is there twice. */
 void relocate_ready(struct matrix_copy *copy, const struct matrix *source);

@@ -56,42 +56,44 @@ static float score_scale(const struct gpt2_config *config, int layer) {
     return scale;
 }
 
-struct job {
+/* The attention of one layer in a pass. */
+struct attention_pass {
     struct forward *f;
     int layer;
     float scale;
 };
 
 /* Stores keys and values of rows [row, row + n) of a piece, which lie in one block, all heads. */
-static void store_rows(const struct job *job, const struct piece *piece, int row, int n) {
-    const struct forward *f = job->f;
+static void store_rows(const struct attention_pass *pass, const struct piece *piece, int row,
+                       int n) {
+    const struct forward *f = pass->f;
     const struct gpt2_session *session = piece->session;
     int n_embd = f->model->config.n_embd, head_dim = session->kv.head_dim;
     int block = (piece->position + row) / KV_BLOCK, at = (piece->position + row) % KV_BLOCK;
     const float *k = f->qkv.data + (size_t)(piece->first_row + row) * f->qkv.stride + n_embd;
     for (int head = 0; head < f->model->config.n_head; head++) {
-        kv_store(&session->kv, f->mm.kernels, session_keys(session, job->layer, head, block),
-                 session_values(session, job->layer, head, block), at, k, k + n_embd, f->qkv.stride,
-                 n);
+        kv_store(&session->kv, f->mm.kernels, session_keys(session, pass->layer, head, block),
+                 session_values(session, pass->layer, head, block), at, k, k + n_embd,
+                 f->qkv.stride, n);
         k += head_dim;
     }
 }
 
 /* Stores the rows of one tile, block by block. */
 static void store_tile(void *arg, int i, int worker) {
-    const struct job *job = arg;
-    const struct tile *tile = &job->f->attention.tiles[i];
-    const struct piece *piece = &job->f->pieces[tile->piece];
+    const struct attention_pass *pass = arg;
+    const struct tile *tile = &pass->f->attention.tiles[i];
+    const struct piece *piece = &pass->f->pieces[tile->piece];
     for (int row = tile->row, end = tile->row + tile->n_rows; row < end;) {
         int n = min(end - row, KV_BLOCK - (piece->position + row) % KV_BLOCK);
-        store_rows(job, piece, row, n);
+        store_rows(pass, piece, row, n);
         row += n;
     }
 }
 
 /* A task: one tile, some heads. */
-struct task {
-    const struct job *job;
+struct attention_task {
+    const struct attention_pass *pass;
     const struct kernels *kernels;
     const struct gpt2_session *session;
     const struct kv *kv;
@@ -111,16 +113,16 @@ struct task {
     size_t groups;
 };
 
-static struct task task_of(const struct job *job, int i, int worker) {
-    const struct forward *f = job->f;
+static struct attention_task task_of(const struct attention_pass *pass, int i, int worker) {
+    const struct forward *f = pass->f;
     const struct attention *a = &f->attention;
     const struct tile *tile = &a->tiles[a->n_tiles - 1 - i / a->n_tasks]; // the longest work first
     const struct piece *piece = &f->pieces[tile->piece];
     const int n_head = f->model->config.n_head, share = i % a->n_tasks;
     const size_t row = (size_t)worker * ATTENTION_ROWS;
     const size_t first = (size_t)(piece->first_row + tile->row);
-    struct task t = {
-        .job = job,
+    struct attention_task t = {
+        .pass = pass,
         .kernels = f->mm.kernels,
         .session = piece->session,
         .kv = &piece->session->kv,
@@ -146,21 +148,21 @@ static struct task task_of(const struct job *job, int i, int worker) {
 }
 
 /* The scores of a head, from block b on. */
-static float *scores_at(const struct task *t, int head, int b) {
+static float *scores_at(const struct attention_task *t, int head, int b) {
     return t->scores + (size_t)(head * t->n_rows) * t->stride + (size_t)b * KV_BLOCK;
 }
 
 /* Asks for a block that comes next. The blocks of one head lie far apart, so that no hardware reads
  * ahead; those of several heads are a stretch of memory, and it does. */
-static void ask(const struct task *t, const void *block, size_t n_bytes) {
+static void prefetch_block(const struct attention_task *t, const void *block, size_t n_bytes) {
     if (t->n_heads == 1)
         prefetch(block, n_bytes);
 }
 
 /* s = q . k for all keys; those beyond a row's own position are not looked at. */
-static void score_keys(const struct task *t) {
-    const size_t head_dim = (size_t)t->kv->head_dim, stride = t->job->f->qkv.stride;
-    const int layer = t->job->layer;
+static void score_keys(const struct attention_task *t) {
+    const size_t head_dim = (size_t)t->kv->head_dim, stride = t->pass->f->qkv.stride;
+    const int layer = t->pass->layer;
     struct kv_queries queries[ATTENTION_ROWS];
     for (int h = 0; h < t->n_heads; h++) {
         size_t at = (size_t)(h * t->n_rows) * t->groups;
@@ -172,9 +174,11 @@ static void score_keys(const struct task *t) {
         n = min(t->streams, t->n_blocks - b);
         int keys = round_up(min(t->n_keys - b * KV_BLOCK, n * KV_BLOCK), WHOLE_VECTORS);
         if (b + n < t->n_blocks)
-            ask(t, session_keys(t->session, layer, t->first_head, b + n), kv_key_bytes(t->kv));
+            prefetch_block(t, session_keys(t->session, layer, t->first_head, b + n),
+                           kv_key_bytes(t->kv));
         else
-            ask(t, session_values(t->session, layer, t->first_head, 0), kv_value_bytes(t->kv));
+            prefetch_block(t, session_values(t->session, layer, t->first_head, 0),
+                           kv_value_bytes(t->kv));
         for (int h = 0; h < t->n_heads; h++) {
             const void *blocks[KV_STREAMS];
             for (int i = 0; i < n; i++)
@@ -186,15 +190,16 @@ static void score_keys(const struct task *t) {
 }
 
 /* o = sum of w v. */
-static void mix_values(const struct task *t) {
-    const size_t head_dim = (size_t)t->kv->head_dim, stride = t->job->f->o.stride;
-    const int layer = t->job->layer;
+static void mix_values(const struct attention_task *t) {
+    const size_t head_dim = (size_t)t->kv->head_dim, stride = t->pass->f->o.stride;
+    const int layer = t->pass->layer;
     for (int r = 0; r < t->n_rows; r++)
         memset(t->o + (size_t)r * stride, 0, (size_t)t->n_heads * head_dim * sizeof(float));
     for (int b = 0, n; b < t->n_blocks; b += n) {
         n = min(t->streams, t->n_blocks - b);
         if (b + n < t->n_blocks)
-            ask(t, session_values(t->session, layer, t->first_head, b + n), kv_value_bytes(t->kv));
+            prefetch_block(t, session_values(t->session, layer, t->first_head, b + n),
+                           kv_value_bytes(t->kv));
         for (int h = 0; h < t->n_heads; h++) {
             const void *blocks[KV_STREAMS];
             for (int i = 0; i < n; i++)
@@ -207,14 +212,14 @@ static void mix_values(const struct task *t) {
 
 /* The weights stay undivided until the end: one division a row, and not one a key. */
 static void attend(void *arg, int i, int worker) {
-    const struct job *job = arg;
-    const struct task t = task_of(job, i, worker);
-    const size_t head_dim = (size_t)t.kv->head_dim, stride = job->f->o.stride;
+    const struct attention_pass *pass = arg;
+    const struct attention_task t = task_of(pass, i, worker);
+    const size_t head_dim = (size_t)t.kv->head_dim, stride = pass->f->o.stride;
     float sums[ATTENTION_ROWS];
     score_keys(&t);
     for (int r = 0; r < t.n_heads * t.n_rows; r++)
         sums[r] = t.kernels->softmax(t.scores + (size_t)r * t.stride,
-                                     (size_t)(t.position + r % t.n_rows + 1), job->scale);
+                                     (size_t)(t.position + r % t.n_rows + 1), pass->scale);
     mix_values(&t);
     for (int h = 0; h < t.n_heads; h++)
         for (int r = 0; r < t.n_rows; r++)
@@ -242,13 +247,13 @@ static void cut_tiles(struct forward *f) {
 }
 
 void attention(struct forward *f, int layer) {
-    struct job job = {f, layer, score_scale(&f->model->config, layer)};
+    struct attention_pass pass = {f, layer, score_scale(&f->model->config, layer)};
     if (layer == 0)
         cut_tiles(f); // the same for all layers
     int n_tiles = f->attention.n_tiles;
     if (f->n_rows == 1)
-        store_tile(&job, 0, 0); // too little work to wake anybody
+        store_tile(&pass, 0, 0); // too little work to wake anybody
     else
-        pool_run(f->mm.pool, n_tiles, store_tile, &job);
-    pool_run(f->mm.pool, n_tiles * f->attention.n_tasks, attend, &job);
+        pool_run(f->mm.pool, n_tiles, store_tile, &pass);
+    pool_run(f->mm.pool, n_tiles * f->attention.n_tasks, attend, &pass);
 }

@@ -15,7 +15,7 @@
 /* Below this many rows the work on rows is done before another thread could wake up. */
 #define FEW_ROWS 4
 
-struct row_job {
+struct row_work {
     struct forward *f;
     const struct layer_norm *norm;
     const int *rows;
@@ -26,7 +26,7 @@ static float *row_of(const struct activations *act, int row) {
     return act->data + (size_t)row * act->stride;
 }
 
-static void each_row(struct forward *f, int n, pool_fn fn, struct row_job *job) {
+static void each_row(struct forward *f, int n, pool_fn fn, struct row_work *job) {
     if (n > FEW_ROWS) {
         pool_run(f->mm.pool, n, fn, job);
     } else {
@@ -75,7 +75,7 @@ static void embed(struct forward *f) {
 }
 
 static void normalise_row(void *arg, int row, int worker) {
-    const struct row_job *job = arg;
+    const struct row_work *job = arg;
     const struct forward *f = job->f;
     int from = job->rows ? job->rows[row] : row;
     float *a = row_of(&f->a, row);
@@ -90,7 +90,7 @@ static void normalise_row(void *arg, int row, int worker) {
 
 /* a = norm(x): one mean and one deviation for each row, from that row alone. */
 static void layer_norm(struct forward *f, const struct layer_norm *norm) {
-    struct row_job job = {.f = f, .norm = norm};
+    struct row_work job = {.f = f, .norm = norm};
     each_row(f, f->n_rows, normalise_row, &job);
 }
 
@@ -103,13 +103,13 @@ static void linear(struct forward *f, struct activations *out, const struct acti
 }
 
 static void add_row(void *arg, int row, int worker) {
-    const struct forward *f = ((const struct row_job *)arg)->f;
+    const struct forward *f = ((const struct row_work *)arg)->f;
     f->mm.kernels->add(row_of(&f->x, row), row_of(&f->a, row), (size_t)f->model->config.n_embd);
 }
 
 /* x += a */
 static void add_branch(struct forward *f) {
-    struct row_job job = {.f = f};
+    struct row_work job = {.f = f};
     each_row(f, f->n_rows, add_row, &job);
 }
 
@@ -162,7 +162,7 @@ static void tap_final(struct forward *f, int row, int i) {
 
 void forward_logits(struct forward *f, float *logits, const int *rows, int n) {
     const struct gpt2_model *model = f->model;
-    struct row_job job = {.f = f, .norm = &model->ln_f, .rows = rows};
+    struct row_work job = {.f = f, .norm = &model->ln_f, .rows = rows};
     assert(n <= f->a.max_rows);
     each_row(f, n, normalise_row, &job);
     for (int i = 0; i < n; i++)

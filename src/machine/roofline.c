@@ -44,37 +44,38 @@ struct gpt2_roofline {
     double *sorted;                /* [n_rounds] scratch of best_median                    */
 };
 
-struct job {
+/* A loop that the threads run. buffer and way: of those that read. */
+struct roofline_loop {
     struct gpt2_roofline *roofline;
     char *buffer;
     int way;
 };
 
 static void fill_task(void *arg, int i, int worker) {
-    const struct job *job = arg;
-    size_t at = (size_t)i * job->roofline->task_bytes, left = job->roofline->n_bytes - at;
-    memset(job->buffer + at, 0x2D,
-           left < job->roofline->task_bytes ? left : job->roofline->task_bytes);
+    const struct roofline_loop *loop = arg;
+    size_t at = (size_t)i * loop->roofline->task_bytes, left = loop->roofline->n_bytes - at;
+    memset(loop->buffer + at, 0x2D,
+           left < loop->roofline->task_bytes ? left : loop->roofline->task_bytes);
 }
 
 static void read_task(void *arg, int i, int worker) {
-    const struct job *job = arg;
-    const struct gpt2_roofline *roofline = job->roofline;
+    const struct roofline_loop *loop = arg;
+    const struct gpt2_roofline *roofline = loop->roofline;
     size_t at = (size_t)i * roofline->task_bytes, left = roofline->n_bytes - at;
     size_t n = left < roofline->task_bytes ? left : roofline->task_bytes;
     roofline->slots[worker].word ^=
-        roofline->runtime->kernels->peak_read(job->buffer + at, n, job->way);
+        roofline->runtime->kernels->peak_read(loop->buffer + at, n, loop->way);
 }
 
 static void fma_task(void *arg, int i, int worker) {
-    const struct gpt2_roofline *roofline = ((const struct job *)arg)->roofline;
+    const struct gpt2_roofline *roofline = ((const struct roofline_loop *)arg)->roofline;
     struct slot *slot = &roofline->slots[worker];
     slot->x = 0.5f;
     slot->operations += roofline->runtime->kernels->peak_fma(&slot->x, roofline->fma_steps);
 }
 
 static void dot_task(void *arg, int i, int worker) {
-    const struct gpt2_roofline *roofline = ((const struct job *)arg)->roofline;
+    const struct gpt2_roofline *roofline = ((const struct roofline_loop *)arg)->roofline;
     struct slot *slot = &roofline->slots[worker];
     slot->operations += roofline->runtime->kernels->peak_dot4(&slot->sum, roofline->dot_steps);
 }
@@ -85,10 +86,10 @@ static int n_read_tasks(const struct gpt2_roofline *roofline) {
 
 /* Doubles the steps until a task is long enough to be timed. */
 static void set_steps(struct gpt2_roofline *roofline, int *steps, pool_fn task) {
-    struct job job = {.roofline = roofline};
+    struct roofline_loop loop = {.roofline = roofline};
     for (*steps = 16; *steps < MAX_STEPS; *steps *= 2) {
         uint64_t start = os_now_ns();
-        task(&job, 0, 0);
+        task(&loop, 0, 0);
         if (os_now_ns() - start >= TASK_NS)
             break;
     }
@@ -98,20 +99,20 @@ static void set_steps(struct gpt2_roofline *roofline, int *steps, pool_fn task) 
  * (err is not set). */
 static char *create_buffer(struct gpt2_roofline *roofline, bool huge, bool *failed,
                            struct gpt2_error *err) {
-    struct job job = {.roofline = roofline};
-    job.buffer = os_alloc_huge(roofline->n_bytes, "the buffer to be read", err);
-    *failed = !job.buffer;
+    struct roofline_loop loop = {.roofline = roofline};
+    loop.buffer = os_alloc_huge(roofline->n_bytes, "the buffer to be read", err);
+    *failed = !loop.buffer;
     if (*failed)
         return NULL;
     if (!huge)
-        os_small_pages(job.buffer, roofline->n_bytes);
-    pool_run(roofline->runtime->pool, n_read_tasks(roofline), fill_task, &job);
+        os_small_pages(loop.buffer, roofline->n_bytes);
+    pool_run(roofline->runtime->pool, n_read_tasks(roofline), fill_task, &loop);
     // The system may give none, or too few to speak of a buffer on huge pages.
-    if (huge && os_huge_bytes(job.buffer, roofline->n_bytes) < roofline->n_bytes / 10 * 9) {
-        os_free_huge(job.buffer, roofline->n_bytes);
+    if (huge && os_huge_bytes(loop.buffer, roofline->n_bytes) < roofline->n_bytes / 10 * 9) {
+        os_free_huge(loop.buffer, roofline->n_bytes);
         return NULL;
     }
-    return job.buffer;
+    return loop.buffer;
 }
 
 struct gpt2_roofline *gpt2_roofline_create(struct gpt2_runtime *runtime, size_t n_bytes,
@@ -170,13 +171,13 @@ static double *samples_of(const struct gpt2_roofline *roofline, int loop) {
 
 /* Operations a nanosecond of one kind of arithmetic. */
 static double multiply(struct gpt2_roofline *roofline, pool_fn task) {
-    struct job job = {.roofline = roofline};
+    struct roofline_loop loop = {.roofline = roofline};
     int threads = pool_size(roofline->runtime->pool);
     double operations = 0;
     for (int i = 0; i < threads; i++)
         roofline->slots[i].operations = 0;
     uint64_t start = os_now_ns();
-    pool_run(roofline->runtime->pool, threads * PEAK_TASKS, task, &job);
+    pool_run(roofline->runtime->pool, threads * PEAK_TASKS, task, &loop);
     uint64_t spent = os_now_ns() - start;
     for (int i = 0; i < threads; i++)
         operations += roofline->slots[i].operations;
@@ -185,13 +186,13 @@ static double multiply(struct gpt2_roofline *roofline, pool_fn task) {
 
 /* Bytes a nanosecond of one way of reading. */
 static double read_buffer(struct gpt2_roofline *roofline, char *buffer, int way) {
-    struct job job = {roofline, buffer, way};
+    struct roofline_loop loop = {roofline, buffer, way};
     size_t passes = MIN_READ / roofline->n_bytes + 1;
     if (passes > PASSES)
         passes = PASSES;
     uint64_t start = os_now_ns();
     for (size_t i = 0; i < passes; i++)
-        pool_run(roofline->runtime->pool, n_read_tasks(roofline), read_task, &job);
+        pool_run(roofline->runtime->pool, n_read_tasks(roofline), read_task, &loop);
     uint64_t spent = os_now_ns() - start;
     return (double)roofline->n_bytes * (double)passes / (double)(spent ? spent : 1);
 }

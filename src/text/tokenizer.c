@@ -36,7 +36,7 @@ struct gpt2_tokenizer {
 #define CACHE_FROM 4096
 
 /* One call of encode. */
-struct job {
+struct encoding {
     const struct gpt2_tokenizer *tokenizer;
     const struct pieces *pieces; /* NULL: none, everything is merged */
     struct piece_cache *cache;   /* NULL: none */
@@ -176,17 +176,17 @@ struct lookup {
 };
 
 /* A piece that the cache does not have; it does afterwards. */
-static bool encode_rare(struct job *job, const struct lookup *piece) {
-    const struct gpt2_tokenizer *t = job->tokenizer;
-    struct gpt2_ids *ids = job->ids;
+static bool encode_rare(struct encoding *encoding, const struct lookup *piece) {
+    const struct gpt2_tokenizer *t = encoding->tokenizer;
+    struct gpt2_ids *ids = encoding->ids;
     size_t before = ids->len;
     int32_t id = -1;
-    if (piece->key.hi && job->pieces)
-        id = pieces_find(job->pieces, piece->key, piece->hash);
+    if (piece->key.hi && encoding->pieces)
+        id = pieces_find(encoding->pieces, piece->key, piece->hash);
     else if (t->vocab->ignore_merges)
         id = vocab_find(t->vocab, piece->text, piece->n);
-    if (!(id >= 0 ? ids_append(ids, &id, 1, job->err)
-                  : bpe_encode(t->bpe, piece->text, piece->n, ids, job->err)))
+    if (!(id >= 0 ? ids_append(ids, &id, 1, encoding->err)
+                  : bpe_encode(t->bpe, piece->text, piece->n, ids, encoding->err)))
         return false;
     size_t count = ids->len - before;
     if (piece->slot && count <= CACHED_IDS) {
@@ -199,9 +199,9 @@ static bool encode_rare(struct job *job, const struct lookup *piece) {
 
 /* Cuts off the piece that text[0..n) begins with. Where it will be looked up is on its way from
  * memory when this returns. */
-static void next_piece(struct lookup *piece, const struct job *job, const unsigned char *text,
-                       size_t n) {
-    const struct gpt2_tokenizer *t = job->tokenizer;
+static void next_piece(struct lookup *piece, const struct encoding *encoding,
+                       const unsigned char *text, size_t n) {
+    const struct gpt2_tokenizer *t = encoding->tokenizer;
     piece->text = text;
     piece->n = t->vocab->split ? pretokenize_next(text, n, 0) : n;
     piece->key = (struct piece_key){0, 0};
@@ -210,25 +210,25 @@ static void next_piece(struct lookup *piece, const struct job *job, const unsign
         return;
     piece->key = n >= 16 ? piece_key_wide(text, piece->n) : piece_key(text, piece->n);
     piece->hash = piece_hash(piece->key);
-    if (job->pieces)
-        __builtin_prefetch(pieces_first(job->pieces, piece->hash));
-    if (job->cache) {
-        piece->slot = piece_cached(job->cache, piece->hash);
+    if (encoding->pieces)
+        __builtin_prefetch(pieces_first(encoding->pieces, piece->hash));
+    if (encoding->cache) {
+        piece->slot = piece_cached(encoding->cache, piece->hash);
         __builtin_prefetch(piece->slot);
     }
 }
 
 /* Text without special tokens. A batch of pieces is cut off before any is looked up, so that the
  * memory they need is fetched for all at once. */
-static bool encode_plain(struct job *job, const unsigned char *text, size_t n) {
+static bool encode_plain(struct encoding *encoding, const unsigned char *text, size_t n) {
     enum { BATCH = 16 };
     struct lookup pieces[BATCH];
-    struct gpt2_ids *ids = job->ids;
+    struct gpt2_ids *ids = encoding->ids;
     while (n > 0) {
         int n_pieces = 0;
         for (; n_pieces < BATCH && n > 0; n_pieces++) {
             struct lookup *piece = &pieces[n_pieces];
-            next_piece(piece, job, text, n);
+            next_piece(piece, encoding, text, n);
             text += piece->n;
             n -= piece->n;
         }
@@ -239,7 +239,7 @@ static bool encode_plain(struct job *job, const unsigned char *text, size_t n) {
                 // All of them are copied, and those that count kept: quicker than to look.
                 memcpy(ids->data + ids->len, slot->ids, sizeof slot->ids);
                 ids->len += (size_t)slot->n;
-            } else if (!encode_rare(job, &pieces[i])) {
+            } else if (!encode_rare(encoding, &pieces[i])) {
                 return false;
             }
         }
@@ -248,15 +248,15 @@ static bool encode_plain(struct job *job, const unsigned char *text, size_t n) {
 }
 
 /* The same with a space put before it where the tokenizer wants one. */
-static bool encode_section(struct job *job, const unsigned char *text, size_t n) {
-    if (!n || !job->tokenizer->vocab->add_prefix_space || text[0] == ' ')
-        return encode_plain(job, text, n);
-    unsigned char *spaced = n < SIZE_MAX ? os_alloc(n + 1, 1, "the text", job->err) : NULL;
+static bool encode_section(struct encoding *encoding, const unsigned char *text, size_t n) {
+    if (!n || !encoding->tokenizer->vocab->add_prefix_space || text[0] == ' ')
+        return encode_plain(encoding, text, n);
+    unsigned char *spaced = n < SIZE_MAX ? os_alloc(n + 1, 1, "the text", encoding->err) : NULL;
     if (!spaced)
         return false;
     spaced[0] = ' ';
     memcpy(spaced + 1, text, n);
-    bool ok = encode_plain(job, spaced, n + 1);
+    bool ok = encode_plain(encoding, spaced, n + 1);
     os_free(spaced);
     return ok;
 }
@@ -275,8 +275,8 @@ static int32_t special_at(const struct gpt2_tokenizer *t, const unsigned char *t
 }
 
 /* Cuts special tokens out, leftmost and longest first. */
-static bool encode_special(struct job *job, const unsigned char *text, size_t n) {
-    const struct gpt2_tokenizer *t = job->tokenizer;
+static bool encode_special(struct encoding *encoding, const unsigned char *text, size_t n) {
+    const struct gpt2_tokenizer *t = encoding->tokenizer;
     size_t from = 0;
     for (size_t i = 0; i < n;) {
         int32_t id = t->starts_special[text[i]] ? special_at(t, text + i, n - i) : -1;
@@ -284,11 +284,12 @@ static bool encode_special(struct job *job, const unsigned char *text, size_t n)
             i++;
             continue;
         }
-        if (!encode_section(job, text + from, i - from) || !ids_append(job->ids, &id, 1, job->err))
+        if (!encode_section(encoding, text + from, i - from) ||
+            !ids_append(encoding->ids, &id, 1, encoding->err))
             return false;
         from = i += t->vocab->tokens[id].len;
     }
-    return encode_section(job, text + from, n - from);
+    return encode_section(encoding, text + from, n - from);
 }
 
 /* The table of whole pieces for a text of n bytes, if it is there or pays now. */
@@ -304,15 +305,16 @@ static const struct pieces *pieces_for(const struct gpt2_tokenizer *tokenizer, s
 bool gpt2_tokenizer_encode(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
                            unsigned flags, struct gpt2_ids *ids, struct gpt2_error *err) {
     const unsigned char *bytes = (const unsigned char *)text;
-    struct job job = {.tokenizer = tokenizer, .ids = ids, .err = err};
+    struct encoding encoding = {.tokenizer = tokenizer, .ids = ids, .err = err};
     size_t before = ids->len;
-    job.pieces = pieces_for(tokenizer, n_bytes); // where there is no memory, all goes on without
+    encoding.pieces =
+        pieces_for(tokenizer, n_bytes); // where there is no memory, all goes on without
     if (n_bytes >= CACHE_FROM)
-        job.cache = os_alloc(1, sizeof *job.cache, "", NULL);
+        encoding.cache = os_alloc(1, sizeof *encoding.cache, "", NULL);
     bool ok = ids_reserve(ids, n_bytes / 4 + 1, err) &&
-              (flags & GPT2_ENCODE_SPECIAL ? encode_special(&job, bytes, n_bytes)
-                                           : encode_section(&job, bytes, n_bytes));
-    os_free(job.cache);
+              (flags & GPT2_ENCODE_SPECIAL ? encode_special(&encoding, bytes, n_bytes)
+                                           : encode_section(&encoding, bytes, n_bytes));
+    os_free(encoding.cache);
     if (!ok)
         ids->len = before;
     return ok;

@@ -52,7 +52,7 @@ static const struct dtype_row {
 };
 
 /* What a file is while it is read. */
-struct reader {
+struct safetensors_reader {
     const char *path;
     const unsigned char *data; /* [n_data] behind the header */
     size_t n_data;
@@ -60,8 +60,9 @@ struct reader {
 };
 
 /* "PATH: tensor "NAME": ..." */
-__attribute__((format(printf, 3, 4))) static bool refuse(const struct reader *r, const char *name,
-                                                         const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static bool refuse(const struct safetensors_reader *r,
+                                                         const char *name, const char *format,
+                                                         ...) {
     char text[400];
     va_list args;
     va_start(args, format);
@@ -71,7 +72,7 @@ __attribute__((format(printf, 3, 4))) static bool refuse(const struct reader *r,
 }
 
 static bool read_dtype(const struct dtype_row **out, const struct json *node,
-                       const struct reader *r, const char *name) {
+                       const struct safetensors_reader *r, const char *name) {
     const char *text;
     if (!json_string(node, &text))
         return refuse(r, name, "dtype: expected a string, found %s", json_kind_name(node));
@@ -86,7 +87,7 @@ static bool read_dtype(const struct dtype_row **out, const struct json *node,
 
 /* An array of n_min to n_max sizes or offsets. */
 static bool read_integers(int64_t *out, int *n_out, int n_min, int n_max, const struct json *node,
-                          const char *key, const struct reader *r, const char *name) {
+                          const char *key, const struct safetensors_reader *r, const char *name) {
     if (json_kind(node) != JSON_ARRAY)
         return refuse(r, name, "%s: expected an array, found %s", key, json_kind_name(node));
     int n = 0;
@@ -108,7 +109,8 @@ static bool read_integers(int64_t *out, int *n_out, int n_min, int n_max, const 
 }
 
 /* One entry of the header: fills everything but the name's owned copy. */
-static bool read_entry(struct tensor *t, const struct json *entry, const struct reader *r) {
+static bool read_entry(struct tensor *t, const struct json *entry,
+                       const struct safetensors_reader *r) {
     const char *name = json_name(entry);
     *t = (struct tensor){.name = name};
     if (strlen(name) > MAX_NAME)
@@ -173,7 +175,7 @@ static bool read_entry(struct tensor *t, const struct json *entry, const struct 
     return true;
 }
 
-static bool check_metadata(const struct json *node, const struct reader *r) {
+static bool check_metadata(const struct json *node, const struct safetensors_reader *r) {
     if (json_kind(node) != JSON_OBJECT)
         return error_set(r->err, GPT2_ERR_MODEL, "%s: __metadata__: expected an object, found %s",
                          r->path, json_kind_name(node));
@@ -200,7 +202,7 @@ static int by_data(const void *a, const void *b) {
 }
 
 /* No name twice; the data of all tensors covers the file's data without hole or overlap. */
-static bool check_tiling(struct tensors *out, const struct reader *r) {
+static bool check_tiling(struct tensors *out, const struct safetensors_reader *r) {
     qsort(out->items, out->count, sizeof *out->items, by_name);
     for (size_t i = 1; i < out->count; i++)
         if (by_name(&out->items[i - 1], &out->items[i]) == 0)
@@ -258,7 +260,8 @@ static size_t count_values(const char *text, size_t len) {
     return n;
 }
 
-static bool read_header(struct tensors *out, const struct json *root, const struct reader *r) {
+static bool read_header(struct tensors *out, const struct json *root,
+                        const struct safetensors_reader *r) {
     size_t n_entries = 0;
     for (const struct json *entry = json_first(root); entry; entry = json_next(entry))
         n_entries++;
@@ -341,7 +344,7 @@ static bool parse(struct tensors *out, const unsigned char *bytes, size_t n_byte
     struct json *root = json_parse(text, n_header, what, GPT2_ERR_MODEL, err);
     if (!root)
         return false;
-    struct reader r = {name, bytes + 8 + n_header, n_bytes - 8 - n_header, err};
+    struct safetensors_reader r = {name, bytes + 8 + n_header, n_bytes - 8 - n_header, err};
     bool ok = read_header(out, root, &r);
     json_free(root);
     return ok;

@@ -38,7 +38,10 @@ ALL_CFLAGS = -std=c17 $(CFLAGS) $(FILE_CFLAGS) $(FP) $(WARN) $(SAN) -pthread -Ii
              -D_POSIX_C_SOURCE=200809L -DGPT2_DATADIR='"$(PREFIX)/share/gpt2"' -MMD -MP
 ALL_LIBS   = $(PKG_LIBS) -lm -pthread
 
-LIB_SRC  := $(filter-out src/cli/%,$(wildcard src/*/*.c src/*/*/*.c))
+# Kernels of other machines (files with an ISA line, none of which is for ARCH) are left out.
+ARCH     := $(patsubst arm64,aarch64,$(patsubst amd64,x86_64,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))))
+FOREIGN  := $(filter-out $(shell grep -l '^// ISA $(ARCH):' src/kernels/*.c),$(shell grep -l '^// ISA ' src/kernels/*.c))
+LIB_SRC  := $(filter-out src/cli/% $(FOREIGN),$(wildcard src/*/*.c src/*/*/*.c))
 CLI_SRC  := $(wildcard src/cli/*.c src/cli/*/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
@@ -108,16 +111,12 @@ $(BUILD)/libedit: FORCE
 	@mkdir -p $(@D)
 	@[ "$$(cat $@ 2>/dev/null)" = '$(LIBEDIT)' ] || echo '$(LIBEDIT)' >$@
 
-# Kernels: one file per instruction set, and only these files may use it.
+# Kernels: one file per instruction set, and only these files may use it. A file says on a line
+# of its own (or several) which machine it is for and what it is compiled with: `// ISA x86_64: -mavx2`.
 # (-O1 for the sanitizers: what they add to unrolled loops takes the compiler minutes.)
 $(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: FILE_CFLAGS := \
     $(if $(SANITIZE),-O1,$(if $(filter -O0 -Og,$(CFLAGS)),,-O3))
-ifneq ($(filter x86_64% amd64%,$(shell $(CC) -dumpmachine)),)
-AVX512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
-$(BUILD)/src/kernels/x86_avx2.o $(BUILD)/pic/src/kernels/x86_avx2.o: ISA := -mavx2 -mfma -mf16c
-$(BUILD)/src/kernels/x86_avx512.o $(BUILD)/pic/src/kernels/x86_avx512.o: ISA := $(AVX512)
-$(BUILD)/src/kernels/x86_avx512vnni.o $(BUILD)/pic/src/kernels/x86_avx512vnni.o: ISA := $(AVX512) -mavx512vnni
-endif
+$(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
 
 # Tests: one program per tests/test_*.c. They see the internals; the program sees include/ only.
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a

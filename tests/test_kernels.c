@@ -681,19 +681,36 @@ static void bits_are_those_of_every_machine(void **state) {
     }
 }
 
-/* --- choosing a row -----------------------------------------------------------------------------
+/* --- choosing a variant ------------------------------------------------------------------------
  */
 
-static void rows_are_found_by_name(void **state) {
+/* Every row of the table: known by its name, and there under it if this CPU can run it. */
+static void variants_are_found_by_name(void **state) {
+    static const char *const names[] = {
+#define VARIANT(name, runs_here) #name,
+#include "kernels/variants.def"
+    };
     assert_string_equal(kernels_variant(0)->name, "generic");
-    const struct kernels *row, *last = NULL;
-    for (int i = 0; (row = kernels_variant(i)); i++) {
-        assert_ptr_equal(kernels_select(row->name), row);
-        last = row;
+    const struct kernels *last = NULL;
+    char all[512] = "";
+    int n_here = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_true(kernels_is_known(names[i]));
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", names[i]);
+        const struct kernels *variant = kernels_select(names[i]);
+        if (!variant)
+            continue;
+        assert_string_equal(variant->name, names[i]);
+        assert_ptr_equal(kernels_variant(n_here++), variant);
+        last = variant;
     }
+    assert_null(kernels_variant(n_here));
     assert_ptr_equal(kernels_select(NULL), last);
+    assert_string_equal(kernels_names(), all);
     assert_null(kernels_select("mmx"));
     assert_null(kernels_select(""));
+    assert_false(kernels_is_known("mmx"));
+    assert_false(kernels_is_known(""));
 }
 
 static void unknown_activations_are_refused(void **state) {
@@ -725,7 +742,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(rows_agree_on_add_and_scale),
         cmocka_unit_test(rows_agree_on_activations),
         cmocka_unit_test(bits_are_those_of_every_machine),
-        cmocka_unit_test(rows_are_found_by_name),
+        cmocka_unit_test(variants_are_found_by_name),
         cmocka_unit_test(unknown_activations_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

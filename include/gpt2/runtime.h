@@ -17,13 +17,12 @@ struct gpt2_runtime;
 
 struct gpt2_runtime_options {
     int n_threads; /* 0: as many as this process may use (affinity and cgroup quota), at least 1 */
-    const char
-        *cpu; /* kernel variant: "generic", "avx2", "avx512", "avx512vnni"; NULL: the fastest */
+    const char *cpu; /* kernel variant, one of gpt2_cpu_variant's names; NULL: the fastest */
     uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
 
 /* Creates the threads and chooses the kernels. `options` may be NULL: all defaults. Fails with
- * GPT2_ERR_USAGE if the row is unknown or the CPU lacks it, or n_threads is outside 0..1024.
+ * GPT2_ERR_USAGE if the variant is unknown or the CPU lacks it, or n_threads is outside 0..1024.
  * The caller frees the runtime after everything that borrows it. */
 struct gpt2_runtime *gpt2_runtime_create(const struct gpt2_runtime_options *options,
                                          struct gpt2_error *err);
@@ -46,6 +45,10 @@ void gpt2_machine_describe(struct gpt2_machine *machine);
 
 /* Name of the i-th kernel variant that this CPU can run, slowest first; NULL past the last one. */
 const char *gpt2_cpu_variant(int i);
+
+/* Names of all kernel variants of this build, whether this CPU can run them or not, slowest first,
+ * as in "generic, avx2, avx512". */
+const char *gpt2_cpu_variant_names(void);
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,8 @@
 #define KERNELS_ELEMENTWISE_H
 
 #include "base/math.h"
-#include "kernels/variants.h"
+#include "kernels/always_inline.h"
+#include "kernels/kernels.h"
 #include <string.h>
 
 /* The tree at the end of lanes16. */

@@ -3,8 +3,8 @@
  * Other variants are tested against this one, bit for bit. Where a CPU has no fma instruction, or
  * the compiler may not use it, fmaf is a library call: slow, and just as exact. */
 #include "base/math.h"
+#include "kernels/always_inline.h"
 #include "kernels/table.h"
-#include "kernels/variants.h"
 
 #include <string.h>
 
@@ -233,4 +233,4 @@ static void mix_q8(float *y, size_t ys, const struct kv_weights *w, const void *
 
 #include "kernels/peak.h"
 
-const struct kernels kernels_generic = KERNELS_TABLE("generic", 4, 16);
+KERNELS_TABLE(generic, 4, 16);

@@ -23,6 +23,7 @@
 
 #include "base/dtype.h"
 #include "kernels/panels.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,7 +53,7 @@ struct kv_weights {
 #define PEAK_WAYS  6 /* of reading memory */
 
 struct kernels {
-    const char *name; /* "generic", "avx2", "avx512", "avx512vnni" */
+    const char *name; /* as in variants.def */
 
     /* y[r, c] = chain over k: fma(x[r, k], (f32)w[k, c], y[r, c])  r < m, c < n, k = 0..K-1
      * y [m, n], x [m, K] f32; w [K, n] of the given type.
@@ -158,13 +159,18 @@ struct kernels {
     uint64_t (*peak_read)(const void *data, size_t n_bytes, int way);
 };
 
-/* The i-th row that this CPU can run, slowest first (0 is generic); NULL past the last one. */
+/* The i-th variant that this CPU can run, slowest first (0 is generic); NULL past the last one. */
 const struct kernels *kernels_variant(int i);
 
-/* The row of that name if this CPU can run it, else NULL. NULL name: the fastest row. */
+/* The variant of that name if this CPU can run it, else NULL. NULL name: the fastest one. */
 const struct kernels *kernels_select(const char *name);
 
-/* The activation of that Hugging Face name in a row, or NULL: unknown names are refused, never
+/* The variants of this build, whether this CPU can run them or not: if there is one of that name,
+ * and all names, slowest first, with ", " between them. */
+bool kernels_is_known(const char *name);
+const char *kernels_names(void);
+
+/* A variant's activation of that Hugging Face name, or NULL: unknown names are refused, never
  * replaced. */
 activation_fn kernels_activation(const struct kernels *kernels, const char *name);
 

@@ -6,7 +6,8 @@
 #ifndef KERNELS_PEAK_H
 #define KERNELS_PEAK_H
 
-#include "kernels/variants.h"
+#include "kernels/always_inline.h"
+#include "kernels/kernels.h"
 #include <math.h>
 #include <string.h>
 #if defined(__AVX2__)

@@ -1,51 +1,39 @@
-/* select.c - which kernel variants this CPU can run. The only file that asks the CPU what it has.
- */
+/* select.c - which kernel variants this CPU can run. Nothing else asks the CPU. */
 #include "kernels/variants.h"
 
-#include <stdbool.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
-#endif
 
-static bool always(void) {
-    return true;
-}
+/* Also asks whether the operating system saves the wide registers. The name must be a literal. */
+#define CPU_HAS(feature) __builtin_cpu_supports(feature)
 
-#if defined(__x86_64__)
-/* __builtin_cpu_supports also asks whether the operating system saves the wide registers. Not all
- * compilers know F16C by name: bit 29 of ECX of leaf 1. */
-static bool has_avx2(void) {
+/* Not all compilers know F16C by name: bit 29 of ECX of leaf 1. */
+static bool cpu_has_f16c(void) {
     unsigned eax, ebx, ecx, edx;
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & 1u << 29);
-}
-
-static bool has_avx512(void) {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
-
-static bool has_avx512vnni(void) {
-    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & 1u << 29);
 }
 #endif
 
-/* Slowest first. */
+#define VARIANT(name, runs_here)    \
+    static bool runs_##name(void) { \
+        return runs_here;           \
+    }
+#include "kernels/variants.def"
+
 static const struct {
+    const char *name;
     const struct kernels *kernels;
     bool (*runs_here)(void);
 } variants[] = {
-    {&kernels_generic, always},
-#if defined(__x86_64__)
-    {&kernels_avx2, has_avx2},
-    {&kernels_avx512, has_avx512},
-    {&kernels_avx512vnni, has_avx512vnni},
-#endif
+#define VARIANT(name, runs_here) {#name, &kernels_##name, runs_##name},
+#include "kernels/variants.def"
 };
 
+#define N_VARIANTS (sizeof variants / sizeof *variants)
+
 const struct kernels *kernels_variant(int i) {
-    for (size_t v = 0; v < sizeof variants / sizeof *variants; v++)
+    for (size_t v = 0; v < N_VARIANTS; v++)
         if (variants[v].runs_here() && i-- == 0)
             return variants[v].kernels;
     return NULL;
@@ -58,6 +46,21 @@ const struct kernels *kernels_select(const char *name) {
         if (!name || strcmp(name, variant->name) == 0)
             found = variant;
     return found;
+}
+
+bool kernels_is_known(const char *name) {
+    for (size_t v = 0; v < N_VARIANTS; v++)
+        if (strcmp(name, variants[v].name) == 0)
+            return true;
+    return false;
+}
+
+const char *kernels_names(void) {
+    static const char names[] =
+#define VARIANT(name, runs_here) ", " #name
+#include "kernels/variants.def"
+        ;
+    return names + 2; // past the first comma
 }
 
 activation_fn kernels_activation(const struct kernels *kernels, const char *name) {

@@ -25,7 +25,8 @@
 #ifndef KERNELS_TILES_H
 #define KERNELS_TILES_H
 
-#include "kernels/variants.h"
+#include "kernels/always_inline.h"
+#include "kernels/kernels.h"
 #include <stdbool.h>
 
 #if defined(__clang__)

@@ -1,8 +1,9 @@
 /* x86_avx2.c - what a vector is with AVX2, FMA and F16C: 8 lanes, 16 registers. */
-#include "kernels/variants.h"
+// ISA x86_64: -mavx2 -mfma -mf16c
+#include "kernels/always_inline.h"
 
-#if defined(__AVX2__)
 #include <immintrin.h>
+#include <stdint.h>
 #include <string.h>
 
 typedef __m256 vec;
@@ -195,5 +196,4 @@ ALWAYS_INLINE float lanes_sum(const vec p[2]) {
 #include "kernels/products.h"
 #include "kernels/table.h"
 
-const struct kernels kernels_avx2 = KERNELS_TABLE("avx2", GEMM_ROWS, 4 * WIDTH);
-#endif
+KERNELS_TABLE(avx2, GEMM_ROWS, 4 * WIDTH);

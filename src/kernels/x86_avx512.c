@@ -1,5 +1,6 @@
 /* x86_avx512.c - AVX-512 as it was first: bytes are multiplied by way of 16-bit lanes. */
-#if defined(__AVX512F__)
+// ISA x86_64: -mavx512f -mavx512bw -mavx512dq -mavx512vl
+// ISA x86_64: -mfma -mf16c -mprefer-vector-width=512
 #include "kernels/x86_avx512.h"
 
 #define Q8_ROWS          5 /* 20 sums, 4 weights, x and |x|, a product, 2 constants: 29 registers */
@@ -50,7 +51,4 @@ ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {
 #include "kernels/products.h"
 #include "kernels/table.h"
 
-const struct kernels kernels_avx512 = KERNELS_TABLE("avx512", GEMM_ROWS, 4 * WIDTH);
-#else
-typedef int not_on_this_cpu; // a file must not be empty
-#endif
+KERNELS_TABLE(avx512, GEMM_ROWS, 4 * WIDTH);

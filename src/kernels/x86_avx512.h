@@ -3,9 +3,10 @@
 #ifndef KERNELS_X86_AVX512_H
 #define KERNELS_X86_AVX512_H
 
-#include "kernels/variants.h"
+#include "kernels/always_inline.h"
 
 #include <immintrin.h>
+#include <stdint.h>
 
 typedef __m512 vec;
 #define WIDTH           16

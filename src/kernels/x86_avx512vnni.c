@@ -1,5 +1,6 @@
 /* x86_avx512vnni.c - AVX-512 with four-way dot products of bytes (VNNI), exact in 32 bits. */
-#if defined(__AVX512VNNI__)
+// ISA x86_64: -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+// ISA x86_64: -mfma -mf16c -mprefer-vector-width=512
 #include "kernels/x86_avx512.h"
 
 #define QUANT_DOT4
@@ -23,7 +24,4 @@ ALWAYS_INLINE ivec ivec_add_pairs(ivec sum, ivec a, ivec b) {
 #include "kernels/products.h"
 #include "kernels/table.h"
 
-const struct kernels kernels_avx512vnni = KERNELS_TABLE("avx512vnni", GEMM_ROWS, 4 * WIDTH);
-#else
-typedef int not_on_this_cpu;
-#endif
+KERNELS_TABLE(avx512vnni, GEMM_ROWS, 4 * WIDTH);

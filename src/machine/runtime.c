@@ -19,8 +19,12 @@ struct gpt2_runtime *gpt2_runtime_create(const struct gpt2_runtime_options *opti
     }
     const struct kernels *kernels = kernels_select(options->cpu);
     if (!kernels) {
-        error_set(err, GPT2_ERR_USAGE, "kernel variant \"%s\": unknown, or this CPU cannot run it",
-                  options->cpu);
+        if (kernels_is_known(options->cpu))
+            error_set(err, GPT2_ERR_USAGE, "kernel variant \"%s\": this CPU cannot run it",
+                      options->cpu);
+        else
+            error_set(err, GPT2_ERR_USAGE, "kernel variant \"%s\": expected one of %s",
+                      options->cpu, kernels_names());
         error_hint(err, "`gpt2 info` lists the variants that this CPU can run");
         return NULL;
     }
@@ -57,6 +61,10 @@ void gpt2_machine_describe(struct gpt2_machine *machine) {
 }
 
 const char *gpt2_cpu_variant(int i) {
-    const struct kernels *row = kernels_variant(i);
-    return row ? row->name : NULL;
+    const struct kernels *kernels = kernels_variant(i);
+    return kernels ? kernels->name : NULL;
+}
+
+const char *gpt2_cpu_variant_names(void) {
+    return kernels_names();
 }

@@ -49,7 +49,19 @@ expect "ids that are none" refuses 2 'expected token ids (whole numbers), found 
 run generate --ids 1,2 text
 expect "ids and a text" refuses 2 'given more than once'
 run generate --cpu abacus x
-expect "an unknown kernel variant" refuses 2 'kernel variant "abacus"'
+expect "an unknown kernel variant" refuses 2 'kernel variant "abacus": expected one of generic'
+names=$(sed -n 's/.*expected one of //p' "$err")
+run generate --help
+expect "--cpu's help has the same names" grep -qF -- "kernels: $names (default:" "$out"
+run info
+here=$(sed -n 's/.*(this CPU can run: \(.*\))/\1/p' "$out")
+for variant in $(echo "$names" | tr -d ,); do
+    run info --cpu "$variant"
+    case " $here " in
+    *" $variant "*) expect "--cpu $variant" grep -q "kernels $variant (" "$out" ;;
+    *) expect "--cpu $variant on a CPU without it" refuses 2 "\"$variant\": this CPU cannot run it" ;;
+    esac
+done
 run generate -p "$(printf '\033[31m')" --temp "$(printf '\033[2J')"
 expect "control bytes are shown, not obeyed" refuses 2 'got "\x1B[2J"'
 run generate -f "$tmp/nothing"

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gpt2/runtime.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdint.h>
@@ -15,6 +16,14 @@
 #include <unistd.h>
 
 const char *const kv_types[] = {"auto", "f32", "f16", "q8", NULL};
+
+const char *options_cpu_help(void) {
+    static char help[512];
+    snprintf(help, sizeof help,
+             "kernels: %s (default:\nthe fastest the CPU has); the result is the same for any",
+             gpt2_cpu_variant_names());
+    return help;
+}
 
 /* Compares word[0..len) with name, `_` being `-`. */
 static bool same_name(const char *word, size_t len, const char *name, size_t name_len) {

@@ -74,14 +74,8 @@ struct command {
             "threads (default 0: all processors this process may\nuse); the result is the same " \
             "for any"                                                                            \
     }
-#define OPTION_CPU(dest)                                                                           \
-    {                                                                                              \
-        "cpu", 0, NULL, OPTION_STRING, dest, 0, 0, NULL, "VARIANT",                                \
-            "kernels: generic, avx2, avx512, avx512vnni (default:\nthe fastest the CPU has); the " \
-            "result is "                                                                           \
-            "the same "                                                                            \
-            "for any"                                                                              \
-    }
+#define OPTION_CPU(dest) \
+    { "cpu", 0, NULL, OPTION_STRING, dest, 0, 0, NULL, "VARIANT", options_cpu_help() }
 #define OPTION_KV(dest)                                                                           \
     {                                                                                             \
         "kv", 0, "cache-type", OPTION_CHOICE, dest, 0, 0, kv_types, "auto|f32|f16|q8",            \
@@ -104,6 +98,9 @@ void options_value(const struct option *option, struct buffer *out);
 void options_print(const struct option *table, struct buffer *out);
 
 extern const char *const kv_types[]; /* in the order of enum gpt2_kv */
+
+/* The help of OPTION_CPU, with the names of this build's kernel variants; never freed. */
+const char *options_cpu_help(void);
 
 /* Shows a command's table, which is local to its run function, to `visit`; the command does nothing
  * else. */

@@ -10,15 +10,26 @@
 #define GEMM_NT_STREAMS 4
 #define GEMM_NT_MOST    (GEMM_NT_COLS > GEMM_NT_STREAMS ? GEMM_NT_COLS : GEMM_NT_STREAMS)
 
-/* The partial sums first, first + 1, ... below `to` (vectors of them) of `rows` rows of x times
- * `cols` rows of W, which are `apart` rows from each other. Several rows ask for what comes next:
- * two lines at each step. */
-ALWAYS_INLINE void gemm_nt_sums(vec p[GEMM_NT_ROWS][GEMM_NT_MOST][LANE_VECS], const float *x,
-                                size_t xs, const char *w, size_t ws, size_t apart,
-                                struct prefetch next, int K, int rows, int cols, int first, int to,
-                                size_t size, load_fn load) {
-    UNROLL for (int r = 0; r < rows; r++) {
-        UNROLL for (int c = 0; c < cols; c++) {
+/* Rows of W, `stride` bytes apart. A tile takes every `apart`th of them. */
+struct w_rows {
+    const char *w;
+    size_t stride, apart;
+};
+
+/* The size of a tile: `rows` rows of x times `cols` rows of W. */
+struct nt_tile {
+    int rows, cols;
+};
+
+typedef vec partial_sums[GEMM_NT_ROWS][GEMM_NT_MOST][LANE_VECS];
+
+/* The vectors first .. to - 1 of a tile's partial sums. Several rows prefetch: two lines at each
+ * step. */
+ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w,
+                                struct prefetch prefetch, int K, struct nt_tile tile, int first,
+                                int to, struct element type) {
+    UNROLL for (int r = 0; r < tile.rows; r++) {
+        UNROLL for (int c = 0; c < tile.cols; c++) {
             UNROLL for (int i = first; i < to; i++) {
                 p[r][c][i] = vec_set(0.0f);
             }
@@ -28,20 +39,20 @@ ALWAYS_INLINE void gemm_nt_sums(vec p[GEMM_NT_ROWS][GEMM_NT_MOST][LANE_VECS], co
     UNROLL_4 for (; k + 16 <= K; k += 16) {
         UNROLL for (int i = first; i < to; i++) {
             vec xk[GEMM_NT_ROWS];
-            UNROLL for (int r = 0; r < rows; r++) {
-                xk[r] = load_f32(x + (size_t)r * xs + k + i * WIDTH, WIDTH);
+            UNROLL for (int r = 0; r < tile.rows; r++) {
+                xk[r] = load_f32(x_from(x, r, k + i * WIDTH).p, WIDTH);
             }
-            UNROLL for (int c = 0; c < cols; c++) {
-                const char *at = w + (size_t)c * apart * ws + (size_t)(k + i * WIDTH) * size;
-                vec weight = load(at, WIDTH);
-                UNROLL for (int r = 0; r < rows; r++) {
+            UNROLL for (int c = 0; c < tile.cols; c++) {
+                const char *row = w.w + (size_t)c * w.apart * w.stride;
+                vec weight = type.load(row + (size_t)(k + i * WIDTH) * type.size, WIDTH);
+                UNROLL for (int r = 0; r < tile.rows; r++) {
                     p[r][c][i] = vec_fma(xk[r], weight, p[r][c][i]);
                 }
             }
         }
-        if (rows > 1) {
-            prefetch_step(next, k / 8, 1, 0);
-            prefetch_step(next, k / 8 + 1, 1, 0);
+        if (tile.rows > 1) {
+            prefetch_step(prefetch, k / 8, 1);
+            prefetch_step(prefetch, k / 8 + 1, 1);
         }
     }
     UNROLL for (int i = first; i < to; i++) {
@@ -49,82 +60,85 @@ ALWAYS_INLINE void gemm_nt_sums(vec p[GEMM_NT_ROWS][GEMM_NT_MOST][LANE_VECS], co
         int n = left < WIDTH ? left : WIDTH;
         if (n <= 0)
             break;
-        UNROLL for (int r = 0; r < rows; r++) {
-            vec xk = load_f32(x + (size_t)r * xs + k + i * WIDTH, n);
-            UNROLL for (int c = 0; c < cols; c++) {
-                const char *at = w + (size_t)c * apart * ws + (size_t)(k + i * WIDTH) * size;
-                p[r][c][i] = vec_fma_n(xk, load(at, n), p[r][c][i], n);
+        UNROLL for (int r = 0; r < tile.rows; r++) {
+            vec xk = load_f32(x_from(x, r, k + i * WIDTH).p, n);
+            UNROLL for (int c = 0; c < tile.cols; c++) {
+                const char *row = w.w + (size_t)c * w.apart * w.stride;
+                vec weight = type.load(row + (size_t)(k + i * WIDTH) * type.size, n);
+                p[r][c][i] = vec_fma_n(xk, weight, p[r][c][i], n);
             }
         }
     }
 }
 
-/* `rows` rows of x times `cols` rows of W, `apart` as above. Several rows go through k once for
- * each vector of partial sums: with one for each product, more products fit the registers and share
- * a load. */
-ALWAYS_INLINE void gemm_nt_tile(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                                size_t ws, size_t apart, struct prefetch next, int K, int rows,
-                                int cols, size_t size, load_fn load) {
-    vec p[GEMM_NT_ROWS][GEMM_NT_MOST][LANE_VECS];
-    const int step = rows == 1 ? LANE_VECS : 1;
+/* A tile of y. Several rows go through k once for each vector of partial sums: with one for each
+ * product, more products fit the registers and share a load. */
+ALWAYS_INLINE void gemm_nt_tile(struct y_rows y, struct x_rows x, struct w_rows w,
+                                struct prefetch prefetch, int K, struct nt_tile tile,
+                                struct element type) {
+    partial_sums p;
+    const int step = tile.rows == 1 ? LANE_VECS : 1;
     UNROLL for (int i = 0; i < LANE_VECS; i += step) {
-        gemm_nt_sums(p, x, xs, w, ws, apart, next, K, rows, cols, i, i + step, size, load);
-        next.p += (size_t)(K / 8) * next.step;
+        gemm_nt_sums(p, x, w, prefetch, K, tile, i, i + step, type);
+        prefetch.p += (size_t)(K / 8) * prefetch.step;
     }
-    UNROLL for (int r = 0; r < rows; r++) {
-        UNROLL for (int c = 0; c < cols; c++) {
-            y[(size_t)r * ys + (size_t)c * apart] = lanes_sum(p[r][c]);
+    UNROLL for (int r = 0; r < tile.rows; r++) {
+        UNROLL for (int c = 0; c < tile.cols; c++) {
+            y.p[(size_t)r * y.stride + (size_t)c * w.apart] = lanes_sum(p[r][c]);
         }
     }
 }
 
-/* `cols` rows of W, read from memory once, for all rows of x. Each tile of rows asks for its share
- * of the rows of W that come `ahead` bytes later, as in gemm_block. */
-ALWAYS_INLINE void gemm_nt_cols(float *y, size_t ys, const float *x, size_t xs, const char *w,
-                                size_t ws, size_t ahead, int m, int K, int cols, size_t size,
-                                load_fn load) {
+/* `cols` rows of W, read from memory once, for all rows of x. Each tile of rows prefetches its
+ * share of the rows of W that come `ahead` bytes later, as in gemm_block. */
+ALWAYS_INLINE void gemm_nt_cols(struct y_rows y, struct x_rows x, struct w_rows w, size_t ahead,
+                                int m, int K, int cols, struct element type) {
     size_t shares =
         (size_t)((m + GEMM_NT_ROWS - 1) / GEMM_NT_ROWS * LANE_VECS) * (size_t)(K / 8 + 1);
-    struct prefetch next = {w + ahead, ahead / shares};
+    struct prefetch prefetch = {w.w + ahead, ahead / shares, 0};
     for (int rows; m > 0; m -= rows) {
         rows = m == GEMM_NT_ROWS + 1 ? GEMM_NT_ROWS - 1 : m < GEMM_NT_ROWS ? m : GEMM_NT_ROWS;
-#define TILE(rows) gemm_nt_tile(y, ys, x, xs, w, ws, 1, next, K, rows, cols, size, load)
+#define TILE(rows) gemm_nt_tile(y, x, w, prefetch, K, (struct nt_tile){rows, cols}, type)
         WITH_CONSTANT(rows, GEMM_NT_ROWS + 1, TILE)
 #undef TILE
-        next.p += (size_t)(K / 8) * next.step * LANE_VECS;
-        y += (size_t)rows * ys;
-        x += (size_t)rows * xs;
+        prefetch.p += (size_t)(K / 8) * prefetch.step * LANE_VECS;
+        y = y_from(y, rows, 0);
+        x = x_from(x, rows, 0);
     }
 }
 
 /* All rows of W for one row of x. */
-ALWAYS_INLINE void gemm_nt_streams(float *y, const float *x, const char *w, size_t ws, int n, int K,
-                                   size_t size, load_fn load) {
+ALWAYS_INLINE void gemm_nt_streams(struct y_rows y, struct x_rows x, const char *w, size_t stride,
+                                   int n, int K, struct element type) {
     const int part = n / GEMM_NT_STREAMS;
-    const struct prefetch nothing = {w, 0};
+    const struct prefetch nothing = {w, 0, 0};
     for (int c = 0; c < part; c++)
-        gemm_nt_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, (size_t)part, nothing, K, 1,
-                     GEMM_NT_STREAMS, size, load);
+        gemm_nt_tile(y_from(y, 0, c), x,
+                     (struct w_rows){w + (size_t)c * stride, stride, (size_t)part}, nothing, K,
+                     (struct nt_tile){1, GEMM_NT_STREAMS}, type);
     for (int c = part * GEMM_NT_STREAMS; c < n; c++)
-        gemm_nt_tile(y + c, 0, x, 0, w + (size_t)c * ws, ws, 1, nothing, K, 1, 1, size, load);
+        gemm_nt_tile(y_from(y, 0, c), x, (struct w_rows){w + (size_t)c * stride, stride, 1},
+                     nothing, K, (struct nt_tile){1, 1}, type);
 }
 
-ALWAYS_INLINE void dots(float *y, size_t ys, const float *x, size_t xs, const char *w, size_t ws,
-                        int m, int n, int K, size_t size, load_fn load) {
-    ws *= size;
+/* Rows of W are ws elements apart. */
+ALWAYS_INLINE void gemm_nt(struct y_rows y, struct x_rows x, const char *w, size_t ws, int m, int n,
+                           int K, struct element type) {
+    const size_t stride = ws * type.size;
     if (m == 1) {
-        gemm_nt_streams(y, x, w, ws, n, K, size, load);
+        gemm_nt_streams(y, x, w, stride, n, K, type);
         return;
     }
     int c = 0;
     for (; c + GEMM_NT_COLS <= n; c += GEMM_NT_COLS) {
-        size_t ahead = c + 2 * GEMM_NT_COLS <= n ? GEMM_NT_COLS * ws : 0;
-        gemm_nt_cols(y + c, ys, x, xs, w, ws, ahead, m, K, GEMM_NT_COLS, size, load);
-        w += GEMM_NT_COLS * ws;
+        size_t ahead = c + 2 * GEMM_NT_COLS <= n ? GEMM_NT_COLS * stride : 0;
+        gemm_nt_cols(y_from(y, 0, c), x, (struct w_rows){w, stride, 1}, ahead, m, K, GEMM_NT_COLS,
+                     type);
+        w += GEMM_NT_COLS * stride;
     }
     for (; c < n; c++) {
-        gemm_nt_cols(y + c, ys, x, xs, w, ws, 0, m, K, 1, size, load);
-        w += ws;
+        gemm_nt_cols(y_from(y, 0, c), x, (struct w_rows){w, stride, 1}, 0, m, K, 1, type);
+        w += stride;
     }
 }
 

@@ -3,7 +3,7 @@
  * Other variants are tested against this one, bit for bit. Where a CPU has no fma instruction, or
  * the compiler may not use it, fmaf is a library call: slow, and just as exact. */
 #include "base/math.h"
-#include "kernels/always_inline.h"
+#include "kernels/operands.h"
 #include "kernels/table.h"
 
 #include <string.h>
@@ -69,82 +69,90 @@ ALWAYS_INLINE void quantize16_by(int16_t *q, const float *x, float per_scale) {
 
 /* --- products --------------------------------------------------------------------------------- */
 
-/* Element i of a matrix of some type, at any alignment. */
-typedef float (*load_fn)(const void *w, size_t i);
-
-ALWAYS_INLINE float load_f32(const void *w, size_t i) {
+/* Elements of the types that weights have, at any alignment. */
+ALWAYS_INLINE float load_f32(const void *p) {
     float value;
-    memcpy(&value, (const char *)w + i * sizeof value, sizeof value);
+    memcpy(&value, p, sizeof value);
     return value;
 }
 
-ALWAYS_INLINE uint16_t load_16(const void *w, size_t i) {
+ALWAYS_INLINE uint16_t load_16(const void *p) {
     uint16_t bits;
-    memcpy(&bits, (const char *)w + i * sizeof bits, sizeof bits);
+    memcpy(&bits, p, sizeof bits);
     return bits;
 }
 
-ALWAYS_INLINE float load_f16(const void *w, size_t i) {
-    return dtype_f16_to_f32(load_16(w, i));
+ALWAYS_INLINE float load_f16(const void *p) {
+    return dtype_f16_to_f32(load_16(p));
 }
 
-ALWAYS_INLINE float load_bf16(const void *w, size_t i) {
-    return math_from_bits((uint32_t)load_16(w, i) << 16);
+ALWAYS_INLINE float load_bf16(const void *p) {
+    return math_from_bits((uint32_t)load_16(p) << 16);
 }
+
+/* A type of weights: the bytes of an element, and one of the above. */
+struct element {
+    size_t size;
+    float (*load)(const void *p);
+};
 
 /* y += x . w, as one chain over k for each output. */
-ALWAYS_INLINE void product(float *y, size_t ys, const float *x, size_t xs, const void *w, size_t ws,
-                           size_t ps, int m, int n, int K, load_fn load) {
+ALWAYS_INLINE void product(struct y_rows y, struct x_rows x, struct panels w, int m, int n, int K,
+                           struct element type) {
     for (int k = 0; k < K; k++)
         for (int c = 0; c < n; c++) {
-            size_t at = (size_t)(c / PANEL) * ps + (size_t)k * ws + (size_t)(c % PANEL);
-            float weight = load(w, at);
+            float weight = type.load(panels_from(w, k, c, type.size).w);
             for (int r = 0; r < m; r++) {
-                float *out = &y[(size_t)r * ys + (size_t)c];
-                *out = fmaf(x[(size_t)r * xs + (size_t)k], weight, *out);
+                float *out = y_from(y, r, c).p;
+                *out = fmaf(*x_from(x, r, k).p, weight, *out);
             }
         }
 }
 
-/* y[r, v] = lanes16 over k of x[r, k] * w[v, k] */
-ALWAYS_INLINE void dot_rows(float *y, size_t ys, const float *x, size_t xs, const void *w,
-                            size_t ws, int m, int n, int K, load_fn load) {
+/* y[r, v] = lanes16 over k of x[r, k] * w[v, k]; rows of w are ws elements apart. */
+ALWAYS_INLINE void product_nt(struct y_rows y, struct x_rows x, const char *w, size_t ws, int m,
+                              int n, int K, struct element type) {
     for (int v = 0; v < n; v++)
         for (int r = 0; r < m; r++) {
+            const char *row = w + (size_t)v * ws * type.size;
             float p[16] = {0};
             for (int k = 0; k < K; k++)
-                p[k % 16] = fmaf(x[(size_t)r * xs + (size_t)k], load(w, (size_t)v * ws + (size_t)k),
-                                 p[k % 16]);
-            y[(size_t)r * ys + (size_t)v] = sum_tree(p);
+                p[k % 16] =
+                    fmaf(*x_from(x, r, k).p, type.load(row + (size_t)k * type.size), p[k % 16]);
+            *y_from(y, r, v).p = sum_tree(p);
         }
 }
 
-ALWAYS_INLINE void expand(float *dst, const void *src, size_t n, load_fn load) {
+ALWAYS_INLINE void expand(float *dst, const char *src, size_t n, struct element type) {
     for (size_t i = 0; i < n; i++)
-        dst[i] = load(src, i);
+        dst[i] = type.load(src + i * type.size);
 }
 
-/* One function of each for each type. */
-#define PRODUCTS_OF(type)                                                                  \
-    static void gemm_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
-                            size_t ws, size_t ps, int m, int n, int K) {                   \
-        product(y, ys, x, xs, w, ws, ps, m, n, K, load_##type);                            \
-    }                                                                                      \
-    static void gemv_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
-                            size_t ws, int m, int n, int K) {                              \
-        product(y, ys, x, xs, w, ws, PANEL, m, n, K, load_##type);                         \
-    }                                                                                      \
-    static void dots_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
-                            size_t ws, int m, int n, int K) {                              \
-        dot_rows(y, ys, x, xs, w, ws, m, n, K, load_##type);                               \
-    }                                                                                      \
-    static void to_f32_##type(float *dst, const void *src, size_t n) {                     \
-        expand(dst, src, n, load_##type);                                                  \
+/* One function of each for each type. The rows that gemv has are panels of PANEL columns that
+ * follow one another within each row. */
+#define PRODUCTS_OF(type, size)                                                               \
+    static void gemm_##type(float *y, size_t ys, const float *x, size_t xs, const void *w,    \
+                            size_t ws, size_t ps, int m, int n, int K) {                      \
+        product((struct y_rows){y, ys}, (struct x_rows){x, xs},                               \
+                (struct panels){w, ws * (size), ps * (size)}, m, n, K,                        \
+                (struct element){size, load_##type});                                         \
+    }                                                                                         \
+    static void gemv_##type(float *y, size_t ys, const float *x, size_t xs, const void *w,    \
+                            size_t ws, int m, int n, int K) {                                 \
+        gemm_##type(y, ys, x, xs, w, ws, PANEL, m, n, K);                                     \
+    }                                                                                         \
+    static void gemm_nt_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
+                               size_t ws, int m, int n, int K) {                              \
+        product_nt((struct y_rows){y, ys}, (struct x_rows){x, xs}, w, ws, m, n, K,            \
+                   (struct element){size, load_##type});                                      \
+    }                                                                                         \
+    static void to_f32_##type(float *dst, const void *src, size_t n) {                        \
+        expand(dst, src, n, (struct element){size, load_##type});                             \
     }
 
-PRODUCTS_OF(f32)
-PRODUCTS_OF(f16)
-PRODUCTS_OF(bf16)
+PRODUCTS_OF(f32, 4)
+PRODUCTS_OF(f16, 2)
+PRODUCTS_OF(bf16, 2)
 
 /* The group that begins at byte `at` of the panel that column c is in. */
 ALWAYS_INLINE const unsigned char *group_at(const void *panels, size_t ps, int c, size_t at) {
@@ -180,7 +188,7 @@ static void gemm_q8(float *y, size_t ys, struct quantized x, const void *panels,
                 float *out = &y[(size_t)r * ys + (size_t)c];
                 const unsigned char *group = group_at(panels, ps, c, (size_t)g * Q8_GROUP_BYTES);
                 int32_t isum = sum_q8(q, group + 2 * PANEL + 4 * (c % PANEL));
-                *out = fmaf((float)isum, load_f16(group, (size_t)(c % PANEL)) * xscale, *out);
+                *out = fmaf((float)isum, load_f16(group + 2 * (c % PANEL)) * xscale, *out);
             }
         }
 }
@@ -196,8 +204,8 @@ static void gemm_q4(float *y, size_t ys, struct quantized x, const void *panels,
                 float *out = &y[(size_t)r * ys + (size_t)c];
                 const unsigned char *group = group_at(panels, ps, c, (size_t)g * Q4_GROUP_BYTES);
                 int32_t isum = sum_q4(q, group + 4 * PANEL + 4 * (c % PANEL));
-                *out = fmaf((float)isum, load_f16(group, (size_t)(c % PANEL)) * xscale, *out);
-                *out = fmaf(xmin, load_f16(group, (size_t)(PANEL + c % PANEL)), *out);
+                *out = fmaf((float)isum, load_f16(group + 2 * (c % PANEL)) * xscale, *out);
+                *out = fmaf(xmin, load_f16(group + 2 * (PANEL + c % PANEL)), *out);
             }
         }
 }

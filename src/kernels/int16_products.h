@@ -18,9 +18,12 @@
 typedef int32_t panel_words[WORDS_STEPS][PANEL];
 typedef int32_t row_words[WORDS_STEPS];
 
-/* The integer sums of a tile and a group. */
-ALWAYS_INLINE void int16_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], row_words *x, panel_words *w,
-                              size_t ps, struct prefetch next, int rows, int vecs) {
+/* The integer sums of a tile: of a group, or of a block of positions. */
+typedef ivec tile_sums[QUANT_ROWS][STRIP / WIDTH];
+
+ALWAYS_INLINE void int16_sums(tile_sums sum, row_words *x, panel_words *w, struct prefetch prefetch,
+                              struct tile tile) {
+    const int rows = tile.rows, vecs = tile.vecs;
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             sum[r][v] = ivec_set(0);
@@ -38,7 +41,7 @@ ALWAYS_INLINE void int16_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], row_words *x,
                     sum[r][v] = ivec_add_pairs(sum[r][v], weights[v], xs);
                 }
             }
-            prefetch_step(next, step, vecs * WIDTH / PANEL, ps);
+            prefetch_step(prefetch, step, vecs * WIDTH / PANEL);
         }
 }
 

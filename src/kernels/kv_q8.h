@@ -56,13 +56,13 @@ static void scores_q8(float *y, struct quantized x, const void *const *keys, siz
     }
 }
 
-/* Continues the chains of a tile of y, n columns of which count. */
-ALWAYS_INLINE void mix_chain(float *y, size_t ys, ivec sum[][STRIP / WIDTH],
-                             const struct kv_weights *w, int rows, int vecs, int n) {
-    UNROLL for (int v = 0; v < vecs; v++) {
-        int lanes = n == vecs * WIDTH ? WIDTH : lanes_of(n, v);
-        UNROLL for (int r = 0; r < rows; r++) {
-            float *out = y + (size_t)r * ys + v * WIDTH;
+/* Continues the chains of a tile of y. */
+ALWAYS_INLINE void mix_chain(struct y_rows y, ivec sum[][STRIP / WIDTH], const struct kv_weights *w,
+                             struct tile tile) {
+    UNROLL for (int v = 0; v < tile.vecs; v++) {
+        const int lanes = tile_lanes(tile, v);
+        UNROLL for (int r = 0; r < tile.rows; r++) {
+            float *out = y_from(y, r, v * WIDTH).p;
             vec chain = vec_fma(ivec_to_f32(sum[r][v]), vec_set(w[r].scale), load_f32(out, lanes));
             vec_store(out, chain, lanes);
         }
@@ -89,35 +89,36 @@ ALWAYS_INLINE void mix_panels(float *y, const struct kv_weights *w, const unsign
         }
     }
     UNROLL for (int i = 0; i < blocks; i++) // in this order
-        mix_chain(y, 0, sum[i], &w[i], 1, vecs, n);
+        mix_chain((struct y_rows){y, 0}, sum[i], &w[i], (struct tile){1, vecs, n});
 }
 
 /* Many rows and one block, whose bytes are made 16-bit lanes once. */
-ALWAYS_INLINE void mix_rows(float *y, size_t ys, const struct kv_weights *w,
+ALWAYS_INLINE void mix_rows(struct y_rows y, const struct kv_weights *w,
                             const unsigned char *values, int m, int n) {
     panel_words words[STRIP / PANEL];
     for (int c = 0; c < n; c += PANEL)
         for (int i = 0; i < WORDS_STEPS * PANEL; i += WIDTH)
             ivec_store(&words[c / PANEL][0][0] + i,
                        ivec_widen8(values + (size_t)(c / PANEL) * KV_PANEL_BYTES + 2 * i));
-    const struct prefetch nothing = {(const char *)values, 0};
+    const struct prefetch nothing = {(const char *)values, 0, 0};
     for (int rows; m > 0; m -= rows) {
         rows = m < Q8_ROWS ? m : Q8_ROWS;
         row_words x[QUANT_ROWS];
         for (int r = 0; r < rows; r++)
             memcpy(x[r], w[r].pairs, sizeof x[r]);
         for (int c = 0; c < n; c += PANEL) {
-            ivec sum[QUANT_ROWS][STRIP / WIDTH];
+            tile_sums sum;
             int left = n - c < PANEL ? n - c : PANEL;
-#define TILE(rows)                                                              \
-    do {                                                                        \
-        int16_sums(sum, x, &words[c / PANEL], 0, nothing, rows, PANEL / WIDTH); \
-        mix_chain(y + c, ys, sum, w, rows, PANEL / WIDTH, left);                \
+#define TILE(rows)                                            \
+    do {                                                      \
+        const struct tile tile = {rows, PANEL / WIDTH, left}; \
+        int16_sums(sum, x, &words[c / PANEL], nothing, tile); \
+        mix_chain(y_from(y, 0, c), sum, w, tile);             \
     } while (0)
             WITH_CONSTANT(rows, Q8_ROWS + 1, TILE)
 #undef TILE
         }
-        y += (size_t)rows * ys;
+        y = y_from(y, rows, 0);
         w += rows;
     }
 }
@@ -125,7 +126,7 @@ ALWAYS_INLINE void mix_rows(float *y, size_t ys, const struct kv_weights *w,
 static void mix_q8(float *y, size_t ys, const struct kv_weights *w, const void *const *values,
                    int n_blocks, int m, int n, int positions) {
     if (m > 1) {
-        mix_rows(y, ys, w, values[0], m, n);
+        mix_rows((struct y_rows){y, ys}, w, values[0], m, n);
         return;
     }
     for (int c = 0; c < n; c += PANEL) {

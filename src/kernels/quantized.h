@@ -118,10 +118,11 @@ ALWAYS_INLINE ivec quant_x(struct quantized x, int r, int step) {
     return ivec_set(word);
 }
 
-ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
-                           const unsigned char *w, size_t ps, struct prefetch next, int rows,
-                           int vecs) {
-    const int many = rows == 1 ? 0 : rows;
+/* The sums of a tile and a group; w: the first step of the group in the first of its panels. */
+ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, struct panels w,
+                           struct prefetch prefetch, struct tile tile) {
+    const int rows = tile.rows, vecs = tile.vecs, many = rows == 1 ? 0 : rows;
+    const char *at = w.w;
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             sum[r][v] = q8_start(x.sum[(size_t)r * x.gs]);
@@ -132,7 +133,7 @@ ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized
             ivec weights[STRIP / WIDTH];
             q8_x first = q8_activations(quant_x(x, 0, step));
             UNROLL for (int v = 0; v < vecs; v++) {
-                weights[v] = q8_weights(ivec_load(w + column_at(v * WIDTH, ps, 4)));
+                weights[v] = q8_weights(ivec_load(at + column_at(w, v * WIDTH, 4)));
                 if (rows == 1) // used at once: there are no registers for all of them
                     sum[0][v] = q8_add(sum[0][v], weights[v], first);
             }
@@ -143,8 +144,8 @@ ALWAYS_INLINE void q8_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized
                 }
             }
             if (rows > 1)
-                prefetch_step(next, step, vecs * WIDTH / PANEL, ps);
-            w += PANEL * 4;
+                prefetch_step(prefetch, step, vecs * WIDTH / PANEL);
+            at += PANEL * 4;
         }
 }
 
@@ -167,13 +168,13 @@ ALWAYS_INLINE ivec q4_nibbles(ivec bytes, bool high) {
 }
 
 /* One row: both nibbles of half the steps, so that it reads each byte once. */
-ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, const unsigned char *w,
-                              size_t ps, int half, int vecs) {
+ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, struct panels w,
+                              int half, int vecs) {
     UNROLL for (int i = 0; i < QUANT_STEPS / 4; i++) {
         const int step = half * QUANT_STEPS / 4 + i;
         ivec low = quant_x(x, 0, step), high = quant_x(x, 0, QUANT_STEPS / 2 + step);
         UNROLL for (int v = 0; v < vecs; v++) {
-            ivec bytes = ivec_load(w + step * PANEL * 4 + column_at(v * WIDTH, ps, 4));
+            ivec bytes = ivec_load(w.w + step * PANEL * 4 + column_at(w, v * WIDTH, 4));
             part[v] = q4_add(part[v], q4_nibbles(bytes, false), low);
             part[v] = q4_add(part[v], q4_nibbles(bytes, true), high);
         }
@@ -181,13 +182,14 @@ ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, cons
 }
 
 /* Many rows: the low nibbles of all steps, or the high ones, so that registers suffice. */
-ALWAYS_INLINE void q4_many_rows(ivec part[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
-                                const unsigned char *w, size_t ps, struct prefetch next, int half,
-                                int rows, int vecs) {
+ALWAYS_INLINE void q4_many_rows(tile_sums part, struct quantized x, struct panels w,
+                                struct prefetch prefetch, int half, struct tile tile) {
+    const int rows = tile.rows, vecs = tile.vecs;
+    const char *at = w.w;
     UNROLL_4 for (int step = 0; step < QUANT_STEPS / 2; step++) {
         ivec nibbles[STRIP / WIDTH];
         UNROLL for (int v = 0; v < vecs; v++) {
-            nibbles[v] = q4_nibbles(ivec_load(w + column_at(v * WIDTH, ps, 4)), half);
+            nibbles[v] = q4_nibbles(ivec_load(at + column_at(w, v * WIDTH, 4)), half);
         }
         UNROLL for (int r = 0; r < rows; r++) {
             ivec xs = quant_x(x, r, half * QUANT_STEPS / 2 + step);
@@ -195,25 +197,25 @@ ALWAYS_INLINE void q4_many_rows(ivec part[QUANT_ROWS][STRIP / WIDTH], struct qua
                 part[r][v] = q4_add(part[r][v], nibbles[v], xs);
             }
         }
-        prefetch_step(next, half * QUANT_STEPS / 2 + step, vecs * WIDTH / PANEL, ps);
-        w += PANEL * 4;
+        prefetch_step(prefetch, half * QUANT_STEPS / 2 + step, vecs * WIDTH / PANEL);
+        at += PANEL * 4;
     }
 }
 
 /* Half of the products of a group: as many as 16-bit lanes can hold. */
-ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
-                           const unsigned char *w, size_t ps, struct prefetch next, int half,
-                           int rows, int vecs) {
-    ivec part[QUANT_ROWS][STRIP / WIDTH];
+ALWAYS_INLINE void q4_half(tile_sums sum, struct quantized x, struct panels w,
+                           struct prefetch prefetch, int half, struct tile tile) {
+    const int rows = tile.rows, vecs = tile.vecs;
+    tile_sums part;
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             part[r][v] = ivec_set(0);
         }
     }
     if (rows == 1)
-        q4_one_row(part[0], x, w, ps, half, vecs);
+        q4_one_row(part[0], x, w, half, vecs);
     else
-        q4_many_rows(part, x, w, ps, next, half, rows, vecs);
+        q4_many_rows(part, x, w, prefetch, half, tile);
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             ivec whole = q4_whole(part[r][v]);
@@ -222,35 +224,39 @@ ALWAYS_INLINE void q4_half(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized
     }
 }
 
-ALWAYS_INLINE void q4_sums(ivec sum[QUANT_ROWS][STRIP / WIDTH], struct quantized x,
-                           const unsigned char *w, size_t ps, struct prefetch next, int rows,
-                           int vecs) {
-    q4_half(sum, x, w, ps, next, 0, rows, vecs);
-    q4_half(sum, x, w, ps, next, 1, rows, vecs);
+ALWAYS_INLINE void q4_sums(tile_sums sum, struct quantized x, struct panels w,
+                           struct prefetch prefetch, struct tile tile) {
+    q4_half(sum, x, w, prefetch, 0, tile);
+    q4_half(sum, x, w, prefetch, 1, tile);
 }
 
 /* --- from sums to y --------------------------------------------------------------------------- */
 
-ALWAYS_INLINE int lanes_of(int n, int vector) {
-    int left = n - vector * WIDTH;
-    return left < 0 ? 0 : left < WIDTH ? left : WIDTH;
+/* How the products of a tile are made. Q8_WORDS: from 16-bit lanes, which the caller made. */
+enum quant_way { Q8_BYTES, Q8_WORDS, Q4_NIBBLES };
+
+/* Panels from `bytes` further on. */
+ALWAYS_INLINE struct panels panels_skip(struct panels w, size_t bytes) {
+    w.w += bytes;
+    return w;
 }
 
-/* Continues the chains of y by one group; `scales` (and `mins`, or NULL) are f16 of the tile's
- * columns, n of which count. */
-ALWAYS_INLINE void quant_chain(float *y, size_t ys, ivec sum[QUANT_ROWS][STRIP / WIDTH],
-                               struct quantized x, const unsigned char *scales,
-                               const unsigned char *mins, size_t ps, int rows, int vecs, int n) {
-    UNROLL for (int v = 0; v < vecs; v++) {
-        vec scale = load_f16(scales + column_at(v * WIDTH, ps, 2), WIDTH);
-        vec min = mins ? load_f16(mins + column_at(v * WIDTH, ps, 2), WIDTH) : scale;
-        int lanes = n == vecs * WIDTH ? WIDTH : lanes_of(n, v);
-        UNROLL for (int r = 0; r < rows; r++) {
-            float *out = y + (size_t)r * ys + v * WIDTH;
+/* Continues the chains of y by one group, which begins with the scales (Q4: and the minima) of its
+ * columns. */
+ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized x,
+                               struct panels group, struct tile tile, enum quant_way way) {
+    const struct panels mins = panels_skip(group, 2 * PANEL);
+    UNROLL for (int v = 0; v < tile.vecs; v++) {
+        vec scale = load_f16(group.w + column_at(group, v * WIDTH, 2), WIDTH);
+        vec min =
+            way == Q4_NIBBLES ? load_f16(mins.w + column_at(mins, v * WIDTH, 2), WIDTH) : scale;
+        const int lanes = tile_lanes(tile, v);
+        UNROLL for (int r = 0; r < tile.rows; r++) {
+            float *out = y_from(y, r, v * WIDTH).p;
             float xscale = x.scale[(size_t)r * x.gs];
             vec chain = load_f32(out, lanes);
             chain = vec_fma(ivec_to_f32(sum[r][v]), vec_mul(scale, vec_set(xscale)), chain);
-            if (mins)
+            if (way == Q4_NIBBLES)
                 chain = vec_fma(vec_set((float)x.sum[(size_t)r * x.gs] * xscale), min, chain);
             vec_store(out, chain, lanes);
         }
@@ -259,36 +265,37 @@ ALWAYS_INLINE void quant_chain(float *y, size_t ys, ivec sum[QUANT_ROWS][STRIP /
 
 /* --- tiles of panels -------------------------------------------------------------------------- */
 
-/* How the products of a tile are made. Q8_WORDS: from 16-bit lanes, which the caller made. */
-enum quant_way { Q8_BYTES, Q8_WORDS, Q4_NIBBLES };
-
-ALWAYS_INLINE size_t group_bytes(enum quant_way way) {
-    return way == Q4_NIBBLES ? Q4_GROUP_BYTES : Q8_GROUP_BYTES;
-}
-
-/* `rows` rows by `vecs` vectors, n columns of which count; one group. */
-ALWAYS_INLINE void quant_tile(float *y, size_t ys, struct quantized x, row_words *xw,
-                              const unsigned char *group, size_t ps, panel_words *w,
-                              struct prefetch next, int n, int rows, int vecs, enum quant_way way) {
-    ivec sum[QUANT_ROWS][STRIP / WIDTH];
-    const unsigned char *mins = way == Q4_NIBBLES ? group + 2 * PANEL : NULL;
+/* One tile and one group. xw, w: its 16-bit lanes, where the way is Q8_WORDS. */
+ALWAYS_INLINE void quant_tile(struct y_rows y, struct quantized x, row_words *xw,
+                              struct panels group, panel_words *w, struct prefetch prefetch,
+                              struct tile tile, enum quant_way way) {
+    tile_sums sum;
     if (way == Q4_NIBBLES)
-        q4_sums(sum, x, group + 4 * PANEL, ps, next, rows, vecs);
+        q4_sums(sum, x, panels_skip(group, 4 * PANEL), prefetch, tile);
 #if !defined(QUANT_DOT4)
     else if (way == Q8_WORDS)
-        int16_sums(sum, xw, w, ps, next, rows, vecs);
+        int16_sums(sum, xw, w, prefetch, tile);
 #endif
     else
-        q8_sums(sum, x, group + 2 * PANEL, ps, next, rows, vecs);
-    quant_chain(y, ys, sum, x, group, mins, ps, rows, vecs, n);
+        q8_sums(sum, x, panels_skip(group, 2 * PANEL), prefetch, tile);
+    quant_chain(y, sum, x, group, tile, way);
 }
 
-/* All columns and some groups of `rows` rows: whole tiles, then single panels. More than one row
- * ask for `share` bytes of each panel at `next`. */
-ALWAYS_INLINE void quant_rows(float *y, size_t ys, struct quantized x, const unsigned char *groups,
-                              size_t ps, panel_words (*w)[STRIP / PANEL], const unsigned char *next,
-                              size_t share, int n, int n_groups, int rows, enum quant_way way) {
-    const int vecs = QUANT_VECS(rows), tile = vecs * WIDTH;
+/* Quantized rows from row r and group g on. */
+ALWAYS_INLINE struct quantized quant_from(struct quantized x, int r, int g) {
+    x.q += (size_t)r * x.qs + (size_t)g * GROUP;
+    x.scale += (size_t)r * x.gs + (size_t)g;
+    x.sum += (size_t)r * x.gs + (size_t)g;
+    return x;
+}
+
+/* All columns and some groups of `rows` rows: whole tiles, then single panels. w: the panels'
+ * 16-bit lanes, group after group. prefetch: for the first panel; the others' are as far from it as
+ * they are. */
+ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels groups,
+                              panel_words (*w)[STRIP / PANEL], struct prefetch prefetch, int n,
+                              int n_groups, int rows, enum quant_way way) {
+    const int vecs = QUANT_VECS(rows), whole = vecs * WIDTH;
     row_words xw[QUANT_ROWS];
     for (int g = 0; g < n_groups; g++) {
 #if !defined(QUANT_DOT4)
@@ -296,85 +303,86 @@ ALWAYS_INLINE void quant_rows(float *y, size_t ys, struct quantized x, const uns
             to_words(xw[r], x.q + (size_t)r * x.qs, QUANT_STEPS, 0);
 #endif
         for (int c = 0; c < n;) {
-            const bool whole = c + tile <= n;
-            size_t at = column_at(c, ps, 0);
+            const size_t at = column_at(groups, c, 0);
+            struct prefetch ahead = {prefetch.p + at, prefetch.step, prefetch.next};
             panel_words *words = way == Q8_WORDS ? &w[g][c / PANEL] : NULL;
-            struct prefetch prefetch = {(const char *)next + at, share / QUANT_STEPS};
-            if (whole)
-                quant_tile(y + c, ys, x, xw, groups + at, ps, words, prefetch, tile, rows, vecs,
-                           way);
-            else
-                quant_tile(y + c, ys, x, xw, groups + at, ps, words, prefetch, n - c, rows,
-                           PANEL / WIDTH, way);
-            c += whole ? tile : PANEL;
+#define COLUMNS(vecs, columns)                                                \
+    quant_tile(y_from(y, 0, c), x, xw, panels_skip(groups, at), words, ahead, \
+               (struct tile){rows, vecs, columns}, way)
+            if (c + whole <= n) {
+                COLUMNS(vecs, whole);
+                c += whole;
+            } else {
+                COLUMNS(PANEL / WIDTH, n - c);
+                c += PANEL;
+            }
+#undef COLUMNS
         }
-        groups += group_bytes(way);
-        next += group_bytes(way);
-        x.q += GROUP;
-        x.scale++;
-        x.sum++;
+        groups.w += groups.stride;
+        prefetch.p += groups.stride;
+        x = quant_from(x, 0, 1);
     }
 }
 
-/* All rows, for as many groups as stay in the first cache meanwhile. Each row tile asks for its
- * share of what comes next, as in gemm_block. */
-ALWAYS_INLINE void quant_block(float *y, size_t ys, struct quantized x, const unsigned char *groups,
-                               size_t ps, const unsigned char *next, int m, int n, int n_groups,
-                               enum quant_way way) {
+/* All rows, for as many groups as stay in the first cache meanwhile. Each tile of rows prefetches
+ * its share of each panel's bytes at `next`, as in gemm_block. */
+ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panels groups,
+                               const char *next, int m, int n, int n_groups, enum quant_way way) {
     const int max = way == Q4_NIBBLES ? Q4_ROWS : Q8_ROWS;
-    size_t share = group_bytes(way) / (size_t)((m + max - 1) / max);
+    size_t share = groups.stride / (size_t)((m + max - 1) / max);
+    struct prefetch prefetch = {next, share / QUANT_STEPS, groups.next};
     panel_words w[WORDS_DEPTH][STRIP / PANEL];
 #if !defined(QUANT_DOT4)
     for (int g = 0; way == Q8_WORDS && g < n_groups; g++)
         for (int c = 0; c < n; c += PANEL)
             to_words(w[g][c / PANEL][0],
-                     groups + (size_t)g * Q8_GROUP_BYTES + column_at(c, ps, 0) + 2 * PANEL,
+                     groups.w + (size_t)g * groups.stride + column_at(groups, c, 0) + 2 * PANEL,
                      QUANT_STEPS * PANEL, 0x80808080);
 #endif
     for (int rows; m > 0; m -= rows) {
-        // never one row alone behind others: it would use a weight that it loads only once
+        // never a last tile of one row: it would use a weight that it loads only once
         rows = m == max + 1 ? max - 1 : m < max ? m : max;
-#define TILE(rows) quant_rows(y, ys, x, groups, ps, w, next, share, n, n_groups, rows, way)
+#define TILE(rows) quant_rows(y, x, groups, w, prefetch, n, n_groups, rows, way)
         WITH_CONSTANT(rows, QUANT_ROWS + 1, TILE)
 #undef TILE
-        next += share;
-        y += (size_t)rows * ys;
-        x.q += (size_t)rows * x.qs;
-        x.scale += (size_t)rows * x.gs;
-        x.sum += (size_t)rows * x.gs;
+        prefetch.p += share;
+        y = y_from(y, rows, 0);
+        x = quant_from(x, rows, 0);
     }
 }
 
-/* Blocks of STRIP, then of groups; one row takes all groups in one go. */
-ALWAYS_INLINE void quant_blocks(float *y, size_t ys, struct quantized x,
-                                const unsigned char *panels, size_t ps, int m, int n, int n_groups,
-                                int depth, enum quant_way way) {
+/* Blocks of STRIP, then of `depth` groups; one row takes all groups in one go. */
+ALWAYS_INLINE void quant_blocks(struct y_rows y, struct quantized x, struct panels w, int m, int n,
+                                int n_groups, int depth, enum quant_way way) {
     for (int c = 0; c < n; c += STRIP)
         for (int g = 0; g < n_groups; g += depth) {
-            struct quantized from = {x.q + (size_t)g * GROUP, x.scale + g, x.sum + g, x.qs, x.gs};
-            const unsigned char *strip = panels + column_at(c, ps, 0);
-            const unsigned char *at = strip + (size_t)g * group_bytes(way);
-            const unsigned char *next = g + depth < n_groups ? at + (size_t)depth * group_bytes(way)
-                                                             : strip + column_at(STRIP, ps, 0);
-            quant_block(y + c, ys, from, at, ps, next, m, n - c < STRIP ? n - c : STRIP,
-                        n_groups - g < depth ? n_groups - g : depth, way);
+            struct panels strip = panels_skip(w, column_at(w, c, 0));
+            struct panels groups = panels_skip(strip, (size_t)g * w.stride);
+            const char *next = g + depth < n_groups ? groups.w + (size_t)depth * w.stride
+                                                    : strip.w + column_at(strip, STRIP, 0);
+            quant_block(y_from(y, 0, c), quant_from(x, 0, g), groups, next, m,
+                        n - c < STRIP ? n - c : STRIP, n_groups - g < depth ? n_groups - g : depth,
+                        way);
         }
 }
 
 static void gemm_q8(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
                     int n, int n_groups) {
+    const struct y_rows rows = {y, ys};
+    const struct panels w = {panels, Q8_GROUP_BYTES, ps};
 #if !defined(QUANT_DOT4)
     if (m >= WORDS_ROWS) {
-        quant_blocks(y, ys, x, panels, ps, m, n, n_groups, WORDS_DEPTH, Q8_WORDS);
+        quant_blocks(rows, x, w, m, n, n_groups, WORDS_DEPTH, Q8_WORDS);
         return;
     }
 #endif
-    quant_blocks(y, ys, x, panels, ps, m, n, n_groups, m == 1 ? n_groups : QUANT_DEPTH, Q8_BYTES);
+    quant_blocks(rows, x, w, m, n, n_groups, m == 1 ? n_groups : QUANT_DEPTH, Q8_BYTES);
 }
 
 static void gemm_q4(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
                     int n, int n_groups) {
-    quant_blocks(y, ys, x, panels, ps, m, n, n_groups, m == 1 ? n_groups : QUANT_DEPTH, Q4_NIBBLES);
+    quant_blocks((struct y_rows){y, ys}, x, (struct panels){panels, Q4_GROUP_BYTES, ps}, m, n,
+                 n_groups, m == 1 ? n_groups : QUANT_DEPTH, Q4_NIBBLES);
 }
 
 #endif

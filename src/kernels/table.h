@@ -18,7 +18,7 @@
         .gemv = FOR_EACH_TYPE(gemv_),                                             \
         .mr = mr_,                                                                \
         .nr = nr_,                                                                \
-        .gemm_nt = FOR_EACH_TYPE(dots_),                                          \
+        .gemm_nt = FOR_EACH_TYPE(gemm_nt_),                                       \
         .gemm_q8 = gemm_q8,                                                       \
         .gemm_q4 = gemm_q4,                                                       \
         .quantize = quantize,                                                     \

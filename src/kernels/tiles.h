@@ -25,8 +25,8 @@
 #ifndef KERNELS_TILES_H
 #define KERNELS_TILES_H
 
-#include "kernels/always_inline.h"
 #include "kernels/kernels.h"
+#include "kernels/operands.h"
 #include <stdbool.h>
 
 #if defined(__clang__)
@@ -37,7 +37,11 @@
 #define UNROLL_4 _Pragma("GCC unroll 4")
 #endif
 
-typedef vec (*load_fn)(const void *p, int n);
+/* A type of weights: the bytes of an element, and load_f32, load_f16 or load_bf16. */
+struct element {
+    size_t size;
+    vec (*load)(const void *p, int n);
+};
 
 /* TILE(rows) with `rows` as a constant: a switch over what a remainder below `limit`, a constant of
  * WITH_CONSTANT_MOST at most, can be. Zero rows are nothing to do. */
@@ -81,20 +85,27 @@ typedef vec (*load_fn)(const void *p, int n);
 _Static_assert(GEMM_VECS(1) * WIDTH <= STRIP && GEMM_VECS(GEMM_ROWS) * WIDTH <= STRIP,
                "a tile of gemm is a STRIP at most");
 
-/* Where column c begins in a row of w, whose panels are ps bytes apart. */
-ALWAYS_INLINE size_t column_at(int c, size_t ps, size_t size) {
-    return (size_t)(c / PANEL) * ps + (size_t)(c % PANEL) * size;
-}
-
-/* What is to be asked for while w is worked on: at step k the line at p + k * step of a panel, or
- * of each in turn. */
-struct prefetch {
-    const char *p;
-    size_t step;
+/* The size of a register tile: `rows` rows of `vecs` vectors, of which `columns` columns count. */
+struct tile {
+    int rows, vecs, columns;
 };
 
-ALWAYS_INLINE void prefetch_step(struct prefetch next, int k, int panels, size_t ps) {
-    __builtin_prefetch(next.p + (size_t)k * next.step + (size_t)(k % panels) * ps, 0, 2);
+/* How many lanes of its vector v count. */
+ALWAYS_INLINE int tile_lanes(struct tile tile, int v) {
+    int left = tile.columns - v * WIDTH;
+    return left < 0 ? 0 : left < WIDTH ? left : WIDTH;
+}
+
+/* What is prefetched while a tile is computed: at step k the line at p + k * step of a panel; where
+ * a tile covers several panels, which are `next` bytes apart, each of them in turn. */
+struct prefetch {
+    const char *p;
+    size_t step, next;
+};
+
+ALWAYS_INLINE void prefetch_step(struct prefetch prefetch, int k, int panels) {
+    __builtin_prefetch(
+        prefetch.p + (size_t)k * prefetch.step + (size_t)(k % panels) * prefetch.next, 0, 2);
 }
 
 #endif

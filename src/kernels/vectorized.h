@@ -143,4 +143,6 @@ ALWAYS_INLINE void quantize16_by(int16_t *q, const float *x, float per_scale) {
     }
 }
 
+#include "kernels/elementwise.h" // which builds on the above
+
 #endif

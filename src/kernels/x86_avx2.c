@@ -188,12 +188,9 @@ ALWAYS_INLINE float lanes_sum(const vec p[2]) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
-#include "kernels/vectorized.h" // what elementwise.h is made of
-
-#include "kernels/elementwise.h"
-#include "kernels/kv_q8.h"
 #include "kernels/peak.h"
 #include "kernels/products.h"
 #include "kernels/table.h"
+#include "kernels/vectorized.h"
 
 KERNELS_TABLE(avx2, GEMM_ROWS, 4 * WIDTH);

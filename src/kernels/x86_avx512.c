@@ -43,12 +43,9 @@ ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {
     return _mm512_add_epi16(a, b);
 }
 
-#include "kernels/vectorized.h" // what elementwise.h is made of
-
-#include "kernels/elementwise.h"
-#include "kernels/kv_q8.h"
 #include "kernels/peak.h"
 #include "kernels/products.h"
 #include "kernels/table.h"
+#include "kernels/vectorized.h"
 
 KERNELS_TABLE(avx512, GEMM_ROWS, 4 * WIDTH);

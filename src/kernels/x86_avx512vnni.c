@@ -16,12 +16,9 @@ ALWAYS_INLINE ivec ivec_add_pairs(ivec sum, ivec a, ivec b) {
     return _mm512_dpwssd_epi32(sum, a, b);
 }
 
-#include "kernels/vectorized.h" // what elementwise.h is made of
-
-#include "kernels/elementwise.h"
-#include "kernels/kv_q8.h"
 #include "kernels/peak.h"
 #include "kernels/products.h"
 #include "kernels/table.h"
+#include "kernels/vectorized.h"
 
 KERNELS_TABLE(avx512vnni, GEMM_ROWS, 4 * WIDTH);

@@ -133,7 +133,7 @@ check: all $(if $(SANITIZE),,shared) $(TESTS) $(FUZZ) ## run all tests (CASE=nam
 bench-tokenizer: $(BUILD)/tests/bench_tokenizer ## measure the tokenizer, MiB/s on one thread
 	$<
 
-bench-kernels: $(BUILD)/tests/test_kernels ## measure each kernel of each row
+bench-kernels: $(BUILD)/tests/test_kernels ## measure each kernel of each variant
 	$< --bench
 
 bench-pool: $(BUILD)/tests/bench_pool ## measure what handing out work costs, alone and beside a busy process

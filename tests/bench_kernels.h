@@ -1,8 +1,8 @@
-/* bench_kernels.h - `test_kernels --bench`: each op of each row as a share of its limit.
+/* bench_kernels.h - `test_kernels --bench`: each op of each variant as a share of its limit.
  *
- * Arithmetic is measured against the row's loop of fused multiply-adds, streaming against its loops
- * that only read the same buffer (kernels/peak.h). Limits and ops take turns in every round, since
- * the machine's mood changes from second to second; medians are printed. One thread. */
+ * Arithmetic is measured against the variant's loop of fused multiply-adds, streaming against its
+ * loops that only read the same buffer (kernels/peak.h). Limits and ops take turns in every round,
+ * since the machine's mood changes from second to second; medians are printed. One thread. */
 #ifndef BENCH_KERNELS_H
 #define BENCH_KERNELS_H
 
@@ -18,7 +18,7 @@
 
 static volatile uint64_t bench_sink;
 
-/* Operations per nanosecond of the row's multiply-adds. */
+/* Operations per nanosecond of the variant's multiply-adds. */
 static double bench_fma(const struct kernels *kernels) {
     float x = 0.5f;
     uint64_t start = os_now_ns();
@@ -46,7 +46,15 @@ static double bench_read_limit(const struct kernels *kernels, const void *data) 
     return best;
 }
 
-enum { BENCH_GEMM, BENCH_GEMV, BENCH_DOTS, BENCH_PANELS, BENCH_KEYS, BENCH_VALUES, BENCH_VECTOR };
+enum {
+    BENCH_GEMM,
+    BENCH_GEMV,
+    BENCH_GEMM_NT,
+    BENCH_PANELS,
+    BENCH_KEYS,
+    BENCH_VALUES,
+    BENCH_VECTOR
+};
 
 /* What is measured: `rows` rows of x against streamed weights, or 512 rows against a block that
  * stays in the cache. */
@@ -72,11 +80,11 @@ static const struct {
     {"gemv  1 row", BENCH_GEMV, DTYPE_BF16, 1},
     {"gemv 16 rows", BENCH_GEMV, DTYPE_F32, 16},
     {"gemv 16 rows", BENCH_GEMV, DTYPE_BF16, 16},
-    {"dots  1 row", BENCH_DOTS, DTYPE_F32, 1},
-    {"dots  1 row", BENCH_DOTS, DTYPE_F16, 1},
-    {"dots  1 row", BENCH_DOTS, DTYPE_BF16, 1},
-    {"dots 16 rows", BENCH_DOTS, DTYPE_F32, 16},
-    {"dots 16 rows", BENCH_DOTS, DTYPE_BF16, 16},
+    {"gemm_nt 1 row", BENCH_GEMM_NT, DTYPE_F32, 1},
+    {"gemm_nt 1 row", BENCH_GEMM_NT, DTYPE_F16, 1},
+    {"gemm_nt 1 row", BENCH_GEMM_NT, DTYPE_BF16, 1},
+    {"gemm_nt 16 rows", BENCH_GEMM_NT, DTYPE_F32, 16},
+    {"gemm_nt 16 rows", BENCH_GEMM_NT, DTYPE_BF16, 16},
     {"keys    1 row", BENCH_KEYS, DTYPE_Q8, 1},
     {"values  1 row", BENCH_VALUES, DTYPE_Q8, 1},
     {"layer_norm  768", BENCH_VECTOR, DTYPE_F32, 1},
@@ -194,8 +202,8 @@ static double bench_median(double values[BENCH_ROUNDS]) {
     return values[BENCH_ROUNDS / 2];
 }
 
-/* All benches of one row. */
-static void bench_row(const struct bench *b, const struct kernels *kernels) {
+/* All benches of one variant. */
+static void bench_variant(const struct bench *b, const struct kernels *kernels) {
     double rate[N_BENCHES][BENCH_ROUNDS], bandwidth[N_BENCHES][BENCH_ROUNDS];
     double time[N_BENCHES][BENCH_ROUNDS], fma[BENCH_ROUNDS], read[BENCH_ROUNDS];
     double dot4[BENCH_ROUNDS];
@@ -258,7 +266,7 @@ static int bench(void) {
             kernels_variant(0)->quantize(q + r * b.q.qs, scale + r * b.q.gs, sum + r * b.q.gs,
                                          b.x + r * BENCH_STRIDE, BENCH_N_INNER);
         for (int i = 0; kernels_variant(i); i++)
-            bench_row(&b, kernels_variant(i));
+            bench_variant(&b, kernels_variant(i));
     }
     os_free(sum);
     os_free(scale);

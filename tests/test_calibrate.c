@@ -195,9 +195,9 @@ static void rows_and_threads_write_the_same_file(void **state) {
         quantize(model, runtime, type, N_IDS, file);
         gpt2_runtime_free(runtime);
         unsigned char *expected = slurp(file, &size);
-        for (int row = 0; gpt2_cpu_variant(row); row++)
+        for (int v = 0; gpt2_cpu_variant(v); v++)
             for (int threads = 1; threads <= 5; threads += 2) {
-                runtime = create_runtime(gpt2_cpu_variant(row), threads);
+                runtime = create_runtime(gpt2_cpu_variant(v), threads);
                 quantize(model, runtime, type, N_IDS, other);
                 gpt2_runtime_free(runtime);
                 unsigned char *found = slurp(other, &found_size);

@@ -274,7 +274,7 @@ static void plainest_run_gives_the_published_bits(void **state) {
     assert_int_equal(different, 0);
 }
 
-static void rows_threads_and_cuts_change_nothing(void **state) {
+static void variants_threads_and_cuts_change_nothing(void **state) {
     static const int threads[] = {1, 2, 3, 5};
     static const struct way cuts[] = {{.max_rows = 0, .step = 0},  {.max_rows = 1, .step = 0},
                                       {.max_rows = 7, .step = 0},  {.max_rows = 64, .step = 33},
@@ -290,19 +290,19 @@ static void rows_threads_and_cuts_change_nothing(void **state) {
         make_ids(ids, n, model, 0);
         for (enum gpt2_kv kv = GPT2_KV_F32; kv <= GPT2_KV_Q8; kv++) {
             run_way(expected, model, ids, n, plainest(kv));
-            for (int row = 0; gpt2_cpu_variant(row); row++)
+            for (int v = 0; gpt2_cpu_variant(v); v++)
                 for (size_t t = 0; t < sizeof threads / sizeof *threads; t++)
                     for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
                         struct way way = cuts[c];
                         // the generic variant is slow: its cuts take the numbers of threads in turn
-                        if (row == 0 && c % 4 != t)
+                        if (v == 0 && c % 4 != t)
                             continue;
                         // with another type of cache only attention differs; for the sanitizers
                         // each cut and each number of threads once is enough
                         bool some = kv != GPT2_KV_F32 || is_set("QUICK");
-                        if (some && (c + t) % 4 != (size_t)row % 4)
+                        if (some && (c + t) % 4 != (size_t)v % 4)
                             continue;
-                        way.cpu = gpt2_cpu_variant(row);
+                        way.cpu = gpt2_cpu_variant(v);
                         way.threads = threads[t];
                         way.kv = kv;
                         memset(found, 0, sizeof found);
@@ -334,8 +334,8 @@ static void company_in_a_batch_changes_nothing(void **state) {
             make_ids(ids[s], len[s], model, (uint32_t)s);
             run_way(expected[s], model, ids[s], len[s], plainest(kv_of_sequence(s)));
         }
-        for (int row = 0; gpt2_cpu_variant(row); row++) {
-            struct way way = {gpt2_cpu_variant(row), 2, 24, 0, GPT2_KV_AUTO};
+        for (int v = 0; gpt2_cpu_variant(v); v++) {
+            struct way way = {gpt2_cpu_variant(v), 2, 24, 0, GPT2_KV_AUTO};
             struct gpt2_runtime *runtime = create_runtime(way.cpu, way.threads);
             struct gpt2_batch *batch =
                 create_batch(model, runtime, way.max_rows, N_SEQUENCES * MAX_TOKENS);
@@ -442,21 +442,22 @@ static void check_pass(const struct form *form, const struct gpt2_model *model, 
 
 /* All numbers of rows, of threads and kernel variants, where the weights lie; and with a new model
  * for each, in a pass that moves them and in the next one, that reads them where they are then.
- * What takes long takes the numbers of threads in turn; generic, the slowest row, has only the pass
- * that all others are compared with, and one more of each form at the smaller shape. The sanitizers
- * have the first and the last number of rows for which panels of BF16 are expanded strip by strip.
+ * What takes long takes the numbers of threads in turn; generic, the slowest variant, has only the
+ * pass that all others are compared with, and one more of each form at the smaller shape. The
+ * sanitizers have the first and the last number of rows for which panels of BF16 are expanded strip
+ * by strip.
  */
 static void check_form(const struct form *form) {
     static const int threads[] = {1, 2, 3};
     const bool small = form->shape == real_shapes;
     struct gpt2_model *model = open_path(form->path);
-    for (int row = 0; gpt2_cpu_variant(row); row++)
+    for (int v = 0; gpt2_cpu_variant(v); v++)
         for (size_t t = 0; t < 3; t++)
             for (size_t i = 0; i < N_REAL_ROWS && real_rows[i] <= form->n_tokens; i++) {
-                const struct way way = {gpt2_cpu_variant(row), threads[t], 0, 0, GPT2_KV_F32};
-                const bool turn = ((size_t)row + i) % 3 == t;
+                const struct way way = {gpt2_cpu_variant(v), threads[t], 0, 0, GPT2_KV_F32};
+                const bool turn = ((size_t)v + i) % 3 == t;
                 const int rows = real_rows[i];
-                if (row == 0 && !(small && turn && rows == 24 && !is_set("QUICK")))
+                if (v == 0 && !(small && turn && rows == 24 && !is_set("QUICK")))
                     continue;
                 if (is_set("QUICK") && rows != 24 && rows != 64)
                     continue;
@@ -536,7 +537,7 @@ static void real_shapes_give_the_same_bits_in_every_form(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plainest_run_gives_the_published_bits),
-        cmocka_unit_test(rows_threads_and_cuts_change_nothing),
+        cmocka_unit_test(variants_threads_and_cuts_change_nothing),
         cmocka_unit_test(company_in_a_batch_changes_nothing),
         cmocka_unit_test(real_shapes_give_the_same_bits_in_every_form),
     };

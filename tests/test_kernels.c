@@ -1,5 +1,6 @@
 /* test_kernels.c - every kernel variant computes the bits of the generic variant, and the generic
- * variant computes what kernels.h says (against f64). With --bench the same file measures the rows.
+ * variant computes what kernels.h says (against f64). With --bench the same file measures the
+ * variants.
  *
  * Operands lie at the very end of their page, before one that must not be touched, at addresses
  * aligned to their element only (weights: not even that), in rows with gaps whose content must
@@ -53,8 +54,8 @@ static struct guarded random_weights(int rows, int columns, size_t stride, enum 
 /* --- the three products ------------------------------------------------------------------------
  */
 
-enum op { GEMM, GEMV, DOTS };
-static const char *const op_names[] = {"gemm", "gemv", "dots"};
+enum op { GEMM, GEMV, GEMM_NT };
+static const char *const op_names[] = {"gemm", "gemv", "gemm_nt"};
 
 struct problem {
     enum op op;
@@ -69,7 +70,7 @@ struct problem {
 static struct problem problem_create(enum op op, enum dtype dtype, int m, int n, int K,
                                      enum data data) {
     struct problem p = {.op = op, .dtype = dtype, .m = m, .n = n, .K = K, .ps = PANEL};
-    int rows = op == DOTS ? n : K, columns = op == DOTS ? K : n; // of w
+    int rows = op == GEMM_NT ? n : K, columns = op == GEMM_NT ? K : n; // of w
     p.ys = (size_t)(n + random_below(9));
     p.xs = (size_t)(K + random_below(9));
     p.ws = (size_t)(columns + random_below(9));
@@ -95,13 +96,13 @@ static void problem_free(struct problem *p) {
     guarded_free(p->w);
 }
 
-/* Rows r.. of x and steps k.. of the chain (all of them for dots). */
+/* Rows r.. of x and steps k.. of the chain (all of them for gemm_nt). */
 static void compute(const struct kernels *kernels, const struct problem *p, float *y, int r, int m,
                     int k, int K) {
     const float *x = (const float *)p->x.data + (size_t)r * p->xs + k;
     y += (size_t)r * p->ys;
     const char *w = p->w.data;
-    if (p->op == DOTS) {
+    if (p->op == GEMM_NT) {
         kernels->gemm_nt[p->dtype](y, p->ys, x, p->xs, w, p->ws, m, p->n, K);
         return;
     }
@@ -120,21 +121,21 @@ static void check_problem(struct problem p) {
     struct guarded expected = copy_of(p.y);
     size_t n_y = p.y.n_bytes / sizeof(float);
     compute(kernels_variant(0), &p, expected.data, 0, m, 0, K);
-    const struct kernels *row;
-    for (int i = 1; (row = kernels_variant(i)); i++) {
+    const struct kernels *variant;
+    for (int i = 1; (variant = kernels_variant(i)); i++) {
         char what[96];
-        snprintf(what, sizeof what, "%s %s %s m=%d n=%d K=%d", row->name, op_names[op],
+        snprintf(what, sizeof what, "%s %s %s m=%d n=%d K=%d", variant->name, op_names[op],
                  dtype_name(dtype), m, n, K);
         struct guarded y = copy_of(p.y);
-        compute(row, &p, y.data, 0, m, 0, K);
+        compute(variant, &p, y.data, 0, m, 0, K);
         assert_same(y.data, expected.data, n_y, what);
 
         memcpy(y.data, p.y.data, p.y.n_bytes); // rows one by one, the chain cut somewhere
-        int cut = op == DOTS ? K : random_below(K + 1);
+        int cut = op == GEMM_NT ? K : random_below(K + 1);
         for (int r = 0; r < m; r++) {
-            compute(row, &p, y.data, r, 1, 0, cut);
-            if (op != DOTS)
-                compute(row, &p, y.data, r, 1, cut, K - cut);
+            compute(variant, &p, y.data, r, 1, 0, cut);
+            if (op != GEMM_NT)
+                compute(variant, &p, y.data, r, 1, cut, K - cut);
         }
         assert_same(y.data, expected.data, n_y, what);
         guarded_free(y);
@@ -162,51 +163,51 @@ static void check_sizes(enum op op, enum dtype dtype) {
     check_product(op, dtype, 2, 1088, 17, PLAIN);
 }
 
-static void rows_agree_on_gemm(void **state) {
+static void variants_agree_on_gemm(void **state) {
     for (enum dtype dtype = 0; dtype < DTYPE_N_KERNELS; dtype++)
         check_sizes(GEMM, dtype);
 }
 
-static void rows_agree_on_gemv(void **state) {
+static void variants_agree_on_gemv(void **state) {
     for (enum dtype dtype = 0; dtype < DTYPE_N_KERNELS; dtype++)
         check_sizes(GEMV, dtype);
 }
 
-static void rows_agree_on_dots(void **state) {
+static void variants_agree_on_gemm_nt(void **state) {
     for (enum dtype dtype = 0; dtype < DTYPE_N_KERNELS; dtype++)
-        check_sizes(DOTS, dtype);
+        check_sizes(GEMM_NT, dtype);
 }
 
 /* Where K is no multiple of 16, adding zeros in the missing lanes would turn a sum of -0 into +0.
  */
 static void gemm_nt_skip_missing_lanes(void **state) {
-    const struct kernels *row;
-    for (int i = 0; (row = kernels_variant(i)); i++)
+    const struct kernels *variant;
+    for (int i = 0; (variant = kernels_variant(i)); i++)
         for (int K = 1; K <= 40; K++) {
             float x[40], w[40], y = 1.0f;
             for (int k = 0; k < K; k++) {
                 x[k] = 1e-30f;
                 w[k] = -1e-30f; // the product is -1e-60: rounds to -0
             }
-            row->gemm_nt[DTYPE_F32](&y, 1, x, 40, w, 40, 1, 1, K);
+            variant->gemm_nt[DTYPE_F32](&y, 1, x, 40, w, 40, 1, 1, K);
             assert_true(y == 0.0f && (K < 16 || signbit(y)));
         }
 }
 
 /* gemm on expanded weights is gemv on the weights themselves. */
 static void gemm_is_gemv(void **state) {
-    const struct kernels *row;
-    for (int i = 0; (row = kernels_variant(i)); i++)
+    const struct kernels *variant;
+    for (int i = 0; (variant = kernels_variant(i)); i++)
         for (enum dtype dtype = 0; dtype < DTYPE_N_KERNELS; dtype++) {
             struct problem p = problem_create(GEMV, dtype, 7, 83, 41, WILD);
             struct guarded y = copy_of(p.y);
-            compute(row, &p, y.data, 0, p.m, 0, p.K);
+            compute(variant, &p, y.data, 0, p.m, 0, p.K);
             size_t n_w = p.w.n_bytes / dtype_size(dtype);
             struct guarded w = guarded_alloc(n_w * sizeof(float));
-            row->to_f32[dtype](w.data, p.w.data, n_w);
-            row->gemm[DTYPE_F32](p.y.data, p.ys, p.x.data, p.xs, w.data, p.ws, PANEL, p.m, p.n,
-                                 p.K);
-            assert_same(p.y.data, y.data, p.y.n_bytes / sizeof(float), row->name);
+            variant->to_f32[dtype](w.data, p.w.data, n_w);
+            variant->gemm[DTYPE_F32](p.y.data, p.ys, p.x.data, p.xs, w.data, p.ws, PANEL, p.m, p.n,
+                                     p.K);
+            assert_same(p.y.data, y.data, p.y.n_bytes / sizeof(float), variant->name);
             guarded_free(w);
             guarded_free(y);
             problem_free(&p);
@@ -218,7 +219,8 @@ static void products_match_f64(void **state) {
     static const struct {
         enum op op;
         int m, n, K;
-    } cases[] = {{GEMM, 3, 33, 100}, {GEMV, 2, 40, 257}, {DOTS, 3, 20, 300}, {DOTS, 2, 9, 11}};
+    } cases[] = {
+        {GEMM, 3, 33, 100}, {GEMV, 2, 40, 257}, {GEMM_NT, 3, 20, 300}, {GEMM_NT, 2, 9, 11}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (enum dtype dtype = 0; dtype < DTYPE_N_KERNELS; dtype++) {
             enum op op = cases[i].op;
@@ -228,12 +230,12 @@ static void products_match_f64(void **state) {
             for (int r = 0; r < p.m; r++)
                 for (int c = 0; c < p.n; c++) {
                     size_t at = (size_t)r * p.ys + (size_t)c;
-                    double sum = op == DOTS ? 0 : (double)((float *)p.y.data)[at];
+                    double sum = op == GEMM_NT ? 0 : (double)((float *)p.y.data)[at];
                     double magnitude = fabs(sum);
                     for (int k = 0; k < p.K; k++) {
-                        size_t wi = op == DOTS ? (size_t)c * p.ws + (size_t)k
-                                               : (size_t)(c / PANEL) * p.ps + (size_t)k * p.ws +
-                                                     (size_t)(c % PANEL);
+                        size_t wi = op == GEMM_NT ? (size_t)c * p.ws + (size_t)k
+                                                  : (size_t)(c / PANEL) * p.ps + (size_t)k * p.ws +
+                                                        (size_t)(c % PANEL);
                         float w;
                         dtype_to_f32(&w, (char *)p.w.data + wi * dtype_size(dtype), dtype, 1);
                         double product =
@@ -251,22 +253,22 @@ static void products_match_f64(void **state) {
 
 /* Every 16-bit pattern there is. */
 static void conversions_are_exact(void **state) {
-    const struct kernels *row;
+    const struct kernels *variant;
     static float expected[65536];
     struct guarded bits = guarded_alloc(65536 * 2);
     for (int i = 0; i < 65536; i++)
         ((uint16_t *)bits.data)[i] = (uint16_t)i;
-    for (int i = 0; (row = kernels_variant(i)); i++)
+    for (int i = 0; (variant = kernels_variant(i)); i++)
         for (enum dtype dtype = DTYPE_F16; dtype <= DTYPE_BF16; dtype++) {
             struct guarded values = guarded_alloc(65536 * sizeof(float));
             dtype_to_f32(expected, bits.data, dtype, 65536);
-            row->to_f32[dtype](values.data, bits.data, 65536);
-            assert_same(values.data, expected, 65536, row->name);
+            variant->to_f32[dtype](values.data, bits.data, 65536);
+            assert_same(values.data, expected, 65536, variant->name);
             for (size_t n = 1; n < 40; n++) { // short ones, at the end of the page
                 float *last = (float *)values.data + 65536 - n;
                 memset(last, 0, n * sizeof *last);
-                row->to_f32[dtype](last, (uint16_t *)bits.data + 65536 - n, n);
-                assert_same(values.data, expected, 65536, row->name);
+                variant->to_f32[dtype](last, (uint16_t *)bits.data + 65536 - n, n);
+                assert_same(values.data, expected, 65536, variant->name);
             }
             guarded_free(values);
         }
@@ -362,20 +364,20 @@ static void check_quantized(enum dtype dtype, int m, int n, int n_groups, enum d
     struct guarded expected = copy_of(p.y);
     size_t n_y = p.y.n_bytes / sizeof(float);
     quant_compute(kernels_variant(0), &p, expected.data, 0, m, 0, n_groups);
-    const struct kernels *row;
-    for (int i = 1; (row = kernels_variant(i)); i++) {
+    const struct kernels *variant;
+    for (int i = 1; (variant = kernels_variant(i)); i++) {
         char what[96];
-        snprintf(what, sizeof what, "%s %s m=%d n=%d groups=%d", row->name, dtype_name(dtype), m, n,
-                 n_groups);
+        snprintf(what, sizeof what, "%s %s m=%d n=%d groups=%d", variant->name, dtype_name(dtype),
+                 m, n, n_groups);
         struct guarded y = copy_of(p.y);
-        quant_compute(row, &p, y.data, 0, m, 0, n_groups);
+        quant_compute(variant, &p, y.data, 0, m, 0, n_groups);
         assert_same(y.data, expected.data, n_y, what);
 
         memcpy(y.data, p.y.data, p.y.n_bytes); // rows one by one, the chain cut somewhere
         int cut = random_below(n_groups + 1);
         for (int r = 0; r < m; r++) {
-            quant_compute(row, &p, y.data, r, 1, 0, cut);
-            quant_compute(row, &p, y.data, r, 1, cut, n_groups - cut);
+            quant_compute(variant, &p, y.data, r, 1, 0, cut);
+            quant_compute(variant, &p, y.data, r, 1, cut, n_groups - cut);
         }
         assert_same(y.data, expected.data, n_y, what);
         guarded_free(y);
@@ -384,7 +386,7 @@ static void check_quantized(enum dtype dtype, int m, int n, int n_groups, enum d
     quant_free(&p);
 }
 
-static void rows_agree_on_quantized(enum dtype dtype) {
+static void variants_agree_on_quantized(enum dtype dtype) {
     static const int widths[] = {1, 7, 8, 9, 15, 16, 17, 33, 48, 63, 64, 81, 128};
     for (int m = 1; m <= 14; m++)
         for (int i = 0; i < (int)(sizeof widths / sizeof *widths); i++)
@@ -395,12 +397,12 @@ static void rows_agree_on_quantized(enum dtype dtype) {
     check_quantized(dtype, 9, 64, 53, PLAIN, false);
 }
 
-static void rows_agree_on_q8(void **state) {
-    rows_agree_on_quantized(DTYPE_Q8);
+static void variants_agree_on_q8(void **state) {
+    variants_agree_on_quantized(DTYPE_Q8);
 }
 
-static void rows_agree_on_q4(void **state) {
-    rows_agree_on_quantized(DTYPE_Q4);
+static void variants_agree_on_q4(void **state) {
+    variants_agree_on_quantized(DTYPE_Q4);
 }
 
 /* Against the sum of products of what the panel and the activations stand for. */
@@ -437,17 +439,17 @@ static void check_quantize(const float *values, int n) {
     struct guarded x = guarded_alloc((size_t)n * sizeof(float));
     memcpy(x.data, values, (size_t)n * sizeof(float));
     struct guarded q[2], scale[2], sum[2];
-    const struct kernels *row;
-    for (int i = 0; (row = kernels_variant(i)); i++) {
+    const struct kernels *variant;
+    for (int i = 0; (variant = kernels_variant(i)); i++) {
         int at = i > 0;
         q[at] = guarded_alloc(groups * GROUP);
         scale[at] = guarded_alloc(groups * sizeof(float));
         sum[at] = guarded_alloc(groups * sizeof(int32_t));
-        row->quantize(q[at].data, scale[at].data, sum[at].data, x.data, (size_t)n);
+        variant->quantize(q[at].data, scale[at].data, sum[at].data, x.data, (size_t)n);
         if (at) {
             assert_memory_equal(q[1].data, q[0].data, groups * GROUP);
             assert_memory_equal(sum[1].data, sum[0].data, groups * sizeof(int32_t));
-            assert_same(scale[1].data, scale[0].data, groups, row->name);
+            assert_same(scale[1].data, scale[0].data, groups, variant->name);
             guarded_free(q[1]);
             guarded_free(scale[1]);
             guarded_free(sum[1]);
@@ -504,9 +506,9 @@ static const size_t lengths[] = {1,  2,  3,  5,  7,  8,  9,   15,  16,  17,  31,
                                  48, 63, 64, 65, 80, 96, 100, 127, 128, 255, 768, 1088, 1600};
 #define N_LENGTHS (sizeof lengths / sizeof *lengths)
 
-static void rows_agree_on_layer_norm(void **state) {
-    const struct kernels *row;
-    for (int i = 1; (row = kernels_variant(i)); i++)
+static void variants_agree_on_layer_norm(void **state) {
+    const struct kernels *variant;
+    for (int i = 1; (variant = kernels_variant(i)); i++)
         for (size_t j = 0; j < 2 * N_LENGTHS; j++) {
             size_t n = lengths[j / 2];
             enum data data = j % 2 ? WILD : PLAIN;
@@ -515,10 +517,10 @@ static void rows_agree_on_layer_norm(void **state) {
             struct guarded bias = random_matrix(1, (int)n, n, data);
             struct guarded expected = copy_of(x), y = copy_of(x);
             kernels_variant(0)->layer_norm(expected.data, x.data, gain.data, bias.data, n, 1e-5f);
-            row->layer_norm(y.data, x.data, gain.data, bias.data, n, 1e-5f);
-            assert_same(y.data, expected.data, n, row->name);
-            row->layer_norm(x.data, x.data, gain.data, bias.data, n, 1e-5f); // in place
-            assert_same(x.data, expected.data, n, row->name);
+            variant->layer_norm(y.data, x.data, gain.data, bias.data, n, 1e-5f);
+            assert_same(y.data, expected.data, n, variant->name);
+            variant->layer_norm(x.data, x.data, gain.data, bias.data, n, 1e-5f); // in place
+            assert_same(x.data, expected.data, n, variant->name);
             guarded_free(x);
             guarded_free(gain);
             guarded_free(bias);
@@ -549,17 +551,17 @@ static void layer_norm_matches_f64(void **state) {
     }
 }
 
-static void rows_agree_on_softmax(void **state) {
-    const struct kernels *row;
-    for (int i = 1; (row = kernels_variant(i)); i++)
+static void variants_agree_on_softmax(void **state) {
+    const struct kernels *variant;
+    for (int i = 1; (variant = kernels_variant(i)); i++)
         for (size_t j = 0; j < 2 * N_LENGTHS; j++) {
             size_t n = lengths[j / 2];
             struct guarded x = random_matrix(1, (int)n, n, j % 2 ? WILD : PLAIN);
             struct guarded expected = copy_of(x);
             float sum = kernels_variant(0)->softmax(expected.data, n, 7.5f);
-            float got = row->softmax(x.data, n, 7.5f);
-            assert_same(x.data, expected.data, n, row->name);
-            assert_same(&got, &sum, 1, row->name);
+            float got = variant->softmax(x.data, n, 7.5f);
+            assert_same(x.data, expected.data, n, variant->name);
+            assert_same(&got, &sum, 1, variant->name);
             guarded_free(x);
             guarded_free(expected);
         }
@@ -588,18 +590,18 @@ static void softmax_matches_f64(void **state) {
 
 /* One NaN makes the sum NaN; a score of +inf does too (inf - inf). */
 static void softmax_does_not_hide_nan(void **state) {
-    const struct kernels *row;
-    for (int i = 0; (row = kernels_variant(i)); i++)
+    const struct kernels *variant;
+    for (int i = 0; (variant = kernels_variant(i)); i++)
         for (size_t at = 0; at < 40; at++) {
             float x[40] = {0};
             x[at] = at % 2 ? NAN : INFINITY;
-            assert_true(isnan(row->softmax(x, 40, 1.0f)));
+            assert_true(isnan(variant->softmax(x, 40, 1.0f)));
         }
 }
 
-static void rows_agree_on_add_and_scale(void **state) {
-    const struct kernels *row;
-    for (int i = 1; (row = kernels_variant(i)); i++)
+static void variants_agree_on_add_and_scale(void **state) {
+    const struct kernels *variant;
+    for (int i = 1; (variant = kernels_variant(i)); i++)
         for (size_t j = 0; j < N_LENGTHS; j++) {
             size_t n = lengths[j];
             struct guarded x = random_matrix(1, (int)n, n, WILD);
@@ -607,20 +609,20 @@ static void rows_agree_on_add_and_scale(void **state) {
             struct guarded expected = copy_of(y);
             kernels_variant(0)->add(expected.data, x.data, n);
             kernels_variant(0)->scale(expected.data, 0.3f, n);
-            row->add(y.data, x.data, n);
-            row->scale(y.data, 0.3f, n);
-            assert_same(y.data, expected.data, n, row->name);
+            variant->add(y.data, x.data, n);
+            variant->scale(y.data, 0.3f, n);
+            assert_same(y.data, expected.data, n, variant->name);
             guarded_free(x);
             guarded_free(y);
             guarded_free(expected);
         }
 }
 
-static void rows_agree_on_activations(void **state) {
-    const struct kernels *row;
-    for (int i = 1; (row = kernels_variant(i)); i++)
+static void variants_agree_on_activations(void **state) {
+    const struct kernels *variant;
+    for (int i = 1; (variant = kernels_variant(i)); i++)
         for (const struct activation *a = kernels_variant(0)->activations; a->name; a++) {
-            activation_fn fn = kernels_activation(row, a->name);
+            activation_fn fn = kernels_activation(variant, a->name);
             assert_non_null(fn);
             for (size_t j = 0; j < N_LENGTHS; j++) {
                 size_t n = lengths[j];
@@ -632,7 +634,7 @@ static void rows_agree_on_activations(void **state) {
                 a->fn(expected.data, n);
                 fn(x.data, n);
                 char what[64];
-                snprintf(what, sizeof what, "%s %s", row->name, a->name);
+                snprintf(what, sizeof what, "%s %s", variant->name, a->name);
                 assert_same(x.data, expected.data, n, what);
                 guarded_free(x);
                 guarded_free(expected);
@@ -649,42 +651,42 @@ static uint64_t hash(uint64_t h, const void *data, size_t n_bytes) { // FNV-1a
     return h;
 }
 
-/* Rows agree with each other above; here with every other compiler and machine: a fixed input has
- * these bits. They change only if the definition in generic.c, elementwise.h or math.h does. */
+/* Variants agree with each other above; here with every other compiler and machine: a fixed input
+ * has these bits. They change only if the definition in generic.c, elementwise.h or math.h does. */
 static void bits_are_those_of_every_machine(void **state) {
-    const struct kernels *row;
-    for (int i = 0; (row = kernels_variant(i)); i++) {
+    const struct kernels *variant;
+    for (int i = 0; (variant = kernels_variant(i)); i++) {
         uint64_t h = 0xCBF29CE484222325;
         random_state = 2019;
-        for (enum op op = GEMM; op <= DOTS; op++)
+        for (enum op op = GEMM; op <= GEMM_NT; op++)
             for (enum dtype dtype = 0; dtype < DTYPE_N_KERNELS; dtype++) {
                 struct problem p =
                     problem_create(op, op == GEMM ? DTYPE_F32 : dtype, 7, 90, 301, PLAIN);
-                compute(row, &p, p.y.data, 0, p.m, 0, p.K);
+                compute(variant, &p, p.y.data, 0, p.m, 0, p.K);
                 h = hash(h, p.y.data, p.y.n_bytes);
                 problem_free(&p);
             }
-        for (const struct activation *a = row->activations; a->name; a++) {
+        for (const struct activation *a = variant->activations; a->name; a++) {
             float x[1000];
             for (int j = 0; j < 1000; j++)
                 x[j] = 5.0f * random_float();
             a->fn(x, 1000);
             h = hash(h, x, sizeof x);
-            float sum = row->softmax(x, 1000, 3.0f);
+            float sum = variant->softmax(x, 1000, 3.0f);
             h = hash(h, &sum, sizeof sum);
             h = hash(h, x, sizeof x);
-            row->layer_norm(x, x, x, x, 1000, 1e-5f);
+            variant->layer_norm(x, x, x, x, 1000, 1e-5f);
             h = hash(h, x, sizeof x);
         }
         if (h != 0x191039401D5D6783)
-            fail_msg("%s: the hash is 0x%016llX", row->name, (unsigned long long)h);
+            fail_msg("%s: the hash is 0x%016llX", variant->name, (unsigned long long)h);
     }
 }
 
 /* --- choosing a variant ------------------------------------------------------------------------
  */
 
-/* Every row of the table: known by its name, and there under it if this CPU can run it. */
+/* Every entry of the table: known by its name, and there under it if this CPU can run it. */
 static void variants_are_found_by_name(void **state) {
     static const char *const names[] = {
 #define VARIANT(name, runs_here) #name,
@@ -723,24 +725,24 @@ int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--bench") == 0)
         return bench();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_agree_on_gemm),
-        cmocka_unit_test(rows_agree_on_gemv),
-        cmocka_unit_test(rows_agree_on_dots),
+        cmocka_unit_test(variants_agree_on_gemm),
+        cmocka_unit_test(variants_agree_on_gemv),
+        cmocka_unit_test(variants_agree_on_gemm_nt),
         cmocka_unit_test(gemm_nt_skip_missing_lanes),
         cmocka_unit_test(gemm_is_gemv),
         cmocka_unit_test(products_match_f64),
-        cmocka_unit_test(rows_agree_on_q8),
-        cmocka_unit_test(rows_agree_on_q4),
+        cmocka_unit_test(variants_agree_on_q8),
+        cmocka_unit_test(variants_agree_on_q4),
         cmocka_unit_test(quantized_products_match_f64),
         cmocka_unit_test(quantize_is_its_definition),
         cmocka_unit_test(conversions_are_exact),
-        cmocka_unit_test(rows_agree_on_layer_norm),
+        cmocka_unit_test(variants_agree_on_layer_norm),
         cmocka_unit_test(layer_norm_matches_f64),
-        cmocka_unit_test(rows_agree_on_softmax),
+        cmocka_unit_test(variants_agree_on_softmax),
         cmocka_unit_test(softmax_matches_f64),
         cmocka_unit_test(softmax_does_not_hide_nan),
-        cmocka_unit_test(rows_agree_on_add_and_scale),
-        cmocka_unit_test(rows_agree_on_activations),
+        cmocka_unit_test(variants_agree_on_add_and_scale),
+        cmocka_unit_test(variants_agree_on_activations),
         cmocka_unit_test(bits_are_those_of_every_machine),
         cmocka_unit_test(variants_are_found_by_name),
         cmocka_unit_test(unknown_activations_are_refused),

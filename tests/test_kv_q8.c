@@ -54,11 +54,11 @@ static void check_scores(int n_blocks, int n, int n_groups) {
     for (int i = 0; i < n_blocks; i++)
         kernels_variant(0)->gemm_q8((float *)expected.data + i * KV_BLOCK, 0, x, keys[i], ps, 1,
                                     (int)panels * PANEL, n_groups);
-    const struct kernels *row;
-    for (int i = 0; (row = kernels_variant(i)); i++) {
+    const struct kernels *variant;
+    for (int i = 0; (variant = kernels_variant(i)); i++) {
         struct guarded found = copy_of(y);
-        row->scores_q8(found.data, x, keys, ps, n_blocks, n, n_groups);
-        assert_same(found.data, expected.data, (size_t)n_y, row->name);
+        variant->scores_q8(found.data, x, keys, ps, n_blocks, n, n_groups);
+        assert_same(found.data, expected.data, (size_t)n_y, variant->name);
         guarded_free(found);
     }
     for (int i = 0; i < n_blocks; i++)
@@ -128,13 +128,13 @@ static void check_mix(int n_blocks, int m, int n, int positions, enum data data,
                 float *out = (float *)expected.data + (size_t)r * ys + c;
                 *out = fmaf((float)sum_of(&w[i + r], &blocks[i], c), w[i + r].scale, *out);
             }
-    const struct kernels *row;
-    for (int i = 0; (row = kernels_variant(i)); i++) {
+    const struct kernels *variant;
+    for (int i = 0; (variant = kernels_variant(i)); i++) {
         char what[96];
-        snprintf(what, sizeof what, "%s blocks=%d m=%d n=%d positions=%d", row->name, n_blocks, m,
-                 n, positions);
+        snprintf(what, sizeof what, "%s blocks=%d m=%d n=%d positions=%d", variant->name, n_blocks,
+                 m, n, positions);
         struct guarded found = copy_of(y);
-        row->mix_q8(found.data, ys, w, values, n_blocks, m, n, positions);
+        variant->mix_q8(found.data, ys, w, values, n_blocks, m, n, positions);
         assert_same(found.data, expected.data, y.n_bytes / sizeof(float), what);
         guarded_free(found);
     }
@@ -174,11 +174,11 @@ static void check_quantize16(const float *values, int n) {
         max = fmaxf(max, fabsf(x[j]));
     }
     const bool zero = !finite || max < 0x1p-112f;
-    const struct kernels *row;
-    for (int i = 0; (row = kernels_variant(i)); i++) {
+    const struct kernels *variant;
+    for (int i = 0; (variant = kernels_variant(i)); i++) {
         struct kv_weights w;
         memset(&w, 0x55, sizeof w);
-        row->quantize16(&w, weights.data, scales.data, n);
+        variant->quantize16(&w, weights.data, scales.data, n);
         for (int j = 0; j < KV_BLOCK; j++) {
             assert_int_equal(weight_at(&w, j), zero ? 0 : (int)nearbyintf(x[j] * (32767.0f / max)));
         }

@@ -496,9 +496,9 @@ static void sixteen_bits_packed_give_the_same_logits(void **state) {
             const size_t size = (size_t)n * (size_t)model->config.n_vocab * sizeof(float);
             float *a = malloc(size), *b = malloc(size);
             assert_true(a && b);
-            for (int row = 0; gpt2_cpu_variant(row); row++) {
-                run(a, model, gpt2_cpu_variant(row), ids, n);
-                run(b, packed, gpt2_cpu_variant(row), ids, n);
+            for (int v = 0; gpt2_cpu_variant(v); v++) {
+                run(a, model, gpt2_cpu_variant(v), ids, n);
+                run(b, packed, gpt2_cpu_variant(v), ids, n);
                 assert_memory_equal(a, b, size);
             }
             free(a);

@@ -110,14 +110,14 @@ static void a_token_of_the_cache_is_its_keys_and_values(void **state) {
     gpt2_model_close(model);
 }
 
-/* Every row, one thread and more, buffers that are and are not whole pages. */
+/* Every kernel variant, one thread and more, buffers that are and are not whole pages. */
 static void limits_are_measured(void **state) {
-    for (int row = 0; gpt2_cpu_variant(row); row++) {
+    for (int v = 0; gpt2_cpu_variant(v); v++) {
         struct gpt2_runtime *runtime = gpt2_runtime_create(
-            &(struct gpt2_runtime_options){.n_threads = 1 + row % 3, .cpu = gpt2_cpu_variant(row)},
+            &(struct gpt2_runtime_options){.n_threads = 1 + v % 3, .cpu = gpt2_cpu_variant(v)},
             NULL);
         struct gpt2_roofline *roofline =
-            gpt2_roofline_create(runtime, row == 0 ? 0 : 3000001, 2, NULL);
+            gpt2_roofline_create(runtime, v == 0 ? 0 : 3000001, 2, NULL);
         assert_non_null(roofline);
         struct gpt2_rates rates;
         gpt2_roofline_rates(roofline, &rates);
@@ -148,12 +148,12 @@ static void impossible_limits_are_refused(void **state) {
 static void every_way_of_reading_reads_every_byte(void **state) {
     enum { N = 3 * 4096 };
     unsigned char *data = os_alloc(N, 1, "data", NULL);
-    for (int row = 0; kernels_variant(row); row++)
+    for (int v = 0; kernels_variant(v); v++)
         for (int way = 0; way < PEAK_WAYS; way++)
             for (int i = 0; i < N; i += 61) {
                 data[i] = 0x80;
-                assert_true(kernels_variant(row)->peak_read(data, N, way) == (uint64_t)0x80
-                                                                                 << 8 * (i % 8));
+                assert_true(kernels_variant(v)->peak_read(data, N, way) == (uint64_t)0x80
+                                                                               << 8 * (i % 8));
                 data[i] = 0;
             }
     os_free(data);
@@ -161,8 +161,8 @@ static void every_way_of_reading_reads_every_byte(void **state) {
 
 /* Arithmetic that is asked for is done: the numbers are those of the chains. */
 static void the_loops_of_arithmetic_compute(void **state) {
-    for (int row = 0; kernels_variant(row); row++) {
-        const struct kernels *kernels = kernels_variant(row);
+    for (int v = 0; kernels_variant(v); v++) {
+        const struct kernels *kernels = kernels_variant(v);
         float a = 0.25f, b = 0.25f;
         int32_t c = 1, d = 1;
         assert_true(kernels->peak_fma(&a, 2) * 3 == kernels->peak_fma(&b, 6));

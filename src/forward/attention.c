@@ -14,7 +14,8 @@
 #include <math.h>
 #include <string.h>
 
-/* The scores of a block are computed up to a multiple of this: whole vectors of every row. */
+/* The scores of a block are computed up to a multiple of this: whole vectors of every kernel
+ * variant. */
 #define WHOLE_VECTORS 16
 
 /* Tasks for each thread, at least, where there are heads enough. */
@@ -152,8 +153,8 @@ static float *scores_at(const struct attention_task *t, int head, int b) {
     return t->scores + (size_t)(head * t->n_rows) * t->stride + (size_t)b * KV_BLOCK;
 }
 
-/* Asks for a block that comes next. The blocks of one head lie far apart, so that no hardware reads
- * ahead; those of several heads are a stretch of memory, and it does. */
+/* Prefetches a block that comes next. The blocks of one head lie far apart, so that no hardware
+ * reads ahead; those of several heads are a stretch of memory, and it does. */
 static void prefetch_block(const struct attention_task *t, const void *block, size_t n_bytes) {
     if (t->n_heads == 1)
         prefetch(block, n_bytes);

@@ -39,7 +39,7 @@ void matmul_free(struct matmul *mm);
 void matmul_linear(const struct matmul *mm, float *y, size_t ys, const float *x, size_t xs,
                    const struct linear *linear, activation_fn act, int m);
 
-/* logits[r, v] = lanes16 over k of x[r, k] * head[v, k]          (kernels.h: dots)
+/* logits[r, v] = lanes16 over k of x[r, k] * head[v, k]          (kernels.h: gemm_nt)
  * logits [m, n_vocab] with stride ls, x [m, n_embd] with stride xs. A Q8 or Q4 head is a linear
  * layer without bias: a chain from 0. */
 void matmul_head(const struct matmul *mm, float *logits, size_t ls, const float *x, size_t xs,

@@ -13,11 +13,11 @@
  *   exact   Everything else is add, mul, fma, div, sqrt, compare, in the order written in generic.c
  *           or elementwise.h; exp, tanh and erf are our own (base/math.h).
  *
- * Weights (the w of gemv and dots, the src of to_f32) may lie at any address: they are used where a
- * file has them, and files are not always aligned. Other pointers need the alignment of their
- * elements only. Outputs never overlap inputs unless said.
- * Rows of a matrix are `stride` elements apart (names: ys, xs, ws). Kernels do not allocate, do not
- * know threads and cannot fail. */
+ * Weights (the w of gemv and gemm_nt, the src of to_f32) may lie at any address: they are used
+ * where a file has them, and files are not always aligned. Other pointers need the alignment of
+ * their elements only. Outputs never overlap inputs unless said. Rows of a matrix are `stride`
+ * elements apart (names: ys, xs, ws). Kernels do not allocate, do not know threads and cannot fail.
+ */
 #ifndef KERNELS_KERNELS_H
 #define KERNELS_KERNELS_H
 

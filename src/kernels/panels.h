@@ -4,8 +4,8 @@
  * memory that holds all K inputs of its outputs, and a product walks through a few of them side by
  * side, from front to back: hardware that reads ahead does so for each, and together they get from
  * memory a third more than one would. 16 outputs are as narrow as a panel can be: a step of one is
- * a cache line, and every row's vectors fit. The last panel is filled up with zeros. Panels follow
- * one another; each begins at a multiple of 32 bytes.
+ * a cache line, and every variant's vectors fit. The last panel is filled up with zeros. Panels
+ * follow one another; each begins at a multiple of 32 bytes.
  *
  * F32, F16, BF16: [K][PANEL] elements.
  *

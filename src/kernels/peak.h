@@ -39,7 +39,7 @@ static double peak_fma(float *x, int n) {
     for (int i = 0; i < LANES; i++)
         s[i] = *x + (float)i;
     for (int step = 0; step < n; step++) {
-        __asm__ volatile(""); // steps stay apart: two of one chain in a row would wait
+        __asm__ volatile(""); // steps stay apart: two of one chain, one after the other, would wait
         for (int i = 0; i < LANES; i++)
             s[i] = fmaf(s[i], a, b);
     }
@@ -50,7 +50,7 @@ static double peak_fma(float *x, int n) {
 #endif
 }
 
-/* A vector of int32 sums of four products of bytes each, in the widest way the row has; and how
+/* A vector of int32 sums of four products of bytes each, in the widest way the variant has; and how
  * many of them: with one instruction for it as many as for fma, else its last step is a short add.
  * The empty asm says that a register changed: no step is the same as another, for all the compiler
  * knows. */
@@ -114,7 +114,7 @@ static double peak_dot4(int32_t *x, int n) {
     return 2.0 * sizeof(peak_sums) * PEAK_SUMS * n;
 }
 
-/* 64 bytes, in as many registers as the row needs for them. */
+/* 64 bytes, in as many registers as the variant needs for them. */
 typedef uint64_t peak_line __attribute__((vector_size(64)));
 
 /* Reads `streams` equal parts side by side and asks for memory `ahead` bytes in advance. */

@@ -1,8 +1,8 @@
 /* bench_kernels.h - `test_kernels --bench`: each op of each variant as a share of its limit.
  *
- * Arithmetic is measured against the variant's loop of fused multiply-adds, streaming against its
- * loops that only read the same buffer (kernels/peak.h). Limits and ops take turns in every round,
- * since the machine's mood changes from second to second; medians are printed. One thread. */
+ * Arithmetic is compared with the variant's loop of fused multiply-adds, streaming with its loops
+ * that only read the same buffer (kernels/peak.h). Limits and ops take turns in every round, as the
+ * speed of a shared machine varies from second to second. Medians are printed. One thread. */
 #ifndef BENCH_KERNELS_H
 #define BENCH_KERNELS_H
 
@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define BENCH_ROUNDS 7
-#define BENCH_BYTES  ((size_t)256 << 20) /* far more than any cache */
+#define BENCH_BYTES  ((size_t)256 << 20) /* larger than any cache */
 
 static volatile uint64_t bench_sink;
 

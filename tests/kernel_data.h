@@ -1,5 +1,5 @@
-/* kernel_data.h - operands for the tests of kernels: random numbers, in memory that ends where an
- * untouchable page begins. For one test program each; cmocka.h comes before it. */
+/* kernel_data.h - operands for the tests of kernels: random numbers in memory that ends where an
+ * inaccessible page begins. cmocka.h must be included before it. */
 #ifndef KERNEL_DATA_H
 #define KERNEL_DATA_H
 
@@ -33,7 +33,7 @@ static float random_float(void) { // about normal, never 0
     return sum;
 }
 
-/* PLAIN: numbers of ordinary size. WILD: now and then something that is awkward somewhere. */
+/* PLAIN: numbers of ordinary size. WILD: one in 16 is a special or extreme value. */
 enum data { PLAIN, WILD };
 
 static float random_value(enum data data) {
@@ -44,7 +44,7 @@ static float random_value(enum data data) {
     return random_float();
 }
 
-/* n_bytes that end where an untouchable page begins. */
+/* n_bytes that end where an inaccessible page begins. */
 struct guarded {
     char *map;
     size_t map_bytes;
@@ -66,7 +66,7 @@ static void guarded_free(struct guarded g) {
     munmap(g.map, g.map_bytes);
 }
 
-/* A matrix of f32 in guarded memory: the last row ends at the page, the gaps hold noise. */
+/* A matrix of f32 in guarded memory: the last row ends at the page, the gaps are random too. */
 static struct guarded random_matrix(int rows, int columns, size_t stride, enum data data) {
     size_t n = (size_t)(rows - 1) * stride + (size_t)columns;
     struct guarded g = guarded_alloc(n * sizeof(float));
@@ -81,7 +81,7 @@ static struct guarded copy_of(struct guarded source) {
     return g;
 }
 
-/* Equal bits, except that one NaN is as good as another. */
+/* Asserts equal bits, except that any NaN equals any other. */
 static void assert_same(const void *a, const void *b, size_t n, const char *what) {
     const float *x = a, *y = b;
     for (size_t i = 0; i < n; i++) {

@@ -1,10 +1,8 @@
 /* test_kernels.c - every kernel variant computes the bits of the generic variant, and the generic
- * variant computes what kernels.h says (against f64). With --bench the same file measures the
- * variants.
+ * variant computes what kernels.h says (against f64). With --bench it measures the variants.
  *
- * Operands lie at the very end of their page, before one that must not be touched, at addresses
- * aligned to their element only (weights: not even that), in rows with gaps whose content must
- * survive. */
+ * Operands end where an inaccessible page begins. They are aligned to their elements only (weights:
+ * not even that), in rows with gaps between them that must not be written. */
 #define _DEFAULT_SOURCE // MAP_ANONYMOUS
 
 #include <stdarg.h>
@@ -40,7 +38,7 @@ static void random_weight(void *w, enum dtype dtype, size_t i, enum data data) {
     memcpy((char *)w + 2 * i, &half, 2);
 }
 
-/* Weights may lie at any address: they end 0 to 3 bytes before the page. */
+/* Weights may have any alignment: they end 0 to 3 bytes before the page. */
 static struct guarded random_weights(int rows, int columns, size_t stride, enum dtype dtype,
                                      enum data data) {
     size_t n = (size_t)(rows - 1) * stride + (size_t)columns;
@@ -80,7 +78,7 @@ static struct problem problem_create(enum op op, enum dtype dtype, int m, int n,
     return p;
 }
 
-/* The same for gemm with w in panels, not one behind the other. */
+/* The same for gemm with w in panels, with gaps between them. */
 static struct problem panels_create(enum dtype dtype, int m, int n, int K, enum data data) {
     struct problem p = problem_create(GEMM, dtype, m, n, K, data);
     guarded_free(p.w);
@@ -113,7 +111,7 @@ static void compute(const struct kernels *kernels, const struct problem *p, floa
         kernels->gemv[p->dtype](y, p->ys, x, p->xs, w, p->ws, m, p->n, K);
 }
 
-/* Row 0 against all others, at once and in pieces. */
+/* The generic variant against all others, at once and in pieces. */
 static void check_problem(struct problem p) {
     enum op op = p.op;
     enum dtype dtype = p.dtype;
@@ -214,7 +212,8 @@ static void gemm_is_gemv(void **state) {
         }
 }
 
-/* The rounding of a sum of K products: each step is at most half an ulp of what is there. */
+/* Each step of a sum of K products has a rounding error of at most half an ulp of the sum so far.
+ */
 static void products_match_f64(void **state) {
     static const struct {
         enum op op;
@@ -278,7 +277,7 @@ static void conversions_are_exact(void **state) {
 /* --- quantized products ------------------------------------------------------------------------
  */
 
-/* The next float that is not 0 and of an f16's size. */
+/* Writes a random f16 of ordinary size, not 0. */
 static void random_half(unsigned char *at, enum data data) {
     uint16_t half = (uint16_t)((random_bits() & 0x83FF) | (uint32_t)(3 + random_below(9)) << 10);
     if (data == WILD && random_below(8) == 0)
@@ -286,8 +285,9 @@ static void random_half(unsigned char *at, enum data data) {
     memcpy(at, &half, sizeof half);
 }
 
-/* Panels at the end of their page, and rows of activations with gaps. EXTREME: integers of the
- * largest size, where an instruction that saturates or a sum that is too narrow would show. */
+/* Panels at the end of their page, and rows of activations with gaps. extreme: the largest
+ * integers, for which an instruction that saturates or a sum that is too narrow gives another
+ * result. */
 struct quant_problem {
     enum dtype dtype;
     int m, n, n_groups;
@@ -405,7 +405,8 @@ static void variants_agree_on_q4(void **state) {
     variants_agree_on_quantized(DTYPE_Q4);
 }
 
-/* Against the sum of products of what the panel and the activations stand for. */
+/* Against the sum, in f64, of products of the values that the panel and the activations represent.
+ */
 static void quantized_products_match_f64(void **state) {
     for (int i = 0; i < 2; i++) {
         enum dtype dtype = i ? DTYPE_Q4 : DTYPE_Q8;
@@ -686,7 +687,7 @@ static void bits_are_those_of_every_machine(void **state) {
 /* --- choosing a variant ------------------------------------------------------------------------
  */
 
-/* Every entry of the table: known by its name, and there under it if this CPU can run it. */
+/* Every entry of the table is known by its name, and found by it if this CPU can run it. */
 static void variants_are_found_by_name(void **state) {
     static const char *const names[] = {
 #define VARIANT(name, runs_here) #name,

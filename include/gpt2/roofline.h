@@ -1,8 +1,9 @@
-/* roofline.h - what this machine can reach at best, measured beside what is to be judged.
+/* roofline.h - the limits of this machine, measured in turn with the work that is compared with
+ * them.
  *
- * Decoding is bounded by how fast memory can be read, prompting by how fast numbers can be
- * multiplied. Both bounds move from second to second on a shared machine, so they are measured in
- * rounds that take turns with the work itself:
+ * Generating is limited by how fast memory can be read, reading a prompt by how fast numbers can be
+ * multiplied. On a shared machine both limits vary from second to second, so they are measured in
+ * rounds, each next to a round of the work:
  *
  *     struct gpt2_roofline *roofline = gpt2_roofline_create(runtime, bytes_of_weights, n, &err);
  *     for (int i = 0; i < n; i++) {
@@ -25,26 +26,26 @@ extern "C" {
 
 struct gpt2_roofline;
 
-/* Each is the median over the rounds of the fastest of several loops. */
+/* Each rate is that of the fastest of several loops, as the median over the rounds. */
 struct gpt2_rates {
-    double read_small; /* bytes read a second from a buffer on the system's ordinary pages       */
-    double read_huge;  /* the same on 2 MiB pages; 0: the system gave none                       */
-    double fma;        /* f32 operations a second, a fused multiply-add counting as two          */
-    double dot4;       /* int8 operations a second, a multiply-add into int32 counting as two    */
+    double read_small; /* bytes read per second from a buffer on ordinary pages                */
+    double read_huge;  /* the same on 2 MiB pages; 0: the system provided none                  */
+    double fma;        /* f32 operations per second; a fused multiply-add counts as two         */
+    double dot4;       /* int8 operations per second; a multiply-add into int32 counts as two   */
 };
 
-/* Allocates and fills the two buffers of n_bytes each (rounded up to 4 KiB); the data that work
- * reads should be as large, for a small buffer is read from cache. Borrows the runtime. Medians are
- * over the last n_rounds rounds. Fails with GPT2_ERR_USAGE where n_rounds is below 1, or
- * GPT2_ERR_MEMORY. */
+/* Allocates and fills two buffers of n_bytes each, rounded up to 4 KiB. n_bytes should be the
+ * number of bytes that the work reads, as a smaller buffer may be read from a cache. Medians are
+ * over the last n_rounds rounds. Borrows the runtime. Returns NULL with GPT2_ERR_USAGE if n_rounds
+ * is below 1 or with GPT2_ERR_MEMORY. */
 struct gpt2_roofline *gpt2_roofline_create(struct gpt2_runtime *runtime, size_t n_bytes,
                                            int n_rounds, struct gpt2_error *err);
 void gpt2_roofline_free(struct gpt2_roofline *roofline); /* NULL is allowed */
 
-/* Measures everything once. Not while the runtime is in use elsewhere. */
+/* Measures everything once. The runtime must not be in use meanwhile. */
 void gpt2_roofline_round(struct gpt2_roofline *roofline);
 
-/* The medians so far; all 0 before the first round. */
+/* The medians of the rounds so far; all 0 before the first one. */
 void gpt2_roofline_rates(const struct gpt2_roofline *roofline, struct gpt2_rates *rates);
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
-/* runtime.h - what the machine contributes: a pool of threads and a variant of the kernels.
+/* runtime.h - the resources of the machine: a pool of threads and a variant of the kernels.
  *
- * Neither changes a result. Every kernel variant and every number of threads computes the same bits
- * (README, "The same bits"); they only differ in speed. */
+ * They change the speed, never the results: all kernel variants and numbers of threads compute the
+ * same bits (README, "The same bits"). */
 #ifndef GPT2_RUNTIME_H
 #define GPT2_RUNTIME_H
 
@@ -16,38 +16,40 @@ extern "C" {
 struct gpt2_runtime;
 
 struct gpt2_runtime_options {
-    int n_threads; /* 0: as many as this process may use (affinity and cgroup quota), at least 1 */
+    int n_threads;   /* 1 to 1024; 0: all CPUs of this process (affinity, cgroup quota)     */
     const char *cpu; /* kernel variant, one of gpt2_cpu_variant's names; NULL: the fastest */
     uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
 
-/* Creates the threads and chooses the kernels. `options` may be NULL: all defaults. Fails with
- * GPT2_ERR_USAGE if the variant is unknown or the CPU lacks it, or n_threads is outside 0..1024.
- * The caller frees the runtime after everything that borrows it. */
+/* Creates the threads and selects the kernels. `options` may be NULL for the defaults. Returns NULL
+ * with GPT2_ERR_USAGE if this build has no such variant, the CPU cannot run it, or n_threads is out
+ * of range, with GPT2_ERR_MEMORY, or with GPT2_ERR_RUNTIME if a thread cannot be started. The
+ * caller frees the runtime, after everything that borrows it. */
 struct gpt2_runtime *gpt2_runtime_create(const struct gpt2_runtime_options *options,
                                          struct gpt2_error *err);
 
 /* Stops the threads. NULL is allowed. */
 void gpt2_runtime_free(struct gpt2_runtime *runtime);
 
-int gpt2_runtime_threads(const struct gpt2_runtime *runtime); /* including the caller's */
+/* The number of threads, including the calling one. */
+int gpt2_runtime_threads(const struct gpt2_runtime *runtime);
 
-/* Name of the kernel variant. It outlives the runtime. */
+/* The name of the kernel variant, a constant string. */
 const char *gpt2_runtime_cpu(const struct gpt2_runtime *runtime);
 
-/* What it all runs on. */
+/* The machine that the process runs on. */
 struct gpt2_machine {
-    char cpu[128]; /* what the processor calls itself, or "unknown"       */
-    int n_cpus;    /* that this process may use: affinity and cgroup quota */
+    char cpu[128]; /* the processor's own name, or "unknown"                    */
+    int n_cpus;    /* CPUs that this process may use (affinity, cgroup quota) */
 };
 
 void gpt2_machine_describe(struct gpt2_machine *machine);
 
-/* Name of the i-th kernel variant that this CPU can run, slowest first; NULL past the last one. */
+/* The name of the i-th kernel variant that this CPU can run, slowest first; NULL after the last. */
 const char *gpt2_cpu_variant(int i);
 
-/* Names of all kernel variants of this build, whether this CPU can run them or not, slowest first,
- * as in "generic, avx2, avx512". */
+/* The names of all kernel variants of this build, whether this CPU can run them or not, slowest
+ * first, as one string: "generic, avx2, avx512". */
 const char *gpt2_cpu_variant_names(void);
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
-/* always_inline.h - how the kernels' templates are inlined.
+/* always_inline.h - the attribute that makes a function a template.
  *
- * Kernels are written once with their tile sizes and element type as parameters, and inlined into
- * one function for each combination, where these are constants. */
+ * Kernels are written once, with tile sizes and element types as parameters. They are inlined into
+ * one function for each combination, in which these parameters are constants. */
 #ifndef KERNELS_ALWAYS_INLINE_H
 #define KERNELS_ALWAYS_INLINE_H
 

@@ -1,9 +1,9 @@
-/* elementwise.h - the ops that need no hand-written vectors, once, in plain C.
+/* elementwise.h - the kernels that need no hand-written vectors, in plain C.
  *
- * Each variant's file includes this and compiles it with its own instruction set: the compiler
- * turns the loops into vectors of that width. The IEEE operations are the same ones in the same
- * order, so the bits are the same too. A sum along a vector keeps to lanes16 (kernels.h). softmax,
- * gelu_tanh and what is below quantize come before this one: in generic.c, or from vectorized.h. */
+ * The file of each variant includes this one and compiles it for its instruction set: the compiler
+ * vectorizes the loops. The IEEE operations and their order are the same, so the bits are too. Sums
+ * along a vector are lanes16 (kernels.h). softmax, gelu_tanh and the parts of quantize and
+ * quantize16 are defined before this file is included, in generic.c or vectorized.h. */
 #ifndef KERNELS_ELEMENTWISE_H
 #define KERNELS_ELEMENTWISE_H
 
@@ -110,7 +110,7 @@ static void quantize16(struct kv_weights *w, const float *weights, const float *
     memcpy(w->pairs, q, sizeof w->pairs);
 }
 
-/* Activations under Hugging Face's names, as its ACT2FN defines them. */
+/* The activations, as ACT2FN of Hugging Face's transformers defines them. */
 static void gelu_erf(float *x, size_t n) {
     for (size_t i = 0; i < n; i++)
         x[i] = x[i] * math_normal(x[i]);
@@ -177,7 +177,7 @@ static void leaky_relu(float *x, size_t n) {
         x[i] = x[i] < 0.0f ? 0.01f * x[i] : x[i];
 }
 
-/* Phi with mean sqrt(1/2) and deviation sqrt(1 / (4 pi)), both as HF rounds them. */
+/* Phi with mean sqrt(1/2) and deviation sqrt(1 / (4 pi)), both rounded as in transformers. */
 static void laplace(float *x, size_t n) {
     for (size_t i = 0; i < n; i++)
         x[i] = math_normal((x[i] - 0.707107f) / 0.282095f);
@@ -189,7 +189,7 @@ static const struct activation activations[] = {
     {"gelu_new", gelu_tanh},
     {"gelu_pytorch_tanh", gelu_tanh},
     {"gelu_accurate", gelu_tanh},
-    {"gelu_fast", gelu_tanh}, // its shorter constant is the same f32
+    {"gelu_fast", gelu_tanh}, // its constant has fewer digits, but is the same f32
     {"gelu", gelu_erf},
     {"gelu_python", gelu_erf},
     {"gelu_10", gelu_10},

@@ -1,16 +1,16 @@
-/* gemm.h - panels of W, for one row of x or for many. */
+/* gemm.h - products with panels of W, for one row of x or many. */
 #ifndef KERNELS_GEMM_H
 #define KERNELS_GEMM_H
 
 #include "kernels/tiles.h"
 
-/* One register tile of y over all k. Each step reads the tile's vectors of w, which may be those of
- * several panels, and one element of each row of x. */
+/* Continues the chains of one register tile of y by K steps. A step reads the tile's vectors of w,
+ * which may belong to several panels, and one element of each row of x. */
 ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
                              struct prefetch prefetch, int K, struct tile tile,
                              struct element type) {
     const int rows = tile.rows, vecs = tile.vecs, panels = vecs * WIDTH / PANEL;
-    const char *at = w.w; // walks: gcc computes each address of a member anew
+    const char *at = w.w; // not w.w itself: gcc would compute each address from k
     vec sum[GEMM_ROWS][STRIP / WIDTH];
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
@@ -38,7 +38,7 @@ ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
     }
 }
 
-/* n columns of `rows` rows: whole tiles, then single vectors. */
+/* n columns of `rows` rows, in whole tiles and then in single vectors. */
 ALWAYS_INLINE void gemm_rows(struct y_rows y, struct x_rows x, struct panels w,
                              struct prefetch prefetch, int n, int K, int rows,
                              struct element type) {
@@ -56,14 +56,14 @@ ALWAYS_INLINE void gemm_rows(struct y_rows y, struct x_rows x, struct panels w,
 #undef COLUMNS
 }
 
-/* All rows of y, for as much of w as stays in the first cache meanwhile. Each tile of rows
- * prefetches its share of the bytes at `next`: memory works while the processor does, and is never
- * asked for more than it can have on the way. */
+/* All rows of y, for a block of w that stays in the L1 cache. Each tile of rows prefetches an equal
+ * share of the block at `next`: memory and arithmetic overlap, and the prefetches are spread
+ * evenly, so that there are never more of them in flight than the CPU can track. */
 ALWAYS_INLINE void gemm_block(struct y_rows y, struct x_rows x, struct panels w, const char *next,
                               int m, int n, int K, struct element type) {
     struct prefetch prefetch = {next, w.stride / (size_t)((m + GEMM_ROWS - 1) / GEMM_ROWS), w.next};
     for (int rows; m > 0; m -= rows) {
-        // never a last tile of one row: it would use a weight that it loads only once
+        // no last tile of one row: it would load each weight for a single product
         rows = m == GEMM_ROWS + 1 ? GEMM_ROWS - 1 : m < GEMM_ROWS ? m : GEMM_ROWS;
 #define TILE(rows) gemm_rows(y, x, w, prefetch, n, K, rows, type)
         WITH_CONSTANT(rows, GEMM_ROWS + 1, TILE)
@@ -74,10 +74,11 @@ ALWAYS_INLINE void gemm_block(struct y_rows y, struct x_rows x, struct panels w,
     }
 }
 
-/* Many rows: block after block of k, and of the columns of a tile; the panels of the next strip
- * follow those of this one. One row takes everything in one go and prefetches nothing: it walks
- * through four panels side by side, and hardware that reads ahead does more for four streams than
- * for one. */
+/* Many rows: blocks of GEMM_DEPTH k by the columns of a tile. After the last block of these n
+ * columns come the panels that follow them in memory.
+ *
+ * One row: everything at once, without prefetches. It reads four panels side by side, and the
+ * hardware prefetches four streams better than one. */
 ALWAYS_INLINE void gemm_blocks(struct y_rows y, struct x_rows x, struct panels w, int m, int n,
                                int K, struct element type) {
     const int columns = GEMM_VECS(GEMM_ROWS) * WIDTH;
@@ -100,7 +101,7 @@ ALWAYS_INLINE void gemm_blocks(struct y_rows y, struct x_rows x, struct panels w
 ALWAYS_INLINE void gemm(struct y_rows y, struct x_rows x, struct panels w, int m, int n, int K,
                         struct element type) {
     const size_t packed = PANEL * type.size;
-    if (w.stride == packed) // a constant, in the case that counts
+    if (w.stride == packed) // a constant stride, for the common case
         gemm_blocks(y, x, (struct panels){w.w, packed, w.next}, m, n, K, type);
     else
         gemm_blocks(y, x, w, m, n, K, type);

@@ -1,30 +1,31 @@
-/* gemm_nt.h - rows of W against rows of x: the head. */
+/* gemm_nt.h - products of rows of x with rows of W: x times the transpose of W, for the head. */
 #ifndef KERNELS_GEMM_NT_H
 #define KERNELS_GEMM_NT_H
 
 #include "kernels/tiles.h"
 
-#define LANE_VECS (16 / WIDTH) /* vectors that hold the 16 partial sums */
+#define LANE_VECS (16 / WIDTH) /* vectors of the 16 partial sums of lanes16 */
 
-/* One row of x meets so many rows of W at a time, each in another part of W: that many streams. */
+/* One row of x is multiplied by this many rows of W at a time. They are far apart in W, so that the
+ * hardware prefetches as many streams. */
 #define GEMM_NT_STREAMS 4
 #define GEMM_NT_MOST    (GEMM_NT_COLS > GEMM_NT_STREAMS ? GEMM_NT_COLS : GEMM_NT_STREAMS)
 
-/* Rows of W, `stride` bytes apart. A tile takes every `apart`th of them. */
+/* Rows of W, `stride` bytes apart. The rows of a tile are every `apart`th of them. */
 struct w_rows {
     const char *w;
     size_t stride, apart;
 };
 
-/* The size of a tile: `rows` rows of x times `cols` rows of W. */
+/* The size of a tile: `rows` rows of x by `cols` rows of W. */
 struct nt_tile {
     int rows, cols;
 };
 
 typedef vec partial_sums[GEMM_NT_ROWS][GEMM_NT_MOST][LANE_VECS];
 
-/* The vectors first .. to - 1 of a tile's partial sums. Several rows prefetch: two lines at each
- * step. */
+/* Vectors first .. to - 1 of the partial sums of a tile. If it has several rows of x, each step
+ * prefetches two lines. */
 ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w,
                                 struct prefetch prefetch, int K, struct nt_tile tile, int first,
                                 int to, struct element type) {
@@ -71,8 +72,8 @@ ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w
     }
 }
 
-/* A tile of y. Several rows go through k once for each vector of partial sums: with one for each
- * product, more products fit the registers and share a load. */
+/* A tile of y. With several rows of x there is a pass over k for each vector of the partial sums:
+ * as a pass needs one register per product, more products fit and share a load. */
 ALWAYS_INLINE void gemm_nt_tile(struct y_rows y, struct x_rows x, struct w_rows w,
                                 struct prefetch prefetch, int K, struct nt_tile tile,
                                 struct element type) {
@@ -89,8 +90,8 @@ ALWAYS_INLINE void gemm_nt_tile(struct y_rows y, struct x_rows x, struct w_rows 
     }
 }
 
-/* `cols` rows of W, read from memory once, for all rows of x. Each tile of rows prefetches its
- * share of the rows of W that come `ahead` bytes later, as in gemm_block. */
+/* `cols` rows of W, read from memory once, for all rows of x. Each tile of rows prefetches an equal
+ * share of the rows of W `ahead` bytes later, as in gemm_block. */
 ALWAYS_INLINE void gemm_nt_cols(struct y_rows y, struct x_rows x, struct w_rows w, size_t ahead,
                                 int m, int K, int cols, struct element type) {
     size_t shares =
@@ -121,7 +122,7 @@ ALWAYS_INLINE void gemm_nt_streams(struct y_rows y, struct x_rows x, const char 
                      nothing, K, (struct nt_tile){1, 1}, type);
 }
 
-/* Rows of W are ws elements apart. */
+/* The rows of W are ws elements apart. */
 ALWAYS_INLINE void gemm_nt(struct y_rows y, struct x_rows x, const char *w, size_t ws, int m, int n,
                            int K, struct element type) {
     const size_t stride = ws * type.size;

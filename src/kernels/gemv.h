@@ -1,14 +1,14 @@
-/* gemv.h - a file's rows of W, streamed for few rows of x. */
+/* gemv.h - products with W as a file has it, row by row, for few rows of x. */
 #ifndef KERNELS_GEMV_H
 #define KERNELS_GEMV_H
 
 #include "kernels/tiles.h"
 
-/* So many columns of GEMV_DEPTH rows fit half of the first cache in every type. */
+/* GEMV_DEPTH rows of this many columns fit in half of the L1 cache in every type. */
 #define GEMV_COLUMNS 256
 
-/* `depth` rows of W, `stride` bytes apart. While they are used, what lies `ahead` bytes later is
- * prefetched; 0: nothing is. */
+/* `depth` rows of W, `stride` bytes apart. The bytes `ahead` bytes after those in use are
+ * prefetched; 0: no prefetches. */
 struct slab {
     const char *w;
     size_t stride, ahead;
@@ -46,7 +46,7 @@ ALWAYS_INLINE void gemv_tile(struct y_rows y, struct x_rows x, struct slab w, st
     }
 }
 
-/* The slab from column c on. */
+/* The slab, beginning at column c. */
 ALWAYS_INLINE struct slab slab_from(struct slab w, int c, size_t size) {
     w.w += (size_t)c * size;
     return w;
@@ -69,8 +69,8 @@ ALWAYS_INLINE void gemv_rows(struct y_rows y, struct x_rows x, struct slab w, in
 #undef COLUMNS
 }
 
-/* Some columns of a slab, which come from memory once, for all rows of x; the first of them
- * prefetch. */
+/* n columns of a slab for all rows of x. The first rows of x read them from memory and prefetch,
+ * the others find them in the cache. */
 ALWAYS_INLINE void gemv_piece(struct y_rows y, struct x_rows x, struct slab w, int m, int n,
                               struct element type) {
     for (; m >= GEMV_ROWS; m -= GEMV_ROWS) {
@@ -84,7 +84,7 @@ ALWAYS_INLINE void gemv_piece(struct y_rows y, struct x_rows x, struct slab w, i
 #undef TILE
 }
 
-/* A slab, piece after piece, each of which stays in the first cache. */
+/* A slab, in pieces that stay in the L1 cache. */
 ALWAYS_INLINE void gemv_slab(struct y_rows y, struct x_rows x, struct slab w, int m, int n,
                              struct element type) {
     for (int c = 0; c < n; c += GEMV_COLUMNS)
@@ -92,10 +92,9 @@ ALWAYS_INLINE void gemv_slab(struct y_rows y, struct x_rows x, struct slab w, in
                    n - c < GEMV_COLUMNS ? n - c : GEMV_COLUMNS, type);
 }
 
-/* While several rows work on a slab, the next one is on its way from memory: a slab is a few pieces
- * of a file's rows, too short for the hardware to notice that it could read ahead. One row is done
- * with a slab before that helps, and would only lose the time of the prefetches. Rows of W
- * are ws elements apart. */
+/* The rows of W are ws elements apart. With several rows of x, the next slab is prefetched while
+ * one is in use: the pieces of its rows are too short for the hardware to detect a stream. One row
+ * of x is done with a slab before that could help. */
 ALWAYS_INLINE void gemv(struct y_rows y, struct x_rows x, const char *w, size_t ws, int m, int n,
                         int K, struct element type) {
     const size_t stride = ws * type.size;

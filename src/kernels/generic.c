@@ -1,7 +1,7 @@
 /* generic.c - the definition of every kernel, in portable C.
  *
- * Other variants are tested against this one, bit for bit. Where a CPU has no fma instruction, or
- * the compiler may not use it, fmaf is a library call: slow, and just as exact. */
+ * The other variants are tested against this one, bit by bit. If the CPU has no fma instruction or
+ * the compiler may not use it, fmaf is a library call: slow, but equally exact. */
 #include "base/math.h"
 #include "kernels/operands.h"
 #include "kernels/table.h"
@@ -12,7 +12,7 @@
 
 static float sum_lanes(const float *x, size_t n); // elementwise.h
 
-/* NaN is passed over: it comes out of the exp. */
+/* The maximum ignores NaNs; the exp of a NaN is a NaN again. */
 static float softmax(float *x, size_t n, float scale) {
     float max = -INFINITY;
     for (size_t i = 0; i < n; i++)
@@ -22,9 +22,9 @@ static float softmax(float *x, size_t n, float scale) {
     return sum_lanes(x, n);
 }
 
-/* GPT-2's activation, gelu_new: x (1 + tanh u) / 2 with (1 + tanh u) / 2 = 1 / (1 + exp(-2u)),
- * which keeps its accuracy where tanh is near -1. For large negative x exp becomes infinite, the
- * result -0. */
+/* gelu_new, GPT-2's activation: x (1 + tanh u) / 2, where (1 + tanh u) / 2 = 1 / (1 + exp(-2u)),
+ * which is also accurate if tanh u is near -1. For large negative x, exp is infinite and the result
+ * -0. */
 static void gelu_tanh(float *x, size_t n) {
     const float root = 0x1.988454p-1f; // sqrt(2 / pi)
     for (size_t i = 0; i < n; i++) {
@@ -33,8 +33,8 @@ static void gelu_tanh(float *x, size_t n) {
     }
 }
 
-/* The largest |x[i]| of GROUP elements, as bits: the order of these integers is that of the
- * numbers, with Inf and NaN above all of them. */
+/* The bits of the largest |x[i]| of GROUP elements. As integers they are ordered as the numbers
+ * are, with infinity and NaN above them. */
 ALWAYS_INLINE uint32_t largest_magnitude(const float *x) {
     uint32_t largest = 0;
     for (int i = 0; i < GROUP; i++) {
@@ -44,13 +44,13 @@ ALWAYS_INLINE uint32_t largest_magnitude(const float *x) {
     return largest;
 }
 
-/* x * factor, rounded: adding 1.5 * 2^23 rounds to an integer, ties to even, and leaves its two's
- * complement in the low bits. */
+/* x * factor, rounded to an integer: adding 1.5 * 2^23 rounds, ties to even, and leaves the integer
+ * in two's complement in the low bits. */
 ALWAYS_INLINE int32_t rounded(float x, float factor) {
     return (int32_t)(math_bits(x * factor + 0x1.8p23f) - math_bits(0x1.8p23f));
 }
 
-/* q of GROUP elements; returns their sum. */
+/* Writes q of GROUP elements and returns their sum. */
 ALWAYS_INLINE int32_t quantize_by(int8_t *q, const float *x, float per_scale) {
     int32_t sum = 0;
     for (int i = 0; i < GROUP; i++) {
@@ -69,7 +69,7 @@ ALWAYS_INLINE void quantize16_by(int16_t *q, const float *x, float per_scale) {
 
 /* --- products --------------------------------------------------------------------------------- */
 
-/* Elements of the types that weights have, at any alignment. */
+/* One element of each type of weights, at any alignment. */
 ALWAYS_INLINE float load_f32(const void *p) {
     float value;
     memcpy(&value, p, sizeof value);
@@ -90,7 +90,7 @@ ALWAYS_INLINE float load_bf16(const void *p) {
     return math_from_bits((uint32_t)load_16(p) << 16);
 }
 
-/* A type of weights: the bytes of an element, and one of the above. */
+/* A type of weights: the size of an element in bytes, and one of the functions above. */
 struct element {
     size_t size;
     float (*load)(const void *p);
@@ -109,7 +109,7 @@ ALWAYS_INLINE void product(struct y_rows y, struct x_rows x, struct panels w, in
         }
 }
 
-/* y[r, v] = lanes16 over k of x[r, k] * w[v, k]; rows of w are ws elements apart. */
+/* y[r, v] = lanes16 over k of x[r, k] * w[v, k]; the rows of w are ws elements apart. */
 ALWAYS_INLINE void product_nt(struct y_rows y, struct x_rows x, const char *w, size_t ws, int m,
                               int n, int K, struct element type) {
     for (int v = 0; v < n; v++)
@@ -128,8 +128,8 @@ ALWAYS_INLINE void expand(float *dst, const char *src, size_t n, struct element 
         dst[i] = type.load(src + i * type.size);
 }
 
-/* One function of each for each type. The rows that gemv has are panels of PANEL columns that
- * follow one another within each row. */
+/* The functions for one type of weights. A plain matrix, as gemv takes it, is one whose panels are
+ * PANEL elements apart. */
 #define PRODUCTS_OF(type, size)                                                               \
     static void gemm_##type(float *y, size_t ys, const float *x, size_t xs, const void *w,    \
                             size_t ws, size_t ps, int m, int n, int K) {                      \
@@ -154,12 +154,12 @@ PRODUCTS_OF(f32, 4)
 PRODUCTS_OF(f16, 2)
 PRODUCTS_OF(bf16, 2)
 
-/* The group that begins at byte `at` of the panel that column c is in. */
+/* The group at byte `at` of the panel of column c. */
 ALWAYS_INLINE const unsigned char *group_at(const void *panels, size_t ps, int c, size_t at) {
     return (const unsigned char *)panels + (size_t)(c / PANEL) * ps + at;
 }
 
-/* isum of kernels.h for one row and output: the bytes of a step lie side by side. */
+/* isum (kernels.h) of one row and output; w: the first of the four bytes of each step. */
 ALWAYS_INLINE int32_t sum_q8(const int8_t *q, const unsigned char *w) {
     int32_t sum = 0;
     for (int step = 0; step < GROUP / 4; step++)
@@ -216,7 +216,7 @@ static void scores_q8(float *y, struct quantized x, const void *const *keys, siz
         gemm_q8(y + (size_t)i * KV_BLOCK, 0, x, keys[i], ps, 1, panels_count(n) * PANEL, n_groups);
 }
 
-/* isum of mix_q8 for one row and feature: the bytes of two positions lie side by side. */
+/* isum of mix_q8 for one row and feature; v: the first of the two bytes of each step. */
 ALWAYS_INLINE int32_t sum_values(const int32_t *pairs, const int8_t *v) {
     int32_t sum = 0;
     for (int i = 0; i < KV_BLOCK / 2; i++) {

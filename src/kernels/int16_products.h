@@ -1,24 +1,24 @@
-/* int16_products.h - products of 16-bit integers, two to a 32-bit lane, for every variant that has
+/* int16_products.h - products of 16-bit integers, two in each 32-bit lane, for all variants with
  * vectors.
  *
- * Beside what tiles.h and quantized.h ask for, the file that includes this one says
+ * In addition to what tiles.h and quantized.h list, the file that includes this one defines
  *
  *   ivec_add_pairs(s,a,b) s + the sums of two products of signed 16-bit lanes
- *   ivec_widen8(p)        2 * WIDTH signed bytes from any address, as 16-bit lanes
- *   ivec_store(p, a)      WIDTH lanes to any address */
+ *   ivec_widen8(p)        2 * WIDTH signed bytes at any address, as 16-bit lanes
+ *   ivec_store(p, a)      stores WIDTH lanes at any address */
 #ifndef KERNELS_INT16_PRODUCTS_H
 #define KERNELS_INT16_PRODUCTS_H
 
 #include "kernels/tiles.h"
 
 #define QUANT_ROWS  (Q8_ROWS > Q4_ROWS ? Q8_ROWS : Q4_ROWS)
-#define WORDS_STEPS (GROUP / 2) /* of two inputs, in a group */
+#define WORDS_STEPS (GROUP / 2) /* steps of two inputs in a group */
 
-/* A group of a panel, and of a row: a word has two inputs of one output. */
+/* A group of a panel and a group of a row of x. Each word has two adjacent inputs. */
 typedef int32_t panel_words[WORDS_STEPS][PANEL];
 typedef int32_t row_words[WORDS_STEPS];
 
-/* The integer sums of a tile: of a group, or of a block of positions. */
+/* The integer sums of a tile, over a group of inputs or a block of positions. */
 typedef ivec tile_sums[QUANT_ROWS][STRIP / WIDTH];
 
 ALWAYS_INLINE void int16_sums(tile_sums sum, row_words *x, panel_words *w, struct prefetch prefetch,

@@ -1,5 +1,5 @@
-/* kv_q8.h - scores_q8 and mix_q8, once, for every variant that has vectors (contract: kernels.h;
- * what a block of the cache looks like: forward/kv.h). What they need of a variant: quantized.h. */
+/* kv_q8.h - scores_q8 and mix_q8 for all variants with vectors (contract: kernels.h; layout of a
+ * block of the cache: forward/kv.h). quantized.h lists what a variant defines for them. */
 #ifndef KERNELS_KV_Q8_H
 #define KERNELS_KV_Q8_H
 
@@ -7,9 +7,9 @@
 
 _Static_assert(KV_BLOCK == GROUP && KV_BLOCK == STRIP, "a block is a group and a strip");
 
-#define VALUE_STEP (2 * PANEL) /* bytes: two positions of the features of a panel */
+#define VALUE_STEP (2 * PANEL) /* bytes of two positions in a panel of values */
 
-/* One row of x and the PANEL positions that begin at at[i] of each block, all of x's groups. */
+/* One row of x, all its groups, and the PANEL positions at at[i] in each block i. */
 ALWAYS_INLINE void score_panels(float *y, struct quantized x, const unsigned char *const *at,
                                 int n_groups, int blocks) {
     const int vecs = PANEL / WIDTH;
@@ -69,7 +69,7 @@ ALWAYS_INLINE void mix_chain(struct y_rows y, ivec sum[][STRIP / WIDTH], const s
     }
 }
 
-/* One row: the features of a panel, the first `steps` pairs of positions of some blocks. */
+/* One row: the n features of a panel, over the first `steps` pairs of positions of each block. */
 ALWAYS_INLINE void mix_panels(float *y, const struct kv_weights *w, const unsigned char *const *at,
                               int n, int steps, int blocks) {
     const int vecs = PANEL / WIDTH;
@@ -88,11 +88,11 @@ ALWAYS_INLINE void mix_panels(float *y, const struct kv_weights *w, const unsign
             }
         }
     }
-    UNROLL for (int i = 0; i < blocks; i++) // in this order
+    UNROLL for (int i = 0; i < blocks; i++) // the order of the chain
         mix_chain((struct y_rows){y, 0}, sum[i], &w[i], (struct tile){1, vecs, n});
 }
 
-/* Many rows and one block, whose bytes are made 16-bit lanes once. */
+/* Many rows and one block, whose bytes are widened to 16-bit lanes once. */
 ALWAYS_INLINE void mix_rows(struct y_rows y, const struct kv_weights *w,
                             const unsigned char *values, int m, int n) {
     panel_words words[STRIP / PANEL];

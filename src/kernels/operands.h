@@ -1,4 +1,4 @@
-/* operands.h - the operands of a product, as the templates pass them. */
+/* operands.h - the structs in which the templates pass the operands of a product. */
 #ifndef KERNELS_OPERANDS_H
 #define KERNELS_OPERANDS_H
 
@@ -18,19 +18,19 @@ struct x_rows {
     size_t stride;
 };
 
-/* Panels of weights; distances are in bytes. `stride` is that from one k to the next within a panel
- * (quantized: from one group of them to the next), `next` that from one panel to the next. */
+/* Panels of weights. Within a panel, `stride` bytes lead from one k to the next (quantized: from
+ * one group to the next); `next` bytes lead from one panel to the next. */
 struct panels {
     const char *w;
     size_t stride, next;
 };
 
-/* Where column c of an element type of `size` bytes begins, from column 0. */
+/* The offset of column c, where an element has `size` bytes. */
 ALWAYS_INLINE size_t column_at(struct panels w, int c, size_t size) {
     return (size_t)(c / PANEL) * w.next + (size_t)(c % PANEL) * size;
 }
 
-/* The same operands from row r and column c, or row r and step k, or step k and column c on. */
+/* The same operands, beginning at the given row, column or k. */
 ALWAYS_INLINE struct y_rows y_from(struct y_rows y, int r, int c) {
     return (struct y_rows){y.p + ((size_t)r * y.stride + (size_t)c), y.stride};
 }

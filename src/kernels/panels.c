@@ -1,4 +1,4 @@
-/* panels.c - single outputs of a panel, for look-ups and checks; products have their kernels. */
+/* panels.c - the weights of a single output of a panel, for look-ups and checks. */
 #include "kernels/panels.h"
 
 #include <math.h>

@@ -1,19 +1,19 @@
 /* panels.h - weights in the order in which a product reads them.
  *
- * A matrix [K inputs, n outputs] is cut into panels of PANEL outputs. A panel is one stretch of
- * memory that holds all K inputs of its outputs, and a product walks through a few of them side by
- * side, from front to back: hardware that reads ahead does so for each, and together they get from
- * memory a third more than one would. 16 outputs are as narrow as a panel can be: a step of one is
- * a cache line, and every variant's vectors fit. The last panel is filled up with zeros. Panels
- * follow one another; each begins at a multiple of 32 bytes.
+ * A matrix [K inputs, n outputs] is stored as panels of PANEL outputs. A panel is a contiguous
+ * block of memory with all K inputs of its outputs. A product reads a few panels side by side from
+ * start to end: the hardware prefetches each of them, and together they reach a third more memory
+ * bandwidth than one does. 16 outputs are the narrowest useful panel: one input of F32 is a cache
+ * line, and the vectors of every variant fit. The last panel is padded with zeros. Panels are
+ * stored one after the other, each at a multiple of 32 bytes from the first.
  *
  * F32, F16, BF16: [K][PANEL] elements.
  *
- * Q8: for each group of GROUP inputs (the last one filled up with zeros)
+ * Q8: for each group of GROUP inputs (the last one is padded)
  *
  *     f16 scale[PANEL]                             weight = (byte - 128) * scale, byte in 1..255
- *     u8  w[GROUP / 4][PANEL][4]                   four inputs of one output side by side, which
- *                                                  is what 4-way integer dot products take
+ *     u8  w[GROUP / 4][PANEL][4]                   four inputs of one output are adjacent, as
+ *                                                  4-way integer dot products take them
  *              output 0        output 1             output 15
  *     step 0   k0 k1 k2 k3     k0 k1 k2 k3    ...   k0 k1 k2 k3
  *     step 1   k4 k5 k6 k7     k4 k5 k6 k7    ...   k4 k5 k6 k7
@@ -22,25 +22,26 @@
  *
  *     f16 scale[PANEL]
  *     f16 min[PANEL]                               weight = nibble * scale + min, nibble in 0..15
- *     u8  w[GROUP / 8][PANEL][4]                   low nibble: what Q8 has at this step;
- *                                                  high nibble: at this step + GROUP / 8
+ *     u8  w[GROUP / 8][PANEL][4]                   low nibble: the inputs of this step of Q8;
+ *                                                  high nibble: those of step + GROUP / 8
  *
- * In a group that is filled up, the scale counts for its real inputs only; the bytes behind them
- * are 128 in Q8 and 0 in Q4, and the activations there are 0. */
+ * A group's scale and min are computed from its real inputs. Padding is 128 in Q8 and 0 in Q4; the
+ * activations there are 0. */
 #ifndef KERNELS_PANELS_H
 #define KERNELS_PANELS_H
 
 #include "base/dtype.h"
 #include <stddef.h>
 
-#define PANEL 16 /* outputs */
-#define STRIP                                                                                \
-    64 /* outputs that a product is best given at a time: those of some panels side by side, \
-        * which one row walks through and which stay in the first cache for many rows */
+#define PANEL    16 /* outputs of a panel */
 #define GROUP    64 /* inputs that share a scale */
-#define KV_BLOCK 64 /* positions of the KV cache that lie together (forward/kv.h) */
+#define KV_BLOCK 64 /* positions in a block of the KV cache (forward/kv.h) */
 
-#define KV_PANEL_BYTES ((size_t)KV_BLOCK * PANEL) /* of values in a Q8 cache */
+/* The number of outputs that a product is best called with: those of four panels, which one row
+ * reads side by side, and blocks of which stay in the L1 cache while many rows use them. */
+#define STRIP (4 * PANEL)
+
+#define KV_PANEL_BYTES ((size_t)KV_BLOCK * PANEL) /* a panel of values in a Q8 cache */
 #define Q8_GROUP_BYTES ((size_t)PANEL * (2 + GROUP))
 #define Q4_GROUP_BYTES ((size_t)PANEL * (4 + GROUP / 2))
 
@@ -61,8 +62,8 @@ static inline int panels_count(int n) {
     return (n + PANEL - 1) / PANEL;
 }
 
-/* out[k] = the f32 weights of one output of a panel of any type, 0 <= column < PANEL, k < K. Q8:
- * (byte - 128) * scale; Q4: fma(nibble, scale, min); rounded once. */
+/* out[k] = weight k of one output of a panel of any type as f32, 0 <= column < PANEL, k < K. Q8 is
+ * (byte - 128) * scale, Q4 is fma(nibble, scale, min), each rounded once. */
 void panels_column(float *out, const void *panel, enum dtype dtype, int column, int K);
 
 #endif

@@ -1,8 +1,8 @@
-/* peak.h - what a variant could reach: loops that only multiply, or only read.
+/* peak.h - the best that a variant can reach: loops that only multiply or only read.
  *
- * A variant includes this after its vectors, so that the loops use the instructions that its
- * products use; `gpt2 bench` and `test_kernels --bench` measure with them what a product is a share
- * of. */
+ * The file of a variant includes this one after it has defined its vectors, so that the loops use
+ * the same instructions as its products. `gpt2 bench` and `test_kernels --bench` compare products
+ * with these loops. */
 #ifndef KERNELS_PEAK_H
 #define KERNELS_PEAK_H
 
@@ -14,11 +14,11 @@
 #include <immintrin.h>
 #endif
 
-/* Independent chains: as many as latency times units, few enough for 16 registers. */
+/* Independent chains: at least latency times the number of units, few enough for 16 registers. */
 #define PEAK_CHAINS 10
 
-/* n steps of fma on each chain. Starts from *x and leaves the end there, so that no compiler can
- * know the numbers or drop them. */
+/* n steps of fma on each chain. They start from *x and end there, so that the compiler can neither
+ * compute the result in advance nor drop it. */
 static double peak_fma(float *x, int n) {
 #if defined(WIDTH)
     vec s[PEAK_CHAINS], a = vec_set(0.999f * *x), b = vec_set(*x);
@@ -39,7 +39,7 @@ static double peak_fma(float *x, int n) {
     for (int i = 0; i < LANES; i++)
         s[i] = *x + (float)i;
     for (int step = 0; step < n; step++) {
-        __asm__ volatile(""); // steps stay apart: two of one chain, one after the other, would wait
+        __asm__ volatile(""); // keeps the steps apart: two of one chain in sequence would wait
         for (int i = 0; i < LANES; i++)
             s[i] = fmaf(s[i], a, b);
     }
@@ -50,10 +50,10 @@ static double peak_fma(float *x, int n) {
 #endif
 }
 
-/* A vector of int32 sums of four products of bytes each, in the widest way the variant has; and how
- * many of them: with one instruction for it as many as for fma, else its last step is a short add.
- * The empty asm says that a register changed: no step is the same as another, for all the compiler
- * knows. */
+/* peak_sums is the widest vector of int32 sums, peak_dot adds four products of bytes to each, and
+ * PEAK_SUMS is the number of independent chains: as many as for fma if a step is one instruction,
+ * fewer if it ends with an add of short latency. The empty asm claims to change a register, so that
+ * the compiler cannot merge steps. */
 #if defined(__AVX512VNNI__)
 #define PEAK_SUMS PEAK_CHAINS
 typedef __m512i peak_sums;
@@ -79,7 +79,7 @@ ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, __m256i u, __m256i s) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 #else
-/* Sixteen lanes in plain C, as the generic variant's products have them. */
+/* Sixteen lanes in plain C, as in the products of the generic variant. */
 #define PEAK_SUMS 4
 typedef struct {
     int32_t lane[16];
@@ -95,11 +95,11 @@ ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, peak_sums u, peak_sums s) {
 }
 #endif
 
-/* n steps of four-way int8 dot products on each chain; *x as above. */
+/* n steps of four-way int8 dot products on each chain; *x as in peak_fma. */
 static double peak_dot4(int32_t *x, int n) {
     unsigned char bytes[sizeof(peak_sums)];
     peak_sums s[PEAK_SUMS], u;
-    memset(bytes, (*x & 3) + 1, sizeof bytes); // small: no sum overflows
+    memset(bytes, (*x & 3) + 1, sizeof bytes); // small, so that no sum overflows
     memcpy(&u, bytes, sizeof u);
     for (int i = 0; i < PEAK_SUMS; i++)
         s[i] = (peak_sums){0};
@@ -114,13 +114,13 @@ static double peak_dot4(int32_t *x, int n) {
     return 2.0 * sizeof(peak_sums) * PEAK_SUMS * n;
 }
 
-/* 64 bytes, in as many registers as the variant needs for them. */
+/* 64 bytes, in as many registers as the variant needs. */
 typedef uint64_t peak_line __attribute__((vector_size(64)));
 
-/* Reads `streams` equal parts side by side and asks for memory `ahead` bytes in advance. */
+/* Reads `streams` equal parts side by side and prefetches `ahead` bytes in advance; 0: does not. */
 ALWAYS_INLINE uint64_t peak_streams(const char *data, size_t n_bytes, size_t streams,
                                     size_t ahead) {
-    enum { LINES = 4 }; /* in a row from one stream */
+    enum { LINES = 4 }; /* cache lines of one stream at a time */
     peak_line sum[LINES] = {0};
     size_t part = n_bytes / streams;
     for (size_t i = 0; i < part; i += LINES * sizeof *sum)

@@ -1,22 +1,22 @@
 /* products.h - every product, as the functions that a variant's table has (contract: kernels.h).
  *
- * The file that includes this has said what a vector is and how large the tiles are (tiles.h,
- * int16_products.h and quantized.h list what they ask for). The parts build on one another in this
- * order, and each includes the one that it builds on:
+ * The file that includes this one defines vectors and tile sizes first (tiles.h, int16_products.h
+ * and quantized.h list what they need). The parts build on one another in this order, and each
+ * includes the part that it builds on:
  *
- *   always_inline.h    how a template becomes functions
- *   operands.h         y, x and w as structs
- *   tiles.h            register tiles, what a vector is asked for, prefetching
- *     gemm.h             panels of W: gemm
- *     gemv.h             a file's rows of W: gemv
- *     gemm_nt.h          rows of W against rows of x: gemm_nt
- *     int16_products.h   sums of products of 16-bit integers
- *       quantized.h        panels of Q8 and Q4: gemm_q8, gemm_q4
- *         kv_q8.h            blocks of a Q8 cache: scores_q8, mix_q8
+ *   always_inline.h          the attribute of templates
+ *   operands.h               y, x and panels of w as structs
+ *   tiles.h                  register tiles, prefetching
+ *     gemm.h                 gemm: panels of W
+ *     gemv.h                 gemv: W as a file has it
+ *     gemm_nt.h              gemm_nt: rows of x by rows of W
+ *     int16_products.h       sums of products of 16-bit integers
+ *       quantized.h          gemm_q8, gemm_q4: quantized panels
+ *         kv_q8.h            scores_q8, mix_q8: blocks of a Q8 cache
  *
- * Here the products of floats become functions, one for each type of weights. What is no product is
- * in vectorized.h, which builds on tiles.h too, and in elementwise.h, which builds on vectorized.h
- * or on generic.c. */
+ * This file makes functions of the float products, one for each type of weights. All other kernels
+ * are in vectorized.h, which builds on tiles.h too, and in elementwise.h, which builds on
+ * vectorized.h (in generic.c: on the definitions there). */
 #ifndef KERNELS_PRODUCTS_H
 #define KERNELS_PRODUCTS_H
 

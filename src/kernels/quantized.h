@@ -1,48 +1,48 @@
-/* quantized.h - gemm_q8 and gemm_q4, once, for every variant that has vectors (contract: kernels.h;
- * what a panel looks like: panels.h).
+/* quantized.h - gemm_q8 and gemm_q4 for all variants with vectors (contract: kernels.h; layout of
+ * panels: panels.h).
  *
- * Beside what tiles.h asks for, the file that includes this one says
+ * In addition to what tiles.h lists, the file that includes this one defines
  *
  *   ivec                  a vector of WIDTH 32-bit integers
- *   ivec_set, ivec_load   all lanes the same; WIDTH lanes from any address
+ *   ivec_set, ivec_load   all lanes the same; WIDTH lanes at any address
  *   ivec_add, ivec_and    of 32-bit lanes
- *   ivec_shift16(a, n)    16-bit lanes to the right by n, zeros from the left
- *   ivec_to_f32           rounded to the nearest; exact in gemm, where no sum reaches 2^24
+ *   ivec_shift16(a, n)    16-bit lanes shifted right by n, filled with zeros
+ *   ivec_to_f32           rounded to nearest; exact in gemm, where all sums are below 2^24
  *   vec_mul(a, b)         a * b, rounded
- *   Q8_ROWS, Q4_ROWS      rows of x in a register tile
- *   QUANT_VECS(rows)      vectors of columns in it
+ *   Q8_ROWS, Q4_ROWS      the register tile: rows of x,
+ *   QUANT_VECS(rows)      and vectors of columns
  *
- * and, where the CPU has four-way dot products, QUANT_DOT4 and
+ * and, if the CPU has four-way dot products, QUANT_DOT4 and
  *
  *   ivec_dot4(sum, u, s)  sum + the products of four unsigned and signed bytes
  *
- * or else
+ * otherwise
  *
  *   ivec_pairs(a, b)      the sums of two products of signed 16-bit lanes
  *   ivec_pairs8(u, s)     the 16-bit sums of two products of an unsigned and a signed byte
  *   ivec_abs8(a)          of signed bytes
- *   ivec_sign8(a, s)      bytes a, negated where those of s are negative; where they are 0, any
+ *   ivec_sign8(a, s)      bytes of a, negated where s is negative; any value where s is 0
  *   ivec_xor, ivec_add16  of 32-bit words; of 16-bit lanes
  *   ivec_even8, ivec_odd8 bytes 0, 2, 4 ... or 1, 3, 5 ... of signed bytes as 16-bit lanes
  *
- * How bytes are multiplied without dot products: two products |x| * w with |x| and |w| up to 127
- * fit 16 bits, so w takes the sign of x, and x goes without. For many rows both are made 16-bit
- * lanes first, once: then a step is one instruction less, and a byte takes part in many. The
- * nibbles of Q4 are unsigned as they are: |u s| <= 15 * 127, and 16 of them, as many as a lane gets
- * in half a group, stay below 2^15. */
+ * Without dot products, bytes are multiplied as |x| * w', where w' is w with the sign of x: with
+ * |x| and |w| up to 127, the sum of two such products fits in 16 bits. For many rows, x and w are
+ * first widened to 16-bit lanes: a step then has one instruction less, and the cost of widening a
+ * byte is spread over all its products. The nibbles of Q4 are unsigned: |u s| <= 15 * 127, and the
+ * sum of 16 such products, as many as a lane gets in half a group, is below 2^15. */
 #ifndef KERNELS_QUANTIZED_H
 #define KERNELS_QUANTIZED_H
 
 #include "kernels/int16_products.h"
 #include <string.h>
 
-#define QUANT_STEPS (GROUP / 4) /* of four activations, in a group */
-#define QUANT_DEPTH 4           /* groups that are worked on together: half of the first cache */
-#define WORDS_DEPTH 2           /* the same where bytes were made 16-bit lanes */
-#define WORDS_ROWS  24          /* which pays from so many rows on */
+#define QUANT_STEPS (GROUP / 4) /* steps of four inputs in a group */
+#define QUANT_DEPTH 4           /* groups in a block, which fits in half of the L1 cache */
+#define WORDS_DEPTH 2           /* the same for bytes widened to 16-bit lanes */
+#define WORDS_ROWS  24          /* from this many rows on, widening is faster */
 
 _Static_assert(QUANT_VECS(1) * WIDTH <= STRIP && QUANT_VECS(QUANT_ROWS) * WIDTH <= STRIP,
-               "a tile of quantized products is a STRIP at most");
+               "a tile of quantized products is at most a STRIP wide");
 
 /* --- four bytes at a time --------------------------------------------------------------------- */
 
@@ -50,7 +50,7 @@ _Static_assert(QUANT_VECS(1) * WIDTH <= STRIP && QUANT_VECS(QUANT_ROWS) * WIDTH 
 
 typedef ivec q8_x;
 
-/* What a sum starts from: bytes are weights + 128. */
+/* What a sum starts from, as a byte of a panel is a weight + 128. */
 ALWAYS_INLINE ivec q8_start(int32_t sum_of_x) {
     return ivec_set((uint32_t)(-128 * sum_of_x));
 }
@@ -98,7 +98,7 @@ ALWAYS_INLINE ivec q8_add(ivec sum, ivec w, q8_x x) {
     return ivec_add(sum, ivec_pairs(pairs, ivec_set(0x00010001)));
 }
 
-/* The sums of Q4 have 16-bit lanes until they are made whole. */
+/* The sums of Q4 are in 16-bit lanes until q4_whole adds them in pairs. */
 ALWAYS_INLINE ivec q4_add(ivec sum, ivec nibbles, ivec x) {
     return ivec_add16(sum, ivec_pairs8(nibbles, x));
 }
@@ -118,7 +118,7 @@ ALWAYS_INLINE ivec quant_x(struct quantized x, int r, int step) {
     return ivec_set(word);
 }
 
-/* The sums of a tile and a group; w: the first step of the group in the first of its panels. */
+/* The sums of a tile over a group; w begins at the first step of the group. */
 ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, struct panels w,
                            struct prefetch prefetch, struct tile tile) {
     const int rows = tile.rows, vecs = tile.vecs, many = rows == 1 ? 0 : rows;
@@ -134,7 +134,7 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, struct panels w,
             q8_x first = q8_activations(quant_x(x, 0, step));
             UNROLL for (int v = 0; v < vecs; v++) {
                 weights[v] = q8_weights(ivec_load(at + column_at(w, v * WIDTH, 4)));
-                if (rows == 1) // used at once: there are no registers for all of them
+                if (rows == 1) // at once: there are not enough registers to keep them all
                     sum[0][v] = q8_add(sum[0][v], weights[v], first);
             }
             UNROLL for (int r = 0; r < many; r++) {
@@ -151,8 +151,8 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, struct panels w,
 
 #if !defined(QUANT_DOT4)
 
-/* n words of four signed bytes as 16-bit lanes: of each four the even ones, and behind all of those
- * the odd ones. `flip` is what makes them signed. */
+/* Widens n words of four bytes to 16-bit lanes: n words with the even bytes of each, then n words
+ * with the odd ones. The bytes are signed after an xor with `flip`. */
 ALWAYS_INLINE void to_words(int32_t *words, const void *bytes, int n, uint32_t flip) {
     for (int i = 0; i < n; i += WIDTH) {
         ivec v = ivec_xor(ivec_load((const char *)bytes + 4 * i), ivec_set(flip));
@@ -167,7 +167,7 @@ ALWAYS_INLINE ivec q4_nibbles(ivec bytes, bool high) {
     return ivec_and(high ? ivec_shift16(bytes, 4) : bytes, ivec_set(0x0F0F0F0F));
 }
 
-/* One row: both nibbles of half the steps, so that it reads each byte once. */
+/* One row: both nibbles of half the steps, so that each byte is read once. */
 ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, struct panels w,
                               int half, int vecs) {
     UNROLL for (int i = 0; i < QUANT_STEPS / 4; i++) {
@@ -181,7 +181,7 @@ ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, stru
     }
 }
 
-/* Many rows: the low nibbles of all steps, or the high ones, so that registers suffice. */
+/* Many rows: the low or the high nibbles of all steps, which need fewer registers. */
 ALWAYS_INLINE void q4_many_rows(tile_sums part, struct quantized x, struct panels w,
                                 struct prefetch prefetch, int half, struct tile tile) {
     const int rows = tile.rows, vecs = tile.vecs;
@@ -202,7 +202,7 @@ ALWAYS_INLINE void q4_many_rows(tile_sums part, struct quantized x, struct panel
     }
 }
 
-/* Half of the products of a group: as many as 16-bit lanes can hold. */
+/* Half of the products of a group, as many as 16-bit lanes can sum. */
 ALWAYS_INLINE void q4_half(tile_sums sum, struct quantized x, struct panels w,
                            struct prefetch prefetch, int half, struct tile tile) {
     const int rows = tile.rows, vecs = tile.vecs;
@@ -232,17 +232,17 @@ ALWAYS_INLINE void q4_sums(tile_sums sum, struct quantized x, struct panels w,
 
 /* --- from sums to y --------------------------------------------------------------------------- */
 
-/* How the products of a tile are made. Q8_WORDS: from 16-bit lanes, which the caller made. */
+/* How the products of a tile are computed. Q8_WORDS: from 16-bit lanes, widened by the caller. */
 enum quant_way { Q8_BYTES, Q8_WORDS, Q4_NIBBLES };
 
-/* Panels from `bytes` further on. */
+/* The panels, beginning `bytes` bytes later. */
 ALWAYS_INLINE struct panels panels_skip(struct panels w, size_t bytes) {
     w.w += bytes;
     return w;
 }
 
-/* Continues the chains of y by one group, which begins with the scales (Q4: and the minima) of its
- * columns. */
+/* Continues the chains of y by one group. The group begins with the scales of its columns, in Q4
+ * followed by their minima. */
 ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized x,
                                struct panels group, struct tile tile, enum quant_way way) {
     const struct panels mins = panels_skip(group, 2 * PANEL);
@@ -265,7 +265,7 @@ ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized 
 
 /* --- tiles of panels -------------------------------------------------------------------------- */
 
-/* One tile and one group. xw, w: its 16-bit lanes, where the way is Q8_WORDS. */
+/* One tile and one group. xw, w: x and the panels as 16-bit lanes, for Q8_WORDS only. */
 ALWAYS_INLINE void quant_tile(struct y_rows y, struct quantized x, row_words *xw,
                               struct panels group, panel_words *w, struct prefetch prefetch,
                               struct tile tile, enum quant_way way) {
@@ -281,7 +281,7 @@ ALWAYS_INLINE void quant_tile(struct y_rows y, struct quantized x, row_words *xw
     quant_chain(y, sum, x, group, tile, way);
 }
 
-/* Quantized rows from row r and group g on. */
+/* The quantized rows, beginning at row r and group g. */
 ALWAYS_INLINE struct quantized quant_from(struct quantized x, int r, int g) {
     x.q += (size_t)r * x.qs + (size_t)g * GROUP;
     x.scale += (size_t)r * x.gs + (size_t)g;
@@ -289,9 +289,8 @@ ALWAYS_INLINE struct quantized quant_from(struct quantized x, int r, int g) {
     return x;
 }
 
-/* All columns and some groups of `rows` rows: whole tiles, then single panels. w: the panels'
- * 16-bit lanes, group after group. prefetch: for the first panel; the others' are as far from it as
- * they are. */
+/* All columns and some groups of `rows` rows: whole tiles, then single panels. w: the panels as
+ * 16-bit lanes, group by group, for Q8_WORDS only. prefetch: that of the first panel. */
 ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels groups,
                               panel_words (*w)[STRIP / PANEL], struct prefetch prefetch, int n,
                               int n_groups, int rows, enum quant_way way) {
@@ -324,8 +323,8 @@ ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels
     }
 }
 
-/* All rows, for as many groups as stay in the first cache meanwhile. Each tile of rows prefetches
- * its share of each panel's bytes at `next`, as in gemm_block. */
+/* All rows, for a block of groups that stays in the L1 cache. Each tile of rows prefetches an equal
+ * share of the block at `next`, as in gemm_block. */
 ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panels groups,
                                const char *next, int m, int n, int n_groups, enum quant_way way) {
     const int max = way == Q4_NIBBLES ? Q4_ROWS : Q8_ROWS;
@@ -340,7 +339,7 @@ ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panel
                      QUANT_STEPS * PANEL, 0x80808080);
 #endif
     for (int rows; m > 0; m -= rows) {
-        // never a last tile of one row: it would use a weight that it loads only once
+        // no last tile of one row: it would load each weight for a single product
         rows = m == max + 1 ? max - 1 : m < max ? m : max;
 #define TILE(rows) quant_rows(y, x, groups, w, prefetch, n, n_groups, rows, way)
         WITH_CONSTANT(rows, QUANT_ROWS + 1, TILE)
@@ -351,7 +350,7 @@ ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panel
     }
 }
 
-/* Blocks of STRIP, then of `depth` groups; one row takes all groups in one go. */
+/* Blocks of STRIP columns by `depth` groups. */
 ALWAYS_INLINE void quant_blocks(struct y_rows y, struct quantized x, struct panels w, int m, int n,
                                 int n_groups, int depth, enum quant_way way) {
     for (int c = 0; c < n; c += STRIP)

@@ -1,14 +1,14 @@
-/* select.c - which kernel variants this CPU can run. Nothing else asks the CPU. */
+/* select.c - which kernel variants this CPU can run; the only file that queries the CPU. */
 #include "kernels/variants.h"
 
 #include <string.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/* Also asks whether the operating system saves the wide registers. The name must be a literal. */
+/* Also checks that the operating system saves the wide registers. `feature` must be a literal. */
 #define CPU_HAS(feature) __builtin_cpu_supports(feature)
 
-/* Not all compilers know F16C by name: bit 29 of ECX of leaf 1. */
+/* Some compilers do not know F16C by name. It is bit 29 of ECX of leaf 1. */
 static bool cpu_has_f16c(void) {
     unsigned eax, ebx, ecx, edx;
     return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & 1u << 29);
@@ -60,7 +60,7 @@ const char *kernels_names(void) {
 #define VARIANT(name, runs_here) ", " #name
 #include "kernels/variants.def"
         ;
-    return names + 2; // past the first comma
+    return names + 2; // skips the first ", "
 }
 
 activation_fn kernels_activation(const struct kernels *kernels, const char *name) {

@@ -1,5 +1,5 @@
-/* table.h - what a variant's file ends with: its functions, under the names that products.h,
- * quantized.h, kv_q8.h, elementwise.h and peak.h gave them, in the places of the table. */
+/* table.h - defines a variant's table from the functions of products.h, elementwise.h and peak.h,
+ * or from those of the same names in generic.c. */
 #ifndef KERNELS_TABLE_H
 #define KERNELS_TABLE_H
 
@@ -9,7 +9,7 @@
 #define FOR_EACH_TYPE(op) \
     { [DTYPE_F32] = op##f32, [DTYPE_F16] = op##f16, [DTYPE_BF16] = op##bf16 }
 
-/* Defines kernels_NAME, which variants.def has an entry for: without one the name is undeclared. */
+/* Defines kernels_NAME. Without an entry in variants.def that is a compile error: undeclared. */
 #define KERNELS_TABLE(name_, mr_, nr_)                                               \
     _Static_assert(sizeof kernels_##name_ != 0, "variants.def has an entry for it"); \
     const struct kernels kernels_##name_ = {                                         \

@@ -1,27 +1,27 @@
-/* tiles.h - what the products of every variant that has vectors are made of (gemm.h, gemv.h,
- * gemm_nt.h, quantized.h): each is there once.
+/* tiles.h - register tiles, the common base of the products of all variants with vectors (gemm.h,
+ * gemv.h, gemm_nt.h, quantized.h).
  *
- * The file that includes them says what a vector is and how large the tiles are:
+ * The file that includes this one defines vectors and tile sizes first:
  *
- *   vec, WIDTH            a vector of WIDTH f32: 8 or 16
+ *   vec, WIDTH            a vector of WIDTH f32, 8 or 16
  *   vec_set(s)            all lanes s
  *   vec_fma(a, b, c)      a * b + c, rounded once
  *   vec_fma_n(a, b, c, n) the same in the first n lanes; the others keep c
- *   vec_store(p, v, n)    the first n lanes to p[0..n)
- *   load_f32(p, n)        the n elements of that type at p as f32, other lanes 0; not one byte
- *   load_f16, load_bf16   behind them is read. n == WIDTH, a constant, is the fast case
+ *   vec_store(p, v, n)    stores the first n lanes to p[0..n)
+ *   load_f32(p, n)        the n elements of that type at p as f32; the other lanes are 0. Reads no
+ *   load_f16, load_bf16   byte after them. n == WIDTH, as a constant, is the fast case
  *   lanes_sum(p)          the tree of lanes16 over 16 / WIDTH vectors
- *   GEMM_ROWS             a register tile of gemm: rows,
- *   GEMM_VECS(rows)       and vectors of columns, those of several panels where they fit, and of
- *                         a STRIP at most
- *   GEMM_DEPTH            rows of w that are worked on together: those of a tile's columns fit
- *                         half of the first cache in every type
- *   GEMV_ROWS, GEMV_VECS  a register tile of gemv: rows of x, and vectors of columns
- *   GEMV_DEPTH            rows of W that are worked on together
- *   GEMM_NT_ROWS, GEMM_NT_COLS  of gemm_nt: rows of x, and rows of W
+ *   GEMM_ROWS             the register tile of gemm: rows of x,
+ *   GEMM_VECS(rows)       and vectors of columns, at most those of a STRIP
+ *   GEMM_DEPTH            rows of w in a block: with a tile's columns they fit in half of the L1
+ *                         cache in every type
+ *   GEMV_ROWS, GEMV_VECS  the register tile of gemv: rows of x, vectors of columns
+ *   GEMV_DEPTH            rows of W in a slab
+ *   GEMM_NT_ROWS, GEMM_NT_COLS  the tile of gemm_nt: rows of x, rows of W
  *
- * A tile is a function whose sizes are parameters. It is inlined where they are constants, so that
- * its arrays live in registers; remainders run the same code with smaller constants. */
+ * The code of a tile is a function whose sizes are parameters. It is inlined where they are
+ * constants, so that its arrays become registers. Remainders run the same code with smaller sizes.
+ */
 #ifndef KERNELS_TILES_H
 #define KERNELS_TILES_H
 
@@ -37,14 +37,14 @@
 #define UNROLL_4 _Pragma("GCC unroll 4")
 #endif
 
-/* A type of weights: the bytes of an element, and load_f32, load_f16 or load_bf16. */
+/* A type of weights: the size of an element in bytes, and load_f32, load_f16 or load_bf16. */
 struct element {
     size_t size;
     vec (*load)(const void *p, int n);
 };
 
-/* TILE(rows) with `rows` as a constant: a switch over what a remainder below `limit`, a constant of
- * WITH_CONSTANT_MOST at most, can be. Zero rows are nothing to do. */
+/* Runs TILE(rows) with `rows` as a constant, 0 <= rows < limit; nothing for 0 rows. `limit` is a
+ * constant, at most WITH_CONSTANT_MOST. */
 #define WITH_CONSTANT_MOST 8
 #define WITH_CONSTANT(rows, limit, TILE)                                                     \
     {                                                                                        \
@@ -81,23 +81,24 @@ struct element {
         }                                                                                    \
     }
 
-/* A tile of y is an array of whole strips: no tile may be wider. */
+/* The sums of a tile are in an array as wide as a STRIP. */
 _Static_assert(GEMM_VECS(1) * WIDTH <= STRIP && GEMM_VECS(GEMM_ROWS) * WIDTH <= STRIP,
-               "a tile of gemm is a STRIP at most");
+               "a tile of gemm is at most a STRIP wide");
 
-/* The size of a register tile: `rows` rows of `vecs` vectors, of which `columns` columns count. */
+/* The size of a register tile: `rows` rows by `vecs` vectors, of which only the first `columns`
+ * columns are used. */
 struct tile {
     int rows, vecs, columns;
 };
 
-/* How many lanes of its vector v count. */
+/* The number of lanes of its vector v that are used. */
 ALWAYS_INLINE int tile_lanes(struct tile tile, int v) {
     int left = tile.columns - v * WIDTH;
     return left < 0 ? 0 : left < WIDTH ? left : WIDTH;
 }
 
-/* What is prefetched while a tile is computed: at step k the line at p + k * step of a panel; where
- * a tile covers several panels, which are `next` bytes apart, each of them in turn. */
+/* The cache lines to prefetch while a tile is computed: at step k the one at p + k * step, in each
+ * of the tile's panels in turn. The panels are `next` bytes apart. */
 struct prefetch {
     const char *p;
     size_t step, next;

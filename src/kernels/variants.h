@@ -1,5 +1,4 @@
-/* variants.h - the variants that exist in this build, for select.c and for the files that define
- * them. */
+/* variants.h - declares the kernel variants of this build. */
 #ifndef KERNELS_VARIANTS_H
 #define KERNELS_VARIANTS_H
 

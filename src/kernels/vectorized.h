@@ -1,22 +1,23 @@
-/* vectorized.h - softmax, gelu_new and what quantize is made of, once, for every variant that has
- * vectors: where compilers do not see that plain C is one. The definitions are in generic.c.
+/* vectorized.h - softmax, gelu_new and the parts of quantize for all variants with vectors:
+ * functions whose plain C compilers do not vectorize. Their definitions are in generic.c.
  *
- * Beside what tiles.h and quantized.h ask for, the file that includes this one says
+ * In addition to what tiles.h and quantized.h list, the file that includes this one defines
  *
- *   vec_max, vec_min(a,b) a > b ? a : b and a < b ? a : b: b where one is NaN
+ *   vec_max, vec_min(a,b) a > b ? a : b and a < b ? a : b: b if one is NaN
  *   ivec_max(a, b)        of signed lanes
- *   ivec_largest, ivec_total(a)  of all lanes: the largest, and the sum
- *   store_i8(p, v)        the lanes of 32 / WIDTH vectors, -128..127, as bytes
- *   store_i16(p, v)       the lanes of 16 / WIDTH vectors, as 16-bit integers
+ *   ivec_largest, ivec_total(a)  the largest lane, the sum of all lanes
+ *   store_i8(p, v)        stores the lanes of 32 / WIDTH vectors, -128..127, as bytes
+ *   store_i16(p, v)       stores the lanes of 16 / WIDTH vectors as 16-bit integers
  *
- * + - * / between vecs are the compiler's own, lane by lane, each rounded once. */
+ * The operators + - * / on vecs are those of the compiler's vector types: lane by lane, each
+ * rounded once. */
 #ifndef KERNELS_VECTORIZED_H
 #define KERNELS_VECTORIZED_H
 
 #include "base/math.h"
 #include "kernels/tiles.h"
 
-#define LANES16 (16 / WIDTH) /* vectors that hold the partial sums of lanes16 */
+#define LANES16 (16 / WIDTH) /* vectors of the partial sums of lanes16 */
 
 typedef uint32_t bits __attribute__((vector_size(4 * WIDTH)));
 typedef int32_t ints __attribute__((vector_size(4 * WIDTH)));
@@ -43,8 +44,8 @@ ALWAYS_INLINE vec vec_exp(vec x) {
     return p * a * b;
 }
 
-/* The largest x[i] * scale; NaN is passed over. Exact, so in any order, and as often as one likes.
- */
+/* The largest x[i] * scale, without NaNs. A maximum is exact, so the order does not matter and
+ * elements may be taken twice. */
 static float max_scaled(const float *x, size_t n, float scale) {
     vec most[LANES16];
     for (int v = 0; v < LANES16; v++)
@@ -113,7 +114,7 @@ ALWAYS_INLINE uint32_t largest_magnitude(const float *x) {
     return (uint32_t)ivec_largest(largest);
 }
 
-/* A vector's lanes times `factor`, rounded to integers. */
+/* The elements of a vector times `factor`, rounded to integers. */
 ALWAYS_INLINE ivec rounded(const float *x, float factor) {
     const vec magic = vec_set(0x1.8p23f);
     vec t = load_f32(x, WIDTH) * vec_set(factor) + magic;
@@ -143,6 +144,6 @@ ALWAYS_INLINE void quantize16_by(int16_t *q, const float *x, float per_scale) {
     }
 }
 
-#include "kernels/elementwise.h" // which builds on the above
+#include "kernels/elementwise.h" // uses the functions above
 
 #endif

@@ -1,4 +1,4 @@
-/* x86_avx2.c - what a vector is with AVX2, FMA and F16C: 8 lanes, 16 registers. */
+/* x86_avx2.c - the variant for AVX2, FMA and F16C: vectors of 8 lanes, 16 registers. */
 // ISA x86_64: -mavx2 -mfma -mf16c
 #include "kernels/always_inline.h"
 
@@ -8,13 +8,13 @@
 
 typedef __m256 vec;
 #define WIDTH           8
-#define GEMM_ROWS       3 /* 12 sums, 3 x, 1 weight: 16 registers */
+#define GEMM_ROWS       3 /* registers: 12 sums, 3 x, 1 weight */
 #define GEMM_VECS(rows) ((rows) == 1 ? 8 : 4)
 #define GEMM_DEPTH      128
 #define GEMV_ROWS       4
 #define GEMV_VECS       2
 #define GEMV_DEPTH      8
-#define GEMM_NT_ROWS    3 /* 12 sums, 3 x, 1 weight, as in gemm */
+#define GEMM_NT_ROWS    3 /* the same */
 #define GEMM_NT_COLS    4
 
 /* All bits set in the first n lanes. */
@@ -45,7 +45,7 @@ ALWAYS_INLINE vec load_f32(const void *p, int n) {
     return n == WIDTH ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, first(n));
 }
 
-/* 8 elements of 16 bits. There is no masked load for them. */
+/* 8 elements of 16 bits. AVX2 has no masked load for them. */
 ALWAYS_INLINE __m128i load_16(const void *p, int n) {
     if (n == WIDTH)
         return _mm_loadu_si128(p);
@@ -76,8 +76,8 @@ ALWAYS_INLINE vec vec_mul(vec a, vec b) {
 
 /* Integers, for quantized.h. */
 typedef __m256i ivec;
-#define Q8_ROWS          5 /* 10 sums, 2 weights, 1 x, a product: 14 registers; gcc copies with 16 */
-#define Q4_ROWS          6 /* 12 sums, 2 weights, 1 x, a product: 16 registers */
+#define Q8_ROWS          5 /* 14 registers: 10 sums, 2 weights, x, a product; with 16 gcc copies */
+#define Q4_ROWS          6 /* 16 registers: 12 sums, 2 weights, 1 x, a product */
 #define QUANT_VECS(rows) ((rows) == 1 ? 8 : (rows) == 2 ? 4 : 2)
 
 ALWAYS_INLINE ivec ivec_set(uint32_t word) {
@@ -88,8 +88,8 @@ ALWAYS_INLINE ivec ivec_load(const void *p) {
     return _mm256_loadu_si256(p);
 }
 
-/* Sums are added to in place, and gcc must not think otherwise: it would copy all sums of a tile in
- * each step. */
+/* In assembly, so that gcc adds in place: with the intrinsic it copies all sums of a tile in every
+ * step. */
 ALWAYS_INLINE ivec ivec_add(ivec a, ivec b) {
     __asm__("vpaddd %1, %0, %0" : "+x"(a) : "x"(b));
     return a;
@@ -170,7 +170,7 @@ ALWAYS_INLINE int32_t ivec_total(ivec a) {
     return _mm_cvtsi128_si32(_mm_add_epi32(m, _mm_shuffle_epi32(m, 0xB1)));
 }
 
-/* Packing works in halves of a vector: what belongs together is put there at the end. */
+/* Packs work within each half of a vector; the permutations restore the order. */
 ALWAYS_INLINE void store_i16(int16_t *p, const ivec v[2]) {
     _mm256_storeu_si256((void *)p, _mm256_permute4x64_epi64(_mm256_packs_epi32(v[0], v[1]), 0xD8));
 }

@@ -1,10 +1,10 @@
-/* x86_avx512.c - AVX-512 as it was first: bytes are multiplied by way of 16-bit lanes. */
+/* x86_avx512.c - the variant for AVX-512 without VNNI: bytes are multiplied in 16-bit lanes. */
 // ISA x86_64: -mavx512f -mavx512bw -mavx512dq -mavx512vl
 // ISA x86_64: -mfma -mf16c -mprefer-vector-width=512
 #include "kernels/x86_avx512.h"
 
-#define Q8_ROWS          5 /* 20 sums, 4 weights, x and |x|, a product, 2 constants: 29 registers */
-#define Q4_ROWS          6 /* 24 sums, 4 weights, 1 x, a product, a constant: 31 registers */
+#define Q8_ROWS          5 /* 29 registers: 20 sums, 4 weights, x, |x|, a product, 2 constants */
+#define Q4_ROWS          6 /* 31 registers: 24 sums, 4 weights, 1 x, a product, a constant */
 #define QUANT_VECS(rows) 4
 
 ALWAYS_INLINE ivec ivec_pairs(ivec a, ivec b) {

@@ -1,5 +1,5 @@
-/* x86_avx512.h - what a vector is with AVX-512 (F, BW, DQ, VL): 16 lanes, 32 registers, masks. For
- * the files of the variants that have it. */
+/* x86_avx512.h - vectors of AVX-512 (F, BW, DQ, VL), for the variants that have it: 16 lanes, 32
+ * registers, masks. */
 #ifndef KERNELS_X86_AVX512_H
 #define KERNELS_X86_AVX512_H
 
@@ -10,7 +10,7 @@
 
 typedef __m512 vec;
 #define WIDTH           16
-#define GEMM_ROWS       6 /* 24 sums, 6 x, 1 weight: 31 registers */
+#define GEMM_ROWS       6 /* 31 registers: 24 sums, 6 x, 1 weight */
 #define GEMM_VECS(rows) 4
 #define GEMM_DEPTH      64
 #define GEMV_ROWS       4

@@ -1,10 +1,10 @@
-/* x86_avx512vnni.c - AVX-512 with four-way dot products of bytes (VNNI), exact in 32 bits. */
+/* x86_avx512vnni.c - the variant for AVX-512 with VNNI: exact four-way dot products of bytes. */
 // ISA x86_64: -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
 // ISA x86_64: -mfma -mf16c -mprefer-vector-width=512
 #include "kernels/x86_avx512.h"
 
 #define QUANT_DOT4
-#define Q8_ROWS          6 /* 24 sums, 4 weights, 1 x: 29 registers */
+#define Q8_ROWS          6 /* 29 registers: 24 sums, 4 weights, 1 x */
 #define Q4_ROWS          6
 #define QUANT_VECS(rows) 4
 

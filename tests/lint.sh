@@ -128,6 +128,35 @@ bad_options() {
     done
 }
 
+# An entry of an option table takes a destination of its own type and no other.
+bad_option_types() {
+    while read -r entry fits; do
+        for member in flag string number numbers strings real seed; do
+            printf '%s\n' '#include "cli/command/options.h"' \
+                'static struct { bool flag; const char *string; int number; struct int_list numbers;' \
+                '    struct string_list strings; float real; struct seed seed; } to;' \
+                'extern const struct option *table;' \
+                'static const char *const words[] = {"a", NULL};' \
+                "const struct option *table = (const struct option[]){$entry, OPT_END};" |
+                sed "s/DEST/\&to.$member/" >"$tmp/entry.c"
+            $CC -std=c17 -Iinclude -Isrc -fsyntax-only "$tmp/entry.c" >"$tmp/messages" 2>&1
+            compiles=$?
+            [ "$member" = "$fits" ] || compiles=$((!compiles))
+            [ $compiles -eq 0 ] || echo "src/cli/command/options.h:1: ${entry%%(*} of &$member:" \
+                "expected $fits alone to compile: $(grep -m 1 error "$tmp/messages")"
+        done
+    done <<'END'
+OPT_FLAG("a",0,DEST,"help") flag
+OPT_STRING("a",0,DEST,"S","help") string
+OPT_STRINGS("a",0,DEST,"S","help") strings
+OPT_INT("a",0,DEST,0,1,"N","help") number
+OPT_INTS("a",0,DEST,0,1,"N","help") numbers
+OPT_FLOAT("a",0,DEST,0,1,"F","help") real
+OPT_SEED("a",0,DEST,"N","help") seed
+OPT_CHOICE("a",0,DEST,words,"WORD","help") number
+END
+}
+
 # The first line of a file says its name.
 bad_banners() {
     grep -E '^(include|src)/' "$tmp/c_files" | while read -r file; do
@@ -181,6 +210,7 @@ fi
 check "include direction" bad_includes
 check "public headers alone" bad_headers
 check "options that can grow" bad_options
+check "typed option tables" bad_option_types
 check "banners" bad_banners
 check "tabs, blanks, final newlines" bad_text
 check "shell syntax" bad_scripts

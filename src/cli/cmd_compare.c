@@ -313,19 +313,21 @@ static int compare(const struct arguments *args) {
 static int run_compare(int argc, char **argv) {
     struct arguments args = {.source.keep_newline = true};
     const struct option table[] = {
-        {.name = "Options", .type = OPTION_SECTION},
-        {"model", 'm', "reference", OPTION_STRING, &args.reference, 0, 0, NULL, "MODEL",
-         "the reference, which keeps keys and values as f32\n(default: $GPT2_MODEL, else the "
-         "shipped \"tales\")"},
-        {"file", 'f', NULL, OPTION_STRING, &args.source.file, 0, 0, NULL, "FILE",
-         "the text (\"-\" or a pipe is standard input);\n<|endoftext|> separates documents"},
-        {"max-tokens", 'n', NULL, OPTION_INT, &args.max_tokens, 0, INT32_MAX, NULL, "N",
-         "only the first N tokens (default 0: all)"},
-        {"json", 0, NULL, OPTION_FLAG, &args.json, 0, 0, NULL, NULL, "one object"},
-        OPTION_KV(&args.kv),
-        OPTION_THREADS(&args.threads),
-        OPTION_CPU(&args.cpu),
-        {0},
+        OPT_SECTION("Options"),
+        OPT_STRING("model", 'm', &args.reference, "MODEL",
+                   "the reference, which keeps keys and values as f32\n"
+                   "(default: $GPT2_MODEL, else the shipped \"tales\")",
+                   .aliases = "reference"),
+        OPT_STRING("file", 'f', &args.source.file, "FILE",
+                   "the text (\"-\" or a pipe is standard input);\n"
+                   "<|endoftext|> separates documents"),
+        OPT_INT("max-tokens", 'n', &args.max_tokens, 0, INT32_MAX, "N",
+                "only the first N tokens (default 0: all)"),
+        OPT_FLAG("json", 0, &args.json, "one object"),
+        OPT_KV(&args.kv),
+        OPT_THREADS(&args.threads),
+        OPT_CPU(&args.cpu),
+        OPT_END,
     };
     int n_words, code;
     if (!options_begin(&command_compare, table, argc, argv, MAX_MODELS, &n_words, &code))

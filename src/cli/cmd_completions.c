@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 static int run_completions(int argc, char **argv) {
-    const struct option table[] = {{0}};
+    const struct option table[] = {OPT_END};
     const struct command *commands[64];
     struct gpt2_error err;
     size_t n = 0;

@@ -190,17 +190,18 @@ static int run_convert(int argc, char **argv) {
     struct arguments args = {.to = UNSAID};
     struct gpt2_error err;
     const struct option table[] = {
-        {.name = "Options", .type = OPTION_SECTION},
-        OPTION_MODEL(&args.model),
-        {"output", 'o', "out", OPTION_STRING, &args.output, 0, 0, NULL, "DIR|FILE",
-         "a new directory for safetensors, else a file; one that is\nthere is replaced"},
-        {"to", 0, "format", OPTION_CHOICE, &args.to, 0, 0, formats, "safetensors|gguf|packed",
-         "the format (default: gguf where -o ends in .gguf)"},
-        {"no-tokenizer", 0, NULL, OPTION_FLAG, &args.no_tokenizer, 0, 0, NULL, NULL,
-         "leave the tokenizer out"},
-        OPTION_THREADS(&args.threads),
-        OPTION_CPU(&args.cpu),
-        {0},
+        OPT_SECTION("Options"),
+        OPT_MODEL(&args.model),
+        OPT_STRING("output", 'o', &args.output, "DIR|FILE",
+                   "a new directory for safetensors, else a file; one that is\n"
+                   "there is replaced",
+                   .aliases = "out"),
+        OPT_CHOICE("to", 0, &args.to, formats, "safetensors|gguf|packed",
+                   "the format (default: gguf where -o ends in .gguf)", .aliases = "format"),
+        OPT_FLAG("no-tokenizer", 0, &args.no_tokenizer, "leave the tokenizer out"),
+        OPT_THREADS(&args.threads),
+        OPT_CPU(&args.cpu),
+        OPT_END,
     };
     int n_words, code;
     if (!options_begin(&command_convert, table, argc, argv, 0, &n_words, &code))

@@ -137,13 +137,12 @@ static int info(const struct arguments *args) {
 static int run_info(int argc, char **argv) {
     struct arguments args = {0};
     const struct option table[] = {
-        {.name = "Options", .type = OPTION_SECTION},
-        OPTION_MODEL(&args.model),
-        {"tensors", 0, NULL, OPTION_FLAG, &args.tensors, 0, 0, NULL, NULL,
-         "list every tensor with its type and shape"},
-        OPTION_THREADS(&args.threads),
-        OPTION_CPU(&args.cpu),
-        {0},
+        OPT_SECTION("Options"),
+        OPT_MODEL(&args.model),
+        OPT_FLAG("tensors", 0, &args.tensors, "list every tensor with its type and shape"),
+        OPT_THREADS(&args.threads),
+        OPT_CPU(&args.cpu),
+        OPT_END,
     };
     int n_words, code;
     if (!options_begin(&command_info, table, argc, argv, 1, &n_words, &code))

@@ -179,12 +179,12 @@ static bool visit_folder(void *user, const char *folder) {
 static int run_models(int argc, char **argv) {
     static struct listing l;
     const struct option table[] = {
-        {.name = "Options", .type = OPTION_SECTION},
-        {"json", 0, NULL, OPTION_FLAG, &l.json, 0, 0, NULL, NULL, "one JSON object a line"},
-        {"names", 0, NULL, OPTION_FLAG, &l.names, 0, 0, NULL, NULL,
-         "names alone, one a line, for shells: without those that\n"
-         "hold control characters or begin like an option"},
-        {0},
+        OPT_SECTION("Options"),
+        OPT_FLAG("json", 0, &l.json, "one JSON object a line"),
+        OPT_FLAG("names", 0, &l.names,
+                 "names alone, one a line, for shells: without those that\n"
+                 "hold control characters or begin like an option"),
+        OPT_END,
     };
     int n_words, code;
     if (!options_begin(&command_models, table, argc, argv, 0, &n_words, &code))
@@ -217,7 +217,7 @@ static void name_kept(void *user, const char *folder, const char *entry) {
 
 static int run_rm(int argc, char **argv) {
     struct gpt2_error err;
-    const struct option table[] = {{0}};
+    const struct option table[] = {OPT_END};
     int n_words, code;
     if (!options_begin(&command_rm, table, argc, argv, argc, &n_words, &code))
         return code;

@@ -80,10 +80,9 @@ static int pull(const char *name, struct progress *p) {
 static int run_pull(int argc, char **argv) {
     struct progress p = {0};
     const struct option table[] = {
-        {.name = "Options", .type = OPTION_SECTION},
-        {"quiet", 'q', NULL, OPTION_FLAG, &p.quiet, 0, 0, NULL, NULL,
-         "no progress; errors and the path only"},
-        {0},
+        OPT_SECTION("Options"),
+        OPT_FLAG("quiet", 'q', &p.quiet, "no progress; errors and the path only"),
+        OPT_END,
     };
     int n_words, code;
     if (!options_begin(&command_pull, table, argc, argv, 1, &n_words, &code))

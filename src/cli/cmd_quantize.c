@@ -130,20 +130,20 @@ static int run_quantize(int argc, char **argv) {
     struct arguments args = {.type = GPT2_Q8};
     struct gpt2_error err;
     const struct option table[] = {
-        {.name = "Options", .type = OPTION_SECTION},
-        OPTION_MODEL(&args.model),
-        {"output", 'o', "out", OPTION_STRING, &args.output, 0, 0, NULL, "FILE",
-         "the file to write; one that is there is replaced"},
-        {"type", 0, "dtype", OPTION_CHOICE, &args.type, 0, 0, types, "f16|bf16|q8|q4",
-         "what the matrices become (default q8)"},
-        {"calibrate", 0, NULL, OPTION_STRING, &args.calibrate, 0, 0, NULL, "FILE",
-         "a text like those the model will see: q8 and q4 then\nare most precise where it "
-         "matters for such texts;\n100 KB are enough"},
-        {"no-tokenizer", 0, NULL, OPTION_FLAG, &args.no_tokenizer, 0, 0, NULL, NULL,
-         "leave the tokenizer out"},
-        OPTION_THREADS(&args.threads),
-        OPTION_CPU(&args.cpu),
-        {0},
+        OPT_SECTION("Options"),
+        OPT_MODEL(&args.model),
+        OPT_STRING("output", 'o', &args.output, "FILE",
+                   "the file to write; one that is there is replaced", .aliases = "out"),
+        OPT_CHOICE("type", 0, &args.type, types, "f16|bf16|q8|q4",
+                   "what the matrices become (default q8)", .aliases = "dtype"),
+        OPT_STRING("calibrate", 0, &args.calibrate, "FILE",
+                   "a text like those the model will see: q8 and q4 then\n"
+                   "are most precise where it matters for such texts;\n"
+                   "100 KB are enough"),
+        OPT_FLAG("no-tokenizer", 0, &args.no_tokenizer, "leave the tokenizer out"),
+        OPT_THREADS(&args.threads),
+        OPT_CPU(&args.cpu),
+        OPT_END,
     };
     int n_words, code;
     if (!options_begin(&command_quantize, table, argc, argv, 0, &n_words, &code))

@@ -112,21 +112,20 @@ static int detokenize(const struct arguments *args) {
 static int run_tokenize(int argc, char **argv) {
     struct arguments args = {0};
     const struct option table[] = {
-        {.name = "Options", .type = OPTION_SECTION},
-        OPTION_MODEL(&args.model),
-        {"prompt", 'p', NULL, OPTION_STRING, &args.source.option, 0, 0, NULL, "TEXT",
-         "the text (also as a plain argument; \"-\" or a pipe is\nstandard input)"},
-        {"file", 'f', NULL, OPTION_STRING, &args.source.file, 0, 0, NULL, "FILE",
-         "read the text from a file; one newline at its end is\ndropped"},
-        {"keep-newline", 0, NULL, OPTION_FLAG, &args.source.keep_newline, 0, 0, NULL, NULL,
-         "keep that newline"},
-        {"special", 0, "allow-special", OPTION_FLAG, &args.special, 0, 0, NULL, NULL,
-         "<|endoftext|> in the text is the special token"},
-        {"json", 0, NULL, OPTION_FLAG, &args.json, 0, 0, NULL, NULL,
-         "ids, token strings and byte offsets as one object"},
-        {"count", 0, "show-count", OPTION_FLAG, &args.count, 0, 0, NULL, NULL,
-         "only the number of tokens"},
-        {0},
+        OPT_SECTION("Options"),
+        OPT_MODEL(&args.model),
+        OPT_STRING("prompt", 'p', &args.source.option, "TEXT",
+                   "the text (also as a plain argument; \"-\" or a pipe is\n"
+                   "standard input)"),
+        OPT_STRING("file", 'f', &args.source.file, "FILE",
+                   "read the text from a file; one newline at its end is\n"
+                   "dropped"),
+        OPT_FLAG("keep-newline", 0, &args.source.keep_newline, "keep that newline"),
+        OPT_FLAG("special", 0, &args.special, "<|endoftext|> in the text is the special token",
+                 .aliases = "allow-special"),
+        OPT_FLAG("json", 0, &args.json, "ids, token strings and byte offsets as one object"),
+        OPT_FLAG("count", 0, &args.count, "only the number of tokens", .aliases = "show-count"),
+        OPT_END,
     };
     int n_words, code;
     if (!options_begin(&command_tokenize, table, argc, argv, 1, &n_words, &code))
@@ -138,15 +137,13 @@ static int run_tokenize(int argc, char **argv) {
 static int run_detokenize(int argc, char **argv) {
     struct arguments args = {0};
     const struct option table[] = {
-        {.name = "Options", .type = OPTION_SECTION},
-        OPTION_MODEL(&args.model),
-        {"ids", 0, NULL, OPTION_STRING, &args.source.option, 0, 0, NULL, "1,2,3",
-         "the ids, separated by commas or white space (also as\na plain argument; \"-\" or a pipe "
-         "is "
-         "standard input)"},
-        {"file", 'f', NULL, OPTION_STRING, &args.source.file, 0, 0, NULL, "FILE",
-         "read the ids from a file"},
-        {0},
+        OPT_SECTION("Options"),
+        OPT_MODEL(&args.model),
+        OPT_STRING("ids", 0, &args.source.option, "1,2,3",
+                   "the ids, separated by commas or white space (also as\n"
+                   "a plain argument; \"-\" or a pipe is standard input)"),
+        OPT_STRING("file", 'f', &args.source.file, "FILE", "read the ids from a file"),
+        OPT_END,
     };
     int n_words, code;
     if (!options_begin(&command_detokenize, table, argc, argv, 1, &n_words, &code))

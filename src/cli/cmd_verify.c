@@ -76,9 +76,9 @@ static int verify(const struct arguments *args) {
 static int run_verify(int argc, char **argv) {
     struct arguments args = {0};
     const struct option table[] = {
-        {.name = "Options", .type = OPTION_SECTION},
-        OPTION_MODEL(&args.model),
-        {0},
+        OPT_SECTION("Options"),
+        OPT_MODEL(&args.model),
+        OPT_END,
     };
     int n_words, code;
     if (!options_begin(&command_verify, table, argc, argv, 1, &n_words, &code))

@@ -361,29 +361,30 @@ static int run_bench(int argc, char **argv) {
     struct run run = {.args = {.rounds = 5}};
     struct arguments *a = &run.args;
     const struct option table[] = {
-        {.name = "What is measured (lists are tried in every combination)", .type = OPTION_SECTION},
-        {"n-prompt", 'p', NULL, OPTION_INTS, &a->prompt, 0, 1e6, NULL, "N,...",
-         "tokens of a prompt, read at once (default 512, or\nwhat fits; 0: no such test)"},
-        {"n-gen", 'n', NULL, OPTION_INTS, &a->decode, 0, 1e6, NULL, "N,...",
-         "tokens that are read one by one, each for its\nlogits (default 128, or what fits; 0: no "
-         "such test)"},
-        {"n-depth", 'd', "depth", OPTION_INTS, &a->depth, 0, 1e6, NULL, "N,...",
-         "tokens in the context before (default 0)"},
-        {"batch", 'b', "batch-size", OPTION_INTS, &a->batch, 1, MAX_BATCH, NULL, "N,...",
-         "sequences decoded side by side (default 1)"},
-        {"repetitions", 'r', "rounds", OPTION_INT, &a->rounds, 1, 1000, NULL, "N",
-         "rounds that count (default 5)"},
-        {.name = "Model and machine", .type = OPTION_SECTION},
-        OPTION_MODEL(&a->model),
-        {"threads", 't', "n-threads", OPTION_INTS, &a->threads, 1, 1024, NULL, "N,...",
-         "threads (default: all processors this process may use)"},
-        OPTION_CPU(&a->cpu),
-        OPTION_KV(&a->kv),
-        OPTIONS_WEIGHTS(&a->weights),
-        {.name = "Output", .type = OPTION_SECTION},
-        {"output", 'o', NULL, OPTION_CHOICE, &a->format, 0, 0, formats, "md|csv|json",
-         "a table to read (default), or all figures"},
-        {0},
+        OPT_SECTION("What is measured (lists are tried in every combination)"),
+        OPT_INTS("n-prompt", 'p', &a->prompt, 0, 1e6, "N,...",
+                 "tokens of a prompt, read at once (default 512, or\n"
+                 "what fits; 0: no such test)"),
+        OPT_INTS("n-gen", 'n', &a->decode, 0, 1e6, "N,...",
+                 "tokens that are read one by one, each for its\n"
+                 "logits (default 128, or what fits; 0: no such test)"),
+        OPT_INTS("n-depth", 'd', &a->depth, 0, 1e6, "N,...",
+                 "tokens in the context before (default 0)", .aliases = "depth"),
+        OPT_INTS("batch", 'b', &a->batch, 1, MAX_BATCH, "N,...",
+                 "sequences decoded side by side (default 1)", .aliases = "batch-size"),
+        OPT_INT("repetitions", 'r', &a->rounds, 1, 1000, "N", "rounds that count (default 5)",
+                .aliases = "rounds"),
+        OPT_SECTION("Model and machine"),
+        OPT_MODEL(&a->model),
+        OPT_INTS("threads", 't', &a->threads, 1, 1024, "N,...",
+                 "threads (default: all processors this process may use)", .aliases = "n-threads"),
+        OPT_CPU(&a->cpu),
+        OPT_KV(&a->kv),
+        OPT_WEIGHTS(&a->weights),
+        OPT_SECTION("Output"),
+        OPT_CHOICE("output", 'o', &a->format, formats, "md|csv|json",
+                   "a table to read (default), or all figures"),
+        OPT_END,
     };
     int n_words, code;
     if (options_begin(&command_bench, table, argc, argv, 1, &n_words, &code)) {

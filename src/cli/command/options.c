@@ -4,6 +4,7 @@
 #include "cli/io/buffer.h"
 #include "cli/io/report.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gpt2/runtime.h>
@@ -112,7 +113,7 @@ static bool set_int(const struct option *o, const char *value, struct gpt2_error
     if (end == value || *end || errno || (double)number < o->min || (double)number > o->max)
         return usage_error(err, "--%s: expected a whole number from %.0f to %.0f, got \"%s\"",
                            o->name, o->min, o->max, value);
-    *(int *)o->dest = (int)number;
+    *o->dest.number = (int)number;
     return true;
 }
 
@@ -137,7 +138,7 @@ static bool set_ints(const struct option *o, const char *value, struct gpt2_erro
         if (!*p)
             break;
     }
-    *(struct int_list *)o->dest = list;
+    *o->dest.numbers = list;
     return true;
 }
 
@@ -147,12 +148,12 @@ static bool set_float(const struct option *o, const char *value, struct gpt2_err
     if (end == value || *end || !(number >= o->min && number <= o->max))
         return usage_error(err, "--%s: expected a number from %g to %g, got \"%s\"", o->name,
                            o->min, o->max, value);
-    *(float *)o->dest = (float)number;
+    *o->dest.real = (float)number;
     return true;
 }
 
 static bool add_string(const struct option *o, const char *value, struct gpt2_error *err) {
-    struct string_list *list = o->dest;
+    struct string_list *list = o->dest.strings;
     const int cap = (int)(sizeof list->items / sizeof *list->items);
     if (list->n == cap)
         return usage_error(err, "--%s: expected at most %d of them", o->name, cap);
@@ -161,7 +162,7 @@ static bool add_string(const struct option *o, const char *value, struct gpt2_er
 }
 
 static bool set_seed(const struct option *o, const char *value, struct gpt2_error *err) {
-    struct seed *seed = o->dest;
+    struct seed *seed = o->dest.seed;
     seed->is_set = true;
     if (!strcmp(value, "random")) {
         int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
@@ -188,7 +189,7 @@ static bool set_choice(const struct option *o, const char *value, struct gpt2_er
     size_t n = 0;
     for (int i = 0; o->choices[i]; i++) {
         if (!strcmp(o->choices[i], value)) {
-            *(int *)o->dest = i;
+            *o->dest.number = i;
             return true;
         }
         if (n < sizeof known)
@@ -201,10 +202,10 @@ static bool set_choice(const struct option *o, const char *value, struct gpt2_er
 static bool set(const struct option *o, const char *value, struct gpt2_error *err) {
     switch (o->type) {
     case OPTION_FLAG:
-        *(bool *)o->dest = true;
+        *o->dest.flag = true;
         return true;
     case OPTION_STRING:
-        *(const char **)o->dest = value;
+        *o->dest.string = value;
         return true;
     case OPTION_INT:
         return set_int(o, value, err);
@@ -238,32 +239,62 @@ bool options_set(const struct option *table, const char *name, const char *value
     bool yes = !strcmp(value, "true");
     if (!yes && strcmp(value, "false"))
         return usage_error(err, "\"%s\": expected true or false, got \"%.100s\"", name, value);
-    *(bool *)option->dest = yes;
+    *option->dest.flag = yes;
     return true;
+}
+
+void options_copy(const struct option *to, const struct option *from) {
+    assert(to->type == from->type);
+    switch (to->type) {
+    case OPTION_FLAG:
+        *to->dest.flag = *from->dest.flag;
+        break;
+    case OPTION_STRING:
+        *to->dest.string = *from->dest.string;
+        break;
+    case OPTION_INT:
+    case OPTION_CHOICE:
+        *to->dest.number = *from->dest.number;
+        break;
+    case OPTION_INTS:
+        *to->dest.numbers = *from->dest.numbers;
+        break;
+    case OPTION_STRINGS:
+        *to->dest.strings = *from->dest.strings;
+        break;
+    case OPTION_FLOAT:
+        *to->dest.real = *from->dest.real;
+        break;
+    case OPTION_SEED:
+        *to->dest.seed = *from->dest.seed;
+        break;
+    case OPTION_SECTION:
+        break;
+    }
 }
 
 /* float_format is for OPTION_FLOAT. */
 static void print_value(const struct option *o, const char *float_format, struct buffer *out) {
     switch (o->type) {
     case OPTION_FLAG:
-        buffer_format(out, "%s", *(const bool *)o->dest ? "true" : "false");
+        buffer_format(out, "%s", *o->dest.flag ? "true" : "false");
         break;
     case OPTION_STRING: {
-        const char *text = *(const char *const *)o->dest;
+        const char *text = *o->dest.string;
         buffer_bytes(out, text, text ? strlen(text) : 0);
         break;
     }
     case OPTION_INT:
-        buffer_format(out, "%d", *(const int *)o->dest);
+        buffer_format(out, "%d", *o->dest.number);
         break;
     case OPTION_INTS: {
-        const struct int_list *list = o->dest;
+        const struct int_list *list = o->dest.numbers;
         for (int i = 0; i < list->n; i++)
             buffer_format(out, "%s%d", i ? "," : "", list->values[i]);
         break;
     }
     case OPTION_STRINGS: {
-        const struct string_list *list = o->dest;
+        const struct string_list *list = o->dest.strings;
         for (int i = 0; i < list->n; i++) {
             buffer_format(out, "%s", i ? ", " : "");
             buffer_json(out, list->items[i], strlen(list->items[i]));
@@ -271,13 +302,13 @@ static void print_value(const struct option *o, const char *float_format, struct
         break;
     }
     case OPTION_FLOAT:
-        buffer_format(out, float_format, (double)*(const float *)o->dest);
+        buffer_format(out, float_format, (double)*o->dest.real);
         break;
     case OPTION_SEED:
-        buffer_format(out, "%" PRIu64, *(const uint64_t *)o->dest);
+        buffer_format(out, "%" PRIu64, o->dest.seed->value);
         break;
     case OPTION_CHOICE:
-        buffer_format(out, "%s", o->choices[*(const int *)o->dest]);
+        buffer_format(out, "%s", o->choices[*o->dest.number]);
         break;
     case OPTION_SECTION:
         break;
@@ -293,9 +324,8 @@ void options_print(const struct option *table, struct buffer *out) {
         if (o->type == OPTION_SECTION)
             continue;
         buffer_format(out, "%s=", o->name);
-        if (o->type == OPTION_STRING && *(const char *const *)o->dest) { // else as if not given
-            const char *text = *(const char *const *)o->dest;
-            buffer_json(out, text, strlen(text));
+        if (o->type == OPTION_STRING && *o->dest.string) { // else as if not given
+            buffer_json(out, *o->dest.string, strlen(*o->dest.string));
         } else {
             print_value(o, "%.9g", out);
         }

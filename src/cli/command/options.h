@@ -12,15 +12,15 @@
 #include <stdint.h>
 
 enum option_type {
-    OPTION_FLAG,    /* bool *: becomes true                                          */
-    OPTION_STRING,  /* const char **: borrowed from argv                             */
-    OPTION_INT,     /* int *: within [min, max]                                      */
-    OPTION_INTS,    /* struct int_list *: "1,2,4", each within [min, max]            */
-    OPTION_STRINGS, /* struct string_list *: each use adds one, borrowed */
-    OPTION_FLOAT,   /* float *: within [min, max], not NaN                           */
-    OPTION_SEED,    /* struct seed *: 0 to 2^64 - 1, or "random": drawn from the system */
-    OPTION_CHOICE,  /* int *: index into `choices`                                   */
-    OPTION_SECTION  /* no option: a heading in the help text                         */
+    OPTION_FLAG,    /* becomes true                                           */
+    OPTION_STRING,  /* borrowed from argv                                     */
+    OPTION_INT,     /* within [min, max]                                      */
+    OPTION_INTS,    /* "1,2,4", each within [min, max]                        */
+    OPTION_STRINGS, /* each use adds one, borrowed from argv                  */
+    OPTION_FLOAT,   /* within [min, max], not NaN                             */
+    OPTION_SEED,    /* 0 to 2^64 - 1, or "random": drawn from the system      */
+    OPTION_CHOICE,  /* one of `choices`: its index                            */
+    OPTION_SECTION  /* no option: a heading in the help text                  */
 };
 
 /* Of an option that is not given, n stays as it was. */
@@ -40,17 +40,66 @@ struct string_list {
     const char *items[64];
 };
 
-struct option {
-    const char *name;    /* without dashes; NULL ends the table                    */
-    char letter;         /* 0: none                                                */
-    const char *aliases; /* other names, separated by spaces; NULL: none           */
-    enum option_type type;
-    void *dest;
-    double min, max;            /* OPTION_INT, OPTION_INTS, OPTION_FLOAT                 */
-    const char *const *choices; /* OPTION_CHOICE; ends with NULL                         */
-    const char *argument;       /* what help calls the value: "N", "TEXT"                */
-    const char *help;           /* with the default; may hold line breaks                */
+/* Where a value goes; the member is that of the option's type. */
+union option_dest {
+    bool *flag;
+    const char **string;
+    int *number; /* OPTION_INT, OPTION_CHOICE */
+    struct int_list *numbers;
+    struct string_list *strings;
+    float *real;
+    struct seed *seed;
 };
+
+struct option {
+    const char *name; /* without dashes; NULL ends the table */
+    char letter;      /* 0: none                             */
+    enum option_type type;
+    union option_dest dest;
+    double min, max;            /* OPTION_INT, OPTION_INTS, OPTION_FLOAT */
+    const char *const *choices; /* OPTION_CHOICE; ends with NULL */
+    const char *argument;       /* what help calls the value, "N", "TEXT"; NULL for OPTION_FLAG */
+    const char *help;           /* with the default; may hold line breaks */
+    const char *aliases;        /* other names, separated by spaces; NULL: none */
+};
+
+/* Entries of a table. A destination of another type does not compile. What few options have follows
+ * the help by name: OPT_FLAG("echo", 0, &echo, "print the prompt first", .aliases = "show"). */
+#define OPT_FLAG(name_, letter_, dest_, ...) \
+    OPT_ENTRY_(name_, letter_, FLAG, flag, bool *, dest_, .help = __VA_ARGS__)
+#define OPT_STRING(name_, letter_, dest_, argument_, ...)                                   \
+    OPT_ENTRY_(name_, letter_, STRING, string, const char **, dest_, .argument = argument_, \
+               .help = __VA_ARGS__)
+#define OPT_STRINGS(name_, letter_, dest_, argument_, ...)                    \
+    OPT_ENTRY_(name_, letter_, STRINGS, strings, struct string_list *, dest_, \
+               .argument = argument_, .help = __VA_ARGS__)
+#define OPT_INT(name_, letter_, dest_, min_, max_, argument_, ...)                  \
+    OPT_ENTRY_(name_, letter_, INT, number, int *, dest_, .min = min_, .max = max_, \
+               .argument = argument_, .help = __VA_ARGS__)
+#define OPT_INTS(name_, letter_, dest_, min_, max_, argument_, ...)                               \
+    OPT_ENTRY_(name_, letter_, INTS, numbers, struct int_list *, dest_, .min = min_, .max = max_, \
+               .argument = argument_, .help = __VA_ARGS__)
+#define OPT_FLOAT(name_, letter_, dest_, min_, max_, argument_, ...)                  \
+    OPT_ENTRY_(name_, letter_, FLOAT, real, float *, dest_, .min = min_, .max = max_, \
+               .argument = argument_, .help = __VA_ARGS__)
+#define OPT_SEED(name_, letter_, dest_, argument_, ...)                                 \
+    OPT_ENTRY_(name_, letter_, SEED, seed, struct seed *, dest_, .argument = argument_, \
+               .help = __VA_ARGS__)
+#define OPT_CHOICE(name_, letter_, dest_, choices_, argument_, ...)               \
+    OPT_ENTRY_(name_, letter_, CHOICE, number, int *, dest_, .choices = choices_, \
+               .argument = argument_, .help = __VA_ARGS__)
+#define OPT_SECTION(name_) \
+    { .name = name_, .type = OPTION_SECTION }
+#define OPT_END \
+    { .name = NULL }
+
+#define OPT_ENTRY_(name_, letter_, type_, member_, dest_type_, dest_, ...) \
+    {                                                                      \
+        .name = name_, .letter = letter_, .type = OPTION_##type_,          \
+        .dest.member_ = _Generic((dest_), dest_type_                       \
+                                 : (dest_)),                               \
+        __VA_ARGS__                                                        \
+    }
 
 struct command {
     const char *name;
@@ -60,34 +109,34 @@ struct command {
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit code */
 };
 
-/* Rows that several commands have. */
-#define OPTION_MODEL(dest)                                                             \
-    {                                                                                  \
-        "model", 'm', "model-name model-id", OPTION_STRING, dest, 0, 0, NULL, "MODEL", \
-            "a directory or file: safetensors, GGUF, PyTorch,\n"                       \
-            "TensorFlow, llm.c or packed; or a name (default:\n"                       \
-            "$GPT2_MODEL, else the shipped \"tales\")"                                 \
-    }
-#define OPTION_THREADS(dest)                                                                     \
-    {                                                                                            \
-        "threads", 't', "n-threads", OPTION_INT, dest, 0, 1024, NULL, "N",                       \
-            "threads (default 0: all processors this process may\nuse); the result is the same " \
-            "for any"                                                                            \
-    }
-#define OPTION_CPU(dest) \
-    { "cpu", 0, NULL, OPTION_STRING, dest, 0, 0, NULL, "VARIANT", options_cpu_help() }
-#define OPTION_KV(dest)                                                                           \
-    {                                                                                             \
-        "kv", 0, "cache-type", OPTION_CHOICE, dest, 0, 0, kv_types, "auto|f32|f16|q8",            \
-            "how keys and values are kept (default auto: q8 with\nquantized weights, else f32); " \
-            "f16 and q8 are rounded,\nso each gives its own results"                              \
-    }
+/* Entries that several commands have. */
+#define OPT_MODEL(dest)                                             \
+    OPT_STRING("model", 'm', dest, "MODEL",                         \
+               "a directory or file: safetensors, GGUF, PyTorch,\n" \
+               "TensorFlow, llm.c or packed; or a name (default:\n" \
+               "$GPT2_MODEL, else the shipped \"tales\")",          \
+               .aliases = "model-name model-id")
+#define OPT_THREADS(dest)                                           \
+    OPT_INT("threads", 't', dest, 0, 1024, "N",                     \
+            "threads (default 0: all processors this process may\n" \
+            "use); the result is the same for any",                 \
+            .aliases = "n-threads")
+#define OPT_CPU(dest) OPT_STRING("cpu", 0, dest, "VARIANT", options_cpu_help())
+#define OPT_KV(dest)                                                     \
+    OPT_CHOICE("kv", 0, dest, kv_types, "auto|f32|f16|q8",               \
+               "how keys and values are kept (default auto: q8 with\n"   \
+               "quantized weights, else f32); f16 and q8 are rounded,\n" \
+               "so each gives its own results",                          \
+               .aliases = "cache-type")
 
 /* Sets one option by its name or an alias, as a command line would; a flag takes "true" or "false".
  * Strings are borrowed. GPT2_ERR_USAGE where there is no such option or it refuses the value. */
 bool options_set(const struct option *table, const char *name, const char *value,
                  struct gpt2_error *err);
 const struct option *options_find(const struct option *table, const char *name);
+
+/* Sets `to` to what `from` is set to: two entries of one type. */
+void options_copy(const struct option *to, const struct option *from);
 
 /* Appends what an option is set to, as options_set takes it; of several strings, all. */
 struct buffer;

@@ -11,23 +11,14 @@ struct weights_options {
     bool mmap, no_mmap;
 };
 
-/* Two rows of an option table. */
-#define OPTIONS_WEIGHTS(dest)                                                                      \
-    {"mmap",                                                                                       \
-     0,                                                                                            \
-     NULL,                                                                                         \
-     OPTION_FLAG,                                                                                  \
-     &(dest)->mmap,                                                                                \
-     0,                                                                                            \
-     0,                                                                                            \
-     NULL,                                                                                         \
-     NULL,                                                                                         \
-     "read the weights where the file is mapped, which\nstarts at once (default for short runs)"}, \
-    {                                                                                              \
-        "no-mmap", 0, NULL, OPTION_FLAG, &(dest)->no_mmap, 0, 0, NULL, NULL,                       \
-            "move them to 2 MiB pages with the first pass, which\nthen goes faster (default "      \
-            "for long runs)"                                                                       \
-    }
+/* Two entries of an option table. */
+#define OPT_WEIGHTS(dest)                                                \
+    OPT_FLAG("mmap", 0, &(dest)->mmap,                                   \
+             "read the weights where the file is mapped, which\n"        \
+             "starts at once (default for short runs)"),                 \
+        OPT_FLAG("no-mmap", 0, &(dest)->no_mmap,                         \
+                 "move them to 2 MiB pages with the first pass, which\n" \
+                 "then goes faster (default for long runs)")
 
 /* Moves the weights to huge pages (gpt2_model_move) where that is wanted, each with the first pass
  * that reads it. By itself it does so where n_passes pay for it, and goes on without where memory

@@ -114,29 +114,6 @@ static bool do_set(struct interactive *it, char *argument, struct gpt2_error *er
     return option || !*argument;
 }
 
-static size_t size_of(enum option_type type) {
-    switch (type) {
-    case OPTION_FLAG:
-        return sizeof(bool);
-    case OPTION_STRING:
-        return sizeof(const char *);
-    case OPTION_FLOAT:
-        return sizeof(float);
-    case OPTION_SEED:
-        return sizeof(struct seed);
-    case OPTION_STRINGS:
-        return sizeof(struct string_list);
-    case OPTION_INTS:
-        return sizeof(struct int_list);
-    case OPTION_INT:
-    case OPTION_CHOICE:
-        return sizeof(int);
-    case OPTION_SECTION:
-        break;
-    }
-    return 0;
-}
-
 static bool do_unset(struct interactive *it, char *argument, struct gpt2_error *err) {
     struct settings wanted = it->settings, unset = settings_unset();
     struct option table[SETTINGS_ROWS], defaults[SETTINGS_ROWS];
@@ -145,7 +122,7 @@ static bool do_unset(struct interactive *it, char *argument, struct gpt2_error *
     const struct option *option = find(table, argument, err);
     if (!option)
         return false;
-    memcpy(option->dest, defaults[option - table].dest, size_of(option->type));
+    options_copy(option, &defaults[option - table]);
     return interactive_set(it, &wanted, err);
 }
 

@@ -142,8 +142,8 @@ static bool set_option(struct record *record, const struct option *table, int at
         return true; // as if it were not there
     record->has_settings = true;
     if (option->type == OPTION_STRINGS) {
-        ((struct string_list *)option->dest)->n = 0;
-        if (field->kind == GPT2_FIELD_OBJECT && option->dest == &record->settings.bias)
+        option->dest.strings->n = 0;
+        if (field->kind == GPT2_FIELD_OBJECT && option->dest.strings == &record->settings.bias)
             return read_bias(record, table, at, err);
         for (int i = 1; field->kind == GPT2_FIELD_LIST && i <= field->n_inside; i++) {
             const struct gpt2_field *item = gpt2_record_field(record->json, at + i);

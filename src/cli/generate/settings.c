@@ -32,86 +32,109 @@ int settings_table(struct option *rows, struct settings *s) {
     static const char *const untils[] = {"never", "sentence", "line", "paragraph", NULL};
     static const char *const early[] = {"false", "true", "never", NULL};
     const struct option table[] = {
-        {.name = "Sampling (in this order: temperature, top-k, top-p, min-p, typical-p)",
-         .type = OPTION_SECTION},
-        {"temp", 0, "temperature", OPTION_FLOAT, &s->temperature, 0, 1e6, NULL, "F",
-         "temperature (default 0.8); 0 is greedy"},
-        {"top-k", 0, "k", OPTION_INT, &s->top_k, 0, INT_MAX, NULL, "K",
-         "only the K likeliest tokens (default 40; 0: off)"},
-        {"top-p", 0, NULL, OPTION_FLOAT, &s->top_p, 0, 1, NULL, "P",
-         "only the likeliest tokens that together reach P\n(default 0.95; 1: off)"},
-        {"min-p", 0, NULL, OPTION_FLOAT, &s->min_p, 0, 1, NULL, "P",
-         "only tokens at least P times as likely as the\nlikeliest (default 0: off)"},
-        {"typical-p", 0, "typical", OPTION_FLOAT, &s->typical_p, 0, 1, NULL, "P",
-         "only tokens about as surprising as expected, that\ntogether reach P (default 1: off)"},
-        {"greedy", 0, "no-sample", OPTION_FLAG, &s->greedy, 0, 0, NULL, NULL,
-         "always the likeliest token, of equals the lowest id"},
-        {"seed", 's', "random-seed", OPTION_SEED, &s->seed, 0, 0, NULL, "SEED",
-         "a number (default 0; nanogpt: 1337), or \"random\" for\nanother text each time"},
-        {"compat", 0, NULL, OPTION_CHOICE, &s->compat, 0, 0, compats, "SYSTEM",
-         "rules and defaults of native, hf, openai, llama.cpp\nor nanogpt (default native); openai "
-         "and nanogpt go on\nbehind <|endoftext|>"},
-        {.name = "Repetition and bans", .type = OPTION_SECTION},
-        {"repeat-penalty", 0, "repetition-penalty", OPTION_FLOAT, &s->repeat_penalty, 1e-3, 1e3,
-         NULL, "F", "divides the logits of tokens seen lately (default 1:\noff)"},
-        {"repeat-last-n", 0, NULL, OPTION_INT, &s->repeat_last_n, -1, INT_MAX, NULL, "N",
-         "how far back penalties look (default 64; -1: all)"},
-        {"presence-penalty", 0, NULL, OPTION_FLOAT, &s->presence_penalty, -1e3, 1e3, NULL, "F",
-         "taken off the logits of tokens seen lately"},
-        {"frequency-penalty", 0, NULL, OPTION_FLOAT, &s->frequency_penalty, -1e3, 1e3, NULL, "F",
-         "the same, for each time they were seen"},
-        {"no-repeat-ngram", 0, "no-repeat-ngram-size", OPTION_INT, &s->no_repeat_ngram, 0, INT_MAX,
-         NULL, "N", "never the same N tokens in a row twice (default 0:\noff)"},
-        {"logit-bias", 'l', NULL, OPTION_STRINGS, &s->bias, 0, 0, NULL, "ID+F",
-         "added to a token's logit: 262-5 or ' the'-5; may be\nrepeated"},
-        {"ban", 0, NULL, OPTION_STRINGS, &s->ban, 0, 0, NULL, "TEXT",
-         "never this token, with a space in front or without;\nmay be repeated"},
-        {.name = "Length", .type = OPTION_SECTION},
-        {"max-tokens", 'n', "n-predict predict max-new-tokens length num-predict sample-len",
-         OPTION_INT, &s->max_tokens, -1, INT_MAX, NULL, "N",
-         "how many tokens at most (default 256; -1: until the\ncontext is full)"},
-        {"min-tokens", 0, "min-new-tokens", OPTION_INT, &s->min_tokens, 0, INT_MAX, NULL, "N",
-         "no end of text before so many tokens"},
-        {"ignore-eos", 0, NULL, OPTION_FLAG, &s->ignore_eos, 0, 0, NULL, NULL,
-         "never choose the token that ends a text"},
-        {"stop", 0, "reverse-prompt stop-token stop-strings", OPTION_STRINGS, &s->stop, 0, 0, NULL,
-         "TEXT", "end in front of this text; may be repeated"},
-        {"include-stop", 0, NULL, OPTION_FLAG, &s->include_stop, 0, 0, NULL, NULL, "end behind it"},
-        {"until", 0, NULL, OPTION_CHOICE, &s->until, 0, 0, untils, "WHAT",
-         "end with the sentence, line or paragraph"},
-        {"max-time", 0, NULL, OPTION_FLOAT, &s->max_time, 0, 1e9, NULL, "S",
-         "end after so many seconds; the text then depends on\nthe machine"},
-        {"on-overflow", 0, NULL, OPTION_CHOICE, &s->overflow, 0, 0, overflows, "WHAT",
-         "where the context is full: stop (default), slide on,\nor error"},
-        {"keep", 0, NULL, OPTION_INT, &s->keep, 0, INT_MAX, NULL, "N",
-         "slide keeps the first N tokens and the later half of\nthe others (default 0)"},
-        {"truncate", 0, NULL, OPTION_CHOICE, &s->truncate, 0, 0, truncates, "SIDE",
-         "a prompt longer than the context: error (default), or\ncut its left or right end"},
-        {.name = "Form", .type = OPTION_SECTION},
-        {"num-samples", 0, "nsamples num-return-sequences n", OPTION_INT, &s->num_samples, 1, 4096,
-         NULL, "N", "so many texts for the prompt (default 1)"},
-        {"best-of", 0, NULL, OPTION_INT, &s->best_of, 0, 4096, NULL, "N",
-         "make N texts, give those with the best mean\nlog-probability"},
-        {"choices", 0, NULL, OPTION_STRING, &s->choices, 0, 0, NULL, "A,B,C",
-         "the text is one of these"},
-        {"heal", 0, "token-healing", OPTION_FLAG, &s->heal, 0, 0, NULL, NULL,
-         "say the end of the prompt again where it may have cut\na token short"},
-        {"special", 0, NULL, OPTION_FLAG, &s->special, 0, 0, NULL, NULL,
-         "<|endoftext|> in the prompt is the special token;\nelse it is text like any other"},
-        {"echo", 0, "display-prompt include-prefix return-full-text", OPTION_FLAG, &s->echo, 0, 0,
-         NULL, NULL, "print the prompt first"},
-        {"logprobs", 0, "n-probs top-logprobs", OPTION_INT, &s->logprobs, 0, 100, NULL, "N",
-         "with --json: log-probabilities of the tokens and of\nthe N likeliest, of the unmodified "
-         "logits"},
-        {.name = "Beam search (in place of sampling)", .type = OPTION_SECTION},
-        {"beams", 0, "num-beams", OPTION_INT, &s->beams, 1, MAX_BEAMS, NULL, "N",
-         "the likeliest text, looking at N at a time (default\n1: off); --num-samples gives the "
-         "best so many"},
-        {"length-penalty", 0, NULL, OPTION_FLOAT, &s->length_penalty, -100, 100, NULL, "F",
-         "above 0 favours long texts, below 0 short ones\n(default 1)"},
-        {"early-stopping", 0, NULL, OPTION_CHOICE, &s->early_stopping, 0, 0, early, "WHEN",
-         "false (default), true: when N texts have ended, never"},
-        {0},
+        OPT_SECTION("Sampling (in this order: temperature, top-k, top-p, min-p, typical-p)"),
+        OPT_FLOAT("temp", 0, &s->temperature, 0, 1e6, "F", "temperature (default 0.8); 0 is greedy",
+                  .aliases = "temperature"),
+        OPT_INT("top-k", 0, &s->top_k, 0, INT_MAX, "K",
+                "only the K likeliest tokens (default 40; 0: off)", .aliases = "k"),
+        OPT_FLOAT("top-p", 0, &s->top_p, 0, 1, "P",
+                  "only the likeliest tokens that together reach P\n"
+                  "(default 0.95; 1: off)"),
+        OPT_FLOAT("min-p", 0, &s->min_p, 0, 1, "P",
+                  "only tokens at least P times as likely as the\n"
+                  "likeliest (default 0: off)"),
+        OPT_FLOAT("typical-p", 0, &s->typical_p, 0, 1, "P",
+                  "only tokens about as surprising as expected, that\n"
+                  "together reach P (default 1: off)",
+                  .aliases = "typical"),
+        OPT_FLAG("greedy", 0, &s->greedy, "always the likeliest token, of equals the lowest id",
+                 .aliases = "no-sample"),
+        OPT_SEED("seed", 's', &s->seed, "SEED",
+                 "a number (default 0; nanogpt: 1337), or \"random\" for\n"
+                 "another text each time",
+                 .aliases = "random-seed"),
+        OPT_CHOICE("compat", 0, &s->compat, compats, "SYSTEM",
+                   "rules and defaults of native, hf, openai, llama.cpp\n"
+                   "or nanogpt (default native); openai and nanogpt go on\n"
+                   "behind <|endoftext|>"),
+        OPT_SECTION("Repetition and bans"),
+        OPT_FLOAT("repeat-penalty", 0, &s->repeat_penalty, 1e-3, 1e3, "F",
+                  "divides the logits of tokens seen lately (default 1:\n"
+                  "off)",
+                  .aliases = "repetition-penalty"),
+        OPT_INT("repeat-last-n", 0, &s->repeat_last_n, -1, INT_MAX, "N",
+                "how far back penalties look (default 64; -1: all)"),
+        OPT_FLOAT("presence-penalty", 0, &s->presence_penalty, -1e3, 1e3, "F",
+                  "taken off the logits of tokens seen lately"),
+        OPT_FLOAT("frequency-penalty", 0, &s->frequency_penalty, -1e3, 1e3, "F",
+                  "the same, for each time they were seen"),
+        OPT_INT("no-repeat-ngram", 0, &s->no_repeat_ngram, 0, INT_MAX, "N",
+                "never the same N tokens in a row twice (default 0:\n"
+                "off)",
+                .aliases = "no-repeat-ngram-size"),
+        OPT_STRINGS("logit-bias", 'l', &s->bias, "ID+F",
+                    "added to a token's logit: 262-5 or ' the'-5; may be\n"
+                    "repeated"),
+        OPT_STRINGS("ban", 0, &s->ban, "TEXT",
+                    "never this token, with a space in front or without;\n"
+                    "may be repeated"),
+        OPT_SECTION("Length"),
+        OPT_INT("max-tokens", 'n', &s->max_tokens, -1, INT_MAX, "N",
+                "how many tokens at most (default 256; -1: until the\n"
+                "context is full)",
+                .aliases = "n-predict predict max-new-tokens length num-predict sample-len"),
+        OPT_INT("min-tokens", 0, &s->min_tokens, 0, INT_MAX, "N",
+                "no end of text before so many tokens", .aliases = "min-new-tokens"),
+        OPT_FLAG("ignore-eos", 0, &s->ignore_eos, "never choose the token that ends a text"),
+        OPT_STRINGS("stop", 0, &s->stop, "TEXT", "end in front of this text; may be repeated",
+                    .aliases = "reverse-prompt stop-token stop-strings"),
+        OPT_FLAG("include-stop", 0, &s->include_stop, "end behind it"),
+        OPT_CHOICE("until", 0, &s->until, untils, "WHAT",
+                   "end with the sentence, line or paragraph"),
+        OPT_FLOAT("max-time", 0, &s->max_time, 0, 1e9, "S",
+                  "end after so many seconds; the text then depends on\n"
+                  "the machine"),
+        OPT_CHOICE("on-overflow", 0, &s->overflow, overflows, "WHAT",
+                   "where the context is full: stop (default), slide on,\n"
+                   "or error"),
+        OPT_INT("keep", 0, &s->keep, 0, INT_MAX, "N",
+                "slide keeps the first N tokens and the later half of\n"
+                "the others (default 0)"),
+        OPT_CHOICE("truncate", 0, &s->truncate, truncates, "SIDE",
+                   "a prompt longer than the context: error (default), or\n"
+                   "cut its left or right end"),
+        OPT_SECTION("Form"),
+        OPT_INT("num-samples", 0, &s->num_samples, 1, 4096, "N",
+                "so many texts for the prompt (default 1)",
+                .aliases = "nsamples num-return-sequences n"),
+        OPT_INT("best-of", 0, &s->best_of, 0, 4096, "N",
+                "make N texts, give those with the best mean\n"
+                "log-probability"),
+        OPT_STRING("choices", 0, &s->choices, "A,B,C", "the text is one of these"),
+        OPT_FLAG("heal", 0, &s->heal,
+                 "say the end of the prompt again where it may have cut\n"
+                 "a token short",
+                 .aliases = "token-healing"),
+        OPT_FLAG("special", 0, &s->special,
+                 "<|endoftext|> in the prompt is the special token;\n"
+                 "else it is text like any other"),
+        OPT_FLAG("echo", 0, &s->echo, "print the prompt first",
+                 .aliases = "display-prompt include-prefix return-full-text"),
+        OPT_INT("logprobs", 0, &s->logprobs, 0, 100, "N",
+                "with --json: log-probabilities of the tokens and of\n"
+                "the N likeliest, of the unmodified logits",
+                .aliases = "n-probs top-logprobs"),
+        OPT_SECTION("Beam search (in place of sampling)"),
+        OPT_INT("beams", 0, &s->beams, 1, MAX_BEAMS, "N",
+                "the likeliest text, looking at N at a time (default\n"
+                "1: off); --num-samples gives the best so many",
+                .aliases = "num-beams"),
+        OPT_FLOAT("length-penalty", 0, &s->length_penalty, -100, 100, "F",
+                  "above 0 favours long texts, below 0 short ones\n"
+                  "(default 1)"),
+        OPT_CHOICE("early-stopping", 0, &s->early_stopping, early, "WHEN",
+                   "false (default), true: when N texts have ended, never"),
+        OPT_END,
     };
     _Static_assert(sizeof table / sizeof *table <= SETTINGS_ROWS, "SETTINGS_ROWS is too small");
     memcpy(rows, table, sizeof table);
@@ -130,8 +153,8 @@ static void or_int(int *value, int otherwise) {
 
 /* False for a number that still is what settings_unset made it. */
 static bool is_set(const struct option *o) {
-    return o->type == OPTION_FLOAT ? !isnan(*(const float *)o->dest)
-                                   : o->type != OPTION_INT || *(const int *)o->dest != INT_MIN;
+    return o->type == OPTION_FLOAT ? !isnan(*o->dest.real)
+                                   : o->type != OPTION_INT || *o->dest.number != INT_MIN;
 }
 
 /* Whether a number of the first section, which is about drawing, was given: Hugging Face draws

@@ -270,44 +270,47 @@ static int run_inspect(int argc, char **argv) {
     a->layer = a->head = -1;
     static const char *const colors[] = {"auto", "always", "never", NULL};
     const struct option table[] = {
-        {.name = "Text", .type = OPTION_SECTION},
-        {"prompt", 'p', NULL, OPTION_STRINGS, &a->prompts, 0, 0, NULL, "TEXT",
-         "the text to look at (also as a plain argument; \"-\"\nor a pipe is standard input); "
-         "compare takes 2 to 4"},
-        {"file", 'f', NULL, OPTION_STRING, &a->file, 0, 0, NULL, "FILE",
-         "read it from a file; one newline at its end is\ndropped"},
-        {"ids", 0, NULL, OPTION_STRING, &a->ids, 0, 0, NULL, "1,2,3", "the text as token ids"},
-        {"special", 0, NULL, OPTION_FLAG, &a->special, 0, 0, NULL, NULL,
-         "<|endoftext|> in the text is the special token"},
-        {"bos", 0, NULL, OPTION_FLAG, &a->bos, 0, 0, NULL, NULL,
-         "put the token that starts texts in front (default for\ncompare)"},
-        {"no-bos", 0, NULL, OPTION_FLAG, &a->no_bos, 0, 0, NULL, NULL,
-         "do not (default for the others)"},
-        {.name = "What", .type = OPTION_SECTION},
-        {"ablate", 0, NULL, OPTION_STRING, &a->ablate, 0, 0, NULL, "LIST",
-         "run without parts of every layer norm: ln-gain,\nln-bias, ln-scale (all tokens divided "
-         "by the site's\nmean deviation, none by its own). "
-         "compare shows\nwhat that changes; default there: each"},
-        {"layer", 'l', NULL, OPTION_INT, &a->layer, 0, 1e6, NULL, "L",
-         "attention: the weights of one head of this layer ..."},
-        {"head", 0, NULL, OPTION_INT, &a->head, 0, 1e6, NULL, "H",
-         "... this one; without both: all heads in numbers"},
-        {"token", 0, NULL, OPTION_STRING, &a->token, 0, 0, NULL, "TEXT",
-         "residual: the next token whose logit is taken apart\n(default: the likeliest)"},
-        {.name = "Output", .type = OPTION_SECTION},
-        {"tsv", 0, NULL, OPTION_FLAG, &a->form.tsv, 0, 0, NULL, NULL,
-         "all numbers as tab-separated values"},
-        {"json", 0, NULL, OPTION_FLAG, &a->form.json, 0, 0, NULL, NULL,
-         "all numbers and the summary as one object"},
-        {"svg", 0, NULL, OPTION_STRING, &a->form.svg, 0, 0, NULL, "FILE",
-         "write a picture, too; \"-\": only that, to standard\noutput"},
-        {"color", 0, "colour", OPTION_CHOICE, &a->form.color, 0, 0, colors, "WHEN",
-         "auto (on a terminal, unless $NO_COLOR is set),\nalways, never"},
-        {.name = "Model", .type = OPTION_SECTION},
-        OPTION_MODEL(&a->model),
-        OPTION_THREADS(&a->threads),
-        OPTION_CPU(&a->cpu),
-        {0},
+        OPT_SECTION("Text"),
+        OPT_STRINGS("prompt", 'p', &a->prompts, "TEXT",
+                    "the text to look at (also as a plain argument; \"-\"\n"
+                    "or a pipe is standard input); compare takes 2 to 4"),
+        OPT_STRING("file", 'f', &a->file, "FILE",
+                   "read it from a file; one newline at its end is\n"
+                   "dropped"),
+        OPT_STRING("ids", 0, &a->ids, "1,2,3", "the text as token ids"),
+        OPT_FLAG("special", 0, &a->special, "<|endoftext|> in the text is the special token"),
+        OPT_FLAG("bos", 0, &a->bos,
+                 "put the token that starts texts in front (default for\n"
+                 "compare)"),
+        OPT_FLAG("no-bos", 0, &a->no_bos, "do not (default for the others)"),
+        OPT_SECTION("What"),
+        OPT_STRING("ablate", 0, &a->ablate, "LIST",
+                   "run without parts of every layer norm: ln-gain,\n"
+                   "ln-bias, ln-scale (all tokens divided by the site's\n"
+                   "mean deviation, none by its own). compare shows\n"
+                   "what that changes; default there: each"),
+        OPT_INT("layer", 'l', &a->layer, 0, 1e6, "L",
+                "attention: the weights of one head of this layer ..."),
+        OPT_INT("head", 0, &a->head, 0, 1e6, "H",
+                "... this one; without both: all heads in numbers"),
+        OPT_STRING("token", 0, &a->token, "TEXT",
+                   "residual: the next token whose logit is taken apart\n"
+                   "(default: the likeliest)"),
+        OPT_SECTION("Output"),
+        OPT_FLAG("tsv", 0, &a->form.tsv, "all numbers as tab-separated values"),
+        OPT_FLAG("json", 0, &a->form.json, "all numbers and the summary as one object"),
+        OPT_STRING("svg", 0, &a->form.svg, "FILE",
+                   "write a picture, too; \"-\": only that, to standard\n"
+                   "output"),
+        OPT_CHOICE("color", 0, &a->form.color, colors, "WHEN",
+                   "auto (on a terminal, unless $NO_COLOR is set),\n"
+                   "always, never",
+                   .aliases = "colour"),
+        OPT_SECTION("Model"),
+        OPT_MODEL(&a->model),
+        OPT_THREADS(&a->threads),
+        OPT_CPU(&a->cpu),
+        OPT_END,
     };
     int n_words, code;
     if (options_begin(&command_inspect, table, argc, argv, argc, &n_words, &code))

@@ -253,34 +253,41 @@ static int run_choose(int argc, char **argv) {
     struct arguments *a = &run->args;
     static const char *const measures[] = {"sum", "mean", "pmi", NULL};
     const struct option table[] = {
-        {.name = "Prompt and choices", .type = OPTION_SECTION},
-        {"prompt", 'p', NULL, OPTION_STRING, &a->source.option, 0, 0, NULL, "TEXT",
-         "what the choices continue (also as a plain argument;\nwith --choices also a pipe)"},
-        {"file", 'f', NULL, OPTION_STRING, &a->source.file, 0, 0, NULL, "FILE",
-         "read the prompt from a file; one newline at its end\nis dropped"},
-        {"choices", 'c', "candidates", OPTION_STRING, &a->choices, 0, 0, NULL, "A,B,C",
-         "the choices, separated by commas (default: the lines\nof standard input)"},
-        {"choices-file", 0, NULL, OPTION_STRING, &a->choices_file, 0, 0, NULL, "FILE",
-         "the choices, one a line"},
-        {"separator", 0, NULL, OPTION_STRING, &a->separator, 0, 0, NULL, "TEXT",
-         "what stands between prompt and choice (default: a\nspace, unless there is white space)"},
-        {.name = "Model", .type = OPTION_SECTION},
-        OPTION_MODEL(&a->model),
-        OPTION_THREADS(&a->threads),
-        OPTION_CPU(&a->cpu),
-        OPTION_KV(&a->kv),
-        {.name = "Ranking", .type = OPTION_SECTION},
-        {"by", 0, "normalize", OPTION_CHOICE, &a->by, 0, 0, measures, "sum|mean|pmi",
-         "the sum of the tokens' log-probabilities (default),\ntheir mean, or the sum less that "
-         "after the premise"},
-        {"premise", 0, NULL, OPTION_STRING, &a->premise, 0, 0, NULL, "TEXT",
-         "for pmi: the prompt that says nothing (default \"\",\nwhich is <|endoftext|>)"},
-        {.name = "Output", .type = OPTION_SECTION},
-        {"best", 0, NULL, OPTION_FLAG, &a->best, 0, 0, NULL, NULL, "print only the first choice"},
-        {"json", 0, "jsonl", OPTION_FLAG, &a->json, 0, 0, NULL, NULL, "a JSON object for each"},
-        {"test", 0, NULL, OPTION_STRING, &a->expected, 0, 0, NULL, "CHOICE",
-         "print nothing; exit with 0 if CHOICE comes first, 1\nif another does"},
-        {0},
+        OPT_SECTION("Prompt and choices"),
+        OPT_STRING("prompt", 'p', &a->source.option, "TEXT",
+                   "what the choices continue (also as a plain argument;\n"
+                   "with --choices also a pipe)"),
+        OPT_STRING("file", 'f', &a->source.file, "FILE",
+                   "read the prompt from a file; one newline at its end\n"
+                   "is dropped"),
+        OPT_STRING("choices", 'c', &a->choices, "A,B,C",
+                   "the choices, separated by commas (default: the lines\n"
+                   "of standard input)",
+                   .aliases = "candidates"),
+        OPT_STRING("choices-file", 0, &a->choices_file, "FILE", "the choices, one a line"),
+        OPT_STRING("separator", 0, &a->separator, "TEXT",
+                   "what stands between prompt and choice (default: a\n"
+                   "space, unless there is white space)"),
+        OPT_SECTION("Model"),
+        OPT_MODEL(&a->model),
+        OPT_THREADS(&a->threads),
+        OPT_CPU(&a->cpu),
+        OPT_KV(&a->kv),
+        OPT_SECTION("Ranking"),
+        OPT_CHOICE("by", 0, &a->by, measures, "sum|mean|pmi",
+                   "the sum of the tokens' log-probabilities (default),\n"
+                   "their mean, or the sum less that after the premise",
+                   .aliases = "normalize"),
+        OPT_STRING("premise", 0, &a->premise, "TEXT",
+                   "for pmi: the prompt that says nothing (default \"\",\n"
+                   "which is <|endoftext|>)"),
+        OPT_SECTION("Output"),
+        OPT_FLAG("best", 0, &a->best, "print only the first choice"),
+        OPT_FLAG("json", 0, &a->json, "a JSON object for each", .aliases = "jsonl"),
+        OPT_STRING("test", 0, &a->expected, "CHOICE",
+                   "print nothing; exit with 0 if CHOICE comes first, 1\n"
+                   "if another does"),
+        OPT_END,
     };
     int n_words, code;
     if (options_begin(&command_choose, table, argc, argv, 1, &n_words, &code)) {

@@ -214,17 +214,18 @@ static int run_eval(int argc, char **argv) {
     struct arguments *a = &run->args;
     static const char *const forms[] = {"lm-eval", "llm.c", NULL};
     const struct option table[] = {
-        {.name = "Options", .type = OPTION_SECTION},
-        OPTION_MODEL(&a->model),
-        OPTION_THREADS(&a->threads),
-        OPTION_CPU(&a->cpu),
-        OPTION_KV(&a->kv),
-        {"form", 0, NULL, OPTION_CHOICE, &a->form, 0, 0, forms, "lm-eval|llm.c",
-         "whose rules: lm-evaluation-harness (default), or those\nof llm.c's hellaswag.py"},
-        {"limit", 'n', NULL, OPTION_INT, &a->limit, 0, INT32_MAX, NULL, "N",
-         "only the first N records (default 0: all)"},
-        {"json", 0, NULL, OPTION_FLAG, &a->json, 0, 0, NULL, NULL, "one JSON object"},
-        {0},
+        OPT_SECTION("Options"),
+        OPT_MODEL(&a->model),
+        OPT_THREADS(&a->threads),
+        OPT_CPU(&a->cpu),
+        OPT_KV(&a->kv),
+        OPT_CHOICE("form", 0, &a->form, forms, "lm-eval|llm.c",
+                   "whose rules: lm-evaluation-harness (default), or those\n"
+                   "of llm.c's hellaswag.py"),
+        OPT_INT("limit", 'n', &a->limit, 0, INT32_MAX, "N",
+                "only the first N records (default 0: all)"),
+        OPT_FLAG("json", 0, &a->json, "one JSON object"),
+        OPT_END,
     };
     int n_words, code;
     if (options_begin(&command_eval, table, argc, argv, 2, &n_words, &code)) {

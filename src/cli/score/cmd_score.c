@@ -256,50 +256,59 @@ static int run_score(int argc, char **argv) {
     struct arguments *a = &run->args;
     static const char *const units[] = {"token", "word", "line", "doc", NULL};
     const struct option table[] = {
-        {.name = "Text", .type = OPTION_SECTION},
-        {"prompt", 'p', "text", OPTION_STRING, &a->source.option, 0, 0, NULL, "TEXT",
-         "the text (also as a plain argument; \"-\" or a pipe is\nstandard input)"},
-        {"file", 'f', NULL, OPTION_STRING, &a->source.file, 0, 0, NULL, "FILE",
-         "read the text from a file of any size; one newline at\nits end is dropped"},
-        {"keep-newline", 0, NULL, OPTION_FLAG, &a->source.keep_newline, 0, 0, NULL, NULL,
-         "keep that newline"},
-        {"ids", 0, NULL, OPTION_FLAG, &a->ids, 0, 0, NULL, NULL,
-         "the text is token ids: 1,2,3 or 1 2 3"},
-        {"special", 0, "allow-special", OPTION_FLAG, &a->special, 0, 0, NULL, NULL,
-         "<|endoftext|> in the text is the special token"},
-        {"lines", 0, NULL, OPTION_FLAG, &a->lines, 0, 0, NULL, NULL,
-         "every line is a text of its own (--by line and\n--filter imply it)"},
-        {.name = "Model", .type = OPTION_SECTION},
-        OPTION_MODEL(&a->model),
-        OPTION_THREADS(&a->threads),
-        OPTION_CPU(&a->cpu),
-        OPTION_KV(&a->kv),
-        {.name = "Protocol (how a long text is cut, see below)", .type = OPTION_SECTION},
-        {"protocol", 0, NULL, OPTION_STRING, &a->protocol, 0, 0, NULL, "NAME",
-         "disjoint, stride=N, llama.cpp or lm-eval (default:\nstride of half the context, --bos)"},
-        {"ctx", 'c', "ctx-size n-ctx", OPTION_INT, &a->ctx, 2, INT32_MAX, NULL, "N",
-         "tokens of a window (default: the model's context;\nllama.cpp: at most 512)"},
-        {"bos", 0, NULL, OPTION_FLAG, &a->bos, 0, 0, NULL, NULL,
-         "the first token is predicted from <|endoftext|>"},
-        {"no-bos", 0, NULL, OPTION_FLAG, &a->no_bos, 0, 0, NULL, NULL,
-         "the first token is only context (the default of all\nnamed protocols but lm-eval)"},
-        {.name = "Output", .type = OPTION_SECTION},
-        {"by", 0, NULL, OPTION_CHOICE, &a->by, 0, 0, units, "token|word|line|doc",
-         "a row for each (default token); words are corrected\nfor leading spaces, see below"},
-        {"top", 0, "top-n logprobs", OPTION_INT, &a->top, 0, 1000, NULL, "N",
-         "also the N likeliest tokens at each place"},
-        {"jsonl", 0, "json", OPTION_FLAG, &a->jsonl, 0, 0, NULL, NULL,
-         "one JSON object a row (default: tab-separated, with\nNA for what is not scored)"},
-        {"no-header", 0, NULL, OPTION_FLAG, &a->no_header, 0, 0, NULL, NULL,
-         "without the lines that name protocol and columns"},
-        {"filter", 0, "keep", OPTION_STRING, &a->filter, 0, 0, NULL, "'FIELD<X'",
-         "print only the lines for which it holds, unchanged:\n'bits_per_byte<1.5', 'ppl<60 && "
-         "tokens>=8'"},
-        {"color", 0, "colour", OPTION_FLAG, &a->color, 0, 0, NULL, NULL,
-         "the text itself; on a terminal tokens among the\nlikeliest 10 are green, 100 yellow, "
-         "1000 "
-         "red, else violet\n(not with NO_COLOR)"},
-        {0},
+        OPT_SECTION("Text"),
+        OPT_STRING("prompt", 'p', &a->source.option, "TEXT",
+                   "the text (also as a plain argument; \"-\" or a pipe is\n"
+                   "standard input)",
+                   .aliases = "text"),
+        OPT_STRING("file", 'f', &a->source.file, "FILE",
+                   "read the text from a file of any size; one newline at\n"
+                   "its end is dropped"),
+        OPT_FLAG("keep-newline", 0, &a->source.keep_newline, "keep that newline"),
+        OPT_FLAG("ids", 0, &a->ids, "the text is token ids: 1,2,3 or 1 2 3"),
+        OPT_FLAG("special", 0, &a->special, "<|endoftext|> in the text is the special token",
+                 .aliases = "allow-special"),
+        OPT_FLAG("lines", 0, &a->lines,
+                 "every line is a text of its own (--by line and\n"
+                 "--filter imply it)"),
+        OPT_SECTION("Model"),
+        OPT_MODEL(&a->model),
+        OPT_THREADS(&a->threads),
+        OPT_CPU(&a->cpu),
+        OPT_KV(&a->kv),
+        OPT_SECTION("Protocol (how a long text is cut, see below)"),
+        OPT_STRING("protocol", 0, &a->protocol, "NAME",
+                   "disjoint, stride=N, llama.cpp or lm-eval (default:\n"
+                   "stride of half the context, --bos)"),
+        OPT_INT("ctx", 'c', &a->ctx, 2, INT32_MAX, "N",
+                "tokens of a window (default: the model's context;\n"
+                "llama.cpp: at most 512)",
+                .aliases = "ctx-size n-ctx"),
+        OPT_FLAG("bos", 0, &a->bos, "the first token is predicted from <|endoftext|>"),
+        OPT_FLAG("no-bos", 0, &a->no_bos,
+                 "the first token is only context (the default of all\n"
+                 "named protocols but lm-eval)"),
+        OPT_SECTION("Output"),
+        OPT_CHOICE("by", 0, &a->by, units, "token|word|line|doc",
+                   "a row for each (default token); words are corrected\n"
+                   "for leading spaces, see below"),
+        OPT_INT("top", 0, &a->top, 0, 1000, "N", "also the N likeliest tokens at each place",
+                .aliases = "top-n logprobs"),
+        OPT_FLAG("jsonl", 0, &a->jsonl,
+                 "one JSON object a row (default: tab-separated, with\n"
+                 "NA for what is not scored)",
+                 .aliases = "json"),
+        OPT_FLAG("no-header", 0, &a->no_header, "without the lines that name protocol and columns"),
+        OPT_STRING("filter", 0, &a->filter, "'FIELD<X'",
+                   "print only the lines for which it holds, unchanged:\n"
+                   "'bits_per_byte<1.5', 'ppl<60 && tokens>=8'",
+                   .aliases = "keep"),
+        OPT_FLAG("color", 0, &a->color,
+                 "the text itself; on a terminal tokens among the\n"
+                 "likeliest 10 are green, 100 yellow, 1000 red, else violet\n"
+                 "(not with NO_COLOR)",
+                 .aliases = "colour"),
+        OPT_END,
     };
     int n_words, code;
     if (options_begin(&command_score, table, argc, argv, 1, &n_words, &code)) {

@@ -157,6 +157,16 @@ OPT_CHOICE("a",0,DEST,words,"WORD","help") number
 END
 }
 
+# A command that is not listed would be compiled and never found.
+bad_commands() {
+    grep '^src/cli/' "$tmp/c_files" | xargs grep -nE '^const struct command command_[a-z_]+ = ' |
+        sed -E 's/^([^:]*:[0-9]+):const struct command command_([a-z_]+) .*/\1 \2/' |
+        while read -r place name; do
+            grep -qx "COMMAND($name)" src/cli/command/commands.def ||
+                echo "$place: expected COMMAND($name) in src/cli/command/commands.def"
+        done
+}
+
 # The first line of a file says its name.
 bad_banners() {
     grep -E '^(include|src)/' "$tmp/c_files" | while read -r file; do
@@ -211,6 +221,7 @@ check "include direction" bad_includes
 check "public headers alone" bad_headers
 check "options that can grow" bad_options
 check "typed option tables" bad_option_types
+check "commands in their list" bad_commands
 check "banners" bad_banners
 check "tabs, blanks, final newlines" bad_text
 check "shell syntax" bad_scripts

@@ -7,17 +7,11 @@
 
 static int run_completions(int argc, char **argv) {
     const struct option table[] = {OPT_END};
-    const struct command *commands[64];
     struct gpt2_error err;
-    size_t n = 0;
     int n_words, code;
     if (!options_begin(&command_completions, table, argc, argv, 1, &n_words, &code))
         return code;
-    while (n < sizeof commands / sizeof *commands && command_at(n) != NULL) {
-        commands[n] = command_at(n);
-        n++;
-    }
-    if (n_words == 0 || !shell_completion_print(commands, n, argv[0])) {
+    if (n_words == 0 || !shell_completion_print(argv[0])) {
         usage_error(&err, "expected bash, zsh or fish, got %s", n_words ? argv[0] : "nothing");
         return report(&err);
     }

@@ -1,22 +1,10 @@
-/* main.c - finds the command and runs it. A new command is one file and one row of the table. */
+/* main.c - finds the command and runs it. */
 #include "cli/command/commands.h"
 #include "cli/io/report.h"
 
 #include <gpt2/version.h>
 #include <stdio.h>
 #include <string.h>
-
-static const struct command *const commands[] = {
-    &command_generate,    &command_tokenize, &command_detokenize, &command_score,
-    &command_choose,      &command_eval,     &command_inspect,    &command_info,
-    &command_quantize,    &command_convert,  &command_verify,     &command_compare,
-    &command_bench,       &command_pull,     &command_models,     &command_rm,
-    &command_completions,
-};
-
-const struct command *command_at(size_t i) {
-    return i < sizeof commands / sizeof *commands ? commands[i] : NULL;
-}
 
 static int help(void) {
     printf("gpt2 - run GPT-2 models on the CPU, exactly and reproducibly\n\n"
@@ -25,8 +13,8 @@ static int help(void) {
            "  echo \"Once upon a time\" | gpt2 generate -n 40\n"
            "  gpt2 tokenize \"Hello, world\"\n\n"
            "commands\n");
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
+    for (size_t i = 0; command_at(i); i++)
+        printf("  %-12s %s\n", command_at(i)->name, command_at(i)->summary);
     printf("\n`gpt2 COMMAND --help` lists a command's options.\n\n"
            "exit codes\n"
            "  0 ok  1 runtime error  2 wrong usage  3 finished, some records of a job failed\n"
@@ -44,9 +32,9 @@ int main(int argc, char **argv) {
     }
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))
         return help();
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (!strcmp(name, commands[i]->name))
-            return commands[i]->run(argc - 1, argv + 1);
+    const struct command *command = command_find(name);
+    if (command)
+        return command->run(argc - 1, argv + 1);
     struct gpt2_error err;
     command_error(&err, GPT2_ERR_USAGE, "`gpt2 --help` lists the commands",
                   name[0] == '-' ? "expected a command before options, got \"%s\""

@@ -1,6 +1,7 @@
 /* shell_completion.c - completion scripts, from the same tables as parsing and help. What a value
  * may be is read from the table too: its choices, or what help calls it (FILE, DIR, MODEL). */
 #include "cli/command/shell_completion.h"
+#include "cli/command/commands.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -85,7 +86,7 @@ static void bash_values(const struct command *command, const struct option *tabl
 /* Where names of models and files are offered nothing may expand them, now or when the line is
  * entered: a folder can be called $(rm -r .). compgen -W expands; an array made of what a command
  * prints is expanded; -o filenames leaves $ as it is. */
-static void print_bash(const struct command *const *commands, size_t n) {
+static void print_bash(void) {
     printf(
         "# bash completion for gpt2, made by `gpt2 completions bash`\n"
         "_gpt2_offer() { # WORD...: those that begin with $word, as they are\n"
@@ -126,11 +127,11 @@ static void print_bash(const struct command *const *commands, size_t n) {
         "  fi\n"
         "  case $command in\n",
         (int)FILES);
-    for (size_t i = 0; i < n; i++)
-        options_visit(commands[i], bash_names, NULL);
+    for (size_t i = 0; command_at(i); i++)
+        options_visit(command_at(i), bash_names, NULL);
     printf("  esac\n  case $command:$before in\n");
-    for (size_t i = 0; i < n; i++)
-        options_visit(commands[i], bash_values, NULL);
+    for (size_t i = 0; command_at(i); i++)
+        options_visit(command_at(i), bash_values, NULL);
     printf("  esac\n"
            "  if [[ $word == -* ]] && ((kind < 0)); then\n"
            "    _gpt2_offer $options\n"
@@ -154,8 +155,8 @@ static void print_bash(const struct command *const *commands, size_t n) {
            "}\n",
            (int)CHOICES, (int)CHOICES, (int)FILES, (int)FOLDERS, (int)MODELS);
     printf("_gpt2_commands='");
-    for (size_t i = 0; i < n; i++)
-        printf("%s%s", i ? " " : "", commands[i]->name);
+    for (size_t i = 0; command_at(i); i++)
+        printf("%s%s", i ? " " : "", command_at(i)->name);
     printf(" --help --version'\ncomplete -o default -F _gpt2 gpt2\n");
 }
 
@@ -211,7 +212,7 @@ static void zsh_command(const struct command *command, const struct option *tabl
     printf("' ;;\n");
 }
 
-static void print_zsh(const struct command *const *commands, size_t n) {
+static void print_zsh(void) {
     printf("#compdef gpt2\n# zsh completion for gpt2, made by `gpt2 completions zsh`\n"
            "_gpt2_models() {\n"
            "  local -a gpt2_names=(${(f)\"$($program models --names 2>/dev/null)\"})\n"
@@ -223,17 +224,18 @@ static void print_zsh(const struct command *const *commands, size_t n) {
            "_gpt2() {\n"
            "  local program=$words[1]\n"
            "  local -a commands=(\n");
-    for (size_t i = 0; i < n; i++) {
-        printf("    '%s:", commands[i]->name);
-        print_plain(commands[i]->summary, ":\\");
+    const struct command *command;
+    for (size_t i = 0; (command = command_at(i)); i++) {
+        printf("    '%s:", command->name);
+        print_plain(command->summary, ":\\");
         printf("'\n");
     }
     printf("  )\n"
            "  if ((CURRENT == 2)); then _describe command commands; return; fi\n"
            "  shift words; ((CURRENT--))\n"
            "  case $words[1] in\n");
-    for (size_t i = 0; i < n; i++)
-        options_visit(commands[i], zsh_command, NULL);
+    for (size_t i = 0; command_at(i); i++)
+        options_visit(command_at(i), zsh_command, NULL);
     printf("  esac\n}\n"
            "if [[ $funcstack[1] == _gpt2 ]]; then _gpt2 \"$@\"; else compdef _gpt2 gpt2; fi\n");
 }
@@ -275,7 +277,7 @@ static void fish_command(const struct command *command, const struct option *tab
     }
 }
 
-static void print_fish(const struct command *const *commands, size_t n) {
+static void print_fish(void) {
     printf("# fish completion for gpt2, made by `gpt2 completions fish`\n"
            "function __gpt2_is # COMMAND [N]: this is the command, and N words are there\n"
            "  set -l words (commandline -opc)\n"
@@ -286,22 +288,23 @@ static void print_fish(const struct command *const *commands, size_t n) {
            "  set -l words (commandline -opc)\n"
            "  command -q $words[1]; and $words[1] models --names 2>/dev/null\n"
            "end\n");
-    for (size_t i = 0; i < n; i++) {
-        printf("complete -c gpt2 -n __fish_use_subcommand -f -a %s -d '", commands[i]->name);
-        for (const char *c = commands[i]->summary; *c; c++)
+    const struct command *command;
+    for (size_t i = 0; (command = command_at(i)); i++) {
+        printf("complete -c gpt2 -n __fish_use_subcommand -f -a %s -d '", command->name);
+        for (const char *c = command->summary; *c; c++)
             printf(*c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
         printf("'\n");
-        options_visit(commands[i], fish_command, NULL);
+        options_visit(command, fish_command, NULL);
     }
 }
 
-bool shell_completion_print(const struct command *const *commands, size_t n, const char *shell) {
+bool shell_completion_print(const char *shell) {
     if (!strcmp(shell, "bash"))
-        print_bash(commands, n);
+        print_bash();
     else if (!strcmp(shell, "zsh"))
-        print_zsh(commands, n);
+        print_zsh();
     else if (!strcmp(shell, "fish"))
-        print_fish(commands, n);
+        print_fish();
     else
         return false;
     return true;

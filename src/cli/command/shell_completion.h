@@ -4,8 +4,9 @@
 
 #include "cli/command/options.h"
 
-/* Prints the completion script of a shell: "bash", "zsh" or "fish". False: no such shell. */
-bool shell_completion_print(const struct command *const *commands, size_t n, const char *shell);
+/* Prints the completion script of a shell for all commands: "bash", "zsh" or "fish". False: no such
+ * shell. */
+bool shell_completion_print(const char *shell);
 
 /* Prints one command's man page for man(1), in the language of man(7). */
 void manual_print(const struct command *command, const struct option *table);

@@ -119,10 +119,12 @@ $(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: FILE_CFLAGS := \
 $(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
 
 # Tests: one program per tests/test_*.c. They see the internals; the program sees include/ only.
+# test_commands links the program, all of it but main().
+$(BUILD)/tests/test_commands: $(filter-out %/main.o,$(CLI_OBJ))
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(LDFLAGS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(filter %.o,$^) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) -ldl $(LDFLAGS)
 
 programs: all $(TESTS) $(FUZZ) $(BENCH) ## build everything, run nothing
 

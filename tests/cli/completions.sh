@@ -126,3 +126,26 @@ for shell in bash zsh fish; do
     fish) typed fish fish --no-config -i ;;
     esac
 done
+
+# What bash and fish offer after "gpt2 COMMAND --" are the options that help lists. (zsh completes
+# on a terminal only: tests/test_commands.c reads its script.)
+offered_by_bash() {
+    "$GPT2" completions bash >"$tmp/completions"
+    bash --norc --noprofile -c '. "$1"; COMP_WORDS=("$2" "$3" --) COMP_CWORD=2; _gpt2; printf "%s\n" "${COMPREPLY[@]}"' \
+        bash "$tmp/completions" "$GPT2" "$1"
+}
+offered_by_fish() {
+    "$GPT2" completions fish >"$tmp/completions"
+    HOME="$tmp/home" fish --no-config -c 'source $argv[1]; complete -C "gpt2 $argv[2] --"' \
+        "$tmp/completions" "$1" | cut -f 1
+}
+"$GPT2" --help | sed -n '/^commands/,/^$/s/^  \([a-z]*\) .*/\1/p' >"$tmp/commands"
+for shell in bash fish; do
+    command -v $shell >/dev/null || continue # said above
+    while read -r command; do
+        "$GPT2" "$command" --help | sed -n 's/^  \(-., \|    \)\(--[a-z-]*\).*/\2/p' |
+            grep -v '^--help$' | sort >"$tmp/options"
+        offered_by_$shell "$command" </dev/null | grep -v '^--help$' | sort >"$tmp/offered"
+        expect "$shell offers the options of $command" same "$tmp/options" "$tmp/offered"
+    done <"$tmp/commands"
+done

@@ -8,14 +8,16 @@ run
 expect "no command shows the help" grep -q '^usage:' "$out"
 run --version
 expect "version" grep -Eq '^gpt2 [0-9]+\.[0-9]+\.[0-9]+$' "$out"
-for command in generate tokenize detokenize score choose eval inspect info quantize convert verify compare bench pull models rm; do
+"$GPT2" --help | sed -n '/^commands/,/^$/s/^  \([a-z]*\) .*/\1/p' >"$tmp/commands"
+expect "the list of commands is read" grep -qx generate "$tmp/commands"
+while read -r command; do
     run $command --help
     expect "$command --help" exits 0
     expect "$command --help shows its usage" grep -q "^usage: gpt2 $command" "$out"
     expect "$command --help is quiet on stderr" test ! -s "$err"
     run $command --no-such-option
     expect "$command refuses an unknown option" refuses 2 'unknown option --no-such-option'
-done
+done <"$tmp/commands"
 run generat
 expect "unknown command" refuses 2 'unknown command "generat"'
 run --prompt x

@@ -308,7 +308,8 @@ static void print_value(const struct option *o, const char *float_format, struct
         buffer_format(out, "%" PRIu64, o->dest.seed->value);
         break;
     case OPTION_CHOICE:
-        buffer_format(out, "%s", o->choices[*o->dest.number]);
+        if (o->choices[*o->dest.number]) // else none is chosen
+            buffer_format(out, "%s", o->choices[*o->dest.number]);
         break;
     case OPTION_SECTION:
         break;

@@ -19,7 +19,7 @@ enum option_type {
     OPTION_STRINGS, /* each use adds one, borrowed from argv                  */
     OPTION_FLOAT,   /* within [min, max], not NaN                             */
     OPTION_SEED,    /* 0 to 2^64 - 1, or "random": drawn from the system      */
-    OPTION_CHOICE,  /* one of `choices`: its index                            */
+    OPTION_CHOICE,  /* one of `choices`: its index; that of the NULL: none    */
     OPTION_SECTION  /* no option: a heading in the help text                  */
 };
 

@@ -1,0 +1,570 @@
+/* test_commands.c - every command and every option, as the tables have them.
+ *
+ * No option is listed here: a new one is tested because it is in its command's table. Each must be
+ * in --help, the man page and the three completions, must refuse a wrong value by its name, and
+ * must accept its default, its bounds, its choices and its aliases. A command runs in this process,
+ * what it prints goes to files. `OPTION VALUE --help` accepts the value and ends before anything is
+ * done. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cli/command/commands.h"
+#include "cli/command/shell_completion.h"
+#include "cli/generate/settings.h"
+#include "cli/io/buffer.h"
+#include <ctype.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_ENTRIES 100 /* of one command */
+
+/* An option after the visit of its table, whose destinations are gone. */
+struct entry {
+    const struct command *command;
+    struct option option;
+    char value[64]; /* what it is set to before the command line is read */
+};
+
+static struct entry *entries;
+static size_t n_entries;
+
+static void fill_entry(struct entry *entry, const struct command *command, const struct option *o) {
+    struct buffer value = {0};
+    options_value(o, &value);
+    *entry = (struct entry){.command = command, .option = *o};
+    if (value.data)
+        snprintf(entry->value, sizeof entry->value, "%s", value.data);
+    buffer_free(&value);
+}
+
+static void collect(const struct command *command, const struct option *table, void *user) {
+    for (const struct option *o = table; o->name; o++) {
+        if (o->type == OPTION_SECTION)
+            continue;
+        entries = realloc(entries, (n_entries + 1) * sizeof *entries);
+        assert_non_null(entries);
+        fill_entry(&entries[n_entries++], command, o);
+    }
+}
+
+static int setup(void **state) {
+    for (size_t i = 0; command_at(i); i++)
+        options_visit(command_at(i), collect, NULL);
+    return n_entries == 0;
+}
+
+static int teardown(void **state) {
+    free(entries);
+    return 0;
+}
+
+/* ---- what a command prints ---- */
+
+struct printed {
+    int code;
+    char *out, *err;
+};
+
+static char *read_all(FILE *file) {
+    long n = (fseek(file, 0, SEEK_END), ftell(file));
+    char *text = calloc(1, (size_t)n + 1);
+    assert_non_null(text);
+    rewind(file);
+    assert_int_equal(fread(text, 1, (size_t)n, file), n);
+    fclose(file);
+    return text;
+}
+
+/* Sends standard output and standard error into files while `act` runs. */
+static struct printed capture(int (*act)(void *), void *user) {
+    FILE *files[2] = {tmpfile(), tmpfile()};
+    int before[2];
+    fflush(stdout);
+    for (int i = 0; i < 2; i++) {
+        assert_non_null(files[i]);
+        before[i] = dup(1 + i);
+        assert_int_equal(dup2(fileno(files[i]), 1 + i), 1 + i);
+    }
+    struct printed printed = {.code = act(user)};
+    fflush(stdout);
+    for (int i = 0; i < 2; i++) {
+        dup2(before[i], 1 + i);
+        close(before[i]);
+    }
+    printed.out = read_all(files[0]);
+    printed.err = read_all(files[1]);
+    return printed;
+}
+
+static void printed_free(struct printed *printed) {
+    free(printed->out);
+    free(printed->err);
+}
+
+struct line {
+    const struct command *command;
+    const char *words[4]; /* ends with NULL */
+};
+
+static int run_line(void *user) {
+    const struct line *line = user;
+    char words[5][300];
+    char *argv[6];
+    int argc = 0;
+    snprintf(words[argc++], sizeof *words, "%s", line->command->name);
+    for (int i = 0; i < 4 && line->words[i]; i++)
+        snprintf(words[argc++], sizeof *words, "%s", line->words[i]);
+    for (int i = 0; i < argc; i++)
+        argv[i] = words[i];
+    argv[argc] = NULL;
+    return line->command->run(argc, argv);
+}
+
+static struct printed run(const struct command *command, const char *a, const char *b,
+                          const char *c) {
+    struct line line = {command, {a, b, c}};
+    return capture(run_line, &line);
+}
+
+static int complete(void *user) {
+    return shell_completion_print(user) ? 0 : 1;
+}
+
+static bool starts(const char *text, const char *start) {
+    return !strncmp(text, start, strlen(start));
+}
+
+static void refuses(const struct entry *e, const char *a, const char *b, const char *why) {
+    struct printed p = run(e->command, a, b, NULL);
+    char begin[300];
+    snprintf(begin, sizeof begin, "gpt2: error: --%s", e->option.name);
+    if (p.code != 2 || p.out[0] || !starts(p.err, begin))
+        fail_msg("gpt2 %s %s %s (%s): expected 2 and \"%s...\", got %d and \"%s\"",
+                 e->command->name, a, b ? b : "", why, begin, p.code, p.err);
+    printed_free(&p);
+}
+
+/* `b` may be NULL. */
+static void accepts(const struct entry *e, const char *a, const char *b, const char *why) {
+    struct printed p = b ? run(e->command, a, b, "--help") : run(e->command, a, "--help", NULL);
+    if (p.code != 0 || p.err[0] || !starts(p.out, "gpt2 "))
+        fail_msg("gpt2 %s %s %s (%s): expected it to be accepted, got %d and \"%s\"",
+                 e->command->name, a, b ? b : "", why, p.code, p.err);
+    printed_free(&p);
+}
+
+static bool is_number(const struct option *o) {
+    return o->type == OPTION_INT || o->type == OPTION_INTS || o->type == OPTION_FLOAT;
+}
+
+/* ---- the tables themselves ---- */
+
+static void check_name(const struct entry *e, const char *name, size_t n) {
+    bool good = n > 0 && name[0] != '-' && name[n - 1] != '-';
+    for (size_t i = 0; i < n; i++)
+        good = good && (islower((unsigned char)name[i]) || isdigit((unsigned char)name[i]) ||
+                        name[i] == '-');
+    if (!good || (n == 4 && !strncmp(name, "help", 4)))
+        fail_msg("gpt2 %s: \"%.*s\" is no name of an option", e->command->name, (int)n, name);
+}
+
+/* Calls `each` with the option's name and its aliases. */
+static void each_name(const struct entry *e,
+                      void (*each)(const struct entry *e, const char *name, size_t n)) {
+    each(e, e->option.name, strlen(e->option.name));
+    for (const char *alias = e->option.aliases; alias && *alias;) {
+        size_t n = strcspn(alias, " ");
+        each(e, alias, n);
+        alias += n + (alias[n] == ' ');
+    }
+}
+
+static bool same_table(const struct entry *a, const struct entry *b) {
+    return a->command == b->command;
+}
+
+/* The name means this option, not one before it in the table. */
+static void check_unique(const struct entry *e, const char *name, size_t n) {
+    char word[64];
+    snprintf(word, sizeof word, "%.*s", (int)n, name);
+    for (const struct entry *other = entries; other < entries + n_entries; other++) {
+        struct option table[] = {other->option, OPT_END};
+        if (other != e && same_table(e, other) && options_find(table, word))
+            fail_msg("gpt2 %s: --%s is --%s and --%s", e->command->name, word, e->option.name,
+                     other->option.name);
+    }
+}
+
+static void tables_are_well_formed(void **state) {
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        const struct option *o = &e->option;
+        each_name(e, check_name);
+        each_name(e, check_unique);
+        for (const struct entry *other = entries; other < e; other++)
+            if (same_table(e, other) && o->letter && o->letter == other->option.letter)
+                fail_msg("gpt2 %s: -%c is --%s and --%s", e->command->name, o->letter, o->name,
+                         other->option.name);
+        bool good = o->help && *o->help && o->letter != 'h' &&
+                    (o->argument != NULL) == (o->type != OPTION_FLAG);
+        if (is_number(o))
+            good = good && o->min < o->max &&
+                   (o->type == OPTION_FLOAT || (o->min >= INT_MIN && o->max <= INT_MAX));
+        if (o->type == OPTION_CHOICE)
+            good = good && o->choices && o->choices[0];
+        if (!good)
+            fail_msg("gpt2 %s: the entry of --%s is not whole", e->command->name, o->name);
+    }
+}
+
+static void commands_are_well_formed(void **state) {
+    for (size_t i = 0; command_at(i); i++) {
+        const struct command *c = command_at(i);
+        assert_ptr_equal(command_find(c->name), c);
+        assert_true(c->summary && *c->summary && !strchr(c->summary, '\n'));
+        assert_true(c->usage && !strchr(c->usage, '\n'));
+        assert_true(!c->details || c->details[strlen(c->details) - 1] == '\n');
+    }
+    assert_null(command_find("no-such-command"));
+}
+
+/* ---- where an option is shown ---- */
+
+/* The first line of `text` that begins so, up to its end; NULL: there is none. */
+static char *line_of(const char *text, const char *begin) {
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n')
+        if (starts(line, begin))
+            return strndup(line, strcspn(line, "\n"));
+    return NULL;
+}
+
+static void has_line(const char *text, const char *begin, const char *what, const struct entry *e) {
+    char *line = line_of(text, begin);
+    if (!line)
+        fail_msg("gpt2 %s --%s: %s has no line \"%s\"", e->command->name, e->option.name, what,
+                 begin);
+    free(line);
+}
+
+static void has(const char *text, const char *part, const char *what, const struct entry *e) {
+    if (!text || !strstr(text, part))
+        fail_msg("gpt2 %s --%s: %s does not have \"%s\"", e->command->name, e->option.name, what,
+                 part);
+}
+
+static void options_are_in_help(void **state) {
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        const struct option *o = &e->option;
+        struct printed p = run(e->command, "--help", NULL, NULL);
+        char begin[200], letter[8] = "    ";
+        if (o->letter)
+            snprintf(letter, sizeof letter, "-%c, ", o->letter);
+        snprintf(begin, sizeof begin, "\n  %s--%s%s%s%s", letter, o->name, o->argument ? " " : "",
+                 o->argument ? o->argument : "", "");
+        has(p.out, begin, "--help", e);
+        const char *at = strstr(p.out, begin) + strlen(begin);
+        assert_true(*at == ' ' || *at == '\n');
+        for (const char *line = o->help; *line; line += *line == '\n') {
+            char text[200];
+            size_t n = strcspn(line, "\n");
+            snprintf(text, sizeof text, "%.*s\n", (int)n, line);
+            at = strstr(at, text);
+            has(at, text, "--help", e);
+            line += n;
+        }
+        printed_free(&p);
+    }
+}
+
+/* Hyphens as a man page has them. */
+static const char *manual_name(const char *name, size_t n, char form[200]) {
+    char *to = form;
+    for (size_t i = 0; i < n; i++) {
+        if (name[i] == '-')
+            *to++ = '\\';
+        *to++ = name[i];
+    }
+    *to = 0;
+    return form;
+}
+
+static const char *manual; /* of the command of the entry that is looked at */
+
+static void check_manual(const struct entry *e, const char *name, size_t n) {
+    char form[200], text[300];
+    bool alias = name != e->option.name;
+    snprintf(text, sizeof text, alias ? " \\-\\-%s" : "\\fB\\-\\-%s\\fR",
+             manual_name(name, n, form));
+    if (e->option.letter && !alias)
+        snprintf(text, sizeof text, "\\fB\\-%c\\fR, \\fB\\-\\-%s\\fR", e->option.letter, form);
+    has(manual, text, "the man page", e);
+}
+
+static void options_are_in_the_man_page(void **state) {
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        struct printed p = run(e->command, "--help=man", NULL, NULL);
+        assert_int_equal(p.code, 0);
+        manual = p.out;
+        each_name(e, check_manual);
+        printed_free(&p);
+    }
+}
+
+/* Each choice stands in the line. */
+static void has_choices(const char *line, const char *what, const struct entry *e) {
+    for (int i = 0; e->option.type == OPTION_CHOICE && e->option.choices[i]; i++)
+        has(line, e->option.choices[i], what, e);
+}
+
+static void options_are_in_bash(void **state) {
+    struct printed p = capture(complete, "bash");
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        const struct option *o = &e->option;
+        char begin[200], name[100];
+        snprintf(begin, sizeof begin, "    %s) options='--help ", e->command->name);
+        char *line = line_of(p.out, begin);
+        assert_non_null(line);
+        *strchr(strchr(line, '\'') + 1, '\'') = ' ';
+        snprintf(name, sizeof name, " --%s ", o->name);
+        has(line, name, "bash's completion", e);
+        free(line);
+        if (o->type == OPTION_FLAG)
+            continue;
+        int n = snprintf(begin, sizeof begin, "    %s:--%s", e->command->name, o->name);
+        if (o->letter)
+            n += snprintf(begin + n, sizeof begin - (size_t)n, " | %s:-%c", e->command->name,
+                          o->letter);
+        snprintf(begin + n, sizeof begin - (size_t)n, ") kind=");
+        line = line_of(p.out, begin);
+        has(line, begin, "bash's completion", e);
+        has_choices(line, "bash's completion", e);
+        free(line);
+    }
+    printed_free(&p);
+}
+
+static void options_are_in_zsh(void **state) {
+    struct printed p = capture(complete, "zsh");
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        const struct option *o = &e->option;
+        char begin[200];
+        snprintf(begin, sizeof begin, "\n    %s) _arguments ", e->command->name);
+        char *section = strdup(strstr(p.out, begin));
+        strstr(section, ";;")[0] = 0;
+        bool flag = o->type == OPTION_FLAG;
+        snprintf(begin, sizeof begin, "      '--%s%s", o->name, flag ? "[" : "=[");
+        char *line = line_of(section, begin);
+        has(line, begin, "zsh's completion", e);
+        has_choices(line, "zsh's completion", e);
+        free(line);
+        if (o->letter) {
+            snprintf(begin, sizeof begin, "      '-%c%s", o->letter, flag ? "[" : "+[");
+            has_line(section, begin, "zsh's completion", e);
+        }
+        free(section);
+    }
+    printed_free(&p);
+}
+
+static void options_are_in_fish(void **state) {
+    struct printed p = capture(complete, "fish");
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        const struct option *o = &e->option;
+        char begin[200];
+        int n = snprintf(begin, sizeof begin, "complete -c gpt2 -n '__gpt2_is %s' -l %s ",
+                         e->command->name, o->name);
+        if (o->letter)
+            n += snprintf(begin + n, sizeof begin - (size_t)n, "-s %c ", o->letter);
+        snprintf(begin + n, sizeof begin - (size_t)n,
+                 o->type == OPTION_FLAG                                 ? "-d '"
+                 : o->type == OPTION_CHOICE || o->type != OPTION_STRING ? "-x "
+                                                                        : "-");
+        char *line = line_of(p.out, begin);
+        has(line, begin, "fish's completion", e);
+        has_choices(line, "fish's completion", e);
+        free(line);
+    }
+    printed_free(&p);
+}
+
+/* ---- what an option takes ---- */
+
+static const char *with_dashes(const char *name, char word[100]) {
+    snprintf(word, 100, "--%s", name);
+    return word;
+}
+
+/* Just outside of the bound. Empty: every number that can be written there is inside. */
+static const char *beyond(const struct option *o, bool above, char word[100]) {
+    double bound = above ? o->max : o->min;
+    snprintf(word, 100, "%.10g", above ? bound + 1 : bound - 1);
+    return word;
+}
+
+static void wrong_values_are_refused_by_name(void **state) {
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        const struct option *o = &e->option;
+        char name[100], word[100], joined[210];
+        with_dashes(o->name, name);
+        if (o->type == OPTION_FLAG) {
+            snprintf(joined, sizeof joined, "%s=yes", name);
+            refuses(e, joined, NULL, "a value for a flag");
+            continue;
+        }
+        refuses(e, name, NULL, "no value");
+        if (o->letter) {
+            snprintf(word, sizeof word, "-%c", o->letter);
+            refuses(e, word, NULL, "no value");
+        }
+        if (o->type == OPTION_STRING || o->type == OPTION_STRINGS)
+            continue; // any text is one; the command looks at it later
+        static const char *const wrong[] = {"", "no-such-value", "nan", "1x", "-", "--help", "\n"};
+        for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+            refuses(e, name, wrong[i], "a wrong value");
+            snprintf(joined, sizeof joined, "%s=%s", name, wrong[i]);
+            refuses(e, joined, NULL, "a wrong value");
+        }
+        if (is_number(o)) {
+            refuses(e, name, beyond(o, false, word), "below the least");
+            refuses(e, name, beyond(o, true, word), "above the most");
+            refuses(e, name, "99999999999999999999999", "far above the most");
+        }
+        if (o->type != OPTION_FLOAT && o->type != OPTION_CHOICE)
+            refuses(e, name, "1.5", "a fraction");
+    }
+}
+
+static void accepts_name(const struct entry *e, const char *name, size_t n) {
+    const struct option *o = &e->option;
+    char word[200], value[40] = "x";
+    snprintf(word, sizeof word, "--%.*s", (int)n, name);
+    if (is_number(o))
+        snprintf(value, sizeof value, "%.9g", o->min);
+    else if (o->type == OPTION_SEED)
+        snprintf(value, sizeof value, "random");
+    else if (o->type == OPTION_CHOICE)
+        snprintf(value, sizeof value, "%s", o->choices[0]);
+    const char *given = o->type == OPTION_FLAG ? NULL : value;
+    accepts(e, word, given, "name or alias");
+    for (char *c = word + 2; *c; c++)
+        *c = *c == '-' ? '_' : *c;
+    accepts(e, word, given, "_ in place of -");
+    if (given) {
+        snprintf(word, sizeof word, "--%.*s=%s", (int)n, name, value);
+        accepts(e, word, NULL, "name=value");
+    }
+    if (o->letter) {
+        snprintf(word, sizeof word, "-%c", o->letter);
+        accepts(e, word, given, "letter");
+        snprintf(word, sizeof word, "-%c%s", o->letter, given ? given : "");
+        accepts(e, word, NULL, "letter and value in one word");
+    }
+}
+
+/* The default that help names, "(default 0.8)", "(default: q8 with ..." or "stop (default)"; false:
+ * none that this type could have. */
+static bool documented(const struct option *o, char value[64]) {
+    const char *at = strstr(o->help, "(default");
+    if (!at || (!is_number(o) && o->type != OPTION_CHOICE))
+        return false;
+    const char *after = at + strlen("(default");
+    after += *after == ':';
+    if (*after == ')') {
+        const char *end = at;
+        while (end > o->help && (end[-1] == ' ' || end[-1] == '\n'))
+            end--;
+        for (at = end; at > o->help && !strchr(" \n,", at[-1]);)
+            at--;
+        snprintf(value, 64, "%.*s", (int)(end - at), at);
+    } else {
+        after += strspn(after, " \n");
+        snprintf(value, 64, "%.*s", (int)strcspn(after, " \n;:,)"), after);
+    }
+    char *end;
+    strtod(value, &end);
+    if (is_number(o))
+        return end != value && !*end;
+    for (int i = 0; o->choices[i]; i++)
+        if (!strcmp(value, o->choices[i]))
+            return true;
+    return false;
+}
+
+static void good_values_are_accepted(void **state) {
+    size_t n_documented = 0;
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        const struct option *o = &e->option;
+        char name[100], value[64];
+        with_dashes(o->name, name);
+        each_name(e, accepts_name);
+        if (documented(o, value)) {
+            accepts(e, name, value, "the default that help names");
+            n_documented++;
+        }
+        double number = strtod(e->value, NULL);
+        bool one_of_them = !is_number(o) || (number >= o->min && number <= o->max);
+        if (e->value[0] && one_of_them && o->type != OPTION_FLAG)
+            accepts(e, name, e->value, "the default");
+        if (is_number(o)) {
+            snprintf(value, sizeof value, "%.10g", o->min);
+            accepts(e, name, value, "the least");
+            snprintf(value, sizeof value, "%.10g", o->max);
+            accepts(e, name, value, "the most");
+        }
+        for (int i = 0; o->type == OPTION_CHOICE && o->choices[i]; i++)
+            accepts(e, name, o->choices[i], "a choice");
+        if (o->type == OPTION_STRING || o->type == OPTION_STRINGS)
+            accepts(e, name, "", "an empty text");
+    }
+    assert_true(n_documented > 0);
+}
+
+/* What help calls the default is the default. */
+static void check_documented(const struct entry *e) {
+    const struct option *o = &e->option;
+    char value[64];
+    if (!documented(o, value) || !e->value[0])
+        return; // not known yet: it depends on the model, or on other options
+    bool same = o->type == OPTION_CHOICE ? !strcmp(value, e->value)
+                                         : (float)strtod(value, NULL) == strtof(e->value, NULL);
+    if (!same)
+        fail_msg("gpt2 %s --%s: the default is %s, help says %s", e->command->name, o->name,
+                 e->value, value);
+}
+
+static void help_names_the_defaults(void **state) {
+    struct settings settings = settings_unset();
+    struct option table[SETTINGS_ROWS];
+    settings_resolve(&settings, &(struct gpt2_config){.n_ctx = 1024});
+    settings_table(table, &settings);
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        const struct option *o = options_find(table, e->option.name);
+        struct entry resolved = *e;
+        if (o && !strcmp(e->command->name, "generate"))
+            fill_entry(&resolved, e->command, o); // there compat decides
+        check_documented(&resolved);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(commands_are_well_formed),
+        cmocka_unit_test(tables_are_well_formed),
+        cmocka_unit_test(options_are_in_help),
+        cmocka_unit_test(options_are_in_the_man_page),
+        cmocka_unit_test(options_are_in_bash),
+        cmocka_unit_test(options_are_in_zsh),
+        cmocka_unit_test(options_are_in_fish),
+        cmocka_unit_test(wrong_values_are_refused_by_name),
+        cmocka_unit_test(good_values_are_accepted),
+        cmocka_unit_test(help_names_the_defaults),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -23,6 +23,11 @@ enum option_type {
     OPTION_SECTION  /* no option: a heading in the help text                  */
 };
 
+/* Properties that few options have; `flags` of an entry. */
+enum option_flags {
+    OPTION_NOT_IN_SESSION = 1 << 0 /* /set of an interactive session does not know it */
+};
+
 /* Of an option that is not given, n stays as it was. */
 struct int_list {
     int n;
@@ -61,6 +66,7 @@ struct option {
     const char *argument;       /* what help calls the value, "N", "TEXT"; NULL for OPTION_FLAG */
     const char *help;           /* with the default; may hold line breaks */
     const char *aliases;        /* other names, separated by spaces; NULL: none */
+    unsigned flags;             /* enum option_flags */
 };
 
 /* Entries of a table. A destination of another type does not compile. What few options have follows

@@ -55,13 +55,8 @@ static const char *read_value(struct interactive *it, const char *text, struct g
     return text;
 }
 
-/* Options that say what a command prints, not what a text becomes. */
 static bool is_fixed(const struct option *option) {
-    static const char *const names[] = {"num-samples", "best-of", "logprobs", "echo"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(option->name, names[i]))
-            return true;
-    return false;
+    return option->flags & OPTION_NOT_IN_SESSION;
 }
 
 static const struct option *find(const struct option *table, const char *name,

@@ -106,10 +106,11 @@ int settings_table(struct option *rows, struct settings *s) {
         OPT_SECTION("Form"),
         OPT_INT("num-samples", 0, &s->num_samples, 1, 4096, "N",
                 "so many texts for the prompt (default 1)",
-                .aliases = "nsamples num-return-sequences n"),
+                .aliases = "nsamples num-return-sequences n", .flags = OPTION_NOT_IN_SESSION),
         OPT_INT("best-of", 0, &s->best_of, 0, 4096, "N",
                 "make N texts, give those with the best mean\n"
-                "log-probability"),
+                "log-probability",
+                .flags = OPTION_NOT_IN_SESSION),
         OPT_STRING("choices", 0, &s->choices, "A,B,C", "the text is one of these"),
         OPT_FLAG("heal", 0, &s->heal,
                  "say the end of the prompt again where it may have cut\n"
@@ -119,11 +120,12 @@ int settings_table(struct option *rows, struct settings *s) {
                  "<|endoftext|> in the prompt is the special token;\n"
                  "else it is text like any other"),
         OPT_FLAG("echo", 0, &s->echo, "print the prompt first",
-                 .aliases = "display-prompt include-prefix return-full-text"),
+                 .aliases = "display-prompt include-prefix return-full-text",
+                 .flags = OPTION_NOT_IN_SESSION),
         OPT_INT("logprobs", 0, &s->logprobs, 0, 100, "N",
                 "with --json: log-probabilities of the tokens and of\n"
                 "the N likeliest, of the unmodified logits",
-                .aliases = "n-probs top-logprobs"),
+                .aliases = "n-probs top-logprobs", .flags = OPTION_NOT_IN_SESSION),
         OPT_SECTION("Beam search (in place of sampling)"),
         OPT_INT("beams", 0, &s->beams, 1, MAX_BEAMS, "N",
                 "the likeliest text, looking at N at a time (default\n"

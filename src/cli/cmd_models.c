@@ -239,6 +239,7 @@ const struct command command_rm = {
     .name = "rm",
     .summary = "remove models that were pulled",
     .usage = "NAME...",
+    .words = WORDS_PULLED,
     .details =
         "Removes what `gpt2 pull` made, finished or not, and nothing else: the files that the\n"
         "model's pulled.json lists. Files of your own beside them stay, and so does the folder\n"

@@ -102,6 +102,7 @@ const struct command command_pull = {
     .name = "pull",
     .summary = "fetch a model from the Hugging Face hub",
     .usage = "[OPTIONS] NAME",
+    .words = WORDS_HUB,
     .details =
         "NAME is gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, or OWNER/NAME, and may end\n"
         "in @REVISION. The path of the model's directory is printed; -m NAME finds it from then\n"

@@ -107,12 +107,20 @@ struct option {
         __VA_ARGS__                                                        \
     }
 
+/* What the plain words of a command are, for completions. */
+enum command_words {
+    WORDS_BY_USAGE, /* models where usage says MODEL or NAME, else files */
+    WORDS_PULLED,   /* names of models that are here, and no files       */
+    WORDS_HUB       /* names that the hub has                            */
+};
+
 struct command {
     const char *name;
     const char *summary;               /* one line                                        */
     const char *usage;                 /* behind "gpt2 NAME "                              */
     const char *details;               /* paragraphs after the options; NULL: none        */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit code */
+    enum command_words words;
 };
 
 /* Entries that several commands have. */

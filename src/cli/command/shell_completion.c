@@ -19,9 +19,13 @@ static enum kind kind_of(const struct option *o) {
                                          : NOTHING;
 }
 
-/* What the words of a command are. `pull` takes names that are not here yet. */
+#define HUB_NAMES "gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2"
+
+/* What the words of a command are. */
 static enum kind words_of(const struct command *command) {
-    return strstr(command->usage, "NAME") || strstr(command->usage, "MODEL") ? MODELS : FILES;
+    bool models = command->words != WORDS_BY_USAGE || strstr(command->usage, "NAME") ||
+                  strstr(command->usage, "MODEL");
+    return models ? MODELS : FILES;
 }
 
 /* Prints what the first word may be, where usage has a list as "bash|zsh|fish". */
@@ -145,16 +149,18 @@ static void print_bash(void) {
            "    %d) _gpt2_offer $choices ;;\n"
            "    %d) compopt -o default 2>/dev/null ;;\n"
            "    %d) compopt -o dirnames 2>/dev/null ;;\n"
-           "    %d) case $command in\n"
-           "         pull) _gpt2_offer gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 ;;\n"
-           "         rm) _gpt2_models ;;\n"
-           "         *) if [[ $word == [\\\"\\']* ]]; then compopt -o default 2>/dev/null\n"
+           "    %d) case $command in\n",
+           (int)CHOICES, (int)CHOICES, (int)FILES, (int)FOLDERS, (int)MODELS);
+    for (size_t i = 0; command_at(i); i++)
+        if (command_at(i)->words != WORDS_BY_USAGE)
+            printf("         %s) %s ;;\n", command_at(i)->name,
+                   command_at(i)->words == WORDS_HUB ? "_gpt2_offer " HUB_NAMES : "_gpt2_models");
+    printf("         *) if [[ $word == [\\\"\\']* ]]; then compopt -o default 2>/dev/null\n"
            "            else _gpt2_files; _gpt2_models; fi ;;\n"
            "       esac ;;\n"
            "  esac\n"
-           "}\n",
-           (int)CHOICES, (int)CHOICES, (int)FILES, (int)FOLDERS, (int)MODELS);
-    printf("_gpt2_commands='");
+           "}\n"
+           "_gpt2_commands='");
     for (size_t i = 0; command_at(i); i++)
         printf("%s%s", i ? " " : "", command_at(i)->name);
     printf(" --help --version'\ncomplete -o default -F _gpt2 gpt2\n");
@@ -215,11 +221,12 @@ static void zsh_command(const struct command *command, const struct option *tabl
 static void print_zsh(void) {
     printf("#compdef gpt2\n# zsh completion for gpt2, made by `gpt2 completions zsh`\n"
            "_gpt2_models() {\n"
-           "  local -a gpt2_names=(${(f)\"$($program models --names 2>/dev/null)\"})\n"
-           "  [[ $words[1] == pull ]] && gpt2_names=(gpt2 gpt2-medium gpt2-large gpt2-xl "
-           "distilgpt2)\n"
-           // an action is evaluated, so the names do not stand in it
-           "  _alternative 'models:model:compadd -a gpt2_names' 'files:file:_files'\n"
+           "  local -a gpt2_names=(${(f)\"$($program models --names 2>/dev/null)\"})\n");
+    for (size_t i = 0; command_at(i); i++)
+        if (command_at(i)->words == WORDS_HUB)
+            printf("  [[ $words[1] == %s ]] && gpt2_names=(" HUB_NAMES ")\n", command_at(i)->name);
+    // an action is evaluated, so the names do not stand in it
+    printf("  _alternative 'models:model:compadd -a gpt2_names' 'files:file:_files'\n"
            "}\n"
            "_gpt2() {\n"
            "  local program=$words[1]\n"
@@ -268,8 +275,7 @@ static void fish_command(const struct command *command, const struct option *tab
     }
     if (words_of(command) == MODELS)
         printf("complete -c gpt2 -n '__gpt2_is %s' -a '%s'\n", command->name,
-               !strcmp(command->name, "pull") ? "gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2"
-                                              : "(__gpt2_models)");
+               command->words == WORDS_HUB ? HUB_NAMES : "(__gpt2_models)");
     if (print_first_words(command, NULL)) {
         printf("complete -c gpt2 -n '__gpt2_is %s 2' -f -a '", command->name);
         print_first_words(command, " ");

@@ -219,6 +219,16 @@ static void tables_are_well_formed(void **state) {
                    (o->type == OPTION_FLOAT || (o->min >= INT_MIN && o->max <= INT_MAX));
         if (o->type == OPTION_CHOICE)
             good = good && o->choices && o->choices[0];
+        for (const char *name = o->needs; name && *name;) {
+            char word[64];
+            size_t n = strcspn(name, " ");
+            bool known = false;
+            snprintf(word, sizeof word, "%.*s", (int)n, name);
+            for (const struct entry *other = entries; other < entries + n_entries; other++)
+                known = known || (same_table(e, other) && !strcmp(other->option.name, word));
+            good = good && known && strcmp(word, o->name) != 0;
+            name += n + (name[n] == ' ');
+        }
         if (!good)
             fail_msg("gpt2 %s: the entry of --%s is not whole", e->command->name, o->name);
     }
@@ -468,6 +478,50 @@ static void accepts_name(const struct entry *e, const char *name, size_t n) {
     }
 }
 
+static bool wide, tall, flat;
+
+static int run_needs(int argc, char **argv);
+
+static const struct command command_needs = {
+    .name = "needs", .summary = "no command", .usage = "", .run = run_needs};
+
+static int run_needs(int argc, char **argv) {
+    const struct option table[] = {
+        OPT_FLAG("wide", 'w', &wide, "alone", .aliases = "broad"),
+        OPT_FLAG("flat", 0, &flat, "with one", .needs = "wide"),
+        OPT_FLAG("tall", 0, &tall, "with one of three", .needs = "wide deep flat"),
+        OPT_FLAG("deep", 0, &tall, "alone"),
+        OPT_END,
+    };
+    int n_words, code;
+    return options_begin(&command_needs, table, argc, argv, 0, &n_words, &code) ? 0 : code;
+}
+
+static void an_option_needs_what_it_belongs_to(void **state) {
+    static const struct {
+        const char *words[3], *error;
+    } cases[] = {
+        {{"--wide"}, NULL},
+        {{"--flat", "--wide"}, NULL},
+        {{"-w", "--flat"}, NULL},
+        {{"--flat", "--broad"}, NULL},
+        {{"--tall", "--deep"}, NULL},
+        {{"--flat", "--help"}, NULL},
+        {{"--flat"}, "--flat has an effect only with --wide\n"},
+        {{"--flat", "--deep"}, "--flat has an effect only with --wide\n"},
+        {{"--tall"}, "--tall has an effect only with --wide, --deep or --flat\n"},
+        {{"--flat", "--tall"}, "--flat has an effect only with --wide\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const *words = cases[i].words;
+        struct printed p = run(&command_needs, words[0], words[1], words[2]);
+        bool good = cases[i].error ? p.code == 2 && strstr(p.err, cases[i].error) : p.code == 0;
+        if (!good)
+            fail_msg("%s %s: got %d, \"%s\"", words[0], words[1] ? words[1] : "", p.code, p.err);
+        printed_free(&p);
+    }
+}
+
 /* The default that help names, "(default 0.8)", "(default: q8 with ..." or "stop (default)"; false:
  * none that this type could have. */
 static bool documented(const struct option *o, char value[64]) {
@@ -563,6 +617,7 @@ int main(void) {
         cmocka_unit_test(options_are_in_zsh),
         cmocka_unit_test(options_are_in_fish),
         cmocka_unit_test(wrong_values_are_refused_by_name),
+        cmocka_unit_test(an_option_needs_what_it_belongs_to),
         cmocka_unit_test(good_values_are_accepted),
         cmocka_unit_test(help_names_the_defaults),
     };

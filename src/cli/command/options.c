@@ -334,9 +334,46 @@ void options_print(const struct option *table, struct buffer *out) {
     }
 }
 
+/* Which entries of a table the command line gives. */
+struct given {
+    bool entry[256];
+};
+
+static bool any_given(const struct option *table, const char *names, const struct given *given) {
+    for (const char *name = names; *name;) {
+        size_t n = strcspn(name, " ");
+        const struct option *option = find_name(table, name, n);
+        assert(option); // `needs` names options of the same table
+        if (given->entry[option - table])
+            return true;
+        name += n + (name[n] == ' ');
+    }
+    return false;
+}
+
+/* What is given has what it belongs to. */
+static bool check_needs(const struct option *table, const struct given *given,
+                        struct gpt2_error *err) {
+    for (const struct option *o = table; o->name; o++) {
+        if (!o->needs || !given->entry[o - table] || any_given(table, o->needs, given))
+            continue;
+        char list[200] = "";
+        int at = 0;
+        for (const char *name = o->needs; *name && at < (int)sizeof list;) {
+            size_t n = strcspn(name, " ");
+            const char *between = at == 0 ? "" : strchr(name, ' ') ? ", " : " or ";
+            at += snprintf(list + at, sizeof list - (size_t)at, "%s--%.*s", between, (int)n, name);
+            name += n + (name[n] == ' ');
+        }
+        return usage_error(err, "--%s has an effect only with %s", o->name, list);
+    }
+    return true;
+}
+
 /* See options_begin; --help is reported through *help. */
 static bool parse(const struct option *table, int argc, char **argv, int *n_words, bool *help,
                   struct gpt2_error *err) {
+    struct given given = {0};
     *n_words = 0;
     *help = false;
     bool ended = false;
@@ -380,8 +417,10 @@ static bool parse(const struct option *table, int argc, char **argv, int *n_word
         }
         if (!set(option, value, err))
             return false;
+        assert((size_t)(option - table) < sizeof given.entry);
+        given.entry[option - table] = true;
     }
-    return true;
+    return check_needs(table, &given, err);
 }
 
 /* Prints text so that every line starts at `column`; the cursor is at `at`. */

@@ -67,10 +67,12 @@ struct option {
     const char *help;           /* with the default; may hold line breaks */
     const char *aliases;        /* other names, separated by spaces; NULL: none */
     unsigned flags;             /* enum option_flags */
+    const char *needs; /* other options, separated by spaces: an error without any of them; NULL */
 };
 
 /* Entries of a table. A destination of another type does not compile. What few options have follows
- * the help by name: OPT_FLAG("echo", 0, &echo, "print the prompt first", .aliases = "show"). */
+ * the help by name, OPT_FLAG("echo", 0, &echo, "print the prompt first", .aliases = "show-prompt"):
+ * aliases, flags, needs. */
 #define OPT_FLAG(name_, letter_, dest_, ...) \
     OPT_ENTRY_(name_, letter_, FLAG, flag, bool *, dest_, .help = __VA_ARGS__)
 #define OPT_STRING(name_, letter_, dest_, argument_, ...)                                   \

@@ -1,9 +1,9 @@
-/* cmd_compare.c - what a smaller model, or a rounded KV cache, costs: its next-token distributions
- * beside those of the model that it was made from, over a text.
+/* cmd_compare.c - compares next-token distributions of models, or of KV cache types, over a text.
  *
- * Each document of the text (they end at <|endoftext|>) is read from <|endoftext|> on, in windows
- * of n_ctx tokens; a later window begins with the last token of the one before. So every token of
- * the text is predicted once. The <|endoftext|> that ends a document is not. */
+ * <|endoftext|> separates documents. A document is read in windows of n_ctx tokens: the first
+ * begins with <|endoftext|>, each later one with the last token of the window before. So every
+ * token of the text is predicted exactly once; the <|endoftext|> that ends a document is not
+ * predicted. */
 #include "cli/command/commands.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"
@@ -24,7 +24,7 @@
 #include <string.h>
 
 #define MAX_MODELS 16
-#define CHUNK      64 /* tokens that all models read before they are compared: bounds the logits */
+#define CHUNK      64 /* tokens read by all models before a comparison; bounds the logits held */
 
 struct arguments {
     const char *reference;
@@ -36,7 +36,7 @@ struct arguments {
     bool json;
 };
 
-/* One of the models, and its sums over the text. */
+/* One model and its sums over the text. */
 struct side {
     char *path;
     struct gpt2_model *model;
@@ -53,7 +53,7 @@ struct comparison {
     struct gpt2_ids ids;
     struct side sides[1 + MAX_MODELS]; /* the reference first */
     int n_sides;
-    int n_ctx; /* the shortest of all models */
+    int n_ctx; /* the smallest of all models */
     size_t n_tokens, n_bytes;
 };
 
@@ -82,7 +82,7 @@ static bool open_side(struct comparison *c, const char *name, enum gpt2_kv kv,
     return side->batch != NULL;
 }
 
-/* Without a model to compare it is the reference's own, for the sake of --kv. */
+/* Without a MODEL the reference is compared with itself, under --kv. */
 static bool open_sides(struct comparison *c, const struct arguments *args, struct gpt2_error *err) {
     c->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
@@ -124,7 +124,7 @@ static void close_all(struct comparison *c) {
 
 /* ---- comparing ---- */
 
-/* Adds what the models say about `targets`, the tokens behind the n that they have just read. */
+/* Adds the scores of targets[0..n), each the token after one of the n that were just read. */
 static void add_rows(struct comparison *c, const int32_t *targets, int n) {
     const int n_vocab = gpt2_model_config(c->sides[0].model)->n_vocab;
     for (int row = 0; row < n; row++) {
@@ -147,7 +147,7 @@ static void add_rows(struct comparison *c, const int32_t *targets, int n) {
     }
 }
 
-/* ids[0..n) by all models; ids[1..n] are what they should predict. */
+/* Runs ids[0..n) through all models; the targets are ids[1..n]. */
 static bool compare_chunk(struct comparison *c, const int32_t *ids, int n, struct gpt2_error *err) {
     for (int i = 0; i < c->n_sides; i++) {
         struct gpt2_span span = {c->sides[i].session, ids, n, n};
@@ -165,14 +165,13 @@ static bool forget(struct comparison *c, struct gpt2_error *err) {
     return true;
 }
 
-/* ids[0..len): one document and what stands before it. False with err->status GPT2_OK: a signal
- * has come. */
+/* ids[0..len): the separator and one document. False with err->status GPT2_OK: a signal arrived. */
 static bool compare_document(struct comparison *c, const int32_t *ids, size_t len, size_t most,
                              struct bar *bar, struct gpt2_error *err) {
     for (size_t at = 0; at + 1 < len && c->n_tokens < most; at += (size_t)c->n_ctx) {
         if (!forget(c, err))
             return false;
-        size_t window = len - 1 - at; // to be predicted
+        size_t window = len - 1 - at; // tokens to predict
         if (window > (size_t)c->n_ctx)
             window = (size_t)c->n_ctx;
         for (size_t done = 0; done < window && c->n_tokens < most; done += CHUNK) {
@@ -190,8 +189,8 @@ static bool compare_document(struct comparison *c, const int32_t *ids, size_t le
     return true;
 }
 
-/* The ids with one token in front of each document: the text's own separators, and one more at the
- * beginning, where the model has such a token. */
+/* Compares all documents. The text's separators come before all but the first, which gets one here
+ * if the model has such a token. */
 static bool compare_text(struct comparison *c, const struct arguments *args,
                          struct gpt2_error *err) {
     const int32_t bos = gpt2_model_config(c->sides[0].model)->bos_id;

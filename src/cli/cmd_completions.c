@@ -1,4 +1,4 @@
-/* cmd_completions.c - what a shell needs to complete this program's commands and options. */
+/* cmd_completions.c - `gpt2 completions`: prints the completion script of a shell. */
 #include "cli/command/commands.h"
 #include "cli/command/shell_completion.h"
 #include "cli/io/report.h"

@@ -1,4 +1,4 @@
-/* cmd_convert.c - a model of any format in a format that other programs read. */
+/* cmd_convert.c - `gpt2 convert`: writes a model in a format that other programs read. */
 #include "base/os.h"
 #include "cli/command/commands.h"
 #include "cli/io/find_model.h"
@@ -39,12 +39,13 @@ static bool go_on(void *user, size_t done, size_t total) {
 
 /* ---- a directory ---- */
 
-/* All that gpt2_tokenizer_save and gpt2_model_save may write. */
+/* The files that gpt2_tokenizer_save and gpt2_model_save write. */
 static const char *const written[] = {"vocab.json",        "merges.txt",
                                       "added_tokens.json", "tokenizer_config.json",
                                       "model.safetensors", "config.json"};
 
-/* A directory of our own: files of another model beside ours would be taken for its own. */
+/* Creates the directory, or takes an empty one. In any other, files of the model that is there
+ * would be read as part of the new one. */
 static bool make_directory(bool *made, const char *path, struct gpt2_error *err) {
     *made = mkdir(path, 0777) == 0;
     if (*made)
@@ -67,7 +68,7 @@ static bool make_directory(bool *made, const char *path, struct gpt2_error *err)
                          "-o %s: expected a new or empty directory, found files in it", path);
 }
 
-/* After a failure nothing is left behind. */
+/* Removes what was written, after a failure. */
 static void remove_directory(const char *path, bool made) {
     for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
         char file[4096];
@@ -101,7 +102,7 @@ static bool write_gguf(struct job *job, const char *path, struct gpt2_error *err
     return ok;
 }
 
-/* The type that all matrices have but the position embeddings, else the one that holds any. */
+/* F16 or BF16 if all matrices but wpe have that type, else F32. */
 static enum gpt2_weight_type type_of(const struct gpt2_model *model) {
     struct gpt2_tensor_info info;
     const char *type = NULL;

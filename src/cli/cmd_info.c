@@ -1,4 +1,4 @@
-/* cmd_info.c - what a model is: its configuration, its tensors, its layer-norm sites. */
+/* cmd_info.c - `gpt2 info`: prints a model's configuration, tensors and layer-norm sites. */
 #include "cli/command/commands.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"

@@ -1,4 +1,4 @@
-/* cmd_models.c - `models` lists what -m finds by name, `rm` removes what was pulled. */
+/* cmd_models.c - `gpt2 models` lists the models that -m finds, `gpt2 rm` removes pulled ones. */
 #include "base/escape.h"
 #include "cli/command/commands.h"
 #include "cli/io/find_model.h"
@@ -20,7 +20,7 @@ struct listing {
     bool failed; /* err is set */
     bool names, json;
     int n;       /* printed */
-    char **seen; /* [n_seen] real folders that were listed, owned: a place may be named twice */
+    char **seen; /* [n_seen] real paths of the folders listed so far, owned */
     size_t n_seen;
 };
 
@@ -31,7 +31,7 @@ static bool is_there(const char *folder, const char *file) {
     return n < (int)sizeof path && stat(path, &info) == 0;
 }
 
-/* Bytes of the files in a folder, links followed; of a file, its own. */
+/* The size of a file, or of all files in a folder; links are followed. */
 static uint64_t bytes_of(const char *path) {
     struct stat info;
     uint64_t total = 0;
@@ -51,7 +51,8 @@ static uint64_t bytes_of(const char *path) {
     return total;
 }
 
-/* The type of most of the weights, with the number of parameters; else why there is none. */
+/* Sets `type` to the type of the blocks' weights and *parameters to the number of parameters. If
+ * the model cannot be opened, `type` says so and *parameters is 0. */
 static void describe(const char *path, bool partial, char *type, size_t cap, uint64_t *parameters) {
     struct gpt2_error err;
     *parameters = 0;
@@ -67,8 +68,8 @@ static void describe(const char *path, bool partial, char *type, size_t cap, uin
     gpt2_model_close(model);
 }
 
-/* A name that a shell can be offered, one on a line: without control characters, and not like an
- * option. What else is in it is for the completions to quote. */
+/* Whether --names prints it: no control characters, and not like an option. All else is quoted by
+ * the completion scripts. */
 static bool is_offered(const char *name) {
     for (const char *c = name; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7F)
@@ -76,7 +77,7 @@ static bool is_offered(const char *name) {
     return *name != '-';
 }
 
-/* A name as a line of the table shows it. */
+/* Prints a name in the table, control characters escaped. */
 static bool output_shown(struct output *out, const char *name, struct gpt2_error *err) {
     char form[ESCAPE_BYTES];
     bool ok = true;
@@ -122,8 +123,8 @@ static bool ends_with(const char *text, const char *end) {
     return n >= n_end && !strcmp(text + n - n_end, end);
 }
 
-/* Everything in a folder of models that is one: directories with a config.json, single files,
- * unfinished pulls; one level deeper for OWNER/NAME. */
+/* Lists the models in a folder: directories with a config.json, single files and unfinished pulls,
+ * and one level deeper for OWNER/NAME. */
 static void list_folder(struct listing *l, const char *folder, const char *owner) {
     struct dirent **entries;
     int n = scandir(folder, &entries, NULL, alphasort);

@@ -1,4 +1,4 @@
-/* cmd_pull.c - fetching a model from the Hugging Face hub. */
+/* cmd_pull.c - `gpt2 pull`: fetches a model from the Hugging Face hub. */
 #include "base/os.h"
 #include "cli/command/commands.h"
 #include "cli/io/output.h"
@@ -15,12 +15,12 @@
 
 struct progress {
     bool quiet;
-    uint64_t start_ns, start_bytes; /* of the first call: what was there already has no speed */
+    uint64_t start_ns, start_bytes; /* at the first call, for the speed */
     bool started;
-    char file[64]; /* the one spoken of last */
+    char file[64]; /* the last one that was shown */
 };
 
-/* "[######        ]  42 %  model.safetensors  231.4/548.1 MB  12.3 MB/s  26 s" on a terminal, else
+/* On a terminal "[######        ]  42 %  model.safetensors  231.4/548.1 MB  12.3 MB/s  26 s", else
  * a line for each file. */
 static void show(struct progress *p, const char *file, uint64_t done, uint64_t total) {
     if (!terminal_has_status()) {
@@ -52,7 +52,7 @@ static void show(struct progress *p, const char *file, uint64_t done, uint64_t t
 
 static bool progress(void *user, const char *file, uint64_t done, uint64_t total) {
     struct progress *p = user;
-    if (total > 0 && !p->quiet) // before, the hub has only been asked
+    if (total > 0 && !p->quiet) // 0: the list of files has not arrived
         show(p, file, done, total);
     return !signals_caught();
 }

@@ -1,4 +1,4 @@
-/* cmd_quantize.c - one packed file from a model. */
+/* cmd_quantize.c - `gpt2 quantize`: writes a model as one packed file. */
 #include "base/os.h"
 #include "cli/command/commands.h"
 #include "cli/io/find_model.h"
@@ -23,7 +23,7 @@ struct arguments {
     bool no_tokenizer;
 };
 
-/* Also asks whether to go on. */
+/* False once a signal has arrived. */
 static bool show_progress(void *user, size_t done, size_t total) {
     bar_show(user, done, total);
     return !signals_caught();
@@ -36,7 +36,7 @@ struct job {
     struct gpt2_model *model;
     struct gpt2_tokenizer *tokenizer;
     struct gpt2_ids calibration;
-    unsigned char *packed; /* the tokenizer, as bytes */
+    unsigned char *packed; /* the tokenizer as bytes; NULL: none */
     size_t n_packed;
 };
 

@@ -1,4 +1,4 @@
-/* cmd_tokenize.c - text to token ids and back: `tokenize` and `detokenize`. */
+/* cmd_tokenize.c - `gpt2 tokenize` turns text into token ids, `gpt2 detokenize` ids into text. */
 #include "cli/command/commands.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"

@@ -1,4 +1,4 @@
-/* cmd_verify.c - is a model whole, and is it the same as another? */
+/* cmd_verify.c - `gpt2 verify`: checks a model's files and prints its weights' fingerprint. */
 #include "cli/command/commands.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"

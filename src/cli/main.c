@@ -1,4 +1,4 @@
-/* main.c - finds the command and runs it. */
+/* main.c - the program: finds the command and runs it, or prints the help. */
 #include "cli/command/commands.h"
 #include "cli/io/report.h"
 

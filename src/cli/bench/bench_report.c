@@ -1,4 +1,4 @@
-/* bench_report.c - see bench_report.h. */
+/* bench_report.c - prints benchmark results as Markdown tables, CSV or JSON. */
 #include "cli/bench/bench_report.h"
 #include "cli/io/report.h"
 
@@ -17,7 +17,7 @@ void bench_name(char *name, size_t cap, const struct bench_result *result) {
              result->n_prompt ? result->n_prompt : result->n_decode, depth, batch);
 }
 
-/* What a result says. A rate and its share are below 0 where the test is not judged by it. */
+/* Figures of one result. A rate and its share are negative if they do not apply to the test. */
 struct figures {
     double median, least, most;         /* tokens a second */
     double read_rate, read_share;       /* bytes a second  */
@@ -33,7 +33,7 @@ static double divide(double a, double b) {
     return b > 0 ? a / b : 0;
 }
 
-/* A share is the time that the limits would allow, over the time that it took. */
+/* A share is the time at the machine's limit, divided by the time that the test took. */
 static struct figures figures_of(const struct bench_result *result, int rounds) {
     const struct gpt2_rates *limits = &result->limits;
     qsort(result->rates, (size_t)rounds, sizeof *result->rates, compare);
@@ -58,8 +58,8 @@ static struct figures figures_of(const struct bench_result *result, int rounds) 
     return f;
 }
 
-/* Tables for people: all cells of a column are as wide as the widest, and numbers end at the same
- * place. The first row is the heading, the first column words. */
+/* Tables for people: cells are padded to the widest of their column, numbers are right-aligned. The
+ * first row is the heading; the first column has words. */
 #define MAX_COLUMNS 9
 
 struct row {
@@ -93,7 +93,7 @@ static void name_columns(struct row *heading, const char *const names[], int n_c
         snprintf(heading->cell[c], sizeof heading->cell[c], "%s", names[c]);
 }
 
-/* A number, or nothing where it is negative. */
+/* Prints a number; nothing if it is negative. */
 static void put(char cell[48], const char *format, double value) {
     if (value >= 0)
         snprintf(cell, 48, format, value);
@@ -179,13 +179,13 @@ static bool report_md(struct output *out, const struct bench_context *context,
     return ok;
 }
 
-/* For programs: one flat list of fields, which CSV and JSON both print. */
+/* For programs: CSV and JSON print the same list of fields. */
 #define MAX_FIELDS 40
 
 struct field {
     const char *name;
     const char *string; /* NULL: it is a number       */
-    char number[32];    /* "": not measured, or not judged by it */
+    char number[32];    /* "": not measured, or does not apply */
 };
 
 struct fields {

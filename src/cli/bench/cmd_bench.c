@@ -1,14 +1,14 @@
-/* cmd_bench.c - how fast a model runs, and how fast this machine could run it.
+/* cmd_bench.c - `gpt2 bench`: measures how fast a model runs, and the limits of the machine.
  *
- * Each number of threads has a runtime, sessions and limits of its own. Its tests run in rounds and
- * a measurement of the limits precedes every test, so that all see the same moods of the machine;
- * the first round warms up and does not count.
+ * Each number of threads has its own runtime, sessions and limits. Its tests run in rounds, and the
+ * limits are measured before every test, so that a slow phase of the machine affects both alike.
+ * The first round warms up and does not count.
  *
  *     position   0 ............ depth ............ depth + n
  *                 read before        read, timed               in each of `batch` sessions
  *
- * The token at a position is always the same random one. So a session that has gone beyond a depth
- * comes back to it by a rewind, and one that has not reached it becomes a copy of one that has. */
+ * The token at a position is always the same random one. So a session is brought to a depth by a
+ * rewind if it is past it, and else by a copy of a session that has been there. */
 #include "base/os.h"
 #include "cli/bench/bench_report.h"
 #include "cli/command/commands.h"
@@ -26,10 +26,10 @@
 #define DEFAULT_PROMPT 512
 #define DEFAULT_DECODE 128
 #define MAX_BATCH      1024
-#define MANY_PASSES    1000000 /* what is measured is how a long run goes */
-#define MAX_ROWS       512     /* tokens of a prompt that pass over the weights together */
+#define MANY_PASSES    1000000 /* tests stand for long runs: weights are moved unless --mmap */
+#define MAX_ROWS       512     /* tokens of a prompt in one pass */
 
-/* A buffer of this size is far beyond any cache: a larger one would show the same bandwidth. */
+/* Far larger than any cache; a larger buffer would show the same bandwidth. */
 #define MAX_BUFFER ((uint64_t)1 << 30)
 
 struct arguments {
@@ -39,7 +39,7 @@ struct arguments {
     struct weights_options weights;
 };
 
-/* Everything a run holds; freed in one place. */
+/* Everything that is allocated; freed by close_all. */
 struct run {
     struct arguments args;
     char *path;
@@ -61,7 +61,7 @@ struct run {
     struct gpt2_span *spans;        /* [max_batch] one for each session   */
 };
 
-/* One line on a terminal, over and over; nothing elsewhere. Round 0 warms up, -1 prepares. */
+/* Rewrites the status line on a terminal, else prints nothing. Round 0 warms up, -1 prepares. */
 static void progress(const struct bench_result *test, int round, int rounds) {
     char name[64];
     char threads[32] = "", text[200];
@@ -88,8 +88,8 @@ static void fill_ids(int32_t *ids, int n, int n_vocab) {
     }
 }
 
-/* What one run of a test multiplies at least, and what it reads of the weights. A prompt wants the
- * logits of its last token only. */
+/* The least that one run of a test multiplies, and reads of the weights. Of a prompt only the last
+ * token has logits. */
 static void count_work(const struct run *run, struct bench_result *test) {
     const struct gpt2_cost *blocks = &run->context.blocks, *head = &run->context.head;
     double tokens = (double)(test->n_prompt + test->n_decode) * test->batch;
@@ -101,7 +101,7 @@ static void count_work(const struct run *run, struct bench_result *test) {
     test->read_bytes = (double)test->n_decode * (double)(blocks->bytes + head->bytes);
 }
 
-/* ... and of the KV cache: of each earlier token, keys and values. */
+/* Adds what it reads of the KV cache: keys and values of each earlier token. */
 static void count_cache(struct bench_result *test, size_t token_bytes) {
     for (int i = 0; i < test->n_decode; i++)
         test->read_bytes += (double)(test->depth + i) * (double)token_bytes * test->batch;
@@ -128,12 +128,12 @@ static bool add_test(struct run *run, struct bench_result test, struct gpt2_erro
     return true;
 }
 
-/* The list, or a default that is cut to what fits behind a depth. */
+/* The given list; without one, `fallback` or `room`, whichever is less. */
 static struct int_list list_or(const struct int_list *given, int fallback, int room) {
     return given->n ? *given : (struct int_list){1, {fallback < room ? fallback : room}};
 }
 
-/* Every combination of the lists. */
+/* Makes a test for each combination of the lists. */
 static bool list_tests(struct run *run, struct gpt2_error *err) {
     const struct arguments *a = &run->args;
     struct int_list depths = list_or(&a->depth, 0, 0), batches = list_or(&a->batch, 1, 1);
@@ -192,7 +192,7 @@ static void close_group(struct run *run) {
     run->runtime = NULL;
 }
 
-/* Creates what a group needs and brings the source to its depth. */
+/* Creates what a group of tests shares; the source reads max_depth tokens. */
 static bool open_group(struct run *run, int n_threads, int n_tests, struct gpt2_error *err) {
     const struct arguments *args = &run->args;
     uint64_t bytes = run->context.blocks.bytes + run->context.head.bytes;
@@ -229,7 +229,7 @@ static bool open_group(struct run *run, int n_threads, int n_tests, struct gpt2_
     return run->max_depth == 0 || gpt2_batch_run(run->batch, &span, 1, err);
 }
 
-/* Brings the sessions of a test to its depth. */
+/* Brings the sessions of a test to its depth by copy or rewind. */
 static bool prepare(struct run *run, const struct bench_result *test, struct gpt2_error *err) {
     for (int i = 0; i < test->batch; i++) {
         struct gpt2_session *session = run->sessions[i];
@@ -242,7 +242,7 @@ static bool prepare(struct run *run, const struct bench_result *test, struct gpt
     return true;
 }
 
-/* Runs a test once; *rate: tokens a second. True too if a signal cut it short. */
+/* Runs a test once; *rate is in tokens per second. Also true if a signal ended it early. */
 static bool measure(struct run *run, const struct bench_result *test, double *rate,
                     struct gpt2_error *err) {
     int n_steps = test->n_prompt ? 1 : test->n_decode;
@@ -260,7 +260,7 @@ static bool measure(struct run *run, const struct bench_result *test, double *ra
     return true;
 }
 
-/* All rounds of n tests that share a runtime. */
+/* Runs all rounds of n tests that share a runtime. */
 static bool run_group(struct run *run, struct bench_result *tests, int n, struct gpt2_error *err) {
     int rounds = run->args.rounds;
     for (int round = 0; round <= rounds; round++) {

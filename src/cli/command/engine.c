@@ -1,4 +1,4 @@
-/* engine.c - see engine.h. */
+/* engine.c - opens and closes the tokenizer, the model and the runtime of a command. */
 #include "cli/command/engine.h"
 #include "cli/io/find_model.h"
 #include "cli/io/report.h"

@@ -1,4 +1,4 @@
-/* engine.h - what a command that reads text with the model holds: tokenizer, model, runtime. */
+/* engine.h - tokenizer, model and runtime of a command that runs the model on text. */
 #ifndef CLI_COMMAND_ENGINE_H
 #define CLI_COMMAND_ENGINE_H
 
@@ -9,22 +9,24 @@
 
 struct engine {
     char *path;
-    struct gpt2_tokenizer *tokenizer; /* NULL where it may be missing and is */
+    struct gpt2_tokenizer *tokenizer; /* NULL: there is none, and ids_only */
     struct gpt2_model *model;
     struct gpt2_runtime *runtime;
 };
 
-/* Finds the model (files.h) and opens everything; notes of the loader go to standard error. A
- * tokenizer that cannot be opened is an error; that there is none at all is not with `ids_only`. */
+/* Finds the model (find_model.h) and opens all three; the loader's warnings go to standard error.
+ * With `ids_only` there may be no tokenizer; one that cannot be opened is an error all the same. On
+ * failure err is set, and engine_close frees what was opened. */
 bool engine_open(struct engine *engine, const char *model, int n_threads, const char *cpu,
                  bool ids_only, struct gpt2_error *err);
 void engine_close(struct engine *engine); /* a zeroed struct is allowed */
 
-/* A scorer over the ids that the tokenizer has; options.n_vocab is set here. NULL: err is set. */
+/* A scorer for the engine's vocabulary (engine_vocab), which replaces options.n_vocab. NULL: err is
+ * set. The caller frees it before the engine. */
 struct gpt2_scorer *engine_scorer(const struct engine *engine, struct gpt2_scorer_options options,
                                   struct gpt2_error *err);
 
-/* How many ids there are: rows of wte beyond the tokenizer's last id are padding. */
+/* The number of ids in use: rows of wte after the tokenizer's last id are padding. */
 int engine_vocab(const struct engine *engine);
 
 #endif

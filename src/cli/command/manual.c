@@ -1,11 +1,12 @@
-/* manual.c - a command's man page: everything that its table and its texts say. */
+/* manual.c - prints a command's man page from its table of options and its texts. */
 #include "cli/command/shell_completion.h"
 
 #include <gpt2/version.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Text in man(7)'s language: no character of it is a command, every hyphen one to be typed. */
+/* Prints text for man(7): nothing in it is read as a request, and hyphens stay ASCII. `joined`:
+ * line breaks become spaces. */
 static void print_text(const char *text, bool joined) {
     bool line_start = true;
     for (; *text; text++) {

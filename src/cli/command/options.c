@@ -1,4 +1,4 @@
-/* options.c - see options.h. */
+/* options.c - parses a command line by a table of options, and prints help and values. */
 #include "cli/command/options.h"
 #include "cli/command/shell_completion.h"
 #include "cli/io/buffer.h"
@@ -26,7 +26,7 @@ const char *options_cpu_help(void) {
     return help;
 }
 
-/* Compares word[0..len) with name, `_` being `-`. */
+/* Whether word[0..len) is name[0..name_len), with `_` read as `-`. */
 static bool same_name(const char *word, size_t len, const char *name, size_t name_len) {
     if (len != name_len)
         return false;
@@ -62,13 +62,13 @@ static const struct option *find_letter(const struct option *table, char letter)
     return NULL;
 }
 
-#define MAX_WORD 31 /* letters of a word that is worth a guess */
+#define MAX_WORD 31 /* longest word for which a name is suggested */
 
 static int least(int a, int b) {
     return a < b ? a : b;
 }
 
-/* Edit distance where neighbours that changed places count as one, for "did you mean". */
+/* Edit distance, with a swap of neighbours as one edit (optimal string alignment). */
 static int distance(const char *a, size_t n, const char *b) {
     size_t m = strlen(b);
     int d[MAX_WORD + 1][MAX_WORD + 1];
@@ -273,7 +273,7 @@ void options_copy(const struct option *to, const struct option *from) {
     }
 }
 
-/* float_format is for OPTION_FLOAT. */
+/* Appends the option's value; `float_format` prints that of an OPTION_FLOAT. */
 static void print_value(const struct option *o, const char *float_format, struct buffer *out) {
     switch (o->type) {
     case OPTION_FLAG:
@@ -308,7 +308,7 @@ static void print_value(const struct option *o, const char *float_format, struct
         buffer_format(out, "%" PRIu64, o->dest.seed->value);
         break;
     case OPTION_CHOICE:
-        if (o->choices[*o->dest.number]) // else none is chosen
+        if (o->choices[*o->dest.number]) // NULL: none chosen
             buffer_format(out, "%s", o->choices[*o->dest.number]);
         break;
     case OPTION_SECTION:
@@ -325,7 +325,7 @@ void options_print(const struct option *table, struct buffer *out) {
         if (o->type == OPTION_SECTION)
             continue;
         buffer_format(out, "%s=", o->name);
-        if (o->type == OPTION_STRING && *o->dest.string) { // else as if not given
+        if (o->type == OPTION_STRING && *o->dest.string) { // NULL prints as nothing
             buffer_json(out, *o->dest.string, strlen(*o->dest.string));
         } else {
             print_value(o, "%.9g", out);
@@ -334,7 +334,7 @@ void options_print(const struct option *table, struct buffer *out) {
     }
 }
 
-/* Which entries of a table the command line gives. */
+/* The entries of a table that the command line gives, by index. */
 struct given {
     bool entry[256];
 };
@@ -343,7 +343,7 @@ static bool any_given(const struct option *table, const char *names, const struc
     for (const char *name = names; *name;) {
         size_t n = strcspn(name, " ");
         const struct option *option = find_name(table, name, n);
-        assert(option); // `needs` names options of the same table
+        assert(option); // `needs` names options of this table
         if (given->entry[option - table])
             return true;
         name += n + (name[n] == ' ');
@@ -351,7 +351,7 @@ static bool any_given(const struct option *table, const char *names, const struc
     return false;
 }
 
-/* What is given has what it belongs to. */
+/* Every option that is given has one of those it needs. */
 static bool check_needs(const struct option *table, const struct given *given,
                         struct gpt2_error *err) {
     for (const struct option *o = table; o->name; o++) {
@@ -370,7 +370,8 @@ static bool check_needs(const struct option *table, const struct given *given,
     return true;
 }
 
-/* See options_begin; --help is reported through *help. */
+/* Sets what the command line gives and moves its words to argv[0..*n_words). *help: --help or -h
+ * was found, and the rest was not read. */
 static bool parse(const struct option *table, int argc, char **argv, int *n_words, bool *help,
                   struct gpt2_error *err) {
     struct given given = {0};
@@ -379,7 +380,7 @@ static bool parse(const struct option *table, int argc, char **argv, int *n_word
     bool ended = false;
     for (int i = 1; i < argc; i++) {
         char *word = argv[i];
-        if (ended || word[0] != '-' || word[1] == 0) { // "-" alone is a word: standard input
+        if (ended || word[0] != '-' || word[1] == 0) { // "-" alone is a word
             argv[(*n_words)++] = word;
             continue;
         }
@@ -423,7 +424,7 @@ static bool parse(const struct option *table, int argc, char **argv, int *n_word
     return check_needs(table, &given, err);
 }
 
-/* Prints text so that every line starts at `column`; the cursor is at `at`. */
+/* Prints text, each line of it from `column` on; the cursor is at column `at`. */
 static void print_indented(const char *text, int at, int column) {
     if (at + 2 > column) {
         printf("\n");
@@ -457,7 +458,7 @@ static void print_help(const struct command *command, const struct option *table
         printf("\n%s", command->details);
 }
 
-/* Who looks at the next table in place of a run. The program has one thread here. */
+/* Set during options_visit, which no other thread calls: options_begin shows it the table. */
 static struct {
     option_visit visit;
     void *user;

@@ -1,8 +1,9 @@
-/* options.h - one table per command drives parsing, help and error texts.
+/* options.h - tables of options, from which parsing, help, man pages and completions derive.
  *
- * Accepted: --name value, --name=value, -n value, -nvalue, and `--` to end the options. In names
- * `_` equals `-` and an alias is as good as the name. A value is always the next word, even if it
- * begins with a minus. Of an option given twice the last one counts, as in llama.cpp. */
+ * Accepted are --name value, --name=value, -n value, -nvalue, and `--` to end the options. In names
+ * `_` is the same as `-`, and an alias works as the name does. A value is always the next word,
+ * even one that begins with a minus. If an option is given twice, the last one counts, as in
+ * llama.cpp. */
 #ifndef CLI_COMMAND_OPTIONS_H
 #define CLI_COMMAND_OPTIONS_H
 
@@ -12,23 +13,23 @@
 #include <stdint.h>
 
 enum option_type {
-    OPTION_FLAG,    /* becomes true                                           */
-    OPTION_STRING,  /* borrowed from argv                                     */
-    OPTION_INT,     /* within [min, max]                                      */
-    OPTION_INTS,    /* "1,2,4", each within [min, max]                        */
-    OPTION_STRINGS, /* each use adds one, borrowed from argv                  */
-    OPTION_FLOAT,   /* within [min, max], not NaN                             */
-    OPTION_SEED,    /* 0 to 2^64 - 1, or "random": drawn from the system      */
-    OPTION_CHOICE,  /* one of `choices`: its index; that of the NULL: none    */
-    OPTION_SECTION  /* no option: a heading in the help text                  */
+    OPTION_FLAG,    /* becomes true                                          */
+    OPTION_STRING,  /* borrowed from argv                                    */
+    OPTION_INT,     /* within [min, max]                                     */
+    OPTION_INTS,    /* "1,2,4", each within [min, max]                       */
+    OPTION_STRINGS, /* each use adds one, borrowed from argv                 */
+    OPTION_FLOAT,   /* within [min, max], not NaN                            */
+    OPTION_SEED,    /* 0 to 2^64 - 1, or "random": read from /dev/urandom    */
+    OPTION_CHOICE,  /* index of one of `choices`; index of their NULL: unset */
+    OPTION_SECTION  /* not an option: a heading in the help text             */
 };
 
-/* Properties that few options have; `flags` of an entry. */
+/* Values of `flags`. */
 enum option_flags {
-    OPTION_NOT_IN_SESSION = 1 << 0 /* /set of an interactive session does not know it */
+    OPTION_NOT_IN_SESSION = 1 << 0 /* not a setting of an interactive session (/set) */
 };
 
-/* Of an option that is not given, n stays as it was. */
+/* Values of an OPTION_INTS. Unchanged if the option is not given. */
 struct int_list {
     int n;
     int values[32];
@@ -39,13 +40,13 @@ struct seed {
     bool is_set; /* false: the value is a default */
 };
 
-/* What an option that may be repeated was given. */
+/* Values of an OPTION_STRINGS. */
 struct string_list {
     int n;
     const char *items[64];
 };
 
-/* Where a value goes; the member is that of the option's type. */
+/* Where the value goes. The type of the option says which member is set. */
 union option_dest {
     bool *flag;
     const char **string;
@@ -63,16 +64,17 @@ struct option {
     union option_dest dest;
     double min, max;            /* OPTION_INT, OPTION_INTS, OPTION_FLOAT */
     const char *const *choices; /* OPTION_CHOICE; ends with NULL */
-    const char *argument;       /* what help calls the value, "N", "TEXT"; NULL for OPTION_FLAG */
-    const char *help;           /* with the default; may hold line breaks */
+    const char *argument;       /* the name of the value in help: "N", "TEXT"; NULL for a flag */
+    const char *help;           /* names the default; may have line breaks */
     const char *aliases;        /* other names, separated by spaces; NULL: none */
     unsigned flags;             /* enum option_flags */
-    const char *needs; /* other options, separated by spaces: an error without any of them; NULL */
+    const char *needs;          /* names: an error unless one of them is given, too; NULL: none */
 };
 
-/* Entries of a table. A destination of another type does not compile. What few options have follows
- * the help by name, OPT_FLAG("echo", 0, &echo, "print the prompt first", .aliases = "show-prompt"):
- * aliases, flags, needs. */
+/* Entries of a table. A destination of the wrong type does not compile. Members that few options
+ * have follow the help by name:
+ *
+ *     OPT_FLAG("echo", 0, &echo, "print the prompt first", .aliases = "show-prompt") */
 #define OPT_FLAG(name_, letter_, dest_, ...) \
     OPT_ENTRY_(name_, letter_, FLAG, flag, bool *, dest_, .help = __VA_ARGS__)
 #define OPT_STRING(name_, letter_, dest_, argument_, ...)                                   \
@@ -109,23 +111,23 @@ struct option {
         __VA_ARGS__                                                        \
     }
 
-/* What the plain words of a command are, for completions. */
+/* What completions offer for a command's plain words. */
 enum command_words {
     WORDS_BY_USAGE, /* models where usage says MODEL or NAME, else files */
-    WORDS_PULLED,   /* names of models that are here, and no files       */
-    WORDS_HUB       /* names that the hub has                            */
+    WORDS_PULLED,   /* names of models on this machine, but not files    */
+    WORDS_HUB       /* names of models on the hub                        */
 };
 
 struct command {
     const char *name;
     const char *summary;               /* one line                                        */
-    const char *usage;                 /* behind "gpt2 NAME "                              */
+    const char *usage;                 /* after "gpt2 NAME "                               */
     const char *details;               /* paragraphs after the options; NULL: none        */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit code */
     enum command_words words;
 };
 
-/* Entries that several commands have. */
+/* Entries that several commands share. */
 #define OPT_MODEL(dest)                                             \
     OPT_STRING("model", 'm', dest, "MODEL",                         \
                "a directory or file: safetensors, GGUF, PyTorch,\n" \
@@ -145,37 +147,40 @@ struct command {
                "so each gives its own results",                          \
                .aliases = "cache-type")
 
-/* Sets one option by its name or an alias, as a command line would; a flag takes "true" or "false".
- * Strings are borrowed. GPT2_ERR_USAGE where there is no such option or it refuses the value. */
+/* Sets one option by its name or an alias, as a command line does; a flag takes "true" or "false".
+ * Strings are borrowed. Returns false with GPT2_ERR_USAGE if there is no such option or the value
+ * is not valid. */
 bool options_set(const struct option *table, const char *name, const char *value,
                  struct gpt2_error *err);
 const struct option *options_find(const struct option *table, const char *name);
 
-/* Sets `to` to what `from` is set to: two entries of one type. */
+/* Copies the value of `from` to the destination of `to`, which has the same type. */
 void options_copy(const struct option *to, const struct option *from);
 
-/* Appends what an option is set to, as options_set takes it; of several strings, all. */
 struct buffer;
+
+/* Appends the option's value in the form that options_set takes; the strings of an OPTION_STRINGS
+ * are separated by commas. */
 void options_value(const struct option *option, struct buffer *out);
 
-/* Appends "NAME=VALUE" and a line break for each option of the table, strings quoted and floats as
- * %.9g: equal texts mean that all options have equal values. */
+/* Appends a line "NAME=VALUE" for each option, strings in quotes and floats as %.9g. Two tables
+ * print the same text only if all their values are equal. */
 void options_print(const struct option *table, struct buffer *out);
 
 extern const char *const kv_types[]; /* in the order of enum gpt2_kv */
 
-/* The help of OPTION_CPU, with the names of this build's kernel variants; never freed. */
+/* The help of OPT_CPU, with the names of this build's kernel variants; never freed. */
 const char *options_cpu_help(void);
 
-/* Shows a command's table, which is local to its run function, to `visit`; the command does nothing
- * else. */
+/* Calls `visit` with the command's table, which is local to its run function. The table is valid
+ * during the call. The command does nothing else. */
 typedef void (*option_visit)(const struct command *command, const struct option *table, void *user);
 void options_visit(const struct command *command, option_visit visit, void *user);
 
-/* What every command starts with: parses argv[1..argc), answers --help (and --help=man with
- * a page for man), reports what is wrong.
- * Words that are no options, at most `max_words`, are moved to argv[0..*n_words) in their order.
- * Returns true if the command is to go on; else *code is its exit code. */
+/* Every command calls this first. Parses argv[1..argc), prints the help for --help and the man page
+ * for --help=man, and reports errors. Words that are not options, at most `max_words`, are moved to
+ * argv[0..*n_words) in order. Returns true if the command goes on, else sets *code to the exit
+ * code. */
 bool options_begin(const struct command *command, const struct option *table, int argc, char **argv,
                    int max_words, int *n_words, int *code);
 

@@ -1,5 +1,7 @@
-/* shell_completion.c - completion scripts, from the same tables as parsing and help. What a value
- * may be is read from the table too: its choices, or what help calls it (FILE, DIR, MODEL). */
+/* shell_completion.c - prints completion scripts from the tables of options.
+ *
+ * The values of an option are its choices, or files, folders or models where help calls the value
+ * FILE, DIR or MODEL. */
 #include "cli/command/shell_completion.h"
 #include "cli/command/commands.h"
 
@@ -21,14 +23,15 @@ static enum kind kind_of(const struct option *o) {
 
 #define HUB_NAMES "gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2"
 
-/* What the words of a command are. */
+/* What is offered for the plain words of a command. */
 static enum kind words_of(const struct command *command) {
     bool models = command->words != WORDS_BY_USAGE || strstr(command->usage, "NAME") ||
                   strstr(command->usage, "MODEL");
     return models ? MODELS : FILES;
 }
 
-/* Prints what the first word may be, where usage has a list as "bash|zsh|fish". */
+/* If usage has a list such as "bash|zsh|fish", prints its items, separated by `between` (NULL:
+ * prints nothing), and returns true. */
 static bool print_first_words(const struct command *command, const char *between) {
     for (const char *at = command->usage; *at; at += strspn(at, " ")) {
         size_t n = strcspn(at, " ");
@@ -47,7 +50,7 @@ static void print_choices(const struct option *o, const char *between) {
         printf("%s%s", i ? between : "", o->choices[i]);
 }
 
-/* Help in one line, with what the shell's quotes ' and a list of characters do not take. */
+/* Prints text as one line for use between single quotes; characters of `escape` get a backslash. */
 static void print_plain(const char *text, const char *escape) {
     for (; *text; text++) {
         if (*text == '\'')
@@ -87,9 +90,9 @@ static void bash_values(const struct command *command, const struct option *tabl
     }
 }
 
-/* Where names of models and files are offered nothing may expand them, now or when the line is
- * entered: a folder can be called $(rm -r .). compgen -W expands; an array made of what a command
- * prints is expanded; -o filenames leaves $ as it is. */
+/* A folder can be called $(rm -r .), so names of models and files must not be expanded: neither
+ * when they are offered nor when the line is entered. compgen -W and arrays made of a command's
+ * output expand them, and -o filenames does not quote $, so the script does without all three. */
 static void print_bash(void) {
     printf(
         "# bash completion for gpt2, made by `gpt2 completions bash`\n"
@@ -225,7 +228,7 @@ static void print_zsh(void) {
     for (size_t i = 0; command_at(i); i++)
         if (command_at(i)->words == WORDS_HUB)
             printf("  [[ $words[1] == %s ]] && gpt2_names=(" HUB_NAMES ")\n", command_at(i)->name);
-    // an action is evaluated, so the names do not stand in it
+    // an action is evaluated: it must not contain the names
     printf("  _alternative 'models:model:compadd -a gpt2_names' 'files:file:_files'\n"
            "}\n"
            "_gpt2() {\n"
@@ -269,7 +272,7 @@ static void fish_command(const struct command *command, const struct option *tab
                   stdout);
         }
         printf(" -d '");
-        for (const char *c = o->help; *c; c++) // fish has its own rule for ' in '
+        for (const char *c = o->help; *c; c++) // fish escapes ' and \ in quotes
             printf(*c == '\'' || *c == '\\' ? "\\%c" : "%c", *c == '\n' ? ' ' : *c);
         printf("'\n");
     }

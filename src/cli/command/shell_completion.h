@@ -1,14 +1,13 @@
-/* shell_completion.h - what is made of all option tables: completions for shells, man pages. */
+/* shell_completion.h - completion scripts and man pages, made from the tables of options. */
 #ifndef CLI_COMMAND_SHELL_COMPLETION_H
 #define CLI_COMMAND_SHELL_COMPLETION_H
 
 #include "cli/command/options.h"
 
-/* Prints the completion script of a shell for all commands: "bash", "zsh" or "fish". False: no such
- * shell. */
+/* Prints the script for "bash", "zsh" or "fish"; false for any other shell. */
 bool shell_completion_print(const char *shell);
 
-/* Prints one command's man page for man(1), in the language of man(7). */
+/* Prints the man page of one command in man(7) format. */
 void manual_print(const struct command *command, const struct option *table);
 
 #endif

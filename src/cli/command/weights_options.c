@@ -1,7 +1,8 @@
+/* weights_options.c - decides whether weights are moved to memory of our own. */
 #include "cli/command/weights_options.h"
 #include "cli/io/report.h"
 
-/* A move costs about what two passes cost, and each pass is a tenth to a third quicker afterwards
+/* A move costs about as much as two passes, and makes each later pass a tenth to a third faster
  * (README, "Speed"). */
 #define MOVE_PASSES 32
 
@@ -12,6 +13,6 @@ bool weights_prepare(struct gpt2_model *model, const struct weights_options *opt
     if (options->no_mmap)
         return gpt2_model_move(model, NULL, err);
     if (!options->mmap && n_passes >= MOVE_PASSES)
-        gpt2_model_move(model, NULL, NULL); // without it everything works, only slower
+        gpt2_model_move(model, NULL, NULL); // a failure only costs speed
     return true;
 }

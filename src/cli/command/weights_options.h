@@ -1,12 +1,11 @@
-/* weights_options.h - where a command reads the weights: in the mapped file, or in memory of our
- * own. */
+/* weights_options.h - --mmap, --no-mmap: weights in the mapped file, or in memory of our own. */
 #ifndef CLI_COMMAND_WEIGHTS_OPTIONS_H
 #define CLI_COMMAND_WEIGHTS_OPTIONS_H
 
 #include <gpt2/error.h>
 #include <gpt2/model.h>
 
-/* What the user asked for; neither: by how many tokens are expected. */
+/* Neither: weights_prepare decides. */
 struct weights_options {
     bool mmap, no_mmap;
 };
@@ -20,9 +19,10 @@ struct weights_options {
                  "move them to 2 MiB pages with the first pass, which\n" \
                  "then goes faster (default for long runs)")
 
-/* Moves the weights to huge pages (gpt2_model_move) where that is wanted, each with the first pass
- * that reads it. By itself it does so where n_passes pay for it, and goes on without where memory
- * is short. Fails where both options are given, or --no-mmap finds no memory. */
+/* Has the weights moved to huge pages, each by the first pass that reads it (gpt2_model_move): with
+ * --no-mmap always, without either option if `n_passes` passes are enough to pay for the move.
+ * Fails if both options are given, or if --no-mmap finds no memory; a move that was not asked for
+ * is left out if memory is short. */
 bool weights_prepare(struct gpt2_model *model, const struct weights_options *options,
                      long long n_passes, struct gpt2_error *err);
 

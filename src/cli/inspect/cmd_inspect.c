@@ -1,4 +1,4 @@
-/* cmd_inspect.c - `gpt2 inspect`: reads texts, runs one of five inspections, shows the view. */
+/* cmd_inspect.c - `gpt2 inspect`: reads texts, runs one of five inspections and shows its view. */
 #include "cli/command/commands.h"
 #include "cli/inspect/inspection.h"
 #include "cli/io/find_model.h"
@@ -29,7 +29,7 @@ struct arguments {
     int threads, layer, head;
 };
 
-/* Everything a run holds. */
+/* Everything that is allocated; freed by close_all. */
 struct run {
     struct arguments args;
     const struct kind *kind;
@@ -88,7 +88,7 @@ static bool check_text(struct run *run, struct gpt2_ids *ids, struct gpt2_error 
     return true;
 }
 
-/* Puts the token that starts texts in front where that was asked, or where the text is empty. */
+/* Puts the bos token before the text if that is asked for, or if the text is empty. */
 static bool start_text(struct run *run, struct gpt2_ids *ids, bool empty, struct gpt2_error *err) {
     const struct arguments *a = &run->args;
     bool wanted = a->bos || (!a->no_bos && run->kind->fill == inspect_compare);
@@ -124,7 +124,7 @@ static bool add_ids(struct run *run, struct gpt2_error *err) {
     return check_text(run, ids, err);
 }
 
-/* Texts are -p's and words, in this order; or --file, --ids, or standard input. */
+/* Reads the texts: those of -p and then the plain words; or --file, --ids or standard input. */
 static bool read_texts(struct run *run, char **words, int n_words, struct gpt2_error *err) {
     const struct arguments *a = &run->args;
     int given = a->prompts.n + n_words, other = !!a->file + !!a->ids;
@@ -156,7 +156,7 @@ static bool read_texts(struct run *run, char **words, int n_words, struct gpt2_e
     return true;
 }
 
-/* --token: text that is one token. */
+/* Finds the token that --token names. */
 static bool find_token(struct run *run, struct gpt2_error *err) {
     const char *text = run->args.token;
     run->inspect.token = -1;
@@ -201,8 +201,8 @@ static bool open_all(struct run *run, struct gpt2_error *err) {
     return find_token(run, err);
 }
 
-/* What a site divides by in the place of a token's own deviation: the mean of all tokens but those
- * at position 0, of the texts as the model reads them. */
+/* For ln-scale: computes what each site divides by instead of a token's own deviation, the mean
+ * deviation over the texts' tokens without position 0. */
 static bool find_deviations(struct run *run, struct gpt2_error *err) {
     struct inspect *in = &run->inspect;
     size_t sites = (size_t)gpt2_norm_sites(run->model), count = 0;

@@ -1,5 +1,4 @@
-/* inspect_attention.c - where heads look: all of them in numbers, or one of them weight by weight.
- */
+/* inspect_attention.c - attention weights: figures of all heads, or the weights of one head. */
 #include "cli/inspect/inspection.h"
 
 #include <math.h>

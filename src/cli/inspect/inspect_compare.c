@@ -1,5 +1,6 @@
-/* inspect_compare.c - the last tokens of two or more prompts side by side through the layers, and
- * what becomes of the next token when parts of layer normalisation are taken away. */
+/* inspect_compare.c - compares the last tokens of several prompts layer by layer.
+ *
+ * It also shows what becomes of their next tokens when parts of layer normalisation are ablated. */
 #include "cli/inspect/inspection.h"
 
 #include <gpt2/session.h>
@@ -12,7 +13,7 @@ static const unsigned usual[] = {GPT2_ABLATE_LN_GAIN, GPT2_ABLATE_LN_BIAS,
 struct results {
     int n, sites;                                         /* texts, sites                         */
     struct gpt2_norm *norms[INSPECT_TEXTS];               /* [sites] of the last token of a text  */
-    unsigned ablations[1 + sizeof usual / sizeof *usual]; /* nothing comes first    */
+    unsigned ablations[1 + sizeof usual / sizeof *usual]; /* the first is none      */
     int n_ablations;
     double *log_probs; /* [n_ablations][n][n_vocab] */
 };
@@ -185,7 +186,7 @@ static bool add_ablations(struct inspect *inspect, const struct results *r) {
     return true;
 }
 
-/* The most that one text's number is of another's, over all sites. */
+/* The largest ratio of two texts' numbers at one site. */
 static double most_apart(const struct results *r, bool branch, int which) {
     double most = 1;
     for (int s = 0; s < r->sites; s++) {
@@ -273,7 +274,7 @@ static void tell(struct inspect *inspect, const struct results *r) {
 bool inspect_compare(struct inspect *inspect, struct gpt2_error *err) {
     struct view *view = &inspect->view;
     struct results r = {.n = inspect->n_texts, .sites = gpt2_norm_sites(inspect->model)};
-    r.n_ablations = 1; // nothing
+    r.n_ablations = 1; // none
     if (inspect->ablations)
         r.ablations[r.n_ablations++] = inspect->ablations;
     for (size_t i = 0; !inspect->ablations && i < sizeof usual / sizeof *usual; i++)

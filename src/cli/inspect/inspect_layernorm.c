@@ -1,11 +1,11 @@
-/* inspect_layernorm.c - what layer normalisation does to the reader's own prompt. */
+/* inspect_layernorm.c - what layer normalisation does to each token of a prompt, site by site. */
 #include "cli/inspect/inspection.h"
 
 #include <gpt2/session.h>
 #include <math.h>
 #include <string.h>
 
-/* Everything that the view is made from. */
+/* What the view is made from. */
 struct results {
     int n, sites;
     const int32_t *ids;
@@ -17,8 +17,8 @@ static const struct gpt2_norm *norm_at(const struct results *r, int site, int to
     return &r->norms[(size_t)site * (size_t)r->n + (size_t)token];
 }
 
-/* From which token on averages are taken: position 0 is another kind (massive activations), unless
- * there is nothing else. */
+/* The first token of averages. Position 0 is left out, since its activations are massive (Sun et
+ * al. 2024, arXiv:2402.17762), unless it is the only one. */
 static int first_token(const struct results *r) {
     return r->n > 1;
 }
@@ -109,7 +109,7 @@ static void put_spread(struct cell *row, const char *at, const struct gpt2_sprea
     row[12] = cell_number(error);
 }
 
-/* Three lines for each token and site: before, normalised, after gain and bias. */
+/* Three lines for each token and site: the stream, normalised, and after gain and bias. */
 static bool add_details(struct inspect *inspect, const struct results *r) {
     static const struct column columns[] = {
         {"position", "%.0f", 1}, {"token", NULL, -1},    {"site", NULL, -9},

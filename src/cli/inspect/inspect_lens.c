@@ -1,4 +1,4 @@
-/* inspect_lens.c - what the model would say if it ended behind each layer. */
+/* inspect_lens.c - the logit lens: next-token predictions from the stream after each layer. */
 #include "cli/inspect/inspection.h"
 
 #include <math.h>
@@ -77,7 +77,7 @@ static bool add_table(struct inspect *inspect, const struct gpt2_lens *lens, int
     return true;
 }
 
-/* For how many tokens, the last one left out, what follows is the likeliest behind a depth. */
+/* For how many tokens but the last the token that follows is the likeliest one at this depth. */
 static int count_right(const struct gpt2_lens *lens, int depth, int n) {
     int right = 0;
     for (int t = 0; t + 1 < n; t++)

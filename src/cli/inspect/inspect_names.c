@@ -1,4 +1,4 @@
-/* inspect_names.c - tokens and ablations by name, for all kinds of `gpt2 inspect`. */
+/* inspect_names.c - names of tokens and ablations, for all kinds of `gpt2 inspect`. */
 #include "cli/inspect/inspection.h"
 #include "cli/io/report.h"
 

@@ -1,4 +1,4 @@
-/* inspect_residual.c - a logit taken apart: what the embedding and each branch added to it. */
+/* inspect_residual.c - direct logit attribution: what each part of the model adds to a logit. */
 #include "cli/inspect/inspection.h"
 
 #include <math.h>
@@ -25,7 +25,7 @@ static struct label part_name(struct inspect *inspect, const struct results *r, 
     return view_label(&inspect->view, "h.%d.%s", (part - 1) / 2, part % 2 ? "attn" : "mlp");
 }
 
-/* The chosen token first, then the likeliest. */
+/* The chosen token, then the likeliest others. */
 static void find_candidates(struct results *r, const struct inspect *inspect,
                             const double *log_probs) {
     int n_vocab = inspect->config->n_vocab;

@@ -1,5 +1,5 @@
-/* inspection.h - what the five kinds of `gpt2 inspect` share: a text or several, read by a model,
- * and the view that each of them fills in its own file. */
+/* inspection.h - what the five kinds of `gpt2 inspect` share: texts, a model and a view to fill.
+ * Each kind is a file inspect_KIND.c. */
 #ifndef CLI_INSPECT_INSPECTION_H
 #define CLI_INSPECT_INSPECTION_H
 
@@ -7,20 +7,19 @@
 #include <gpt2/inspect.h>
 #include <gpt2/tokenizer.h>
 
-#define INSPECT_TEXTS 4 /* the most that `compare` takes */
+#define INSPECT_TEXTS 4 /* at most, for `compare` */
 
 struct inspect {
     const struct gpt2_model *model;
     const struct gpt2_config *config;
     struct gpt2_runtime *runtime;
-    const struct gpt2_tokenizer *tokenizer; /* NULL: tokens are shown as numbers   */
-    struct gpt2_inspector *inspector;       /* under the ablations that were asked */
+    const struct gpt2_tokenizer *tokenizer; /* NULL: tokens are shown as numbers */
+    struct gpt2_inspector *inspector;       /* with the ablations of --ablate    */
     unsigned ablations;
-    float
-        *deviations; /* [sites] for ln-scale: the mean of the texts' tokens, position 0 left out */
+    float *deviations; /* [sites] for ln-scale: mean over the texts' tokens without position 0 */
     struct gpt2_ids texts[INSPECT_TEXTS]; /* each at least one token */
     int n_texts;
-    bool bos;         /* <|endoftext|> was put in front */
+    bool bos;         /* texts begin with an added bos token */
     int layer, head;  /* -1: not given */
     int32_t token;    /* -1: not given */
     struct view view; /* to be filled  */
@@ -33,19 +32,19 @@ bool inspect_lens(struct inspect *inspect, struct gpt2_error *err);
 bool inspect_attention(struct inspect *inspect, struct gpt2_error *err);
 bool inspect_residual(struct inspect *inspect, struct gpt2_error *err);
 
-/* The bytes of a token, or "#ID". */
+/* The bytes of a token; "#ID" without a tokenizer. */
 struct label inspect_token(struct inspect *inspect, int32_t id);
 
-/* The same for the middle of a sentence: in quotes, escaped. */
+/* The same for use in a sentence: in quotes, escaped. */
 const char *inspect_quote(struct inspect *inspect, int32_t id);
 
-/* Names of a set of ablations: "ln-gain,ln-bias"; "nothing" of none. */
+/* The names of a set of ablations: "ln-gain,ln-bias"; "nothing" if it is empty. */
 const char *inspect_ablations(struct view *view, unsigned ablations);
 
-/* The other way round, of what --ablate has; NULL is nothing. GPT2_ERR_USAGE for other names. */
+/* Parses such a list; NULL is the empty set. False with GPT2_ERR_USAGE for an unknown name. */
 bool inspect_parse_ablations(const char *list, unsigned *ablations, struct gpt2_error *err);
 
-/* Error for memory that ran out; false. */
+/* Fills err with GPT2_ERR_MEMORY; returns false. */
 bool inspect_no_memory(struct gpt2_error *err);
 
 static inline struct cell cell_text(struct label text) {

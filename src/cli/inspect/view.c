@@ -1,4 +1,4 @@
-/* view.c - see view.h. */
+/* view.c - builds a view: sentences, facts, tables and maps. */
 #include "cli/inspect/view.h"
 #include "base/escape.h"
 

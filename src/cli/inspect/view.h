@@ -1,12 +1,11 @@
-/* view.h - what `gpt2 inspect` found, before it is decided how it is shown.
+/* view.h - the results of an inspection, independent of the form in which they are shown.
  *
- * A view has sentences (the summary in words), facts (the same numbers by name), tables (all
- * details) and maps (a number for each row and column, for the eye). Four files each write a whole
- * view in one form: view_text.c for people, view_tsv.c, view_json.c, view_svg.c. Nothing is
- * computed there.
+ * A view has sentences (the summary), facts (its numbers by name), tables (all details) and maps (a
+ * number for each row and column, shown as shades). view_text.c, view_tsv.c, view_json.c and
+ * view_svg.c each write a whole view in one form and compute nothing.
  *
- * Everything in a view is owned by it. Builders need not check each step: when memory runs out
- * `failed` is set, and what was asked for is still valid to write to. */
+ * A view owns everything in it. If memory runs out, `failed` is set, view_alloc, view_table and
+ * view_map return NULL, and strings become "". */
 #ifndef CLI_INSPECT_VIEW_H
 #define CLI_INSPECT_VIEW_H
 
@@ -15,7 +14,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Bytes, often a token's: they may hold anything. */
+/* Bytes, often of a token; any bytes are allowed. */
 struct label {
     const char *bytes;
     size_t n;
@@ -23,12 +22,12 @@ struct label {
 
 struct cell {
     struct label text; /* bytes == NULL: a number */
-    double number;     /* NaN: nothing            */
+    double number;     /* NaN: an empty cell      */
 };
 
 struct column {
     const char *name;   /* of the field in TSV and JSON */
-    const char *format; /* of numbers for people: "%.2f" */
+    const char *format; /* for numbers in text: "%.2f" */
     int width;          /* on a terminal; 0: not shown there; negative: left-aligned */
 };
 
@@ -37,25 +36,25 @@ struct table {
     const char *title; /* for people          */
     const struct column *columns;
     int n_columns;
-    int n_group; /* the first columns make a heading where they change */
+    int n_group; /* so many first columns become a heading when they change */
     int n_rows;
     struct cell *cells; /* [n_rows][n_columns] */
 };
 
 struct map {
     const char *name, *title;
-    const char *note; /* how to read it, or NULL */
+    const char *note; /* how to read the map; NULL: none */
     int n_rows, n_columns;
     struct label *rows, *columns;
     double *values;      /* [n_rows][n_columns]; NaN: no cell           */
-    struct label *texts; /* what the cells say, or NULL: their numbers  */
+    struct label *texts; /* texts of the cells; NULL: their numbers     */
     const char *format;
     int width;      /* of a cell, in characters                          */
-    bool log;       /* the scale of colours and axes                     */
-    bool diverging; /* from negative to positive, 0 in the middle        */
-    bool apart;     /* the first column has a scale of its own           */
-    bool total;     /* the last row is no part of the scale, and not coloured */
-    bool chart;     /* a picture also has it as lines, one for each column */
+    bool log;       /* logarithmic colours and axes                      */
+    bool diverging; /* the scale is symmetric around 0                   */
+    bool apart;     /* the first column has its own scale                */
+    bool total;     /* the last row is not coloured and not in the scale */
+    bool chart;     /* the picture also has a chart: a line per column */
 };
 
 struct fact {
@@ -81,11 +80,10 @@ struct view {
 
 void view_free(struct view *view);
 
-/* Zeroed memory that lives as long as the view. NULL only if the system has no memory at all even
- * for an apology: then `failed` is set, and the caller must not go on. */
+/* Zeroed memory, freed with the view. NULL if memory ran out: `failed` is set. */
 void *view_alloc(struct view *view, size_t count, size_t size);
 
-/* printf into the view; "" where memory ran out. */
+/* Formats a string that the view owns; "" if memory ran out. */
 const char *view_format(struct view *view, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 struct label view_label(struct view *view, const char *format, ...)
@@ -95,7 +93,7 @@ void view_sentence(struct view *view, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void view_fact(struct view *view, const char *name, double value);
 
-/* Add a table or a map with room for its cells; NULL where memory ran out. */
+/* Adds a table or a map with room for its cells; NULL if memory ran out. */
 struct table *view_table(struct view *view, const char *name, const char *title,
                          const struct column *columns, int n_columns, int n_rows);
 struct map *view_map(struct view *view, const char *name, const char *title, int n_rows,
@@ -104,48 +102,48 @@ struct map *view_map(struct view *view, const char *name, const char *title, int
 struct cell *table_cell(const struct table *table, int row, int column);
 double *map_value(const struct map *map, int row, int column);
 
-/* How dark a cell is, 0 to 1 (-1 to 1 if diverging), on its column's scale; NaN: no cell. */
+/* map_shade: how dark a cell is, 0 to 1 (-1 to 1 if diverging), on its column's scale; NaN: no
+ * cell. */
 struct map_scale {
-    double low, high;             /* of all columns, or all but the first */
-    double first_low, first_high; /* of the first one                     */
+    double low, high;             /* of all columns; if `apart`, without the first */
+    double first_low, first_high; /* of the first column                           */
 };
 struct map_scale map_scale(const struct map *map);
 double map_shade(const struct map *map, const struct map_scale *scale, int row, int column);
 
 /* ---- the forms ---- */
 
-/* Text for a terminal of `width` columns; `color`: with ANSI colours. */
+/* Text for a terminal of `width` columns, with ANSI colours if `color`. */
 void view_write_text(FILE *out, const struct view *view, int width, bool color);
 
-/* Tables as tab-separated values with a line of names each, an empty line between two. */
+/* The tables as tab-separated values, each with a line of names, separated by empty lines. */
 void view_write_tsv(FILE *out, const struct view *view);
 
-/* One object. */
+/* One JSON object. */
 void view_write_json(FILE *out, const struct view *view);
 
-/* A picture that needs nothing else: maps and charts. */
+/* The maps and charts as a self-contained SVG. */
 void view_write_svg(FILE *out, const struct view *view);
 
 /* ---- bytes as text, for the forms ---- */
 
-/* The next character of a label at *at: a whole valid UTF-8 character is copied to out, anything
- * else becomes an escape (\n, \t, \\, \xNN). NUL-terminated; false at the end. */
+/* Reads the character at *at and advances *at. A valid UTF-8 character is copied to `out`, anything
+ * else becomes an escape (\n, \t, \\, \xNN), NUL-terminated. Returns false at the end. */
 bool label_next(struct label label, size_t *at, char out[ESCAPE_BYTES]);
 
-/* Characters as label_next gives them. */
+/* The width of a label in characters, escapes included. */
 int label_width(struct label label);
 
 enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
-/* How it is to be shown: as text, unless one of these is asked for. */
+/* The form of the output: text unless `tsv` or `json` is set. */
 struct view_form {
     bool tsv, json;
-    const char *svg; /* a file for the picture, too; "-": only the picture; NULL: none */
+    const char *svg; /* file for a picture in addition; "-": the picture only; NULL: none */
     int color;       /* enum color                                                     */
 };
 
-/* Shows the view on standard output and writes the picture. Returns the exit code; errors are
- * reported. */
+/* Prints the view and writes the picture. Returns the exit code; errors are reported. */
 int view_show(const struct view *view, const struct view_form *form);
 
 #endif

@@ -1,10 +1,10 @@
-/* view_json.c - a view as one JSON object:
+/* view_json.c - writes a view as one JSON object:
  *
  *   {"inspect": ..., "model": ..., "facts": {name: number}, "summary": [sentence],
  *    TABLE: [{column: value}], ...}
  *
- * Bytes of tokens that are not UTF-8 become U+FFFD. Numbers read back as the same double; what is
- * not finite or not there is null. */
+ * Bytes of tokens that are not UTF-8 become U+FFFD. Numbers read back as the same double; a number
+ * that is not finite, and an empty cell, is null. */
 #include "cli/inspect/view.h"
 #include "base/json.h"
 

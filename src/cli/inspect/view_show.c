@@ -1,4 +1,4 @@
-/* view_show.c - a view to the terminal, a pipe or a file, in the form that was asked for. */
+/* view_show.c - prints a view in the form that is asked for, and writes its picture. */
 #include "cli/inspect/view.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -21,7 +21,7 @@ static bool wants_color(int color) {
     return color == COLOR_AUTO ? terminal_has_colors() : color == COLOR_ALWAYS;
 }
 
-/* The picture in memory, to be freed by the caller; NULL: out of memory. */
+/* Writes the view to memory, which the caller frees; NULL: out of memory. */
 static char *draw(const struct view *view, size_t *n, bool svg, const struct view_form *form) {
     char *data = NULL;
     FILE *stream = open_memstream(&data, n);

@@ -1,21 +1,22 @@
-/* view_svg.c - the maps of a view as one picture: SVG 1.1, nothing loaded, no script. Colours are
- * CSS variables with a second set for readers who prefer dark. A cell's shade is the opacity of one
- * colour over the background, so letters keep their contrast in both.
+/* view_svg.c - draws the maps of a view as one picture: SVG 1.1 without scripts or external files.
  *
- * From top to bottom: title, then for each map its heading, its chart if it has one, its grid; a
- * grid that is too wide goes on in a block below. */
+ * Colours are CSS variables, with a second set for a dark scheme. A cell's shade is the opacity of
+ * one colour over the background, so letters keep their contrast in both.
+ *
+ * From top to bottom: the title, then for each map its heading, its chart if there is one, and its
+ * grid. A grid that is too wide continues in a block below. */
 #include "cli/inspect/view.h"
 
 #include <math.h>
 #include <string.h>
 
 #define MARGIN       24
-#define LABEL        96 /* width of the names of rows  */
+#define LABEL        96 /* width of row names          */
 #define CELL_HEIGHT  22
 #define GRID_WIDTH   900 /* of cells in one block       */
-#define GAP          14  /* behind a column that stands apart */
+#define GAP          14  /* after a first column with its own scale */
 #define CHART        220 /* height of a chart           */
-#define N_HUES       8   /* of lines                    */
+#define N_HUES       8   /* colours of lines            */
 #define CHART_LEGEND 110
 
 static const char style[] =
@@ -33,7 +34,7 @@ static const char style[] =
     "--grid:#3a3e46;--plus:#b4561c;--minus:#3566ad;--s0:#e0e0e0;--s1:#ff9358;--s2:#6db3f2;"
     "--s3:#81c784;--s4:#ce93d8;--s5:#e6c04c;--s6:#4dd0e1;--s7:#f48fb1}}\n";
 
-/* A label as XML text, at most `most` characters; a token's leading space is a middle dot. */
+/* Writes a label as XML text, at most `most` characters. A leading space becomes a middle dot. */
 static void put_label(FILE *out, struct label label, int most) {
     char c[ESCAPE_BYTES];
     bool cut = label_width(label) > most;
@@ -143,13 +144,13 @@ static double grid_height(const struct map *map) {
     return blocks * (header_height(map) + map->n_rows * CELL_HEIGHT + 12.0);
 }
 
-/* ---- a chart: rows from left to right, one line for each column ---- */
+/* ---- a chart: rows along the x axis, a line for each column ---- */
 
 struct axes {
     double left, right, top, bottom; /* in the picture */
-    double low, high;                /* of values, as logarithms if log */
+    double low, high;                /* range of values, logarithms if log */
     bool log;
-    int n; /* points of a line */
+    int n; /* points of each line */
 };
 
 static struct axes axes_of(const struct map *map, double y) {
@@ -221,7 +222,7 @@ static void put_line(FILE *out, const struct map *map, const struct axes *a, int
     fputs("\"/>\n", out);
 }
 
-/* The name of a line beside its key, in the order of the columns. */
+/* The key of a line and its name, in the order of the columns. */
 static void put_key(FILE *out, const struct map *map, const struct axes *a, int column) {
     bool many = map->n_columns > N_HUES;
     if (many && column > 1)
@@ -269,7 +270,7 @@ static double map_width(const struct map *map) {
     columns = map->n_columns < columns ? map->n_columns : columns;
     double width = LABEL + columns * cell_width(map) + (map->apart ? GAP : 0);
     if (cell_width(map) < 50)
-        width += 40; // the last name leans out
+        width += 40; // the last column name is slanted and sticks out
     return map->chart && width < LABEL + GRID_WIDTH ? LABEL + GRID_WIDTH : width;
 }
 
@@ -278,7 +279,7 @@ void view_write_svg(FILE *out, const struct view *view) {
     for (int i = 0; i < view->n_maps; i++) {
         height += map_height(&view->maps[i]);
         width = fmax(width, map_width(&view->maps[i]));
-        if (view->maps[i].note) // about 6.4 a letter
+        if (view->maps[i].note) // a letter is about 6.4 wide
             width = fmax(width, 6.4 * (double)strlen(view->maps[i].note));
     }
     width += 2 * MARGIN;

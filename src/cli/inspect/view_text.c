@@ -1,14 +1,13 @@
-/* view_text.c - a view for people at a terminal: heat maps, tables, and the summary last, where the
- * eye is when the prompt comes back.
+/* view_text.c - writes a view as text for a terminal: heat maps, tables, and the summary last.
  *
- * Escape sequences used, with colour only: ESC[48;5;Nm background, ESC[38;5;Nm foreground of the
+ * Escape sequences, with colour only: ESC[48;5;Nm background, ESC[38;5;Nm foreground of the
  * 256-colour palette; ESC[1m bold; ESC[0m all off. */
 #include "cli/inspect/view.h"
 
 #include <math.h>
 #include <string.h>
 
-/* From dark to light, with the colour of letters that can be read on it. */
+/* Shades from dark to light, each with a colour for letters on it. */
 static const struct shade {
     int back, front;
 } ramp[] = {{17, 255}, {18, 255}, {24, 255}, {30, 255}, {36, 16},
@@ -25,8 +24,8 @@ static struct shade shade_of(const struct map *map, double shade) {
     return list[step < n ? step : n - 1];
 }
 
-/* Writes a label in `width` characters, cut or filled up; width < 0: to the left, else to the
- * right. A token's leading space is shown as a middle dot. */
+/* Writes a label, cut or padded to `width` characters; left-aligned if width < 0. A leading space
+ * becomes a middle dot. */
 static void put_label(FILE *out, struct label label, int width) {
     int room = width < 0 ? -width : width, used = label_width(label);
     if (width > 0 && used < room)
@@ -44,13 +43,13 @@ static void put_label(FILE *out, struct label label, int width) {
         fprintf(out, "%*s", room - at_column, "");
 }
 
-/* A number in exactly `width` characters; too long a one in fewer digits. */
+/* Writes a number in `width` characters, with fewer digits if it is too long. */
 static void put_number(FILE *out, const char *format, double number, int width) {
     char text[400] = "";
     if (!isnan(number)) {
         snprintf(text, sizeof text, format, number);
         if (number == 0 || strspn(text, "-0.") == strlen(text))
-            memmove(text, text + (text[0] == '-'), strlen(text + (text[0] == '-')) + 1); // no -0.0
+            memmove(text, text + (text[0] == '-'), strlen(text + (text[0] == '-')) + 1); // not -0.0
         for (int digits = 3; (int)strlen(text) > width && digits > 0; digits--)
             snprintf(text, sizeof text, "%.*g", digits, number);
     }
@@ -75,12 +74,12 @@ static void put_map_cell(FILE *out, const struct map *map, const struct map_scal
         fputs("\033[0m", out);
 }
 
-/* The first column stands behind a bar where it has a scale of its own. */
+/* Writes a bar after a first column that has its own scale. */
 static void put_gap(FILE *out, const struct map *map, int column) {
     fputs(map->apart && column == 1 ? " | " : " ", out);
 }
 
-/* Columns from `first` on, as many as fit. Returns the first that does not. */
+/* Writes columns from `first` on, as many as fit. Returns the first that does not. */
 static int put_map_block(FILE *out, const struct map *map, const struct map_scale *scale, int first,
                          int label, int width, bool color) {
     int fit = (width - label - 2) / (map->width + 1);
@@ -103,7 +102,7 @@ static int put_map_block(FILE *out, const struct map *map, const struct map_scal
     return end;
 }
 
-/* Words, broken before `width`, later lines indented. */
+/* Writes words, wrapped at `width`, with later lines indented. */
 static void put_sentence(FILE *out, const char *text, int width, int indent) {
     int column = 0;
     while (*text) {

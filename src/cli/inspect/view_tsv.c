@@ -1,5 +1,7 @@
-/* view_tsv.c - the tables of a view as tab-separated values. Tabs, newlines, backslashes and bytes
- * that are not UTF-8 are escaped as \t, \n, \\, \xNN; numbers read back as the same double. */
+/* view_tsv.c - writes the tables of a view as tab-separated values.
+ *
+ * Tabs, newlines, backslashes and bytes that are not UTF-8 are escaped as \t, \n, \\, \xNN. Numbers
+ * read back as the same double. */
 #include "cli/inspect/view.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* cmd_choose.c - which of these goes on from here? Ranks given continuations of a prompt. */
+/* cmd_choose.c - `gpt2 choose`: ranks given continuations of a prompt by their probability. */
 #include "cli/command/commands.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
@@ -19,11 +19,11 @@ struct arguments {
     int by, kv, threads;
 };
 
-/* A candidate and what the model makes of it. */
+/* A candidate and its scores. */
 struct choice {
     const char *name; /* as the user gave it */
     size_t len;
-    char *text; /* with what joins it to the prompt */
+    char *text; /* including what joins it to the prompt */
     double score, p;
     int order;
 };
@@ -50,7 +50,7 @@ static bool add(struct run *run, const char *name, size_t len, struct gpt2_error
         if (run->choices[i].len == len && !memcmp(run->choices[i].name, name, len))
             return usage_error(err, "the choice \"%.*s\" is given twice",
                                (int)(len < 100 ? len : 100), name);
-    if ((run->n & (run->n - 1)) == 0) { // full at every power of two
+    if ((run->n & (run->n - 1)) == 0) { // the array is full at each power of two
         size_t cap = run->n ? 2 * (size_t)run->n : 1;
         struct choice *grown = realloc(run->choices, cap * sizeof *grown);
         if (!grown)
@@ -77,8 +77,8 @@ static bool split(struct run *run, const char *text, size_t len, char separator,
     return true;
 }
 
-/* The prompt comes from -p, an argument or -f; the choices from --choices, --choices-file or
- * standard input. With --choices, the prompt may come from standard input. */
+/* Reads the prompt (-p, an argument or -f) and the choices (--choices, --choices-file or standard
+ * input). If the choices do not come from standard input, the prompt may. */
 static bool read_input(struct run *run, struct gpt2_error *err) {
     struct arguments *args = &run->args;
     if (args->choices && args->choices_file)
@@ -101,8 +101,8 @@ static bool is_space(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Spaces at the prompt's end go to the choices, as GPT-2's tokens have them; where there are none
- * on either side, the separator is put between. */
+/* Moves spaces at the prompt's end to the beginning of the choices, since GPT-2's tokens begin with
+ * the space. If there is no white space on either side, inserts the separator. */
 static bool join_choices(struct run *run, struct gpt2_error *err) {
     struct text *prompt = &run->prompt;
     size_t len = prompt->len;
@@ -137,7 +137,7 @@ static int by_score(const void *a, const void *b) {
     return (x->order > y->order) - (x->order < y->order);
 }
 
-/* Scores all choices, sorts them, and makes probabilities that sum up to 1. */
+/* Scores and sorts all choices, and normalizes their probabilities to a sum of 1. */
 static bool rank(struct run *run, struct gpt2_error *err) {
     const struct arguments *args = &run->args;
     struct continuation *c = run->continuation;
@@ -187,7 +187,8 @@ static bool print(struct run *run, struct gpt2_error *err) {
     return ok;
 }
 
-/* The exit code of --test: whether the likeliest is the expected one, which must be a choice. */
+/* Sets the exit code of --test: 0 if the first choice is the expected one, which must be among
+ * them. */
 static bool test(struct run *run, int *code, struct gpt2_error *err) {
     const char *expected = run->args.expected;
     for (int i = 0; i < run->n; i++) {

@@ -1,4 +1,4 @@
-/* cmd_eval.c - LAMBADA and HellaSwag, by the rules behind the published figures. */
+/* cmd_eval.c - `gpt2 eval`: LAMBADA and HellaSwag, by the rules of the published figures. */
 #include "base/utf8.h"
 #include "cli/command/commands.h"
 #include "cli/io/output.h"
@@ -20,11 +20,11 @@ struct arguments {
     int form, kv, threads, limit;
 };
 
-/* Sums over the items. */
+/* Sums over all items. */
 struct tally {
     int64_t n;
     int64_t right, right_norm, last_right;
-    double logprob, logprob_squared; /* of LAMBADA's continuations */
+    double logprob, logprob_squared; /* of LAMBADA's last words */
 };
 
 struct run {
@@ -37,7 +37,7 @@ struct run {
     struct output out;
 };
 
-/* Characters of UTF-8 text. */
+/* The number of characters (code points) in UTF-8 text. */
 static int count_characters(const char *text) {
     int n = 0;
     for (; *text; text++)
@@ -45,8 +45,8 @@ static int count_characters(const char *text) {
     return n;
 }
 
-/* What the forms divide a choice's log-probability by: lm-eval the characters of the ending, llm.c
- * the tokens. */
+/* What a choice's log-probability is divided by: for lm-eval the number of characters of the
+ * ending, for llm.c the number of its tokens. */
 static double norm_of(const struct run *run, const struct continuation *item) {
     if (run->args.form == GPT2_FORM_LLM_C)
         return item->n_tokens;
@@ -136,13 +136,13 @@ static bool put(struct run *run, const char *name, double value, double error,
     return output_format(&run->out, err, "%s\t%.6f\t%s\n", name, value, spread);
 }
 
-/* A share of the items, and its standard error. */
+/* Prints a share of the items and its standard error. */
 static bool put_share(struct run *run, const char *name, int64_t right, struct gpt2_error *err) {
     double n = (double)run->tally.n, p = (double)right / n;
     return put(run, name, p, n > 1 ? sqrt(p * (1 - p) / (n - 1)) : NAN, err);
 }
 
-/* exp of the mean negative log-probability of a word, its error by the delta method. */
+/* Prints exp(mean of -log p(word)) and its standard error by the delta method. */
 static bool put_perplexity(struct run *run, struct gpt2_error *err) {
     const struct tally *tally = &run->tally;
     double n = (double)tally->n, mean = tally->logprob / n;

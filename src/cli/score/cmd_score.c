@@ -1,4 +1,4 @@
-/* cmd_score.c - how likely is this text? For each token, word, line, or the whole. */
+/* cmd_score.c - `gpt2 score`: log-probabilities of a text by token, word, line or document. */
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
 #include "cli/io/output.h"
@@ -34,7 +34,7 @@ struct run {
     struct score_report report;
 };
 
-/* Fills run->plan and its name. */
+/* Sets run->plan and run->protocol by --protocol, --ctx, --bos and --no-bos. */
 static bool choose_protocol(struct run *run, struct gpt2_error *err) {
     const struct arguments *args = &run->args;
     const struct gpt2_config *config = gpt2_model_config(run->engine.model);
@@ -56,7 +56,7 @@ static bool choose_protocol(struct run *run, struct gpt2_error *err) {
                            "\"%s\"",
                            name);
     if (plan->protocol == GPT2_PROTOCOL_LLAMA_CPP && ctx > 512)
-        ctx = 512; // its default
+        ctx = 512; // llama.cpp's default
     if (args->ctx > config->n_ctx)
         return usage_error(err, "--ctx: expected 2 to %d, the model's context, got %d",
                            config->n_ctx, args->ctx);
@@ -89,7 +89,7 @@ static bool choose_protocol(struct run *run, struct gpt2_error *err) {
     return true;
 }
 
-/* Which ids begin a word or end the text (score_report.h). */
+/* Marks the ids that begin a word or end the text (score_report.h). */
 static bool mark_words(struct run *run, int n_vocab, struct gpt2_error *err) {
     const struct gpt2_config *config = gpt2_model_config(run->engine.model);
     if (!run->engine.tokenizer)
@@ -168,7 +168,7 @@ static bool create(struct run *run, struct gpt2_error *err) {
     return run->scoring != NULL;
 }
 
-/* Ids that the user gave as numbers are checked before the model sees them. */
+/* Checks ids given as numbers before the model reads them. */
 static bool check_ids(const struct run *run, struct gpt2_error *err) {
     int n_vocab = engine_vocab(&run->engine);
     for (size_t i = 0; run->args.ids && i < run->ids.len; i++)
@@ -179,7 +179,7 @@ static bool check_ids(const struct run *run, struct gpt2_error *err) {
     return true;
 }
 
-/* The whole input as one text. */
+/* Scores the whole input as one text. */
 static bool score_stream(struct run *run, struct gpt2_error *err) {
     struct score_text *user = score_text_create(&run->report, 1, 0, NULL, 0, false, err);
     struct scoring_text *text = user ? scoring_begin(run->scoring, user, err) : NULL;
@@ -193,7 +193,7 @@ static bool score_stream(struct run *run, struct gpt2_error *err) {
     return text && scoring_end(run->scoring, text, err) && scoring_flush(run->scoring, err);
 }
 
-/* Each line as a text of its own. */
+/* Scores each line as a text of its own. */
 static bool score_lines(struct run *run, struct gpt2_error *err) {
     for (uint64_t number = 1;; number++) {
         const char *line;

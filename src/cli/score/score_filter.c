@@ -1,4 +1,4 @@
-/* score_filter.c - see score_filter.h. */
+/* score_filter.c - parses and evaluates the condition of --filter. */
 #include "cli/score/score_filter.h"
 #include "cli/io/report.h"
 
@@ -23,7 +23,7 @@ double score_perplexity(const struct score_totals *totals) {
 
 static const char *const fields[] = {"bytes", "tokens",        "scored", "logprob",
                                      "bits",  "bits_per_byte", "ppl",    NULL};
-/* Longer ones first: "<" begins "<=". */
+/* An operator comes before its own prefix: "<=" before "<". */
 static const char *const operators[] = {"<=", ">=", "==", "!=", "<", ">", NULL};
 
 static double value_of(const struct score_totals *totals, int field) {
@@ -62,7 +62,7 @@ static bool holds(double a, int op, double b) {
     }
 }
 
-/* The index of the word that text begins with, or -1. */
+/* The index of the word at the beginning of text, or -1. */
 static int find_word(const char *const words[], const char *text, size_t len) {
     for (int i = 0; words[i]; i++)
         if (strlen(words[i]) == len && !strncmp(text, words[i], len))

@@ -6,20 +6,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What is known of a text, or of a word of it, when it has been read. */
+/* Totals of a text, or of a word. */
 struct score_totals {
     uint64_t bytes, tokens;
-    uint64_t scored;       /* tokens that have a probability  */
-    uint64_t scored_bytes; /* the bytes of these              */
-    double logprob;        /* the sum of theirs, nats         */
+    uint64_t scored;       /* tokens that have a probability    */
+    uint64_t scored_bytes; /* bytes of these tokens             */
+    double logprob;        /* sum of their log-probabilities  */
 };
 
-/* NaN where nothing was scored. */
+/* Bits per byte, and perplexity per token; NaN if no token was scored. */
 double score_bits(const struct score_totals *totals);
 double score_bits_per_byte(const struct score_totals *totals);
-double score_perplexity(const struct score_totals *totals); /* per token */
+double score_perplexity(const struct score_totals *totals);
 
-/* field op number, several joined by &&: "bits_per_byte<1.5 && tokens>=10" */
+/* Terms FIELD OPERATOR NUMBER, joined by &&: "bits_per_byte<1.5 && tokens>=10". */
 struct score_filter {
     struct {
         int field, op;
@@ -28,10 +28,10 @@ struct score_filter {
     int n_terms;
 };
 
-/* Fails with GPT2_ERR_USAGE. */
+/* Returns false with GPT2_ERR_USAGE if the text is not a condition. */
 bool score_filter_parse(struct score_filter *filter, const char *text, struct gpt2_error *err);
 
-/* True if all terms hold. A figure that is not there (NaN) fulfils no term. */
+/* True if all terms hold. No term holds for a figure that is NaN. */
 bool score_filter_passes(const struct score_filter *filter, const struct score_totals *totals);
 
 #endif

@@ -1,4 +1,4 @@
-/* score_report.c - see score_report.h. */
+/* score_report.c - prints scored tokens, words and texts. */
 #include "cli/score/score_report.h"
 #include "cli/io/report.h"
 #include "cli/score/score_row.h"
@@ -11,23 +11,23 @@
 
 #define LN2 0x1.62e42fefa39efp-1
 
-/* Tokens that make a word, as far as they have come. */
+/* The word that is being read. */
 struct word {
     char *bytes;
     size_t len, cap;
     uint64_t begin;
     struct score_totals totals;
-    double divisor;     /* log p(B | before), or of what else may begin it */
-    bool is_blank;      /* white space so far                              */
-    bool is_special;    /* one special token, a word of its own            */
-    bool is_unfinished; /* a token of it has no probability                */
+    double divisor;     /* log p(B | before), or log p(not B | before): score_report.h */
+    bool is_blank;      /* only white space so far                         */
+    bool is_special;    /* a special token, which is a word of its own     */
+    bool is_unfinished; /* one of its tokens has no probability            */
 };
 
 struct score_text {
     uint64_t line, offset; /* offset: of the next token */
     struct score_totals totals;
     struct word word;
-    char *bytes; /* NULL, or the line itself */
+    char *bytes; /* the line, or NULL */
     size_t len;
 };
 
@@ -177,8 +177,8 @@ static bool print_token(struct score_report *r, const struct score_text *text,
     return row_end(&row);
 }
 
-/* The view of gltr.io (Gehrmann, Strobelt and Rush 2019): among the 10 likeliest tokens green, 100
- * yellow, 1000 red, beyond violet. */
+/* The colours of GLTR (Gehrmann, Strobelt and Rush 2019, arXiv:1906.04043): green for the 10
+ * likeliest tokens, yellow up to 100, red up to 1000, violet for all others. */
 static bool print_coloured(struct score_report *r, const struct scored_token *token,
                            const char *bytes, size_t n, struct gpt2_error *err) {
     if (r->plain)
@@ -205,7 +205,7 @@ static bool is_blank(const char *bytes, size_t n) {
     return n > 0;
 }
 
-/* `next` is what comes after the word; NULL where the model was not asked. */
+/* `next` is the token after the word; NULL if it has no probability. */
 static bool print_word(struct score_report *r, struct score_text *text,
                        const struct gpt2_score *next, struct gpt2_error *err) {
     struct word *word = &text->word;
@@ -279,7 +279,7 @@ bool score_report_token(void *user, void *data, const struct scored_token *token
     size_t n;
     const char *bytes = token_bytes(r, token->id, &n);
     bool ok = true;
-    if (r->filter) // only the totals count
+    if (r->filter) // the filter looks at totals only
         ok = true;
     else if (r->color)
         ok = print_coloured(r, token, bytes, n, err);
@@ -300,8 +300,8 @@ bool score_report_token(void *user, void *data, const struct scored_token *token
     return ok;
 }
 
-/* Windows as Hugging Face counts them: how many of 0, S, 2S ... lie in the text. Those behind the
- * first that reaches the end have nothing left to score. */
+/* The number of windows as Hugging Face counts them: how many of 0, S, 2S ... are positions of the
+ * text. Those after the first window that reaches the end score nothing. */
 static uint64_t count_windows(const struct gpt2_plan *plan, uint64_t n_tokens) {
     if (plan->protocol != GPT2_PROTOCOL_STRIDE)
         return (uint64_t)plan->n_windows;

@@ -1,4 +1,4 @@
-/* score_report.h - what `gpt2 score` prints: tokens, words, texts, as TSV or JSON lines.
+/* score_report.h - prints the results of `gpt2 score`, as TSV or JSON lines.
  *
  * Word mode corrects for leading spaces. GPT-2's tokens carry the space before a word, so the
  * tokens' probability counts that the word *begins* there, and not that it *ends*: "like" is scored
@@ -25,25 +25,25 @@ enum score_unit { SCORE_TOKEN, SCORE_WORD, SCORE_LINE, SCORE_DOC };
 struct score_report {
     enum score_unit by;
     bool json, header;
-    bool lines; /* each line is a text: their numbers are a column */
-    bool color; /* the text itself, coloured on a terminal         */
-    bool plain; /* ... without codes                               */
+    bool lines; /* each line is a text; its number is a column     */
+    bool color; /* print the text itself, coloured                 */
+    bool plain; /* ... but without escape codes                    */
     int n_top;
-    const struct score_filter *filter;      /* NULL: none; else lines pass or not   */
+    const struct score_filter *filter;      /* NULL: none; else only lines that pass are printed */
     const struct gpt2_tokenizer *tokenizer; /* NULL: ids only                       */
-    const unsigned char *marked;            /* word mode: which ids may begin a word */
-    const char *protocol, *model;           /* for the header */
+    const unsigned char *marked;  /* [n_vocab] word mode: ids that begin a word or end a text */
+    const char *protocol, *model; /* names for the header */
     int n_ctx;
     bool bos;
     struct output out;
     struct color_text color_text;
 };
 
-/* A text on its way, or the part of it that will be one row. */
+/* A text that is being scored. */
 struct score_text;
 
-/* `line` counts from 1; `bytes` [len] is kept where lines are filtered; `offset` is where the text
- * begins. NULL: out of memory. */
+/* `line` counts from 1. `offset` is the position of the text in the input, in bytes. bytes[0..len)
+ * is copied if there is a filter. NULL: out of memory. */
 struct score_text *score_text_create(const struct score_report *report, uint64_t line,
                                      uint64_t offset, const char *bytes, size_t len, bool newline,
                                      struct gpt2_error *err);
@@ -52,7 +52,7 @@ void score_text_free(void *text);
 
 bool score_report_header(struct score_report *report, struct gpt2_error *err);
 
-/* The sink of the scoring (scoring.h); `user` is the report. */
+/* The callbacks of a scoring_sink (scoring.h); `user` is the report. */
 bool score_report_token(void *user, void *text, const struct scored_token *token,
                         struct gpt2_error *err);
 bool score_report_end(void *user, void *text, const struct gpt2_plan *plan, struct gpt2_error *err);

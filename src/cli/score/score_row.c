@@ -1,4 +1,4 @@
-/* score_row.c - see score_row.h. */
+/* score_row.c - prints the fields of one row of results. */
 #include "cli/score/score_row.h"
 #include "base/escape.h"
 
@@ -19,8 +19,8 @@ void score_row_count(struct score_row *row, const char *name, uint64_t value) {
     row->ok = row->ok && output_format(row->out, row->err, "%" PRIu64, value);
 }
 
-/* A figure that is not there is NA, which R and pandas read as such, or null. Nothing is negative
- * zero. */
+/* NaN is printed as null in JSON and as NA in TSV, which R and pandas understand. -0.0 is printed
+ * as 0. */
 void score_row_number(struct score_row *row, const char *name, double value) {
     score_row_name(row, name);
     if (isfinite(value))

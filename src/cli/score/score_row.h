@@ -1,4 +1,4 @@
-/* score_row.h - one row of results: fields by name, as TSV or as a JSON object. */
+/* score_row.h - prints one row of results, field by field, as TSV or as a JSON object. */
 #ifndef CLI_SCORE_SCORE_ROW_H
 #define CLI_SCORE_SCORE_ROW_H
 
@@ -6,24 +6,24 @@
 
 #include <stdint.h>
 
-/* Start with n 0 and ok true; after a failed write, ok is false and the rest does nothing. */
+/* Starts with n 0 and ok true. A failed write sets err and clears ok; later calls do nothing. */
 struct score_row {
     struct output *out;
     bool json;
     struct gpt2_error *err;
-    int n; /* fields so far */
+    int n; /* fields printed */
     bool ok;
 };
 
-/* What stands before a field's value; the caller writes that. */
+/* Prints what comes before a field's value; the caller prints the value. */
 void score_row_name(struct score_row *row, const char *name);
 
 void score_row_count(struct score_row *row, const char *name, uint64_t value);
 void score_row_number(struct score_row *row, const char *name, double value);
 void score_row_text(struct score_row *row, const char *name, const char *bytes, size_t n);
 
-/* Text as a field of a TSV has it: \t, \n, \r, \\, and \xNN for other control bytes and for bytes
- * that are no character of their own. */
+/* Prints bytes as a field of TSV: \t, \n, \r, \\, and \xNN for other control bytes and for bytes
+ * that are not UTF-8. */
 bool score_escaped(struct output *out, const char *bytes, size_t n, struct gpt2_error *err);
 
 #endif

@@ -1,11 +1,11 @@
-/* scored_continuation.c - see scored_continuation.h. */
+/* scored_continuation.c - tokenizes and scores continuations of one context. */
 #include "cli/score/scored_continuation.h"
 #include "cli/io/report.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Context and one continuation as ids; ids [0..start) are the context's. */
+/* Context and one continuation as ids; ids[0..start) belong to the context. */
 struct joined {
     struct gpt2_ids ids;
     size_t start;
@@ -33,7 +33,7 @@ static void job_free(struct job *job) {
     free(job->text);
 }
 
-/* Tokenizes context + continuation behind `own`, the context's ids. */
+/* Tokenizes context + continuation; `own` are the ids of the context alone. */
 static bool join(struct job *job, struct joined *joined, const char *context, size_t len,
                  const struct gpt2_ids *own, const struct continuation *item,
                  struct gpt2_error *err) {
@@ -60,14 +60,14 @@ static bool join(struct job *job, struct joined *joined, const char *context, si
     while (joined->start < own->len && joined->start + 1 < ids->len &&
            own->data[joined->start] == ids->data[joined->start])
         joined->start++;
-    if (joined->start == 0) // they part at the first token: all of it is scored but that
+    if (joined->start == 0) // no common prefix: the first token is context, too
         joined->start = 1;
     return true;
 }
 
-/* Cuts the beginning off where the model's context ends. */
+/* Cuts ids off at the beginning until the rest fits the model's context. */
 static bool fit(struct joined *joined, int n_ctx, bool truncate, struct gpt2_error *err) {
-    size_t room = (size_t)n_ctx + 1, n = joined->ids.len; // the last token is not read
+    size_t room = (size_t)n_ctx + 1, n = joined->ids.len; // the last token is predicted, not read
     if (n <= room)
         return true;
     size_t cut = n - room;
@@ -82,7 +82,8 @@ static bool fit(struct joined *joined, int n_ctx, bool truncate, struct gpt2_err
     return true;
 }
 
-/* How many leading ids all of them share before anything is scored, less the one that predicts. */
+/* The number of leading ids that all share and that come before the first scored token, without the
+ * id that predicts that token. */
 static size_t shared(const struct job *job) {
     size_t n = job->joined[0].start - 1;
     for (int i = 1; i < job->n; i++) {

@@ -1,14 +1,14 @@
-/* scoring.c - see scoring.h. */
+/* scoring.c - gathers windows of texts into passes and hands their scores over in order. */
 #include "cli/score/scoring.h"
 #include "cli/io/report.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_ROWS    512 /* tokens of the windows that wait for a pass, unless it is one window */
+#define MAX_ROWS    512 /* tokens gathered for a pass; a longer window has its own pass */
 #define MAX_ENTRIES 64
 
-/* Tokens of a text that are still needed: for windows to come, or for the sink.
+/* The tokens of a text that later windows or the sink still need.
  *
  *      text       0 .......... base .... emitted ......... n
  *      ids                     [0] ................ [n - base]             */
@@ -18,11 +18,11 @@ struct scoring_text {
     int32_t *ids;
     size_t cap;
     int64_t base, emitted, n;
-    int64_t n_own; /* tokens of the text itself, once it is known to have ended */
+    int64_t n_own; /* tokens of the text without end_id, set when it has ended */
     struct scoring_text *next;
 };
 
-/* Something to be handed over: a window's scores, or (n_ids 0) the end of a text. */
+/* Work for the next pass: a window, or the end of a text (n_ids 0). */
 struct entry {
     struct scoring_text *text;
     size_t at; /* its ids in the pool */
@@ -41,7 +41,7 @@ struct scoring {
     size_t max_pool;
     struct gpt2_score *scores;    /* [max_pool]        */
     struct gpt2_alternative *top; /* [max_pool, n_top] */
-    struct scoring_text *texts;   /* all that are not handed over, in any order */
+    struct scoring_text *texts;   /* those not handed over yet, in no order */
 };
 
 static bool no_memory(struct gpt2_error *err) {
@@ -122,7 +122,7 @@ static bool emit(struct scoring *s, struct scoring_text *text, const struct gpt2
     return s->sink.token(s->sink.user, text->user, &token, err);
 }
 
-/* Hands over tokens that no window scores, up to `position`. */
+/* Hands over the tokens before `position`, which no window scores. */
 static bool emit_unscored(struct scoring *s, struct scoring_text *text, int64_t position,
                           struct gpt2_error *err) {
     while (text->emitted < position)
@@ -141,7 +141,7 @@ bool scoring_flush(struct scoring *s, struct gpt2_error *err) {
     }
     if (!gpt2_scorer_run(s->scorer, windows, n, s->scores, s->top, err))
         return false;
-    size_t at = 0; // in the scores
+    size_t at = 0; // index into the scores
     for (int i = 0; i < s->n_entries; i++) {
         const struct entry *e = &s->entries[i];
         if (e->n_ids) {
@@ -155,7 +155,7 @@ bool scoring_flush(struct scoring *s, struct gpt2_error *err) {
                       s->sink.end(s->sink.user, e->text->user, &e->text->plan, err);
             drop(s, e->text);
             if (!ok) {
-                // The entries behind it still have their texts, for scoring_free.
+                // scoring_free drops the texts of the entries after it
                 s->n_entries = 0;
                 return false;
             }
@@ -187,7 +187,7 @@ static bool push(struct scoring *s, struct scoring_text *text,
     return true;
 }
 
-/* Makes windows of the tokens that are known. */
+/* Makes all windows that the tokens so far allow. */
 static bool plan(struct scoring *s, struct scoring_text *text, bool finished,
                  struct gpt2_error *err) {
     struct gpt2_plan_window window;
@@ -197,7 +197,7 @@ static bool plan(struct scoring *s, struct scoring_text *text, bool finished,
     return true;
 }
 
-/* Forgets tokens that nobody needs, when they are half of what is held. */
+/* Drops tokens that are no longer needed, once they are half of those held. */
 static void forget(struct scoring_text *text) {
     int64_t keep = text->plan.keep < text->emitted ? text->plan.keep : text->emitted;
     int64_t unused = keep - text->base, held = text->n - text->base;

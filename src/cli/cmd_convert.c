@@ -218,7 +218,7 @@ static int run_convert(int argc, char **argv) {
         args.to = GGUF;
     if (ok && args.to == UNSAID)
         ok = command_error(&err, GPT2_ERR_USAGE, NULL,
-                           "expected --to safetensors, gguf or packed: -o %s does not say it",
+                           "expected --to safetensors, gguf or packed: -o %s names no format",
                            args.output);
     return ok ? convert(&args) : report(&err);
 }

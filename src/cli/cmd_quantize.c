@@ -156,8 +156,7 @@ static int run_quantize(int argc, char **argv) {
                            "-o: expected a file, got \"-\": a packed model cannot be a stream");
     else if (args.calibrate && args.type != GPT2_Q8 && args.type != GPT2_Q4)
         ok = command_error(&err, GPT2_ERR_USAGE, NULL,
-                           "--calibrate: expected --type q8 or q4, got %s, which has no choice to "
-                           "make",
+                           "--calibrate: expected --type q8 or q4, got %s, which is not calibrated",
                            types[args.type]);
     return ok ? quantize(&args) : report(&err);
 }

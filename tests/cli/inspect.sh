@@ -65,7 +65,7 @@ tr '\n' ' ' <"$out" | sed 's/  */ /g' >"$tmp/line"
 pairs=$((11 * tokens)) half=$((11 * ((tokens + 1) / 2)))
 expect "counts the pairs" grep -q "11 sites (ln_1 and ln_2 of 5 blocks, and ln_f) x $tokens tokens = $pairs pairs, each taken over that token's own 256 features" "$tmp/line"
 expect "all of them different" grep -q "$pairs of the $pairs pairs are different" "$tmp/line"
-expect "alone the same bits" grep -q "one token at a time, $pairs of $pairs pairs and what they gave are the same bits; in one batch with another sequence, $pairs of $pairs; with every token behind position [0-9]* changed, $half of the $half" "$tmp/line"
+expect "alone the same bits" grep -q "one token at a time, $pairs of $pairs pairs and what they gave are the same bits; in one batch with another sequence, $pairs of $pairs; with every token after position [0-9]* changed, $half of the $half" "$tmp/line"
 expect "each token in three stages" test "$(grep -Ec '^(h\.[0-4]\.ln_[12]|ln_f) +(stream|normalised|branch) ' "$out")" -eq $((3 * pairs))
 expect "no control codes in a pipe" test "$(tr -d '\n\040-\176\200-\377' <"$out" | wc -c)" -eq 0
 expect "fits 80 columns" test "$(LC_ALL=C.UTF-8 wc -L <"$out")" -le 80

@@ -401,7 +401,7 @@ const struct command command_bench = {
     .summary = "measure speed as a share of what the machine can do",
     .usage = "[OPTIONS] [MODEL]",
     .details =
-        "Tests: pp512 reads a prompt of 512 tokens, tg128 decodes 128, tg128@d896 behind 896\n"
+        "Tests: pp512 reads a prompt of 512 tokens, tg128 decodes 128, tg128@d896 after 896\n"
         "others, tg128 b16 in 16 sequences at once. Before every test in every round the limits\n"
         "are measured with the same threads: how fast memory can be read, in a buffer as large\n"
         "as the weights (at most 1 GiB), and how fast the kernels' instructions can multiply.\n"

@@ -50,7 +50,7 @@ static bool find_kind(struct run *run, const char *word, struct gpt2_error *err)
         return true;
     const char *expected = "layernorm, compare, lens, attention, residual";
     if (!word)
-        return usage_error(err, "inspect what? expected one of %s", expected);
+        return usage_error(err, "inspect: expected one of %s, got nothing", expected);
     return usage_error(err, "inspect: expected one of %s, got \"%.100s\"", expected, word);
 }
 
@@ -331,7 +331,7 @@ const struct command command_inspect = {
         "  compare     the last tokens of two to four texts, side by side, and what the next "
         "token\n"
         "              owes to each part of layer norm\n"
-        "  lens        the likeliest next tokens if the model ended behind each layer\n"
+        "  lens        the likeliest next tokens if the model ended after each layer\n"
         "  attention   where the heads look\n"
         "  residual    what the embedding and each branch add to a logit\n\n"
         "Keys and values are kept in f32. Numbers are of the pass itself, their statistics in\n"

@@ -73,14 +73,14 @@ static bool show_heads(struct inspect *inspect, const struct gpt2_head *heads, i
     }
     view->title = view_format(view, "Attention heads of %s over %d tokens", view->model, n);
     if (!add_heads_table(inspect, heads) ||
-        !add_heads_map(inspect, heads, "first",
-                       "Weight on position 0, mean of the tokens behind it", first) ||
+        !add_heads_map(inspect, heads, "first", "Weight on position 0, mean of the tokens after it",
+                       first) ||
         !add_heads_map(inspect, heads, "previous", "Weight on the token before", previous) ||
         !add_heads_map(inspect, heads, "entropy",
                        "Entropy of the weights in bits: 0 looks at one token", entropy))
         return false;
     view_sentence(view,
-                  "Tokens behind the first give position 0 a weight of %.3f on average over %d "
+                  "Tokens after the first give position 0 a weight of %.3f on average over %d "
                   "heads; most, %.3f, in layer %d head %d.",
                   mean, n_heads, heads[most].first, most / c->n_head, most % c->n_head);
     view_sentence(view, "The head that looks most at the token before is layer %d head %d: %.3f.",
@@ -133,12 +133,11 @@ static bool show_weights(struct inspect *inspect, const struct gpt2_head *heads,
                               inspect->head, view->model);
     if (!add_weights(inspect, weights, n))
         return false;
-    view_sentence(
-        view,
-        "Averaged over the tokens behind the first: %.3f on position 0, %.3f on the token "
-        "before, %.3f on the token itself; %.2f bits of entropy; it looks %.3g tokens "
-        "back.",
-        head->first, head->previous, head->own, head->entropy, head->distance);
+    view_sentence(view,
+                  "Averaged over the tokens after the first: %.3f on position 0, %.3f on the token "
+                  "before, %.3f on the token itself; %.2f bits of entropy; it looks %.3g tokens "
+                  "back.",
+                  head->first, head->previous, head->own, head->entropy, head->distance);
     view_fact(view, "layer", inspect->layer);
     view_fact(view, "head", inspect->head);
     view_fact(view, "first", head->first);

@@ -220,7 +220,7 @@ static void tell_places(struct inspect *inspect) {
         first |= inspect->texts[i].len == 1;
     if (inspect->bos)
         view_sentence(&inspect->view,
-                      "Each text was read behind %s, so that no compared token is at position 0, "
+                      "Each text was read after %s, so that no compared token is at position 0, "
                       "which is another kind (--no-bos reads the text alone).",
                       inspect_quote(inspect, ids->data[0]));
     else if (first)

@@ -79,11 +79,11 @@ static bool add_map(struct inspect *inspect, const struct results *r, const char
 }
 
 static bool add_maps(struct inspect *inspect, const struct results *r) {
-    return add_map(inspect, r, "stream_norm", "The residual stream in front of each site: its norm",
+    return add_map(inspect, r, "stream_norm", "The residual stream before each site: its norm",
                    "never normalised: what branches add stays in it. Logarithmic scales, "
                    "position 0 with one of its own",
                    stream_norm, "%.1f", true) &&
-           add_map(inspect, r, "branch_norm", "What the branch reads behind the site: its norm",
+           add_map(inspect, r, "branch_norm", "What the branch reads after the site: its norm",
                    "one token is as long as the other: what differs comes from gain and bias",
                    branch_norm, "%.1f", true) &&
            add_map(inspect, r, "stream_kurtosis",
@@ -205,7 +205,7 @@ static void tell_counts(struct inspect *inspect, const struct results *r) {
     view_sentence(view,
                   "No pair is shared. Read again one token at a time, %d of %d pairs and what they "
                   "gave are the same bits%s; in one batch with another sequence, %d of %d%s; with "
-                  "every token behind position %d changed, %d of the %d up to there%s.",
+                  "every token after position %d changed, %d of the %d up to there%s.",
                   own->alone_same, own->alone, verdict(own->alone_same, own->alone),
                   own->company_same, own->company, verdict(own->company_same, own->company),
                   own->before_change - 1, own->change_same, own->change,
@@ -233,8 +233,8 @@ static void tell_growth(struct inspect *inspect, const struct results *r) {
     }
     double growth = pow(to / from, 1.0 / inspect->config->n_layer);
     view_sentence(view,
-                  "The residual stream passes un-normalised: its norm goes from %.4g in front of "
-                  "the first block to %.4g behind the last, x %.3g a block (mean of %s). The "
+                  "The residual stream passes un-normalised: its norm goes from %.4g before "
+                  "the first block to %.4g after the last, x %.3g a block (mean of %s). The "
                   "branches read copies whose mean norm is %.3g to %.3g at every site.",
                   from, to, growth, r->n > 1 ? "all tokens but position 0" : "the one token", low,
                   high);
@@ -255,8 +255,8 @@ static void tell_growth(struct inspect *inspect, const struct results *r) {
     gpt2_norm_name(inspect->model, site, name);
     double ratio = spike->stream.norm / average(r, site, stream_norm);
     view_sentence(view,
-                  "Position 0 %s: in front of %s its norm is %.4g, %.3g times that of the others, "
-                  "and its largest coordinate, feature %d, is %.4g, %.3g times its RMS. Behind the "
+                  "Position 0 %s: before %s its norm is %.4g, %.3g times that of the others, "
+                  "and its largest coordinate, feature %d, is %.4g, %.3g times its RMS. After the "
                   "site its norm is %.3g.",
                   ratio > 3 ? "is another kind (massive activations), so it is shown apart"
                             : "is shown apart, as many models have massive activations there",

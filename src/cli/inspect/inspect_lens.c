@@ -13,7 +13,7 @@ static bool add_map(struct inspect *inspect, const struct gpt2_lens *lens, int n
     const int32_t *ids = inspect->texts[0].data;
     int depths = inspect->config->n_layer + 1;
     struct map *map =
-        view_map(view, "rank", "The likeliest next token behind each layer", depths + 1, n);
+        view_map(view, "rank", "The likeliest next token after each layer", depths + 1, n);
     struct label *texts = view_alloc(view, (size_t)(depths + 1) * (size_t)n, sizeof *texts);
     if (!map || !texts)
         return false;
@@ -52,9 +52,9 @@ static bool add_table(struct inspect *inspect, const struct gpt2_lens *lens, int
     _Static_assert(N == 6 + 2 * GPT2_LENS_TOP, "a column for each of the likeliest tokens");
     struct view *view = &inspect->view;
     int depths = inspect->config->n_layer + 1;
-    struct table *table = view_table(
-        view, "lens", "Rank of the next token, and the likeliest ones, behind each layer", columns,
-        N, depths * n);
+    struct table *table =
+        view_table(view, "lens", "Rank of the next token, and the likeliest ones, after each layer",
+                   columns, N, depths * n);
     if (!table)
         return false;
     table->n_group = 3;
@@ -96,12 +96,12 @@ static void tell(struct inspect *inspect, const struct gpt2_lens *lens, int n) {
     struct view *view = &inspect->view;
     int n_layer = inspect->config->n_layer;
     const struct gpt2_lens *last = &lens[(size_t)n_layer * (size_t)n + (size_t)(n - 1)];
-    view_sentence(view, "Each row applies ln_f and the head to the stream as it is behind that "
+    view_sentence(view, "Each row applies ln_f and the head to the stream as it is after that "
                         "layer; the last one is the model's own prediction, the same bits.");
     if (n > 1)
         view_sentence(view,
-                      "Rank of the token that follows, geometric mean over %d: %.3g behind the "
-                      "embedding, %.3g half-way, %.3g behind the last block of %d; it is the "
+                      "Rank of the token that follows, geometric mean over %d: %.3g after the "
+                      "embedding, %.3g half-way, %.3g after the last block of %d; it is the "
                       "likeliest for %d, %d and %d of them.",
                       n - 1, mean_log_rank(lens, 0, n), mean_log_rank(lens, n_layer / 2, n),
                       mean_log_rank(lens, n_layer, n), n_layer, count_right(lens, 0, n),
@@ -110,7 +110,7 @@ static void tell(struct inspect *inspect, const struct gpt2_lens *lens, int n) {
     while (since > 0 &&
            lens[(size_t)(since - 1) * (size_t)n + (size_t)(n - 1)].top[0] == last->top[0])
         since--;
-    view_sentence(view, "Behind the last token the model says %s (p = %.3f), and has since %s.",
+    view_sentence(view, "After the last token the model says %s (p = %.3f), and has since %s.",
                   inspect_quote(inspect, last->top[0]), last->p[0],
                   since ? view_format(view, "block %d", since - 1) : "the embedding");
     view_fact(view, "tokens", n);

@@ -65,5 +65,5 @@ bool inspect_parse_ablations(const char *list, unsigned *ablations, struct gpt2_
 }
 
 bool inspect_no_memory(struct gpt2_error *err) {
-    return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for what was found");
+    return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the results");
 }

@@ -98,7 +98,7 @@ static bool add_norms(struct inspect *inspect, const struct results *r) {
     struct view *view = &inspect->view;
     struct map *map = view_map(view, "norms",
                                "How long they are: what is added, and the stream "
-                               "behind it",
+                               "after it",
                                r->n_parts - 1, 2);
     if (!map)
         return false;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static bool no_memory(struct gpt2_error *err) {
-    return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for what was found");
+    return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the results");
 }
 
 static int terminal_width(void) {

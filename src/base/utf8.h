@@ -54,9 +54,11 @@ static inline bool utf8_is_continuation(char byte) {
     return ((unsigned char)byte & 0xC0) == 0x80;
 }
 
-/* True where s[0..n), n >= 1, is no character yet, but becomes one with the right bytes after it. */
+/* True where s[0..n), n >= 1, is no character yet, but becomes one with the right bytes after it.
+ */
 static inline bool utf8_is_unfinished(const unsigned char *s, size_t n) {
-    // Of what may follow, the least or the greatest completes every beginning that can be completed.
+    // Of what may follow, the least or the greatest completes every beginning that can be
+    // completed.
     unsigned char least[4], greatest[4];
     if (n >= sizeof least || utf8_length(s, n) > 0)
         return false;

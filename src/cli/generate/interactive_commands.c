@@ -1,6 +1,6 @@
 /* interactive_commands.c - lines that begin with a slash. */
-#include "cli/generate/interactive.h"
 #include "base/utf8.h"
+#include "cli/generate/interactive.h"
 #include "cli/io/report.h"
 
 #include <gpt2/record.h>

@@ -5,8 +5,8 @@
  *
  * Bytes of tokens that are not UTF-8 become U+FFFD. Numbers read back as the same double; a number
  * that is not finite, and an empty cell, is null. */
-#include "cli/inspect/view.h"
 #include "base/json.h"
+#include "cli/inspect/view.h"
 
 #include <math.h>
 #include <string.h>

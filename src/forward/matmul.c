@@ -364,10 +364,10 @@ static void run_linear(struct product *p) {
 void matmul_linear(const struct matmul *mm, float *y, size_t ys, const float *x, size_t xs,
                    const struct linear *linear, activation_fn act, int m) {
     struct product p = {.mm = mm, .y = y, .ys = ys, .x = x, .xs = xs, .act = act, .m = m};
-    p.weights = weight_product_begin(&mm->access, &linear->weight, OUTPUTS_ARE_COLUMNS);
+    p.weights = weights_product_begin(&mm->access, &linear->weight, OUTPUTS_ARE_COLUMNS);
     p.bias = linear->bias;
     run_linear(&p);
-    weight_product_end(&p.weights);
+    weights_product_end(&p.weights);
 }
 
 static void head_task(void *arg, int i, int worker) {
@@ -384,10 +384,10 @@ static void head_task(void *arg, int i, int worker) {
 void matmul_head(const struct matmul *mm, float *logits, size_t ls, const float *x, size_t xs,
                  const struct matrix *head, int m) {
     struct product p = {.mm = mm, .y = logits, .ys = ls, .x = x, .xs = xs, .m = m};
-    p.weights = weight_product_begin(&mm->access, head, OUTPUTS_ARE_ROWS);
+    p.weights = weights_product_begin(&mm->access, head, OUTPUTS_ARE_ROWS);
     if (p.weights.matrix->layout == LAYOUT_PANELS)
         run_linear(&p);
     else
         pool_run(mm->pool, divide_up(head->rows, HEAD_COLUMNS), head_task, &p);
-    weight_product_end(&p.weights);
+    weights_product_end(&p.weights);
 }

@@ -29,9 +29,9 @@ bool weight_access_end(struct weight_access *access, const struct gpt2_model *mo
     return ok;
 }
 
-struct weight_product weight_product_begin(const struct weight_access *access,
-                                           const struct matrix *matrix,
-                                           enum weight_outputs outputs) {
+struct weight_product weights_product_begin(const struct weight_access *access,
+                                            const struct matrix *matrix,
+                                            enum weight_outputs outputs) {
     const struct matrix *now = matrix_now(matrix);
     bool rows = outputs == OUTPUTS_ARE_ROWS;
     return (struct weight_product){
@@ -44,7 +44,7 @@ struct weight_product weight_product_begin(const struct weight_access *access,
     };
 }
 
-void weight_product_end(const struct weight_product *product) {
+void weights_product_end(const struct weight_product *product) {
     if (product->copy)
         relocate_ready(product->copy, product->matrix);
 }

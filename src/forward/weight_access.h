@@ -6,10 +6,10 @@
  * (matmul.h) do neither themselves; they say what they read:
  *
  *     weight_access_begin       a run begins
- *       weight_product_begin      a product begins: where its weights are read
+ *       weights_product_begin      a product begins: where its weights are read
  *         weights_acquire           a task is about to read some of them
  *         weights_release           it has read them
- *       weight_product_end        all tasks of the product have ended
+ *       weights_product_end        all tasks of the product have ended
  *     weight_access_end         the run ends
  *
  * acquire and release may be called by any thread, each for outputs of its own; the rest by the
@@ -54,10 +54,10 @@ struct weight_product {
     struct matrix_copy *copy;   /* where this product copies them to, or NULL     */
 };
 
-struct weight_product weight_product_begin(const struct weight_access *access,
-                                           const struct matrix *matrix,
-                                           enum weight_outputs outputs);
-void weight_product_end(const struct weight_product *product);
+struct weight_product weights_product_begin(const struct weight_access *access,
+                                            const struct matrix *matrix,
+                                            enum weight_outputs outputs);
+void weights_product_end(const struct weight_product *product);
 
 /* Outputs of a product, in `n_stretches` stretches of n_outputs, each `apart` outputs after the
  * one before. In panels `output` and `apart` are multiples of PANEL. */

@@ -111,6 +111,11 @@ $(BUILD)/libedit: FORCE
 	@mkdir -p $(@D)
 	@[ "$$(cat $@ 2>/dev/null)" = '$(LIBEDIT)' ] || echo '$(LIBEDIT)' >$@
 
+# Loops over a whole vocabulary, which -O2 leaves scalar.
+VECTORIZED := base/rng sampling/filters sampling/race
+$(foreach f,$(VECTORIZED),$(BUILD)/src/$f.o $(BUILD)/pic/src/$f.o): FILE_CFLAGS := \
+    $(if $(SANITIZE)$(filter -O0 -Og,$(CFLAGS)),,-O3)
+
 # Kernels: one file per instruction set, and only these files may use it. A file says on a line
 # of its own (or several) which machine it is for and what it is compiled with: `// ISA x86_64: -mavx2`.
 # (-O1 for the sanitizers: what they add to unrolled loops takes the compiler minutes.)

@@ -149,16 +149,27 @@ static void model_chain(struct dist *d, const struct gpt2_sampler_options *o) {
     normalise(d, t);
 }
 
-static int model_draw(struct dist *d, double u) {
-    double sum = 0;
-    int last = -1;
-    for (int i = 0; i < N; i++)
-        if (d->in[i]) {
-            last = i;
-            if (less(d, u, sum += d->p[i]))
-                return i;
+/* An id's exponential variate, as src/sampling/race.h defines it. */
+static double model_variate(const uint32_t counter[4], const uint32_t key[2], uint32_t id) {
+    uint32_t r[4], upper[4], lower[4];
+    rng_philox(r, counter, key);
+    uint32_t block = id / 256 * 64 + id % 64, word = id / 64 % 4;
+    rng_philox(upper, (uint32_t[4]){block, 0, r[2], r[3]}, (uint32_t[2]){r[0], r[1]});
+    rng_philox(lower, (uint32_t[4]){block, 1, r[2], r[3]}, (uint32_t[2]){r[0], r[1]});
+    return -log1p(-(upper[word] + (lower[word] >> 12) * 0x1p-20 + 0x1p-21) * 0x1p-32);
+}
+
+static int model_draw(struct dist *d, const uint32_t counter[4], const uint32_t key[2]) {
+    double least = INFINITY;
+    int winner = -1;
+    for (int i = 0; i < N; i++) {
+        double time = d->in[i] ? model_variate(counter, key, (uint32_t)i) / d->p[i] : INFINITY;
+        if (d->in[i] && (winner < 0 || less(d, time, least))) {
+            least = time;
+            winner = i;
         }
-    return last;
+    }
+    return winner;
 }
 
 static uint32_t random_word(uint32_t a, uint32_t b) {
@@ -197,7 +208,7 @@ static bool compare(enum gpt2_compat compat, uint32_t c, bool restricted) {
     }
     model_chain(&d, &o);
     uint32_t counter[4] = {c, 3, 9, 1}, key[2] = {(uint32_t)o.seed, 0};
-    int expected = model_draw(&d, rng_uniform(counter, key));
+    int expected = model_draw(&d, counter, key);
     if (d.doubtful)
         return false;
     struct gpt2_sampler *sampler = gpt2_sampler_create(&o, N, NULL);

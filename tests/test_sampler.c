@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "sampling/race.h"
 #include <gpt2/sampler.h>
 #include <math.h>
 #include <stdio.h>
@@ -106,6 +107,96 @@ static void draws_follow_the_distribution(void **state) {
     assert_true(chi2 < 18.5); // 4 degrees of freedom, one in a thousand; the draws are fixed
 }
 
+/* Weights over six powers of ten, more ids than one run of Philox blocks, no filter: the draw that
+ * looks at all ids at once. The rare ids are counted together. */
+static void draws_follow_a_long_distribution(void **state) {
+    enum { N = 1000, CELLS = 300, DRAWS = 60000 };
+    float logits[N];
+    double p[N], total = 0, expected[CELLS] = {0}, chi2 = 0;
+    int kept[N], seen[CELLS] = {0};
+    for (int id = 0; id < N; id++) {
+        logits[id] = (float)(-14.0 * fmod(id * 0.618033988749895, 1.0)); // in no order
+        total += p[id] = exp((double)logits[id]);
+    }
+    draw_many(kept, logits, N, SAMPLER(.seed = 5), DRAWS);
+    for (int id = 0, cell = 0; id < N; id++) {
+        const double share = DRAWS * p[id] / total;
+        cell = share > 100 ? cell + 1 : cell;
+        assert_true(cell < CELLS);
+        const int to = share > 100 ? cell : 0;
+        expected[to] += share;
+        seen[to] += kept[id];
+    }
+    int n_cells = 0;
+    for (int i = 0; i < CELLS && (i == 0 || expected[i] > 0); i++, n_cells++)
+        chi2 += (seen[i] - expected[i]) * (seen[i] - expected[i]) / expected[i];
+    // the mean of chi^2 is n - 1, its deviation sqrt(2 (n - 1)); the draws are fixed
+    assert_true(n_cells > 20);
+    assert_true(chi2 < n_cells - 1 + 3.5 * sqrt(2.0 * (n_cells - 1)));
+}
+
+/* The same logits to within a little noise: nearly always the same token. A draw by the cumulative
+ * distribution gave 0.86 here. */
+static void nearly_equal_logits_draw_the_same(void **state) {
+    enum { N = 500, DRAWS = 4000 };
+    float a[N], b[N];
+    int same = 0;
+    struct gpt2_sampler_options options = SAMPLER(.seed = 3);
+    struct gpt2_sampler *sampler = gpt2_sampler_create(&options, N, NULL);
+    double za = 0, zb = 0, overlap = 0;
+    for (int id = 0; id < N; id++) {
+        a[id] = (float)(6.0 * fmod(id * 0.618033988749895, 1.0));
+        b[id] = a[id] + (float)(0.1 * (fmod(id * 0.414213562373095, 1.0) - 0.5));
+        za += exp((double)a[id]);
+        zb += exp((double)b[id]);
+    }
+    for (int id = 0; id < N; id++)
+        overlap += fmin(exp((double)a[id]) / za, exp((double)b[id]) / zb);
+    for (uint32_t i = 0; i < DRAWS; i++) {
+        struct gpt2_draw draw = {.position = i};
+        same += gpt2_sampler_next(sampler, a, draw) == gpt2_sampler_next(sampler, b, draw);
+    }
+    gpt2_sampler_free(sampler);
+    assert_true(overlap > 0.985);
+    assert_true(same > DRAWS * (2 * overlap - 1) - 3 * sqrt(DRAWS * (1 - overlap)));
+}
+
+/* Whatever may be skipped does not change who wins: the same ids in any order, one by one. */
+static void the_race_over_all_ids_is_the_race_of_each(void **state) {
+    enum { MOST = 50257 };
+    static float logits[MOST];
+    static unsigned char is_banned[MOST];
+    static const int sizes[] = {1, 63, 64, 65, 255, 257, 1000, MOST};
+    static const double temperatures[] = {1e-40, 0.01, 0.8, 1, 30, 1e30};
+    for (uint32_t c = 0; c < 120; c++) {
+        const int n = sizes[c % 8];
+        for (int i = 0; i < n; i++) {
+            uint32_t out[4];
+            rng_philox(out, (uint32_t[4]){(uint32_t)i, c, 0, 0}, (uint32_t[2]){8, 8});
+            logits[i] = c % 3 ? (float)(out[0] % 1000) * 0.02f : (float)(out[0] % 3);
+            logits[i] = out[1] % 50 == 0 ? -INFINITY : logits[i];
+            is_banned[i] = out[2] % 4 == 0;
+        }
+        is_banned[n / 2] = 0;
+        logits[n / 2] = 4;
+        double max = -INFINITY;
+        for (int i = 0; i < n; i++)
+            max = is_banned[i] ? max : fmax(max, (double)logits[i]);
+        struct race all, each;
+        struct gpt2_draw draw = {.position = c, .record = (uint64_t)c << 33};
+        race_begin(&all, 7, &draw, max, temperatures[c % 6]);
+        each = all;
+        race_enter_all(&all, logits, is_banned, n);
+        for (int i = 0; i < n; i++) {
+            int id = (int)(((int64_t)i * 7919 + 11) % n); // 7919 divides none of the sizes
+            if (!is_banned[id] && logits[id] > -INFINITY)
+                race_enter(&each, id, logits[id]);
+        }
+        assert_int_equal(all.winner, each.winner);
+        assert_true(all.winner >= 0 && !is_banned[all.winner]);
+    }
+}
+
 static void a_draw_depends_on_its_key_alone(void **state) {
     struct gpt2_sampler_options options = SAMPLER(.seed = 99);
     struct gpt2_sampler *a = gpt2_sampler_create(&options, 5, NULL);
@@ -203,6 +294,9 @@ int main(void) {
         cmocka_unit_test(ties_go_to_the_lowest_id),
         cmocka_unit_test(banned_and_padded_ids_are_never_chosen),
         cmocka_unit_test(draws_follow_the_distribution),
+        cmocka_unit_test(draws_follow_a_long_distribution),
+        cmocka_unit_test(nearly_equal_logits_draw_the_same),
+        cmocka_unit_test(the_race_over_all_ids_is_the_race_of_each),
         cmocka_unit_test(a_draw_depends_on_its_key_alone),
         cmocka_unit_test(top_p_of_a_large_vocabulary_is_the_full_sorts),
         cmocka_unit_test(hostile_options_are_refused),

@@ -2,7 +2,7 @@
  *
  * Randomness is keyed, not streamed: the draw for one token depends on (seed, record, sample,
  * position) alone (Philox4x32-10, Salmon et al. 2011), so order, batching, sharding and resuming
- * never change anyone's text. Logits are f32, probabilities and sums f64 with our own exp and log,
+ * never change a text. Logits are f32, probabilities and sums f64 with our own exp and log,
  * so the choice is the same on every machine.
  *
  * First the rules change the logits, in this order:
@@ -26,8 +26,12 @@
  *     typical-p     with H the entropy: those with the smallest |-ln p(id) - H| first, the shortest
  *                   prefix whose probability reaches typical_p (Meister et al. 2022)
  *
- * and one uniform number picks among them, walking through the ids in their order. At least one id
- * passes every filter. Ties go to the lowest id everywhere. `compat` changes details, below.
+ * and an exponential race decides among them: each id has an exponential variate E of its own,
+ * keyed by (seed, record, sample, position, id), and the id with the smallest E / weight is drawn,
+ * where weight = exp(logit / temperature). So an id is drawn with its probability, no sum is taken,
+ * and two models whose distributions overlap by 98 % draw the same token about 98 % of the time,
+ * such as a model and its quantized form. At least one id passes every filter. Ties go to the
+ * lowest id everywhere. `compat` changes details, below.
  *
  * One sampler serves any number of sequences; what a sequence has said so far is its history. */
 #ifndef GPT2_SAMPLER_H

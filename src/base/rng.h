@@ -7,7 +7,10 @@
 
 void rng_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
 
-/* A double in [0, 1): the top 53 bits of words 1:0 of the block. */
-double rng_uniform(const uint32_t counter[4], const uint32_t key[2]);
+/* RNG_RUN blocks with the counters first..first + RNG_RUN - 1, each followed by `rest`, in one call
+ * that compilers turn into vector instructions: out[w][i] is word w of block i. */
+#define RNG_RUN 64
+void rng_philox_run(uint32_t out[4][RNG_RUN], uint32_t first, const uint32_t rest[3],
+                    const uint32_t key[2]);
 
 #endif

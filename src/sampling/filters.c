@@ -12,14 +12,35 @@ static bool is_out(const struct filters_source *from, int32_t id) {
     return from->is_banned[id] || from->logits[id] == -INFINITY;
 }
 
+#define RUN 64
+
+/* True if one of RUN logits is above `bound`. Vectorizes. */
+static int any_above(const float *logits, float bound) {
+    int any = 0;
+    for (int i = 0; i < RUN; i++)
+        any |= logits[i] > bound;
+    return any;
+}
+
+/* The first index from i on at which a run of ids begins that may have a logit above `bound`. Of
+ * most runs none has, and they are passed over. i itself where ids are listed. */
+static int next_above(const struct filters_source *from, int i, float bound) {
+    if (!from->ids)
+        while (from->n_ids - i >= RUN && !any_above(from->logits + i, bound))
+            i += RUN;
+    return i;
+}
+
 int32_t filters_likeliest(const struct filters_source *from) {
     int32_t best = -1;
     float most = -INFINITY;
-    for (int i = 0; i < from->n_ids; i++) {
-        int32_t id = id_at(from, i);
-        if (from->logits[id] > most && !from->is_banned[id]) { // few get past the first
-            best = id;
-            most = from->logits[id];
+    for (int begin = 0; (begin = next_above(from, begin, most)) < from->n_ids; begin += RUN) {
+        for (int i = begin; i < from->n_ids && i < begin + RUN; i++) {
+            int32_t id = id_at(from, i);
+            if (from->logits[id] > most && !from->is_banned[id]) {
+                best = id;
+                most = from->logits[id];
+            }
         }
     }
     return best;
@@ -68,12 +89,12 @@ int filters_top_k(struct candidate *list, const struct filters_source *from, int
     if (k <= 0 || k >= from->n_ids)
         return collect_from(list, from, -INFINITY);
     int n = 0;
+    // ids ascend, so one as likely as the last of a full heap comes after it
     for (int i = 0; i < from->n_ids; i++) {
+        if (n == k && i % RUN == 0 && (i = next_above(from, i, list[0].logit)) >= from->n_ids)
+            break;
         int32_t id = id_at(from, i);
-        // most end here: ids ascend, so one as likely as the last of a full heap comes behind it
-        if (n == k && from->logits[id] <= list[0].logit)
-            continue;
-        if (is_out(from, id))
+        if ((n == k && from->logits[id] <= list[0].logit) || is_out(from, id))
             continue;
         struct candidate next = {.logit = from->logits[id], .id = id};
         if (n < k) {

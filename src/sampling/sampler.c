@@ -3,8 +3,8 @@
 
 #include "base/error_internal.h"
 #include "base/os.h"
-#include "base/rng.h"
 #include "sampling/filters.h"
+#include "sampling/race.h"
 #include "sampling/rules.h"
 
 #include <math.h>
@@ -17,6 +17,10 @@ struct gpt2_sampler {
     struct typicality *typical;   /* [n_vocab] scratch, where typical_p is on */
 };
 
+static bool is_typical(const struct gpt2_sampler_options *options) {
+    return options->typical_p < 1;
+}
+
 const struct rules *rules_of(const struct gpt2_sampler *sampler) {
     return &sampler->rules;
 }
@@ -28,11 +32,11 @@ struct gpt2_sampler *gpt2_sampler_create(const struct gpt2_sampler_options *opti
         return NULL;
     if (!rules_init(&sampler->rules, options, n_vocab, err))
         goto fail;
-    bool is_typical = sampler->rules.options.typical_p < 1;
     size_t n = (size_t)n_vocab, n_scores = rules_change(&sampler->rules) ? n : 0;
+    size_t n_typical = is_typical(&sampler->rules.options) ? n : 0;
     sampler->candidates = os_alloc(n, sizeof *sampler->candidates, "the sampler", err);
     sampler->scores = os_alloc(n_scores, sizeof *sampler->scores, "the sampler", err);
-    sampler->typical = os_alloc(is_typical ? n : 0, sizeof *sampler->typical, "the sampler", err);
+    sampler->typical = os_alloc(n_typical, sizeof *sampler->typical, "the sampler", err);
     if (sampler->candidates && sampler->scores && sampler->typical)
         return sampler;
 fail:
@@ -76,40 +80,43 @@ static void restrict_to(struct filters_source *from, struct gpt2_draw draw, int 
     from->n_ids = n;
 }
 
-/* The candidate in which the running sum passes u of the total. */
-static int32_t draw_from(const struct candidate *list, int n, double u) {
-    double total = 0;
-    for (int i = 0; i < n; i++)
-        total += list[i].weight;
-    double sum = 0;
-    for (int i = 0; i < n; i++) {
-        sum += list[i].weight;
-        if (sum > u * total)
-            return list[i].id;
-    }
-    return list[n - 1].id;
+/* True if a filter after top-k is on. */
+static bool filters_by_weight(const struct gpt2_sampler_options *options) {
+    return options->top_p < 1 || options->min_p > 0 || is_typical(options);
 }
 
-/* The filters behind top-k, in the order of the system whose details are asked for. */
-static int filter(struct gpt2_sampler *sampler, struct candidate *list, int n, double max) {
+/* The filters after top-k, in the order of the system whose details are asked for. */
+static int filter_by_weight(struct gpt2_sampler *sampler, struct candidate *list, int n,
+                            double max) {
     const struct gpt2_sampler_options *options = &sampler->rules.options;
     bool hf = options->compat == GPT2_COMPAT_HF;
     bool typical_first = options->compat == GPT2_COMPAT_LLAMA_CPP;
     bool temperature_last = options->compat == GPT2_COMPAT_LLAMA_CPP;
     bool crossing = options->compat != GPT2_COMPAT_OPENAI;
-    bool is_typical = options->typical_p < 1;
     filters_weigh(list, n, max, temperature_last ? 1 : (double)options->temperature);
-    if (is_typical && typical_first)
+    if (is_typical(options) && typical_first)
         n = filters_typical(list, n, options->typical_p, hf, sampler->typical);
     if (options->top_p < 1)
         n = filters_top_p(list, n, options->top_p, crossing);
     if (options->min_p > 0)
         n = filters_min_p(list, n, options->min_p);
-    if (is_typical && !typical_first)
+    if (is_typical(options) && !typical_first)
         n = filters_typical(list, n, options->typical_p, hf, sampler->typical);
-    if (temperature_last)
-        filters_weigh(list, n, max, options->temperature);
     return n;
+}
+
+/* The winner of the race among a list. Its likeliest need not be the likeliest of all, which
+ * typical-p may drop. */
+static int32_t draw_from(const struct candidate *list, int n,
+                         const struct gpt2_sampler_options *options, const struct gpt2_draw *draw) {
+    double max = -INFINITY;
+    for (int i = 0; i < n; i++)
+        max = (double)list[i].logit > max ? (double)list[i].logit : max;
+    struct race race;
+    race_begin(&race, options->seed, draw, max, options->temperature);
+    for (int i = 0; i < n; i++)
+        race_enter(&race, list[i].id, list[i].logit);
+    return race.winner;
 }
 
 static bool keeps_ties(enum gpt2_compat compat) {
@@ -133,14 +140,17 @@ int32_t gpt2_sampler_next(struct gpt2_sampler *sampler, const float *logits,
     int32_t best = filters_likeliest(&from);
     if (best < 0 || options->greedy || options->temperature == 0)
         return best;
+    struct race race;
+    const bool all_take_part = !draw.allowed && !filters_by_weight(options) &&
+                               (options->top_k <= 0 || options->top_k >= rules->n_vocab);
+    if (all_take_part) {
+        race_begin(&race, options->seed, &draw, logits[best], options->temperature);
+        race_enter_all(&race, logits, rules->is_banned, rules->n_vocab);
+        return race.winner;
+    }
     struct candidate *list = sampler->candidates;
     int n = filters_top_k(list, &from, options->top_k, keeps_ties(options->compat));
-    double max = logits[best];
-    // typical-p may drop the likeliest
-    n = filter(sampler, list, n, max);
-
-    uint32_t counter[4] = {draw.position, draw.sample, (uint32_t)draw.record,
-                           (uint32_t)(draw.record >> 32)};
-    uint32_t key[2] = {(uint32_t)options->seed, (uint32_t)(options->seed >> 32)};
-    return draw_from(list, n, rng_uniform(counter, key));
+    if (filters_by_weight(options))
+        n = filter_by_weight(sampler, list, n, logits[best]);
+    return draw_from(list, n, options, &draw);
 }

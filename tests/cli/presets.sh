@@ -21,7 +21,12 @@ run generate Once --compat hf --output ids --seed 5
 cp "$out" "$tmp/greedy"
 "$GPT2" generate --help | sed -n '/^Sampling/,/^$/s/^ *--\([a-z-]*\) [FKP] .*/\1/p' >"$tmp/numbers"
 while read -r name; do
-    run generate Once --compat hf --output ids --seed 5 "--$name" "$([ "$name" = top-k ] && echo 5 || echo 0.9)"
+    case $name in
+    top-k) value=5 ;;
+    min-p) value=0.05 ;; # more leaves hardly anything but the likeliest
+    *) value=0.9 ;;
+    esac
+    run generate Once --compat hf --output ids --seed 5 "--$name" "$value"
     expect "hf draws with --$name" not same "$tmp/greedy" "$out"
 done <"$tmp/numbers"
 expect "... which are five at least" test "$(wc -l <"$tmp/numbers")" -ge 5

@@ -10,8 +10,8 @@
 #include "base/math.h"
 #include "base/os.h"
 #include "decode/beam_reorder.h"
+#include "decode/constraints.h"
 #include "decode/hypothesis.h"
-#include "decode/voice.h"
 
 #include <limits.h>
 #include <string.h>
@@ -31,8 +31,8 @@ struct gpt2_beams {
     struct continuation *pool;
     int n_running, n_finished;
     struct hypothesis_list running, next, finished; /* n_beams each; finished: best first */
-    struct voice *voices, *moved; /* [n_beams] of `running`; room to put them in order */
-    struct voice probe;
+    struct constraints *constraints, *moved; /* [n_beams] of `running`; room to reorder them */
+    struct constraints probe;
     struct gpt2_branch *branches; /* [n_beams] where each of `next` comes from */
     int *slots;
     double *totals;           /* [n_beams] logprob(id) is logits[id] - total         */
@@ -77,25 +77,30 @@ static bool allocate(struct gpt2_beams *beams, struct gpt2_error *err) {
     size_t n = (size_t)o->n_beams, n_eos = (size_t)o->n_eos, n_top = (size_t)o->n_top;
     beams->eos_ids = os_alloc(n_eos, sizeof *beams->eos_ids, "beam search", err);
     beams->pool = os_alloc((size_t)beams->n_pool, sizeof *beams->pool, "beam search", err);
-    beams->voices = os_alloc(n, sizeof *beams->voices, "beam search", err);
+    beams->constraints = os_alloc(n, sizeof *beams->constraints, "beam search", err);
     beams->moved = os_alloc(n, sizeof *beams->moved, "beam search", err);
     beams->branches = os_alloc(n, sizeof *beams->branches, "beam search", err);
     beams->slots = os_alloc(n, sizeof *beams->slots, "beam search", err);
     beams->totals = os_alloc(n, sizeof *beams->totals, "beam search", err);
     beams->top = os_alloc(n * n_top, sizeof *beams->top, "beam search", err);
     beams->scores = os_alloc((size_t)o->n_vocab, sizeof *beams->scores, "beam search", err);
-    if (!beams->eos_ids || !beams->pool || !beams->voices || !beams->moved || !beams->branches ||
-        !beams->slots || !beams->totals || !beams->top || !beams->scores)
+    if (!beams->eos_ids || !beams->pool || !beams->constraints || !beams->moved ||
+        !beams->branches || !beams->slots || !beams->totals || !beams->top || !beams->scores)
         return false;
     if (n_eos)
         memcpy(beams->eos_ids, o->eos_ids, n_eos * sizeof *beams->eos_ids);
+    struct constraints_options options = {.sampler = o->rules,
+                                          .tokenizer = o->tokenizer,
+                                          .stops = o->stops,
+                                          .choices = o->choices,
+                                          .healer = o->healer};
     for (size_t i = 0; i < n; i++)
-        if (!voice_create(&beams->voices[i], o, err))
+        if (!constraints_create(&beams->constraints[i], &options, err))
             return false;
     int room = beams->config->n_ctx;
     if (o->max_tokens > 0 && o->max_tokens < room)
         room = o->max_tokens;
-    return voice_create(&beams->probe, o, err) &&
+    return constraints_create(&beams->probe, &options, err) &&
            hypothesis_list_init(&beams->running, o->n_beams, room, o->n_top, err) &&
            hypothesis_list_init(&beams->next, o->n_beams, room, o->n_top, err) &&
            hypothesis_list_init(&beams->finished, o->n_beams, room, o->n_top, err);
@@ -127,16 +132,16 @@ struct gpt2_beams *gpt2_beams_create(const struct gpt2_model *model,
 void gpt2_beams_free(struct gpt2_beams *beams) {
     if (!beams)
         return;
-    for (int i = 0; beams->voices && i < beams->options.n_beams; i++)
-        voice_free(&beams->voices[i]);
-    voice_free(&beams->probe);
+    for (int i = 0; beams->constraints && i < beams->options.n_beams; i++)
+        constraints_free(&beams->constraints[i]);
+    constraints_free(&beams->probe);
     os_free(beams->scores);
     os_free(beams->top);
     os_free(beams->totals);
     os_free(beams->slots);
     os_free(beams->branches);
     os_free(beams->moved);
-    os_free(beams->voices);
+    os_free(beams->constraints);
     os_free(beams->pool);
     os_free(beams->eos_ids);
     hypothesis_list_free(&beams->finished);
@@ -162,11 +167,11 @@ static int offer_beam(struct gpt2_beams *beams, int n, int beam, const float *lo
     const struct gpt2_beam_options *o = &beams->options;
     double sum = beams->running.hypotheses[beam].sum, total = beams->totals[beam];
     int n_ids = o->n_vocab;
-    const int32_t *allowed = voice_allowed(&beams->voices[beam], &n_ids);
+    const int32_t *allowed = constraints_allowed(&beams->constraints[beam], &n_ids);
     if (o->rules) {
         for (int32_t id = 0; id < o->n_vocab; id++)
             beams->scores[id] = (float)((double)logits[id] - total);
-        gpt2_sampler_apply_rules(o->rules, beams->scores, beams->voices[beam].history);
+        gpt2_sampler_apply_rules(o->rules, beams->scores, beams->constraints[beam].history);
     }
     for (int i = 0; i < n_ids; i++) {
         int32_t id = allowed ? allowed[i] : i;
@@ -247,8 +252,8 @@ static int sort_pool(struct gpt2_beams *beams, const struct gpt2_turn *turns, in
     for (int rank = 0; rank < n_pool; rank++) {
         struct continuation c = beams->pool[rank];
         bool stopped = false, ended = is_end(beams, c.id);
-        if (!ended &&
-            !voice_stops(&beams->voices[c.beam], c.id, &beams->probe, &stopped, &beams->err))
+        if (!ended && !constraints_would_end(&beams->constraints[c.beam], c.id, &beams->probe,
+                                             &stopped, &beams->err))
             return -1;
         ended = ended || stopped || last;
         if (ended && rank < n_beams)
@@ -283,14 +288,15 @@ static bool move_on(struct gpt2_beams *beams, int n_next) {
     beam_reorder(next, n_next, n, beams->slots);
     for (int i = 0; i < n_next; i++)
         if (beams->slots[i] != next[i].parent &&
-            !voice_copy(&beams->voices[beams->slots[i]], &beams->voices[next[i].parent],
-                        &beams->err))
+            !constraints_copy(&beams->constraints[beams->slots[i]],
+                              &beams->constraints[next[i].parent], &beams->err))
             return false;
     for (int i = 0; i < n; i++)
-        beams->moved[i] = beams->voices[beams->slots[i]];
-    memcpy(beams->voices, beams->moved, (size_t)n * sizeof *beams->voices);
+        beams->moved[i] = beams->constraints[beams->slots[i]];
+    memcpy(beams->constraints, beams->moved, (size_t)n * sizeof *beams->constraints);
+    struct constraints_step step;
     for (int i = 0; i < n_next; i++)
-        if (!voice_say(&beams->voices[i], next[i].id, &beams->err))
+        if (!constraints_take(&beams->constraints[i], next[i].id, &step, &beams->err))
             return false;
     struct hypothesis_list running = beams->running;
     beams->running = beams->next;
@@ -337,7 +343,7 @@ bool gpt2_beams_start(struct gpt2_beams *beams, struct gpt2_generator *generator
     first->n_ids = first->n_read = 0;
     first->sum = 0;
     for (int i = o->n_beams - 1; i >= 0; i--)
-        if (!voice_begin(&beams->voices[i], ids, n_ids, &n_kept, err))
+        if (!constraints_begin(&beams->constraints[i], ids, n_ids, &n_kept, err))
             return false;
     beams->limit = beams->config->n_ctx - n_kept + 1; // the last one is not read
     if (o->max_tokens > 0 && o->max_tokens < beams->limit)

@@ -41,9 +41,18 @@ def philox(counter, key):
     return c
 
 
-def uniform(seed, sample, position):
-    words = philox((position, sample, 0, 0), (seed & MASK, seed >> 32))
-    return ((words[1] << 32 | words[0]) >> 11) / 2**53
+def variates(seed, sample, position, n):
+    """Each id's exponential variate for one draw, as src/sampling/race.h defines it."""
+    r = philox((position, sample, 0, 0), (seed & MASK, seed >> 32))
+    made = np.empty(n)
+    blocks = {}
+    for i in range(n):
+        block = i // 256 * 64 + i % 64
+        if block not in blocks:
+            blocks[block] = [philox((block, half, r[2], r[3]), r[:2]) for half in (0, 1)]
+        upper, lower = (words[i // 64 % 4] for words in blocks[block])
+        made[i] = -np.log1p(-(2 * ((upper << 20) + (lower >> 12)) + 1) * 2.0**-53)
+    return made
 
 
 def softmax(logits):
@@ -127,8 +136,8 @@ def main():
             logits[int(biased)] += float(bias)
 
             def draw(filtered):
-                total = np.cumsum(softmax(filtered))
-                return int(np.searchsorted(total, uniform(seed, sample, len(ids)), side="right"))
+                with np.errstate(divide="ignore"):
+                    return int(np.argmin(variates(seed, sample, len(ids), len(logits)) / softmax(filtered)))
 
             chosen = rule(logits, args.ids, new, args.penalty, draw)
             if ends and chosen == len(logits) - 1:

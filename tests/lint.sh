@@ -167,6 +167,16 @@ bad_commands() {
         done
 }
 
+# Nor would a format of weights that is not listed be.
+bad_containers() {
+    grep '^src/' "$tmp/c_files" | xargs grep -nE '^const struct container container_[a-z0-9_]+ = ' |
+        sed -E 's/^([^:]*:[0-9]+):const struct container container_([a-z0-9_]+) .*/\1 \2/' |
+        while read -r place name; do
+            grep -qx "CONTAINER($name)" src/weights/containers.def ||
+                echo "$place: expected CONTAINER($name) in src/weights/containers.def"
+        done
+}
+
 # The first line of a file says its name.
 bad_banners() {
     grep -E '^(include|src)/' "$tmp/c_files" | while read -r file; do
@@ -205,7 +215,7 @@ bad_scripts() {
 bad_symbols() {
     modules=$(sed -nE 's,^src/(base|decode|export|forward|hub|inspect|kernels|machine|model|sampling|score|text|weights|weights/[a-z]+)/([a-z0-9_]+)\.[ch]$,\2,p' "$tmp/files" |
         sort -u | tr '\n' '|')
-    nm -g --defined-only "$BUILD/libgpt2.a" | awk -v known="^_?(gpt2|${modules}kernels)(_|\$)" '
+    nm -g --defined-only "$BUILD/libgpt2.a" | awk -v known="^_?(gpt2|${modules}kernels|container)(_|\$)" '
         /^[^ ]+\.o:$/ { object = $1; next }
         NF == 3 && $2 !~ /[VvWwu]/ && $3 !~ known && $3 !~ /^_?_(asan|odr|ubsan|_)/ {
             print object "1: exports " $3
@@ -222,6 +232,7 @@ check "public headers alone" bad_headers
 check "options that can grow" bad_options
 check "typed option tables" bad_option_types
 check "commands in their list" bad_commands
+check "containers in their list" bad_containers
 check "banners" bad_banners
 check "tabs, blanks, final newlines" bad_text
 check "shell syntax" bad_scripts

@@ -4,6 +4,7 @@
 #include "text/alphabet.h"
 #include "text/tokenizer_internal.h"
 #include "weights/containers.h"
+#include "weights/packed.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -83,7 +84,47 @@ static enum given_kind identify(const char *name, const char *content, const cha
     if (!known)
         fail_msg("%s", err.message);
     *what = given.format ? given.format->what : NULL;
+    assert_int_equal(given.file.data != NULL, given.kind == GIVEN_WEIGHTS); // the mapping is kept
+    containers_close(&given);
     return given.kind;
+}
+
+/* A file that begins so, whatever its name. */
+static void expect_format(const char *content, const struct container *format) {
+    char path[TESTMODEL_PATH];
+    struct given given;
+    struct gpt2_error err = {0};
+    put("some.name", content);
+    testmodel_path(path, dir, "some.name");
+    if (!containers_identify(&given, path, &err))
+        fail_msg("%s", err.message);
+    assert_ptr_equal(given.format, format);
+    containers_close(&given);
+}
+
+/* Each format can be told from the others and says all that the table's users rely on. */
+static void every_format_of_the_table_is_complete(void **state) {
+    const struct container *c;
+    for (size_t i = 0; (c = containers_at(i)) != NULL; i++) {
+        assert_non_null(c->what);
+        if (!c->names && !c->recognise)
+            fail_msg("%s: neither names nor first bytes", c->what);
+        if (!c->parse && !c->hint)
+            fail_msg("%s: not read, and no hint says what to do", c->what);
+        if (c->tokenizer && c->tables)
+            fail_msg("%s: expected one form of tokenizer", c->what);
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(c->what, containers_at(k)->what);
+        for (size_t n = 0; c->names && c->names[n]; n++) { // a name is of one format
+            const char *name = c->names[n] + (c->names[n][0] == '*');
+            const char *what;
+            if (identify(name, "?", &what) != GIVEN_WEIGHTS || strcmp(what, c->what) != 0)
+                fail_msg("%s: expected %s, found %s", name, c->what, what ? what : "nothing");
+        }
+    }
+    expect_format("........" PACKED_MAGIC "9\"", &container_packed);
+    expect_format("GGUF", &container_gguf);
+    expect_format("tjgg", &container_ggml);
 }
 
 static void expect_stranger(const char *name, const char *words) {
@@ -244,6 +285,7 @@ int main(void) {
         TEST(what_a_file_begins_with_counts_before_its_name),
         TEST(a_file_is_what_it_is_or_refused),
         TEST(what_cannot_be_opened_is_refused_as_that),
+        TEST(every_format_of_the_table_is_complete),
         TEST(matrices_are_turned),
         TEST(the_byte_alphabet_goes_both_ways),
         TEST(a_tokenizer_is_the_same_after_it_was_saved),

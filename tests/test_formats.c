@@ -1,7 +1,9 @@
 /* test_formats.c - the same weights give the same logits, bit for bit, whatever file they are in.
  *
- * The files are written by tools/write_containers.py, which shares no code with the readers, and
- * where torch is installed by torch.save. Skipped without Python and numpy. */
+ * Every format of the table (weights/containers.def) that is read is in `forms` below. What this
+ * library does not write is written by tools/write_containers.py, which shares no code with the
+ * readers, and where torch is installed by torch.save; that part is skipped without Python and
+ * numpy. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,11 +12,17 @@
 #include <cmocka.h>
 
 #include "testmodel.h"
+#include "weights/containers.h"
 #include <gpt2/model.h>
+#include <gpt2/quantize.h>
+#include <gpt2/save.h>
 #include <gpt2/session.h>
 #include <gpt2/tokenizer.h>
 
 #include <string.h>
+#ifdef __linux__
+#include <sys/inotify.h>
+#endif
 
 static char dir[TESTMODEL_PATH], other[TESTMODEL_PATH];
 
@@ -46,15 +54,25 @@ static int remove_directories(void **state) {
     return 0;
 }
 
-/* Writes `dir`'s weights into `other`, alone there. */
-static void write_other(const char *source, const char *options) {
+static void write_by_python(const char *source, const char *options) {
     char command[3 * TESTMODEL_PATH];
-    testmodel_remove(other);
     snprintf(command, sizeof command, "%s tools/write_containers.py '%s' '%s' %s",
              python_with(strstr(options, "--with-torch") ? "torch" : "numpy"), source, other,
              options);
     if (!works(command))
         fail_msg("%s", command);
+}
+
+/* Empties `other`. */
+static void clear_other(void) {
+    testmodel_remove(other);
+    assert_int_equal(mkdir(other, 0700), 0);
+}
+
+/* Writes the weights of the directory `source` into `other`, alone there. */
+static void write_other(const char *source, const char *options) {
+    clear_other();
+    write_by_python(source, options);
 }
 
 /* The logits behind the last of some tokens; to be freed. */
@@ -83,37 +101,223 @@ static float *logits_of(const char *path, int *n_vocab) {
     return copy;
 }
 
-static void expect_same(const struct testmodel_options *options, const char *how) {
-    int n = 0, n_other = 0;
-    testmodel_write(dir, options);
-    write_other(dir, how);
-    float *expected = logits_of(dir, &n), *found = logits_of(other, &n_other);
-    if (n != n_other || memcmp(expected, found, (size_t)n * sizeof *found) != 0)
-        fail_msg("%s: other logits", how);
-    free(expected);
-    free(found);
-}
-
 static const struct testmodel_options tanh_f32 = {0}, tanh_bf16 = {.dtype = DTYPE_BF16},
                                       tanh_f16 = {.dtype = DTYPE_F16},
                                       erf_f32 = {.activation = "gelu"};
 
-static void every_format_gives_the_same_logits(void **state) {
+/* ---- what this library writes ---- */
+
+static bool write_safetensors(const struct gpt2_model *model, const char *path,
+                              struct gpt2_error *err) {
+    return gpt2_model_save(model, other, NULL, NULL, err);
+}
+
+static bool write_gguf(const struct gpt2_model *model, const char *path, struct gpt2_error *err) {
+    return gpt2_model_save_gguf(model, NULL, path, NULL, NULL, err);
+}
+
+static bool write_packed(const struct gpt2_model *model, const char *path, struct gpt2_error *err) {
+    struct gpt2_runtime *runtime = gpt2_runtime_create(NULL, err);
+    bool ok =
+        runtime &&
+        gpt2_quantize(model, runtime, &(struct gpt2_quantize_options){.type = GPT2_F32}, path, err);
+    gpt2_runtime_free(runtime);
+    return ok;
+}
+
+/* ---- what others write ---- */
+
+/* Two files and their index, in the library's own naming of save_pretrained. */
+static void write_index(const struct testmodel_options *options) {
+    struct testmodel_list list = testmodel_list(options);
+    const size_t n_first = list.count / 2;
+    const struct testmodel_list halves[2] = {
+        {list.items, n_first, n_first},
+        {list.items + n_first, list.count - n_first, list.count - n_first}};
+    char path[TESTMODEL_PATH];
+    testmodel_path(path, other, "model.safetensors.index.json");
+    FILE *index = fopen(path, "w");
+    assert_non_null(index);
+    const char *separator = "{\"weight_map\": {";
+    for (int i = 0; i < 2; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "model-0000%d-of-00002.safetensors", i + 1);
+        testmodel_path(path, other, name);
+        testmodel_write_list(path, &halves[i], options);
+        for (size_t k = 0; k < halves[i].count; k++) {
+            fprintf(index, "%s\"%s\": \"%s\"", separator, halves[i].items[k].name, name);
+            separator = ", ";
+        }
+    }
+    fputs("}}", index);
+    assert_int_equal(fclose(index), 0);
+    testmodel_write_config(other, options);
+    free(list.items);
+}
+
+/* ---- all formats ---- */
+
+/* How a test makes a file of a format: by a writer of the library, a function of this file, or the
+ * options of tools/write_containers.py. */
+static const struct form {
+    const struct container *format;
+    const struct testmodel_options *options;
+    const char *name; /* of the file; NULL: `other` is a directory with it */
+    bool (*save)(const struct gpt2_model *model, const char *path, struct gpt2_error *err);
+    void (*write)(const struct testmodel_options *options);
+    const char *python;
+} forms[] = {
+    {&container_safetensors, &tanh_f32, .save = write_safetensors},
+    {&container_safetensors, &erf_f32, .save = write_safetensors},
+    {&container_safetensors_index, &tanh_bf16, .write = write_index},
+    {&container_gguf, &tanh_f32, "model.gguf", .save = write_gguf},
+    {&container_gguf, &tanh_f16, .save = write_gguf, .name = "x"}, // by its first bytes
+    {&container_packed, &tanh_f32, "model.packed", .save = write_packed},
+    {&container_packed, &erf_f32, "model.packed", .save = write_packed},
+    {&container_torch, &tanh_f32, .python = "--to torch"},
+    {&container_torch, &tanh_f16, .python = "--to torch"},
+    {&container_torch_index, &tanh_bf16, .python = "--to torch --shards 3"},
+    {&container_torch_index, &tanh_f32, .python = "--to torch-legacy --shards 2"},
+    {&container_torch, &tanh_bf16, .python = "--to torch-legacy"},
+    {&container_torch, &erf_f32, .python = "--to nanogpt"},
+    {&container_torch, &erf_f32, .python = "--to nanogpt-legacy"},
+    {&container_llmc, &tanh_f32, .python = "--to llmc"},
+    {&container_llmc, &tanh_bf16, .python = "--to llmc --bf16"},
+    {&container_tensorflow, &tanh_f32, .python = "--to tensorflow"},
+    {&container_tensorflow, &tanh_f16, .python = "--to tensorflow --shards 3"},
+};
+
+#define N_FORMS (sizeof forms / sizeof *forms)
+
+static void every_format_that_is_read_has_a_form(void **state) {
+    const struct container *format;
+    for (size_t i = 0; (format = containers_at(i)) != NULL; i++) {
+        size_t n = 0;
+        for (size_t k = 0; k < N_FORMS; k++)
+            n += forms[k].format == format;
+        if (format->parse && n == 0)
+            fail_msg("%s: expected a form in this file, found none", format->what);
+        if (!format->parse && n > 0)
+            fail_msg("%s: is not read", format->what);
+    }
+}
+
+/* Writes the model of `dir` in that form; `path` becomes what to open. */
+static void write_form(char path[TESTMODEL_PATH], const struct form *form) {
+    clear_other();
+    if (form->name)
+        testmodel_path(path, other, form->name);
+    else
+        strcpy(path, other);
+    if (form->python) {
+        write_by_python(dir, form->python);
+    } else if (form->write) {
+        form->write(form->options);
+    } else {
+        struct gpt2_error err = {0};
+        struct gpt2_model *model = gpt2_model_open(dir, &err);
+        if (!model || !form->save(model, path, &err))
+            fail_msg("%s: %s", form->format->what, err.message);
+        gpt2_model_close(model);
+    }
+}
+
+/* The path of the file of weights; that it is of the form's format. To be freed. */
+static char *weights_of(const char *path, const struct form *form) {
+    struct gpt2_error err = {0};
+    struct given given;
+    const struct container *format = NULL;
+    char *file = NULL;
+    if (!containers_identify(&given, path, &err))
+        fail_msg("%s", err.message);
+    if (given.kind == GIVEN_DIRECTORY) {
+        assert_true(containers_in_directory(&format, &file, path, &err));
+    } else {
+        format = given.format;
+        file = strdup(path);
+    }
+    containers_close(&given);
+    if (format != form->format)
+        fail_msg("expected %s, found %s", form->format->what, format ? format->what : "nothing");
+    return file;
+}
+
+#ifdef __linux__
+/* How often `file`, in `other`, is opened by what `run` does with `path`. Equal events in a row are
+ * told as one, so the directory is watched too: its event stands between any two of the file. */
+static int count_opens(const char *file, void (*run)(const char *path), const char *path) {
+    char events[4096] __attribute__((aligned(8)));
+    const int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    assert_true(fd >= 0);
+    const int watch = inotify_add_watch(fd, file, IN_OPEN);
+    assert_true(watch >= 0 && inotify_add_watch(fd, other, IN_OPEN) >= 0);
+    run(path);
+    int n = 0;
+    const ssize_t size = read(fd, events, sizeof events);
+    for (ssize_t at = 0; at < size;) {
+        const struct inotify_event *event = (const void *)(events + at);
+        n += event->wd == watch;
+        at += (ssize_t)(sizeof *event + event->len);
+    }
+    close(fd);
+    return n;
+}
+#endif
+
+static void open_and_close(const char *path) {
+    struct gpt2_error err = {0};
+    struct gpt2_model *model = gpt2_model_open(path, &err);
+    if (!model)
+        fail_msg("%s", err.message);
+    gpt2_model_close(model);
+}
+
+static void open_tokenizer(const char *path) {
+    gpt2_tokenizer_close(gpt2_tokenizer_open(path, NULL)); // there may be none
+}
+
+/* The file that tells the format is the file that is read. */
+static void expect_one_open(const char *path, const struct form *form) {
+#ifdef __linux__
+    char *file = weights_of(path, form);
+    const int n = count_opens(file, open_and_close, path);
+    if (n != 1)
+        fail_msg("%s: expected it to be opened once, found %d times", file, n);
+    const int n_tokenizer = count_opens(file, open_tokenizer, path);
+    if (n_tokenizer > 1)
+        fail_msg("%s: expected the tokenizer to open it once, found %d times", file, n_tokenizer);
+    free(file);
+#endif
+}
+
+static void expect_same(const struct form *form) {
+    char path[TESTMODEL_PATH];
+    int n = 0, n_other = 0;
+    testmodel_write(dir, form->options);
+    write_form(path, form);
+    free(weights_of(path, form));
+    float *expected = logits_of(dir, &n), *found = logits_of(path, &n_other);
+    if (n != n_other || memcmp(expected, found, (size_t)n * sizeof *found) != 0)
+        fail_msg("%s: other logits", form->python ? form->python : form->format->what);
+    free(expected);
+    free(found);
+    expect_one_open(path, form);
+}
+
+static void what_we_write_gives_the_same_logits(void **state) {
+    for (size_t i = 0; i < N_FORMS; i++)
+        if (!forms[i].python)
+            expect_same(&forms[i]);
+}
+
+static void what_others_write_gives_the_same_logits(void **state) {
     if (!python_with("numpy")) {
         puts("no numpy for python3");
         skip();
     }
-    expect_same(&tanh_f32, "--to torch");
-    expect_same(&tanh_f16, "--to torch");
-    expect_same(&tanh_bf16, "--to torch --shards 3");
-    expect_same(&tanh_f32, "--to torch-legacy --shards 2");
-    expect_same(&tanh_bf16, "--to torch-legacy");
-    expect_same(&erf_f32, "--to nanogpt");
-    expect_same(&erf_f32, "--to nanogpt-legacy");
-    expect_same(&tanh_f32, "--to llmc");
-    expect_same(&tanh_bf16, "--to llmc --bf16");
-    expect_same(&tanh_f32, "--to tensorflow");
-    expect_same(&tanh_f16, "--to tensorflow --shards 3");
+    for (size_t i = 0; i < N_FORMS; i++)
+        if (forms[i].python)
+            expect_same(&forms[i]);
 }
 
 /* Each thing that can be wrong between an index and its files of PyTorch. */
@@ -155,10 +359,14 @@ static void what_torch_itself_saves_too(void **state) {
         puts("no torch for python3 (Debian: python3-torch)");
         skip();
     }
-    expect_same(&tanh_f32, "--with-torch --to torch");
-    expect_same(&tanh_bf16, "--with-torch --to torch-legacy");
-    expect_same(&erf_f32, "--with-torch --to nanogpt");
-    expect_same(&erf_f32, "--with-torch --to nanogpt-legacy --views");
+    static const struct form saved[] = {
+        {&container_torch, &tanh_f32, .python = "--with-torch --to torch"},
+        {&container_torch, &tanh_bf16, .python = "--with-torch --to torch-legacy"},
+        {&container_torch, &erf_f32, .python = "--with-torch --to nanogpt"},
+        {&container_torch, &erf_f32, .python = "--with-torch --to nanogpt-legacy --views"},
+    };
+    for (size_t i = 0; i < sizeof saved / sizeof *saved; i++)
+        expect_same(&saved[i]);
 }
 
 /* The vocabulary of the shipped model, written as llm.c does, and back. */
@@ -191,7 +399,9 @@ static void a_tokenizer_of_llmc_encodes_as_the_one_it_was_made_of(void **state) 
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_format_gives_the_same_logits),
+        cmocka_unit_test(every_format_that_is_read_has_a_form),
+        cmocka_unit_test(what_we_write_gives_the_same_logits),
+        cmocka_unit_test(what_others_write_gives_the_same_logits),
         cmocka_unit_test(parts_of_pytorch_that_do_not_fit_are_refused),
         cmocka_unit_test(what_torch_itself_saves_too),
         cmocka_unit_test(a_tokenizer_of_llmc_encodes_as_the_one_it_was_made_of),

@@ -12,8 +12,10 @@
 #include "export/quantize_panel.h"
 #include "model/packed_loader.h"
 #include "testmodel.h"
+#include "weights/block_check.h"
 #include "weights/containers.h"
 #include "weights/packed.h"
+#include "weights/packed_writer.h"
 #include <gpt2/quantize.h>
 #include <gpt2/session.h>
 
@@ -258,7 +260,7 @@ static void progress_is_told_and_can_end_it(void **state) {
     struct gpt2_model *packed = open_model(file);
     assert_int_equal(packed->h[0].mlp.c_fc.weight.dtype, DTYPE_Q8);
     assert_int_equal(older->h[0].mlp.c_fc.weight.dtype, DTYPE_F16); // it keeps its own file
-    assert_true(packed_verify(&older->tensors, NULL, NULL));
+    assert_true(block_check_all(&older->tensors, NULL));
     gpt2_model_close(packed);
     gpt2_model_close(older);
     gpt2_model_close(model);
@@ -448,12 +450,12 @@ static void the_tokenizer_is_carried_along(void **state) {
                                   .type = GPT2_Q8, .tokenizer = blob, .n_tokenizer = sizeof blob},
                               file, &err));
     struct tensors tensors;
-    assert_true(packed_open(&tensors, file, &err));
+    assert_true(tensors_open(&tensors, file, packed_parse, &err));
     const struct tensor *t = packed_find(&tensors, PACKED_TOKENIZER);
     assert_non_null(t);
     assert_int_equal(t->n_bytes, sizeof blob);
     assert_memory_equal(t->data, blob, sizeof blob);
-    assert_true(packed_verify(&tensors, t, &err));
+    assert_true(block_check_tensor(&tensors, t, &err));
     assert_null(packed_find(&tensors, "no such tensor"));
     tensors_close(&tensors);
     gpt2_model_close(open_model(file));
@@ -590,8 +592,7 @@ static void write_file(const char *path, const unsigned char *data, size_t size)
 static bool accepts(const unsigned char *data, size_t size, struct gpt2_error *err) {
     struct tensors tensors;
     *err = (struct gpt2_error){0};
-    bool ok =
-        packed_parse(&tensors, data, size, "m.packed", err) && packed_verify(&tensors, NULL, err);
+    bool ok = packed_parse(&tensors, data, size, "m.packed", err) && block_check_all(&tensors, err);
     tensors_close(&tensors);
     return ok;
 }
@@ -655,7 +656,7 @@ static void the_first_damage_of_a_large_file_is_named(void **state) {
     struct bytes b = read_file(file);
     assert_true(accepts(b.data, b.size, &err));
     struct tensors t;
-    assert_true(packed_open(&t, file, &err));
+    assert_true(tensors_open(&t, file, packed_parse, &err));
     const size_t third =
         (size_t)((const unsigned char *)packed_find(&t, "third")->data - t.file.data);
     b.data[b.size - 1] = b.data[third + 30 * PACKED_BLOCK] = 1;
@@ -667,11 +668,11 @@ static void the_first_damage_of_a_large_file_is_named(void **state) {
     // single tensors are checked by themselves
     write_file(file, b.data, b.size);
     tensors_close(&t);
-    assert_true(packed_open(&t, file, &err));
-    assert_false(packed_verify(&t, packed_find(&t, "first"), &err));
-    assert_true(packed_verify(&t, packed_find(&t, "second"), &err));
-    assert_true(packed_verify(&t, packed_find(&t, "none"), &err));
-    assert_false(packed_verify(&t, packed_find(&t, "third"), &err));
+    assert_true(tensors_open(&t, file, packed_parse, &err));
+    assert_false(block_check_tensor(&t, packed_find(&t, "first"), &err));
+    assert_true(block_check_tensor(&t, packed_find(&t, "second"), &err));
+    assert_true(block_check_tensor(&t, packed_find(&t, "none"), &err));
+    assert_false(block_check_tensor(&t, packed_find(&t, "third"), &err));
     tensors_close(&t);
     free(b.data);
 }
@@ -786,8 +787,9 @@ static void other_files_are_not_packed(void **state) {
     struct gpt2_error err = {0};
     struct given given;
     assert_true(containers_identify(&given, path, &err));
-    assert_int_equal(given.kind, GIVEN_WEIGHTS);
-    assert_false(packed_open(&tensors, path, &err));
+    assert_ptr_equal(given.format, &container_safetensors);
+    containers_close(&given);
+    assert_false(tensors_open(&tensors, path, packed_parse, &err));
     expect_words(&err, path, "expected a packed model");
     // one of Hugging Face's without its config.json
     testmodel_path(path, dir, "config.json");

@@ -342,7 +342,7 @@ static void a_file_is_mapped_and_its_tensors_lie_in_it(void **state) {
     testmodel_path(path, dir, "model.safetensors");
     struct gpt2_error err = {0};
     struct tensors t;
-    assert_true(safetensors_open(&t, path, &err));
+    assert_true(tensors_open(&t, path, safetensors_parse, &err));
     assert_string_equal(t.path, path);
     assert_int_equal(t.count, 32); // 2 + 2 * (12 + 2 masks) + 2
     for (size_t i = 0; i < t.count; i++) {
@@ -361,12 +361,12 @@ static void files_that_cannot_be_mapped_are_refused(void **state) {
     struct tensors t;
     testmodel_tempdir(dir);
     testmodel_path(path, dir, "m.safetensors");
-    assert_false(safetensors_open(&t, path, &err));
+    assert_false(tensors_open(&t, path, safetensors_parse, &err));
     expect_words(&err, (const char *[]){path, "No such file"}, 2);
-    assert_false(safetensors_open(&t, dir, &err));
+    assert_false(tensors_open(&t, dir, safetensors_parse, &err));
     expect_words(&err, (const char *[]){dir, "directory"}, 2);
     testmodel_write_file(dir, "m.safetensors", "", 0);
-    assert_false(safetensors_open(&t, path, &err));
+    assert_false(tensors_open(&t, path, safetensors_parse, &err));
     expect_words(&err, (const char *[]){path, "empty"}, 2);
     testmodel_remove(dir);
 }

@@ -11,6 +11,7 @@
 #include "text/bpe_table.h"
 #include "text/tables.h"
 #include "weights/packed.h"
+#include "weights/packed_writer.h"
 
 #include <unistd.h>
 

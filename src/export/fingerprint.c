@@ -9,7 +9,7 @@
 #include "base/path.h"
 #include "export/weight_reader.h"
 #include "kernels/panels.h"
-#include "weights/packed.h"
+#include "weights/block_check.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -103,10 +103,10 @@ static bool check_name(const struct gpt2_model *model, const char **hash, struct
 
 static bool check_hash(const struct gpt2_model *model, const char **hash, struct gpt2_error *err) {
     *hash = NULL;
-    if (!packed_recognise(model->tensors.file.data, model->tensors.file.size))
+    if (!model->tensors.checksums.sums)
         return check_name(model, hash, err);
     *hash = "the checksums in the file";
-    return packed_verify(&model->tensors, NULL, err);
+    return block_check_all(&model->tensors, err);
 }
 
 bool gpt2_model_check(const struct gpt2_model *model, struct gpt2_check *check,

@@ -11,6 +11,7 @@
 #include "model/config.h"
 #include "model/packed_loader.h"
 #include "weights/packed.h"
+#include "weights/packed_writer.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -2,18 +2,18 @@
 #include "forward/weight_access.h"
 #include "kernels/panels.h"
 #include "model/relocate.h"
-#include "weights/packed.h"
+#include "weights/block_check.h"
 
 #include <assert.h>
 
 bool weight_access_begin(struct weight_access *access, const struct gpt2_model *model, bool exposed,
                          struct pool *pool, struct gpt2_error *err) {
-    struct packed_check *check = model->check;
+    struct block_check *check = model->check;
     *access = (struct weight_access){0};
-    if (check && !packed_check_passed(check)) {
+    if (check && !block_check_passed(check)) {
         if (!exposed)
             access->check = check;
-        else if (!packed_check_finish(check, pool, err))
+        else if (!block_check_finish(check, pool, err))
             return false;
     }
     access->moving = relocate_begin(model);
@@ -22,7 +22,7 @@ bool weight_access_begin(struct weight_access *access, const struct gpt2_model *
 
 bool weight_access_end(struct weight_access *access, const struct gpt2_model *model,
                        struct pool *pool, struct gpt2_error *err) {
-    bool ok = !access->check || packed_check_finish(access->check, pool, err);
+    bool ok = !access->check || block_check_finish(access->check, pool, err);
     if (access->moving)
         relocate_end(model);
     *access = (struct weight_access){0};
@@ -75,7 +75,7 @@ static struct stretch stretch_of(const struct weight_product *product, int outpu
 static void compare(const struct weight_product *product, struct weight_part part) {
     for (int i = 0; product->check && i < part.n_stretches; i++) {
         struct stretch s = stretch_of(product, part.output + i * part.apart, part.n_outputs);
-        packed_check_end(product->check, s.data, s.n_bytes);
+        block_check_end(product->check, s.data, s.n_bytes);
     }
 }
 
@@ -83,7 +83,7 @@ struct matrix weights_acquire(const struct weight_product *product, struct weigh
     const struct matrix *m = product->matrix;
     for (int i = 0; product->check && i < part.n_stretches; i++) {
         struct stretch s = stretch_of(product, part.output + i * part.apart, part.n_outputs);
-        packed_check_begin(product->check, s.data, s.n_bytes);
+        block_check_begin(product->check, s.data, s.n_bytes);
     }
     if (!product->copy)
         return *m;

@@ -24,8 +24,8 @@
 
 /* What a run does with weights. All zero: it only reads them. */
 struct weight_access {
-    struct packed_check *check; /* compares with checksums what is read; or NULL */
-    bool moving;                /* copies matrices to where relocate.h wants them */
+    struct block_check *check; /* compares with checksums what is read; or NULL */
+    bool moving;               /* copies matrices to where relocate.h wants them */
 };
 
 /* `exposed`: intermediate results or logits are shown before the run ends. Then a file that was
@@ -50,8 +50,8 @@ struct weight_product {
     const struct matrix *matrix; /* where they are read from                      */
     int n_in, n_out;
     enum weight_outputs outputs;
-    struct packed_check *check; /* as above                                       */
-    struct matrix_copy *copy;   /* where this product copies them to, or NULL     */
+    struct block_check *check; /* as above                                       */
+    struct matrix_copy *copy;  /* where this product copies them to, or NULL     */
 };
 
 struct weight_product weights_product_begin(const struct weight_access *access,

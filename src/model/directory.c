@@ -42,14 +42,16 @@ static bool find_file(char **out, const struct directory *d, const char *name,
 }
 
 /* The weights: the file that was given, if it is of that kind, else what the directory has. */
-static bool find_weights(struct directory *out, const char *path, const struct given *given,
+static bool find_weights(struct directory *out, const char *path, struct given *given,
                          struct gpt2_error *err) {
     struct gpt2_error found = {0};
-    struct given kind;
+    struct given file;
     if (given->kind == GIVEN_WEIGHTS) {
         out->format = given->format;
+        out->file = given->file;
+        given->file = (struct os_file){NULL, 0};
         out->weights = strdup(path);
-        return out->weights ? out->format->open || refuse_foreign(path, out->format, err)
+        return out->weights ? out->format->parse || refuse_foreign(path, out->format, err)
                             : error_memory(err, "a path", strlen(path) + 1);
     }
     if (!containers_in_directory(&out->format, &out->weights, out->path, &found)) {
@@ -57,16 +59,17 @@ static bool find_weights(struct directory *out, const char *path, const struct g
             *err = found;
         return !found.status;
     }
-    if (!containers_identify(&kind, out->weights, err))
+    if (!containers_identify(&file, out->weights, err))
         return false;
-    if (kind.kind != GIVEN_PACKED)
+    out->file = file.file;
+    if (!file.format || !file.format->whole)
         return true;
-    error_set(err, GPT2_ERR_MODEL, "%s: expected plain weights, found a packed model",
-              out->weights);
+    error_set(err, GPT2_ERR_MODEL, "%s: expected plain weights, found %s", out->weights,
+              file.format->what);
     return error_hint(err, "-m %s uses it; it needs no directory", out->weights);
 }
 
-static bool find(struct directory *out, const char *path, const struct given *given,
+static bool find(struct directory *out, const char *path, struct given *given,
                  struct gpt2_error *err) {
     if (!(out->path = path_directory(path, err)) || !find_weights(out, path, given, err) ||
         !find_file(&out->config, out, "config.json", err) ||
@@ -80,12 +83,12 @@ static bool find(struct directory *out, const char *path, const struct given *gi
                          "%s: expected a model directory or a file in one, found no config.json "
                          "beside it",
                          path);
-    if (!out->weights || !out->format->open)
+    if (!out->weights || !out->format->parse)
         return directory_check_weights(out, err);
     return refuse_without_config(out, err);
 }
 
-bool directory_find(struct directory *out, const char *path, const struct given *given,
+bool directory_find(struct directory *out, const char *path, struct given *given,
                     struct gpt2_error *err) {
     *out = (struct directory){0};
     if (find(out, path, given, err))
@@ -97,7 +100,7 @@ bool directory_find(struct directory *out, const char *path, const struct given 
 bool directory_check_weights(const struct directory *directory, struct gpt2_error *err) {
     if (!directory->weights)
         return refuse_without_weights(directory, err);
-    return directory->format->open || refuse_foreign(directory->weights, directory->format, err);
+    return directory->format->parse || refuse_foreign(directory->weights, directory->format, err);
 }
 
 void directory_free(struct directory *directory) {
@@ -105,5 +108,6 @@ void directory_free(struct directory *directory) {
     free(directory->config);
     free(directory->generation);
     free(directory->weights);
+    os_unmap(&directory->file);
     *directory = (struct directory){0};
 }

@@ -8,17 +8,18 @@
 
 /* All owned but the format. */
 struct directory {
-    char *path;       /* of the directory                                        */
-    char *config;     /* its config.json; NULL where there is none               */
-    char *generation; /* its generation_config.json: may not exist               */
-    char *weights;    /* the file with the weights, or the first of them; NULL: none */
+    char *path;          /* of the directory                                            */
+    char *config;        /* its config.json; NULL where there is none               */
+    char *generation;    /* its generation_config.json: may not exist               */
+    char *weights;       /* the file with the weights, or the first of them; NULL: none */
+    struct os_file file; /* the mapping of that file; {NULL, 0}: none */
     const struct container *format; /* of the weights; NULL: none                */
 };
 
 /* `path` is what `given` says: a directory, a part of one, or a file of weights, and then that very
- * file is used. Fails with GPT2_ERR_MODEL where the directory cannot be read or has no
- * configuration. */
-bool directory_find(struct directory *out, const char *path, const struct given *given,
+ * file is used: its mapping is taken from `given`. Fails with GPT2_ERR_MODEL where the directory
+ * cannot be read or has no configuration. */
+bool directory_find(struct directory *out, const char *path, struct given *given,
                     struct gpt2_error *err);
 
 /* Fails with GPT2_ERR_MODEL where the weights are not there; weights of a format that is not read

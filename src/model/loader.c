@@ -9,6 +9,7 @@
  * and biases have one type. */
 #include "model/loader.h"
 #include "base/error_internal.h"
+#include "model/packed_loader.h"
 #include "model/tensor_index.h"
 #include "model/tensor_schema.h"
 
@@ -313,6 +314,8 @@ static bool check_leftovers(const struct loader *l) {
 /* ---- all of it ---- */
 
 bool loader_bind(struct gpt2_model *model, enum config_tie tie, struct gpt2_error *err) {
+    if (model->tensors.in_panels)
+        return packed_loader_bind(model, err); // whether there is a lm_head says what `tie` would
     struct loader l = {.model = model, .err = err};
     const size_t n_layer = (size_t)model->config.n_layer;
     const size_t n_tensors = tensor_schema_count(model) + 1 /* head */;

@@ -1,28 +1,17 @@
-/* model.c - opening, closing and looking at a model. The work is in directory.c (which files),
- * the readers in weights/ (what is in them), config.c (what shape) and loader.c (which tensor is
- * what); of a packed file in packed_loader.c. */
+/* model.c - opens and closes a model, and answers what it is.
+ *
+ * directory.c finds the files, weights/ reads them into a table of tensors, config.c reads the
+ * shape, loader.c binds the tensors to GPT-2's parts. */
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "model/config.h"
 #include "model/directory.h"
 #include "model/loader.h"
-#include "model/packed_loader.h"
 #include "model/relocate.h"
 #include "model/weights.h"
-#include "weights/packed.h"
+#include "weights/block_check.h"
 
 #include <stdio.h>
-#include <string.h>
-
-/* The configuration is used at once, so it is compared with its checksum in any case. */
-static bool open_packed(struct gpt2_model *model, const char *path, bool lazy,
-                        struct gpt2_error *err) {
-    if (!packed_open(&model->tensors, path, err))
-        return false;
-    const struct tensor *first = lazy ? packed_find(&model->tensors, PACKED_CONFIG) : NULL;
-    return packed_verify(&model->tensors, first, err) && packed_loader_bind(model, err) &&
-           (!lazy || (model->check = packed_check_create(&model->tensors, err)));
-}
 
 /* The configuration that the weights have inside. */
 static bool read_inner_config(struct gpt2_model *model, enum config_tie *tie,
@@ -34,13 +23,22 @@ static bool read_inner_config(struct gpt2_model *model, enum config_tie *tie,
                   tensors->path);
         return error_hint(err, "it belongs to the weights: it says how many heads there are");
     }
-    snprintf(what, sizeof what, "%s: configuration", tensors->path);
-    return config_parse(&model->config, tie, &model->notes, tensors->config,
-                        strlen(tensors->config), what, err);
+    snprintf(what, sizeof what, "%s: %s", tensors->path, tensors->config_name);
+    return config_parse(&model->config, tie, &model->notes, tensors->config, tensors->config_len,
+                        what, err);
 }
 
-/* A config.json speaks before the weights: a model of another type is refused as that. */
-static bool open_plain(struct gpt2_model *model, const char *path, const struct given *given,
+/* Compares the data with the checksums that the container carries, or has passes do so as they read
+ * it. */
+static bool check_data(struct gpt2_model *model, bool lazy, struct gpt2_error *err) {
+    if (!lazy)
+        return block_check_all(&model->tensors, err);
+    return !model->tensors.checksums.sums ||
+           (model->check = block_check_create(&model->tensors, err));
+}
+
+/* A config.json is read before the weights: a model of another type is refused as that. */
+static bool open_files(struct gpt2_model *model, const char *path, struct given *given, bool lazy,
                        struct gpt2_error *err) {
     enum config_tie tie = CONFIG_TIE_UNSAID;
     struct directory files;
@@ -50,8 +48,9 @@ static bool open_plain(struct gpt2_model *model, const char *path, const struct 
     bool ok = (!beside || config_open(&model->config, &tie, &model->notes, files.config,
                                       files.generation, err)) &&
               directory_check_weights(&files, err) &&
-              files.format->open(&model->tensors, files.weights, err) &&
-              (beside || read_inner_config(model, &tie, err)) && loader_bind(model, tie, err);
+              containers_open(&model->tensors, files.format, &files.file, files.weights, err) &&
+              check_data(model, lazy, err) && (beside || read_inner_config(model, &tie, err)) &&
+              loader_bind(model, tie, err);
     directory_free(&files);
     return ok;
 }
@@ -61,10 +60,9 @@ static struct gpt2_model *open_model(const char *path, bool lazy, struct gpt2_er
     if (!containers_identify(&given, path, err))
         return NULL;
     struct gpt2_model *model = os_alloc(1, sizeof *model, "the model", err);
-    if (!model)
-        return NULL;
-    if (given.kind == GIVEN_PACKED ? open_packed(model, path, lazy, err)
-                                   : open_plain(model, path, &given, err))
+    const bool ok = model && open_files(model, path, &given, lazy, err);
+    containers_close(&given);
+    if (ok)
         return model;
     gpt2_model_close(model);
     return NULL;
@@ -94,7 +92,7 @@ void gpt2_model_close(struct gpt2_model *model) {
     if (!model)
         return;
     relocate_free(model);
-    packed_check_free(model->check);
+    block_check_free(model->check);
     for (size_t i = 0; i < model->n_converted; i++)
         os_free(model->converted[i]);
     os_free(model->converted);

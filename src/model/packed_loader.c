@@ -1,7 +1,7 @@
+/* packed_loader.c - binds the tensors of a packed file, which are used where they lie. */
 #include "model/packed_loader.h"
 #include "base/error_internal.h"
 #include "kernels/panels.h"
-#include "model/config.h"
 #include "model/tensor_index.h"
 #include "weights/packed.h"
 
@@ -142,23 +142,9 @@ static bool check_leftovers(const struct gpt2_model *model, const struct tensor_
     return true;
 }
 
-static bool read_config(struct gpt2_model *model, struct gpt2_error *err) {
-    const struct tensor *t = packed_find(&model->tensors, PACKED_CONFIG);
-    enum config_tie tie; // whether there is a lm_head says it
-    char what[sizeof err->message];
-    if (!t) {
-        error_set(err, GPT2_ERR_MODEL, "%s: missing tensor \"%s\"", model->tensors.path,
-                  PACKED_CONFIG);
-        return error_hint(err, "%s", remedy);
-    }
-    snprintf(what, sizeof what, "%s: %s", model->tensors.path, PACKED_CONFIG);
-    return config_parse(&model->config, &tie, &model->notes, t->data, t->n_bytes, what, err);
-}
-
 bool packed_loader_bind(struct gpt2_model *model, struct gpt2_error *err) {
     struct tensor_index names = {0};
     bool ok =
-        read_config(model, err) &&
         (model->h = os_alloc((size_t)model->config.n_layer, sizeof *model->h, "blocks", err)) &&
         (model->infos =
              os_alloc(tensor_schema_count(model) + 1, sizeof *model->infos, "tensors", err)) &&

@@ -17,9 +17,9 @@
 void packed_loader_shape(struct tensor *out, const struct tensor_spec *spec, enum dtype dtype,
                          enum layout layout);
 
-/* Fills the configuration and binds everything of model->tensors, which packed_open or packed_parse
- * gave. The data lies where it is used; nothing of it is touched but the configuration. Fails with
- * GPT2_ERR_MODEL where a tensor is missing, unknown, or has another type, shape or alignment. */
+/* Binds everything of model->tensors, which are in panels (tensors.h), as model->config asks for.
+ * The data lies where it is used; nothing of it is touched. Fails with GPT2_ERR_MODEL where a
+ * tensor is missing, unknown, or has another type, shape or alignment. */
 bool packed_loader_bind(struct gpt2_model *model, struct gpt2_error *err);
 
 #endif

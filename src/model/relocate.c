@@ -3,7 +3,7 @@
 #include "base/os.h"
 #include "kernels/panels.h"
 #include "machine/runtime_internal.h"
-#include "weights/packed.h"
+#include "weights/block_check.h"
 
 #include <string.h>
 
@@ -157,7 +157,7 @@ static void forget_all(const struct gpt2_model *model) {
 
 static bool move_now(struct gpt2_model *model, struct gpt2_runtime *runtime,
                      struct gpt2_error *err) {
-    if (model->check && !packed_check_finish(model->check, runtime->pool, err))
+    if (model->check && !block_check_finish(model->check, runtime->pool, err))
         return false;
     for (size_t i = 0; i < model->move->n; i++) {
         const struct matrix *m = movable(model, i);

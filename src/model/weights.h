@@ -87,8 +87,8 @@ struct gpt2_model {
     struct gpt2_tensor_info *infos; /* [n_infos] in the order of the pass    */
     size_t n_infos;
     struct warnings notes;
-    struct relocation *move;    /* copies of matrices in faster memory (relocate.h), or NULL */
-    struct packed_check *check; /* of a packed file that was opened lazily, or NULL */
+    struct relocation *move;   /* copies of matrices in faster memory (relocate.h), or NULL */
+    struct block_check *check; /* of a file with checksums that was opened lazily, or NULL */
 };
 
 #endif

@@ -12,7 +12,7 @@
 #include "text/tables.h"
 #include "text/tokenizer_internal.h"
 #include "text/vocab_files.h"
-#include "weights/packed.h"
+#include "weights/containers.h"
 
 #include <gpt2/tokenizer.h>
 #include <stdatomic.h>
@@ -23,7 +23,7 @@ struct gpt2_tokenizer {
     struct bpe *bpe;
     _Atomic(struct pieces *) pieces; /* NULL: not made yet                      */
     atomic_size_t n_encoded;         /* bytes of text that went without it      */
-    struct tensors file;             /* the packed file that the three borrow from, if they do */
+    struct os_file file;             /* the file that the three borrow from, if they do */
     bool starts_special[256];        /* a special token begins with this byte */
 };
 
@@ -109,24 +109,24 @@ bool gpt2_tokenizer_pack(const struct gpt2_tokenizer *tokenizer, unsigned char *
     return tables.pieces && tables_pack(&tables, bytes, n_bytes, err);
 }
 
-/* Keeps the file mapped, as long as the tokenizer is there. */
-static struct gpt2_tokenizer *open_packed(const char *path, bool *none, struct gpt2_error *err) {
-    struct tensors file;
-    if (!packed_open(&file, path, err))
+/* Of a file that has it inside ready for use: the tokenizer takes the mapping over. */
+static struct gpt2_tokenizer *open_tables(struct given *given, const char *path, bool *none,
+                                          struct gpt2_error *err) {
+    const unsigned char *tables;
+    size_t n_tables;
+    if (!given->format->tables(&tables, &n_tables, given->file.data, given->file.size, path, err))
         return NULL;
-    struct gpt2_tokenizer *t = NULL;
-    const struct tensor *tables = packed_find(&file, PACKED_TOKENIZER);
     *none = !tables;
     if (!tables) {
         error_set(err, GPT2_ERR_MODEL, "%s: expected a tokenizer in the file, found none", path);
         error_hint(err, "without a tokenizer, give and take token ids: --ids, --output ids");
-    } else if (packed_verify(&file, tables, err)) {
-        t = tokenizer_unpack(tables->data, tables->n_bytes, path, err);
+        return NULL;
     }
-    if (t)
-        t->file = file;
-    else
-        tensors_close(&file);
+    struct gpt2_tokenizer *t = tokenizer_unpack(tables, n_tables, path, err);
+    if (t) {
+        t->file = given->file;
+        given->file = (struct os_file){NULL, 0};
+    }
     return t;
 }
 
@@ -136,10 +136,15 @@ static struct gpt2_tokenizer *open_any(const char *path, bool *none, struct gpt2
     *none = false;
     if (!containers_identify(&given, path, err))
         return NULL;
-    if (given.kind == GIVEN_PACKED)
-        return open_packed(path, none, err);
-    struct vocab *vocab = vocab_files_read(path, &given, none, err);
-    return vocab ? tokenizer_create(vocab, err) : NULL;
+    struct gpt2_tokenizer *t = NULL;
+    if (given.format && given.format->tables) {
+        t = open_tables(&given, path, none, err);
+    } else {
+        struct vocab *vocab = vocab_files_read(path, &given, none, err);
+        t = vocab ? tokenizer_create(vocab, err) : NULL;
+    }
+    containers_close(&given);
+    return t;
 }
 
 struct gpt2_tokenizer *gpt2_tokenizer_open(const char *path, struct gpt2_error *err) {
@@ -160,7 +165,7 @@ void gpt2_tokenizer_close(struct gpt2_tokenizer *tokenizer) {
     pieces_free(tokenizer->pieces);
     bpe_free(tokenizer->bpe);
     vocab_free(tokenizer->vocab);
-    tensors_close(&tokenizer->file);
+    os_unmap(&tokenizer->file);
     os_free(tokenizer);
 }
 

@@ -126,9 +126,22 @@ static struct vocab *read_inner(const struct tokenizer_texts *texts, const char 
 /* The tokenizer that belongs to a file of weights. False: there is none, and *err is set if that is
  * for another reason than that the format has none. */
 static bool find_inner(struct tokenizer_texts *texts, const struct container *container,
-                       const char *path, struct gpt2_error *err) {
-    return container && container->tokenizer && container->tokenizer(texts, path, err) &&
+                       const struct os_file *file, const char *path, struct gpt2_error *err) {
+    return container->tokenizer && container->tokenizer(texts, file->data, file->size, path, err) &&
            texts->items[TOKENIZER_VOCAB].text;
+}
+
+/* The same of the weights in a directory. */
+static bool find_in_directory(struct tokenizer_texts *texts, char **path, const char *directory,
+                              struct gpt2_error *err) {
+    const struct container *container;
+    struct os_file file;
+    if (!containers_in_directory(&container, path, directory, err) || !container->tokenizer ||
+        !os_map(&file, *path, GPT2_ERR_MODEL, err))
+        return false;
+    const bool found = find_inner(texts, container, &file, *path, err);
+    os_unmap(&file);
+    return found;
 }
 
 /* ---- all of it ---- */
@@ -168,16 +181,15 @@ static struct vocab *search(struct folder *folder, const char *path, const struc
     struct gpt2_error failure = {0};
     struct tokenizer_texts texts = {0};
     struct vocab *vocab = NULL;
-    const struct container *container = NULL;
     char *weights = NULL;
     const struct set *named = given->kind == GIVEN_PART ? set_of(path_name(path)) : NULL;
-    if (given->kind == GIVEN_WEIGHTS && find_inner(&texts, given->format, path, &failure)) {
+    if (given->kind == GIVEN_WEIGHTS &&
+        find_inner(&texts, given->format, &given->file, path, &failure)) {
         vocab = read_inner(&texts, path, &failure);
     } else if (!failure.status && locate(folder, directory, named)) {
         vocab = read(folder, &failure);
     } else if (!failure.status && given->kind != GIVEN_WEIGHTS && !named &&
-               containers_in_directory(&container, &weights, directory, &failure) &&
-               find_inner(&texts, container, weights, &failure)) {
+               find_in_directory(&texts, &weights, directory, &failure)) {
         vocab = read_inner(&texts, weights, &failure);
     } else if (!failure.status) {
         *none = has_none(folder, directory);

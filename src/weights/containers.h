@@ -1,6 +1,7 @@
 /* containers.h - which formats of weights there are, and which of them a path means.
  *
- * A new format is one new file with a reader and one row of the table in containers.c. */
+ * A new format is one new file, which defines a `struct container`, and one entry of
+ * containers.def. Everything here can be called from any thread. */
 #ifndef WEIGHTS_CONTAINERS_H
 #define WEIGHTS_CONTAINERS_H
 
@@ -9,10 +10,10 @@
 /* The texts of a tokenizer that a container has inside, as the files of a directory would hold
  * them. */
 enum tokenizer_text {
-    TOKENIZER_VOCAB,  /* vocab.json: {token in the byte alphabet: id}                      */
-    TOKENIZER_MERGES, /* merges.txt: "left right" on each line, in the byte alphabet       */
-    TOKENIZER_ADDED,  /* added_tokens.json: {special token, as it stands: id}; may lack    */
-    TOKENIZER_CONFIG, /* tokenizer_config.json; may lack                                   */
+    TOKENIZER_VOCAB,  /* vocab.json: {token in the byte alphabet: id}                          */
+    TOKENIZER_MERGES, /* merges.txt: "left right" on each line, in the byte alphabet           */
+    TOKENIZER_ADDED,  /* added_tokens.json: {special token, as it stands: id}; may be missing  */
+    TOKENIZER_CONFIG, /* tokenizer_config.json; may be missing                                 */
     TOKENIZER_N_TEXTS
 };
 
@@ -30,47 +31,82 @@ void tokenizer_texts_free(struct tokenizer_texts *texts); /* a zeroed struct is 
  * not looked at. EITHER: a config.json beside it counts; where there is none, what is inside. */
 enum container_config { CONFIG_BESIDE, CONFIG_INSIDE, CONFIG_EITHER };
 
+/* One format. Pointers to functions may be NULL: the format does not have that. */
 struct container {
-    const char *what;         /* "a GGUF file": what is found                              */
-    const char *const *names; /* of its files, NULL-ended: "model.safetensors", "*.gguf"   */
+    const char *what;         /* "a GGUF file": what is found                             */
+    const char *const *names; /* of its files, NULL-ended: "model.safetensors", "*.gguf";
+                                 NULL: it is known by its first bytes alone                    */
     enum container_config config;
+    bool whole; /* one file is all of a model: nothing beside it is looked at, and it is never the
+                   weights of a directory                                                     */
+    bool lists; /* the file only lists others, and the table does not point into it           */
 
     /* True if a file that begins with head[0..n) is of this format, whatever its name; at least
      * CONTAINER_HEAD bytes where the file has them. NULL: names alone tell. */
     bool (*recognise)(const unsigned char *head, size_t n);
 
-    /* Fills the table (tensors.h) from the file at `path`. On failure GPT2_ERR_MODEL names the
-     * file, what was expected and what was found, and *out is zeroed. NULL: the format is known
-     * but not read; `hint` says what to do. */
-    bool (*open)(struct tensors *out, const char *path, struct gpt2_error *err);
+    /* Fills the table (tensors.h) from the bytes of the file at `path`, and of others beside it
+     * where the format has several. On failure GPT2_ERR_MODEL names the file, what was expected and
+     * what was found, and *out is zeroed. NULL: the format is known but not read; `hint` says what
+     * to do. */
+    tensors_parse *parse;
 
-    /* Fills *out, which is zeroed, with the tokenizer that the file at `path` has inside or that
-     * belongs to it in this format; leaves it as it is where there is none. NULL: never has one. */
-    bool (*tokenizer)(struct tokenizer_texts *out, const char *path, struct gpt2_error *err);
+    /* Fills *out, which is zeroed, with the tokenizer that the file at `path`, of these bytes, has
+     * inside or that belongs to it in this format; leaves it as it is where there is none. False:
+     * err is set. */
+    bool (*tokenizer)(struct tokenizer_texts *out, const unsigned char *bytes, size_t n_bytes,
+                      const char *path, struct gpt2_error *err);
 
-    const char *hint;
+    /* Sets *tables [*n_tables], in the file's bytes, to the tokenizer that it has inside as
+     * gpt2_tokenizer_pack made it; to NULL where there is none. Of files that have this there is no
+     * `tokenizer`. False: err is set. */
+    bool (*tables)(const unsigned char **tables, size_t *n_tables, const unsigned char *bytes,
+                   size_t n_bytes, const char *path, struct gpt2_error *err);
+
+    const char *hint; /* what to do with a format that is not read */
 };
 
 #define CONTAINER_HEAD 64
+
+/* The list of names in an entry. */
+#define CONTAINER_NAMES(...) \
+    (const char *const[]) {  \
+        __VA_ARGS__, NULL    \
+    }
+
+#define CONTAINER(name) extern const struct container container_##name;
+#include "weights/containers.def"
+
+/* The i-th entry of the table, NULL past its end. */
+const struct container *containers_at(size_t i);
 
 /* What a path means. A file that is named is that file: only those that a model's directory is made
  * of beside its weights stand for the directory. */
 enum given_kind {
     GIVEN_DIRECTORY,
-    GIVEN_PART,    /* config.json, vocab.json ...: the directory that it is in */
-    GIVEN_WEIGHTS, /* a file of weights                                        */
-    GIVEN_PACKED   /* a packed file (packed.h)                                 */
+    GIVEN_PART,   /* config.json, vocab.json ...: the directory that it is in */
+    GIVEN_WEIGHTS /* a file of weights                                        */
 };
 
 struct given {
     enum given_kind kind;
-    const struct container *format; /* of GIVEN_WEIGHTS; else NULL */
+    const struct container *format; /* of GIVEN_WEIGHTS; else NULL                           */
+    struct os_file file;            /* of GIVEN_WEIGHTS, its mapping: it is opened only once */
 };
 
 /* Says what is at `path`. What a file begins with counts before its name. Fails with
- * GPT2_ERR_MODEL where there is nothing, where it cannot be read and where it is none of the above:
- * whoever asks never has to try what else it may be. */
+ * GPT2_ERR_MODEL where there is nothing, where it cannot be read and where it is none of the above;
+ * then there is nothing to close. */
 bool containers_identify(struct given *out, const char *path, struct gpt2_error *err);
+
+/* Unmaps the file, unless it was handed on; a zeroed struct is allowed. */
+void containers_close(struct given *given);
+
+/* Fills the table from a mapped file of a format that is read (`parse` is not NULL). The mapping
+ * then belongs to the table and *file is zeroed, unless the format `lists`; then and after a
+ * failure it stays the caller's. */
+bool containers_open(struct tensors *out, const struct container *format, struct os_file *file,
+                     const char *path, struct gpt2_error *err);
 
 /* The weights in a directory: the first file of the table's order, *file (to be freed) its path.
  * Formats that are read go before those that are not. False with *found = NULL and no error: there

@@ -363,6 +363,8 @@ bool safetensors_parse(struct tensors *out, const unsigned char *bytes, size_t n
     return false;
 }
 
-bool safetensors_open(struct tensors *out, const char *path, struct gpt2_error *err) {
-    return tensors_open(out, path, safetensors_parse, err);
-}
+const struct container container_safetensors = {
+    .what = "a safetensors file",
+    .names = CONTAINER_NAMES("model.safetensors", "*.safetensors"),
+    .parse = safetensors_parse,
+};

@@ -197,11 +197,8 @@ static bool adopt(struct tensors *out, struct tensors *shard, struct gpt2_error 
     return true;
 }
 
-/* The reader of one file. */
-typedef bool (*open_shard)(struct tensors *out, const char *path, struct gpt2_error *err);
-
 static bool add_file(struct tensors *out, const char *dir, const char *file,
-                     const struct index *index, open_shard open) {
+                     const struct index *index, tensors_parse *parse) {
     char *path = path_join(dir, file, index->err);
     if (!path)
         return false;
@@ -210,14 +207,14 @@ static bool add_file(struct tensors *out, const char *dir, const char *file,
               error_set(index->err, GPT2_ERR_MODEL, "%s: no such file, though %s names it", path,
                         path_name(index->path)) ||
               error_hint(index->err, "all files of a model that is split belong together");
-    ok = ok && open(&shard, path, index->err) && check_file(&shard, file, index) &&
+    ok = ok && tensors_open(&shard, path, parse, index->err) && check_file(&shard, file, index) &&
          adopt(out, &shard, index->err);
     tensors_close(&shard);
     free(path);
     return ok;
 }
 
-static bool open_files(struct tensors *out, const struct index *index, open_shard open) {
+static bool open_files(struct tensors *out, const struct index *index, tensors_parse *parse) {
     char **files = NULL;
     size_t n_files = 0;
     char *dir = path_directory(index->path, index->err);
@@ -226,32 +223,44 @@ static bool open_files(struct tensors *out, const struct index *index, open_shar
     bool ok = dir && out->items && (out->path || error_memory(index->err, "a path", 0)) &&
               list_files(&files, &n_files, index);
     for (size_t i = 0; ok && i < n_files; i++)
-        ok = add_file(out, dir, files[i], index, open);
+        ok = add_file(out, dir, files[i], index, parse);
     shards_free_files(files, n_files);
     free(dir);
     return ok;
 }
 
-static bool open_index(struct tensors *out, const char *path, open_shard open,
-                       struct gpt2_error *err) {
-    struct os_file file;
+static bool parse_index(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
+                        const char *path, tensors_parse *parse_file, struct gpt2_error *err) {
     struct index index;
     *out = (struct tensors){0};
-    if (!os_map(&file, path, GPT2_ERR_MODEL, err))
-        return false;
-    bool ok = index_read(&index, (const char *)file.data, file.size, path, err) &&
-              open_files(out, &index, open);
+    bool ok = index_read(&index, (const char *)bytes, n_bytes, path, err) &&
+              open_files(out, &index, parse_file);
     index_free(&index);
-    os_unmap(&file);
     if (!ok)
         tensors_close(out);
     return ok;
 }
 
-bool shards_open_safetensors(struct tensors *out, const char *path, struct gpt2_error *err) {
-    return open_index(out, path, safetensors_open, err);
+static bool parse_safetensors_index(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
+                                    const char *path, struct gpt2_error *err) {
+    return parse_index(out, bytes, n_bytes, path, safetensors_parse, err);
 }
 
-bool shards_open_torch(struct tensors *out, const char *path, struct gpt2_error *err) {
-    return open_index(out, path, torch_open, err);
+const struct container container_safetensors_index = {
+    .what = "an index of safetensors files",
+    .names = CONTAINER_NAMES("model.safetensors.index.json", "*.safetensors.index.json"),
+    .lists = true,
+    .parse = parse_safetensors_index,
+};
+
+static bool parse_torch_index(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
+                              const char *path, struct gpt2_error *err) {
+    return parse_index(out, bytes, n_bytes, path, torch_parse, err);
 }
+
+const struct container container_torch_index = {
+    .what = "an index of PyTorch files",
+    .names = CONTAINER_NAMES("pytorch_model.bin.index.json", "*.bin.index.json"),
+    .lists = true,
+    .parse = parse_torch_index,
+};

@@ -3,16 +3,15 @@
 #ifndef WEIGHTS_SHARDS_H
 #define WEIGHTS_SHARDS_H
 
-#include "weights/tensors.h"
+#include "weights/containers.h"
 
-/* Readers (containers.h) of a model.safetensors.index.json and a pytorch_model.bin.index.json:
+/* Formats (containers.h): container_safetensors_index, a model.safetensors.index.json, and
+ * container_torch_index, a pytorch_model.bin.index.json.
  *
  *     {"metadata": {...}, "weight_map": {"wte.weight": "model-00001-of-00002.safetensors", ...}}
  *
  * Files are names in the index's own directory, nothing else. Each tensor is in the file that the
  * index says and in no other, and the files have no tensors but those. Otherwise GPT2_ERR_MODEL. */
-bool shards_open_safetensors(struct tensors *out, const char *path, struct gpt2_error *err);
-bool shards_open_torch(struct tensors *out, const char *path, struct gpt2_error *err);
 
 /* The files that the text of an index names, each once, in the order of their names: *files
  * [*n_files], to be freed with shards_free_files. `path` stands for it in messages. */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool tensors_open(struct tensors *out, const char *path, tensors_parse parse,
+bool tensors_open(struct tensors *out, const char *path, tensors_parse *parse,
                   struct gpt2_error *err) {
     struct os_file file;
     *out = (struct tensors){0};

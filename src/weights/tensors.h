@@ -31,9 +31,18 @@ struct tensor {
     size_t n_bytes;                 /* exactly product(shape) * size of dtype                  */
 };
 
+/* The checksums that a container carries of its data, in blocks (block_check.h). */
+struct checksums {
+    const unsigned char *data;   /* [n_bytes] what they are of                                    */
+    size_t n_bytes, block_bytes; /* of all, and of each block but the last, which may be shorter  */
+    size_t count;                /* of blocks                                                     */
+    const unsigned char *sums;   /* [count] of 8 bytes, little-endian, at any address; NULL: none */
+};
+
 struct tensors {
     const char *path;     /* of the file, for messages; owned                */
-    struct os_file file;  /* its mapping; {NULL, 0} where nothing points into it */
+    struct os_file file;  /* its mapping; {NULL, 0} where nothing points into it, and of bytes that
+                             are borrowed */
     struct tensor *items; /* [count] owned; in the order of the data         */
     size_t count;
     void *storage;        /* the names; owned, or NULL */
@@ -41,18 +50,24 @@ struct tensors {
     size_t n_more;
     void **copies; /* [n_copies] memory that data or names lie in; owned */
     size_t n_copies;
-    char *config; /* what the container itself says of the configuration, as the text of a
-                     config.json; to be freed. NULL: it says nothing */
+    char *config; /* [config_len] what the container itself says of the configuration, as the text
+                     of a config.json; to be freed. NULL: it says nothing */
+    size_t config_len;
+    const char *config_name; /* what messages call it; static */
+    struct checksums checksums;
+    bool in_panels; /* the weights are as the kernels read them (model/packed_loader.h): matrices
+                       in panels, vectors F32, data at multiples of 64 bytes */
 };
 
-/* What a reader does with the bytes of its one file; the table points into them. False: nothing is
- * left to close. */
-typedef bool (*tensors_parse)(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
-                              const char *path, struct gpt2_error *err);
+/* What a reader does with the bytes of a file: fills *out with a table that points into them, or
+ * into files that it maps itself (tensors_map). The bytes are borrowed and outlive the table;
+ * `path` is copied and names the file in messages. False: err is set, and *out is zeroed. */
+typedef bool tensors_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
+                           const char *path, struct gpt2_error *err);
 
 /* Maps a file and parses it; the mapping then belongs to the table. After a failure nothing is
  * mapped and there is nothing to close. */
-bool tensors_open(struct tensors *out, const char *path, tensors_parse parse,
+bool tensors_open(struct tensors *out, const char *path, tensors_parse *parse,
                   struct gpt2_error *err);
 
 /* Maps another file, which stays mapped as long as the table is open. NULL: err is set. */

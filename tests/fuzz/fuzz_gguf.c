@@ -34,7 +34,7 @@ static void read_tensors(const uint8_t *data, size_t size) {
 static void read_tokenizer(const uint8_t *data, size_t size) {
     struct gpt2_error err = {0};
     struct tokenizer_texts texts = {0};
-    if (!gguf_model_parse_tokenizer(&texts, data, size, "input", &err)) {
+    if (!gguf_model_tokenizer(&texts, data, size, "input", &err)) {
         if (err.status == GPT2_OK || !err.message[0] || texts.items[0].text)
             abort();
         return;

@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct gpt2_error err = {0};
-    if (!llmc_recognise(data, size)) {
+    if (!container_llmc.recognise(data, size)) {
         struct tokenizer_texts texts = {0};
         if (!llmc_tokenizer_parse(&texts, data, size, "input", &err) && !err.message[0])
             abort();

@@ -7,7 +7,9 @@
 #include "base/checksum.h"
 #include "base/os.h"
 #include "kernels/panels.h"
-#include "model/packed_loader.h"
+#include "model/loader.h"
+#include "model/tensor_schema.h"
+#include "weights/block_check.h"
 #include "weights/packed.h"
 #include "weights/safetensors.h"
 
@@ -58,8 +60,13 @@ static void try(const uint8_t *data, size_t size) {
     struct gpt2_model *model = os_alloc(1, sizeof *model, "the model", NULL);
     if (!model)
         abort();
-    bool ok = packed_parse(&model->tensors, data, size, "input", &err) &&
-              packed_verify(&model->tensors, NULL, &err) && packed_loader_bind(model, &err);
+    struct tensors *tensors = &model->tensors;
+    enum config_tie tie;
+    bool ok = container_packed.parse(tensors, data, size, "input", &err) &&
+              block_check_all(tensors, &err) &&
+              config_parse(&model->config, &tie, &model->notes, tensors->config,
+                           tensors->config_len, "input", &err) &&
+              loader_bind(model, tie, &err);
     if (!ok && (err.status == GPT2_OK || !err.message[0]))
         abort(); // refused without a word
     size_t sum = 0;

@@ -11,7 +11,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct gpt2_error err = {0};
     struct tensors tensors;
-    if (!torch_recognise(data, size)) {
+    if (!container_torch.recognise(data, size)) {
         static const struct pickle_global allowed[] = {{"torch", "Size", NULL}, {NULL, NULL, NULL}};
         struct pickle pickle;
         if (!pickle_parse(&pickle, data, size, allowed, "input", &err)) {

@@ -248,12 +248,14 @@ static bool print_config(struct tensors *out, const struct gguf *gguf, struct gp
             snprintf(text + n, sizeof text - n, "\"%s_token_id\": null%s", name, end);
     }
     out->config = strdup(text);
+    out->config_len = strlen(text);
+    out->config_name = "configuration";
     return out->config || error_memory(err, "the configuration", sizeof text);
 }
 
 /* ---- the whole ---- */
 
-bool gguf_model_recognise(const unsigned char *head, size_t n) {
+static bool recognise(const unsigned char *head, size_t n) {
     return n >= 4 && memcmp(head, "GGUF", 4) == 0;
 }
 
@@ -273,6 +275,11 @@ bool gguf_model_parse(struct tensors *out, const unsigned char *bytes, size_t n_
     return ok;
 }
 
-bool gguf_model_open(struct tensors *out, const char *path, struct gpt2_error *err) {
-    return tensors_open(out, path, gguf_model_parse, err);
-}
+const struct container container_gguf = {
+    .what = "a GGUF file",
+    .names = CONTAINER_NAMES("*.gguf"),
+    .config = CONFIG_INSIDE,
+    .recognise = recognise,
+    .parse = gguf_model_parse,
+    .tokenizer = gguf_model_tokenizer,
+};

@@ -14,21 +14,15 @@ struct gguf_name {
 };
 extern const struct gguf_name gguf_names[]; /* ends with {NULL} */
 
-/* A reader (containers.h). Quantized tensors become F32, which takes up to eight times the file's
- * size in memory; linear layers' matrices are turned. The configuration is that of the metadata,
- * but for n_ctx, n_inner and n_vocab, which the tensors' shapes say: converters are known to write
- * others into the metadata. */
-bool gguf_model_open(struct tensors *out, const char *path, struct gpt2_error *err);
-
-/* The same over bytes in memory, which are borrowed and must outlive the table. */
+/* A tensors_parse (tensors.h). Quantized tensors become F32, which takes up to eight times the
+ * file's size in memory; linear layers' matrices are turned. The configuration is that of the
+ * metadata, but for n_ctx, n_inner and n_vocab, which the tensors' shapes say: converters are known
+ * to write others into the metadata. */
 bool gguf_model_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
                       const char *path, struct gpt2_error *err);
 
 /* The tokenizer of the metadata; of tensors nothing is read. Nothing where it names none. */
-bool gguf_model_tokenizer(struct tokenizer_texts *out, const char *path, struct gpt2_error *err);
-bool gguf_model_parse_tokenizer(struct tokenizer_texts *out, const unsigned char *bytes,
-                                size_t n_bytes, const char *path, struct gpt2_error *err);
-
-bool gguf_model_recognise(const unsigned char *head, size_t n); /* (containers.h) */
+bool gguf_model_tokenizer(struct tokenizer_texts *out, const unsigned char *bytes, size_t n_bytes,
+                          const char *path, struct gpt2_error *err);
 
 #endif

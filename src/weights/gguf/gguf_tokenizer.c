@@ -166,8 +166,8 @@ static bool read_texts(struct tokenizer_texts *out, const struct gguf *gguf,
            put_merges(out, gguf, err) && put_settings(out, gguf, err);
 }
 
-bool gguf_model_parse_tokenizer(struct tokenizer_texts *out, const unsigned char *bytes,
-                                size_t n_bytes, const char *path, struct gpt2_error *err) {
+bool gguf_model_tokenizer(struct tokenizer_texts *out, const unsigned char *bytes, size_t n_bytes,
+                          const char *path, struct gpt2_error *err) {
     struct gguf gguf;
     if (!gguf_parse(&gguf, bytes, n_bytes, path, err))
         return false;
@@ -175,14 +175,5 @@ bool gguf_model_parse_tokenizer(struct tokenizer_texts *out, const unsigned char
     gguf_free(&gguf);
     if (!ok)
         tokenizer_texts_free(out);
-    return ok;
-}
-
-bool gguf_model_tokenizer(struct tokenizer_texts *out, const char *path, struct gpt2_error *err) {
-    struct os_file file;
-    if (!os_map(&file, path, GPT2_ERR_MODEL, err))
-        return false;
-    bool ok = gguf_model_parse_tokenizer(out, file.data, file.size, path, err);
-    os_unmap(&file);
     return ok;
 }

@@ -50,7 +50,7 @@ static int64_t load(const unsigned char *p) {
                      (uint32_t)p[3] << 24);
 }
 
-bool llmc_recognise(const unsigned char *head, size_t n) {
+static bool recognise(const unsigned char *head, size_t n) {
     return n >= 4 && load(head) == MAGIC;
 }
 
@@ -66,12 +66,12 @@ static bool check_range(const char *path, const char *field, int64_t value, int6
 
 static bool read_header(struct header *h, const unsigned char *bytes, size_t n_bytes,
                         const char *path, struct gpt2_error *err) {
-    if (n_bytes < HEADER_SIZE || !llmc_recognise(bytes, n_bytes))
+    if (n_bytes < HEADER_SIZE || !recognise(bytes, n_bytes))
         return error_set(err, GPT2_ERR_MODEL,
                          "%s: expected a model of llm.c, which begins with %d and a header of %u "
                          "bytes, found %s",
                          path, MAGIC, HEADER_SIZE,
-                         llmc_recognise(bytes, n_bytes) ? "it truncated" : "another thing");
+                         recognise(bytes, n_bytes) ? "it truncated" : "another thing");
     *h = (struct header){load(bytes + 4),  load(bytes + 8),  load(bytes + 12), load(bytes + 16),
                          load(bytes + 20), load(bytes + 24), load(bytes + 28)};
     if (h->version != 3 && h->version != 5) {
@@ -114,6 +114,8 @@ static bool write_config(struct tensors *out, const struct header *h, struct gpt
              ", \"n_embd\": %" PRId64 ", \"n_positions\": %" PRId64 ", \"vocab_size\": %" PRId64
              "}",
              h->n_layer, h->n_head, h->n_embd, h->n_ctx, h->n_vocab);
+    out->config_len = strlen(out->config);
+    out->config_name = "configuration";
     return true;
 }
 
@@ -185,6 +187,11 @@ bool llmc_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
     return false;
 }
 
-bool llmc_open(struct tensors *out, const char *path, struct gpt2_error *err) {
-    return tensors_open(out, path, llmc_parse, err);
-}
+const struct container container_llmc = {
+    .what = "a model of llm.c",
+    .names = CONTAINER_NAMES("gpt2_124M.bin", "gpt2_124M_bf16.bin"),
+    .config = CONFIG_INSIDE,
+    .recognise = recognise,
+    .parse = llmc_parse,
+    .tokenizer = llmc_tokenizer,
+};

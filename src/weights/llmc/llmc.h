@@ -6,22 +6,16 @@
 
 #include "weights/containers.h"
 
-/* True if a file that begins with head[0..n) is a model of llm.c, of any version. */
-bool llmc_recognise(const unsigned char *head, size_t n);
-
-/* Fills the table (tensors.h) from a file of version 3 (F32) or 5 (BF16); tensors->config says all
+/* A tensors_parse (tensors.h) of a file of version 3 (F32) or 5 (BF16); tensors->config says all
  * that there is to say: llm.c knows one kind of GPT-2. wte has the rows of the vocabulary, without
- * those that pad it. On failure GPT2_ERR_MODEL says what was expected and found, and *out is
- * zeroed. */
-bool llmc_open(struct tensors *out, const char *path, struct gpt2_error *err);
-
-/* The same over bytes in memory. They are borrowed and must outlive the table; `name` stands for
- * the path in messages. */
+ * those that pad it. On failure GPT2_ERR_MODEL says what was expected and found. */
 bool llmc_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes, const char *name,
                 struct gpt2_error *err);
 
-/* The tokenizer of the model at `path`: gpt2_tokenizer.bin in its directory, where there is one. */
-bool llmc_tokenizer(struct tokenizer_texts *out, const char *path, struct gpt2_error *err);
+/* The tokenizer of the model at `path`: gpt2_tokenizer.bin in its directory, where there is one;
+ * the model's own bytes are not looked at. */
+bool llmc_tokenizer(struct tokenizer_texts *out, const unsigned char *bytes, size_t n_bytes,
+                    const char *path, struct gpt2_error *err);
 
 /* The texts of a tokenizer's files from the bytes of a gpt2_tokenizer.bin (llmc_tokenizer.c says
  * how). Fails with GPT2_ERR_MODEL or GPT2_ERR_MEMORY; what *out then holds is to be freed too. */

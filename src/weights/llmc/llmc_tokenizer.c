@@ -228,7 +228,8 @@ bool llmc_tokenizer_parse(struct tokenizer_texts *out, const unsigned char *byte
     return ok;
 }
 
-bool llmc_tokenizer(struct tokenizer_texts *out, const char *path, struct gpt2_error *err) {
+bool llmc_tokenizer(struct tokenizer_texts *out, const unsigned char *bytes, size_t n_bytes,
+                    const char *path, struct gpt2_error *err) {
     char *dir = path_directory(path, err);
     char *name = dir ? path_join(dir, "gpt2_tokenizer.bin", err) : NULL;
     bool ok = name != NULL;

@@ -295,6 +295,8 @@ static bool read_hparams(struct tensors *out, struct gpt2_error *err) {
         ok = os_map(&file, path, GPT2_ERR_MODEL, err);
         if (ok) {
             out->config = tensorflow_config((const char *)file.data, file.size, path, err);
+            out->config_len = out->config ? strlen(out->config) : 0;
+            out->config_name = "configuration";
             ok = out->config != NULL;
             os_unmap(&file);
         }
@@ -304,22 +306,26 @@ static bool read_hparams(struct tensors *out, struct gpt2_error *err) {
     return ok;
 }
 
-bool tensorflow_open(struct tensors *out, const char *path, struct gpt2_error *err) {
-    struct os_file index;
+static bool parse_checkpoint(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
+                             const char *path, struct gpt2_error *err) {
     struct reader r = {.out = out, .find_shards = open_shards};
     *out = (struct tensors){0};
     if (strlen(path) < strlen(".index") || !path_matches(path, "*.index")) {
         error_set(err, GPT2_ERR_MODEL, "%s: expected a checkpoint's index", path);
         return error_hint(err, "name the file that ends in .index, or the directory");
     }
-    if (!os_map(&index, path, GPT2_ERR_MODEL, err))
-        return false;
-    const bool ok = parse(&r, index.data, index.size, path, err); // nothing points into the index
-    os_unmap(&index);
-    if (!ok)
+    if (!parse(&r, bytes, n_bytes, path, err))
         return false;
     if (read_hparams(out, err))
         return true;
     tensors_close(out);
     return false;
 }
+
+const struct container container_tensorflow = {
+    .what = "OpenAI's TensorFlow checkpoint",
+    .names = CONTAINER_NAMES("model.ckpt.index", "*.index"),
+    .config = CONFIG_EITHER,
+    .lists = true,
+    .parse = parse_checkpoint,
+};

@@ -5,16 +5,15 @@
 #ifndef WEIGHTS_TENSORFLOW_TENSORFLOW_H
 #define WEIGHTS_TENSORFLOW_TENSORFLOW_H
 
-#include "weights/tensors.h"
+#include "weights/containers.h"
 
-/* Fills the table (tensors.h) from the index at `path` and the data files beside it. Every byte is
- * compared with the checksums that the index has. tensors->config is from hparams.json; NULL where
- * there is none. On failure GPT2_ERR_MODEL names the file, the tensor, what was expected and found,
- * and *out is zeroed. */
-bool tensorflow_open(struct tensors *out, const char *path, struct gpt2_error *err);
+/* The format is container_tensorflow (containers.h): its file is the index, the data files lie
+ * beside it. Every byte is compared with the checksums that the index has. tensors->config is from
+ * hparams.json; NULL where there is none. On failure GPT2_ERR_MODEL names the file, the tensor,
+ * what was expected and found. */
 
-/* The same over bytes in memory, an index and one data file, which are borrowed and must outlive
- * the table. `name` stands for the path in messages. */
+/* The table of an index and one data file in memory. Both are borrowed; the data must outlive the
+ * table. `name` stands for the path in messages. */
 bool tensorflow_parse(struct tensors *out, const unsigned char *index, size_t n_index,
                       const unsigned char *data, size_t n_data, const char *name,
                       struct gpt2_error *err);

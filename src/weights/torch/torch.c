@@ -288,10 +288,6 @@ static bool read_object(struct reader *r) {
            (!without || torch_nanogpt_biases(r->out, r->err));
 }
 
-bool torch_recognise(const unsigned char *head, size_t n) {
-    return torch_file_recognise(head, n);
-}
-
 bool torch_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes, const char *name,
                  struct gpt2_error *err) {
     *out = (struct tensors){0};
@@ -306,6 +302,10 @@ bool torch_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes
     return ok;
 }
 
-bool torch_open(struct tensors *out, const char *path, struct gpt2_error *err) {
-    return tensors_open(out, path, torch_parse, err);
-}
+const struct container container_torch = {
+    .what = "PyTorch weights",
+    .names = CONTAINER_NAMES("pytorch_model.bin", "ckpt.pt", "*.pt", "*.pth"),
+    .config = CONFIG_EITHER,
+    .recognise = torch_file_recognise,
+    .parse = torch_parse,
+};

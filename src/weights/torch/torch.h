@@ -6,20 +6,13 @@
 #ifndef WEIGHTS_TORCH_TORCH_H
 #define WEIGHTS_TORCH_TORCH_H
 
-#include "weights/tensors.h"
+#include "weights/containers.h"
 
-/* True if a file that begins with head[0..n) is one of the two formats. */
-bool torch_recognise(const unsigned char *head, size_t n);
-
-/* Fills the table (tensors.h). Of a checkpoint, the dict under "model", "state_dict" or
+/* A tensors_parse (tensors.h). Of a checkpoint, the dict under "model", "state_dict" or
  * "model_state_dict" counts, and if nanoGPT's "model_args" lie beside it, tensors->config says what
  * they do. Matrices that the file has [out, in], as nanoGPT, are turned; which it has is seen from
  * the shape of attn.c_attn. Fails with GPT2_ERR_MODEL naming the file, the tensor, what was
- * expected and what was found, and *out is zeroed. */
-bool torch_open(struct tensors *out, const char *path, struct gpt2_error *err);
-
-/* The same over bytes in memory. They are borrowed and must outlive the table; `name` stands for
- * the path in messages. */
+ * expected and what was found. */
 bool torch_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes, const char *name,
                  struct gpt2_error *err);
 

@@ -36,6 +36,8 @@ bool torch_nanogpt_config(struct tensors *out, const struct pickle *p,
              ", \"n_embd\": %" PRId64 ", \"n_positions\": %" PRId64 ", \"vocab_size\": %" PRId64
              ", \"activation_function\": \"gelu\"}",
              n_layer, n_head, n_embd, n_ctx, n_vocab);
+    out->config_len = strlen(out->config);
+    out->config_name = "configuration";
     return true;
 }
 

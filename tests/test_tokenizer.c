@@ -900,13 +900,19 @@ static void a_directory_or_a_file_in_it_is_opened(void **state) {
     assert_non_null(strstr(err.message, "vocab.json and merges.txt"));
     assert_non_null(strstr(err.hint, "--ids"));
 
-    write_file(folder, "tokenizer.json", "{}"); // present, and complete pairs come first
+    write_file(folder, "tokenizer.json", "{}"); // it decides: a pair beside it is not taken instead
     write_file(folder, "vocab.json", TOKENS);
     assert_null(gpt2_tokenizer_open(folder, &err));
     assert_non_null(strstr(err.message, "tokenizer.json: "));
+    assert_string_equal(err.hint, "");
 
     write_file(folder, "encoder.json", TOKENS);
     write_file(folder, "vocab.bpe", MERGES);
+    assert_null(gpt2_tokenizer_open(folder, &err));
+    assert_non_null(strstr(err.message, "tokenizer.json: "));
+    assert_non_null(strstr(err.hint, "encoder.json uses it with vocab.bpe"));
+    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    assert_int_equal(remove(path), 0);
     struct gpt2_tokenizer *t = gpt2_tokenizer_open(folder, &err);
     assert_non_null(t);
     check_ids(t, TEXT("abb"), GPT2_ENCODE_TEXT, IDS(3));
@@ -938,6 +944,14 @@ static void a_directory_or_a_file_in_it_is_opened(void **state) {
     write_file(folder, "merges.txt", "a c\n");
     assert_null(gpt2_tokenizer_open(folder, &err));
     assert_non_null(strstr(err.message, "merges.txt: line 1"));
+    write_file(folder, "tokenizer.json", // what a pair does not say counts
+               "{\"added_tokens\":[{\"id\":6,\"content\":\"<bot>\",\"special\":true}],"
+               "\"pre_tokenizer\":" BYTELEVEL "true}," MODEL("") "}");
+    write_file(folder, "merges.txt", "a b\n");
+    t = gpt2_tokenizer_open(folder, &err);
+    assert_non_null(t);
+    check_ids(t, TEXT("abb<bot>"), GPT2_ENCODE_SPECIAL, IDS(3, 6));
+    gpt2_tokenizer_close(t);
     for (size_t i = 0; i < 5; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         assert_int_equal(remove(path), 0);

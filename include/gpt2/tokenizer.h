@@ -29,8 +29,8 @@ struct gpt2_ids {
 bool gpt2_ids_push(struct gpt2_ids *ids, int32_t id, struct gpt2_error *err);
 void gpt2_ids_free(struct gpt2_ids *ids);
 
-/* Opens the tokenizer of a directory (vocab.json + merges.txt, or encoder.json + vocab.bpe, else
- * tokenizer.json; generation needs no other file), of a packed model file (quantize.h) or a GGUF
+/* Opens the tokenizer of a directory (tokenizer.json, else vocab.json + merges.txt, or encoder.json
+ * + vocab.bpe; generation needs no other file), of a packed model file (quantize.h) or a GGUF
  * file, which have it inside, or of the directory that holds the file `path`: other weights,
  * config.json, or one of the tokenizer's files, which is then used. Any other file is refused.
  * Fails with GPT2_ERR_MODEL: a missing or malformed file is named, with the entry that is wrong. */

@@ -22,7 +22,11 @@ bool alphabet_decode(unsigned char *out, size_t *n_bytes, const char *text, size
             continue;
         }
         uint32_t cp;
-        int n_cp = utf8_decode(&cp, s + i, len - i);
+        int n_cp = 2;
+        if ((s[i] == 0xC4 || s[i] == 0xC5) && len - i > 1 && (s[i + 1] & 0xC0) == 0x80)
+            cp = (s[i] & 0x1Fu) << 6 | (s[i + 1] & 0x3Fu); // U+0100 to U+017F, the space above all
+        else
+            n_cp = utf8_decode(&cp, s + i, len - i);
         int byte = n_cp ? byte_of(cp) : -1;
         if (byte < 0)
             return false;

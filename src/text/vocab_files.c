@@ -28,14 +28,15 @@ static bool find(struct folder *folder, enum vocab_file file, const char *direct
     return found;
 }
 
-/* The files that a tokenizer may be made of, the first complete set counts. */
+/* The files that a tokenizer may be made of, the first complete set counts. tokenizer.json goes
+ * first, as Hugging Face's AutoTokenizer has it: it says more than a pair of files can. */
 static const struct set {
     enum vocab_file file;
     const char *name, *merges; /* merges: NULL where there is no second file */
 } sets[] = {
+    {VOCAB_TOKENIZER, "tokenizer.json", NULL},
     {VOCAB_TOKENS, "vocab.json", "merges.txt"},
     {VOCAB_TOKENS, "encoder.json", "vocab.bpe"},
-    {VOCAB_TOKENIZER, "tokenizer.json", NULL},
 };
 
 #define N_SETS (sizeof sets / sizeof *sets)
@@ -99,6 +100,18 @@ static struct vocab *read(struct folder *folder, struct gpt2_error *err) {
         sources[i] = (struct vocab_source){name, (const char *)file->data, file->size};
     }
     return vocab_parse(sources, err);
+}
+
+/* Where tokenizer.json cannot be used and a pair of files is there: how to take that. */
+static void hint_pair(const struct folder *folder, const char *directory, struct gpt2_error *err) {
+    struct folder *pair = *folder->names[VOCAB_TOKENIZER] && !*err->hint
+                              ? os_alloc(1, sizeof *pair, "file names", NULL)
+                              : NULL;
+    for (size_t i = 1; pair && i < N_SETS && !*err->hint; i++)
+        if (find_set(pair, directory, (int)strlen(directory), &sets[i]))
+            error_hint(err, "-m %s uses it with %s, and does nothing that tokenizer.json says",
+                       pair->names[VOCAB_TOKENS], sets[i].merges);
+    os_free(pair);
 }
 
 /* ---- in a file of weights ---- */
@@ -188,6 +201,8 @@ static struct vocab *search(struct folder *folder, const char *path, const struc
         vocab = read_inner(&texts, path, &failure);
     } else if (!failure.status && locate(folder, directory, named)) {
         vocab = read(folder, &failure);
+        if (!vocab)
+            hint_pair(folder, directory, &failure);
     } else if (!failure.status && given->kind != GIVEN_WEIGHTS && !named &&
                find_in_directory(&texts, &weights, directory, &failure)) {
         vocab = read_inner(&texts, weights, &failure);

@@ -1,4 +1,5 @@
-/* vocab_map.c - the usual form of vocab.json, and any other by way of a tree. */
+/* vocab_map.c - the usual form of the bulk of a tokenizer's files, and any other by way of a tree.
+ */
 #include "text/vocab_map.h"
 #include "base/os.h"
 #include "base/utf8.h"
@@ -12,13 +13,15 @@ struct cursor {
     char *out;
 };
 
-static void skip_space(struct cursor *c) {
+static inline void skip_space(struct cursor *c) {
+    if (c->at<c->end && * c->at> ' ')
+        return;
     while (c->at < c->end && (*c->at == ' ' || *c->at == '\n' || *c->at == '\r' || *c->at == '\t'))
         c->at++;
 }
 
 /* Takes one character, with the space around it. */
-static bool take(struct cursor *c, char wanted) {
+static inline bool take(struct cursor *c, char wanted) {
     skip_space(c);
     if (c->at == c->end || *c->at != wanted)
         return false;
@@ -120,20 +123,109 @@ static bool read_map(struct vocab_map *map, struct cursor *c) {
         if (!read_string(c, entry) || !take(c, ':') || !read_id(c, &entry->id))
             return false;
     } while (take(c, ','));
-    return take(c, '}') && c->at == c->end;
+    return take(c, '}');
 }
 
 bool vocab_map_read(struct vocab_map *map, const char *text, size_t len) {
+    size_t used;
+    if (!vocab_map_read_first(map, text, len, &used))
+        return false;
+    if (used == len)
+        return true;
+    vocab_map_free(map);
+    return false;
+}
+
+bool vocab_map_read_first(struct vocab_map *map, const char *text, size_t len, size_t *used) {
     const unsigned char *bytes = (const unsigned char *)text;
     const size_t most = len / 5 + 1; // "":0, is the shortest, and one more may be unfinished
     *map = (struct vocab_map){0};
     map->entries = os_alloc(most, sizeof *map->entries, "", NULL); // what is not used costs nothing
     map->storage = os_alloc(len, 1, "", NULL);
     struct cursor c = {bytes, bytes + len, map->storage};
-    if (map->entries && map->storage && read_map(map, &c))
+    if (map->entries && map->storage && read_map(map, &c)) {
+        *used = (size_t)(c.at - bytes);
         return true;
+    }
     vocab_map_free(map);
     return false;
+}
+
+/* One string of merges, without its quotes, and `end` after it: "left right" where n_spaces is 1,
+ * or one half. What is not halves with one space between them is for the parser. */
+static bool read_merge(struct cursor *c, int n_spaces, char end) {
+    const unsigned char *at = c->at, *stop = c->end;
+    char *out = c->out, *last_space = out;
+    if (at == stop || *at++ != '"')
+        return false;
+    const char *first = out;
+    while (at < stop && *at != '"') {
+        if (*at > ' ' && *at < 0x80 && *at != '\\') {
+            *out++ = (char)*at++;
+        } else if ((*at == 0xC4 || *at == 0xC5) && stop - at > 1 && (at[1] & 0xC0) == 0x80) {
+            *out++ = (char)*at++; // most of the alphabet beyond ASCII, "\u0120" above all
+            *out++ = (char)*at++;
+        } else if (*at == ' ' && n_spaces-- > 0 && out > first) {
+            last_space = out + 1;
+            *out++ = (char)*at++;
+        } else if (*at == '\\') {
+            c->at = at + 1;
+            c->out = out;
+            if (!read_escape(c) || (unsigned char)c->out[-1] <= ' ')
+                return false;
+            at = c->at;
+            out = c->out;
+        } else {
+            uint32_t cp;
+            int n = *at < 0x80 ? 0 : utf8_decode(&cp, at, (size_t)(stop - at));
+            if (n == 0)
+                return false;
+            memcpy(out, at, (size_t)n);
+            out += n;
+            at += n;
+        }
+    }
+    if (at == stop || n_spaces > 0 || out == last_space)
+        return false;
+    *out++ = end;
+    c->at = at + 1;
+    c->out = out;
+    return true;
+}
+
+static bool read_lines(struct cursor *c) {
+    if (!take(c, '['))
+        return false;
+    if (take(c, ']'))
+        return true;
+    do {
+        if (c->at < c->end && *c->at == '"') {
+            if (!read_merge(c, 1, '\n'))
+                return false;
+        } else if (!take(c, '[') || !read_merge(c, 0, ' ') || !take(c, ',') ||
+                   !read_merge(c, 0, '\n') || !take(c, ']')) {
+            return false;
+        }
+    } while (take(c, ','));
+    return take(c, ']');
+}
+
+bool vocab_lines_read_first(struct vocab_lines *lines, const char *text, size_t len, size_t *used) {
+    const unsigned char *bytes = (const unsigned char *)text;
+    lines->text = os_alloc(len, 1, "", NULL); // two quotes and a comma leave room for a newline
+    struct cursor c = {bytes, bytes + len, lines->text};
+    if (lines->text && read_lines(&c)) {
+        lines->len = (size_t)(c.out - lines->text);
+        *used = (size_t)(c.at - bytes);
+        return true;
+    }
+    vocab_lines_free(lines);
+    return false;
+}
+
+void vocab_lines_free(struct vocab_lines *lines) {
+    os_free(lines->text);
+    *lines = (struct vocab_lines){0};
 }
 
 bool vocab_map_from_json(struct vocab_map *map, const struct json *object, struct gpt2_error *err) {

@@ -10,8 +10,8 @@
 #include "text/alphabet.h"
 #include "text/pipeline.h"
 #include "text/specials.h"
+#include "text/tokenizer_json.h"
 #include "text/vocab_entry.h"
-#include "text/vocab_map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +21,18 @@ static const char end_of_text[] = "<|endoftext|>";
 struct parser {
     const struct vocab_source *files;
     struct json *roots[VOCAB_N_FILES];
-    struct vocab_map map;      /* {token: id}                             */
-    const struct json *tokens; /* the object, if it has been made a tree  */
-    const char *tokens_name;   /* and the file it is in                   */
-    const struct json *merges; /* an array, or NULL: merges.txt */
+    struct tokenizer_json whole; /* tokenizer.json, its root apart             */
+    struct vocab_map map;        /* {token: id}                                */
+    const struct json *tokens;   /* the object, if it has been made a tree     */
+    const char *tokens_name;     /* and the file it is in                      */
+    const struct json *merges;   /* an array, or NULL: lines                   */
+    struct vocab_lines lines;    /* borrowed: merges.txt, or what is like it   */
     const char *merges_name;
     bool split, add_prefix_space, ignore_merges;
 
     struct specials specials;
     unsigned char *scratch; /* as large as the largest file */
+    int32_t byte_ids[256];  /* the tokens of one byte, or -1: half of what merges look for */
     struct vocab *vocab;
     struct gpt2_error *err;
 };
@@ -148,7 +151,8 @@ static int32_t find_half(struct parser *p, size_t *used, const char *text, size_
     size_t n_bytes;
     if (!alphabet_decode(p->scratch + *used, &n_bytes, text, len))
         return -1;
-    int32_t id = vocab_find(p->vocab, p->scratch + *used, n_bytes);
+    int32_t id = n_bytes == 1 ? p->byte_ids[p->scratch[*used]]
+                              : vocab_find(p->vocab, p->scratch + *used, n_bytes);
     *used += n_bytes;
     return id;
 }
@@ -200,8 +204,22 @@ static bool add_merge_text(struct parser *p, const char *unit, size_t number, co
     return add_merge(p, unit, number, text, n_left, space + 1, n_right);
 }
 
+/* What vocab_lines_read_first made needs no checks. */
+static bool add_quick_merges(struct parser *p) {
+    const char *text = p->lines.text, *end = text + p->lines.len;
+    for (size_t number = 1; text < end; number++) {
+        const char *space = memchr(text, ' ', (size_t)(end - text));
+        const char *newline = memchr(space, '\n', (size_t)(end - space));
+        if (!add_merge(p, "merge", number, text, (size_t)(space - text), space + 1,
+                       (size_t)(newline - space - 1)))
+            return false;
+        text = newline + 1;
+    }
+    return true;
+}
+
 static bool add_merge_lines(struct parser *p) {
-    const char *text = p->files[VOCAB_MERGES].text, *end = text + p->files[VOCAB_MERGES].len;
+    const char *text = p->lines.text, *end = text + p->lines.len;
     while (end > text && (end[-1] == '\n' || end[-1] == '\r'))
         end--; // empty lines at the end are no mistake
     for (size_t number = 1; text < end; number++) {
@@ -210,7 +228,7 @@ static bool add_merge_lines(struct parser *p) {
         size_t len = (size_t)(stop - text);
         if (len && text[len - 1] == '\r')
             len--;
-        // Only the first line can be a header: merges of '#' exist.
+        // Only the first line of a file can be a header: merges of '#' exist.
         bool header = number == 1 && len >= 8 && !memcmp(text, "#version", 8);
         if (!header && !add_merge_text(p, "line", number, text, len))
             return false;
@@ -243,6 +261,14 @@ static bool add_merge_array(struct parser *p) {
     return true;
 }
 
+static bool add_merges(struct parser *p) {
+    for (int byte = 0; byte < 256; byte++)
+        p->byte_ids[byte] = vocab_find(p->vocab, &(unsigned char){(unsigned char)byte}, 1);
+    return p->merges        ? add_merge_array(p)
+           : p->whole.quick ? add_quick_merges(p)
+                            : add_merge_lines(p);
+}
+
 /* ---- the whole ---- */
 
 static bool parse_file(struct parser *p, enum vocab_file file) {
@@ -251,7 +277,15 @@ static bool parse_file(struct parser *p, enum vocab_file file) {
         return true;
     if (file == VOCAB_TOKENS && vocab_map_read(&p->map, source->text, source->len))
         return true;
-    p->roots[file] = json_parse(source->text, source->len, source->name, GPT2_ERR_MODEL, p->err);
+    if (file == VOCAB_TOKENIZER) {
+        if (!tokenizer_json_read(&p->whole, source->text, source->len, source->name, p->err))
+            return false;
+        p->roots[file] = p->whole.root;
+        p->whole.root = NULL;
+    } else {
+        p->roots[file] =
+            json_parse(source->text, source->len, source->name, GPT2_ERR_MODEL, p->err);
+    }
     if (!p->roots[file])
         return false;
     if (json_kind(p->roots[file]) != JSON_OBJECT)
@@ -261,10 +295,12 @@ static bool parse_file(struct parser *p, enum vocab_file file) {
 }
 
 static bool read_tables(struct parser *p) {
-    if (p->files[VOCAB_TOKENS].text) {
+    if (!p->files[VOCAB_TOKENIZER].text) {
         p->tokens = p->roots[VOCAB_TOKENS];
         p->tokens_name = p->files[VOCAB_TOKENS].name;
         p->merges_name = p->files[VOCAB_MERGES].name;
+        p->lines = (struct vocab_lines){(char *)(uintptr_t)p->files[VOCAB_MERGES].text,
+                                        p->files[VOCAB_MERGES].len};
         p->split = true;
         return true;
     }
@@ -273,8 +309,14 @@ static bool read_tables(struct parser *p) {
     struct pipeline pipeline;
     if (!pipeline_read(&pipeline, root, name, p->err))
         return false;
-    p->tokens = pipeline.vocab;
-    p->merges = pipeline.merges;
+    if (p->whole.quick) {
+        p->map = p->whole.vocab;
+        p->whole.vocab = (struct vocab_map){0};
+        p->lines = p->whole.merges;
+    } else {
+        p->tokens = pipeline.vocab;
+        p->merges = pipeline.merges;
+    }
     p->tokens_name = p->merges_name = name;
     p->split = pipeline.split;
     p->add_prefix_space = pipeline.add_prefix_space;
@@ -307,13 +349,12 @@ static bool create(struct parser *p) {
     for (int i = 0; i < VOCAB_N_FILES; i++)
         if (p->files[i].text && p->files[i].len > longest)
             longest = p->files[i].len;
-    const struct vocab_source *lines = &p->files[VOCAB_MERGES];
     if (p->merges)
         for (const struct json *node = json_first(p->merges); node; node = json_next(node))
             n_merges++;
     else
-        for (size_t i = 0; i < lines->len; i++)
-            n_merges += lines->text[i] == '\n';
+        for (size_t i = 0; i < p->lines.len; i++)
+            n_merges += p->lines.text[i] == '\n';
     if (last < 0)
         return error_set(p->err, GPT2_ERR_MODEL, "%s: expected tokens with ids, found none",
                          p->tokens_name);
@@ -331,14 +372,14 @@ static bool create(struct parser *p) {
 
 struct vocab *vocab_parse(const struct vocab_source files[VOCAB_N_FILES], struct gpt2_error *err) {
     struct parser p = {.files = files, .specials = {.err = err}, .err = err};
-    bool pair = files[VOCAB_TOKENS].text != NULL;
+    bool pair = files[VOCAB_TOKENIZER].text == NULL;
     bool ok = parse_file(&p, pair ? VOCAB_TOKENS : VOCAB_TOKENIZER) &&
               parse_file(&p, VOCAB_ADDED) && parse_file(&p, VOCAB_SPECIALS) &&
               parse_file(&p, VOCAB_CONFIG) && read_tables(&p) && read_optional(&p) && create(&p) &&
-              add_tokens(&p) && add_specials(&p) &&
-              (p.merges ? add_merge_array(&p) : add_merge_lines(&p));
+              add_tokens(&p) && add_specials(&p) && add_merges(&p);
     for (int i = 0; i < VOCAB_N_FILES; i++)
         json_free(p.roots[i]);
+    tokenizer_json_free(&p.whole);
     vocab_map_free(&p.map);
     free(p.specials.items);
     os_free(p.scratch);

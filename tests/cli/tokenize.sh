@@ -35,6 +35,44 @@ else
     expect "a closed pipe is no error message" died_quietly
 fi
 
+# A vocabulary of the 256 bytes and a few words, for directories made here.
+tiny() {
+    awk 'BEGIN {
+        printf "{"
+        for (b = 0; b < 256; b++) {
+            cp = b < 33 ? 256 + b : b < 127 ? b : b < 161 ? 162 + b : b == 173 ? 323 : b
+            printf "\"\\u%04x\": %d, ", cp, b
+        }
+        printf "\"he\": 256, \"ll\": 257, \"hell\": 258, \"hello\": 259, \"<|endoftext|>\": 260}"
+    }'
+}
+merges='"h e", "l l", "he ll", "hell o"'
+bytelevel='{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}'
+end='{"id": 260, "content": "<|endoftext|>", "special": true}'
+tokenizer_json() { # DIRECTORY, MORE ADDED TOKENS, OTHER MEMBERS
+    printf '{"added_tokens": [%s%s], "pre_tokenizer": %s, %s"model": {"vocab": %s, "merges": [%s]}}' \
+        "$end" "$2" "${pre_tokenizer:-$bytelevel}" "$3" "$(tiny)" "$merges" >"$1/tokenizer.json"
+}
+pair() { # DIRECTORY
+    tiny >"$1/vocab.json"
+    printf 'h e\nl l\nhe ll\nhell o\n' >"$1/merges.txt"
+}
+
+m=$tmp/m
+mkdir -p "$m"
+pair "$m"
+tokenizer_json "$m" ', {"id": 261, "content": "<|user|>", "special": true}' ''
+run tokenize -m "$m" --special "<|user|>hello"
+expect "tokenizer.json counts where a pair is beside it" prints "261 259"
+run detokenize -m "$m" "261,259"
+expect "and back" test "$(cat "$out")" = "<|user|>hello"
+run tokenize -m "$m/vocab.json" --special "<|user|>hello"
+expect "a pair that is named counts" test "$(wc -w <"$out")" -eq 9
+echo '{"model": {}}' >"$m/tokenizer.json"
+run tokenize -m "$m" "hello"
+expect "the pair is not taken in silence" refuses 4 'tokenizer.json: '
+expect "but named" grep -q "hint: -m $m/vocab.json uses it with merges.txt" "$err"
+
 data=${GPT2_TEST_DATA:-../shared/data}/gpt2
 if [ ! -d "$data" ]; then
     skip "GPT-2's own vocabulary" "$data is not there"

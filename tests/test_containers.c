@@ -105,12 +105,19 @@ static void expect_format(const char *content, const struct container *format) {
 /* Each format can be told from the others and says all that the table's users rely on. */
 static void every_format_of_the_table_is_complete(void **state) {
     const struct container *c;
+    char list[CONTAINERS_LIST];
+    containers_list(list);
+    assert_true(strlen(list) < sizeof list - 1); // not cut
     for (size_t i = 0; (c = containers_at(i)) != NULL; i++) {
         assert_non_null(c->what);
         if (!c->names && !c->recognise)
             fail_msg("%s: neither names nor first bytes", c->what);
         if (!c->parse && !c->hint)
             fail_msg("%s: not read, and no hint says what to do", c->what);
+        if (c->parse && !c->lists && !c->name)
+            fail_msg("%s: expected a name in lists of what is read", c->what);
+        if (c->name && (!c->parse || !strstr(list, c->name)))
+            fail_msg("%s: in the list \"%s\"?", c->what, list);
         if (c->tokenizer && c->tables)
             fail_msg("%s: expected one form of tokenizer", c->what);
         for (size_t k = 0; k < i; k++)

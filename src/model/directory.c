@@ -11,8 +11,9 @@
 
 static bool refuse_foreign(const char *path, const struct container *format,
                            struct gpt2_error *err) {
+    char list[CONTAINERS_LIST];
     error_set(err, GPT2_ERR_MODEL, "%s: expected weights in a format that is read (%s), found %s",
-              path, containers_list(), format->what);
+              path, containers_list(list), format->what);
     return error_hint(err, "%s", format->hint);
 }
 

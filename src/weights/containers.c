@@ -38,8 +38,20 @@ static const char *const parts[] = {
 
 #define N_PARTS (sizeof parts / sizeof *parts)
 
-const char *containers_list(void) {
-    return "safetensors, GGUF, PyTorch, nanoGPT, TensorFlow (OpenAI's) and llm.c";
+const char *containers_list(char list[CONTAINERS_LIST]) {
+    size_t n = 0, n_left = 0;
+    for (size_t i = 0; i < N_CONTAINERS; i++)
+        n_left += containers[i]->name != NULL;
+    list[0] = 0;
+    for (size_t i = 0; i < N_CONTAINERS && n < CONTAINERS_LIST; i++) {
+        if (!containers[i]->name)
+            continue;
+        n += (size_t)snprintf(list + n, CONTAINERS_LIST - n, "%s%s", containers[i]->name,
+                              --n_left > 1  ? ", "
+                              : n_left == 1 ? " and "
+                                            : "");
+    }
+    return list;
 }
 
 void tokenizer_texts_free(struct tokenizer_texts *texts) {
@@ -78,8 +90,9 @@ static bool is_part(const char *name) {
 }
 
 static bool refuse_stranger(const char *path, size_t n_bytes, struct gpt2_error *err) {
-    error_set(err, GPT2_ERR_MODEL, "%s: expected a model (packed, %s), found %s", path,
-              containers_list(), n_bytes ? "a file that begins as none of them" : "it empty");
+    char list[CONTAINERS_LIST];
+    error_set(err, GPT2_ERR_MODEL, "%s: expected a model (%s), found %s", path,
+              containers_list(list), n_bytes ? "a file that begins as none of them" : "it empty");
     return error_hint(err, "a file that was damaged on its way here has to be copied again; to use "
                            "the model of a directory, name the directory");
 }

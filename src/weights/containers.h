@@ -34,6 +34,7 @@ enum container_config { CONFIG_BESIDE, CONFIG_INSIDE, CONFIG_EITHER };
 /* One format. Pointers to functions may be NULL: the format does not have that. */
 struct container {
     const char *what;         /* "a GGUF file": what is found                             */
+    const char *name;         /* in lists of the formats that are read, "GGUF"; NULL: not in them */
     const char *const *names; /* of its files, NULL-ended: "model.safetensors", "*.gguf";
                                  NULL: it is known by its first bytes alone                    */
     enum container_config config;
@@ -115,7 +116,10 @@ bool containers_open(struct tensors *out, const struct container *format, struct
 bool containers_in_directory(const struct container **found, char **file, const char *dir,
                              struct gpt2_error *err);
 
-/* "safetensors, GGUF ...": the formats that are read, for messages. */
-const char *containers_list(void);
+#define CONTAINERS_LIST 200 /* bytes */
+
+/* "packed, safetensors ... and llm.c": the formats that are read, in the table's order, for
+ * messages. Returns `list`. */
+const char *containers_list(char list[CONTAINERS_LIST]);
 
 #endif

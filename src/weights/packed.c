@@ -182,6 +182,7 @@ static bool find_tables(const unsigned char **tables, size_t *n_tables, const un
 
 const struct container container_packed = {
     .what = "a packed model",
+    .name = "packed",
     .config = CONFIG_INSIDE,
     .whole = true,
     .recognise = recognise,

@@ -365,6 +365,7 @@ bool safetensors_parse(struct tensors *out, const unsigned char *bytes, size_t n
 
 const struct container container_safetensors = {
     .what = "a safetensors file",
+    .name = "safetensors",
     .names = CONTAINER_NAMES("model.safetensors", "*.safetensors"),
     .parse = safetensors_parse,
 };

@@ -277,6 +277,7 @@ bool gguf_model_parse(struct tensors *out, const unsigned char *bytes, size_t n_
 
 const struct container container_gguf = {
     .what = "a GGUF file",
+    .name = "GGUF",
     .names = CONTAINER_NAMES("*.gguf"),
     .config = CONFIG_INSIDE,
     .recognise = recognise,

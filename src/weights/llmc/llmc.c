@@ -189,6 +189,7 @@ bool llmc_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
 
 const struct container container_llmc = {
     .what = "a model of llm.c",
+    .name = "llm.c",
     .names = CONTAINER_NAMES("gpt2_124M.bin", "gpt2_124M_bf16.bin"),
     .config = CONFIG_INSIDE,
     .recognise = recognise,

@@ -324,6 +324,7 @@ static bool parse_checkpoint(struct tensors *out, const unsigned char *bytes, si
 
 const struct container container_tensorflow = {
     .what = "OpenAI's TensorFlow checkpoint",
+    .name = "TensorFlow (OpenAI's)",
     .names = CONTAINER_NAMES("model.ckpt.index", "*.index"),
     .config = CONFIG_EITHER,
     .lists = true,

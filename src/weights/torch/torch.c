@@ -304,6 +304,7 @@ bool torch_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes
 
 const struct container container_torch = {
     .what = "PyTorch weights",
+    .name = "PyTorch (nanoGPT too)",
     .names = CONTAINER_NAMES("pytorch_model.bin", "ckpt.pt", "*.pt", "*.pth"),
     .config = CONFIG_EITHER,
     .recognise = torch_file_recognise,

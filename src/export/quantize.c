@@ -38,7 +38,7 @@ static const char *const type_names[] = {[GPT2_F16] = "f16",
 
 /* A tensor of the file that is made from the model. A unit is a panel, UNIT_ROWS rows, or a vector.
  */
-struct item {
+struct quantized_tensor {
     struct tensor_spec spec;
     enum dtype dtype;
     enum layout layout;
@@ -48,12 +48,12 @@ struct item {
 };
 
 /* The work on one file. */
-struct work {
+struct quantization {
     const struct gpt2_model *model;
     struct gpt2_runtime *runtime;
     const struct gpt2_quantize_options *options;
     struct gpt2_error *err;
-    struct item *items; /* [n_items] in the order of the file */
+    struct quantized_tensor *items; /* [n_items] in the order of the file */
     size_t n_items;
     size_t done, total; /* units */
 
@@ -64,7 +64,7 @@ struct work {
     char *made;             /* [batch * unit] */
     bool *bad;              /* [batch] units with a weight that does not fit */
     size_t first;           /* the first unit of the batch */
-    const struct item *item;
+    const struct quantized_tensor *item;
 
     struct calibration *calibration; /* NULL: without */
     struct error_metric *metrics;    /* [groups of `inputs`] of the item's inputs */
@@ -78,7 +78,7 @@ struct work {
  * single rows of it are looked up, which costs nothing, so they are kept precise.
  * The head and embeddings of a Q4 model are Q8: every error in them goes straight into the logits,
  * where those of the blocks are diluted by the residual stream. */
-static void choose_type(struct item *item, const struct work *w) {
+static void choose_type(struct quantized_tensor *item, const struct quantization *w) {
     const enum dtype type = dtype_of[w->options->type];
     const struct matrix *source = item->spec.field;
     item->layout = LAYOUT_ROWS;
@@ -106,8 +106,8 @@ static void choose_type(struct item *item, const struct work *w) {
     }
 }
 
-static bool add_item(struct work *w, struct tensor_spec spec) {
-    struct item *item = &w->items[w->n_items++];
+static bool add_item(struct quantization *w, struct tensor_spec spec) {
+    struct quantized_tensor *item = &w->items[w->n_items++];
     struct tensor t = {0};
     item->spec = spec;
     if (spec.kind != SPEC_VECTOR) {
@@ -138,13 +138,13 @@ static bool add_item(struct work *w, struct tensor_spec spec) {
 }
 
 /* All tensors, in the order in which a pass reads them: wte comes last where it is the head. */
-static bool list_items(struct work *w) {
-    const size_t n_parts = tensor_schema_count(w->model);
-    w->items = os_alloc(n_parts + 1, sizeof *w->items, "tensors", w->err);
+static bool list_items(struct quantization *w) {
+    const size_t n_specs = tensor_schema_count(w->model);
+    w->items = os_alloc(n_specs + 1, sizeof *w->items, "tensors", w->err);
     if (!w->items)
         return false;
     struct tensor_spec last = tensor_schema_head(w->model);
-    for (size_t i = 0; i < n_parts; i++) {
+    for (size_t i = 0; i < n_specs; i++) {
         struct tensor_spec spec = tensor_schema_at(w->model, i);
         if (spec.kind == SPEC_EMBEDDING && w->model->head_is_tied)
             last = spec;
@@ -157,7 +157,7 @@ static bool list_items(struct work *w) {
 /* ---- one unit ---- */
 
 /* How many outputs or rows unit i has. */
-static int unit_width(const struct item *item, size_t i) {
+static int unit_width(const struct quantized_tensor *item, size_t i) {
     int64_t n =
         item->layout == LAYOUT_ROWS ? item->spec.shape[0] : tensor_schema_outputs(&item->spec);
     int64_t left = n - (int64_t)i * PANEL;
@@ -165,8 +165,8 @@ static int unit_width(const struct item *item, size_t i) {
 }
 
 /* weights [K, PANEL] = the outputs of panel i, zeros behind the last. */
-static void load_panel(float *weights, float *row, const struct work *w, size_t i) {
-    const struct item *item = w->item;
+static void load_panel(float *weights, float *row, const struct quantization *w, size_t i) {
+    const struct quantized_tensor *item = w->item;
     const struct matrix *source = item->spec.field;
     const size_t K = (size_t)tensor_schema_inputs(&item->spec), size = dtype_size(source->dtype);
     const size_t n = (size_t)unit_width(item, i), cols = (size_t)source->cols;
@@ -191,7 +191,7 @@ static void load_panel(float *weights, float *row, const struct work *w, size_t 
 }
 
 /* weights = the rows of unit i, one behind the other; returns how many elements. */
-static size_t load_rows(float *weights, const struct work *w, size_t i) {
+static size_t load_rows(float *weights, const struct quantization *w, size_t i) {
     const struct matrix *source = w->item->spec.field;
     const size_t cols = (size_t)source->cols, n = (size_t)unit_width(w->item, i) * cols;
     const char *data = source->data;
@@ -246,8 +246,8 @@ static void find_shift(float *shift, const float *mean, float *weights, const vo
 }
 
 static void make_unit(void *arg, int index, int worker) {
-    struct work *w = arg;
-    const struct item *item = w->item;
+    struct quantization *w = arg;
+    const struct quantized_tensor *item = w->item;
     const size_t i = w->first + (size_t)index;
     char *out = w->made + (size_t)index * item->unit_bytes;
     float *weights = w->scratch[worker];
@@ -271,8 +271,8 @@ static void make_unit(void *arg, int index, int worker) {
 }
 
 /* Says which weight of unit i does not fit, and where it is in the model's tensor. */
-static bool refuse_unit(const struct work *w, size_t i) {
-    const struct item *item = w->item;
+static bool refuse_unit(const struct quantization *w, size_t i) {
+    const struct quantized_tensor *item = w->item;
     const struct tensor_spec *spec = &item->spec;
     float *weights = w->scratch[0];
     size_t n = (size_t)tensor_schema_inputs(spec) * PANEL, width = PANEL;
@@ -304,7 +304,7 @@ static bool refuse_unit(const struct work *w, size_t i) {
                                   : "the model is damaged, or its training went wrong");
 }
 
-static bool report(struct work *w, size_t n_done) {
+static bool report(struct quantization *w, size_t n_done) {
     const struct gpt2_quantize_options *options = w->options;
     w->done += n_done;
     return !options->progress || options->progress(options->user, w->done, w->total) ||
@@ -314,12 +314,12 @@ static bool report(struct work *w, size_t n_done) {
 /* ---- calibration ---- */
 
 static bool report_tokens(void *user, size_t n_tokens) {
-    struct work *w = user;
+    struct quantization *w = user;
     w->done = n_tokens / TOKENS_PER_UNIT;
     return report(w, 0);
 }
 
-static bool calibrate_work(struct work *w) {
+static bool calibrate_work(struct quantization *w) {
     const struct gpt2_quantize_options *options = w->options;
     if (options->n_calibration == 0 || !dtype_is_quantized(dtype_of[options->type]))
         return true;
@@ -332,7 +332,8 @@ static bool calibrate_work(struct work *w) {
 /* ---- the file ---- */
 
 /* A bias stands behind its matrix, and takes up what quantizing has made of it. */
-static bool write_vector(struct work *w, struct packed_writer *file, const struct item *item) {
+static bool write_vector(struct quantization *w, struct packed_writer *file,
+                         const struct quantized_tensor *item) {
     const float *values = *(const float *const *)item->spec.field;
     const size_t n = item->n_bytes / sizeof *values;
     assert(!w->mean || n <= w->outputs);
@@ -344,7 +345,7 @@ static bool write_vector(struct work *w, struct packed_writer *file, const struc
 }
 
 /* Gets ready to weigh the errors of a matrix. */
-static void weigh_item(struct work *w, const struct item *item) {
+static void weigh_item(struct quantization *w, const struct quantized_tensor *item) {
     const struct moments *moments = calibrate_moments(w->calibration, item->spec.field);
     assert((size_t)moments->K <= w->inputs);
     w->mean = item->spec.kind == SPEC_LINEAR ? moments->mean : NULL;
@@ -355,7 +356,8 @@ static void weigh_item(struct work *w, const struct item *item) {
     }
 }
 
-static bool write_item(struct work *w, struct packed_writer *file, const struct item *item) {
+static bool write_item(struct quantization *w, struct packed_writer *file,
+                       const struct quantized_tensor *item) {
     w->item = item;
     if (item->spec.kind == SPEC_VECTOR)
         return write_vector(w, file, item);
@@ -378,7 +380,7 @@ static bool write_item(struct work *w, struct packed_writer *file, const struct 
     return true;
 }
 
-static bool write_file(struct work *w, const char *path, const char *config) {
+static bool write_file(struct quantization *w, const char *path, const char *config) {
     const struct gpt2_quantize_options *options = w->options;
     struct tensor *tensors = os_alloc(w->n_items + 2, sizeof *tensors, "tensors", w->err);
     if (!tensors)
@@ -391,7 +393,7 @@ static bool write_file(struct work *w, const char *path, const char *config) {
                                        options->tokenizer, n_tokenizer};
     const size_t n_front = n;
     for (size_t i = 0; i < w->n_items; i++) {
-        const struct item *item = &w->items[i];
+        const struct quantized_tensor *item = &w->items[i];
         tensors[n].name = item->spec.name;
         packed_loader_shape(&tensors[n++], &item->spec, item->dtype, item->layout);
     }
@@ -407,10 +409,10 @@ static bool write_file(struct work *w, const char *path, const char *config) {
     return ok;
 }
 
-static bool alloc_scratch(struct work *w) {
+static bool alloc_scratch(struct quantization *w) {
     const size_t threads = (size_t)pool_size(w->runtime->pool);
     for (size_t i = 0; i < w->n_items; i++) {
-        const struct item *item = &w->items[i];
+        const struct quantized_tensor *item = &w->items[i];
         const size_t K = (size_t)tensor_schema_inputs(&item->spec);
         const size_t n = item->spec.kind == SPEC_LINEAR ? (size_t)item->spec.shape[1] : 0;
         w->inputs = K > w->inputs ? K : w->inputs;
@@ -429,7 +431,7 @@ static bool alloc_scratch(struct work *w) {
     return ok;
 }
 
-static void free_work(struct work *w) {
+static void free_work(struct quantization *w) {
     for (int i = 0; w->scratch && i < pool_size(w->runtime->pool); i++)
         os_free(w->scratch[i]);
     os_free(w->scratch);
@@ -449,7 +451,7 @@ bool gpt2_quantize(const struct gpt2_model *model, struct gpt2_runtime *runtime,
     if ((int)options->type < 0 || (int)options->type >= N_TYPES)
         return error_set(err, GPT2_ERR_USAGE, "quantize: expected a type from 0 to %d, got %d",
                          N_TYPES - 1, (int)options->type);
-    struct work w = {.model = model, .runtime = runtime, .options = options, .err = err};
+    struct quantization w = {.model = model, .runtime = runtime, .options = options, .err = err};
     char *config = config_print(&model->config, model->head_is_tied, err);
     bool ok = config && list_items(&w) && alloc_scratch(&w) && calibrate_work(&w) &&
               write_file(&w, path, config);

@@ -58,14 +58,15 @@ static void add_carried(float *y, const float *carry, float x[][PANEL], int n) {
 
 /* Weighted sums over the inputs of a group, for the least squares of a refit: with b what the
  * metric makes of the integers, a of the weights and o of 1, those of b b, b o, b a. */
-struct sums {
+struct panel_sums {
     float bb[PANEL], bo[PANEL], ba[PANEL];
 };
 
 /* The integers of a group on these grids, one input after the other, and their error. `q` and
  * `sums` may be NULL. */
 static void round_group(const struct group *g, enum dtype type, const float *scale,
-                        const float *min, float *error, signed char q[][PANEL], struct sums *sums) {
+                        const float *min, float *error, signed char q[][PANEL],
+                        struct panel_sums *sums) {
     const float least = least_integer(type), most = most_integer(type);
     const struct error_metric *metric = g->metric;
     float per_scale[PANEL], e[GROUP][PANEL];
@@ -99,7 +100,7 @@ static void round_group(const struct group *g, enum dtype type, const float *sca
 
 /* Takes the grids that have less error than the best so far. */
 static void try_grid(struct group *g, enum dtype type, const float *scale, const float *min,
-                     struct sums *sums) {
+                     struct panel_sums *sums) {
     float error[PANEL];
     round_group(g, type, scale, min, error, NULL, sums);
     for (int c = 0; c < PANEL; c++) {
@@ -140,7 +141,7 @@ static void choose_q8(struct group *g) {
 
 static void choose_q4(struct group *g) {
     float low[PANEL], high[PANEL], scale[PANEL], min[PANEL], oa[PANEL] = {0}, oo = 0;
-    struct sums sums;
+    struct panel_sums sums;
     for (int c = 0; c < PANEL; c++)
         low[c] = high[c] = g->w[0][c];
     for (int k = 0; k < g->n_inputs; k++) {

@@ -5,7 +5,7 @@
 
 #include "model/tensor_schema.h"
 
-/* The parts that a file has: those of tensor_schema.h, and lm_head where it is not tied. */
+/* The tensors that a file has: those of tensor_schema.h, and lm_head where it is not tied. */
 size_t weight_reader_count(const struct gpt2_model *model);
 struct tensor_spec weight_reader_at(const struct gpt2_model *model, size_t i);
 

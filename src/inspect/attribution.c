@@ -22,7 +22,7 @@ int gpt2_residual_parts(const struct gpt2_model *model) {
     return 2 * model->config.n_layer + 2;
 }
 
-struct watch {
+struct attribution_watch {
     int position;  /* the one that is looked at */
     float *parts;  /* [1 + 2 n_layer][n_embd]   */
     float *stream; /* [1 + 2 n_layer][n_embd] behind each part */
@@ -31,7 +31,7 @@ struct watch {
 static void watch_tap(void *user, enum gpt2_site site, int layer,
                       const struct gpt2_session *session, int position, int n_rows,
                       const float *data, int width, size_t stride) {
-    struct watch *watch = user;
+    struct attribution_watch *watch = user;
     if (watch->position < position || watch->position >= position + n_rows)
         return;
     const float *row = data + (size_t)(watch->position - position) * stride;
@@ -102,7 +102,7 @@ static void read_head(const struct gpt2_model *model, struct head *head) {
 
 /* out [parts]: contributions to the logit whose row of the head is in head->row. */
 static void attribute(double *out, const struct gpt2_inspector *inspector,
-                      const struct watch *watch, const struct head *head) {
+                      const struct attribution_watch *watch, const struct head *head) {
     const struct gpt2_model *model = inspector->model;
     int n = model->config.n_embd, last = gpt2_residual_parts(model) - 1;
     unsigned a = inspector->ablations;
@@ -122,7 +122,7 @@ static void attribute(double *out, const struct gpt2_inspector *inspector,
 }
 
 static void describe(struct gpt2_part *parts, const struct gpt2_model *model,
-                     const struct watch *watch) {
+                     const struct attribution_watch *watch) {
     int n = model->config.n_embd, last = gpt2_residual_parts(model) - 1;
     for (int i = 0; i < last; i++) {
         size_t row = (size_t)i * (size_t)n;
@@ -133,7 +133,7 @@ static void describe(struct gpt2_part *parts, const struct gpt2_model *model,
 }
 
 static bool read_text(struct gpt2_inspector *inspector, const int32_t *ids, int n,
-                      struct watch *watch, struct gpt2_error *err) {
+                      struct attribution_watch *watch, struct gpt2_error *err) {
     bool ok = true;
     for (int at = 0; ok && at < n;) {
         int step = inspector_step(at, n);
@@ -155,7 +155,7 @@ bool gpt2_inspect_residual(struct gpt2_inspector *inspector, const int32_t *ids,
     if (!inspector_begin(inspector, ids, n, err))
         return false;
     size_t n_embd = (size_t)config->n_embd, n_parts = (size_t)gpt2_residual_parts(model);
-    struct watch watch = {.position = n - 1};
+    struct attribution_watch watch = {.position = n - 1};
     struct head head = {os_alloc(n_embd, sizeof(double), "a row of the head", err),
                         os_alloc(n_embd, sizeof(float), "a row of the head", err)};
     watch.parts = os_alloc(n_parts, n_embd * sizeof(float), "the stream", err);

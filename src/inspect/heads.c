@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-struct watch {
+struct heads_watch {
     const struct gpt2_config *config;
     int n, layer, head;
     float *keys;             /* [n_layer][n][n_embd] */
@@ -51,7 +51,7 @@ static void add_to(struct gpt2_head *head, const double *row, int t) {
     }
 }
 
-static void look(struct watch *watch, int layer, int t, const float *qkv) {
+static void look(struct heads_watch *watch, int layer, int t, const float *qkv) {
     int n_embd = watch->config->n_embd, n_head = watch->config->n_head;
     int head_dim = n_embd / n_head;
     size_t n = (size_t)watch->n;
@@ -72,7 +72,7 @@ static void look(struct watch *watch, int layer, int t, const float *qkv) {
 static void watch_tap(void *user, enum gpt2_site site, int layer,
                       const struct gpt2_session *session, int position, int n_rows,
                       const float *data, int width, size_t stride) {
-    struct watch *watch = user;
+    struct heads_watch *watch = user;
     if (site != GPT2_SITE_QKV)
         return;
     size_t n_embd = (size_t)watch->config->n_embd;
@@ -107,7 +107,7 @@ bool gpt2_inspect_attention(struct gpt2_inspector *inspector, const int32_t *ids
                          config->n_head - 1);
     if (!inspector_begin(inspector, ids, n, err))
         return false;
-    struct watch watch = {config, n, layer, head, NULL, NULL, heads, weights};
+    struct heads_watch watch = {config, n, layer, head, NULL, NULL, heads, weights};
     int n_heads = config->n_layer * config->n_head;
     if (heads)
         memset(heads, 0, (size_t)n_heads * sizeof *heads);

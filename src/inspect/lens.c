@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-struct watch {
+struct lens_watch {
     int n_rows;  /* of this pass */
     float *rows; /* [n_layer + 1][INSPECTOR_ROWS][n_embd] the stream behind each layer */
 };
@@ -15,7 +15,7 @@ struct watch {
 static void watch_tap(void *user, enum gpt2_site site, int layer,
                       const struct gpt2_session *session, int position, int n_rows,
                       const float *data, int width, size_t stride) {
-    struct watch *watch = user;
+    struct lens_watch *watch = user;
     if (site != GPT2_SITE_EMBEDDING && site != GPT2_SITE_RESID)
         return;
     assert(n_rows <= INSPECTOR_ROWS);
@@ -55,7 +55,7 @@ static void find_rank(struct gpt2_lens *lens, const double *log_probs, int n) {
 
 /* Reads the rows of one pass at every depth, from the last to the first: what the whole model says
  * decides what comes next behind the end of the text. */
-static bool read_depths(struct gpt2_inspector *inspector, const struct watch *watch,
+static bool read_depths(struct gpt2_inspector *inspector, const struct lens_watch *watch,
                         const int32_t *ids, int at, int n, double *log_probs,
                         struct gpt2_lens *lens, struct gpt2_error *err) {
     const struct gpt2_config *config = gpt2_model_config(inspector->model);
@@ -85,7 +85,7 @@ bool gpt2_inspect_lens(struct gpt2_inspector *inspector, const int32_t *ids, int
         return false;
     const struct gpt2_config *config = gpt2_model_config(inspector->model);
     size_t depths = (size_t)config->n_layer + 1;
-    struct watch watch = {0};
+    struct lens_watch watch = {0};
     watch.rows =
         os_alloc(depths * INSPECTOR_ROWS, (size_t)config->n_embd * sizeof(float), "streams", err);
     double *log_probs = os_alloc((size_t)config->n_vocab, sizeof *log_probs, "a row", err);

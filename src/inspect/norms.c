@@ -154,7 +154,7 @@ static void compare(struct gpt2_norm *out, const struct gpt2_inspector *inspecto
     out->change = nn > 0 ? sqrt(moved / nn) : 0;
 }
 
-struct watch {
+struct norms_watch {
     const struct gpt2_inspector *inspector;
     int n;
     struct stream stream;
@@ -162,7 +162,8 @@ struct watch {
     struct gpt2_norm *norms; /* [sites][n] */
 };
 
-static void look(struct watch *watch, int site, int position, const float *x, const float *y) {
+static void look(struct norms_watch *watch, int site, int position, const float *x,
+                 const float *y) {
     const struct gpt2_model *model = watch->inspector->model;
     int n_embd = model->config.n_embd;
     struct gpt2_norm *out = &watch->norms[(size_t)site * (size_t)watch->n + (size_t)position];
@@ -179,7 +180,7 @@ static void look(struct watch *watch, int site, int position, const float *x, co
 static void watch_tap(void *user, enum gpt2_site site, int layer,
                       const struct gpt2_session *session, int position, int n_rows,
                       const float *data, int width, size_t stride) {
-    struct watch *watch = user;
+    struct norms_watch *watch = user;
     if (is_stream(site))
         keep_stream(&watch->stream, position, n_rows, data, width, stride);
     for (int r = 0; site_of(site, layer) >= 0 && r < n_rows; r++)
@@ -190,7 +191,7 @@ static void watch_tap(void *user, enum gpt2_site site, int layer,
 bool gpt2_inspect_norms(struct gpt2_inspector *inspector, const int32_t *ids, int n,
                         struct gpt2_norm *norms, struct gpt2_error *err) {
     size_t n_embd = (size_t)inspector->model->config.n_embd;
-    struct watch watch = {.inspector = inspector, .n = n, .norms = norms};
+    struct norms_watch watch = {.inspector = inspector, .n = n, .norms = norms};
     bool ok = inspector_begin(inspector, ids, n, err);
     watch.stream.rows = os_alloc(INSPECTOR_ROWS, n_embd * sizeof(float), "the stream", err);
     watch.normalised = os_alloc(n_embd, sizeof(double), "a row", err);

@@ -137,9 +137,9 @@ static bool bind_entry(struct loader *l, const struct tensor_spec *spec,
 }
 
 /* Binds the tensors of all parts. One that is not in the file is remembered. */
-static bool bind_parts(struct loader *l) {
-    const size_t n_parts = tensor_schema_count(l->model);
-    for (size_t i = 0; i < n_parts; i++) {
+static bool bind_tensors(struct loader *l) {
+    const size_t n_tensors = tensor_schema_count(l->model);
+    for (size_t i = 0; i < n_tensors; i++) {
         struct tensor_spec spec = tensor_schema_at(l->model, i);
         struct tensor_entry *entry = tensor_index_find(&l->names, spec.name);
         if (entry) {
@@ -322,8 +322,8 @@ bool loader_bind(struct gpt2_model *model, enum config_tie tie, struct gpt2_erro
     bool ok = (model->h = os_alloc(n_layer, sizeof *model->h, "blocks", err)) &&
               (model->infos = os_alloc(n_tensors, sizeof *model->infos, "tensors", err)) &&
               (model->converted = os_alloc(n_tensors, sizeof *model->converted, "tensors", err)) &&
-              tensor_index_index(&l.names, &model->tensors, err) && find_wte(&l, tie) &&
-              enlarge_vocabulary(&l) && bind_parts(&l) && check_leftovers(&l) &&
+              tensor_index_build(&l.names, &model->tensors, err) && find_wte(&l, tie) &&
+              enlarge_vocabulary(&l) && bind_tensors(&l) && check_leftovers(&l) &&
               check_missing(&l) && bind_head(&l, tie);
     tensor_index_free(&l.names);
     return ok;

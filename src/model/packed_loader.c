@@ -103,10 +103,10 @@ static bool bind(struct gpt2_model *model, const struct tensor_spec *spec,
     return true;
 }
 
-static bool bind_parts(struct gpt2_model *model, struct tensor_index *names,
-                       struct gpt2_error *err) {
-    const size_t n_parts = tensor_schema_count(model);
-    for (size_t i = 0; i < n_parts; i++) {
+static bool bind_tensors(struct gpt2_model *model, struct tensor_index *names,
+                         struct gpt2_error *err) {
+    const size_t n_tensors = tensor_schema_count(model);
+    for (size_t i = 0; i < n_tensors; i++) {
         struct tensor_spec spec = tensor_schema_at(model, i);
         struct tensor_entry *entry = tensor_index_find(names, spec.name);
         if (!entry) {
@@ -148,7 +148,7 @@ bool packed_loader_bind(struct gpt2_model *model, struct gpt2_error *err) {
         (model->h = os_alloc((size_t)model->config.n_layer, sizeof *model->h, "blocks", err)) &&
         (model->infos =
              os_alloc(tensor_schema_count(model) + 1, sizeof *model->infos, "tensors", err)) &&
-        tensor_index_index(&names, &model->tensors, err) && bind_parts(model, &names, err) &&
+        tensor_index_build(&names, &model->tensors, err) && bind_tensors(model, &names, err) &&
         check_leftovers(model, &names, err);
     tensor_index_free(&names);
     return ok;

@@ -25,7 +25,7 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const struct tensor_entry *)a)->name, ((const struct tensor_entry *)b)->name);
 }
 
-bool tensor_index_index(struct tensor_index *names, const struct tensors *tensors,
+bool tensor_index_build(struct tensor_index *names, const struct tensors *tensors,
                         struct gpt2_error *err) {
     *names = (struct tensor_index){0};
     struct tensor_entry *entries =

@@ -19,7 +19,7 @@ struct tensor_index {
 };
 
 /* Fails with GPT2_ERR_MODEL where two tensors have the same name once stripped. */
-bool tensor_index_index(struct tensor_index *names, const struct tensors *tensors,
+bool tensor_index_build(struct tensor_index *names, const struct tensors *tensors,
                         struct gpt2_error *err);
 
 struct tensor_entry *tensor_index_find(const struct tensor_index *names,

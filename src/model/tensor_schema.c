@@ -4,7 +4,7 @@
 
 enum dim { ONE, N_VOCAB, N_CTX, N_EMBD, N_EMBD_3, N_INNER };
 
-struct row {
+struct schema_entry {
     const char *name;
     size_t offset; /* in struct gpt2_model or struct block */
     enum spec_kind kind;
@@ -16,7 +16,7 @@ struct row {
 #define BLOCK(member) offsetof(struct block, member)
 #define COUNT(array)  (sizeof(array) / sizeof *(array))
 
-static const struct row front_rows[] = {
+static const struct schema_entry front_entries[] = {
     {"wte.weight", MODEL(wte), SPEC_EMBEDDING, N_VOCAB, N_EMBD, "token embeddings"},
     {"wpe.weight", MODEL(wpe), SPEC_POSITIONS, N_CTX, N_EMBD, "position embeddings"},
 };
@@ -24,7 +24,7 @@ static const struct row front_rows[] = {
 /* Of each block, behind "h.N.". Matrices are [in, out]. Those of nn.Linear would be [out, in]; in
  * such a file c_attn and the MLP's matrices have the wrong shape, which is how it is recognised:
  * attn.c_proj is square and would fit either way. */
-static const struct row block_rows[] = {
+static const struct schema_entry block_entries[] = {
     {"ln_1.weight", BLOCK(ln_1.gain), SPEC_VECTOR, N_EMBD, ONE,
      "layer norm before attention: gain"},
     {"ln_1.bias", BLOCK(ln_1.bias), SPEC_VECTOR, N_EMBD, ONE, "layer norm before attention: bias"},
@@ -47,13 +47,13 @@ static const struct row block_rows[] = {
      "bias of the MLP's output"},
 };
 
-static const struct row back_rows[] = {
+static const struct schema_entry back_entries[] = {
     {"ln_f.weight", MODEL(ln_f.gain), SPEC_VECTOR, N_EMBD, ONE, "layer norm before the head: gain"},
     {"ln_f.bias", MODEL(ln_f.bias), SPEC_VECTOR, N_EMBD, ONE, "layer norm before the head: bias"},
 };
 
-static const struct row head_row = {"lm_head.weight", MODEL(head), SPEC_HEAD,
-                                    N_VOCAB,          N_EMBD,      "the head"};
+static const struct schema_entry head_entry = {"lm_head.weight", MODEL(head), SPEC_HEAD,
+                                               N_VOCAB,          N_EMBD,      "the head"};
 
 static const char *const dim_names[] = {
     [ONE] = "",          [N_VOCAB] = "vocab_size", [N_CTX] = "n_positions",
@@ -78,38 +78,39 @@ static int64_t dim_of(const struct gpt2_config *config, enum dim dim) {
     return 1;
 }
 
-/* The part of a row; `base` is the model or a block. */
-static struct tensor_spec part_of(const struct gpt2_model *model, const struct row *row,
+/* The tensor of an entry; `base` is the model or a block. */
+static struct tensor_spec spec_of(const struct gpt2_model *model, const struct schema_entry *entry,
                                   const void *base, const char *prefix) {
     struct tensor_spec spec = {
-        .kind = row->kind,
-        .field = (char *)(uintptr_t)base + row->offset,
-        .shape = {dim_of(&model->config, row->rows), dim_of(&model->config, row->cols)},
-        .dim = {dim_names[row->rows], dim_names[row->cols]},
-        .what = row->what,
+        .kind = entry->kind,
+        .field = (char *)(uintptr_t)base + entry->offset,
+        .shape = {dim_of(&model->config, entry->rows), dim_of(&model->config, entry->cols)},
+        .dim = {dim_names[entry->rows], dim_names[entry->cols]},
+        .what = entry->what,
     };
-    snprintf(spec.name, sizeof spec.name, "%s%s", prefix, row->name);
+    snprintf(spec.name, sizeof spec.name, "%s%s", prefix, entry->name);
     return spec;
 }
 
 size_t tensor_schema_count(const struct gpt2_model *model) {
-    return COUNT(front_rows) + (size_t)model->config.n_layer * COUNT(block_rows) + COUNT(back_rows);
+    return COUNT(front_entries) + (size_t)model->config.n_layer * COUNT(block_entries) +
+           COUNT(back_entries);
 }
 
 struct tensor_spec tensor_schema_at(const struct gpt2_model *model, size_t i) {
-    if (i < COUNT(front_rows))
-        return part_of(model, &front_rows[i], model, "");
-    i -= COUNT(front_rows);
-    size_t layer = i / COUNT(block_rows);
+    if (i < COUNT(front_entries))
+        return spec_of(model, &front_entries[i], model, "");
+    i -= COUNT(front_entries);
+    size_t layer = i / COUNT(block_entries);
     if (layer == (size_t)model->config.n_layer)
-        return part_of(model, &back_rows[i - layer * COUNT(block_rows)], model, "");
+        return spec_of(model, &back_entries[i - layer * COUNT(block_entries)], model, "");
     char prefix[16];
     snprintf(prefix, sizeof prefix, "h.%d.", (int)layer);
-    return part_of(model, &block_rows[i % COUNT(block_rows)], &model->h[layer], prefix);
+    return spec_of(model, &block_entries[i % COUNT(block_entries)], &model->h[layer], prefix);
 }
 
 struct tensor_spec tensor_schema_head(const struct gpt2_model *model) {
-    return part_of(model, &head_row, model, "");
+    return spec_of(model, &head_entry, model, "");
 }
 
 int tensor_schema_inputs(const struct tensor_spec *spec) {

@@ -19,7 +19,7 @@ struct tensor_spec {
     const char *what;   /* "position embeddings"                                           */
 };
 
-/* The number of parts, and the i-th in the order of the forward pass: wte, wpe, the blocks, ln_f.
+/* The number of tensors, and the i-th in the order of the forward pass: wte, wpe, the blocks, ln_f.
  * Needs the configuration; `field` is valid once model->h is there. lm_head, which a model may
  * have, is not among them. */
 size_t tensor_schema_count(const struct gpt2_model *model);

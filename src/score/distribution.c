@@ -5,7 +5,7 @@
 #define LANES 16
 
 /* What a lane adds up. The constant trip counts below are what lets compilers vectorize. */
-struct sums {
+struct distribution_sums {
     double z[LANES];      /* e            */
     double zd[LANES];     /* e (l - max)  */
     double marked[LANES]; /* e of marked ids    */
@@ -28,8 +28,8 @@ static float row_max(const float *logits, int n) {
     return max;
 }
 
-static void add_block(struct sums *sums, const float *logits, const float *exps, double max,
-                      const unsigned char *marked) {
+static void add_block(struct distribution_sums *sums, const float *logits, const float *exps,
+                      double max, const unsigned char *marked) {
     for (int i = 0; i < LANES; i++) {
         double e = exps[i];
         sums->z[i] += e;
@@ -86,7 +86,7 @@ static void find_top(struct gpt2_alternative *top, int n_top, const float *logit
 void distribution_score(struct gpt2_score *score, struct gpt2_alternative *top, int n_top,
                         const float *logits, const float *exps, int n, int32_t id,
                         const unsigned char *marked) {
-    struct sums sums = {0};
+    struct distribution_sums sums = {0};
     double max = row_max(logits, n);
     int at = 0;
     for (; at + LANES <= n; at += LANES)

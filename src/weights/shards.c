@@ -14,14 +14,14 @@
 #define MAX_NAME    255 /* of a file, as the system has it */
 
 /* One entry of the map, borrowed from the parsed index. */
-struct place {
+struct shard_place {
     const char *tensor, *file;
 };
 
-struct index {
+struct shard_index {
     const char *path;
     struct json *root;
-    struct place *places; /* [n] sorted by tensor */
+    struct shard_place *places; /* [n] sorted by tensor */
     size_t n;
     struct gpt2_error *err;
 };
@@ -35,10 +35,11 @@ static bool is_plain(const char *name) {
 }
 
 static int by_tensor(const void *a, const void *b) {
-    return strcmp(((const struct place *)a)->tensor, ((const struct place *)b)->tensor);
+    return strcmp(((const struct shard_place *)a)->tensor, ((const struct shard_place *)b)->tensor);
 }
 
-static bool read_entry(struct place *place, const struct json *node, const struct index *index) {
+static bool read_entry(struct shard_place *place, const struct json *node,
+                       const struct shard_index *index) {
     place->tensor = json_name(node);
     if (!json_string(node, &place->file))
         return error_set(index->err, GPT2_ERR_MODEL,
@@ -51,7 +52,7 @@ static bool read_entry(struct place *place, const struct json *node, const struc
                      index->path, place->tensor, place->file);
 }
 
-static bool read_map(struct index *index, const struct json *map) {
+static bool read_map(struct shard_index *index, const struct json *map) {
     if (!map || json_kind(map) != JSON_OBJECT || !json_first(map))
         return error_set(index->err, GPT2_ERR_MODEL,
                          "%s: \"weight_map\": expected an object with tensors, found %s",
@@ -77,9 +78,9 @@ static bool read_map(struct index *index, const struct json *map) {
     return true;
 }
 
-static bool index_read(struct index *index, const char *text, size_t len, const char *path,
+static bool index_read(struct shard_index *index, const char *text, size_t len, const char *path,
                        struct gpt2_error *err) {
-    *index = (struct index){.path = path, .err = err};
+    *index = (struct shard_index){.path = path, .err = err};
     if (len > MAX_FILE)
         return error_set(err, GPT2_ERR_MODEL, "%s: expected at most %zu bytes, found %zu", path,
                          MAX_FILE, len);
@@ -94,7 +95,7 @@ static bool index_read(struct index *index, const char *text, size_t len, const 
     return read_map(index, json_get(index->root, "weight_map"));
 }
 
-static void index_free(struct index *index) {
+static void index_free(struct shard_index *index) {
     os_free(index->places);
     json_free(index->root);
 }
@@ -104,7 +105,7 @@ static int by_name(const void *a, const void *b) {
 }
 
 /* Each file once, sorted. */
-static bool list_files(char ***files, size_t *n_files, const struct index *index) {
+static bool list_files(char ***files, size_t *n_files, const struct shard_index *index) {
     const char **names = os_alloc(index->n, sizeof *names, "the list of files", index->err);
     *files = os_alloc(MAX_FILES, sizeof **files, "the list of files", index->err);
     *n_files = 0;
@@ -136,7 +137,7 @@ void shards_free_files(char **files, size_t n_files) {
 
 bool shards_parse(char ***files, size_t *n_files, const char *text, size_t len, const char *path,
                   struct gpt2_error *err) {
-    struct index index;
+    struct shard_index index;
     *files = NULL;
     *n_files = 0;
     bool ok = index_read(&index, text, len, path, err) && list_files(files, n_files, &index);
@@ -152,10 +153,12 @@ bool shards_parse(char ***files, size_t *n_files, const char *text, size_t len, 
 /* ---- the files ---- */
 
 /* Each tensor of the file is one that the index puts there. */
-static bool check_file(const struct tensors *shard, const char *file, const struct index *index) {
+static bool check_file(const struct tensors *shard, const char *file,
+                       const struct shard_index *index) {
     for (size_t i = 0; i < shard->count; i++) {
-        const struct place key = {shard->items[i].name, NULL};
-        const struct place *place = bsearch(&key, index->places, index->n, sizeof key, by_tensor);
+        const struct shard_place key = {shard->items[i].name, NULL};
+        const struct shard_place *place =
+            bsearch(&key, index->places, index->n, sizeof key, by_tensor);
         if (!place)
             return error_set(index->err, GPT2_ERR_MODEL,
                              "%s: tensor \"%s\": expected it in the weight_map of %s, found it not "
@@ -198,7 +201,7 @@ static bool adopt(struct tensors *out, struct tensors *shard, struct gpt2_error 
 }
 
 static bool add_file(struct tensors *out, const char *dir, const char *file,
-                     const struct index *index, tensors_parse *parse) {
+                     const struct shard_index *index, tensors_parse *parse) {
     char *path = path_join(dir, file, index->err);
     if (!path)
         return false;
@@ -214,7 +217,7 @@ static bool add_file(struct tensors *out, const char *dir, const char *file,
     return ok;
 }
 
-static bool open_files(struct tensors *out, const struct index *index, tensors_parse *parse) {
+static bool open_files(struct tensors *out, const struct shard_index *index, tensors_parse *parse) {
     char **files = NULL;
     size_t n_files = 0;
     char *dir = path_directory(index->path, index->err);
@@ -231,7 +234,7 @@ static bool open_files(struct tensors *out, const struct index *index, tensors_p
 
 static bool parse_index(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
                         const char *path, tensors_parse *parse_file, struct gpt2_error *err) {
-    struct index index;
+    struct shard_index index;
     *out = (struct tensors){0};
     bool ok = index_read(&index, (const char *)bytes, n_bytes, path, err) &&
               open_files(out, &index, parse_file);

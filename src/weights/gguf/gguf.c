@@ -27,24 +27,24 @@ const unsigned char gguf_value_sizes[GGUF_N_TYPES] = {
 };
 
 /* The file while it is read. */
-struct reader {
+struct gguf_reader {
     const char *path;
     const unsigned char *bytes, *at, *end;
     struct gpt2_error *err;
 };
 
-static size_t left(const struct reader *r) {
+static size_t left(const struct gguf_reader *r) {
     return (size_t)(r->end - r->at);
 }
 
-static bool refuse_end(const struct reader *r, const char *what) {
+static bool refuse_end(const struct gguf_reader *r, const char *what) {
     error_set(r->err, GPT2_ERR_MODEL,
               "%s: the file ends in %s, at byte %zu: it is truncated or damaged", r->path, what,
               (size_t)(r->end - r->bytes));
     return error_hint(r->err, "fetch the file again and compare its size with the original's");
 }
 
-static bool take(void *out, struct reader *r, size_t size, const char *what) {
+static bool take(void *out, struct gguf_reader *r, size_t size, const char *what) {
     if (left(r) < size)
         return refuse_end(r, what);
     memcpy(out, r->at, size);
@@ -52,7 +52,8 @@ static bool take(void *out, struct reader *r, size_t size, const char *what) {
     return true;
 }
 
-static bool take_string(struct gguf_string *out, struct reader *r, size_t max, const char *what) {
+static bool take_string(struct gguf_string *out, struct gguf_reader *r, size_t max,
+                        const char *what) {
     uint64_t len = 0;
     if (!take(&len, r, sizeof len, what))
         return false;
@@ -69,7 +70,8 @@ static bool take_string(struct gguf_string *out, struct reader *r, size_t max, c
 }
 
 /* A name: not empty, no NUL. */
-static bool take_name(struct gguf_string *out, struct reader *r, size_t max, const char *what) {
+static bool take_name(struct gguf_string *out, struct gguf_reader *r, size_t max,
+                      const char *what) {
     if (!take_string(out, r, max, what))
         return false;
     if (out->len == 0 || memchr(out->text, 0, out->len))
@@ -81,14 +83,14 @@ static bool take_name(struct gguf_string *out, struct reader *r, size_t max, con
 
 /* ---- pairs ---- */
 
-static bool refuse_type(const struct reader *r, const struct gguf_pair *pair) {
+static bool refuse_type(const struct gguf_reader *r, const struct gguf_pair *pair) {
     return error_set(r->err, GPT2_ERR_MODEL,
                      "%s: \"%.*s\": expected a type from 0 to %d%s, found %" PRIu32, r->path,
                      (int)pair->key.len, pair->key.text, GGUF_N_TYPES - 1,
                      pair->is_array ? " that is no array" : "", pair->type);
 }
 
-static bool skip_values(struct reader *r, const struct gguf_pair *pair) {
+static bool skip_values(struct gguf_reader *r, const struct gguf_pair *pair) {
     char what[120];
     snprintf(what, sizeof what, "the value of \"%.*s\"",
              (int)(pair->key.len < 80 ? pair->key.len : 80), pair->key.text);
@@ -109,7 +111,7 @@ static bool skip_values(struct reader *r, const struct gguf_pair *pair) {
     return true;
 }
 
-static bool read_pair(struct gguf_pair *pair, struct reader *r) {
+static bool read_pair(struct gguf_pair *pair, struct gguf_reader *r) {
     *pair = (struct gguf_pair){.count = 1};
     if (!take_name(&pair->key, r, MAX_KEY, "a key") || !take(&pair->type, r, 4, "a key's type"))
         return false;
@@ -134,7 +136,7 @@ int gguf_by_key(const void *a, const void *b) {
     return compare(((const struct gguf_pair *)a)->key, ((const struct gguf_pair *)b)->key);
 }
 
-static bool read_pairs(struct gguf *out, struct reader *r, size_t count) {
+static bool read_pairs(struct gguf *out, struct gguf_reader *r, size_t count) {
     out->pairs = os_alloc(count, sizeof *out->pairs, "the pairs", r->err);
     if (!out->pairs)
         return false;
@@ -151,7 +153,7 @@ static bool read_pairs(struct gguf *out, struct reader *r, size_t count) {
 
 /* ---- tensors ---- */
 
-__attribute__((format(printf, 3, 4))) static bool refuse_tensor(const struct reader *r,
+__attribute__((format(printf, 3, 4))) static bool refuse_tensor(const struct gguf_reader *r,
                                                                 const struct gguf_tensor *t,
                                                                 const char *format, ...) {
     char text[300];
@@ -163,7 +165,7 @@ __attribute__((format(printf, 3, 4))) static bool refuse_tensor(const struct rea
                      t->name.text, text);
 }
 
-static bool find_size(struct gguf_tensor *t, const struct reader *r) {
+static bool find_size(struct gguf_tensor *t, const struct gguf_reader *r) {
     size_t n = 1;
     bool overflow = false;
     for (int i = 0; i < t->rank; i++) {
@@ -183,7 +185,8 @@ static bool find_size(struct gguf_tensor *t, const struct reader *r) {
 }
 
 /* One entry of the list; *end is where its data must begin, and then where the next must. */
-static bool read_tensor(struct gguf_tensor *t, struct reader *r, size_t alignment, uint64_t *end) {
+static bool read_tensor(struct gguf_tensor *t, struct gguf_reader *r, size_t alignment,
+                        uint64_t *end) {
     uint32_t rank = 0, type = 0;
     uint64_t offset = 0;
     *t = (struct gguf_tensor){.rank = 0};
@@ -217,7 +220,7 @@ static bool read_tensor(struct gguf_tensor *t, struct reader *r, size_t alignmen
     return true;
 }
 
-static bool place_data(struct gguf *out, const struct reader *r, size_t alignment) {
+static bool place_data(struct gguf *out, const struct gguf_reader *r, size_t alignment) {
     const size_t head = (size_t)(r->at - r->bytes), size = (size_t)(r->end - r->bytes);
     size_t at = (head + alignment - 1) / alignment * alignment;
     for (size_t i = 0; i < out->n_tensors; i++) {
@@ -236,7 +239,7 @@ static bool place_data(struct gguf *out, const struct reader *r, size_t alignmen
     return true;
 }
 
-static bool read_tensors(struct gguf *out, struct reader *r, size_t count) {
+static bool read_tensors(struct gguf *out, struct gguf_reader *r, size_t count) {
     int64_t alignment = ALIGNMENT;
     uint64_t end = 0;
     if (!gguf_integer(out, "general.alignment", &alignment, r->err))
@@ -257,7 +260,7 @@ static bool read_tensors(struct gguf *out, struct reader *r, size_t count) {
 
 /* ---- the whole ---- */
 
-static bool read_counts(struct reader *r, size_t *n_tensors, size_t *n_pairs) {
+static bool read_counts(struct gguf_reader *r, size_t *n_tensors, size_t *n_pairs) {
     uint32_t version = 0;
     int64_t counts[2] = {0, 0};
     if (left(r) < 4 || memcmp(r->at, "GGUF", 4) != 0)
@@ -302,7 +305,7 @@ static bool read_counts(struct reader *r, size_t *n_tensors, size_t *n_pairs) {
 
 bool gguf_parse(struct gguf *out, const unsigned char *bytes, size_t n_bytes, const char *path,
                 struct gpt2_error *err) {
-    struct reader r = {path, bytes, bytes, bytes + n_bytes, err};
+    struct gguf_reader r = {path, bytes, bytes, bytes + n_bytes, err};
     size_t n_tensors = 0, n_pairs = 0;
     *out = (struct gguf){.path = path};
     if (read_counts(&r, &n_tensors, &n_pairs) && read_pairs(out, &r, n_pairs) &&

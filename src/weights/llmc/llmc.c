@@ -32,11 +32,11 @@ static const struct kind {
 
 #define N_KINDS (sizeof kinds / sizeof *kinds)
 
-struct header {
+struct llmc_header {
     int64_t version, n_ctx, n_vocab, n_layer, n_head, n_embd, n_padded;
 };
 
-struct reader {
+struct llmc_reader {
     struct tensors *out;
     const unsigned char *at; /* where the next tensor begins */
     size_t size;             /* bytes of an element          */
@@ -64,7 +64,7 @@ static bool check_range(const char *path, const char *field, int64_t value, int6
                      max, value);
 }
 
-static bool read_header(struct header *h, const unsigned char *bytes, size_t n_bytes,
+static bool read_header(struct llmc_header *h, const unsigned char *bytes, size_t n_bytes,
                         const char *path, struct gpt2_error *err) {
     if (n_bytes < HEADER_SIZE || !recognise(bytes, n_bytes))
         return error_set(err, GPT2_ERR_MODEL,
@@ -72,8 +72,9 @@ static bool read_header(struct header *h, const unsigned char *bytes, size_t n_b
                          "bytes, found %s",
                          path, MAGIC, HEADER_SIZE,
                          recognise(bytes, n_bytes) ? "it truncated" : "another thing");
-    *h = (struct header){load(bytes + 4),  load(bytes + 8),  load(bytes + 12), load(bytes + 16),
-                         load(bytes + 20), load(bytes + 24), load(bytes + 28)};
+    *h =
+        (struct llmc_header){load(bytes + 4),  load(bytes + 8),  load(bytes + 12), load(bytes + 16),
+                             load(bytes + 20), load(bytes + 24), load(bytes + 28)};
     if (h->version != 3 && h->version != 5) {
         error_set(err, GPT2_ERR_MODEL,
                   "%s: expected version 3 (F32) or 5 (BF16) of llm.c's models, found %" PRId64,
@@ -96,7 +97,7 @@ static bool read_header(struct header *h, const unsigned char *bytes, size_t n_b
 }
 
 /* Elements behind the header. */
-static uint64_t count_elements(const struct header *h) {
+static uint64_t count_elements(const struct llmc_header *h) {
     const uint64_t c = (uint64_t)h->n_embd;
     uint64_t layer = 0;
     for (size_t k = 0; k < N_KINDS; k++)
@@ -104,7 +105,7 @@ static uint64_t count_elements(const struct header *h) {
     return ((uint64_t)h->n_padded + (uint64_t)h->n_ctx) * c + (uint64_t)h->n_layer * layer + 2 * c;
 }
 
-static bool write_config(struct tensors *out, const struct header *h, struct gpt2_error *err) {
+static bool write_config(struct tensors *out, const struct llmc_header *h, struct gpt2_error *err) {
     const size_t size = 400;
     out->config = malloc(size);
     if (!out->config)
@@ -122,8 +123,8 @@ static bool write_config(struct tensors *out, const struct header *h, struct gpt
 /* ---- tensors ---- */
 
 /* The next tensor of the file, [rows, cols]; a vector's cols is 0. Returns it. */
-static struct tensor *take(struct reader *r, const char *prefix, const char *name, int64_t rows,
-                           int64_t cols) {
+static struct tensor *take(struct llmc_reader *r, const char *prefix, const char *name,
+                           int64_t rows, int64_t cols) {
     struct tensor *t = &r->out->items[r->out->count];
     char *text = r->names[r->out->count++];
     snprintf(text, NAME_SIZE, "%s%s", prefix, name);
@@ -137,7 +138,7 @@ static struct tensor *take(struct reader *r, const char *prefix, const char *nam
     return t;
 }
 
-static bool take_all(struct reader *r, const struct header *h) {
+static bool take_all(struct llmc_reader *r, const struct llmc_header *h) {
     const int64_t c = h->n_embd;
     struct tensor *wte = take(r, "", "wte.weight", h->n_vocab, c);
     r->at = (const unsigned char *)wte->data + (size_t)h->n_padded * (size_t)c * r->size;
@@ -156,8 +157,8 @@ static bool take_all(struct reader *r, const struct header *h) {
     return true;
 }
 
-static bool parse(struct reader *r, const unsigned char *bytes, size_t n_bytes) {
-    struct header h = {0};
+static bool parse(struct llmc_reader *r, const unsigned char *bytes, size_t n_bytes) {
+    struct llmc_header h = {0};
     if (!read_header(&h, bytes, n_bytes, r->name, r->err))
         return false;
     r->size = h.version == 3 ? 4 : 2;
@@ -180,7 +181,7 @@ bool llmc_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
     *out = (struct tensors){0};
     if (!(out->path = strdup(name)))
         return error_memory(err, "a path", strlen(name) + 1);
-    struct reader r = {.out = out, .name = out->path, .err = err};
+    struct llmc_reader r = {.out = out, .name = out->path, .err = err};
     if (parse(&r, bytes, n_bytes))
         return true;
     tensors_close(out);

@@ -27,7 +27,7 @@ struct token {
     uint32_t len;
 };
 
-struct reader {
+struct llmc_tokenizer_reader {
     struct token *tokens; /* [count] */
     uint32_t count, end;  /* end: the id of <|endoftext|> */
     uint32_t *slots;      /* [mask + 1] a hash table of ids + 1; 0 is free */
@@ -42,7 +42,8 @@ static uint32_t load(const unsigned char *p) {
 
 /* ---- tokens by their bytes ---- */
 
-static uint32_t *find_slot(const struct reader *r, const unsigned char *text, uint32_t len) {
+static uint32_t *find_slot(const struct llmc_tokenizer_reader *r, const unsigned char *text,
+                           uint32_t len) {
     uint32_t hash = 2166136261u; // FNV-1a
     for (uint32_t i = 0; i < len; i++)
         hash = (hash ^ text[i]) * 16777619u;
@@ -54,7 +55,8 @@ static uint32_t *find_slot(const struct reader *r, const unsigned char *text, ui
     }
 }
 
-static bool read_tokens(struct reader *r, const unsigned char *bytes, size_t n_bytes) {
+static bool read_tokens(struct llmc_tokenizer_reader *r, const unsigned char *bytes,
+                        size_t n_bytes) {
     if (n_bytes < HEADER_SIZE || load(bytes) != MAGIC)
         return error_set(r->err, GPT2_ERR_MODEL,
                          "%s: expected a tokenizer of llm.c, which begins with %d, found another "
@@ -107,7 +109,7 @@ static bool read_tokens(struct reader *r, const unsigned char *bytes, size_t n_b
 
 /* What the merges of tokens below `id` make of its bytes: *left is its first part's length. False
  * if that is not two parts. Always the merge of the lowest rank, leftmost first. */
-static bool split(const struct reader *r, uint32_t id, uint32_t *left) {
+static bool split(const struct llmc_tokenizer_reader *r, uint32_t id, uint32_t *left) {
     const struct token *t = &r->tokens[id];
     uint32_t ends[256] = {0}, n = 0; // of the parts
     for (uint32_t i = 0; i < t->len; i++)
@@ -154,7 +156,7 @@ static void put_alphabet(FILE *out, const unsigned char *text, uint32_t len, boo
     }
 }
 
-static bool write_vocab(const struct reader *r, FILE *out) {
+static bool write_vocab(const struct llmc_tokenizer_reader *r, FILE *out) {
     fprintf(out, "{");
     for (uint32_t i = 0; i < r->count; i++) {
         if (i == r->end)
@@ -167,7 +169,7 @@ static bool write_vocab(const struct reader *r, FILE *out) {
     return true;
 }
 
-static bool write_merges(const struct reader *r, FILE *out) {
+static bool write_merges(const struct llmc_tokenizer_reader *r, FILE *out) {
     for (uint32_t i = 0; i < r->count; i++) {
         uint32_t left = 0;
         if (i == r->end)
@@ -192,13 +194,14 @@ static bool write_merges(const struct reader *r, FILE *out) {
     return true;
 }
 
-static bool write_added(const struct reader *r, FILE *out) {
+static bool write_added(const struct llmc_tokenizer_reader *r, FILE *out) {
     fprintf(out, "{\"<|endoftext|>\":%" PRIu32 "}", r->end);
     return true;
 }
 
 static bool write_text(struct tokenizer_texts *out, enum tokenizer_text which, const char *what,
-                       bool (*write)(const struct reader *r, FILE *out), const struct reader *r) {
+                       bool (*write)(const struct llmc_tokenizer_reader *r, FILE *out),
+                       const struct llmc_tokenizer_reader *r) {
     char *text = NULL;
     size_t len = 0;
     FILE *stream = open_memstream(&text, &len);
@@ -217,7 +220,7 @@ static bool write_text(struct tokenizer_texts *out, enum tokenizer_text which, c
 
 bool llmc_tokenizer_parse(struct tokenizer_texts *out, const unsigned char *bytes, size_t n_bytes,
                           const char *name, struct gpt2_error *err) {
-    struct reader r = {.name = name, .err = err};
+    struct llmc_tokenizer_reader r = {.name = name, .err = err};
     const bool ok =
         read_tokens(&r, bytes, n_bytes) &&
         write_text(out, TOKENIZER_VOCAB, "the tokens of gpt2_tokenizer.bin", write_vocab, &r) &&

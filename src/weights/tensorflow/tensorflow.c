@@ -25,15 +25,15 @@ static const struct {
 } dtypes[] = {{1, "F32", 4}, {19, "F16", 2}, {14, "BF16", 2}, {2, "F64", 8},  {3, "I32", 4},
               {9, "I64", 8}, {4, "U8", 1},   {6, "I8", 1},    {10, "BOOL", 1}};
 
-struct reader {
+struct tensorflow_reader {
     struct tensors *out;
-    struct span *shards; /* [n_shards] the data files */
+    struct message_bytes *shards; /* [n_shards] the data files */
     size_t n_shards, cap;
     size_t n_left; /* bytes of them that tensors may still have: none is two's */
     bool has_header;
-    bool (*find_shards)(struct reader *r, uint64_t n_shards, struct gpt2_error *err);
-    const char *path; /* of the index */
-    struct span only; /* of tensorflow_parse: the one data file */
+    bool (*find_shards)(struct tensorflow_reader *r, uint64_t n_shards, struct gpt2_error *err);
+    const char *path;          /* of the index */
+    struct message_bytes only; /* of tensorflow_parse: the one data file */
 };
 
 /* ---- names ---- */
@@ -82,17 +82,17 @@ static bool translate(char name[MAX_NAME + 1], const char *key, size_t n_key) {
 
 /* ---- entries ---- */
 
-static bool refuse(const struct reader *r, const char *name, const char *what,
+static bool refuse(const struct tensorflow_reader *r, const char *name, const char *what,
                    struct gpt2_error *err) {
     return error_set(err, GPT2_ERR_MODEL, "%s: tensor \"%s\": %s", r->path, name, what);
 }
 
 /* The data of a tensor in its file, compared with its checksum. */
-static bool find_data(struct tensor *t, struct reader *r, const struct entry *e,
+static bool find_data(struct tensor *t, struct tensorflow_reader *r, const struct bundle_entry *e,
                       struct gpt2_error *err) {
     if (e->shard >= r->n_shards)
         return refuse(r, t->name, "it is in a data file that does not exist", err);
-    const struct span *data = &r->shards[e->shard];
+    const struct message_bytes *data = &r->shards[e->shard];
     const size_t left = (size_t)(data->end - data->at);
     if (e->size != t->n_bytes)
         return error_set(err, GPT2_ERR_MODEL,
@@ -113,8 +113,8 @@ static bool find_data(struct tensor *t, struct reader *r, const struct entry *e,
     return true;
 }
 
-static bool add_tensor(struct reader *r, const char *key, size_t n_key, const struct entry *e,
-                       struct gpt2_error *err) {
+static bool add_tensor(struct tensorflow_reader *r, const char *key, size_t n_key,
+                       const struct bundle_entry *e, struct gpt2_error *err) {
     if (r->out->count == r->cap) {
         if (r->cap >= MAX_TENSORS)
             return error_set(err, GPT2_ERR_MODEL, "%s: expected at most %u tensors", r->path,
@@ -162,10 +162,10 @@ static bool add_tensor(struct reader *r, const char *key, size_t n_key, const st
 
 static bool visit(void *context, const char *key, size_t n_key, const unsigned char *value,
                   size_t n_value, struct gpt2_error *err) {
-    struct reader *r = context;
-    struct entry e;
+    struct tensorflow_reader *r = context;
+    struct bundle_entry e;
     if ((n_key && memchr(key, 0, n_key)) ||
-        !tensorflow_message_read(&e, (struct span){value, value + n_value}, n_key == 0))
+        !tensorflow_message_read(&e, (struct message_bytes){value, value + n_value}, n_key == 0))
         return error_set(err, GPT2_ERR_MODEL, "%s: the entry \"%.*s\" is damaged", r->path,
                          (int)(n_key < 80 ? n_key : 80), key);
     if ((n_key == 0) == r->has_header)
@@ -187,14 +187,14 @@ static bool visit(void *context, const char *key, size_t n_key, const unsigned c
 
 /* ---- files ---- */
 
-static bool list_shards(struct reader *r, uint64_t n, struct gpt2_error *err) {
+static bool list_shards(struct tensorflow_reader *r, uint64_t n, struct gpt2_error *err) {
     r->shards = os_alloc((size_t)n, sizeof *r->shards, "data files", err);
     r->n_shards = r->shards ? (size_t)n : 0;
     return r->shards != NULL;
 }
 
 /* model.ckpt.index lies beside model.ckpt.data-00000-of-00001. */
-static bool open_shards(struct reader *r, uint64_t n, struct gpt2_error *err) {
+static bool open_shards(struct tensorflow_reader *r, uint64_t n, struct gpt2_error *err) {
     const size_t stem = strlen(r->path) - strlen(".index"), size = stem + 40;
     if (!list_shards(r, n, err))
         return false;
@@ -207,7 +207,7 @@ static bool open_shards(struct reader *r, uint64_t n, struct gpt2_error *err) {
         const struct os_file *file = tensors_map(r->out, path, err);
         ok = file != NULL;
         if (ok) {
-            r->shards[i] = (struct span){file->data, file->data + file->size};
+            r->shards[i] = (struct message_bytes){file->data, file->data + file->size};
             r->n_left += file->size;
         } else {
             error_hint(err, "a checkpoint is model.ckpt.index and all of its model.ckpt.data-*");
@@ -217,18 +217,18 @@ static bool open_shards(struct reader *r, uint64_t n, struct gpt2_error *err) {
     return ok;
 }
 
-static bool use_only_shard(struct reader *r, uint64_t n, struct gpt2_error *err) {
+static bool use_only_shard(struct tensorflow_reader *r, uint64_t n, struct gpt2_error *err) {
     if (!list_shards(r, n, err))
         return false;
     r->shards[0] = r->only;
     r->n_left = (size_t)(r->only.end - r->only.at);
     for (size_t i = 1; i < r->n_shards; i++)
-        r->shards[i] = (struct span){r->only.end, r->only.end};
+        r->shards[i] = (struct message_bytes){r->only.end, r->only.end};
     return true;
 }
 
-static bool parse(struct reader *r, const unsigned char *index, size_t n_index, const char *name,
-                  struct gpt2_error *err) {
+static bool parse(struct tensorflow_reader *r, const unsigned char *index, size_t n_index,
+                  const char *name, struct gpt2_error *err) {
     *r->out = (struct tensors){0};
     if (!(r->out->path = strdup(name)))
         return error_memory(err, "a path", strlen(name) + 1);
@@ -248,7 +248,8 @@ static bool parse(struct reader *r, const unsigned char *index, size_t n_index, 
 bool tensorflow_parse(struct tensors *out, const unsigned char *index, size_t n_index,
                       const unsigned char *data, size_t n_data, const char *name,
                       struct gpt2_error *err) {
-    struct reader r = {.out = out, .find_shards = use_only_shard, .only = {data, data + n_data}};
+    struct tensorflow_reader r = {
+        .out = out, .find_shards = use_only_shard, .only = {data, data + n_data}};
     return parse(&r, index, n_index, name, err);
 }
 
@@ -308,7 +309,7 @@ static bool read_hparams(struct tensors *out, struct gpt2_error *err) {
 
 static bool parse_checkpoint(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
                              const char *path, struct gpt2_error *err) {
-    struct reader r = {.out = out, .find_shards = open_shards};
+    struct tensorflow_reader r = {.out = out, .find_shards = open_shards};
     *out = (struct tensors){0};
     if (strlen(path) < strlen(".index") || !path_matches(path, "*.index")) {
         error_set(err, GPT2_ERR_MODEL, "%s: expected a checkpoint's index", path);

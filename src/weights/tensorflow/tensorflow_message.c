@@ -4,13 +4,13 @@
 
 struct field {
     unsigned number;
-    uint64_t value;   /* of a varint, or of four or eight bytes */
-    struct span span; /* of a length and its bytes              */
+    uint64_t value;            /* of a varint, or of four or eight bytes */
+    struct message_bytes span; /* of a length and its bytes              */
     unsigned kind;
 };
 
 /* The next field. False: the message is damaged. At its end number is 0. */
-static bool next_field(struct field *f, struct span *s) {
+static bool next_field(struct field *f, struct message_bytes *s) {
     uint64_t tag, size = 0;
     *f = (struct field){0};
     if (s->at == s->end)
@@ -27,7 +27,7 @@ static bool next_field(struct field *f, struct span *s) {
         size = f->kind == 1 ? 8 : 4;
     if ((f->kind != 2 && !size) || size > (size_t)(s->end - s->at))
         return false;
-    f->span = (struct span){s->at, s->at + size};
+    f->span = (struct message_bytes){s->at, s->at + size};
     for (uint64_t i = size; f->kind != 2 && i > 0; i--)
         f->value = f->value << 8 | s->at[i - 1];
     s->at += size;
@@ -36,7 +36,7 @@ static bool next_field(struct field *f, struct span *s) {
 
 /* TensorShapeProto: field 2 of it is a dimension, whose field 1 is its size; 3 says unknown rank.
  */
-static bool read_shape(struct entry *e, struct span s) {
+static bool read_shape(struct bundle_entry *e, struct message_bytes s) {
     struct field f, d;
     while (next_field(&f, &s)) {
         if (f.number == 0)
@@ -59,9 +59,9 @@ static bool read_shape(struct entry *e, struct span s) {
     return false;
 }
 
-bool tensorflow_message_read(struct entry *e, struct span s, bool is_header) {
+bool tensorflow_message_read(struct bundle_entry *e, struct message_bytes s, bool is_header) {
     struct field f;
-    *e = (struct entry){0};
+    *e = (struct bundle_entry){0};
     while (next_field(&f, &s)) {
         switch (is_header && f.number ? f.number + 100 : f.number) {
         case 0:

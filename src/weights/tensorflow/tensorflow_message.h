@@ -13,12 +13,12 @@
 
 #define TENSORFLOW_MAX_SIZE ((int64_t)1 << 48) /* of a dimension */
 
-struct span {
+struct message_bytes {
     const unsigned char *at, *end;
 };
 
 /* The fields that count of either message. */
-struct entry {
+struct bundle_entry {
     uint64_t dtype, shard, offset, size, n_shards, big_endian;
     uint32_t crc;
     bool sliced;
@@ -27,6 +27,6 @@ struct entry {
 };
 
 /* Reads one message, all of whose bytes are `span`. False: it is damaged. */
-bool tensorflow_message_read(struct entry *entry, struct span span, bool is_header);
+bool tensorflow_message_read(struct bundle_entry *entry, struct message_bytes span, bool is_header);
 
 #endif

@@ -28,7 +28,7 @@ struct view {
     int64_t shape[TENSOR_MAX_RANK], strides[TENSOR_MAX_RANK]; /* elements */
 };
 
-struct reader {
+struct torch_reader {
     struct tensors *out;
     struct torch_file file;
     struct view *views; /* [out->count] */
@@ -39,8 +39,9 @@ struct reader {
 };
 
 /* NAME: tensor "...": ... */
-__attribute__((format(printf, 3, 4))) static bool refuse(const struct reader *r, const char *tensor,
-                                                         const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static bool refuse(const struct torch_reader *r,
+                                                         const char *tensor, const char *format,
+                                                         ...) {
     char text[400];
     va_list args;
     va_start(args, format);
@@ -52,7 +53,7 @@ __attribute__((format(printf, 3, 4))) static bool refuse(const struct reader *r,
 /* ---- one tensor of the pickle ---- */
 
 /* A tuple of at most TENSOR_MAX_RANK integers from 0. torch.Size((...)) counts as one. */
-static bool read_sizes(int64_t *out, int *n, const struct reader *r,
+static bool read_sizes(int64_t *out, int *n, const struct torch_reader *r,
                        const struct pickle_value *tuple) {
     const struct pickle *p = &r->file.pickle;
     if (tuple && tuple->kind == PICKLE_CALL && tuple->global == TORCH_SIZE)
@@ -71,7 +72,7 @@ static bool read_sizes(int64_t *out, int *n, const struct reader *r,
 
 /* Every element lies in the storage, and there are not more of them than the storage has: a view
  * may stretch one element over any shape, which no weights do. */
-static bool check_bounds(const struct reader *r, const char *name, const struct view *v) {
+static bool check_bounds(const struct torch_reader *r, const char *name, const struct view *v) {
     uint64_t count = 1, last = v->offset, step;
     bool overflow = false;
     for (int i = 0; i < v->rank; i++)
@@ -92,7 +93,7 @@ static bool check_bounds(const struct reader *r, const char *name, const struct 
                   v->storage->count);
 }
 
-static bool read_view(struct view *v, const struct reader *r, const char *name,
+static bool read_view(struct view *v, const struct torch_reader *r, const char *name,
                       const struct pickle_value *value) {
     const struct pickle *p = &r->file.pickle;
     if (value->kind == PICKLE_CALL && value->global == TORCH_REBUILD_PARAMETER) {
@@ -140,7 +141,7 @@ static bool is_row_major(const struct view *v) {
     return true;
 }
 
-static bool copy_in_order(struct tensor *t, const struct reader *r, const struct view *v,
+static bool copy_in_order(struct tensor *t, const struct torch_reader *r, const struct view *v,
                           uint64_t count) {
     const size_t size = v->storage->element;
     unsigned char *to = tensors_alloc(r->out, (size_t)count, size, "a tensor in order", r->err);
@@ -159,7 +160,7 @@ static bool copy_in_order(struct tensor *t, const struct reader *r, const struct
     return true;
 }
 
-static bool place(struct tensor *t, struct reader *r, const struct view *v) {
+static bool place(struct tensor *t, struct torch_reader *r, const struct view *v) {
     const uint64_t count = count_elements(v);
     const size_t size = v->storage->element;
     t->dtype = v->storage->dtype;
@@ -185,7 +186,7 @@ static bool place(struct tensor *t, struct reader *r, const struct view *v) {
 /* ---- all tensors ---- */
 
 /* Names move into one block of memory, each with a NUL behind it. */
-static bool read_names(const struct reader *r, const struct pickle_value *dict) {
+static bool read_names(const struct torch_reader *r, const struct pickle_value *dict) {
     const struct pickle *p = &r->file.pickle;
     const size_t count = dict->len / 2;
     size_t n_bytes = 0;
@@ -220,7 +221,7 @@ static bool read_names(const struct reader *r, const struct pickle_value *dict) 
 }
 
 /* [out, in], as torch's own layers are. */
-static bool is_out_in(const struct reader *r) {
+static bool is_out_in(const struct torch_reader *r) {
     for (size_t i = 0; i < r->out->count; i++) {
         const struct view *v = &r->views[i];
         if (torch_ends_with(r->out->items[i].name, ".attn.c_attn.weight") && v->rank == 2)
@@ -229,7 +230,7 @@ static bool is_out_in(const struct reader *r) {
     return false;
 }
 
-static bool read_tensors(struct reader *r, const struct pickle_value *dict) {
+static bool read_tensors(struct torch_reader *r, const struct pickle_value *dict) {
     const struct pickle *p = &r->file.pickle;
     if (!read_names(r, dict) ||
         !(r->views = os_alloc(r->out->count, sizeof *r->views, "the table of tensors", r->err)))
@@ -268,7 +269,7 @@ static const struct pickle_value *find_state(const struct pickle *p) {
     return p->root;
 }
 
-static bool read_object(struct reader *r) {
+static bool read_object(struct torch_reader *r) {
     const struct pickle *p = &r->file.pickle;
     const struct pickle_value *state = find_state(p), *args = NULL;
     if (state->kind != PICKLE_DICT) {
@@ -293,7 +294,7 @@ bool torch_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes
     *out = (struct tensors){0};
     if (!(out->path = strdup(name)))
         return error_memory(err, "a path", strlen(name) + 1);
-    struct reader r = {.out = out, .name = out->path, .n_bytes = n_bytes, .err = err};
+    struct torch_reader r = {.out = out, .name = out->path, .n_bytes = n_bytes, .err = err};
     const bool ok = torch_file_parse(&r.file, bytes, n_bytes, r.name, err) && read_object(&r);
     os_free(r.views);
     torch_file_free(&r.file);

@@ -63,7 +63,7 @@ static const struct {
 
 #define N_DTYPES (int)(sizeof dtypes / sizeof *dtypes)
 
-struct reader {
+struct torch_file_reader {
     struct torch_file *out;
     const unsigned char *bytes; /* [n_bytes] */
     size_t n_bytes;
@@ -71,8 +71,8 @@ struct reader {
     struct gpt2_error *err;
 };
 
-__attribute__((format(printf, 2, 3))) static bool refuse(const struct reader *r, const char *format,
-                                                         ...) {
+__attribute__((format(printf, 2, 3))) static bool refuse(const struct torch_file_reader *r,
+                                                         const char *format, ...) {
     char text[400];
     va_list args;
     va_start(args, format);
@@ -92,7 +92,7 @@ static bool is_text(const struct pickle_value *value, const char *text) {
 
 /* ---- storages of the pickle ---- */
 
-static bool read_storage(struct torch_storage *out, const struct reader *r,
+static bool read_storage(struct torch_storage *out, const struct torch_file_reader *r,
                          const struct pickle_value *persistent) {
     const struct pickle *p = &r->out->pickle;
     const struct pickle_value *id = pickle_item(p, persistent, 0);
@@ -132,7 +132,7 @@ static int by_key(const void *a, const void *b) {
 }
 
 /* Every storage that the pickle mentions, once. Several tensors may be views of one. */
-static bool collect_storages(const struct reader *r) {
+static bool collect_storages(const struct torch_file_reader *r) {
     struct torch_file *f = r->out;
     size_t n = 0;
     for (uint32_t i = 0; i < f->pickle.n_values; i++)
@@ -195,7 +195,7 @@ static const struct zip_entry *zip_member(const struct zip *zip, const struct zi
     return zip_find(zip, path, n_top + n_folder + n_name);
 }
 
-static bool check_stored(const struct reader *r, const struct zip_entry *e) {
+static bool check_stored(const struct torch_file_reader *r, const struct zip_entry *e) {
     if (e->method == 0)
         return true;
     refuse(r,
@@ -205,7 +205,7 @@ static bool check_stored(const struct reader *r, const struct zip_entry *e) {
     return error_hint(r->err, "unpack it and pack it again: zip -0 -r");
 }
 
-static bool read_zip(const struct reader *r, const struct zip *zip) {
+static bool read_zip(const struct torch_file_reader *r, const struct zip *zip) {
     const struct zip_entry *pickle = NULL;
     for (size_t i = 0; i < zip->count; i++) {
         const struct zip_entry *e = &zip->entries[i];
@@ -251,14 +251,14 @@ static bool read_zip(const struct reader *r, const struct zip *zip) {
 /* ---- legacy ---- */
 
 /* The next of the pickles that follow each other. */
-static bool next_pickle(struct pickle *out, const struct reader *r, size_t *at) {
+static bool next_pickle(struct pickle *out, const struct torch_file_reader *r, size_t *at) {
     if (!pickle_parse(out, r->bytes + *at, r->n_bytes - *at, globals, r->name, r->err))
         return false;
     *at += out->n_bytes;
     return true;
 }
 
-static bool read_preamble(const struct reader *r, size_t *at) {
+static bool read_preamble(const struct torch_file_reader *r, size_t *at) {
     struct pickle p;
     if (!next_pickle(&p, r, at))
         return false;
@@ -275,7 +275,7 @@ static bool read_preamble(const struct reader *r, size_t *at) {
 }
 
 /* One storage: its count of elements, and they. */
-static bool read_legacy_storage(const struct reader *r, const struct pickle_value *key,
+static bool read_legacy_storage(const struct torch_file_reader *r, const struct pickle_value *key,
                                 size_t *at) {
     struct torch_storage *s = key->kind == PICKLE_STRING ? find(r->out, key->text, key->len) : NULL;
     if (!s)
@@ -299,7 +299,7 @@ static bool read_legacy_storage(const struct reader *r, const struct pickle_valu
     return true;
 }
 
-static bool read_legacy(const struct reader *r) {
+static bool read_legacy(const struct torch_file_reader *r) {
     struct pickle keys = {0};
     size_t at = sizeof legacy_magic;
     if (!read_preamble(r, &at) || !next_pickle(&r->out->pickle, r, &at) || !collect_storages(r) ||
@@ -330,7 +330,7 @@ bool torch_file_recognise(const unsigned char *head, size_t n) {
            (n >= sizeof legacy_magic && memcmp(head, legacy_magic, sizeof legacy_magic) == 0);
 }
 
-static bool parse(const struct reader *r) {
+static bool parse(const struct torch_file_reader *r) {
     static const char lfs[] = "version https://git-lfs";
     if (r->n_bytes >= sizeof lfs - 1 && memcmp(r->bytes, lfs, sizeof lfs - 1) == 0) {
         refuse(r, "expected PyTorch weights, found a Git LFS pointer to them");
@@ -355,7 +355,7 @@ static bool parse(const struct reader *r) {
 
 bool torch_file_parse(struct torch_file *out, const unsigned char *bytes, size_t n_bytes,
                       const char *name, struct gpt2_error *err) {
-    const struct reader r = {out, bytes, n_bytes, name, err};
+    const struct torch_file_reader r = {out, bytes, n_bytes, name, err};
     *out = (struct torch_file){0};
     if (parse(&r))
         return true;

@@ -26,14 +26,14 @@
 #define LOCAL_SIZE   30u
 #define MAX_ENTRIES  200000u
 
-struct reader {
+struct zip_reader {
     const unsigned char *bytes; /* [n_bytes] */
     size_t n_bytes;
     const char *name;
     struct gpt2_error *err;
 };
 
-struct directory {
+struct zip_directory {
     uint64_t count, size, offset;
 };
 
@@ -49,16 +49,16 @@ static bool is(const unsigned char *p, const char *signature) {
 }
 
 /* True if bytes[offset .. offset + size) are there. */
-static bool inside(const struct reader *r, uint64_t offset, uint64_t size) {
+static bool inside(const struct zip_reader *r, uint64_t offset, uint64_t size) {
     return offset <= r->n_bytes && size <= r->n_bytes - offset;
 }
 
-static bool refuse(const struct reader *r, const char *what) {
+static bool refuse(const struct zip_reader *r, const char *what) {
     return error_set(r->err, GPT2_ERR_MODEL, "%s: zip archive: %s", r->name, what);
 }
 
 /* Counts of an archive that needs 64 bits, or has them all the same. */
-static bool read_end64(struct directory *out, const struct reader *r, size_t end) {
+static bool read_end64(struct zip_directory *out, const struct zip_reader *r, size_t end) {
     if (end < LOCATOR_SIZE || !is(r->bytes + end - LOCATOR_SIZE, "PK\6\7"))
         return true;
     const uint64_t at = load(r->bytes + end - LOCATOR_SIZE + 8, 8);
@@ -67,12 +67,12 @@ static bool read_end64(struct directory *out, const struct reader *r, size_t end
     const unsigned char *p = r->bytes + at;
     if (load(p + 16, 4) != 0 || load(p + 20, 4) != 0)
         return refuse(r, "expected one file, found a part of several");
-    *out = (struct directory){load(p + 32, 8), load(p + 40, 8), load(p + 48, 8)};
+    *out = (struct zip_directory){load(p + 32, 8), load(p + 40, 8), load(p + 48, 8)};
     return true;
 }
 
 /* The end record is the last of that signature whose comment ends where the file does. */
-static bool find_directory(struct directory *out, const struct reader *r) {
+static bool find_directory(struct zip_directory *out, const struct zip_reader *r) {
     const size_t n = r->n_bytes;
     for (size_t back = END_SIZE; back <= n && back <= END_SIZE + 65535; back++) {
         const unsigned char *p = r->bytes + n - back;
@@ -80,7 +80,7 @@ static bool find_directory(struct directory *out, const struct reader *r) {
             continue;
         if (load(p + 4, 2) != 0 || load(p + 6, 2) != 0)
             return refuse(r, "expected one file, found a part of several");
-        *out = (struct directory){load(p + 10, 2), load(p + 12, 4), load(p + 16, 4)};
+        *out = (struct zip_directory){load(p + 10, 2), load(p + 12, 4), load(p + 16, 4)};
         if (!read_end64(out, r, n - back))
             return false;
         if (!inside(r, out->offset, out->size))
@@ -123,7 +123,7 @@ static bool read_extra64(const unsigned char *extra, size_t n, uint64_t *fields[
 }
 
 /* Entry of the directory at p[0..n): fills *out, and *used bytes of it. */
-static bool read_entry(struct zip_entry *out, size_t *used, const struct reader *r,
+static bool read_entry(struct zip_entry *out, size_t *used, const struct zip_reader *r,
                        const unsigned char *p, size_t n) {
     if (n < ENTRY_SIZE || !is(p, "PK\1\2"))
         return refuse(r, "expected an entry in its directory, found none");
@@ -176,7 +176,7 @@ static int by_data(const void *a, const void *b) {
 }
 
 /* No two entries share a byte or a name. */
-static bool check_entries(struct zip *zip, const struct reader *r) {
+static bool check_entries(struct zip *zip, const struct zip_reader *r) {
     qsort(zip->entries, zip->count, sizeof *zip->entries, by_data);
     for (size_t i = 1; i < zip->count; i++) {
         const struct zip_entry *a = &zip->entries[i - 1], *b = &zip->entries[i];
@@ -196,8 +196,8 @@ static bool check_entries(struct zip *zip, const struct reader *r) {
     return true;
 }
 
-static bool read_entries(struct zip *zip, const struct reader *r) {
-    struct directory d = {0};
+static bool read_entries(struct zip *zip, const struct zip_reader *r) {
+    struct zip_directory d = {0};
     if (!find_directory(&d, r))
         return false;
     zip->entries = os_alloc((size_t)d.count, sizeof *zip->entries, "zip entries", r->err);
@@ -215,7 +215,7 @@ static bool read_entries(struct zip *zip, const struct reader *r) {
 
 bool zip_parse(struct zip *out, const unsigned char *bytes, size_t n_bytes, const char *name,
                struct gpt2_error *err) {
-    const struct reader r = {bytes, n_bytes, name, err};
+    const struct zip_reader r = {bytes, n_bytes, name, err};
     *out = (struct zip){0};
     if (read_entries(out, &r))
         return true;

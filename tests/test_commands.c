@@ -12,10 +12,10 @@
 
 #include <cmocka.h>
 
+#include "base/buffer.h"
 #include "cli/command/commands.h"
 #include "cli/command/shell_completion.h"
 #include "cli/generate/settings.h"
-#include "cli/io/buffer.h"
 #include <ctype.h>
 #include <limits.h>
 #include <math.h>

@@ -1,6 +1,7 @@
 /* save.c - a model as a Hugging Face directory: model.safetensors and config.json. */
 #include <gpt2/save.h>
 
+#include "base/buffer.h"
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "base/outfile.h"
@@ -23,36 +24,30 @@ static const char *prefix_of(const struct tensor_spec *spec) {
 
 /* The JSON of the header, padded, with its length in front. */
 static char *print_header(size_t *size, const struct gpt2_model *model, struct gpt2_error *err) {
-    char *text = NULL;
+    struct buffer buffer = {0}, *out = &buffer;
     uint64_t at = 0;
-    *size = 0;
-    FILE *out = open_memstream(&text, size);
-    if (out) {
-        fprintf(out, "........{\"__metadata__\":{\"format\":\"pt\"}");
-        for (size_t i = 0; i < weight_reader_count(model); i++) {
-            const struct tensor_spec spec = weight_reader_at(model, i);
-            const enum dtype dtype = weight_reader_dtype(&spec);
-            const uint64_t end = at + weight_reader_elements(&spec) * dtype_size(dtype);
-            fprintf(out, ",\"%s%s\":{\"dtype\":\"%s\",\"shape\":[%" PRId64, prefix_of(&spec),
-                    spec.name, dtype_name(dtype), spec.shape[0]);
-            if (spec.kind != SPEC_VECTOR)
-                fprintf(out, ",%" PRId64, spec.shape[1]);
-            fprintf(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", at, end);
-            at = end;
-        }
-        putc('}', out);
-        for (long n = ftell(out); n % ALIGN; n++)
-            putc(' ', out);
-        bool ok = !ferror(out);
-        if (fclose(out) == 0 && ok) {
-            const uint64_t length = *size - 8;
-            memcpy(text, &length, sizeof length);
-            return text;
-        }
-        free(text);
+    buffer_format(out, "........{\"__metadata__\":{\"format\":\"pt\"}");
+    for (size_t i = 0; i < weight_reader_count(model); i++) {
+        const struct tensor_spec spec = weight_reader_at(model, i);
+        const enum dtype dtype = weight_reader_dtype(&spec);
+        const uint64_t end = at + weight_reader_elements(&spec) * dtype_size(dtype);
+        buffer_format(out, ",\"%s%s\":{\"dtype\":\"%s\",\"shape\":[%" PRId64, prefix_of(&spec),
+                      spec.name, dtype_name(dtype), spec.shape[0]);
+        if (spec.kind != SPEC_VECTOR)
+            buffer_format(out, ",%" PRId64, spec.shape[1]);
+        buffer_format(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", at, end);
+        at = end;
     }
-    error_memory(err, "the header", *size);
-    return NULL;
+    buffer_byte(out, '}');
+    buffer_pad(out, ALIGN, ' ');
+    char *text = buffer_take(out, size);
+    if (!text) {
+        error_memory(err, "the header", 0);
+        return NULL;
+    }
+    const uint64_t length = *size - 8;
+    memcpy(text, &length, sizeof length);
+    return text;
 }
 
 static bool write_part(struct outfile *file, const struct tensor_spec *spec,

@@ -2,6 +2,7 @@
  */
 #include <gpt2/save.h>
 
+#include "base/buffer.h"
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "export/save_file.h"
@@ -64,26 +65,26 @@ static uint32_t type_id(enum dtype dtype) {
 
 /* ---- the part in front of the data ---- */
 
-static void put_u32(FILE *out, uint32_t value) {
-    fwrite(&value, sizeof value, 1, out);
+static void put_u32(struct buffer *out, uint32_t value) {
+    buffer_bytes(out, &value, sizeof value);
 }
 
-static void put_u64(FILE *out, uint64_t value) {
-    fwrite(&value, sizeof value, 1, out);
+static void put_u64(struct buffer *out, uint64_t value) {
+    buffer_bytes(out, &value, sizeof value);
 }
 
-static void put_string(FILE *out, const char *text) {
+static void put_string(struct buffer *out, const char *text) {
     put_u64(out, strlen(text));
-    fputs(text, out);
+    buffer_text(out, text);
 }
 
-static void put_key_u32(FILE *out, const char *key, uint32_t value) {
+static void put_key_u32(struct buffer *out, const char *key, uint32_t value) {
     put_string(out, key);
     put_u32(out, GGUF_U32);
     put_u32(out, value);
 }
 
-static void put_key_text(FILE *out, const char *key, const char *value) {
+static void put_key_text(struct buffer *out, const char *key, const char *value) {
     put_string(out, key);
     put_u32(out, GGUF_STRING);
     put_string(out, value);
@@ -96,7 +97,7 @@ static uint32_t file_type(const struct gpt2_model *model) {
 }
 
 /* Returns how many pairs there are. */
-static uint64_t put_pairs(FILE *out, const struct gpt2_model *model) {
+static uint64_t put_pairs(struct buffer *out, const struct gpt2_model *model) {
     const struct gpt2_config *c = &model->config;
     put_key_text(out, "general.architecture", "gpt2");
     put_key_text(out, "general.name", "gpt2");
@@ -108,7 +109,7 @@ static uint64_t put_pairs(FILE *out, const struct gpt2_model *model) {
     put_key_u32(out, "gpt2.attention.head_count", (uint32_t)c->n_head);
     put_string(out, "gpt2.attention.layer_norm_epsilon");
     put_u32(out, GGUF_F32);
-    fwrite(&c->layer_norm_epsilon, sizeof c->layer_norm_epsilon, 1, out);
+    buffer_bytes(out, &c->layer_norm_epsilon, sizeof c->layer_norm_epsilon);
     if (c->bos_id >= 0)
         put_key_u32(out, "tokenizer.ggml.bos_token_id", (uint32_t)c->bos_id);
     if (c->n_eos)
@@ -116,7 +117,7 @@ static uint64_t put_pairs(FILE *out, const struct gpt2_model *model) {
     return 9 + (c->bos_id >= 0) + (c->n_eos > 0);
 }
 
-static void put_tensors(FILE *out, const struct gpt2_model *model) {
+static void put_tensors(struct buffer *out, const struct gpt2_model *model) {
     uint64_t at = 0;
     for (size_t i = 0; i < weight_reader_count(model); i++) {
         const struct tensor_spec spec = weight_reader_at(model, i);
@@ -138,31 +139,25 @@ static void put_tensors(FILE *out, const struct gpt2_model *model) {
 
 static char *print_front(size_t *size, const struct gpt2_model *model,
                          const struct gpt2_gguf_pairs *tokenizer, struct gpt2_error *err) {
-    char *text = NULL;
-    *size = 0;
-    FILE *out = open_memstream(&text, size);
-    if (out) {
-        fputs("GGUF", out);
-        put_u32(out, 3);
-        put_u64(out, weight_reader_count(model));
-        put_u64(out, 0); // the number of pairs, below
-        uint64_t n_pairs = put_pairs(out, model);
-        if (tokenizer) {
-            fwrite(tokenizer->bytes, 1, tokenizer->n_bytes, out);
-            n_pairs += tokenizer->n_pairs;
-        }
-        put_tensors(out, model);
-        for (long n = ftell(out); n % ALIGN; n++)
-            putc(0, out);
-        bool ok = !ferror(out);
-        if (fclose(out) == 0 && ok) {
-            memcpy(text + 16, &n_pairs, sizeof n_pairs);
-            return text;
-        }
-        free(text);
+    struct buffer buffer = {0}, *out = &buffer;
+    buffer_text(out, "GGUF");
+    put_u32(out, 3);
+    put_u64(out, weight_reader_count(model));
+    put_u64(out, 0); // the number of pairs, below
+    uint64_t n_pairs = put_pairs(out, model);
+    if (tokenizer) {
+        buffer_bytes(out, tokenizer->bytes, tokenizer->n_bytes);
+        n_pairs += tokenizer->n_pairs;
     }
-    error_memory(err, "the metadata", *size);
-    return NULL;
+    put_tensors(out, model);
+    buffer_pad(out, ALIGN, 0);
+    char *text = buffer_take(out, size);
+    if (!text) {
+        error_memory(err, "the metadata", 0);
+        return NULL;
+    }
+    memcpy(text + 16, &n_pairs, sizeof n_pairs);
+    return text;
 }
 
 /* ---- the data ---- */

@@ -1,4 +1,5 @@
 #include "hub/curl.h"
+#include "base/buffer.h"
 #include "base/error_internal.h"
 #include "base/os.h"
 
@@ -28,19 +29,19 @@
 #define TICK_NS 100000000u /* between two calls of `watch` */
 
 /* Appends name = "value" as curl's configuration has it. What would end the quotes is escaped. */
-static void option(FILE *config, const char *name, const char *prefix, const char *value) {
-    fprintf(config, "%s = \"%s", name, prefix);
+static void option(struct buffer *config, const char *name, const char *prefix, const char *value) {
+    buffer_format(config, "%s = \"%s", name, prefix);
     for (; *value; value++) {
         if (*value == '"' || *value == '\\')
-            fputc('\\', config);
-        fputc(*value, config);
+            buffer_byte(config, '\\');
+        buffer_byte(config, (char)*value);
     }
-    fputs("\"\n", config);
+    buffer_text(config, "\"\n");
 }
 
 /* The token is a header of our own: curl shows such a header to the host it asks, not to those it
  * is redirected to (since 7.58, 2018). From https nothing leads back to http. */
-static void write_config(FILE *config, const struct curl_request *request) {
+static void write_config(struct buffer *config, const struct curl_request *request) {
     bool secure = strncmp(request->url, "https:", 6) == 0;
     option(config, "url", "", request->url);
     if (request->token)
@@ -49,12 +50,13 @@ static void write_config(FILE *config, const struct curl_request *request) {
     option(config, "proto", "", secure ? "=https" : "=http,https");
     option(config, "proto-redir", "", secure ? "=https" : "=http,https");
     if (request->offset)
-        fprintf(config, "continue-at = %" PRIu64 "\n", request->offset);
-    fprintf(config,
-            "location\nfail\nsilent\nshow-error\ngloboff\nmax-redirs = 10\n"
-            "max-filesize = %" PRIu64 "\nconnect-timeout = %u\nspeed-limit = 1\nspeed-time = %u\n"
-            "write-out = \"\\ngpt2-status %%{http_code}\\n\"\n",
-            request->max_bytes, request->stall, request->stall);
+        buffer_format(config, "continue-at = %" PRIu64 "\n", request->offset);
+    buffer_format(config,
+                  "location\nfail\nsilent\nshow-error\ngloboff\nmax-redirs = 10\n"
+                  "max-filesize = %" PRIu64
+                  "\nconnect-timeout = %u\nspeed-limit = 1\nspeed-time = %u\n"
+                  "write-out = \"\\ngpt2-status %%{http_code}\\n\"\n",
+                  request->max_bytes, request->stall, request->stall);
 }
 
 static void close_pipe(int ends[2]) {
@@ -90,15 +92,12 @@ static int config_pipe(const struct curl_request *request) {
     if (!make_pipe(ends))
         return -1;
     fcntl(ends[1], F_SETFL, O_NONBLOCK);
-    char *text = NULL;
-    size_t n = 0;
-    FILE *config = open_memstream(&text, &n);
-    if (config)
-        write_config(config, request);
-    bool ok = config && fclose(config) == 0 && write(ends[1], text, n) == (ssize_t)n;
-    if (text)
-        memset(text, 0, n); // the token
-    free(text);
+    struct buffer config = {0};
+    write_config(&config, request);
+    bool ok = !config.failed && write(ends[1], config.data, config.len) == (ssize_t)config.len;
+    if (config.data)
+        memset(config.data, 0, config.len); // the token
+    buffer_free(&config);
     close(ends[1]);
     if (ok)
         return ends[0];

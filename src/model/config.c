@@ -7,6 +7,7 @@
  * guess here would be another model. Keys that change nothing at inference (dropout,
  * initialisation, summaries of other heads, file versions) are not looked at. */
 #include "model/config.h"
+#include "base/buffer.h"
 #include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
@@ -346,38 +347,34 @@ bool config_open(struct gpt2_config *config, enum config_tie *tie, struct warnin
 }
 
 char *config_print(const struct gpt2_config *config, bool tied, struct gpt2_error *err) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (out) {
-        fprintf(out, "{\n  \"model_type\": \"gpt2\"");
-        for (size_t i = 0; i < sizeof integer_keys / sizeof *integer_keys; i++) {
-            int value;
-            memcpy(&value, (const char *)config + integer_keys[i].offset, sizeof value);
-            fprintf(out, ",\n  \"%s\": %d", integer_keys[i].name, value);
-        }
-        char epsilon[40];
-        snprintf(epsilon, sizeof epsilon, "%.9g", (double)config->layer_norm_epsilon);
-        if (strchr(epsilon, ',')) // the program that links us may have set a locale
-            *strchr(epsilon, ',') = '.';
-        fprintf(out,
-                ",\n  \"activation_function\": \"%s\",\n  \"layer_norm_epsilon\": %s,\n"
-                "  \"scale_attn_weights\": %s,\n  \"scale_attn_by_inverse_layer_idx\": %s,\n"
-                "  \"tie_word_embeddings\": %s,\n  \"eos_token_id\": [",
-                config->activation, epsilon, config->scale_attn_weights ? "true" : "false",
-                config->scale_attn_by_inverse_layer_idx ? "true" : "false",
-                tied ? "true" : "false");
-        for (int i = 0; i < config->n_eos; i++)
-            fprintf(out, "%s%" PRId32, i ? ", " : "", config->eos_ids[i]);
-        fprintf(out, "],\n  \"bos_token_id\": ");
-        if (config->bos_id >= 0)
-            fprintf(out, "%" PRId32 "\n}\n", config->bos_id);
-        else
-            fprintf(out, "null\n}\n");
-        if (fclose(out) == 0)
-            return text;
-        free(text);
+    struct buffer buffer = {0}, *out = &buffer;
+    buffer_format(out, "{\n  \"model_type\": \"gpt2\"");
+    for (size_t i = 0; i < sizeof integer_keys / sizeof *integer_keys; i++) {
+        int value;
+        memcpy(&value, (const char *)config + integer_keys[i].offset, sizeof value);
+        buffer_format(out, ",\n  \"%s\": %d", integer_keys[i].name, value);
     }
-    error_memory(err, "the configuration", size);
-    return NULL;
+    char epsilon[40];
+    snprintf(epsilon, sizeof epsilon, "%.9g", (double)config->layer_norm_epsilon);
+    if (strchr(epsilon, ',')) // the program that links us may have set a locale
+        *strchr(epsilon, ',') = '.';
+    buffer_format(out,
+                  ",\n  \"activation_function\": \"%s\",\n  \"layer_norm_epsilon\": %s,\n"
+                  "  \"scale_attn_weights\": %s,\n  \"scale_attn_by_inverse_layer_idx\": %s,\n"
+                  "  \"tie_word_embeddings\": %s,\n  \"eos_token_id\": [",
+                  config->activation, epsilon, config->scale_attn_weights ? "true" : "false",
+                  config->scale_attn_by_inverse_layer_idx ? "true" : "false",
+                  tied ? "true" : "false");
+    for (int i = 0; i < config->n_eos; i++)
+        buffer_format(out, "%s%" PRId32, i ? ", " : "", config->eos_ids[i]);
+    buffer_format(out, "],\n  \"bos_token_id\": ");
+    if (config->bos_id >= 0)
+        buffer_format(out, "%" PRId32 "\n}\n", config->bos_id);
+    else
+        buffer_format(out, "null\n}\n");
+    size_t size;
+    char *text = buffer_take(out, &size);
+    if (!text)
+        error_memory(err, "the configuration", 0);
+    return text;
 }

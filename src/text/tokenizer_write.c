@@ -1,5 +1,6 @@
 /* tokenizer_write.c - a tokenizer as the files of a directory, and as the metadata of a GGUF file.
  * Both hold tokens in the byte alphabet; special tokens stand as they are. */
+#include "base/buffer.h"
 #include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
@@ -82,71 +83,67 @@ static bool is_added(const struct writer *w, int32_t id) {
 
 /* ---- files ---- */
 
-static void put_json(FILE *out, struct shown s) {
-    json_print_string(out, s.text, s.len);
+static void put_json(struct buffer *out, struct shown s) {
+    buffer_json(out, s.text, s.len);
 }
 
-static void put_vocab(FILE *out, const struct writer *w) {
+static void put_vocab(struct buffer *out, const struct writer *w) {
     const char *separator = "{";
     for (int32_t id = 0; id < w->vocab->size; id++) {
         if (!vocab_has(w->vocab, id) || !is_ordinary(w, id))
             continue;
-        fputs(separator, out);
+        buffer_text(out, separator);
         put_json(out, in_alphabet(w, id));
-        fprintf(out, ": %" PRId32, id);
+        buffer_format(out, ": %" PRId32, id);
         separator = ", ";
     }
-    fputs("}", out);
+    buffer_text(out, "}");
 }
 
-static void put_merges(FILE *out, const struct writer *w) {
-    fputs("#version: 0.2\n", out);
+static void put_merges(struct buffer *out, const struct writer *w) {
+    buffer_text(out, "#version: 0.2\n");
     for (size_t i = 0; i < w->n_merges; i++) {
         if (w->merges[i].left < 0)
             continue;
         struct shown half = in_alphabet(w, w->merges[i].left);
-        fwrite(half.text, 1, half.len, out);
-        putc(' ', out);
+        buffer_bytes(out, half.text, half.len);
+        buffer_byte(out, ' ');
         half = in_alphabet(w, w->merges[i].right);
-        fwrite(half.text, 1, half.len, out);
-        putc('\n', out);
+        buffer_bytes(out, half.text, half.len);
+        buffer_byte(out, '\n');
     }
 }
 
-static void put_added(FILE *out, const struct writer *w) {
+static void put_added(struct buffer *out, const struct writer *w) {
     const char *separator = "{\n  ";
     for (size_t i = 0; i < w->vocab->n_specials; i++) {
         const int32_t id = w->vocab->specials[i];
         if (!is_added(w, id))
             continue;
-        fputs(separator, out);
+        buffer_text(out, separator);
         put_json(out, raw(w, id));
-        fprintf(out, ": %" PRId32, id);
+        buffer_format(out, ": %" PRId32, id);
         separator = ",\n  ";
     }
     if (*separator == ',')
-        fputs("\n}\n", out);
+        buffer_text(out, "\n}\n");
 }
 
-static void put_settings(FILE *out, const struct writer *w) {
-    fprintf(out, "{\n  \"tokenizer_class\": \"GPT2Tokenizer\",\n  \"add_prefix_space\": %s\n}\n",
-            w->vocab->add_prefix_space ? "true" : "false");
+static void put_settings(struct buffer *out, const struct writer *w) {
+    buffer_format(out,
+                  "{\n  \"tokenizer_class\": \"GPT2Tokenizer\",\n  \"add_prefix_space\": %s\n}\n",
+                  w->vocab->add_prefix_space ? "true" : "false");
 }
 
 /* Writes what `put` prints, unless that is nothing. */
 static bool save(const struct writer *w, const char *directory, const char *name,
-                 void (*put)(FILE *out, const struct writer *w)) {
-    char *text = NULL;
-    size_t size = 0;
+                 void (*put)(struct buffer *out, const struct writer *w)) {
+    size_t size;
     struct outfile file = {0};
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return error_memory(w->err, name, 0);
-    put(out, w);
-    bool ok = !ferror(out);
-    ok = fclose(out) == 0 && ok;
-    if (!ok)
-        error_memory(w->err, name, size);
+    struct buffer out = {0};
+    put(&out, w);
+    char *text = buffer_take(&out, &size);
+    bool ok = text || error_memory(w->err, name, 0);
     char *path = ok ? path_join(directory, name, w->err) : NULL;
     ok = path &&
          (size == 0 || (outfile_create(&file, path, w->err) &&
@@ -173,28 +170,28 @@ bool gpt2_tokenizer_save(const struct gpt2_tokenizer *tokenizer, const char *dir
 enum { TYPE_I32 = 5, TYPE_BOOL = 7, TYPE_STRING = 8, TYPE_ARRAY = 9 };
 enum kind { KIND_NORMAL = 1, KIND_CONTROL = 3, KIND_UNUSED = 5 };
 
-static void put_u32(FILE *out, uint32_t value) {
-    fwrite(&value, sizeof value, 1, out);
+static void put_u32(struct buffer *out, uint32_t value) {
+    buffer_bytes(out, &value, sizeof value);
 }
 
-static void put_string(FILE *out, struct shown s) {
+static void put_string(struct buffer *out, struct shown s) {
     const uint64_t len = s.len;
-    fwrite(&len, sizeof len, 1, out);
-    fwrite(s.text, 1, s.len, out);
+    buffer_bytes(out, &len, sizeof len);
+    buffer_bytes(out, s.text, s.len);
 }
 
-static void put_text(FILE *out, const char *text) {
+static void put_text(struct buffer *out, const char *text) {
     put_string(out, (struct shown){text, strlen(text)});
 }
 
-static void begin_array(FILE *out, const char *key, uint32_t type, uint64_t count) {
+static void begin_array(struct buffer *out, const char *key, uint32_t type, uint64_t count) {
     put_text(out, key);
     put_u32(out, TYPE_ARRAY);
     put_u32(out, type);
-    fwrite(&count, sizeof count, 1, out);
+    buffer_bytes(out, &count, sizeof count);
 }
 
-static void put_token(FILE *out, const struct writer *w, int32_t id) {
+static void put_token(struct buffer *out, const struct writer *w, int32_t id) {
     char unused[32];
     snprintf(unused, sizeof unused, "[PAD%" PRId32 "]", id);
     if (!vocab_has(w->vocab, id))
@@ -209,21 +206,22 @@ static uint32_t kind_of(const struct writer *w, int32_t id) {
     return w->vocab->tokens[id].special ? KIND_CONTROL : KIND_NORMAL;
 }
 
-static void put_merge(FILE *out, const struct writer *w, struct vocab_merge merge) {
+static void put_merge(struct buffer *out, const struct writer *w, struct vocab_merge merge) {
     const struct shown left = raw(w, merge.left), right = raw(w, merge.right);
     const size_t n_left = alphabet_encode(w->scratch, (const unsigned char *)left.text, left.len);
-    fwrite(&(uint64_t){n_left + 1 +
-                       alphabet_encode(w->scratch, (const unsigned char *)right.text, right.len)},
-           8, 1, out);
+    const size_t n_right =
+        alphabet_encode(w->scratch, (const unsigned char *)right.text, right.len);
+    const uint64_t len = n_left + 1 + n_right;
+    buffer_bytes(out, &len, sizeof len);
     const struct shown a = in_alphabet(w, merge.left);
-    fwrite(a.text, 1, a.len, out);
-    putc(' ', out);
+    buffer_bytes(out, a.text, a.len);
+    buffer_byte(out, ' ');
     const struct shown b = in_alphabet(w, merge.right);
-    fwrite(b.text, 1, b.len, out);
+    buffer_bytes(out, b.text, b.len);
 }
 
 /* Returns how many pairs there are. */
-static size_t put_pairs(FILE *out, const struct writer *w, int n_vocab) {
+static size_t put_pairs(struct buffer *out, const struct writer *w, int n_vocab) {
     put_text(out, "tokenizer.ggml.model");
     put_u32(out, TYPE_STRING);
     put_text(out, "gpt2");
@@ -232,7 +230,7 @@ static size_t put_pairs(FILE *out, const struct writer *w, int n_vocab) {
     put_text(out, "gpt-2");
     put_text(out, "tokenizer.ggml.add_space_prefix");
     put_u32(out, TYPE_BOOL);
-    putc(w->vocab->add_prefix_space, out);
+    buffer_byte(out, (char)w->vocab->add_prefix_space);
     begin_array(out, "tokenizer.ggml.tokens", TYPE_STRING, (uint64_t)n_vocab);
     for (int32_t id = 0; id < n_vocab; id++)
         put_token(out, w, id);
@@ -259,17 +257,12 @@ bool gpt2_tokenizer_gguf(const struct gpt2_tokenizer *tokenizer, int n_vocab,
                        "%" PRId32,
                        n_vocab, w.vocab->size);
     *pairs = (struct gpt2_gguf_pairs){0};
-    FILE *out = ok ? open_memstream((char **)&pairs->bytes, &pairs->n_bytes) : NULL;
-    if (out) {
-        pairs->n_pairs = put_pairs(out, &w, n_vocab);
-        ok = !ferror(out);
-        ok = fclose(out) == 0 && ok;
-    }
-    if (ok && (!out || !pairs->bytes))
-        ok = error_memory(err, "the tokenizer's metadata", pairs->n_bytes);
-    if (!ok) {
-        free(pairs->bytes);
-        *pairs = (struct gpt2_gguf_pairs){0};
+    if (ok) {
+        struct buffer out = {0};
+        const size_t n_pairs = put_pairs(&out, &w, n_vocab);
+        pairs->bytes = (unsigned char *)buffer_take(&out, &pairs->n_bytes);
+        pairs->n_pairs = pairs->bytes ? n_pairs : 0;
+        ok = pairs->bytes || error_memory(err, "the tokenizer's metadata", 0);
     }
     finish(&w);
     return ok;

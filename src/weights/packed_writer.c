@@ -1,5 +1,6 @@
 /* packed_writer.c - writes a packed file: header, table of checksums, tensors in order. */
 #include "weights/packed_writer.h"
+#include "base/buffer.h"
 #include "base/checksum.h"
 #include "base/error_internal.h"
 #include "base/os.h"
@@ -21,11 +22,11 @@ static size_t padding_after(const struct tensor *t) {
 }
 
 /* `,"NAME":{...}` for data at *at, which moves to its end. */
-static void print_entry(FILE *text, const struct tensor *t, uint64_t *at) {
-    fprintf(text, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", t->name, t->dtype);
+static void print_entry(struct buffer *text, const struct tensor *t, uint64_t *at) {
+    buffer_format(text, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", t->name, t->dtype);
     for (int i = 0; i < t->rank; i++)
-        fprintf(text, "%s%" PRId64, i ? "," : "", t->shape[i]);
-    fprintf(text, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", *at, *at + t->n_bytes);
+        buffer_format(text, "%s%" PRId64, i ? "," : "", t->shape[i]);
+    buffer_format(text, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", *at, *at + t->n_bytes);
     *at += t->n_bytes;
 }
 
@@ -35,14 +36,11 @@ static struct tensor bytes_tensor(const char *name, size_t n_bytes) {
 
 /* All bytes before the data, to be freed; NULL where memory is out. */
 static char *make_header(size_t *size, const struct packed_writer *w, const char *type) {
-    char *header = NULL;
-    FILE *text = open_memstream(&header, size);
-    if (!text)
-        return NULL;
+    struct buffer buffer = {0}, *text = &buffer;
     const struct tensor table = {PACKED_CHECKSUMS,     "I64", 1,
                                  {(int64_t)w->n_sums}, NULL,  w->n_sums * 8};
     uint64_t at = 0;
-    fprintf(text, "........" PACKED_MAGIC PACKED_VERSION "\",\"type\":\"%s\"}", type);
+    buffer_format(text, "........" PACKED_MAGIC PACKED_VERSION "\",\"type\":\"%s\"}", type);
     print_entry(text, &table, &at);
     for (size_t i = 0; i < w->n_tensors; i++) {
         char name[sizeof PACKED_PADDING + 20];
@@ -52,16 +50,13 @@ static char *make_header(size_t *size, const struct packed_writer *w, const char
         if (padding.n_bytes)
             print_entry(text, &padding, &at);
     }
-    fputc('}', text);
-    fflush(text);
-    for (size_t i = *size; i % DATA_AT; i++)
-        fputc(' ', text);
-    if (fclose(text) != 0) {
-        free(header);
+    buffer_byte(text, '}');
+    buffer_pad(text, DATA_AT, ' ');
+    char *header = buffer_take(text, size);
+    if (!header)
         return NULL;
-    }
-    uint64_t n = *size - 8;
-    memcpy(header, &n, 8);
+    const uint64_t n = *size - 8;
+    memcpy(header, &n, sizeof n);
     return header;
 }
 

@@ -1,7 +1,7 @@
 /* options.c - parses a command line by a table of options, and prints help and values. */
 #include "cli/command/options.h"
+#include "base/buffer.h"
 #include "cli/command/shell_completion.h"
-#include "cli/io/buffer.h"
 #include "cli/io/report.h"
 
 #include <assert.h>

@@ -5,8 +5,8 @@
 #ifndef CLI_GENERATE_BULK_OUTPUT_H
 #define CLI_GENERATE_BULK_OUTPUT_H
 
+#include "base/buffer.h"
 #include "cli/generate/bulk.h"
-#include "cli/io/buffer.h"
 
 struct bulk_output {
     int fd; /* 0: not open */

@@ -5,8 +5,8 @@
 #ifndef CLI_GENERATE_COMPLETION_H
 #define CLI_GENERATE_COMPLETION_H
 
+#include "base/buffer.h"
 #include "cli/generate/settings.h"
-#include "cli/io/buffer.h"
 #include <gpt2/beam.h>
 #include <gpt2/generator.h>
 #include <gpt2/logprobs.h>

@@ -2,8 +2,8 @@
 #ifndef CLI_GENERATE_RECORD_SETTINGS_H
 #define CLI_GENERATE_RECORD_SETTINGS_H
 
+#include "base/buffer.h"
 #include "cli/generate/settings.h"
-#include "cli/io/buffer.h"
 #include <gpt2/record.h>
 
 #define MAX_PROMPTS 2048 /* of one record */

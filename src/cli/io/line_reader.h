@@ -3,7 +3,7 @@
 #ifndef CLI_IO_LINE_READER_H
 #define CLI_IO_LINE_READER_H
 
-#include "cli/io/buffer.h"
+#include "base/buffer.h"
 
 #include <gpt2/error.h>
 

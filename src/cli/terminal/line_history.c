@@ -1,7 +1,7 @@
 /* line_history.c - see line_history.h. */
 #include "cli/terminal/line_history.h"
+#include "base/buffer.h"
 #include "base/outfile.h"
-#include "cli/io/buffer.h"
 #include "cli/io/report.h"
 
 #include <errno.h>

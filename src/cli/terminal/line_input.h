@@ -6,7 +6,7 @@
 #ifndef CLI_TERMINAL_LINE_INPUT_H
 #define CLI_TERMINAL_LINE_INPUT_H
 
-#include "cli/io/buffer.h"
+#include "base/buffer.h"
 
 struct line_input;
 

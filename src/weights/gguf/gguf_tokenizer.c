@@ -1,5 +1,6 @@
 /* gguf_tokenizer.c - the tokenizer in a GGUF file's metadata, as the texts of vocab.json,
  * merges.txt and added_tokens.json, which text/ reads and checks. */
+#include "base/buffer.h"
 #include "base/error_internal.h"
 #include "base/json.h"
 #include "weights/gguf/gguf.h"
@@ -57,23 +58,16 @@ static bool check_array(const struct gguf *gguf, const struct gguf_pair *pair, c
 
 /* ---- writing texts ---- */
 
-static FILE *begin(struct tokenizer_texts *out, enum tokenizer_text which, const char *what,
-                   struct gpt2_error *err) {
-    out->items[which].what = what;
-    FILE *file = open_memstream(&out->items[which].text, &out->items[which].len);
-    if (!file)
-        error_memory(err, "the tokenizer's text", 0);
-    return file;
-}
-
-static bool end(FILE *file, const struct gguf *gguf, const struct tokenizer_texts *texts,
-                enum tokenizer_text which, struct gpt2_error *err) {
-    const bool failed = ferror(file) != 0;
-    if (fclose(file) != 0 || failed)
-        return error_memory(err, "the tokenizer's text", texts->items[which].len);
+/* Takes over what was written. */
+static bool end(struct buffer *file, const struct gguf *gguf, struct tokenizer_texts *texts,
+                enum tokenizer_text which, const char *what, struct gpt2_error *err) {
+    texts->items[which].what = what;
+    texts->items[which].text = buffer_take(file, &texts->items[which].len);
+    if (!texts->items[which].text)
+        return error_memory(err, "the tokenizer's text", 0);
     if (texts->items[which].len > MAX_BYTES)
         return error_set(err, GPT2_ERR_MODEL, "%s: %s: expected at most %zu bytes, found %zu",
-                         gguf->path, texts->items[which].what, MAX_BYTES, texts->items[which].len);
+                         gguf->path, what, MAX_BYTES, texts->items[which].len);
     return true;
 }
 
@@ -85,9 +79,7 @@ static bool put_tokens(struct tokenizer_texts *out, const struct gguf *gguf, boo
     const struct gguf_pair *types = gguf_find(gguf, types_key);
     const enum tokenizer_text which = special ? TOKENIZER_ADDED : TOKENIZER_VOCAB;
     const unsigned char *at = tokens->data;
-    FILE *file = begin(out, which, tokens_key, err);
-    if (!file)
-        return false;
+    struct buffer file = {0};
     const char *separator = "{";
     for (uint64_t id = 0; id < tokens->count; id++) {
         const struct gguf_string text = gguf_next(&at);
@@ -96,35 +88,33 @@ static bool put_tokens(struct tokenizer_texts *out, const struct gguf *gguf, boo
             memcpy(&kind, types->data + id * sizeof kind, sizeof kind);
         if (kind == UNUSED || special != (kind != NORMAL))
             continue;
-        fputs(separator, file);
+        buffer_text(&file, separator);
         separator = ",\n";
-        json_print_string(file, text.text, text.len);
-        fprintf(file, ": %" PRIu64, id);
+        buffer_json(&file, text.text, text.len);
+        buffer_format(&file, ": %" PRIu64, id);
     }
-    fputs(*separator == '{' ? "{}" : "}", file);
-    return end(file, gguf, out, which, err);
+    buffer_text(&file, *separator == '{' ? "{}" : "}");
+    return end(&file, gguf, out, which, tokens_key, err);
 }
 
 static bool put_merges(struct tokenizer_texts *out, const struct gguf *gguf,
                        struct gpt2_error *err) {
     const struct gguf_pair *merges = gguf_find(gguf, merges_key);
     const unsigned char *at = merges->data;
-    FILE *file = begin(out, TOKENIZER_MERGES, merges_key, err);
-    if (!file)
-        return false;
-    fputs("#version: 0.2\n", file); // so that a merge of '#' in front is not taken for one
+    struct buffer file = {0};
+    buffer_text(&file, "#version: 0.2\n"); // so that a merge of '#' in front is not taken for one
     for (uint64_t i = 0; i < merges->count; i++) {
         const struct gguf_string text = gguf_next(&at);
         if (memchr(text.text, '\n', text.len) || !text.len) {
             error_set(err, GPT2_ERR_MODEL, "%s: %s: entry %" PRIu64 ": expected two tokens",
                       gguf->path, merges_key, i);
-            fclose(file);
+            buffer_free(&file);
             return false;
         }
-        fwrite(text.text, 1, text.len, file);
-        putc('\n', file);
+        buffer_bytes(&file, text.text, text.len);
+        buffer_byte(&file, '\n');
     }
-    return end(file, gguf, out, TOKENIZER_MERGES, err);
+    return end(&file, gguf, out, TOKENIZER_MERGES, merges_key, err);
 }
 
 /* Settings that change ids; text/ knows which of them it can follow. */
@@ -135,12 +125,10 @@ static bool put_settings(struct tokenizer_texts *out, const struct gguf *gguf,
         !gguf_bool(gguf, "tokenizer.ggml.add_bos_token", &bos, err) ||
         !gguf_bool(gguf, "tokenizer.ggml.add_eos_token", &eos, err))
         return false;
-    FILE *file = begin(out, TOKENIZER_CONFIG, "tokenizer settings", err);
-    if (!file)
-        return false;
-    fprintf(file, "{\"add_prefix_space\": %s, \"add_bos_token\": %s, \"add_eos_token\": %s}",
-            prefix ? "true" : "false", bos ? "true" : "false", eos ? "true" : "false");
-    return end(file, gguf, out, TOKENIZER_CONFIG, err);
+    struct buffer file = {0};
+    buffer_format(&file, "{\"add_prefix_space\": %s, \"add_bos_token\": %s, \"add_eos_token\": %s}",
+                  prefix ? "true" : "false", bos ? "true" : "false", eos ? "true" : "false");
+    return end(&file, gguf, out, TOKENIZER_CONFIG, "tokenizer settings", err);
 }
 
 /* ---- the whole ---- */

@@ -7,6 +7,7 @@
  * and id 256 + r is what the r-th merge made. So the two parts of a token are what the merges
  * before it make of its bytes, which must be two tokens; all of them are found by this and checked.
  * A vocabulary that was made otherwise is refused. */
+#include "base/buffer.h"
 #include "base/error_internal.h"
 #include "base/path.h"
 #include "base/utf8.h"
@@ -139,7 +140,7 @@ static bool split(const struct llmc_tokenizer_reader *r, uint32_t id, uint32_t *
 /* Bytes as GPT-2's vocabulary files spell them (bytes_to_unicode in OpenAI's encoder.py): printable
  * ones as themselves, the others in order as U+0100, U+0101 ... In JSON a quote and a backslash get
  * another one in front. */
-static void put_alphabet(FILE *out, const unsigned char *text, uint32_t len, bool json) {
+static void put_alphabet(struct buffer *out, const unsigned char *text, uint32_t len, bool json) {
     for (uint32_t i = 0; i < len; i++) {
         const unsigned b = text[i];
         unsigned letter = b;
@@ -150,26 +151,26 @@ static void put_alphabet(FILE *out, const unsigned char *text, uint32_t len, boo
         else if (b == 173)
             letter = 256 + 67;
         if (json && (letter == '"' || letter == '\\'))
-            fputc('\\', out);
+            buffer_byte(out, '\\');
         char form[4];
-        fwrite(form, 1, utf8_encode(form, letter), out);
+        buffer_bytes(out, form, utf8_encode(form, letter));
     }
 }
 
-static bool write_vocab(const struct llmc_tokenizer_reader *r, FILE *out) {
-    fprintf(out, "{");
+static bool write_vocab(const struct llmc_tokenizer_reader *r, struct buffer *out) {
+    buffer_format(out, "{");
     for (uint32_t i = 0; i < r->count; i++) {
         if (i == r->end)
             continue;
-        fprintf(out, i ? ",\"" : "\"");
+        buffer_format(out, i ? ",\"" : "\"");
         put_alphabet(out, r->tokens[i].text, r->tokens[i].len, true);
-        fprintf(out, "\":%" PRIu32, i);
+        buffer_format(out, "\":%" PRIu32, i);
     }
-    fprintf(out, "}");
+    buffer_format(out, "}");
     return true;
 }
 
-static bool write_merges(const struct llmc_tokenizer_reader *r, FILE *out) {
+static bool write_merges(const struct llmc_tokenizer_reader *r, struct buffer *out) {
     for (uint32_t i = 0; i < r->count; i++) {
         uint32_t left = 0;
         if (i == r->end)
@@ -187,35 +188,29 @@ static bool write_merges(const struct llmc_tokenizer_reader *r, FILE *out) {
         if (i < N_BYTES)
             continue;
         put_alphabet(out, t->text, left, false);
-        fputc(' ', out);
+        buffer_byte(out, ' ');
         put_alphabet(out, t->text + left, t->len - left, false);
-        fputc('\n', out);
+        buffer_byte(out, '\n');
     }
     return true;
 }
 
-static bool write_added(const struct llmc_tokenizer_reader *r, FILE *out) {
-    fprintf(out, "{\"<|endoftext|>\":%" PRIu32 "}", r->end);
+static bool write_added(const struct llmc_tokenizer_reader *r, struct buffer *out) {
+    buffer_format(out, "{\"<|endoftext|>\":%" PRIu32 "}", r->end);
     return true;
 }
 
 static bool write_text(struct tokenizer_texts *out, enum tokenizer_text which, const char *what,
-                       bool (*write)(const struct llmc_tokenizer_reader *r, FILE *out),
+                       bool (*write)(const struct llmc_tokenizer_reader *r, struct buffer *out),
                        const struct llmc_tokenizer_reader *r) {
-    char *text = NULL;
-    size_t len = 0;
-    FILE *stream = open_memstream(&text, &len);
-    if (!stream)
-        return error_memory(r->err, what, 0);
-    const bool ok = write(r, stream), written = !ferror(stream);
-    if (fclose(stream) != 0 || !written) {
-        free(text);
-        return ok ? error_memory(r->err, what, len) : false;
+    struct buffer text = {0};
+    if (!write(r, &text)) {
+        buffer_free(&text);
+        return false;
     }
-    out->items[which].text = text;
-    out->items[which].len = len;
+    out->items[which].text = buffer_take(&text, &out->items[which].len);
     out->items[which].what = what;
-    return ok;
+    return out->items[which].text || error_memory(r->err, what, 0);
 }
 
 bool llmc_tokenizer_parse(struct tokenizer_texts *out, const unsigned char *bytes, size_t n_bytes,

@@ -11,6 +11,7 @@
 
 #include "testmodel.h"
 #include <gpt2/beam.h>
+#include <gpt2/completion.h>
 #include <gpt2/generator.h>
 #include <gpt2/hub.h>
 #include <gpt2/quantize.h>
@@ -66,6 +67,15 @@ static bool accepts_beams(uint64_t word) {
     return made != NULL;
 }
 
+static bool accepts_completion(uint64_t word) {
+    const int32_t id = 1;
+    struct gpt2_prompt prompt = {.ids = &id, .n_ids = 1};
+    struct gpt2_completion_options options = {.max_tokens = 1, .reserved = {0, word}};
+    struct gpt2_completion *made = gpt2_completion_create(model, NULL, &prompt, &options, &err);
+    gpt2_completion_free(made);
+    return made != NULL;
+}
+
 static bool accepts_sampler(uint64_t word) {
     struct gpt2_sampler_options options;
     gpt2_sampler_defaults(&options, GPT2_COMPAT_NATIVE);
@@ -103,8 +113,9 @@ static bool accepts_hub(uint64_t word) {
 
 static void unknown_options_are_refused(void **state) {
     static bool (*const functions[])(uint64_t) = {
-        accepts_runtime, accepts_session, accepts_batch, accepts_scorer,   accepts_generator,
-        accepts_beams,   accepts_sampler, accepts_stops, accepts_quantize, accepts_hub};
+        accepts_runtime,   accepts_session,  accepts_batch,      accepts_scorer,
+        accepts_generator, accepts_beams,    accepts_completion, accepts_sampler,
+        accepts_stops,     accepts_quantize, accepts_hub};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         err = (struct gpt2_error){0};
         if (!functions[i](0))

@@ -73,10 +73,11 @@ enum gpt2_end {
 
 /* What happens when the context is full and more is wanted. */
 enum gpt2_overflow {
-    GPT2_OVERFLOW_STOP, /* the sample ends with GPT2_END_CONTEXT                             */
-    GPT2_OVERFLOW_SLIDE /* the first `keep` tokens and the later half of the others are read
+    GPT2_OVERFLOW_STOP,  /* the sample ends with GPT2_END_CONTEXT                             */
+    GPT2_OVERFLOW_SLIDE, /* the first `keep` tokens and the later half of the others are read
                            again as a new beginning. (Positions are learned, so that cached keys
                            cannot be moved.) `ids` still has everything                      */
+    GPT2_OVERFLOW_ERROR  /* as GPT2_OVERFLOW_STOP; for a completion an error (completion.h)   */
 };
 
 /* A sample of a search: what it grows out of. */

@@ -79,6 +79,10 @@ uint32_t stops_step(const struct gpt2_stops *stops, uint32_t node, unsigned char
     }
 }
 
+bool stops_is_empty(const struct gpt2_stops *stops) {
+    return stops->until == GPT2_UNTIL_NEVER && stops->nodes[0].n_edges == 0;
+}
+
 /* Fail links of a node's children: shorter nodes have theirs already. */
 static void link_children(struct gpt2_stops *stops, uint32_t at) {
     const struct stops_node *node = &stops->nodes[at];

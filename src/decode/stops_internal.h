@@ -28,4 +28,7 @@ struct gpt2_stops {
 /* The node after one more byte. */
 uint32_t stops_step(const struct gpt2_stops *stops, uint32_t node, unsigned char byte);
 
+/* True where nothing ends a text. */
+bool stops_is_empty(const struct gpt2_stops *stops);
+
 #endif

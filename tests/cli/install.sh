@@ -128,6 +128,12 @@ else
             "$tmp/open" models/tales >"$out" 2>"$err"
         status=$?
         expect "ten lines, ${compiler%% *}" prints "5 layers, 256 features"
+        # The program's defaults are the library's: the same tale.
+        $compiler -o "$tmp/generate" tools/examples/generate.c $flags 2>"$err" &&
+            "$tmp/generate" models/tales "The wolf" >"$out" 2>"$err"
+        status=$?
+        expect "a tale in ten lines, ${compiler%% *}" \
+            prints "$("$root/bin/gpt2" generate -m models/tales -p "The wolf" 2>/dev/null)"
     done
     # A program that is linked statically keeps its own names. The library's object files have
     # functions of these names too.

@@ -1,0 +1,416 @@
+/* completion.c - from a prompt to new text: what the caller asks for, as jobs of a generator. */
+#include <gpt2/completion.h>
+
+#include "base/error_internal.h"
+#include "base/os.h"
+#include "decode/completion_internal.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+
+#define MAX_TEXTS 4096
+#define MAX_ROWS  512 /* tokens of a pass, where the prompt has so many */
+#define MAX_BATCH 64  /* texts at once, in a generator of its own       */
+
+static bool check_search(const struct gpt2_completion_options *o, struct gpt2_error *err) {
+    if (o->n_beams > 1 && (o->n_texts > o->n_beams || o->session ||
+                           o->overflow == GPT2_OVERFLOW_SLIDE || o->max_tokens == 0))
+        return error_set(err, GPT2_ERR_USAGE,
+                         "completion: %d beams: expected no more texts than that, got %d, at least "
+                         "one token, no session and no sliding",
+                         o->n_beams, o->n_texts);
+    return true;
+}
+
+static bool check_options(const struct gpt2_completion_options *o, struct gpt2_error *err) {
+    if (o->max_tokens < -1)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "completion: expected 0 or more tokens, or -1 (until the context is "
+                         "full), got %d",
+                         o->max_tokens);
+    if (o->n_texts < 0 || o->n_texts > MAX_TEXTS || o->n_beams < 0 || o->n_top < 0)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "completion: expected 0 to %d texts, and no negative number of beams and "
+                         "likeliest ids, got %d, %d and %d",
+                         MAX_TEXTS, o->n_texts, o->n_beams, o->n_top);
+    if (!(o->max_time >= 0)) // NaN fails
+        return error_set(err, GPT2_ERR_USAGE, "completion: expected a time of 0 or more, got %g",
+                         (double)o->max_time);
+    if ((int)o->truncate < 0 || o->truncate > GPT2_TRUNCATE_RIGHT || (int)o->overflow < 0 ||
+        o->overflow > GPT2_OVERFLOW_ERROR)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "completion: truncate %d and overflow %d: expected %d to %d and %d to %d",
+                         (int)o->truncate, (int)o->overflow, GPT2_TRUNCATE_ERROR,
+                         GPT2_TRUNCATE_RIGHT, GPT2_OVERFLOW_STOP, GPT2_OVERFLOW_ERROR);
+    return check_search(o, err);
+}
+
+static bool read_prompt(struct gpt2_completion *c, const struct gpt2_prompt *prompt,
+                        struct gpt2_error *err) {
+    if (prompt->text && !c->tokenizer)
+        return error_set(err, GPT2_ERR_USAGE, "prompt: expected ids without a tokenizer, got text");
+    if (prompt->text)
+        return gpt2_tokenizer_encode(c->tokenizer, prompt->text, strlen(prompt->text),
+                                     prompt->flags, &c->prompt, err);
+    for (int i = 0; i < prompt->n_ids; i++)
+        if (!gpt2_ids_push(&c->prompt, prompt->ids[i], err))
+            return false;
+    return true;
+}
+
+/* Cuts a prompt that is too long, or refuses it. */
+static bool fit_prompt(struct gpt2_completion *c, struct gpt2_error *err) {
+    size_t n = c->prompt.len, max = (size_t)c->config->n_ctx;
+    if (n <= max)
+        return true;
+    if (c->options.truncate == GPT2_TRUNCATE_ERROR) {
+        error_set(err, GPT2_ERR_INPUT, "the prompt has %zu tokens, the model's context holds %zu",
+                  n, max);
+        return error_hint(err, "shorten the prompt, or --truncate left");
+    }
+    if (c->options.truncate == GPT2_TRUNCATE_LEFT)
+        memmove(c->prompt.data, c->prompt.data + (n - max), max * sizeof *c->prompt.data);
+    c->prompt.len = max;
+    return true;
+}
+
+static bool make_prompt(struct gpt2_completion *c, const struct gpt2_prompt *prompt,
+                        struct gpt2_error *err) {
+    const struct gpt2_config *config = c->config;
+    if (!read_prompt(c, prompt, err))
+        return false;
+    for (size_t i = 0; i < c->prompt.len; i++)
+        if (c->prompt.data[i] < 0 || c->prompt.data[i] >= config->n_vocab)
+            return error_set(err, GPT2_ERR_USAGE,
+                             "token id %" PRId32 ": the model's vocabulary ends at %d",
+                             c->prompt.data[i], config->n_vocab - 1);
+    if (c->prompt.len > 0)
+        return fit_prompt(c, err);
+    if (config->bos_id >= 0)
+        return gpt2_ids_push(&c->prompt, config->bos_id, err);
+    error_set(err, GPT2_ERR_INPUT, "the prompt is empty and the model has no token to start from");
+    return error_hint(err, "give a prompt");
+}
+
+/* The sampler of a caller that has none. */
+static bool make_sampler(struct gpt2_completion *c, struct gpt2_error *err) {
+    struct gpt2_ids banned = {0};
+    bool ok = true;
+    size_t n;
+    for (int32_t id = 0; ok && c->tokenizer && id < c->config->n_vocab; id++)
+        if (!gpt2_tokenizer_token(c->tokenizer, id, &n))
+            ok = gpt2_ids_push(&banned, id, err);
+    struct gpt2_sampler_options o;
+    gpt2_sampler_defaults(&o, GPT2_COMPAT_NATIVE);
+    o.banned = banned.data;
+    o.n_banned = (int)banned.len;
+    o.eos_ids = c->config->eos_ids;
+    o.n_eos = c->config->n_eos;
+    o.ignore_eos = c->options.ignore_eos;
+    if (ok)
+        c->own_sampler = gpt2_sampler_create(&o, c->config->n_vocab, err);
+    gpt2_ids_free(&banned);
+    c->options.sampler = c->own_sampler;
+    return c->own_sampler != NULL;
+}
+
+/* The texts, and what is needed to make them. */
+static bool make_texts(struct gpt2_completion *c, struct gpt2_error *err) {
+    struct gpt2_completion_options *o = &c->options;
+    if (!o->sampler && !make_sampler(c, err))
+        return false;
+    if (!c->tokenizer)
+        o->stops = NULL;
+    else if (!o->stops)
+        o->stops = c->own_stops = gpt2_stops_create(&(struct gpt2_stops_options){0}, err);
+    c->texts = os_alloc((size_t)o->n_texts, sizeof *c->texts, "the texts of a prompt", err);
+    c->top = os_alloc((size_t)o->n_top, sizeof *c->top, "the likeliest tokens", err);
+    if ((c->tokenizer && !o->stops) || !c->texts || !c->top)
+        return false;
+    struct constraints_options options = {.sampler = o->n_beams > 1 ? NULL : o->sampler,
+                                          .tokenizer = c->tokenizer,
+                                          .stops = o->stops,
+                                          .choices = o->choices,
+                                          .healer = o->healer}; // beams have their own histories
+    for (; c->n_texts < o->n_texts; c->n_texts++) {
+        struct generated *text = &c->texts[c->n_texts];
+        if (!generated_begin(text, &options, c->prompt.data, (int)c->prompt.len, &c->n_read, err)) {
+            generated_free(text);
+            return false;
+        }
+        text->wants_logprobs = o->logprobs;
+        text->n_top = o->n_top;
+    }
+    return o->n_beams <= 1 || completion_search_create(c, err);
+}
+
+struct gpt2_completion *gpt2_completion_create(const struct gpt2_model *model,
+                                               const struct gpt2_tokenizer *tokenizer,
+                                               const struct gpt2_prompt *prompt,
+                                               const struct gpt2_completion_options *options,
+                                               struct gpt2_error *err) {
+    if (!error_reserved(options->reserved, "gpt2_completion_options", err) ||
+        !check_options(options, err))
+        return NULL;
+    struct gpt2_completion *c = os_alloc(1, sizeof *c, "a completion", err);
+    if (!c)
+        return NULL;
+    c->model = model;
+    c->config = gpt2_model_config(model);
+    c->tokenizer = tokenizer;
+    c->options = *options;
+    c->start_ns = os_now_ns();
+    if (options->n_texts == 0)
+        c->options.n_texts = 1;
+    if (!options->logprobs)
+        c->options.n_top = 0;
+    else if (options->n_top > c->config->n_vocab)
+        c->options.n_top = c->config->n_vocab;
+    if (make_prompt(c, prompt, err) && make_texts(c, err))
+        return c;
+    gpt2_completion_free(c);
+    return NULL;
+}
+
+void gpt2_completion_free(struct gpt2_completion *c) {
+    if (!c)
+        return;
+    while (c->n_texts > 0)
+        generated_free(&c->texts[--c->n_texts]);
+    gpt2_beams_free(c->beams);
+    gpt2_sampler_free(c->own_sampler);
+    gpt2_stops_free(c->own_stops);
+    gpt2_ids_free(&c->prompt);
+    os_free(c->top);
+    os_free(c->texts);
+    os_free(c);
+}
+
+static bool show(struct gpt2_completion *c, const struct gpt2_piece *piece) {
+    const struct gpt2_completion_options *o = &c->options;
+    if (!o->show || o->show(o->user, piece, &c->err))
+        return true;
+    if (c->err.status == GPT2_OK)
+        error_set(&c->err, GPT2_ERR_RUNTIME, "completion: the caller could not take the text");
+    return false;
+}
+
+bool completion_append(struct gpt2_completion *c, int i, const struct generated_token *token,
+                       bool *last) {
+    struct generated *text = &c->texts[i];
+    struct gpt2_shown shown;
+    if (!generated_take(text, token, &shown, &c->err))
+        return false;
+    *last = text->finish != GPT2_FINISH_NONE;
+    return show(c, &(struct gpt2_piece){.text = i,
+                                        .index = (int)text->ids.len - 1,
+                                        .id = token->id,
+                                        .bytes = shown.bytes,
+                                        .n_bytes = shown.n_bytes,
+                                        .logprob = token->logprob});
+}
+
+/* False: a full context is an error, now in c->err. */
+static bool may_be_full(struct gpt2_completion *c) {
+    if (c->options.overflow != GPT2_OVERFLOW_ERROR)
+        return true;
+    error_set(&c->err, GPT2_ERR_INPUT, "the context of %d tokens is full", c->config->n_ctx);
+    return error_hint(&c->err, "--on-overflow stop or slide");
+}
+
+void completion_close(struct gpt2_completion *c, int i, enum gpt2_finish finish) {
+    struct generated *text = &c->texts[i];
+    struct gpt2_shown rest;
+    c->n_ended++;
+    if (text->finish == GPT2_FINISH_NONE || finish == GPT2_FINISH_FAILED)
+        text->finish = finish;
+    if (text->finish == GPT2_FINISH_CONTEXT && !may_be_full(c))
+        text->finish = GPT2_FINISH_FAILED;
+    if (text->finish == GPT2_FINISH_STOP || text->finish == GPT2_FINISH_FAILED)
+        return;
+    bool ok = generated_end(text, &rest, &c->err);
+    if (ok && rest.n_bytes)
+        ok = show(c, &(struct gpt2_piece){.text = i,
+                                          .index = (int)text->ids.len,
+                                          .id = -1,
+                                          .bytes = rest.bytes,
+                                          .n_bytes = rest.n_bytes});
+    if (!ok)
+        text->finish = GPT2_FINISH_FAILED;
+}
+
+bool completion_timed_out(const struct gpt2_completion *c) {
+    double max_time = (double)c->options.max_time;
+    return max_time > 0 && (double)(os_now_ns() - c->start_ns) * 1e-9 >= max_time;
+}
+
+/* Whether a text ends with this id. Among choices it says which of two is meant. */
+static bool is_end(const struct gpt2_completion *c, int32_t id) {
+    if (c->options.ignore_eos && !c->options.choices)
+        return false;
+    for (int i = 0; i < c->config->n_eos; i++)
+        if (c->config->eos_ids[i] == id)
+            return true;
+    return false;
+}
+
+/* The next id, or -1 where there is none. */
+static int32_t draw(const struct gpt2_completion *c, const struct gpt2_turn *turn) {
+    const struct constraints *constraints = &c->texts[turn->sample].constraints;
+    struct gpt2_draw draw = {.record = c->options.record,
+                             .sample = c->options.first_text + (uint32_t)turn->sample,
+                             .position = (uint32_t)turn->n_ids,
+                             .history = constraints->history};
+    draw.allowed = constraints_allowed(constraints, &draw.n_allowed);
+    return gpt2_sampler_next(c->options.sampler, turn->logits, draw);
+}
+
+/* What the logits say about a token, where that is wanted. */
+static void measure(const struct gpt2_completion *c, const float *logits,
+                    struct generated_token *token) {
+    int n_vocab = c->config->n_vocab, n_top = c->options.n_top;
+    if (!c->options.logprobs)
+        return;
+    double total = gpt2_logprobs_total(logits, n_vocab);
+    token->logprob = (double)logits[token->id] - total;
+    token->top = c->top;
+    if (n_top > 0)
+        gpt2_logprobs_top(logits, n_vocab, total, c->top, n_top);
+}
+
+static int32_t choose(void *user, const struct gpt2_turn *turn, bool *last) {
+    struct gpt2_completion *c = user;
+    const struct gpt2_completion_options *o = &c->options;
+    enum gpt2_finish *finish = &c->texts[turn->sample].finish;
+    if (o->go_on && !o->go_on(o->user, turn->logits)) {
+        *finish = GPT2_FINISH_STOPPED;
+        return -1;
+    }
+    struct generated_token token = {.id = draw(c, turn)};
+    if (token.id < 0 || is_end(c, token.id)) {
+        *finish = GPT2_FINISH_EOS;
+        return -1;
+    }
+    measure(c, turn->logits, &token);
+    if (!completion_append(c, turn->sample, &token, last)) {
+        *finish = GPT2_FINISH_FAILED;
+        return -1;
+    }
+    if (!*last && completion_timed_out(c)) {
+        *finish = GPT2_FINISH_TIME;
+        *last = true;
+    }
+    return token.id;
+}
+
+static void ended(void *user, int sample, enum gpt2_end end) {
+    static const enum gpt2_finish finishes[] = {
+        [GPT2_END_CHOSEN] = GPT2_FINISH_NONE, // choose has set it
+        [GPT2_END_LIMIT] = GPT2_FINISH_LENGTH,
+        [GPT2_END_CONTEXT] = GPT2_FINISH_CONTEXT,
+    };
+    completion_close(user, sample, finishes[end]);
+}
+
+bool gpt2_completion_start(struct gpt2_completion *c, struct gpt2_generator *generator,
+                           struct gpt2_error *err) {
+    const struct gpt2_completion_options *o = &c->options;
+    if (o->max_tokens == 0) {
+        for (int i = 0; i < c->n_texts; i++)
+            completion_close(c, i, GPT2_FINISH_LENGTH);
+        return true;
+    }
+    if (c->beams)
+        return gpt2_beams_start(c->beams, generator, c->prompt.data, (int)c->prompt.len, err);
+    return gpt2_generator_add(
+        generator,
+        &(struct gpt2_job){.ids = c->prompt.data,
+                           .n_ids = c->n_read,
+                           .n_samples = c->n_texts,
+                           .max_tokens = o->max_tokens < 0 ? INT_MAX : o->max_tokens,
+                           .overflow = o->overflow,
+                           .keep = o->keep,
+                           .session = o->session,
+                           .user = c,
+                           .choose = choose,
+                           .ended = ended},
+        err);
+}
+
+bool gpt2_completion_done(const struct gpt2_completion *c) {
+    return c->n_ended == c->n_texts;
+}
+
+const struct gpt2_error *gpt2_completion_error(const struct gpt2_completion *c) {
+    for (int i = 0; i < c->n_texts; i++)
+        if (c->texts[i].finish == GPT2_FINISH_FAILED)
+            return &c->err;
+    return NULL;
+}
+
+/* A generator with no more activations than the prompt needs. */
+static struct gpt2_generator *make_generator(const struct gpt2_completion *c,
+                                             struct gpt2_runtime *runtime, struct gpt2_error *err) {
+    int max_samples = c->n_texts < MAX_BATCH ? c->n_texts : MAX_BATCH;
+    int max_rows = c->n_read < MAX_ROWS ? c->n_read : MAX_ROWS;
+    if (c->options.n_beams > 1)
+        max_samples = c->options.n_beams;
+    struct gpt2_generator_options options = {.max_samples = max_samples,
+                                             .max_rows =
+                                                 max_rows > max_samples ? max_rows : max_samples,
+                                             .kv = c->options.kv};
+    return gpt2_generator_create(c->model, runtime, &options, err);
+}
+
+bool gpt2_completion_run(struct gpt2_completion *c, struct gpt2_runtime *runtime,
+                         struct gpt2_error *err) {
+    struct gpt2_runtime *own = runtime ? NULL : gpt2_runtime_create(NULL, err);
+    struct gpt2_generator *generator = NULL;
+    if (runtime || own)
+        generator = make_generator(c, runtime ? runtime : own, err);
+    bool ok = generator && gpt2_completion_start(c, generator, err);
+    while (ok && !gpt2_completion_done(c))
+        ok = gpt2_generator_step(generator, err);
+    gpt2_generator_free(generator);
+    gpt2_runtime_free(own);
+    const struct gpt2_error *failure = gpt2_completion_error(c);
+    if (ok && failure && err)
+        *err = *failure;
+    return ok && !failure;
+}
+
+bool gpt2_complete(const struct gpt2_model *model, const struct gpt2_tokenizer *tokenizer,
+                   struct gpt2_runtime *runtime, const struct gpt2_prompt *prompt,
+                   const struct gpt2_completion_options *options, struct gpt2_error *err) {
+    struct gpt2_completion *c = gpt2_completion_create(model, tokenizer, prompt, options, err);
+    bool ok = c && gpt2_completion_run(c, runtime, err);
+    gpt2_completion_free(c);
+    return ok;
+}
+
+const int32_t *gpt2_completion_prompt(const struct gpt2_completion *c, int *n_ids, int *n_read) {
+    *n_ids = (int)c->prompt.len;
+    *n_read = c->n_read;
+    return c->prompt.data;
+}
+
+int gpt2_completion_count(const struct gpt2_completion *c) {
+    return c->n_texts;
+}
+
+struct gpt2_text gpt2_completion_get(const struct gpt2_completion *c, int i) {
+    const struct generated *text = &c->texts[i];
+    return (struct gpt2_text){
+        .ids = text->ids.data,
+        .n_ids = (int)text->ids.len,
+        .bytes = text->bytes ? text->bytes : "",
+        .n_bytes = text->n_bytes,
+        .finish = text->finish,
+        .stop = text->stop,
+        .logprobs = text->logprobs,
+        .top = text->top,
+        .n_top = c->options.n_top,
+        .sum = text->sum,
+    };
+}

@@ -1,0 +1,43 @@
+/* completion_internal.h - a completion from inside (what it is for: gpt2/completion.h). */
+#ifndef DECODE_COMPLETION_INTERNAL_H
+#define DECODE_COMPLETION_INTERNAL_H
+
+#include "decode/generated.h"
+
+struct gpt2_completion {
+    const struct gpt2_model *model;
+    const struct gpt2_config *config;
+    const struct gpt2_tokenizer *tokenizer; /* or NULL */
+    struct gpt2_completion_options options; /* sampler and stops are set, whoever made them */
+    struct gpt2_sampler *own_sampler;       /* NULL: the caller's */
+    struct gpt2_stops *own_stops;           /* NULL: the caller's, or there is no tokenizer */
+    struct gpt2_ids prompt;
+    int n_read; /* of its ids; healing generates the others again */
+    struct generated *texts;
+    int n_texts, n_ended;
+    struct gpt2_logprob *top; /* [options.n_top] of the token at hand */
+    struct gpt2_beams *beams; /* while a search goes on; else NULL */
+    bool stopped, timed_out;  /* what ended it */
+    uint64_t start_ns;
+    struct gpt2_error err; /* of a text with GPT2_FINISH_FAILED */
+};
+
+/* Appends a token to a text and shows it. *last is set where the text ends with it. False: the
+ * text has failed, with its error in c->err. */
+bool completion_append(struct gpt2_completion *c, int text, const struct generated_token *token,
+                       bool *last);
+
+/* A text has ended because of `finish`, or of what completion_append found: shows what was held
+ * back. */
+void completion_close(struct gpt2_completion *c, int text, enum gpt2_finish finish);
+
+/* True where max_time is over. */
+bool completion_timed_out(const struct gpt2_completion *c);
+
+/* ---- completion_search.c: texts that are searched for ---- */
+
+/* Makes c->beams, by the options. At the search's end the best beams become the texts, token by
+ * token, as if they had just been drawn; where there are fewer beams, the texts become fewer. */
+bool completion_search_create(struct gpt2_completion *c, struct gpt2_error *err);
+
+#endif

@@ -47,7 +47,7 @@ static void fill_entry(struct entry *entry, const struct command *command, const
 
 static void collect(const struct command *command, const struct option *table, void *user) {
     for (const struct option *o = table; o->name; o++) {
-        if (o->type == OPTION_SECTION)
+        if (!option_is_shown(o))
             continue;
         entries = realloc(entries, (n_entries + 1) * sizeof *entries);
         assert_non_null(entries);
@@ -203,6 +203,33 @@ static void check_unique(const struct entry *e, const char *name, size_t n) {
     }
 }
 
+static bool is_among(const char *word, const char *const *choices) {
+    for (int i = 0; choices[i]; i++)
+        if (!strcmp(choices[i], word))
+            return true;
+    return false;
+}
+
+/* The options and choices that terms name are in the table. */
+static bool terms_are_known(const struct entry *e, const char *terms) {
+    for (const char *at = terms; at && *at; at += at[0] != 0) {
+        at += *at == '!';
+        size_t n = strcspn(at, " +"), n_name = strcspn(at, " +=");
+        char name[64], value[64];
+        bool known = *at == '@';
+        snprintf(name, sizeof name, "%.*s", (int)n_name, at);
+        snprintf(value, sizeof value, "%.*s", (int)(n - n_name), at + n_name);
+        for (const struct entry *other = entries; other < entries + n_entries; other++)
+            if (same_table(e, other) && !strcmp(other->option.name, name))
+                known = (!value[0] || other->option.type != OPTION_CHOICE ||
+                         is_among(value + 1, other->option.choices));
+        if (!known)
+            return false;
+        at += n;
+    }
+    return true;
+}
+
 static void tables_are_well_formed(void **state) {
     for (const struct entry *e = entries; e < entries + n_entries; e++) {
         const struct option *o = &e->option;
@@ -212,23 +239,18 @@ static void tables_are_well_formed(void **state) {
             if (same_table(e, other) && o->letter && o->letter == other->option.letter)
                 fail_msg("gpt2 %s: -%c is --%s and --%s", e->command->name, o->letter, o->name,
                          other->option.name);
-        bool good = o->help && *o->help && o->letter != 'h' &&
-                    (o->argument != NULL) == (o->type != OPTION_FLAG);
+        bool good =
+            o->help && *o->help && o->letter != 'h' && (o->argument != NULL) == option_has_value(o);
         if (is_number(o))
             good = good && o->min < o->max &&
                    (o->type == OPTION_FLOAT || (o->min >= INT_MIN && o->max <= INT_MAX));
         if (o->type == OPTION_CHOICE)
             good = good && o->choices && o->choices[0];
-        for (const char *name = o->needs; name && *name;) {
-            char word[64];
-            size_t n = strcspn(name, " ");
-            bool known = false;
-            snprintf(word, sizeof word, "%.*s", (int)n, name);
-            for (const struct entry *other = entries; other < entries + n_entries; other++)
-                known = known || (same_table(e, other) && !strcmp(other->option.name, word));
-            good = good && known && strcmp(word, o->name) != 0;
-            name += n + (name[n] == ' ');
-        }
+        if (o->type == OPTION_VALUE)
+            good = good && o->choices && o->value && is_among(o->value, o->choices) && !o->needs &&
+                   !o->not_with; // those of its choice hold
+        good = good && terms_are_known(e, o->needs) && terms_are_known(e, o->not_with) &&
+               terms_are_known(e, o->free_with);
         if (!good)
             fail_msg("gpt2 %s: the entry of --%s is not whole", e->command->name, o->name);
     }
@@ -345,7 +367,7 @@ static void options_are_in_bash(void **state) {
         snprintf(name, sizeof name, " --%s ", o->name);
         has(line, name, "bash's completion", e);
         free(line);
-        if (o->type == OPTION_FLAG)
+        if (!option_has_value(o))
             continue;
         int n = snprintf(begin, sizeof begin, "    %s:--%s", e->command->name, o->name);
         if (o->letter)
@@ -368,7 +390,7 @@ static void options_are_in_zsh(void **state) {
         snprintf(begin, sizeof begin, "\n    %s) _arguments ", e->command->name);
         char *section = strdup(strstr(p.out, begin));
         strstr(section, ";;")[0] = 0;
-        bool flag = o->type == OPTION_FLAG;
+        bool flag = !option_has_value(o);
         snprintf(begin, sizeof begin, "      '--%s%s", o->name, flag ? "[" : "=[");
         char *line = line_of(section, begin);
         has(line, begin, "zsh's completion", e);
@@ -393,7 +415,7 @@ static void options_are_in_fish(void **state) {
         if (o->letter)
             n += snprintf(begin + n, sizeof begin - (size_t)n, "-s %c ", o->letter);
         snprintf(begin + n, sizeof begin - (size_t)n,
-                 o->type == OPTION_FLAG                                 ? "-d '"
+                 !option_has_value(o)                                   ? "-d '"
                  : o->type == OPTION_CHOICE || o->type != OPTION_STRING ? "-x "
                                                                         : "-");
         char *line = line_of(p.out, begin);
@@ -423,7 +445,7 @@ static void wrong_values_are_refused_by_name(void **state) {
         const struct option *o = &e->option;
         char name[100], word[100], joined[210];
         with_dashes(o->name, name);
-        if (o->type == OPTION_FLAG) {
+        if (!option_has_value(o)) {
             snprintf(joined, sizeof joined, "%s=yes", name);
             refuses(e, joined, NULL, "a value for a flag");
             continue;
@@ -461,7 +483,7 @@ static void accepts_name(const struct entry *e, const char *name, size_t n) {
         snprintf(value, sizeof value, "random");
     else if (o->type == OPTION_CHOICE)
         snprintf(value, sizeof value, "%s", o->choices[0]);
-    const char *given = o->type == OPTION_FLAG ? NULL : value;
+    const char *given = option_has_value(o) ? value : NULL;
     accepts(e, word, given, "name or alias");
     for (char *c = word + 2; *c; c++)
         *c = *c == '-' ? '_' : *c;
@@ -476,6 +498,183 @@ static void accepts_name(const struct entry *e, const char *name, size_t n) {
         snprintf(word, sizeof word, "-%c%s", o->letter, given ? given : "");
         accepts(e, word, NULL, "letter and value in one word");
     }
+}
+
+/* ---- what options may be given together ---- */
+
+static struct {
+    const char *words[12];
+    int n;
+    bool accepted;
+    struct gpt2_error err;
+} line_read;
+
+static void read_line(const struct command *command, const struct option *table, void *user) {
+    static char copies[12][100];
+    char *argv[13];
+    int n_words;
+    bool help;
+    for (int i = 0; i < line_read.n; i++) {
+        snprintf(copies[i], sizeof copies[i], "%s", line_read.words[i]);
+        argv[i] = copies[i];
+    }
+    argv[line_read.n] = NULL;
+    line_read.err = (struct gpt2_error){0};
+    line_read.accepted =
+        options_read(command, table, line_read.n, argv, &n_words, &help, &line_read.err);
+}
+
+static char values[12][100];
+
+/* Adds `--NAME VALUE`; `value` NULL: any that the option takes. */
+static void add_option(const struct entry *e, const char *value) {
+    const struct option *o = &e->option;
+    char *name = values[line_read.n];
+    snprintf(name, sizeof *values, "--%s", o->name);
+    line_read.words[line_read.n++] = name;
+    if (!option_has_value(o))
+        return;
+    char *text = values[line_read.n];
+    if (value)
+        snprintf(text, sizeof *values, "%s", value);
+    else if (is_number(o))
+        snprintf(text, sizeof *values, "%.9g", o->min < 1 && o->max > 1 ? 1 : o->min);
+    else
+        snprintf(text, sizeof *values, "%s",
+                 o->type == OPTION_SEED     ? "1"
+                 : o->type == OPTION_CHOICE ? o->choices[0]
+                                            : "x");
+    line_read.words[line_read.n++] = text;
+}
+
+static const struct entry *entry_of(const struct entry *e, const char *name, size_t n) {
+    for (const struct entry *other = entries; other < entries + n_entries; other++)
+        if (same_table(e, other) && strlen(other->option.name) == n &&
+            !memcmp(other->option.name, name, n))
+            return other;
+    return NULL;
+}
+
+/* Adds what makes the term at `at` hold, and returns its end. *by_default: it holds without. */
+static const char *add_term(const struct entry *e, const char *at, bool *by_default) {
+    *by_default = true;
+    for (bool more = true; more; at += more) {
+        bool is_not = *at == '!';
+        at += is_not;
+        size_t n = strcspn(at, " +"), n_name = strcspn(at, " +=");
+        char value[64];
+        snprintf(value, sizeof value, "%.*s", n > n_name ? (int)(n - n_name - 1) : 0,
+                 at + n_name + 1);
+        if (*at == '@' && !is_not) {
+            snprintf(values[line_read.n], sizeof *values, "%.*s", (int)n - 1, at + 1);
+            line_read.words[line_read.n] = n > 1 ? values[line_read.n] : "word";
+            line_read.n++;
+            *by_default = false;
+        } else if (*at != '@' && !is_not) {
+            const struct entry *other = entry_of(e, at, n_name);
+            add_option(other, value[0] ? value : NULL);
+            *by_default = *by_default && value[0] && !strcmp(value, other->value);
+        }
+        at += n;
+        more = *at == '+';
+    }
+    return at;
+}
+
+static void begin_line(const struct entry *e) {
+    line_read.words[0] = e->command->name;
+    line_read.n = 1;
+    add_option(e, NULL);
+}
+
+static void expect_line(const struct entry *e, bool accepted, const char *error) {
+    char line[400] = "", begin[200];
+    options_visit(e->command, read_line, NULL);
+    for (int i = 0; i < line_read.n; i++)
+        snprintf(line + strlen(line), sizeof line - strlen(line), " %s", line_read.words[i]);
+    snprintf(begin, sizeof begin, "--%s has %s", e->option.name, error ? error : "");
+    if (line_read.accepted != accepted || (error && !starts(line_read.err.message, begin)))
+        fail_msg("gpt2%s: expected %s%s, got \"%s\"", line, accepted ? "it to be accepted" : begin,
+                 error ? "..." : "", line_read.accepted ? "" : line_read.err.message);
+}
+
+static void an_option_without_effect_is_refused(void **state) {
+    size_t n_needs = 0, n_not_with = 0;
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        const struct option *o = &e->option;
+        bool by_default = false, any_default = false;
+        for (const char *at = o->needs; at && *at; at += *at == ' ') {
+            begin_line(e);
+            at = add_term(e, at, &by_default);
+            any_default = any_default || by_default;
+            expect_line(e, true, NULL);
+        }
+        if (o->needs && !any_default) {
+            begin_line(e);
+            expect_line(e, false, "an effect only with ");
+            n_needs++;
+        }
+        for (const char *at = o->not_with; at && *at; at += *at == ' ') {
+            begin_line(e);
+            at = add_term(e, at, &by_default);
+            expect_line(e, false, "no effect with ");
+            n_not_with++;
+            if (!o->free_with)
+                continue;
+            add_term(e, o->free_with, &by_default);
+            options_visit(e->command, read_line, NULL);
+            char begin[100];
+            snprintf(begin, sizeof begin, "--%s has", o->name);
+            if (!line_read.accepted && starts(line_read.err.message, begin))
+                fail_msg("gpt2 %s --%s: refused in spite of %s", e->command->name, o->name,
+                         o->free_with);
+        }
+        if (o->needs && o->free_with) {
+            begin_line(e);
+            add_term(e, o->free_with, &by_default);
+            expect_line(e, true, NULL);
+        }
+    }
+    assert_true(n_needs > 20 && n_not_with > 60);
+}
+
+/* What has one value is given once, whatever it is called; what collects may be repeated. */
+static void one_value_is_given_once(void **state) {
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        if (e->option.needs)
+            continue;
+        begin_line(e);
+        add_option(e, NULL);
+        bool once = option_has_value(&e->option) && e->option.type != OPTION_STRINGS;
+        char given[200];
+        snprintf(given, sizeof given, "--%s is given twice", e->option.name);
+        options_visit(e->command, read_line, NULL);
+        if (line_read.accepted == once || (once && !starts(line_read.err.message, given)))
+            fail_msg("gpt2 %s --%s twice: expected %s, got \"%s\"", e->command->name,
+                     e->option.name, once ? given : "it to be accepted",
+                     line_read.accepted ? "" : line_read.err.message);
+    }
+}
+
+/* Two short forms of a choice contradict each other. */
+static void short_forms_exclude_each_other(void **state) {
+    size_t n = 0;
+    for (const struct entry *a = entries; a < entries + n_entries; a++)
+        for (const struct entry *b = entries; b < a; b++) {
+            bool both = same_table(a, b) && a->option.type == OPTION_VALUE &&
+                        b->option.type == OPTION_VALUE &&
+                        a->option.dest.number == b->option.dest.number;
+            if (!both)
+                continue;
+            begin_line(a);
+            add_option(b, NULL);
+            options_visit(a->command, read_line, NULL);
+            if (line_read.accepted || !strstr(line_read.err.message, "both say the "))
+                fail_msg("gpt2 %s --%s --%s: expected an error", a->command->name, a->option.name,
+                         b->option.name);
+            n++;
+        }
+    assert_true(n >= 5);
 }
 
 static bool wide, tall, flat;
@@ -564,7 +763,7 @@ static void good_values_are_accepted(void **state) {
         }
         double number = strtod(e->value, NULL);
         bool one_of_them = !is_number(o) || (number >= o->min && number <= o->max);
-        if (e->value[0] && one_of_them && o->type != OPTION_FLAG)
+        if (e->value[0] && one_of_them && option_has_value(o))
             accepts(e, name, e->value, "the default");
         if (is_number(o)) {
             snprintf(value, sizeof value, "%.10g", o->min);
@@ -618,6 +817,9 @@ int main(void) {
         cmocka_unit_test(options_are_in_fish),
         cmocka_unit_test(wrong_values_are_refused_by_name),
         cmocka_unit_test(an_option_needs_what_it_belongs_to),
+        cmocka_unit_test(an_option_without_effect_is_refused),
+        cmocka_unit_test(one_value_is_given_once),
+        cmocka_unit_test(short_forms_exclude_each_other),
         cmocka_unit_test(good_values_are_accepted),
         cmocka_unit_test(help_names_the_defaults),
     };

@@ -31,9 +31,8 @@ struct arguments {
     char **models;
     int n_models;
     struct text_source source;
-    const char *cpu;
-    int kv, threads, max_tokens;
-    bool json;
+    const char *cpu, *output;
+    int kv, threads, max_tokens, format; /* format: 0 text, 1 JSON */
 };
 
 /* One model and its sums over the text. */
@@ -302,8 +301,10 @@ static int compare(const struct arguments *args) {
     }
     if (!ok)
         code = signals_caught() ? 128 + signals_caught() : report(&err);
-    else if (!(args->json ? print_json : print_table)(&out, c, &err) || !output_flush(&out, &err))
+    else if (!output_begin(&out, args->output, &err) ||
+             !(args->format ? print_json : print_table)(&out, c, &err) || !output_end(&out, &err))
         code = output_failed(&out, &err);
+    output_discard(&out);
     close_all(c);
     free(c);
     return code;
@@ -311,18 +312,23 @@ static int compare(const struct arguments *args) {
 
 static int run_compare(int argc, char **argv) {
     struct arguments args = {.source.keep_newline = true};
+    static const char *const formats[] = {"text", "json", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_STRING("model", 'm', &args.reference, "MODEL",
                    "the reference, which keeps keys and values as f32\n"
-                   "(default: $GPT2_MODEL, else the shipped \"tales\")",
-                   .aliases = "reference"),
+                   "(default: $GPT2_MODEL, else the shipped \"tales\");\n"
+                   "also the first plain argument",
+                   .aliases = "reference", .flags = OPTION_FIRST_WORD),
         OPT_STRING("file", 'f', &args.source.file, "FILE",
                    "the text (\"-\" or a pipe is standard input);\n"
                    "<|endoftext|> separates documents"),
         OPT_INT("max-tokens", 'n', &args.max_tokens, 0, INT32_MAX, "N",
                 "only the first N tokens (default 0: all)"),
-        OPT_FLAG("json", 0, &args.json, "one object"),
+        OPT_OUTPUT(&args.output),
+        OPT_CHOICE("format", 0, &args.format, formats, "text|json",
+                   "a table (default), or one JSON object"),
+        OPT_VALUE("json", &args.format, formats, "json", "short for --format json"),
         OPT_KV(&args.kv),
         OPT_THREADS(&args.threads),
         OPT_CPU(&args.cpu),
@@ -339,7 +345,7 @@ static int run_compare(int argc, char **argv) {
 const struct command command_compare = {
     .name = "compare",
     .summary = "measure how far a model is from the one it was made from",
-    .usage = "[OPTIONS] [MODEL...]",
+    .usage = "[OPTIONS] [REFERENCE [MODEL...]]",
     .details =
         "For each MODEL: bits per byte and perplexity on the text, the mean and the largest\n"
         "Kullback-Leibler divergence of its next-token distribution from the reference's (nats),\n"

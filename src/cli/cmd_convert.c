@@ -192,16 +192,19 @@ static int run_convert(int argc, char **argv) {
     struct gpt2_error err;
     const struct option table[] = {
         OPT_SECTION("Options"),
-        OPT_MODEL(&args.model),
+        OPT_MODEL_WORD(&args.model),
         OPT_STRING("output", 'o', &args.output, "DIR|FILE",
                    "a new directory for safetensors, else a file; one that is\n"
                    "there is replaced",
-                   .aliases = "out"),
+                   .aliases = "out", .flags = OPTION_RESULT),
         OPT_CHOICE("to", 0, &args.to, formats, "safetensors|gguf|packed",
                    "the format (default: gguf where -o ends in .gguf)", .aliases = "format"),
         OPT_FLAG("no-tokenizer", 0, &args.no_tokenizer, "leave the tokenizer out"),
-        OPT_THREADS(&args.threads),
-        OPT_CPU(&args.cpu),
+        OPT_INT("threads", 't', &args.threads, 0, 1024, "N",
+                "threads that pack (default 0: all processors this\n"
+                "process may use)",
+                .aliases = "n-threads", .needs = "to=packed"),
+        OPT_STRING("cpu", 0, &args.cpu, "VARIANT", options_cpu_help(), .needs = "to=packed"),
         OPT_END,
     };
     int n_words, code;
@@ -209,11 +212,12 @@ static int run_convert(int argc, char **argv) {
         return code;
     bool ok = true;
     if (!args.output || !*args.output)
-        ok = command_error(&err, GPT2_ERR_USAGE, NULL, "expected -o DIR or FILE to write");
+        ok = command_error(&err, GPT2_ERR_USAGE, NULL, "expected --output DIR or FILE to write");
     else if (!strcmp(args.output, "-"))
-        ok = command_error(&err, GPT2_ERR_USAGE, NULL,
-                           "-o: expected a directory or a file, got \"-\": a model cannot be a "
-                           "stream");
+        ok = command_error(
+            &err, GPT2_ERR_USAGE, NULL,
+            "--output: expected a directory or a file, got \"-\": a model cannot be a "
+            "stream");
     if (ok && args.to == UNSAID && ends_with(args.output, ".gguf"))
         args.to = GGUF;
     if (ok && args.to == UNSAID)
@@ -226,7 +230,7 @@ static int run_convert(int argc, char **argv) {
 const struct command command_convert = {
     .name = "convert",
     .summary = "write a model of any format as safetensors, GGUF or one packed file",
-    .usage = "[OPTIONS] --to FORMAT -o DIR|FILE",
+    .usage = "[OPTIONS] [MODEL] --to FORMAT -o DIR|FILE",
     .details =
         "safetensors is a Hugging Face directory: model.safetensors, config.json, vocab.json and\n"
         "merges.txt. gguf is one file with all of it, for llama.cpp and its kin. packed is this\n"

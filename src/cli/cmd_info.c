@@ -12,9 +12,9 @@
 #include <string.h>
 
 struct arguments {
-    const char *model, *cpu;
+    const char *model, *cpu, *output;
     bool tensors;
-    int threads;
+    int threads, format; /* format: 0 text, 1 JSON */
 };
 
 /* The types of the weights with their sizes: "Q8 128.1 MiB, F32 3.4 MiB". */
@@ -107,6 +107,76 @@ static bool print_machine(struct output *out, const struct gpt2_runtime *runtime
     return ok && output_string(out, ")\n", err);
 }
 
+/* ---- JSON ---- */
+
+static bool json_tensors(struct output *out, const struct gpt2_model *model,
+                         struct gpt2_error *err) {
+    struct gpt2_tensor_info info;
+    bool ok = output_string(out, ", \"tensors\": [", err);
+    for (size_t i = 0; ok && gpt2_model_tensor(model, i, &info); i++) {
+        ok = output_string(out, i ? ", {\"name\": " : "{\"name\": ", err) &&
+             output_json_string(out, info.name, strlen(info.name), err) &&
+             output_format(out, err, ", \"type\": \"%s\", \"shape\": [%" PRId64, info.dtype,
+                           info.shape[0]) &&
+             (info.rank == 1 || output_format(out, err, ", %" PRId64, info.shape[1])) &&
+             output_format(out, err, "], \"bytes\": %zu}", info.n_bytes);
+    }
+    return ok && output_string(out, "]", err);
+}
+
+static bool json_config(struct output *out, const struct gpt2_model *model,
+                        struct gpt2_error *err) {
+    const struct gpt2_config *c = gpt2_model_config(model);
+    bool ok =
+        output_format(out, err,
+                      ", \"n_layer\": %d, \"n_embd\": %d, \"n_head\": %d, \"n_inner\": %d, "
+                      "\"n_ctx\": %d, \"n_vocab\": %d, \"activation\": \"%s\", "
+                      "\"tied_head\": %s, \"scale_attn_weights\": %s, "
+                      "\"scale_attn_by_inverse_layer_idx\": %s, \"layer_norm_epsilon\": %.9g, ",
+                      c->n_layer, c->n_embd, c->n_head, c->n_inner, c->n_ctx, c->n_vocab,
+                      c->activation, gpt2_model_head_is_tied(model) ? "true" : "false",
+                      c->scale_attn_weights ? "true" : "false",
+                      c->scale_attn_by_inverse_layer_idx ? "true" : "false",
+                      (double)c->layer_norm_epsilon) &&
+        output_string(out, "\"eos_ids\": [", err);
+    for (int i = 0; ok && i < c->n_eos; i++)
+        ok = output_format(out, err, "%s%" PRId32, i ? ", " : "", c->eos_ids[i]);
+    return ok && output_string(out, "]", err);
+}
+
+static bool print_json(struct output *out, const struct gpt2_model *model, const char *path,
+                       const struct gpt2_runtime *runtime, bool tensors, struct gpt2_error *err) {
+    size_t bytes = 0;
+    struct gpt2_tensor_info info;
+    struct gpt2_cost blocks, head;
+    for (size_t i = 0; gpt2_model_tensor(model, i, &info); i++)
+        bytes += info.n_bytes;
+    gpt2_model_cost(model, &blocks, &head);
+    bool ok =
+        output_string(out, "{\"model\": ", err) &&
+        output_json_string(out, path, strlen(path), err) &&
+        output_format(out, err, ", \"parameters\": %" PRIu64 ", \"bytes\": %zu, \"type\": \"%s\"",
+                      gpt2_model_parameters(model), bytes, blocks.type) &&
+        json_config(out, model, err) &&
+        output_format(out, err, ", \"threads\": %d, \"kernels\": \"%s\", \"notes\": [",
+                      gpt2_runtime_threads(runtime), gpt2_runtime_cpu(runtime));
+    for (size_t i = 0; ok && gpt2_model_warning(model, i); i++)
+        ok = output_string(out, i ? ", " : "", err) &&
+             output_json_string(out, gpt2_model_warning(model, i),
+                                strlen(gpt2_model_warning(model, i)), err);
+    ok = ok && output_string(out, "]", err);
+    return ok && (!tensors || json_tensors(out, model, err)) && output_string(out, "}\n", err);
+}
+
+static bool print_text(struct output *out, const struct gpt2_model *model, const char *path,
+                       const struct gpt2_runtime *runtime, bool tensors, struct gpt2_error *err) {
+    bool ok = print_config(out, model, path, err) && print_machine(out, runtime, err);
+    for (size_t i = 0; ok && gpt2_model_warning(model, i); i++)
+        ok = output_string(out, "note          ", err) &&
+             output_string(out, gpt2_model_warning(model, i), err) && output_string(out, "\n", err);
+    return ok && (!tensors || print_tensors(out, model, err));
+}
+
 static int info(const struct arguments *args) {
     struct gpt2_error err;
     static struct output out;
@@ -118,15 +188,12 @@ static int info(const struct arguments *args) {
     if (!model) {
         code = report(&err);
     } else {
-        bool ok = print_config(&out, model, path, &err) && print_machine(&out, runtime, &err);
-        for (size_t i = 0; ok && gpt2_model_warning(model, i); i++)
-            ok = output_string(&out, "note          ", &err) &&
-                 output_string(&out, gpt2_model_warning(model, i), &err) &&
-                 output_string(&out, "\n", &err);
-        if (ok && args->tensors)
-            ok = print_tensors(&out, model, &err);
-        if (!ok || !output_flush(&out, &err))
+        bool ok = output_begin(&out, args->output, &err) &&
+                  (args->format ? print_json : print_text)(&out, model, path, runtime,
+                                                           args->tensors, &err);
+        if (!ok || !output_end(&out, &err))
             code = output_failed(&out, &err);
+        output_discard(&out);
     }
     gpt2_model_close(model);
     free(path);
@@ -136,19 +203,22 @@ static int info(const struct arguments *args) {
 
 static int run_info(int argc, char **argv) {
     struct arguments args = {0};
+    static const char *const formats[] = {"text", "json", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),
-        OPT_MODEL(&args.model),
+        OPT_MODEL_WORD(&args.model),
         OPT_FLAG("tensors", 0, &args.tensors, "list every tensor with its type and shape"),
+        OPT_OUTPUT(&args.output),
+        OPT_CHOICE("format", 0, &args.format, formats, "text|json",
+                   "lines to read (default), or one JSON object"),
+        OPT_VALUE("json", &args.format, formats, "json", "short for --format json"),
         OPT_THREADS(&args.threads),
         OPT_CPU(&args.cpu),
         OPT_END,
     };
     int n_words, code;
-    if (!options_begin(&command_info, table, argc, argv, 1, &n_words, &code))
+    if (!options_begin(&command_info, table, argc, argv, 0, &n_words, &code))
         return code;
-    if (n_words)
-        args.model = argv[0];
     return info(&args);
 }
 

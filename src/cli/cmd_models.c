@@ -14,13 +14,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_JSONL };
+
 struct listing {
     struct output out;
     struct gpt2_error err;
     bool failed; /* err is set */
-    bool names, json;
-    int n;       /* printed */
-    char **seen; /* [n_seen] real paths of the folders listed so far, owned */
+    bool names;
+    int format;         /* enum format */
+    const char *output; /* the file; NULL: standard output */
+    int n;              /* printed */
+    char **seen;        /* [n_seen] real paths of the folders listed so far, owned */
     size_t n_seen;
 };
 
@@ -96,20 +100,21 @@ static bool print_model(struct listing *l, const char *name, const char *path, b
     if (l->names)
         return partial || !is_offered(name) || output_format(out, &l->err, "%s\n", name);
     describe(path, partial, type, sizeof type, &parameters);
-    if (!l->json)
+    if (l->format == FORMAT_TEXT)
         return output_shown(out, name, &l->err) &&
                output_format(out, &l->err, "%*s %-10s %8.1f M %10.1f MB  ",
                              strlen(name) < 28 ? 28 - (int)strlen(name) : 0, "", type,
                              (double)parameters / 1e6, (double)size / 1e6) &&
                output_shown(out, path, &l->err) && output_string(out, "\n", &l->err);
-    return output_string(out, "{\"name\": ", &l->err) &&
+    const char *before = l->format == FORMAT_JSONL ? "" : l->n > 1 ? ",\n" : "\n";
+    return output_string(out, before, &l->err) && output_string(out, "{\"name\": ", &l->err) &&
            output_json_string(out, name, strlen(name), &l->err) &&
            output_format(out, &l->err,
                          ", \"type\": \"%s\", \"parameters\": %" PRIu64 ", \"bytes\": %" PRIu64
                          ", \"path\": ",
                          type, parameters, size) &&
            output_json_string(out, path, strlen(path), &l->err) &&
-           output_string(out, "}\n", &l->err);
+           output_string(out, l->format == FORMAT_JSONL ? "}\n" : "}", &l->err);
 }
 
 static bool visit_model(void *user, const char *name, const char *path) {
@@ -179,9 +184,16 @@ static bool visit_folder(void *user, const char *folder) {
 
 static int run_models(int argc, char **argv) {
     static struct listing l;
+    static const char *const formats[] = {"text", "json", "jsonl", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),
-        OPT_FLAG("json", 0, &l.json, "one JSON object a line"),
+        OPT_OUTPUT(&l.output),
+        OPT_CHOICE("format", 0, &l.format, formats, "text|json|jsonl",
+                   "a table (default), a JSON list of objects, or an\n"
+                   "object for each model",
+                   .not_with = "names"),
+        OPT_VALUE("json", &l.format, formats, "json", "short for --format json"),
+        OPT_VALUE("jsonl", &l.format, formats, "jsonl", "short for --format jsonl"),
         OPT_FLAG("names", 0, &l.names,
                  "names alone, one a line, for shells: without those that\n"
                  "hold control characters or begin like an option"),
@@ -190,7 +202,10 @@ static int run_models(int argc, char **argv) {
     int n_words, code;
     if (!options_begin(&command_models, table, argc, argv, 0, &n_words, &code))
         return code;
-    if (!l.json && !l.names)
+    l.failed = !output_begin(&l.out, l.output, &l.err);
+    if (!l.failed && l.format == FORMAT_JSON)
+        l.failed = !output_string(&l.out, "[", &l.err);
+    if (!l.failed && l.format == FORMAT_TEXT && !l.names)
         l.failed = !output_format(&l.out, &l.err, "%-28s %-10s %10s %13s  %s\n", "NAME", "TYPE",
                                   "WEIGHTS", "SIZE", "WHERE");
     if (!l.failed && list_model_folders(visit_folder, &l))
@@ -198,7 +213,11 @@ static int run_models(int argc, char **argv) {
     for (size_t i = 0; i < l.n_seen; i++)
         free(l.seen[i]);
     free(l.seen);
-    return !l.failed && output_flush(&l.out, &l.err) ? 0 : output_failed(&l.out, &l.err);
+    if (!l.failed && l.format == FORMAT_JSON)
+        l.failed = !output_string(&l.out, l.n ? "\n]\n" : "]\n", &l.err);
+    bool ok = !l.failed && output_end(&l.out, &l.err);
+    output_discard(&l.out);
+    return ok ? 0 : output_failed(&l.out, &l.err);
 }
 
 const struct command command_models = {

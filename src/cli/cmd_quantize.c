@@ -131,15 +131,17 @@ static int run_quantize(int argc, char **argv) {
     struct gpt2_error err;
     const struct option table[] = {
         OPT_SECTION("Options"),
-        OPT_MODEL(&args.model),
+        OPT_MODEL_WORD(&args.model),
         OPT_STRING("output", 'o', &args.output, "FILE",
-                   "the file to write; one that is there is replaced", .aliases = "out"),
+                   "the file to write; one that is there is replaced", .aliases = "out",
+                   .flags = OPTION_RESULT),
         OPT_CHOICE("type", 0, &args.type, types, "f16|bf16|q8|q4",
                    "what the matrices become (default q8)", .aliases = "dtype"),
         OPT_STRING("calibrate", 0, &args.calibrate, "FILE",
                    "a text like those the model will see: q8 and q4 then\n"
                    "are most precise where it matters for such texts;\n"
-                   "100 KB are enough"),
+                   "100 KB are enough",
+                   .needs = "type=q8 type=q4"),
         OPT_FLAG("no-tokenizer", 0, &args.no_tokenizer, "leave the tokenizer out"),
         OPT_THREADS(&args.threads),
         OPT_CPU(&args.cpu),
@@ -150,21 +152,18 @@ static int run_quantize(int argc, char **argv) {
         return code;
     bool ok = true;
     if (!args.output)
-        ok = command_error(&err, GPT2_ERR_USAGE, NULL, "expected -o FILE, the file to write");
+        ok = command_error(&err, GPT2_ERR_USAGE, NULL, "expected --output FILE, the file to write");
     else if (!strcmp(args.output, "-"))
-        ok = command_error(&err, GPT2_ERR_USAGE, NULL,
-                           "-o: expected a file, got \"-\": a packed model cannot be a stream");
-    else if (args.calibrate && args.type != GPT2_Q8 && args.type != GPT2_Q4)
-        ok = command_error(&err, GPT2_ERR_USAGE, NULL,
-                           "--calibrate: expected --type q8 or q4, got %s, which is not calibrated",
-                           types[args.type]);
+        ok = command_error(
+            &err, GPT2_ERR_USAGE, NULL,
+            "--output: expected a file, got \"-\": a packed model cannot be a stream");
     return ok ? quantize(&args) : report(&err);
 }
 
 const struct command command_quantize = {
     .name = "quantize",
     .summary = "make one packed, smaller and faster file of a model",
-    .usage = "[OPTIONS] -o FILE",
+    .usage = "[OPTIONS] [MODEL] -o FILE",
     .details =
         "The file holds everything: weights as the kernels read them, configuration, tokenizer.\n"
         "`-m FILE` uses it wherever a model is expected. It is safetensors, so other tools can\n"

@@ -13,8 +13,9 @@
 
 struct arguments {
     struct text_source source;
-    const char *model;
-    bool special, json, count;
+    const char *model, *output;
+    bool special, count;
+    int format; /* 0 ids, 1 JSON */
 };
 
 static struct gpt2_tokenizer *open_tokenizer(const char *model, struct gpt2_error *err) {
@@ -65,11 +66,13 @@ static int tokenize(const struct arguments *args) {
         !gpt2_tokenizer_encode(tokenizer, text.data, text.len, flags, &ids, &err)) {
         code = report(&err);
     } else {
-        bool ok = args->count  ? output_format(&out, &err, "%zu", ids.len)
-                  : args->json ? print_json(&out, tokenizer, &ids, &err)
-                               : print_ids(&out, &ids, " ", &err);
-        if (!ok || !output_string(&out, "\n", &err) || !output_flush(&out, &err))
+        bool ok = output_begin(&out, args->output, &err) &&
+                  (args->count    ? output_format(&out, &err, "%zu", ids.len)
+                   : args->format ? print_json(&out, tokenizer, &ids, &err)
+                                  : print_ids(&out, &ids, " ", &err));
+        if (!ok || !output_string(&out, "\n", &err) || !output_end(&out, &err))
             code = output_failed(&out, &err);
+        output_discard(&out);
     }
     gpt2_ids_free(&ids);
     text_free(&text);
@@ -94,6 +97,7 @@ static int detokenize(const struct arguments *args) {
                                "token id %" PRId32 " is not in the vocabulary (0 to %" PRId32 ")",
                                ids.data[i], gpt2_tokenizer_size(tokenizer) - 1);
     }
+    ok = ok && output_begin(&out, args->output, &err);
     if (!ok)
         code = report(&err);
     for (size_t i = 0; ok && i < ids.len; i++) {
@@ -101,8 +105,9 @@ static int detokenize(const struct arguments *args) {
         const char *bytes = gpt2_tokenizer_token(tokenizer, ids.data[i], &n);
         ok = output_bytes(&out, bytes, n, &err);
     }
-    if (code == 0 && !(ok && output_flush(&out, &err)))
+    if (code == 0 && !(ok && output_end(&out, &err)))
         code = output_failed(&out, &err);
+    output_discard(&out);
     gpt2_ids_free(&ids);
     text_free(&text);
     gpt2_tokenizer_close(tokenizer);
@@ -111,6 +116,7 @@ static int detokenize(const struct arguments *args) {
 
 static int run_tokenize(int argc, char **argv) {
     struct arguments args = {0};
+    static const char *const formats[] = {"ids", "json", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL(&args.model),
@@ -120,11 +126,17 @@ static int run_tokenize(int argc, char **argv) {
         OPT_STRING("file", 'f', &args.source.file, "FILE",
                    "read the text from a file; one newline at its end is\n"
                    "dropped"),
-        OPT_FLAG("keep-newline", 0, &args.source.keep_newline, "keep that newline"),
+        OPT_FLAG("keep-newline", 0, &args.source.keep_newline, "keep that newline",
+                 .not_with = "prompt+!file @+!file"),
         OPT_FLAG("special", 0, &args.special, "<|endoftext|> in the text is the special token",
                  .aliases = "allow-special"),
-        OPT_FLAG("json", 0, &args.json, "ids, token strings and byte offsets as one object"),
-        OPT_FLAG("count", 0, &args.count, "only the number of tokens", .aliases = "show-count"),
+        OPT_OUTPUT(&args.output),
+        OPT_CHOICE("format", 0, &args.format, formats, "ids|json",
+                   "the ids, separated by spaces (default), or ids, token\n"
+                   "strings and byte offsets as one JSON object"),
+        OPT_VALUE("json", &args.format, formats, "json", "short for --format json"),
+        OPT_FLAG("count", 0, &args.count, "only the number of tokens", .aliases = "show-count",
+                 .not_with = "format"),
         OPT_END,
     };
     int n_words, code;
@@ -143,6 +155,7 @@ static int run_detokenize(int argc, char **argv) {
                    "the ids, separated by commas or white space (also as\n"
                    "a plain argument; \"-\" or a pipe is standard input)"),
         OPT_STRING("file", 'f', &args.source.file, "FILE", "read the ids from a file"),
+        OPT_OUTPUT(&args.output),
         OPT_END,
     };
     int n_words, code;

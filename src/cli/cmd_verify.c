@@ -10,9 +10,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct arguments {
-    const char *model;
+    const char *model, *output;
+    int format; /* 0 text, 1 JSON */
 };
 
 static bool go_on(void *user, size_t done, size_t total) {
@@ -46,6 +48,27 @@ static bool print_check(struct output *out, const struct gpt2_model *model, cons
     return ok && output_format(out, err, "fingerprint   %s\n", check->fingerprint);
 }
 
+static bool print_json(struct output *out, const struct gpt2_model *model, const char *path,
+                       const struct gpt2_check *check, struct gpt2_error *err) {
+    struct gpt2_tensor_info info;
+    size_t n = 0;
+    while (gpt2_model_tensor(model, n, &info))
+        n++;
+    bool ok = output_string(out, "{\"model\": ", err) &&
+              output_json_string(out, path, strlen(path), err) &&
+              output_format(out, err, ", \"tensors\": %zu, \"hash\": ", n) &&
+              (check->hash ? output_json_string(out, check->hash, strlen(check->hash), err)
+                           : output_string(out, "null", err)) &&
+              output_format(out, err,
+                            ", \"numbers\": %" PRIu64 ", \"not_finite\": %" PRIu64
+                            ", \"first_not_finite\": ",
+                            check->n_numbers, check->n_bad);
+    ok = ok &&
+         (check->n_bad ? output_json_string(out, check->first_bad, strlen(check->first_bad), err)
+                       : output_string(out, "null", err));
+    return ok && output_format(out, err, ", \"fingerprint\": \"%s\"}\n", check->fingerprint);
+}
+
 static int verify(const struct arguments *args) {
     struct gpt2_error err;
     struct gpt2_check check;
@@ -59,7 +82,9 @@ static int verify(const struct arguments *args) {
     bar_hide(&bar);
     if (!read) {
         code = signals_caught() ? 128 + signals_caught() : report(&err);
-    } else if (!print_check(&out, model, path, &check, &err) || !output_flush(&out, &err)) {
+    } else if (!output_begin(&out, args->output, &err) ||
+               !(args->format ? print_json : print_check)(&out, model, path, &check, &err) ||
+               !output_end(&out, &err)) {
         code = output_failed(&out, &err);
     } else if (check.n_bad) {
         command_error(&err, GPT2_ERR_MODEL, "the model is damaged, or its training went wrong",
@@ -68,6 +93,7 @@ static int verify(const struct arguments *args) {
                       path, check.n_bad, check.first_bad);
         code = report(&err);
     }
+    output_discard(&out);
     gpt2_model_close(model);
     free(path);
     return code;
@@ -75,16 +101,19 @@ static int verify(const struct arguments *args) {
 
 static int run_verify(int argc, char **argv) {
     struct arguments args = {0};
+    static const char *const formats[] = {"text", "json", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),
-        OPT_MODEL(&args.model),
+        OPT_MODEL_WORD(&args.model),
+        OPT_OUTPUT(&args.output),
+        OPT_CHOICE("format", 0, &args.format, formats, "text|json",
+                   "lines to read (default), or one JSON object"),
+        OPT_VALUE("json", &args.format, formats, "json", "short for --format json"),
         OPT_END,
     };
     int n_words, code;
-    if (!options_begin(&command_verify, table, argc, argv, 1, &n_words, &code))
+    if (!options_begin(&command_verify, table, argc, argv, 0, &n_words, &code))
         return code;
-    if (n_words)
-        args.model = argv[0];
     return verify(&args);
 }
 

@@ -20,8 +20,8 @@ run bench -b 1,0
 expect "an empty batch" refuses 2 '--batch: expected whole numbers from 1'
 run bench -r 0
 expect "no rounds" refuses 2 '--repetitions: expected a whole number from 1'
-run bench -o xml
-expect "an unknown format" refuses 2 '--output: expected one of md, csv, json, got "xml"'
+run bench --format xml
+expect "an unknown format" refuses 2 '--format: expected one of md, csv, json, got "xml"'
 run bench -p 0 -n 0
 expect "nothing to measure" refuses 2 'nothing to measure'
 run bench -p 513
@@ -47,7 +47,7 @@ expect "columns are aligned" test "$(grep '^|' "$out" | awk '/^\| limits|^\| tes
 
 [ -n "${VALGRIND:-}" ] && exit 0 # the rest is more of the same, and takes minutes
 
-run bench -p 2,3 -n 1,2 -b 1,2 -d 0,4 -t 1,2 -r 1 -o csv
+run bench -p 2,3 -n 1,2 -b 1,2 -d 0,4 -t 1,2 -r 1 --format csv
 expect "lists are tried in every combination" test "$(wc -l <"$out")" -eq $((1 + 2 * 2 * (2 + 2 * 2)))
 expect "each line has all fields" test "$(sed 's/"[^"]*"//g' "$out" | awk -F, '{ print NF }' | sort -u | wc -l)" -eq 1
 for test in pp2 pp3@d4 tg1 'tg1 b2' 'tg2@d4 b2'; do
@@ -56,7 +56,7 @@ done
 expect "a batch is judged both ways" test "$(grep '^"tg1 b2"' "$out" | awk -F, '$11 > 0 && $12 > 0 && $13 > 0 && $14 > 0' | wc -l)" -eq 2
 expect "medians lie between least and most" test "$(awk -F, 'NR > 1 && !($9 <= $8 && $8 <= $10 && $9 > 0)' "$out" | wc -l)" -eq 0
 
-run bench $small -o json -t 1 --cpu generic --kv f16
+run bench $small --format json -t 1 --cpu generic --kv f16
 expect "JSON" exits 0
 if command -v python3 >/dev/null; then
     expect "is what JSON readers read" python3 - "$out" <<'END'

@@ -231,7 +231,7 @@ expect "... it is as it was" same "$tmp/lines" "$tmp/self"
 run generate --input "$tmp/nothing"
 expect "a missing input" refuses 5 'cannot open'
 run generate --input "$tmp/lines" --resume
-expect "--resume without a file" refuses 2 '--resume needs an --output file'
+expect "--resume without a file" refuses 2 '--resume has an effect only with --input and --output'
 
 if [ -z "${VALGRIND:-}" ]; then
     for i in 1 2 3 4 5; do cat "$tmp/in"; done >"$tmp/long"

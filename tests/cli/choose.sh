@@ -41,8 +41,8 @@ run choose "The cat sat on the" --choices mat,zebra --by pmi --premise "The cat 
 expect "--premise: after itself the prompt says nothing" test "$(cut -f 1,2 "$out" | sed 1d | tr '\n\t' '  ')" = "0.500000 0.000000 0.500000 0.000000 "
 run choose "The cat sat on the" -c zebra,mat --best
 expect "--best" prints mat
-run choose "The cat sat on the" -c zebra,mat --json
-expect "--json" grep -q '^{"choice": "mat", "p": 0\.[0-9]*, "score": -[0-9.]*, "tokens": 1}$' "$out"
+run choose "The cat sat on the" -c zebra,mat --jsonl
+expect "--jsonl" grep -q '^{"choice": "mat", "p": 0\.[0-9]*, "score": -[0-9.]*, "tokens": 1}$' "$out"
 
 run choose "The cat sat on the" -c zebra,mat --test mat
 expect "--test: yes" exits 0
@@ -65,7 +65,7 @@ expect "nothing at all" exits 2
 run choose "The cat" -c sat --by luck
 expect "an unknown measure" refuses 2 'sum, mean, pmi'
 run choose "The cat" -c sat --premise x
-expect "a premise without pmi" refuses 2 '--premise belongs to --by pmi'
+expect "a premise without pmi" refuses 2 '--premise has an effect only with --by pmi'
 run choose "$(yes word | head -n 600)" -c a,b
 expect "a prompt beyond the context" refuses 5 "the model's context holds 512"
 

@@ -20,7 +20,7 @@ expect "a missing text" refuses 5 "cannot open $tmp/nothing"
 : >"$tmp/empty"
 run compare -f "$tmp/empty"
 expect "an empty text" refuses 5 'found nothing to predict'
-run compare -f "$text" no-such-model
+run compare -f "$text" tales no-such-model
 expect "a missing second model" refuses 4 'model "no-such-model"'
 
 # value KEY: of the last object that has it.
@@ -55,13 +55,13 @@ if [ -n "${VALGRIND:-}" ]; then
     exit 0
 fi
 run quantize --type q4 -o "$tmp/q4"
-run compare -f "$text" "$tmp/q4" --json
+run compare -f "$text" tales "$tmp/q4" --json
 expect "a packed model" between mean_kl 1e-4 0.3
 expect "is named with its type" grep -q '"weights": "Q4", "cache": "q8"' "$out"
 plain=$(value mean_kl)
 run quantize --type q4 --calibrate "$text" -o "$tmp/q4"
 expect "calibrated" exits 0
-run compare -f "$text" "$tmp/q4" --json
+run compare -f "$text" tales "$tmp/q4" --json
 expect "is nearer on its own text" between mean_kl 1e-5 "$(awk -v x="$plain" 'BEGIN { print 0.8 * x }')"
 
 head -c 3 "$text" >"$tmp/short"

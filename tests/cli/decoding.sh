@@ -6,7 +6,12 @@ if [ ! -f models/tales/model.safetensors ]; then
     exit 0
 fi
 
-gen() { run generate "Once upon a time" -n 40 "$@"; }
+gen() { # 40 tokens, unless -n says how many
+    case " $* " in
+    *" -n "*) run generate "Once upon a time" "$@" ;;
+    *) run generate "Once upon a time" -n 40 "$@" ;;
+    esac
+}
 
 gen --greedy
 cp "$out" "$tmp/greedy"
@@ -33,11 +38,11 @@ gen --greedy --ban was --stop " was"
 expect "--ban" test "$(grep -c ' was' "$tmp/greedy")$(grep -c ' was' "$out")" = 10
 run tokenize " was"
 id=$(cat "$out")
-gen --greedy --output ids --logit-bias "$id-100"
+gen --greedy --format ids --logit-bias "$id-100"
 expect "--logit-bias by id" test "$(tr ' ' '\n' <"$out" | grep -cx "$id")" -eq 0
-gen --greedy -n 5 --output ids --logit-bias "' was'+100"
+gen --greedy -n 5 --format ids --logit-bias "' was'+100"
 expect "--logit-bias by text" prints "$id $id $id $id $id"
-gen --greedy --output ids --no-repeat-ngram 1
+gen --greedy --format ids --no-repeat-ngram 1
 expect "--no-repeat-ngram 1: no id twice" test "$(tr ' ' '\n' <"$out" | sort | uniq -d | wc -l)" -eq 0
 for option in "--repeat-penalty 3" "--presence-penalty 5" "--frequency-penalty 5"; do
     # shellcheck disable=SC2086
@@ -52,11 +57,11 @@ gen --compat hf -n 12
 cp "$out" "$tmp/hf"
 gen --greedy -n 12
 expect "--compat hf is greedy" same "$tmp/hf" "$out"
-run generate "Once" --compat hf --output ids --ignore-eos
+run generate "Once" --compat hf --format ids --ignore-eos
 expect "... and makes 20 tokens" test "$(wc -w <"$out")" -eq 20
-run generate --special "<|endoftext|>" --greedy --logit-bias 0+100 -n 9 --min-tokens 3 --output ids
+run generate --special "<|endoftext|>" --greedy --logit-bias 0+100 -n 9 --min-tokens 3 --format ids
 expect "--min-tokens" test "$(wc -w <"$out")" -ge 3
-gen --max-time 0.000001 --output ids
+gen --max-time 0.000001 --format ids
 expect "--max-time ends after a token" test "$(wc -w <"$out")" -eq 1
 run generate "Is it? Say" --choices " yes, no"
 expect "--choices gives one of them" grep -qxE ' (yes|no)' "$out"
@@ -69,12 +74,12 @@ gen --num-samples 2 --best-of 4 --json -n 8
 expect "--best-of" test "$(grep -o '"index"' "$out" | wc -l)" -eq 2
 gen --best-of 1 --num-samples 2
 expect "--best-of below --num-samples" refuses 2 'best-of: expected at least'
-gen --beams 4 -n 8 --output ids
+gen --beams 4 -n 8 --format ids
 expect "--beams" test "$(wc -w <"$out")" -eq 8
 cp "$out" "$tmp/beam"
-gen --beams 4 -n 8 --output ids --num-samples 3
+gen --beams 4 -n 8 --format ids --num-samples 3
 expect "--beams, the best three" test "$(grep -c '^==== SAMPLE' "$out")$(sed -n 2p "$out")" = "3$(cat "$tmp/beam")"
-gen --beams 4 --output ids --no-repeat-ngram 1
+gen --beams 4 --format ids --no-repeat-ngram 1
 expect "--beams with --no-repeat-ngram 1: no id twice" test "$(tr ' ' '\n' <"$out" | sort | uniq -d | wc -l)" -eq 0
 gen --beams 4 --no-repeat-ngram 2
 cp "$out" "$tmp/beam"
@@ -86,7 +91,7 @@ expect "--beams with --until" test "$(tail -c 2 "$out")" = "."
 gen --beams 4 --no-repeat-ngram 2 --stop ' a' --json
 expect "--beams with --stop" grep -q '"finish_reason":"stop","stop":" a"' "$out"
 expect "... the text ends in front of it" test "$(grep -c '"text":"[^"]* a' "$out")" -eq 0
-run generate --special "<|endoftext|>" --beams 4 --logit-bias 0+100 -n 9 --min-tokens 3 --output ids
+run generate --special "<|endoftext|>" --beams 4 --logit-bias 0+100 -n 9 --min-tokens 3 --format ids
 expect "--beams with --min-tokens" test "$(wc -w <"$out")" -ge 3
 run generate "Is it? Say" --beams 4 --choices " yes, no, yes please"
 expect "--beams with --choices" grep -qxE ' (yes|no|yes please)' "$out"
@@ -96,7 +101,7 @@ for penalty in -20 20; do
 done
 # Two texts end soon; only "never" goes on to look for a longer, better one.
 for when in true never; do
-    gen --beams 2 --stop . -n 60 --early-stopping $when --output ids
+    gen --beams 2 --stop . -n 60 --early-stopping $when --format ids
     expect "--early-stopping $when" test "$([ "$(wc -w <"$out")" -eq 60 ] && echo never || echo true)" = $when
 done
 run generate Once --beams 2 --early-stopping sometimes
@@ -107,7 +112,7 @@ gen --beams 4 -n 4 --json --logprobs 2
 expect "--beams with --logprobs" grep -q '"token_logprobs":\[-[0-9.]*,-[0-9.]*,-[0-9.]*,-[0-9.]*\],"top_logprobs":\[{' "$out"
 gen --beams 4 -n 4 --jsonl
 expect "--beams with --jsonl" test "$(grep -c '^{"sample":0,"index":[0-3],"id":' "$out")" -eq 4
-gen --beams 4 --max-time 0.000001 --output ids
+gen --beams 4 --max-time 0.000001 --format ids
 expect "--beams with --max-time ends after a token" test "$(wc -w <"$out")" -eq 1
 for bad in "--best-of 4" "--num-samples 5" "--on-overflow slide" "-n 0"; do
     # shellcheck disable=SC2086
@@ -121,12 +126,12 @@ ctx=$("$GPT2" info | sed -n 's/^n_ctx *//p')
 long=$(yes 5 | head -n $((ctx - 4)) | tr '\n' ' ')
 run generate --ids "$long" --ignore-eos -n 40 --on-overflow error
 expect "--on-overflow error" exits 5
-run generate --ids "$long" --ignore-eos -n $((ctx + 9)) --on-overflow slide --keep 4 --output ids
+run generate --ids "$long" --ignore-eos -n $((ctx + 9)) --on-overflow slide --keep 4 --format ids
 expect "--on-overflow slide goes on" test "$(wc -w <"$out")" -eq $((ctx + 9))
 longer=$(yes "long story" | head -n "$ctx")
 run generate "$longer" -n 1 --truncate left
 expect "--truncate left" exits 0
-run generate "$longer" -n 0 --truncate right --echo --output ids
+run generate "$longer" -n 0 --truncate right --echo --format ids
 expect "--truncate right keeps the beginning" test "$(wc -w <"$out")" -eq "$ctx"
 
 gen --json --logprobs 2 -n 4
@@ -139,7 +144,7 @@ run generate "Once" --greedy -n 6 --json --logprobs 0
 expect "... also where a stop holds text back" test "$(grep -o '"text_offset":[^]]*' "$tmp/held")" = "$(grep -o '"text_offset":[^]]*' "$out")"
 gen --jsonl -n 4
 expect "--jsonl prints an object for each token" test "$(grep -c '^{"sample":0,"index":[0-3],"id":' "$out")" -eq 4
-gen --color surprisal
+gen --tint surprisal
 expect "--color does nothing on a pipe" same "$tmp/drawn" "$out"
 gen -o "$tmp/file"
 expect "-o writes the same to a file" same "$tmp/drawn" "$tmp/file"

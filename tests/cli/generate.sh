@@ -47,7 +47,7 @@ cp "$out" "$tmp/five"
 run generate -p "Once upon a time" -n5
 expect "aliases and underscores" same "$tmp/five" "$out"
 
-run generate "Once upon a time" -n 20 --output ids
+run generate "Once upon a time" -n 20 --format ids
 cp "$out" "$tmp/ids"
 expect "-n counts tokens" test "$(wc -w <"$out")" -eq 20
 run generate "Once upon a time" -n 20
@@ -56,9 +56,9 @@ run detokenize -f "$tmp/ids"
 expect "ids and text are the same tokens" same "$tmp/text" "$out"
 run tokenize "Once upon a time"
 ids=$(cat "$out")
-run generate --ids "$ids" -n 20 --output ids
+run generate --ids "$ids" -n 20 --format ids
 expect "--ids is the same prompt" same "$tmp/ids" "$out"
-run generate "Once upon a time" -n 20 --output ids --echo
+run generate "Once upon a time" -n 20 --format ids --echo
 expect "--echo prints the prompt first" prints "$ids $(cat "$tmp/ids")"
 run generate "Once upon a time" -n 0 --echo
 expect "-n 0 prints only the prompt" prints "Once upon a time"
@@ -75,7 +75,7 @@ run generate --special "<|endoftext|>" -n 20
 expect "starts from <|endoftext|>" same "$tmp/empty" "$out"
 
 ctx=$("$GPT2" info | sed -n 's/^n_ctx *//p')
-run generate -n -1 --ignore-eos "$(yes "a" | head -n $((ctx / 2 - 20)))" --output ids --echo
+run generate -n -1 --ignore-eos "$(yes "a" | head -n $((ctx / 2 - 20)))" --format ids --echo
 expect "-n -1 fills the context, and one more" test "$(wc -w <"$out")" -eq $((ctx + 1))
 run generate "$(yes "long story" | head -n "$ctx")"
 expect "a prompt too long" refuses 5 "the model's context holds $ctx"

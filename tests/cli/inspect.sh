@@ -25,9 +25,9 @@ expect "an unknown ablation" refuses 2 '--ablate: expected ln-gain, ln-bias, ln-
 run inspect lens a --ablate ln-gain,
 expect "half a list of ablations" refuses 2 'got "ln-gain,"'
 run inspect lens a --layer 1
-expect "a layer for a lens" refuses 2 '--layer and --head belong to'
+expect "a layer for a lens" refuses 2 '--layer has an effect only with `gpt2 inspect attention` and --head'
 run inspect attention a --layer 1
-expect "a layer without a head" refuses 2 'expected both or neither'
+expect "a layer without a head" refuses 2 '--layer has an effect only with `gpt2 inspect attention` and --head'
 run inspect attention a --layer 5 --head 0
 expect "a layer too far" refuses 2 'layer 5: the model has layers 0 to 4'
 run inspect attention a --layer 0 --head 4
@@ -35,11 +35,11 @@ expect "a head too far" refuses 2 'head 4: a layer has heads 0 to 3'
 run inspect residual a --token 'no such token'
 expect "a token that is none" refuses 2 'is not one token of this vocabulary'
 run inspect lens a --token b
-expect "a token for a lens" refuses 2 '--token belongs to'
+expect "a token for a lens" refuses 2 '--token has an effect only with `gpt2 inspect residual`'
 run inspect lens a --tsv --json
-expect "two forms" refuses 2 'expected one form on standard output'
+expect "two forms" refuses 2 '--tsv and --json both say the format'
 run inspect lens a --bos --no-bos
-expect "with and without a start" refuses 2 'exclude each other'
+expect "with and without a start" refuses 2 '--bos has no effect with --no-bos'
 run inspect lens --ids 1,x
 expect "ids that are none" refuses 2 'found "x"'
 run inspect lens --ids 1,8192

@@ -49,10 +49,10 @@ expect "... nothing to undo" says 'there is no text yet'
 "$GPT2" generate -i -p "Once" -n 0 </dev/null >"$out" 2>"$err"
 status=$?
 expect "-p is the first line" prints ""
-for option in --json "--output ids" "--beams 2" "--ids 1" "-n 1 --num-samples 2" --echo; do
+for option in --json "--format ids" "--beams 2" "--ids 1" "-n 1 --num-samples 2" --echo; do
     # shellcheck disable=SC2086
     run generate -i $option
-    expect "-i $option" refuses 2 '--interactive goes without'
+    expect "-i $option" refuses 2 '--interactive has no effect with'
 done
 run generate -i -
 expect "-i with the prompt on standard input" refuses 2 '--interactive reads lines from standard input'
@@ -276,7 +276,7 @@ END
 expect "TERM=dumb: plain lines" exits 0
 expect "... without a single escape sequence" not escapes
 
-play generate -i -n 8 --color surprisal <<'END'
+play generate -i -n 8 --tint surprisal <<'END'
 expect "> "
 send "Once upon a time\r"
 expect "\x1b[30;48;5;"
@@ -284,7 +284,7 @@ expect "> "
 send "\x04"
 END
 expect "--color surprisal in a session" exits 0
-NO_COLOR=1 play generate -i -n 8 --color surprisal <<'END'
+NO_COLOR=1 play generate -i -n 8 --tint surprisal <<'END'
 expect "> "
 send "Once upon a time\r"
 expect "there"

@@ -55,7 +55,7 @@ copy
 rm "$tmp/m/vocab.json" "$tmp/m/merges.txt"
 run generate -m "$tmp/m" x
 expect "a directory without a tokenizer" refuses 4 'vocab.json'
-run generate -m "$tmp/m" --ids 1,2,3 --output ids -n 4 --greedy
+run generate -m "$tmp/m" --ids 1,2,3 --format ids -n 4 --greedy
 expect "works with ids alone" exits 0
 copy
 rm "$tmp/m/model.safetensors" "$tmp/m/config.json"

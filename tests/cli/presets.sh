@@ -14,10 +14,10 @@ fi
 # Lengths and seeds that follow from the system alone.
 count() { [ "$(grep -v '^====' "$out" | tr ' ' '\n' | grep -c .)" -eq "$1" ]; }
 ctx=$("$GPT2" info | sed -n 's/^n_ctx *//p')
-run generate Once --compat hf --output ids
+run generate Once --compat hf --format ids
 expect "hf makes 20 tokens" count 20
 # Each number about drawing, as --help lists them, makes hf draw.
-run generate Once --compat hf --output ids --seed 5
+run generate Once --compat hf --format ids --seed 5
 cp "$out" "$tmp/greedy"
 "$GPT2" generate --help | sed -n '/^Sampling/,/^$/s/^ *--\([a-z-]*\) [FKP] .*/\1/p' >"$tmp/numbers"
 while read -r name; do
@@ -26,30 +26,30 @@ while read -r name; do
     min-p) value=0.05 ;; # more leaves hardly anything but the likeliest
     *) value=0.9 ;;
     esac
-    run generate Once --compat hf --output ids --seed 5 "--$name" "$value"
+    run generate Once --compat hf --format ids --seed 5 "--$name" "$value"
     expect "hf draws with --$name" not same "$tmp/greedy" "$out"
 done <"$tmp/numbers"
 expect "... which are five at least" test "$(wc -l <"$tmp/numbers")" -ge 5
-run generate Once --compat openai --output ids
+run generate Once --compat openai --format ids
 expect "openai makes half a context" count $((ctx / 2))
-run generate Once --compat nanogpt --output ids -n 3
+run generate Once --compat nanogpt --format ids -n 3
 expect "nanogpt makes 10 samples" count 30
 cp "$out" "$tmp/nanogpt"
-run generate Once --compat nanogpt --output ids -n 3 --seed 1337
+run generate Once --compat nanogpt --format ids -n 3 --seed 1337
 expect "... from the seed 1337" same "$tmp/nanogpt" "$out"
-run generate Once --compat nanogpt --output ids -n 3 --seed 0
+run generate Once --compat nanogpt --format ids -n 3 --seed 0
 expect "... if it is told no other" test "$(cmp -s "$tmp/nanogpt" "$out"; echo $?)" -eq 1
 if [ -z "${QUICK:-}" ]; then
-    run generate Once --compat nanogpt --output ids --num-samples 1
+    run generate Once --compat nanogpt --format ids --num-samples 1
     expect "... of 500 tokens" count 500
-    run generate Once --compat llama.cpp --ignore-eos --output ids
+    run generate Once --compat llama.cpp --ignore-eos --format ids
     expect "llama.cpp goes on until the context is full" count "$ctx"
 fi
 
 # Texts in which <|endoftext|> is likely: behind it two of the systems go on.
 eos=$("$GPT2" info | sed -n 's/^end of text *//p')
 for system in openai nanogpt; do
-    run generate Once --compat $system -n 30 --num-samples 1 --logit-bias "$eos+10" --output ids
+    run generate Once --compat $system -n 30 --num-samples 1 --logit-bias "$eos+10" --format ids
     expect "$system goes on behind the end of a text" test "$(tr ' ' '\n' <"$out" | sed '$d' | grep -cx "$eos")" -gt 0
     expect "... as far as it was told" count 30
     run generate Once --compat $system -n 30 --num-samples 1 --logit-bias "$eos+10" --stop "<|endoftext|>" --json
@@ -81,7 +81,7 @@ told() {
     # shellcheck disable=SC2086
     $python tests/presets.py models/tales "$system" "$n" $prompt "$@" >"$tmp/told" 2>"$tmp/why" || cat "$tmp/why" >>"$tmp/told"
     # shellcheck disable=SC2086
-    run generate --ids "$prompt" --compat "$system" -n "$n" --output ids $options
+    run generate --ids "$prompt" --compat "$system" -n "$n" --format ids $options
     grep -v '^====' "$out" | grep . >"$tmp/ids"
     same "$tmp/told" "$tmp/ids"
 }

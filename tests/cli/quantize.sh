@@ -113,7 +113,7 @@ run quantize -m "$tmp/packed/q8" -o "$tmp/packed/x"
 expect "a quantized model is refused" refuses 4 'quantized already'
 run quantize --no-tokenizer -o "$tmp/packed/bare"
 expect "--no-tokenizer" exits 0
-run generate -m "$tmp/packed/bare" --ids 1,2,3 -n 4 --output ids --greedy
+run generate -m "$tmp/packed/bare" --ids 1,2,3 -n 4 --format ids --greedy
 expect "works with ids" exits 0
 run generate -m "$tmp/packed/bare" x
 expect "and says what it lacks" refuses 4 'tokenizer'

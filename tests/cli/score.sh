@@ -113,12 +113,12 @@ run score --by line --ctx 64 --protocol disjoint -f "$tmp/word"
 expect "a very long word on a very long line" test "$(column 2 "$out")" -eq 1500
 
 # Colours are for terminals.
-run score --color "$tale"
+run score --tint rank "$tale"
 expect "--color through a pipe is the text" prints "$tale"
 if command -v script >/dev/null && [ -z "${VALGRIND:-}" ]; then
-    script -qec "$GPT2 score --color 'Once upon a zebra'" /dev/null </dev/null >"$out" 2>"$err"
+    script -qec "$GPT2 score --tint rank 'Once upon a zebra'" /dev/null </dev/null >"$out" 2>"$err"
     expect "--color on a terminal" grep -q "$(printf '\033')\[30;48;5;" "$out"
-    NO_COLOR=1 script -qec "$GPT2 score --color 'Once upon a zebra'" /dev/null </dev/null >"$out" 2>"$err"
+    NO_COLOR=1 script -qec "$GPT2 score --tint rank 'Once upon a zebra'" /dev/null </dev/null >"$out" 2>"$err"
     expect "... but not with NO_COLOR" test "$(grep -c "$(printf '\033')" "$out")" -eq 0
 else
     skip "--color on a terminal" "there is no script"
@@ -137,12 +137,12 @@ run score --filter 'bits' -f "$tmp/lines"
 expect "half a filter" refuses 2 "'bits_per_byte<1.5'"
 run score --filter 'ppl<5 or tokens<3' -f "$tmp/lines"
 expect "a filter of another language" refuses 2 "--filter"
-run score --filter 'ppl<5' --color "$tale"
-expect "a filter with colours" refuses 2 "exclude each other"
+run score --filter 'ppl<5' --tint rank "$tale"
+expect "a filter with colours" refuses 2 "--filter has no effect with --tint rank"
 run score --bos --no-bos "$tale"
-expect "with and without bos" refuses 2 "exclude each other"
+expect "with and without bos" refuses 2 "--bos has no effect with --no-bos"
 run score --by word --top 3 "$tale"
-expect "alternatives of words" refuses 2 "--top belongs to --by token"
+expect "alternatives of words" refuses 2 "--top has an effect only with --by token"
 run score --ids "1 2 x"
 expect "ids that are none" exits 5
 expect "... are shown" says 'found "x"'

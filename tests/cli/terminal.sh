@@ -50,28 +50,32 @@ and 😀 he went."
 # Escape sequences inside a character would show as U+FFFD; a colour at a line's end fills the line.
 open_ended() { tr -d '\r' <"$raw" | grep -q "48;5;[0-9]*m[^$(printf '\033')]*\$"; }
 readable() { grep -q "$(printf '\033')\[30;48;5;[0-9]*m" "$raw" && ! grep -q '48;5;[0-9]*m.*48;5;[0-9]*m.*\[38' "$raw"; }
-play score --color "$text" </dev/null
+play score --tint rank "$text" </dev/null
 printf '%s\n' "$text" >"$tmp/text"
-expect "score --color shows the text, characters whole" same "$tmp/text" "$screen"
+grep -v '^among the likeliest:' "$screen" >"$tmp/shown"
+expect "score --tint rank shows the text, characters whole" same "$tmp/text" "$tmp/shown"
+expect "... and what the colours mean" shows "among the likeliest:  10  100  1000  none of these"
 expect "... on backgrounds with a foreground of their own" readable
 expect "... that end with the line" not open_ended
 run generate "Once upon a time" -n 60
 cp "$out" "$tmp/tale"
-play generate "Once upon a time" -n 60 --color surprisal </dev/null
+play generate "Once upon a time" -n 60 --tint surprisal </dev/null
 printf '%s\n' "$(fold -w 80 "$tmp/tale" | sed "s/  *$//")" >"$tmp/folded"
-expect "--color surprisal shows the text" same "$tmp/folded" "$screen"
+grep -v '^bits, from:' "$screen" >"$tmp/shown"
+expect "--tint surprisal shows the text" same "$tmp/folded" "$tmp/shown"
+expect "... and what the colours mean" shows "bits, from:  1  2.2  4.4  6.6  8.8"
 expect "... on backgrounds with a foreground of their own" readable
 expect "... that end with the line" not open_ended
 for no in NO_COLOR=1 TERM=dumb; do
     export "$no"
-    play score --color "$text" </dev/null
-    expect "$no: score --color has none" not escapes
-    play generate "Once upon a time" -n 60 --color surprisal </dev/null
-    expect "$no: --color surprisal has none" not escapes
+    play score --tint rank "$text" </dev/null
+    expect "$no: score --tint rank has none" not escapes
+    play generate "Once upon a time" -n 60 --tint surprisal </dev/null
+    expect "$no: --tint surprisal has none" not escapes
     unset NO_COLOR
     export TERM=xterm
 done
-run generate "Once upon a time" -n 60 --color surprisal
+run generate "Once upon a time" -n 60 --tint surprisal
 expect "a pipe gets no colours" same "$tmp/tale" "$out"
 
 # ---- hints ----

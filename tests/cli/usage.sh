@@ -38,8 +38,8 @@ run generate -n 99999999999 x
 expect "a number too large" refuses 2 'got "99999999999"'
 run generate --greedy=yes x
 expect "a value for a flag" refuses 2 '--greedy takes no value, got "yes"'
-run generate --output xml x
-expect "an unknown choice" refuses 2 '--output: expected one of text, ids, got "xml"'
+run generate --format xml x
+expect "an unknown choice" refuses 2 '--format: expected one of text, ids, json, jsonl, got "xml"'
 run generate --seed -3 x
 expect "a negative seed" refuses 2 '--seed: expected a whole number from 0 to 18446744073709551615'
 run generate once upon
@@ -49,7 +49,7 @@ expect "two prompts" refuses 2 'given more than once'
 run generate --ids 1,x
 expect "ids that are none" refuses 2 'expected token ids (whole numbers), found "x" at byte 2'
 run generate --ids 1,2 text
-expect "ids and a text" refuses 2 'given more than once'
+expect "ids and a text" refuses 2 '--ids has no effect with a plain argument'
 run generate --cpu abacus x
 expect "an unknown kernel variant" refuses 2 'kernel variant "abacus": expected one of generic'
 names=$(sed -n 's/.*expected one of //p' "$err")

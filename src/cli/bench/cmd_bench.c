@@ -33,7 +33,7 @@
 #define MAX_BUFFER ((uint64_t)1 << 30)
 
 struct arguments {
-    const char *model, *cpu;
+    const char *model, *cpu, *output;
     struct int_list prompt, decode, depth, batch, threads;
     int rounds, kv, format;
     struct weights_options weights;
@@ -165,7 +165,7 @@ static bool list_tests(struct run *run, struct gpt2_error *err) {
                 }
         }
     }
-    return run->n_results || usage_error(err, "nothing to measure: -p and -n are 0");
+    return run->n_results || usage_error(err, "nothing to measure: --n-prompt and --n-gen are 0");
 }
 
 static struct gpt2_session *create_session(struct run *run, struct gpt2_error *err) {
@@ -340,11 +340,12 @@ static int execute(struct run *run) {
         return report(&err);
     if (signals_caught())
         return 128 + signals_caught();
-    if (!bench_report(&out, (enum bench_format)run->args.format, &run->context, run->results,
-                      run->n_results, &err) ||
-        !output_flush(&out, &err))
-        return output_failed(&out, &err);
-    return 0;
+    ok = output_begin(&out, run->args.output, &err) &&
+         bench_report(&out, (enum bench_format)run->args.format, &run->context, run->results,
+                      run->n_results, &err) &&
+         output_end(&out, &err);
+    output_discard(&out);
+    return ok ? 0 : output_failed(&out, &err);
 }
 
 static void close_all(struct run *run) {
@@ -371,27 +372,28 @@ static int run_bench(int argc, char **argv) {
         OPT_INTS("n-depth", 'd', &a->depth, 0, 1e6, "N,...",
                  "tokens in the context before (default 0)", .aliases = "depth"),
         OPT_INTS("batch", 'b', &a->batch, 1, MAX_BATCH, "N,...",
-                 "sequences decoded side by side (default 1)", .aliases = "batch-size"),
+                 "sequences decoded side by side (default 1)", .aliases = "batch-size",
+                 .not_with = "n-gen=0"),
         OPT_INT("repetitions", 'r', &a->rounds, 1, 1000, "N", "rounds that count (default 5)",
                 .aliases = "rounds"),
         OPT_SECTION("Model and machine"),
-        OPT_MODEL(&a->model),
+        OPT_MODEL_WORD(&a->model),
         OPT_INTS("threads", 't', &a->threads, 1, 1024, "N,...",
                  "threads (default: all processors this process may use)", .aliases = "n-threads"),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
         OPT_WEIGHTS(&a->weights),
         OPT_SECTION("Output"),
-        OPT_CHOICE("output", 'o', &a->format, formats, "md|csv|json",
+        OPT_OUTPUT(&a->output),
+        OPT_CHOICE("format", 0, &a->format, formats, "md|csv|json",
                    "a table to read (default), or all figures"),
+        OPT_VALUE("csv", &a->format, formats, "csv", "short for --format csv"),
+        OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),
         OPT_END,
     };
     int n_words, code;
-    if (options_begin(&command_bench, table, argc, argv, 1, &n_words, &code)) {
-        if (n_words)
-            a->model = argv[0];
+    if (options_begin(&command_bench, table, argc, argv, 0, &n_words, &code))
         code = execute(&run);
-    }
     close_all(&run);
     return code;
 }

@@ -77,7 +77,7 @@ void manual_print(const struct command *command, const struct option *table) {
             for (const char *c = heading; *c; c++)
                 putchar(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
             printf("\"\n");
-        } else {
+        } else if (option_is_shown(o)) {
             print_option(o);
         }
     }

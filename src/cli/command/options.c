@@ -1,8 +1,10 @@
 /* options.c - parses a command line by a table of options, and prints help and values. */
 #include "cli/command/options.h"
 #include "base/buffer.h"
+#include "cli/command/option_rules.h"
 #include "cli/command/shell_completion.h"
 #include "cli/io/report.h"
+#include "cli/io/unescape.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -95,7 +97,7 @@ static bool unknown(const struct option *table, const char *word, size_t len,
     const char *nearest = NULL;
     int nearest_distance = 3;
     for (const struct option *o = table; o->name; o++) {
-        int d = o->type == OPTION_SECTION ? 99 : distance(word, len, o->name);
+        int d = !option_is_shown(o) ? 99 : distance(word, len, o->name);
         if (d < nearest_distance) {
             nearest_distance = d;
             nearest = o->name;
@@ -196,7 +198,32 @@ static bool set_choice(const struct option *o, const char *value, struct gpt2_er
             n +=
                 (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", o->choices[i]);
     }
-    return usage_error(err, "--%s: expected one of %s, got \"%s\"", o->name, known, value);
+    return command_error(err, GPT2_ERR_USAGE, o->hint, "--%s: expected one of %s, got \"%s\"",
+                         o->name, known, value);
+}
+
+/* The result goes to a file: a name that says how it is written is a mistake. */
+static bool set_string(const struct option *o, const char *value, struct gpt2_error *err) {
+    static const char *const formats[] = {"text", "ids", "json", "jsonl", "md", "csv", "tsv"};
+    for (size_t i = 0; (o->flags & OPTION_RESULT) && i < sizeof formats / sizeof *formats; i++)
+        if (!strcmp(value, formats[i])) {
+            usage_error(err, "--%s: expected a file, got \"%s\", the name of a format", o->name,
+                        value);
+            snprintf(err->hint, sizeof err->hint,
+                     "--format %s says how the result is written; ./%s is a file of that name",
+                     value, value);
+            return false;
+        }
+    *o->dest.string = value;
+    return true;
+}
+
+static bool set_value(const struct option *o) {
+    int i = 0;
+    while (strcmp(o->choices[i], o->value) != 0)
+        i++;
+    *o->dest.number = i;
+    return true;
 }
 
 static bool set(const struct option *o, const char *value, struct gpt2_error *err) {
@@ -205,8 +232,7 @@ static bool set(const struct option *o, const char *value, struct gpt2_error *er
         *o->dest.flag = true;
         return true;
     case OPTION_STRING:
-        *o->dest.string = value;
-        return true;
+        return set_string(o, value, err);
     case OPTION_INT:
         return set_int(o, value, err);
     case OPTION_INTS:
@@ -219,6 +245,10 @@ static bool set(const struct option *o, const char *value, struct gpt2_error *er
         return set_seed(o, value, err);
     case OPTION_CHOICE:
         return set_choice(o, value, err);
+    case OPTION_VALUE:
+        return set_value(o);
+    case OPTION_RENAMED:
+        return usage_error(err, "--%s is now %s", o->name, o->help);
     case OPTION_SECTION:
         break;
     }
@@ -234,7 +264,7 @@ bool options_set(const struct option *table, const char *name, const char *value
     const struct option *option = options_find(table, name);
     if (!option)
         return usage_error(err, "unknown option \"%.100s\"", name);
-    if (option->type != OPTION_FLAG)
+    if (option_has_value(option))
         return set(option, value, err);
     bool yes = !strcmp(value, "true");
     if (!yes && strcmp(value, "false"))
@@ -254,6 +284,7 @@ void options_copy(const struct option *to, const struct option *from) {
         break;
     case OPTION_INT:
     case OPTION_CHOICE:
+    case OPTION_VALUE:
         *to->dest.number = *from->dest.number;
         break;
     case OPTION_INTS:
@@ -268,6 +299,7 @@ void options_copy(const struct option *to, const struct option *from) {
     case OPTION_SEED:
         *to->dest.seed = *from->dest.seed;
         break;
+    case OPTION_RENAMED:
     case OPTION_SECTION:
         break;
     }
@@ -307,10 +339,12 @@ static void print_value(const struct option *o, const char *float_format, struct
     case OPTION_SEED:
         buffer_format(out, "%" PRIu64, o->dest.seed->value);
         break;
+    case OPTION_VALUE:
     case OPTION_CHOICE:
         if (o->choices[*o->dest.number]) // NULL: none chosen
             buffer_format(out, "%s", o->choices[*o->dest.number]);
         break;
+    case OPTION_RENAMED:
     case OPTION_SECTION:
         break;
     }
@@ -322,7 +356,7 @@ void options_value(const struct option *option, struct buffer *out) {
 
 void options_print(const struct option *table, struct buffer *out) {
     for (const struct option *o = table; o->name; o++) {
-        if (o->type == OPTION_SECTION)
+        if (!option_is_shown(o))
             continue;
         buffer_format(out, "%s=", o->name);
         if (o->type == OPTION_STRING && *o->dest.string) { // NULL prints as nothing
@@ -334,46 +368,69 @@ void options_print(const struct option *table, struct buffer *out) {
     }
 }
 
-/* The entries of a table that the command line gives, by index. */
-struct given {
-    bool entry[256];
-};
-
-static bool any_given(const struct option *table, const char *names, const struct given *given) {
-    for (const char *name = names; *name;) {
-        size_t n = strcspn(name, " ");
-        const struct option *option = find_name(table, name, n);
-        assert(option); // `needs` names options of this table
-        if (given->entry[option - table])
-            return true;
-        name += n + (name[n] == ' ');
+/* The option that argv[*i] names. *value is what is behind its name in the same word, or NULL.
+ * NULL: there is none. */
+static const struct option *read_name(const struct option *table, char *word, char **value,
+                                      struct gpt2_error *err) {
+    const struct option *option;
+    *value = NULL;
+    if (word[1] == '-') {
+        size_t len = strcspn(word + 2, "=");
+        option = find_name(table, word + 2, len);
+        if (!option)
+            unknown(table, word + 2, len, err);
+        if (word[2 + len] == '=')
+            *value = word + 2 + len + 1;
+    } else {
+        option = find_letter(table, word[1]);
+        if (!option)
+            usage_error(err, "unknown option -%c", word[1]);
+        if (word[2])
+            *value = word + 2;
     }
-    return false;
+    return option;
 }
 
-/* Every option that is given has one of those it needs. */
-static bool check_needs(const struct option *table, const struct given *given,
-                        struct gpt2_error *err) {
-    for (const struct option *o = table; o->name; o++) {
-        if (!o->needs || !given->entry[o - table] || any_given(table, o->needs, given))
-            continue;
-        char list[200] = "";
-        int at = 0;
-        for (const char *name = o->needs; *name && at < (int)sizeof list;) {
-            size_t n = strcspn(name, " ");
-            const char *between = at == 0 ? "" : strchr(name, ' ') ? ", " : " or ";
-            at += snprintf(list + at, sizeof list - (size_t)at, "%s--%.*s", between, (int)n, name);
-            name += n + (name[n] == ' ');
-        }
-        return usage_error(err, "--%s has an effect only with %s", o->name, list);
+/* Reads the option at argv[*i], its value included, and sets it. */
+static bool read_option(const struct option *table, int argc, char **argv, int *i,
+                        struct given *given, struct gpt2_error *err) {
+    char *value;
+    const struct option *option = read_name(table, argv[*i], &value, err);
+    if (!option)
+        return false;
+    if (option->type == OPTION_RENAMED)
+        return set(option, NULL, err);
+    if (!option_has_value(option) && value)
+        return usage_error(err, "--%s takes no value, got \"%s\"", option->name, value);
+    if (option_has_value(option) && !value) {
+        if (*i + 1 == argc)
+            return usage_error(err, "--%s: expected %s, got nothing", option->name,
+                               option->argument);
+        value = argv[++*i];
     }
+    char name[64];
+    snprintf(name, sizeof name, "--%s", option->name);
+    if ((option->flags & OPTION_ESCAPES) && !unescape_string(value, name, err))
+        return false;
+    return given_note(given, table, option, err) && set(option, value, err);
+}
+
+/* Takes the first plain word as the value of an OPTION_FIRST_WORD that is not given. */
+static bool take_first_word(const struct option *table, char **argv, int *n_words,
+                            struct given *given, struct gpt2_error *err) {
+    for (const struct option *o = table; o->name && *n_words; o++) {
+        if (!(o->flags & OPTION_FIRST_WORD) || given->entry[o - table])
+            continue;
+        if (!given_note(given, table, o, err) || !set(o, argv[0], err))
+            return false;
+        memmove(argv, argv + 1, (size_t)-- * n_words * sizeof *argv);
+    }
+    given->word = *n_words ? argv[0] : NULL;
     return true;
 }
 
-/* Sets what the command line gives and moves its words to argv[0..*n_words). *help: --help or -h
- * was found, and the rest was not read. */
-static bool parse(const struct option *table, int argc, char **argv, int *n_words, bool *help,
-                  struct gpt2_error *err) {
+bool options_read(const struct command *command, const struct option *table, int argc, char **argv,
+                  int *n_words, bool *help, struct gpt2_error *err) {
     struct given given = {0};
     *n_words = 0;
     *help = false;
@@ -382,46 +439,17 @@ static bool parse(const struct option *table, int argc, char **argv, int *n_word
         char *word = argv[i];
         if (ended || word[0] != '-' || word[1] == 0) { // "-" alone is a word
             argv[(*n_words)++] = word;
-            continue;
-        }
-        if (!strcmp(word, "--")) {
+        } else if (!strcmp(word, "--")) {
             ended = true;
-            continue;
-        }
-        if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
+        } else if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
             *help = true;
             return true;
-        }
-        const struct option *option;
-        const char *value = NULL;
-        if (word[1] == '-') {
-            size_t len = strcspn(word + 2, "=");
-            option = find_name(table, word + 2, len);
-            if (!option)
-                return unknown(table, word + 2, len, err);
-            if (word[2 + len] == '=')
-                value = word + 2 + len + 1;
-        } else {
-            option = find_letter(table, word[1]);
-            if (!option)
-                return usage_error(err, "unknown option -%c", word[1]);
-            if (word[2])
-                value = word + 2;
-        }
-        if (option->type == OPTION_FLAG && value)
-            return usage_error(err, "--%s takes no value, got \"%s\"", option->name, value);
-        if (option->type != OPTION_FLAG && !value) {
-            if (i + 1 == argc)
-                return usage_error(err, "--%s: expected %s, got nothing", option->name,
-                                   option->argument);
-            value = argv[++i];
-        }
-        if (!set(option, value, err))
+        } else if (!read_option(table, argc, argv, &i, &given, err)) {
             return false;
-        assert((size_t)(option - table) < sizeof given.entry);
-        given.entry[option - table] = true;
+        }
     }
-    return check_needs(table, &given, err);
+    return take_first_word(table, argv, n_words, &given, err) &&
+           given_check(&given, command, table, err);
 }
 
 /* Prints text, each line of it from `column` on; the cursor is at column `at`. */
@@ -447,6 +475,8 @@ static void print_help(const struct command *command, const struct option *table
             printf("\n%s\n", o->name);
             continue;
         }
+        if (!option_is_shown(o))
+            continue;
         int at =
             o->letter ? printf("  -%c, --%s", o->letter, o->name) : printf("      --%s", o->name);
         if (o->argument)
@@ -486,20 +516,22 @@ bool options_begin(const struct command *command, const struct option *table, in
         *code = fflush(stdout) == 0 ? 0 : GPT2_ERR_RUNTIME;
         return false;
     }
-    if (!parse(table, argc, argv, n_words, &help, &err)) {
-        if (!err.hint[0])
-            snprintf(err.hint, sizeof err.hint, "`gpt2 %s --help` lists the options",
-                     command->name);
-    } else if (help) {
+    bool ok = options_read(command, table, argc, argv, n_words, &help, &err);
+    if (ok && help) {
         print_help(command, table);
         *code = fflush(stdout) == 0 ? 0 : GPT2_ERR_RUNTIME;
         return false;
-    } else if (*n_words > max_words) {
-        command_error(&err, GPT2_ERR_USAGE, "put a text with spaces in quotes",
-                      "unexpected argument \"%s\"", argv[max_words]);
-    } else {
-        return true;
     }
+    if (ok && *n_words > max_words)
+        ok = command_error(&err, GPT2_ERR_USAGE,
+                           strstr(command->usage, "TEXT") || strstr(command->usage, "PROMPT")
+                               ? "put a text with spaces in quotes"
+                               : NULL,
+                           "unexpected argument \"%s\"", argv[max_words]);
+    if (ok)
+        return true;
+    if (!err.hint[0])
+        snprintf(err.hint, sizeof err.hint, "`gpt2 %s --help` lists the options", command->name);
     *code = report(&err);
     return false;
 }

@@ -2,10 +2,22 @@
  *
  * Accepted are --name value, --name=value, -n value, -nvalue, and `--` to end the options. In names
  * `_` is the same as `-`, and an alias works as the name does. A value is always the next word,
- * even one that begins with a minus. If an option is given twice, the last one counts, as in
- * llama.cpp. */
+ * even one that begins with a minus. An option that has one value is given once; an
+ * OPTION_STRINGS collects, a flag may be repeated.
+ *
+ * An option that can have no effect is an error. What it belongs to stands in `needs` and
+ * `not_with`, as terms separated by spaces. A term is one or more of these, joined by `+`, all of
+ * which hold:
+ *
+ *     NAME         the option is given
+ *     NAME=VALUE   it has that value, given or by default
+ *     @            there is a plain word other than "-"
+ *     @WORD        the first plain word is WORD
+ *     !...         the contrary of any of these */
 #ifndef CLI_COMMAND_OPTIONS_H
 #define CLI_COMMAND_OPTIONS_H
+
+#include "cli/io/terminal.h"
 
 #include <gpt2/error.h>
 #include <stdbool.h>
@@ -21,12 +33,17 @@ enum option_type {
     OPTION_FLOAT,   /* within [min, max], not NaN                            */
     OPTION_SEED,    /* 0 to 2^64 - 1, or "random": read from /dev/urandom    */
     OPTION_CHOICE,  /* index of one of `choices`; index of their NULL: unset */
-    OPTION_SECTION  /* not an option: a heading in the help text             */
+    OPTION_VALUE,   /* a flag that sets the OPTION_CHOICE with the same destination */
+    OPTION_SECTION, /* not an option: a heading in the help text             */
+    OPTION_RENAMED  /* was an option; the error says which one it is now     */
 };
 
 /* Values of `flags`. */
 enum option_flags {
-    OPTION_NOT_IN_SESSION = 1 << 0 /* not a setting of an interactive session (/set) */
+    OPTION_NOT_IN_SESSION = 1 << 0, /* not a setting of an interactive session (/set) */
+    OPTION_ESCAPES = 1 << 1,        /* \n, \r, \t, \\ and \xHH in its value are those bytes */
+    OPTION_RESULT = 1 << 2,         /* the file of the result: no name of a format */
+    OPTION_FIRST_WORD = 1 << 3      /* if not given, the first plain word is its value */
 };
 
 /* Values of an OPTION_INTS. Unchanged if the option is not given. */
@@ -63,12 +80,17 @@ struct option {
     enum option_type type;
     union option_dest dest;
     double min, max;            /* OPTION_INT, OPTION_INTS, OPTION_FLOAT */
-    const char *const *choices; /* OPTION_CHOICE; ends with NULL */
+    const char *const *choices; /* OPTION_CHOICE, OPTION_VALUE; ends with NULL */
+    const char *value;          /* OPTION_VALUE: the choice */
     const char *argument;       /* the name of the value in help: "N", "TEXT"; NULL for a flag */
-    const char *help;           /* names the default; may have line breaks */
+    const char *help;           /* names the default; may have line breaks. OPTION_RENAMED: what it
+                                   is now */
     const char *aliases;        /* other names, separated by spaces; NULL: none */
     unsigned flags;             /* enum option_flags */
-    const char *needs;          /* names: an error unless one of them is given, too; NULL: none */
+    const char *needs;          /* terms: an error unless one of them holds; NULL: none */
+    const char *not_with;       /* terms: an error if one of them holds; NULL: none */
+    const char *free_with;      /* terms: neither is asked if one of these holds; NULL: none */
+    const char *hint;           /* OPTION_CHOICE: follows the error of a wrong value; NULL: none */
 };
 
 /* Entries of a table. A destination of the wrong type does not compile. Members that few options
@@ -98,6 +120,12 @@ struct option {
 #define OPT_CHOICE(name_, letter_, dest_, choices_, argument_, ...)               \
     OPT_ENTRY_(name_, letter_, CHOICE, number, int *, dest_, .choices = choices_, \
                .argument = argument_, .help = __VA_ARGS__)
+/* "--json", short for "--format json": `choices_` are those of the option with the same dest. */
+#define OPT_VALUE(name_, dest_, choices_, value_, ...)                                      \
+    OPT_ENTRY_(name_, 0, VALUE, number, int *, dest_, .choices = choices_, .value = value_, \
+               .help = __VA_ARGS__)
+#define OPT_RENAMED(name_, now_) \
+    { .name = name_, .type = OPTION_RENAMED, .help = now_ }
 #define OPT_SECTION(name_) \
     { .name = name_, .type = OPTION_SECTION }
 #define OPT_END \
@@ -110,6 +138,16 @@ struct option {
                                  : (dest_)),                               \
         __VA_ARGS__                                                        \
     }
+
+/* Whether it is an option, for help, man pages and completions. */
+static inline bool option_is_shown(const struct option *option) {
+    return option->type < OPTION_SECTION;
+}
+
+/* Whether it takes a value. */
+static inline bool option_has_value(const struct option *option) {
+    return option_is_shown(option) && option->type != OPTION_FLAG && option->type != OPTION_VALUE;
+}
 
 /* What completions offer for a command's plain words. */
 enum command_words {
@@ -134,6 +172,25 @@ struct command {
                "TensorFlow, llm.c or packed; or a name (default:\n" \
                "$GPT2_MODEL, else the shipped \"tales\")",          \
                .aliases = "model-name model-id")
+/* The same, also as the first plain word. */
+#define OPT_MODEL_WORD(dest)                                                \
+    OPT_STRING("model", 'm', dest, "MODEL",                                 \
+               "a directory or file: safetensors, GGUF, PyTorch,\n"         \
+               "TensorFlow, llm.c or packed; or a name (default:\n"         \
+               "$GPT2_MODEL, else the shipped \"tales\"); also the first\n" \
+               "plain argument",                                            \
+               .aliases = "model-name model-id", .flags = OPTION_FIRST_WORD)
+#define OPT_OUTPUT(dest)                                                   \
+    OPT_STRING("output", 'o', dest, "FILE",                                \
+               "where the result goes (default \"-\": standard output);\n" \
+               "a file is there whole or not at all",                      \
+               .flags = OPTION_RESULT)
+/* Members follow: the options without which there are no colours. */
+#define OPT_COLOR(dest, ...)                                       \
+    OPT_CHOICE("color", 0, dest, color_modes, "auto|always|never", \
+               "colours: auto (default: on a terminal, unless\n"   \
+               "$NO_COLOR is set), always or never",               \
+               .aliases = "colour", __VA_ARGS__)
 #define OPT_THREADS(dest)                                           \
     OPT_INT("threads", 't', dest, 0, 1024, "N",                     \
             "threads (default 0: all processors this process may\n" \
@@ -177,10 +234,16 @@ const char *options_cpu_help(void);
 typedef void (*option_visit)(const struct command *command, const struct option *table, void *user);
 void options_visit(const struct command *command, option_visit visit, void *user);
 
+/* Reads argv[1..argc) into the table's destinations, and checks that each option has an effect.
+ * *help: --help or -h was found, and the rest was not read. Plain words are moved to
+ * argv[0..*n_words) in order. */
+bool options_read(const struct command *command, const struct option *table, int argc, char **argv,
+                  int *n_words, bool *help, struct gpt2_error *err);
+
 /* Every command calls this first. Parses argv[1..argc), prints the help for --help and the man page
- * for --help=man, and reports errors. Words that are not options, at most `max_words`, are moved to
- * argv[0..*n_words) in order. Returns true if the command goes on, else sets *code to the exit
- * code. */
+ * for --help=man, and reports errors. Words that are not options, at most `max_words` without that
+ * of OPTION_FIRST_WORD, are moved to argv[0..*n_words) in order. Returns true if the command goes
+ * on, else sets *code to the exit code. */
 bool options_begin(const struct command *command, const struct option *table, int argc, char **argv,
                    int max_words, int *n_words, int *code);
 

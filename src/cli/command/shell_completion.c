@@ -69,7 +69,7 @@ static void print_plain(const char *text, const char *escape) {
 static void bash_names(const struct command *command, const struct option *table, void *user) {
     printf("    %s) options='--help", command->name);
     for (const struct option *o = table; o->name; o++)
-        if (o->type != OPTION_SECTION)
+        if (option_is_shown(o))
             printf(" --%s", o->name);
     printf("' words=%d first='", (int)words_of(command));
     print_first_words(command, " ");
@@ -78,7 +78,7 @@ static void bash_names(const struct command *command, const struct option *table
 
 static void bash_values(const struct command *command, const struct option *table, void *user) {
     for (const struct option *o = table; o->name; o++) {
-        if (o->type == OPTION_SECTION || o->type == OPTION_FLAG)
+        if (!option_has_value(o))
             continue;
         printf("    %s:--%s", command->name, o->name);
         if (o->letter)
@@ -186,13 +186,10 @@ static void zsh_action(enum kind kind, const struct option *o) {
 }
 
 static void zsh_option(const struct option *o, const char *dashes, const char *name) {
-    printf(" \\\n      '%s%s%s[", dashes, name,
-           o->type == OPTION_FLAG ? ""
-           : dashes[1]            ? "="
-                                  : "+");
+    printf(" \\\n      '%s%s%s[", dashes, name, !option_has_value(o) ? "" : dashes[1] ? "=" : "+");
     print_plain(o->help, "[]:\\");
     printf("]");
-    if (o->type != OPTION_FLAG) {
+    if (option_has_value(o)) {
         printf(":");
         print_plain(o->argument, "[]:\\");
         printf(":");
@@ -204,7 +201,7 @@ static void zsh_option(const struct option *o, const char *dashes, const char *n
 static void zsh_command(const struct command *command, const struct option *table, void *user) {
     printf("    %s) _arguments -s '--help[this text]'", command->name);
     for (const struct option *o = table; o->name; o++) {
-        if (o->type == OPTION_SECTION)
+        if (!option_is_shown(o))
             continue;
         char letter[2] = {o->letter, 0};
         zsh_option(o, "--", o->name);
@@ -254,7 +251,7 @@ static void print_zsh(void) {
 
 static void fish_command(const struct command *command, const struct option *table, void *user) {
     for (const struct option *o = table; o->name; o++) {
-        if (o->type == OPTION_SECTION)
+        if (!option_is_shown(o))
             continue;
         printf("complete -c gpt2 -n '__gpt2_is %s' -l %s", command->name, o->name);
         if (o->letter)
@@ -264,7 +261,7 @@ static void fish_command(const struct command *command, const struct option *tab
             printf(" -x -a '");
             print_choices(o, " ");
             printf("'");
-        } else if (o->type != OPTION_FLAG) {
+        } else if (option_has_value(o)) {
             fputs(kind == FILES     ? " -r -F"
                   : kind == FOLDERS ? " -x -a '(__fish_complete_directories)'"
                   : kind == MODELS  ? " -r -F -a '(__gpt2_models)'"

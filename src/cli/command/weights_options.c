@@ -8,8 +8,6 @@
 
 bool weights_prepare(struct gpt2_model *model, const struct weights_options *options,
                      long long n_passes, struct gpt2_error *err) {
-    if (options->mmap && options->no_mmap)
-        return usage_error(err, "expected --mmap or --no-mmap, got both");
     if (options->no_mmap)
         return gpt2_model_move(model, NULL, err);
     if (!options->mmap && n_passes >= MOVE_PASSES)

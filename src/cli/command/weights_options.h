@@ -14,7 +14,8 @@ struct weights_options {
 #define OPT_WEIGHTS(dest)                                                \
     OPT_FLAG("mmap", 0, &(dest)->mmap,                                   \
              "read the weights where the file is mapped, which\n"        \
-             "starts at once (default for short runs)"),                 \
+             "starts at once (default for short runs)",                  \
+             .not_with = "no-mmap"),                                     \
         OPT_FLAG("no-mmap", 0, &(dest)->no_mmap,                         \
                  "move them to 2 MiB pages with the first pass, which\n" \
                  "then goes faster (default for long runs)")

@@ -74,7 +74,7 @@ bool beams_create(struct completion *c, struct gpt2_error *err) {
                                   .rules = d->sampler,
                                   .tokenizer = c->tokenizer,
                                   .stops = s->stop.n || s->until ? d->stops : NULL,
-                                  .choices = d->choices,
+                                  .choices = c->choices,
                                   .healer = d->healer,
                                   .go_on = go_on,
                                   .ended = ended,

@@ -41,7 +41,7 @@ static bool open_all(struct run *run, struct gpt2_error *err) {
     run->path = find_model(args->model, err);
     if (!run->path)
         return false;
-    if (args->ids && args->output == OUTPUT_IDS && !args->json && !args->jsonl)
+    if (args->ids && args->format == FORMAT_IDS)
         return open_model(run, err);
     struct opening opening = {.path = run->path};
     pthread_t thread;
@@ -72,14 +72,9 @@ static void close_all(struct run *run) {
 static int run_bulk(struct run *run) {
     struct arguments *args = &run->args;
     struct gpt2_error err;
-    if (args->ids || args->source.option || args->source.word || args->source.file) {
-        usage_error(&err, "--input has the prompts: expected no other prompt");
-        return report(&err);
-    }
     if (!weights_prepare(run->model, &args->weights, 1000, &err))
         return report(&err);
-    if (!args->bulk.output)
-        args->bulk.output = "-";
+    args->bulk.output = args->output ? args->output : "-";
     return bulk_run(&(struct bulk){.options = &args->bulk,
                                    .settings = &args->settings,
                                    .model = run->model,
@@ -113,24 +108,28 @@ static int run_generate(int argc, char **argv) {
     struct arguments *a = &run->args;
     a->settings = settings_unset();
     a->parallel = 64;
-    static const char *const formats[] = {"auto", "jsonl", "lines", NULL};
-    static const char *const colors[] = {"never", "surprisal", NULL};
+    static const char *const inputs[] = {"auto", "jsonl", "lines", NULL};
+    static const char *const formats[] = {"text", "ids", "json", "jsonl", NULL};
+    static const char *const tints[] = {"none", "surprisal", NULL};
     const struct option head[] = {
         OPT_SECTION("Prompt"),
         OPT_STRING("prompt", 'p', &a->source.option, "TEXT",
                    "the text to continue (also as a plain argument;\n"
                    "\"-\" or a pipe is standard input)",
-                   .aliases = "prefix start"),
+                   .aliases = "prefix start", .not_with = "ids input"),
         OPT_STRING("file", 'f', &a->source.file, "FILE",
                    "read the prompt from a file; one newline at its end\n"
                    "is dropped",
-                   .aliases = "prompt-file"),
-        OPT_FLAG("keep-newline", 0, &a->source.keep_newline, "keep that newline"),
+                   .aliases = "prompt-file", .not_with = "ids input"),
+        OPT_FLAG("keep-newline", 0, &a->source.keep_newline, "keep that newline",
+                 .not_with = "prompt+!file @+!file ids input"),
         OPT_FLAG("interactive", 'i', &a->interactive,
                  "a session: each line you type is added to the text\n"
                  "and continued; /help lists its commands (default on\n"
-                 "a terminal, without a prompt)"),
-        OPT_STRING("ids", 0, &a->ids, "1,2,3", "the prompt as token ids"),
+                 "a terminal, without a prompt)",
+                 .not_with = "input output format=ids format=json format=jsonl beams ids echo "
+                             "best-of logprobs num-samples"),
+        OPT_STRING("ids", 0, &a->ids, "1,2,3", "the prompt as token ids", .not_with = "@ input"),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
         OPT_THREADS(&a->threads),
@@ -140,55 +139,58 @@ static int run_generate(int argc, char **argv) {
     };
     const struct option tail[] = {
         OPT_SECTION("Output"),
-        OPT_STRING("out", 'o', &a->out_file, "FILE",
-                   "write to a file, which is there whole or not at all", .aliases = "output-file"),
-        OPT_STRING("output", 0, &a->output_name, "text|ids",
-                   "text, or token ids separated by spaces; with --input\n"
-                   "the file for the results, \"-\" (default) is stdout"),
-        OPT_FLAG("json", 0, &a->json, "one object, as OpenAI's completions have it"),
-        OPT_FLAG("jsonl", 0, &a->jsonl, "one object for each token, as it comes"),
-        OPT_CHOICE("color", 0, &a->color, colors, "surprisal",
-                   "on a terminal: tint tokens by how surprising they\n"
-                   "were, in bits"),
+        OPT_OUTPUT(&a->output),
+        OPT_RENAMED("out", "--output"),
+        OPT_CHOICE("format", 0, &a->format, formats, "text|ids|json|jsonl",
+                   "text (default), token ids separated by spaces, one\n"
+                   "object as OpenAI's completions have it, or one for\n"
+                   "each token as it comes; with --input always jsonl",
+                   .not_with = "input+!format=jsonl"),
+        OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),
+        OPT_VALUE("jsonl", &a->format, formats, "jsonl", "short for --format jsonl"),
+        OPT_CHOICE("tint", 0, &a->tint, tints, "none|surprisal",
+                   "text on a background that shows how surprising each\n"
+                   "token was, in bits, and what the colours mean",
+                   .not_with = "input format=ids format=json format=jsonl"),
+        OPT_COLOR(&a->color, .needs = "tint=surprisal",
+                  .hint = "--tint surprisal shows how surprising tokens were"),
         OPT_FLAG("stats", 0, &a->stats,
                  "times, rates, seed and a hash of all logits on\n"
-                 "standard error"),
+                 "standard error",
+                 .not_with = "input"),
         OPT_SECTION("Many prompts"),
         OPT_STRING("input", 0, &a->bulk.input, "FILE",
                    "a prompt on each line, plain or as an object of JSON\n"
                    "with \"prompt\" and options of its own; \"-\" is stdin"),
-        OPT_CHOICE("input-format", 0, &a->bulk.format, formats, "KIND",
-                   "jsonl or lines (default auto: by the first line)"),
+        OPT_CHOICE("input-format", 0, &a->bulk.format, inputs, "KIND",
+                   "jsonl or lines (default auto: by the first line)", .needs = "input"),
         OPT_INT("parallel", 0, &a->parallel, 1, 4096, "N",
                 "texts under way at once (default 64); the result is\n"
                 "the same for any",
-                .aliases = "np"),
-        OPT_FLAG("resume", 0, &a->bulk.resume, "go on where the output ends"),
+                .aliases = "np", .needs = "input"),
+        OPT_FLAG("resume", 0, &a->bulk.resume, "go on where the output ends",
+                 .needs = "input+output"),
         OPT_STRING("shard", 0, &a->bulk.shard, "I/N",
-                   "only lines whose number modulo N is I, from 0"),
-        OPT_FLAG("fail-fast", 0, &a->bulk.fail_fast, "end with the first record that fails"),
+                   "only lines whose number modulo N is I, from 0", .needs = "input"),
+        OPT_FLAG("fail-fast", 0, &a->bulk.fail_fast, "end with the first record that fails",
+                 .needs = "input"),
         OPT_FLAG("progress-json", 0, &a->bulk.progress_json,
-                 "progress as lines of JSON on standard error"),
-        OPT_FLAG("quiet", 'q', &a->bulk.quiet, "no progress"),
+                 "progress as lines of JSON on standard error", .needs = "input",
+                 .not_with = "quiet"),
+        OPT_FLAG("quiet", 'q', &a->bulk.quiet, "no progress", .needs = "input"),
         OPT_END,
     };
     enum { N_HEAD = sizeof head / sizeof *head, N_TAIL = sizeof tail / sizeof *tail };
     struct option table[N_HEAD + SETTINGS_ROWS + N_TAIL];
     memcpy(table, head, sizeof head);
     int n = settings_table(table + N_HEAD, &a->settings);
+    for (int i = 0; i < n; i++) // what records and the lines of a session go without
+        table[N_HEAD + i].free_with = "input interactive";
     memcpy(table + N_HEAD + n, tail, sizeof tail);
     int n_words, code;
     if (options_begin(&command_generate, table, argc, argv, 1, &n_words, &code)) {
         a->source.word = n_words ? argv[0] : NULL;
-        a->bulk.output = a->output_name;
-        bool ids = a->output_name && !strcmp(a->output_name, "ids");
-        a->output = ids ? OUTPUT_IDS : OUTPUT_TEXT;
-        if (!a->bulk.input && a->output_name && !ids && strcmp(a->output_name, "text")) {
-            usage_error(&err, "--output: expected one of text, ids, got \"%s\"", a->output_name);
-            code = report(&err);
-        } else {
-            code = execute(run);
-        }
+        code = execute(run);
     }
     close_all(run);
     free(run);

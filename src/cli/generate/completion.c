@@ -71,6 +71,7 @@ bool completion_create(struct completion *c, const struct decoding *decoding,
                              .wants_logprobs = s->logprobs >= 0 || s->best_of > s->num_samples,
                              .start_ns = os_now_ns()};
     *prompt = (struct gpt2_ids){0};
+    c->choices = decoding_choices(decoding, &c->prompt, tokenizer);
     bool ok = check_prompt(c, err);
     if (ok && s->best_of && s->best_of < s->num_samples)
         ok = usage_error(err, "best-of: expected at least num-samples, %d, got %d", s->num_samples,
@@ -114,7 +115,7 @@ void completion_free(struct completion *c) {
 /* Whether a text ends with this id. Among choices the end token says which one is meant. */
 static bool is_end(const struct completion *c, int32_t id) {
     const struct gpt2_config *config = gpt2_model_config(c->model);
-    if (c->decoding->settings.goes_on && !c->decoding->choices)
+    if (c->decoding->settings.goes_on && !c->choices)
         return false;
     for (int i = 0; i < config->n_eos; i++)
         if (config->eos_ids[i] == id)
@@ -168,8 +169,8 @@ static int32_t draw(struct completion *c, struct sample *s, const struct gpt2_tu
                              .history = s->history};
     if (s->heal)
         draw.allowed = gpt2_heal_allowed(s->heal, &draw.n_allowed);
-    if (!draw.allowed && c->decoding->choices)
-        draw.allowed = gpt2_choices_allowed(c->decoding->choices, s->place, &draw.n_allowed);
+    if (!draw.allowed && c->choices)
+        draw.allowed = gpt2_choices_allowed(c->choices, s->place, &draw.n_allowed);
     return gpt2_sampler_next(c->decoding->sampler, turn->logits, draw);
 }
 
@@ -184,10 +185,10 @@ bool completion_take(struct completion *c, int sample, int32_t id,
     n_new = n;
     if (healing && !gpt2_heal_step(s->heal, id, &n_new, err))
         return false;
-    if (!healing && c->decoding->choices) {
+    if (!healing && c->choices) {
         int left;
-        s->place = gpt2_choices_step(c->decoding->choices, s->place, id);
-        if (!gpt2_choices_allowed(c->decoding->choices, s->place, &left)) {
+        s->place = gpt2_choices_step(c->choices, s->place, id);
+        if (!gpt2_choices_allowed(c->choices, s->place, &left)) {
             s->finish = FINISH_CHOICE;
             *last = true;
         }

@@ -59,6 +59,7 @@ struct completion {
     const struct decoding *decoding; /* borrowed */
     const struct gpt2_model *model;
     const struct gpt2_tokenizer *tokenizer; /* or NULL */
+    const struct gpt2_choices *choices;     /* of the decoding, for this prompt; or NULL      */
     uint64_t record;                        /* key of the draws                               */
     int first_sample;                       /* ... number of the first one; 0 unless set later */
     struct gpt2_ids prompt;

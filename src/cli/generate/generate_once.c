@@ -45,9 +45,9 @@ static bool show_samples(struct run *run, struct gpt2_error *err) {
         const struct sample *s = &c->samples[i];
         bool ok = output_format(&run->out, err, "%s==== SAMPLE %d ====\n", i ? "\n" : "", i + 1) &&
                   (!run->args.settings.echo || show_prompt(run, err));
-        if (run->args.output == OUTPUT_TEXT)
+        if (run->args.format == FORMAT_TEXT)
             ok = ok && output_bytes(&run->out, s->text.data, s->text.len, err);
-        for (size_t k = 0; ok && run->args.output == OUTPUT_IDS && k < s->ids.len; k++)
+        for (size_t k = 0; ok && run->args.format == FORMAT_IDS && k < s->ids.len; k++)
             ok = output_format(&run->out, err, "%s%" PRId32,
                                k || run->args.settings.echo ? " " : "", s->ids.data[k]);
         if (!ok)
@@ -112,7 +112,8 @@ static void print_stats(const struct run *run) {
 
 static bool generate(struct run *run, struct gpt2_error *err) {
     struct completion *c = &run->completion;
-    if (run->args.settings.echo && c->show && !run->args.jsonl && !show_prompt(run, err))
+    if (run->args.settings.echo && c->show && run->args.format != FORMAT_JSONL &&
+        !show_prompt(run, err))
         return false;
     run->start_ns = os_now_ns();
     if (!completion_start(c, run->generator, err))
@@ -143,7 +144,7 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
     c->wants_logprobs |= run->colors;
     c->user = run;
     c->see = see_logits;
-    if (args->jsonl || (!args->json && c->n_samples == 1))
+    if (args->format == FORMAT_JSONL || (args->format != FORMAT_JSON && c->n_samples == 1))
         c->show = show_token;
     long long n_passes = s->max_tokens < 0 ? gpt2_model_config(run->model)->n_ctx : s->max_tokens;
     if (!weights_prepare(run->model, &args->weights, n_passes, err))
@@ -165,22 +166,25 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
 
 int generate_once(struct run *run) {
     struct gpt2_error err;
-    const char *path = run->args.out_file;
-    bool to_file = path && strcmp(path, "-") != 0;
-    if (!prepare(run, &err) || (to_file && !output_open(&run->out, path, &err)))
+    const char *path = run->args.output;
+    bool to_file = output_is_file(path);
+    if (!prepare(run, &err) || !output_begin(&run->out, path, &err))
         return report(&err);
     signals_catch();
     run->hash = FNV_START;
     bool ok = generate(run, &err);
     struct gpt2_error write_err;
     bool written = true;
-    if (ok && run->args.json)
+    if (ok && run->args.format == FORMAT_JSON)
         written = show_json(run, &write_err);
     else if (ok && !run->completion.show)
         written = show_samples(run, &write_err);
     written = written && show_end(run, &write_err);
-    if (!run->args.jsonl && (ok || run->seen)) // a text that broke off ends its line too
+    if (run->args.format != FORMAT_JSONL &&
+        (ok || run->seen)) // a text that broke off ends its line too
         written = written && output_string(&run->out, "\n", &write_err);
+    if (run->colors && ok)
+        written = written && color_surprisal_legend(&run->out, &write_err);
     written = written && output_flush(&run->out, &write_err);
     if (ok && written && to_file && !signals_caught())
         written = output_commit(&run->out, &write_err);

@@ -10,7 +10,7 @@
 #include "cli/io/prompt_source.h"
 #include "cli/terminal/color.h"
 
-enum output_kind { OUTPUT_TEXT, OUTPUT_IDS };
+enum generate_format { FORMAT_TEXT, FORMAT_IDS, FORMAT_JSON, FORMAT_JSONL };
 
 struct arguments {
     struct text_source source;
@@ -18,9 +18,9 @@ struct arguments {
     const char *model;
     struct settings settings;
     struct weights_options weights;
-    bool json, jsonl, stats, interactive;
-    const char *out_file, *output_name;
-    int output, kv, color;
+    bool stats, interactive;
+    const char *output;          /* NULL or "-": standard output */
+    int format, kv, tint, color; /* enum generate_format; tint: 0 is none */
     int threads;
     const char *cpu;
     int parallel;
@@ -39,8 +39,8 @@ struct run {
     struct gpt2_generator *generator;
     struct text prompt;
     struct gpt2_ids ids; /* the prompt's, until the completion has them */
-    struct output out;   /* standard output, or the file of --out */
-    bool colors;         /* --color, and the terminal can */
+    struct output out;   /* standard output, or the file of --output */
+    bool colors;         /* --tint, and colours are wanted (--color) */
     struct color_text color_text;
 
     /* for --stats and timings */

@@ -41,23 +41,19 @@ static bool show_object(struct run *run, const struct shown_token *token, struct
     return ok && output_string(&run->out, "}\n", err) && output_flush(&run->out, err);
 }
 
-/* The background goes from nothing over yellow to red in some ten bits, all with black on it. */
 static bool show_tinted(struct run *run, const struct shown_token *token, struct gpt2_error *err) {
-    static const int shades[] = {0, 229, 222, 215, 209, 203};
-    double bits = -token->logprob / 0.69314718055994531;
-    int shade = bits < 1 ? 0 : bits < 11 ? (int)(bits / 2.2) + 1 : 5;
     char style[32];
-    snprintf(style, sizeof style, "\033[30;48;5;%dm", shades[shade]);
-    return color_bytes(&run->color_text, &run->out, shade ? style : NULL, token->bytes,
+    bool tinted = color_of_surprisal(-token->logprob / 0.69314718055994531, style);
+    return color_bytes(&run->color_text, &run->out, tinted ? style : NULL, token->bytes,
                        token->n_bytes, err) &&
            output_flush(&run->out, err);
 }
 
 bool show_token(void *user, const struct shown_token *token, struct gpt2_error *err) {
     struct run *run = user;
-    if (run->args.jsonl)
+    if (run->args.format == FORMAT_JSONL)
         return show_object(run, token, err);
-    if (run->args.output == OUTPUT_IDS) {
+    if (run->args.format == FORMAT_IDS) {
         bool first = token->index == 0 && !run->args.settings.echo;
         return token->id < 0 ||
                (output_format(&run->out, err, "%s%" PRId32, first ? "" : " ", token->id) &&
@@ -73,7 +69,7 @@ bool show_prompt(struct run *run, struct gpt2_error *err) {
     const struct gpt2_ids *ids = &run->completion.prompt;
     for (size_t i = 0; i < ids->len; i++) {
         size_t n;
-        if (run->args.output == OUTPUT_IDS) {
+        if (run->args.format == FORMAT_IDS) {
             if (!output_format(&run->out, err, "%s%" PRId32, i ? " " : "", ids->data[i]))
                 return false;
             continue;
@@ -82,7 +78,7 @@ bool show_prompt(struct run *run, struct gpt2_error *err) {
         if (!output_bytes(&run->out, bytes, n, err))
             return false;
     }
-    return run->args.output == OUTPUT_IDS ? output_flush(&run->out, err)
+    return run->args.format == FORMAT_IDS ? output_flush(&run->out, err)
                                           : output_flush_text(&run->out, err);
 }
 
@@ -91,5 +87,6 @@ bool show_end(struct run *run, struct gpt2_error *err) {
 }
 
 bool wants_colors(const struct arguments *args) {
-    return args->color && !args->out_file && !args->json && terminal_has_colors();
+    bool elsewhere = output_is_file(args->output) && args->color == COLOR_AUTO;
+    return args->tint && !elsewhere && terminal_wants_color(args->color);
 }

@@ -17,20 +17,17 @@ static bool has_prompt(const struct arguments *args) {
 }
 
 bool interactive_wanted(const struct arguments *args) {
-    bool for_programs = args->json || args->jsonl || args->out_file || args->output_name ||
-                        args->bulk.input || args->settings.beams > 1 || args->settings.echo;
+    bool for_programs = args->format != FORMAT_TEXT || args->output || args->bulk.input ||
+                        args->settings.beams > 1 || args->settings.echo;
     return args->interactive ||
            (!has_prompt(args) && !for_programs && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
 }
 
 static bool check(const struct arguments *args, struct gpt2_error *err) {
     const struct settings *s = &args->settings;
-    if (args->json || args->jsonl || args->out_file || args->output_name || args->bulk.input ||
-        s->beams > 1 || args->ids || s->echo || s->best_of || s->logprobs >= 0 ||
-        s->num_samples > 1)
-        return usage_error(err,
-                           "--interactive goes without --json, --jsonl, --out, --output, --input, "
-                           "--beams, --ids, --echo, --best-of, --logprobs and --num-samples");
+    if (s->best_of || s->logprobs >= 0 || s->num_samples > 1)
+        return command_error(err, GPT2_ERR_USAGE, "give a prompt",
+                             "--best-of, --logprobs and --num-samples have no effect in a session");
     const char *word = args->source.word, *file = args->source.file;
     if ((word && !strcmp(word, "-")) || (file && !strcmp(file, "-")))
         return usage_error(err, "--interactive reads lines from standard input: expected the "
@@ -193,6 +190,8 @@ static bool begin(struct interactive *it, struct gpt2_error *err) {
         !transcript_create(&it->transcript, run, err))
         return false;
     run->colors = wants_colors(&run->args);
+    if (run->colors && (!color_surprisal_legend(&run->out, err) || !output_flush(&run->out, err)))
+        return false;
     it->lines = line_input_open();
     if (!it->lines)
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");

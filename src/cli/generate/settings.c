@@ -1,6 +1,8 @@
 /* settings.c - the table of the options of a text, and what they are made into. */
 #include "cli/generate/settings.h"
+#include "base/buffer.h"
 #include "cli/io/report.h"
+#include "cli/io/separator.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -25,6 +27,10 @@ struct settings settings_unset(void) {
                              .length_penalty = 1};
 }
 
+/* What sampling has no effect with: the likeliest token is chosen anyway, or beams are searched. */
+#define GREEDY "greedy temp=0 "
+#define BEAMS  "beams"
+
 int settings_table(struct option *rows, struct settings *s) {
     static const char *const compats[] = {"native", "hf", "openai", "llama.cpp", "nanogpt", NULL};
     static const char *const overflows[] = {"stop", "slide", "error", NULL};
@@ -34,25 +40,28 @@ int settings_table(struct option *rows, struct settings *s) {
     const struct option table[] = {
         OPT_SECTION("Sampling (in this order: temperature, top-k, top-p, min-p, typical-p)"),
         OPT_FLOAT("temp", 0, &s->temperature, 0, 1e6, "F", "temperature (default 0.8); 0 is greedy",
-                  .aliases = "temperature"),
+                  .aliases = "temperature", .not_with = "greedy " BEAMS),
         OPT_INT("top-k", 0, &s->top_k, 0, INT_MAX, "K",
-                "only the K likeliest tokens (default 40; 0: off)", .aliases = "k"),
+                "only the K likeliest tokens (default 40; 0: off)", .aliases = "k",
+                .not_with = GREEDY BEAMS),
         OPT_FLOAT("top-p", 0, &s->top_p, 0, 1, "P",
                   "only the likeliest tokens that together reach P\n"
-                  "(default 0.95; 1: off)"),
+                  "(default 0.95; 1: off)",
+                  .not_with = GREEDY BEAMS),
         OPT_FLOAT("min-p", 0, &s->min_p, 0, 1, "P",
                   "only tokens at least P times as likely as the\n"
-                  "likeliest (default 0: off)"),
+                  "likeliest (default 0: off)",
+                  .not_with = GREEDY BEAMS),
         OPT_FLOAT("typical-p", 0, &s->typical_p, 0, 1, "P",
                   "only tokens about as surprising as expected, that\n"
                   "together reach P (default 1: off)",
-                  .aliases = "typical"),
+                  .aliases = "typical", .not_with = GREEDY BEAMS),
         OPT_FLAG("greedy", 0, &s->greedy, "always the likeliest token, of equals the lowest id",
-                 .aliases = "no-sample"),
+                 .aliases = "no-sample", .not_with = BEAMS),
         OPT_SEED("seed", 's', &s->seed, "SEED",
                  "a number (default 0; nanogpt: 1337), or \"random\" for\n"
                  "another text each time",
-                 .aliases = "random-seed"),
+                 .aliases = "random-seed", .not_with = BEAMS),
         OPT_CHOICE("compat", 0, &s->compat, compats, "SYSTEM",
                    "rules and defaults of native, hf, openai, llama.cpp\n"
                    "or nanogpt (default native); openai and nanogpt go on\n"
@@ -63,7 +72,8 @@ int settings_table(struct option *rows, struct settings *s) {
                   "off)",
                   .aliases = "repetition-penalty"),
         OPT_INT("repeat-last-n", 0, &s->repeat_last_n, -1, INT_MAX, "N",
-                "how far back penalties look (default 64; -1: all)"),
+                "how far back penalties look (default 64; -1: all)",
+                .needs = "repeat-penalty presence-penalty frequency-penalty"),
         OPT_FLOAT("presence-penalty", 0, &s->presence_penalty, -1e3, 1e3, "F",
                   "taken off the logits of tokens seen lately"),
         OPT_FLOAT("frequency-penalty", 0, &s->frequency_penalty, -1e3, 1e3, "F",
@@ -77,18 +87,21 @@ int settings_table(struct option *rows, struct settings *s) {
                     "repeated"),
         OPT_STRINGS("ban", 0, &s->ban, "TEXT",
                     "never this token, with a space in front or without;\n"
-                    "may be repeated"),
+                    "may be repeated",
+                    .flags = OPTION_ESCAPES),
         OPT_SECTION("Length"),
         OPT_INT("max-tokens", 'n', &s->max_tokens, -1, INT_MAX, "N",
                 "how many tokens at most (default 256; -1: until the\n"
                 "context is full)",
                 .aliases = "n-predict predict max-new-tokens length num-predict sample-len"),
         OPT_INT("min-tokens", 0, &s->min_tokens, 0, INT_MAX, "N",
-                "no end of text before so many tokens", .aliases = "min-new-tokens"),
+                "no end of text before so many tokens", .aliases = "min-new-tokens",
+                .not_with = "ignore-eos"),
         OPT_FLAG("ignore-eos", 0, &s->ignore_eos, "never choose the token that ends a text"),
         OPT_STRINGS("stop", 0, &s->stop, "TEXT", "end in front of this text; may be repeated",
-                    .aliases = "reverse-prompt stop-token stop-strings"),
-        OPT_FLAG("include-stop", 0, &s->include_stop, "end behind it"),
+                    .flags = OPTION_ESCAPES, .aliases = "reverse-prompt stop-token stop-strings"),
+        OPT_FLAG("include-stop", 0, &s->include_stop, "end after it",
+                 .needs = "stop until=sentence until=line until=paragraph"),
         OPT_CHOICE("until", 0, &s->until, untils, "WHAT",
                    "end with the sentence, line or paragraph"),
         OPT_FLOAT("max-time", 0, &s->max_time, 0, 1e9, "S",
@@ -99,7 +112,8 @@ int settings_table(struct option *rows, struct settings *s) {
                    "or error"),
         OPT_INT("keep", 0, &s->keep, 0, INT_MAX, "N",
                 "slide keeps the first N tokens and the later half of\n"
-                "the others (default 0)"),
+                "the others (default 0)",
+                .needs = "on-overflow=slide"),
         OPT_CHOICE("truncate", 0, &s->truncate, truncates, "SIDE",
                    "a prompt longer than the context: error (default), or\n"
                    "cut its left or right end"),
@@ -110,22 +124,30 @@ int settings_table(struct option *rows, struct settings *s) {
         OPT_INT("best-of", 0, &s->best_of, 0, 4096, "N",
                 "make N texts, give those with the best mean\n"
                 "log-probability",
-                .flags = OPTION_NOT_IN_SESSION),
-        OPT_STRING("choices", 0, &s->choices, "A,B,C", "the text is one of these"),
+                .flags = OPTION_NOT_IN_SESSION, .not_with = "beams format=jsonl"),
+        OPT_STRINGS("choices", 'c', &s->choices, "A,B,C",
+                    "the text is one of these; may be repeated", .flags = OPTION_ESCAPES),
+        OPT_STRING("separator", 0, &s->separator, "TEXT",
+                   "what stands between prompt and choice (default: a\n"
+                   "space, unless there is white space)",
+                   .flags = OPTION_ESCAPES, .needs = "choices"),
         OPT_FLAG("heal", 0, &s->heal,
                  "say the end of the prompt again where it may have cut\n"
                  "a token short",
                  .aliases = "token-healing"),
         OPT_FLAG("special", 0, &s->special,
                  "<|endoftext|> in the prompt is the special token;\n"
-                 "else it is text like any other"),
+                 "else it is text like any other",
+                 .not_with = "ids"),
         OPT_FLAG("echo", 0, &s->echo, "print the prompt first",
                  .aliases = "display-prompt include-prefix return-full-text",
-                 .flags = OPTION_NOT_IN_SESSION),
+                 .flags = OPTION_NOT_IN_SESSION, .not_with = "format=jsonl"),
         OPT_INT("logprobs", 0, &s->logprobs, 0, 100, "N",
-                "with --json: log-probabilities of the tokens and of\n"
-                "the N likeliest, of the unmodified logits",
-                .aliases = "n-probs top-logprobs", .flags = OPTION_NOT_IN_SESSION),
+                "with --json or --jsonl: log-probabilities of the tokens\n"
+                "and (--json) of the N likeliest, of the unmodified\n"
+                "logits",
+                .aliases = "n-probs top-logprobs", .flags = OPTION_NOT_IN_SESSION,
+                .needs = "format=json format=jsonl"),
         OPT_SECTION("Beam search (in place of sampling)"),
         OPT_INT("beams", 0, &s->beams, 1, MAX_BEAMS, "N",
                 "the likeliest text, looking at N at a time (default\n"
@@ -133,9 +155,10 @@ int settings_table(struct option *rows, struct settings *s) {
                 .aliases = "num-beams"),
         OPT_FLOAT("length-penalty", 0, &s->length_penalty, -100, 100, "F",
                   "above 0 favours long texts, below 0 short ones\n"
-                  "(default 1)"),
+                  "(default 1)",
+                  .needs = "beams"),
         OPT_CHOICE("early-stopping", 0, &s->early_stopping, early, "WHEN",
-                   "false (default), true: when N texts have ended, never"),
+                   "false (default), true: when N texts have ended, never", .needs = "beams"),
         OPT_END,
     };
     _Static_assert(sizeof table / sizeof *table <= SETTINGS_ROWS, "SETTINGS_ROWS is too small");
@@ -191,7 +214,7 @@ void settings_resolve(struct settings *s, const struct gpt2_config *config) {
     if (!s->seed.is_set)
         s->seed.value = o.seed;
     for (const struct option *option = table; option->name; option++)
-        assert(option->type == OPTION_SECTION || is_set(option)); // a new one has a default above
+        assert(!option_is_shown(option) || is_set(option)); // a new one has a default above
 }
 
 /* Ids that are never chosen: rows of wte that stand for no token, and --ban. */
@@ -310,28 +333,59 @@ static bool make_stops(struct decoding *d, struct gpt2_error *err) {
     return d->stops != NULL;
 }
 
-static bool make_choices(struct decoding *d, const struct gpt2_config *config,
-                         const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
-    struct gpt2_choice list[256];
-    struct gpt2_ids ids[256] = {{0}};
-    int n = 0;
+/* The token ids of --choices. */
+struct choice_list {
+    struct gpt2_choice items[256];
+    struct gpt2_ids ids[256];
+    int n;
+};
+
+static bool add_choice(struct choice_list *list, const struct gpt2_tokenizer *tokenizer,
+                       const char *separator, const char *text, size_t len,
+                       struct gpt2_error *err) {
+    const int cap = (int)(sizeof list->ids / sizeof *list->ids);
+    if (list->n == cap || len == 0)
+        return usage_error(err, "--choices: expected 1 to %d texts, separated by commas", cap);
+    struct buffer joined = {0};
+    struct gpt2_ids *ids = &list->ids[list->n];
+    buffer_bytes(&joined, separator, strlen(separator));
+    buffer_bytes(&joined, text, len);
+    bool ok = joined.failed
+                  ? command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a choice")
+                  : gpt2_tokenizer_encode(tokenizer, joined.data, joined.len, 0, ids, err);
+    buffer_free(&joined);
+    list->items[list->n++] = (struct gpt2_choice){ids->data, (int)ids->len};
+    return ok;
+}
+
+/* `is_open`: for a prompt that is empty or ends in white space. */
+static bool make_choices(struct gpt2_choices **choices, const struct settings *s, bool is_open,
+                         const struct gpt2_config *config, const struct gpt2_tokenizer *tokenizer,
+                         struct gpt2_error *err) {
+    struct choice_list list = {.n = 0};
     bool ok = tokenizer || usage_error(err, "--choices: there is no tokenizer");
-    for (const char *p = d->settings.choices; ok && p; n++) {
-        size_t len = strcspn(p, ",");
-        if (n == 256 || len == 0)
-            ok = usage_error(err, "--choices: expected 1 to 256 texts, separated by commas");
-        else
-            ok = gpt2_tokenizer_encode(tokenizer, p, len, 0, &ids[n], err);
-        if (!ok)
-            break;
-        list[n] = (struct gpt2_choice){ids[n].data, (int)ids[n].len};
-        p = p[len] ? p + len + 1 : NULL;
-    }
+    for (int i = 0; ok && i < s->choices.n; i++)
+        for (const char *p = s->choices.items[i]; ok && p;) {
+            size_t len = strcspn(p, ",");
+            ok = add_choice(&list, tokenizer, choice_separator(s->separator, is_open, p), p, len,
+                            err);
+            p = p[len] ? p + len + 1 : NULL;
+        }
     if (ok)
-        d->choices = gpt2_choices_create(list, n, config->n_eos ? config->eos_ids[0] : -1, err);
-    for (int i = 0; i < 256; i++)
-        gpt2_ids_free(&ids[i]);
-    return d->choices != NULL;
+        *choices =
+            gpt2_choices_create(list.items, list.n, config->n_eos ? config->eos_ids[0] : -1, err);
+    for (int i = 0; i < list.n; i++)
+        gpt2_ids_free(&list.ids[i]);
+    return *choices != NULL;
+}
+
+const struct gpt2_choices *decoding_choices(const struct decoding *d, const struct gpt2_ids *prompt,
+                                            const struct gpt2_tokenizer *tokenizer) {
+    size_t n = 0;
+    const char *last = prompt->len && tokenizer
+                           ? gpt2_tokenizer_token(tokenizer, prompt->data[prompt->len - 1], &n)
+                           : NULL;
+    return d->choices[!prompt->len || (last && n && is_white_space(last[n - 1]))];
 }
 
 /* What beam search cannot do, by name. */
@@ -364,8 +418,8 @@ bool decoding_create(struct decoding *d, const struct settings *settings,
         ok = make_stops(d, err);
     else if (ok && (settings->stop.n || settings->until))
         ok = usage_error(err, "--stop and --until need text, there are only ids");
-    if (ok && settings->choices)
-        ok = make_choices(d, config, tokenizer, err);
+    for (int is_open = 0; ok && settings->choices.n && is_open < 2; is_open++)
+        ok = make_choices(&d->choices[is_open], settings, is_open, config, tokenizer, err);
     if (ok && settings->heal && tokenizer)
         ok = (d->healer = gpt2_healer_create(tokenizer, err)) != NULL;
     if (!ok)
@@ -375,7 +429,8 @@ bool decoding_create(struct decoding *d, const struct settings *settings,
 
 void decoding_free(struct decoding *d) {
     gpt2_healer_free(d->healer);
-    gpt2_choices_free(d->choices);
+    for (int i = 0; i < 2; i++)
+        gpt2_choices_free(d->choices[i]);
     gpt2_stops_free(d->stops);
     gpt2_sampler_free(d->sampler);
     gpt2_ids_free(&d->banned);

@@ -30,10 +30,11 @@ struct settings {
     int beams, early_stopping; /* beams: 1 is off */
     float length_penalty;
     struct string_list stop, ban, bias;
-    const char *choices; /* separated by commas; NULL: none */
+    struct string_list choices; /* each item one or several, separated by commas */
+    const char *separator;      /* before a choice; NULL: choice_separator */
 };
 
-#define SETTINGS_ROWS 44 /* of a table, its end included */
+#define SETTINGS_ROWS 45 /* of a table, its end included */
 
 struct settings settings_unset(void);
 
@@ -48,15 +49,21 @@ struct decoding {
     struct settings settings;
     struct gpt2_ids banned;
     struct gpt2_sampler *sampler;
-    struct gpt2_stops *stops;     /* NULL where there is no tokenizer */
-    struct gpt2_choices *choices; /* NULL: any text                   */
-    struct gpt2_healer *healer;   /* NULL: not wanted                 */
+    struct gpt2_stops *stops;        /* NULL where there is no tokenizer */
+    struct gpt2_choices *choices[2]; /* decoding_choices chooses; NULL: any text */
+    struct gpt2_healer *healer;      /* NULL: not wanted                 */
 };
 
 /* `settings` are resolved; the tokenizer may be NULL where only ids go in and out. */
 bool decoding_create(struct decoding *decoding, const struct settings *settings,
                      const struct gpt2_model *model, const struct gpt2_tokenizer *tokenizer,
                      struct gpt2_error *err);
+
+/* The choices after this prompt (separator.h), before a token to start from is put into it. NULL:
+ * any text. */
+const struct gpt2_choices *decoding_choices(const struct decoding *decoding,
+                                            const struct gpt2_ids *prompt,
+                                            const struct gpt2_tokenizer *tokenizer);
 void decoding_free(struct decoding *decoding); /* a zeroed struct is allowed */
 
 #endif

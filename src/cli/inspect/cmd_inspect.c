@@ -54,21 +54,6 @@ static bool find_kind(struct run *run, const char *word, struct gpt2_error *err)
     return usage_error(err, "inspect: expected one of %s, got \"%.100s\"", expected, word);
 }
 
-static bool check(const struct run *run, struct gpt2_error *err) {
-    const struct arguments *a = &run->args;
-    if (a->form.tsv + a->form.json + (a->form.svg && !strcmp(a->form.svg, "-")) > 1)
-        return usage_error(err, "expected one form on standard output: --tsv, --json or --svg -");
-    if (a->bos && a->no_bos)
-        return usage_error(err, "--bos and --no-bos exclude each other");
-    if ((a->layer >= 0 || a->head >= 0) && run->kind->fill != inspect_attention)
-        return usage_error(err, "--layer and --head belong to `gpt2 inspect attention`");
-    if ((a->layer >= 0) != (a->head >= 0))
-        return usage_error(err, "--layer and --head: expected both or neither");
-    if (a->token && run->kind->fill != inspect_residual)
-        return usage_error(err, "--token belongs to `gpt2 inspect residual`");
-    return true;
-}
-
 /* ---- texts ---- */
 
 static bool check_text(struct run *run, struct gpt2_ids *ids, struct gpt2_error *err) {
@@ -249,9 +234,9 @@ static void close_all(struct run *run) {
 
 static int execute(struct run *run, char **words, int n_words) {
     struct gpt2_error err;
-    bool ok = find_kind(run, n_words ? words[0] : NULL, &err) && check(run, &err) &&
-              open_all(run, &err) && read_texts(run, words + 1, n_words - 1, &err) &&
-              create_inspector(run, &err) && run->kind->fill(&run->inspect, &err);
+    bool ok = find_kind(run, n_words ? words[0] : NULL, &err) && open_all(run, &err) &&
+              read_texts(run, words + 1, n_words - 1, &err) && create_inspector(run, &err) &&
+              run->kind->fill(&run->inspect, &err);
     if (ok && run->inspect.view.failed)
         ok = inspect_no_memory(&err);
     if (!ok)
@@ -268,20 +253,23 @@ static int run_inspect(int argc, char **argv) {
     }
     struct arguments *a = &run->args;
     a->layer = a->head = -1;
-    static const char *const colors[] = {"auto", "always", "never", NULL};
+    static const char *const formats[] = {"text", "tsv", "json", NULL};
     const struct option table[] = {
         OPT_SECTION("Text"),
         OPT_STRINGS("prompt", 'p', &a->prompts, "TEXT",
                     "the text to look at (also as a plain argument; \"-\"\n"
-                    "or a pipe is standard input); compare takes 2 to 4"),
+                    "or a pipe is standard input); compare takes 2 to 4",
+                    .not_with = "ids"),
         OPT_STRING("file", 'f', &a->file, "FILE",
                    "read it from a file; one newline at its end is\n"
                    "dropped"),
-        OPT_STRING("ids", 0, &a->ids, "1,2,3", "the text as token ids"),
-        OPT_FLAG("special", 0, &a->special, "<|endoftext|> in the text is the special token"),
+        OPT_STRING("ids", 0, &a->ids, "1,2,3", "the text as token ids", .not_with = "file"),
+        OPT_FLAG("special", 0, &a->special, "<|endoftext|> in the text is the special token",
+                 .not_with = "ids"),
         OPT_FLAG("bos", 0, &a->bos,
                  "put the token that starts texts in front (default for\n"
-                 "compare)"),
+                 "compare)",
+                 .not_with = "no-bos"),
         OPT_FLAG("no-bos", 0, &a->no_bos, "do not (default for the others)"),
         OPT_SECTION("What"),
         OPT_STRING("ablate", 0, &a->ablate, "LIST",
@@ -290,22 +278,25 @@ static int run_inspect(int argc, char **argv) {
                    "mean deviation, none by its own). compare shows\n"
                    "what that changes; default there: each"),
         OPT_INT("layer", 'l', &a->layer, 0, 1e6, "L",
-                "attention: the weights of one head of this layer ..."),
+                "attention: the weights of one head of this layer ...", .needs = "@attention+head"),
         OPT_INT("head", 0, &a->head, 0, 1e6, "H",
-                "... this one; without both: all heads in numbers"),
+                "... this one; without both: all heads in numbers", .needs = "@attention+layer"),
         OPT_STRING("token", 0, &a->token, "TEXT",
                    "residual: the next token whose logit is taken apart\n"
-                   "(default: the likeliest)"),
+                   "(default: the likeliest)",
+                   .needs = "@residual"),
         OPT_SECTION("Output"),
-        OPT_FLAG("tsv", 0, &a->form.tsv, "all numbers as tab-separated values"),
-        OPT_FLAG("json", 0, &a->form.json, "all numbers and the summary as one object"),
+        OPT_OUTPUT(&a->form.output),
+        OPT_CHOICE("format", 0, &a->form.format, formats, "text|tsv|json",
+                   "text (default), all numbers as tab-separated values,\n"
+                   "or all numbers and the summary as one JSON object",
+                   .not_with = "svg=-"),
+        OPT_VALUE("tsv", &a->form.format, formats, "tsv", "short for --format tsv"),
+        OPT_VALUE("json", &a->form.format, formats, "json", "short for --format json"),
         OPT_STRING("svg", 0, &a->form.svg, "FILE",
                    "write a picture, too; \"-\": only that, to standard\n"
                    "output"),
-        OPT_CHOICE("color", 0, &a->form.color, colors, "WHEN",
-                   "auto (on a terminal, unless $NO_COLOR is set),\n"
-                   "always, never",
-                   .aliases = "colour"),
+        OPT_COLOR(&a->form.color, .not_with = "format=tsv format=json svg=-"),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
         OPT_THREADS(&a->threads),

@@ -134,13 +134,14 @@ bool label_next(struct label label, size_t *at, char out[ESCAPE_BYTES]);
 /* The width of a label in characters, escapes included. */
 int label_width(struct label label);
 
-enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+enum view_format { VIEW_TEXT, VIEW_TSV, VIEW_JSON };
 
-/* The form of the output: text unless `tsv` or `json` is set. */
+/* The form of the output. */
 struct view_form {
-    bool tsv, json;
-    const char *svg; /* file for a picture in addition; "-": the picture only; NULL: none */
-    int color;       /* enum color                                                     */
+    int format;         /* enum view_format                                               */
+    const char *output; /* the file; NULL or "-": standard output                         */
+    const char *svg;    /* file for a picture in addition; "-": the picture only; NULL: none */
+    int color;          /* enum color_mode, terminal.h                                    */
 };
 
 /* Prints the view and writes the picture. Returns the exit code; errors are reported. */

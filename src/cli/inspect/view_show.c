@@ -17,10 +17,6 @@ static int terminal_width(void) {
     return width < 40 ? 40 : width > 240 ? 240 : width;
 }
 
-static bool wants_color(int color) {
-    return color == COLOR_AUTO ? terminal_has_colors() : color == COLOR_ALWAYS;
-}
-
 /* Writes the view to memory, which the caller frees; NULL: out of memory. */
 static char *draw(const struct view *view, size_t *n, bool svg, const struct view_form *form) {
     char *data = NULL;
@@ -29,12 +25,15 @@ static char *draw(const struct view *view, size_t *n, bool svg, const struct vie
         return NULL;
     if (svg)
         view_write_svg(stream, view);
-    else if (form->tsv)
+    else if (form->format == VIEW_TSV)
         view_write_tsv(stream, view);
-    else if (form->json)
+    else if (form->format == VIEW_JSON)
         view_write_json(stream, view);
     else
-        view_write_text(stream, view, terminal_width(), wants_color(form->color));
+        view_write_text(stream, view, terminal_width(),
+                        terminal_wants_color(output_is_file(form->output) && !form->color
+                                                 ? COLOR_NEVER
+                                                 : form->color));
     bool failed = ferror(stream);
     if (fclose(stream) != 0 || failed) {
         free(data);
@@ -68,7 +67,9 @@ int view_show(const struct view *view, const struct view_form *form) {
         no_memory(&err);
         return report(&err);
     }
-    ok = output_bytes(&out, data, n, &err) && output_flush(&out, &err);
+    ok = output_begin(&out, form->output, &err) && output_bytes(&out, data, n, &err) &&
+         output_end(&out, &err);
+    output_discard(&out);
     free(data);
     return ok ? 0 : output_failed(&out, &err);
 }

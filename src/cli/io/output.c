@@ -49,6 +49,18 @@ bool output_commit(struct output *out, struct gpt2_error *err) {
     return ok;
 }
 
+bool output_is_file(const char *path) {
+    return path && strcmp(path, "-") != 0;
+}
+
+bool output_begin(struct output *out, const char *path, struct gpt2_error *err) {
+    return !output_is_file(path) || output_open(out, path, err);
+}
+
+bool output_end(struct output *out, struct gpt2_error *err) {
+    return out->file.path ? output_commit(out, err) : output_flush(out, err);
+}
+
 void output_discard(struct output *out) {
     outfile_discard(&out->file);
 }

@@ -26,6 +26,12 @@ bool output_open(struct output *out, const char *path, struct gpt2_error *err);
 bool output_commit(struct output *out, struct gpt2_error *err);
 void output_discard(struct output *out);
 
+/* The same for a path that --output gives: NULL and "-" are standard output, which output_end
+ * flushes. output_is_file: whether it is neither. */
+bool output_is_file(const char *path);
+bool output_begin(struct output *out, const char *path, struct gpt2_error *err);
+bool output_end(struct output *out, struct gpt2_error *err);
+
 /* Append bytes. The text of output_format is cut after 1023 bytes. */
 bool output_bytes(struct output *out, const char *bytes, size_t n, struct gpt2_error *err);
 bool output_string(struct output *out, const char *string, struct gpt2_error *err);

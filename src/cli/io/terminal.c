@@ -25,6 +25,12 @@ bool terminal_has_colors(void) {
     return isatty(STDOUT_FILENO) && !terminal_is_dumb() && !(no && *no);
 }
 
+const char *const color_modes[] = {"auto", "always", "never", NULL};
+
+bool terminal_wants_color(int mode) {
+    return mode == COLOR_AUTO ? terminal_has_colors() : mode == COLOR_ALWAYS;
+}
+
 bool terminal_has_status(void) {
     return isatty(STDERR_FILENO);
 }

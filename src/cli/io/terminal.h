@@ -14,6 +14,13 @@ bool terminal_is_dumb(void);
  * the user wants them (https://no-color.org: NO_COLOR is missing or empty). */
 bool terminal_has_colors(void);
 
+/* Values of --color. */
+enum color_mode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+extern const char *const color_modes[]; /* their names; ends with NULL */
+
+/* Whether standard output gets colours: by `mode`, enum color_mode, auto is terminal_has_colors. */
+bool terminal_wants_color(int mode);
+
 /* Standard error is a terminal, so that work in progress can be shown in a status line. */
 bool terminal_has_status(void);
 

@@ -3,6 +3,7 @@
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
+#include "cli/io/separator.h"
 #include "cli/score/scored_continuation.h"
 
 #include <math.h>
@@ -10,13 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum format { FORMAT_TSV, FORMAT_JSON, FORMAT_JSONL };
 enum measure { MEASURE_SUM, MEASURE_MEAN, MEASURE_PMI };
 
 struct arguments {
     struct text_source source;
-    const char *choices, *choices_file, *separator, *premise, *expected, *model, *cpu;
-    bool json, best;
-    int by, kv, threads;
+    struct string_list choices;
+    const char *choices_file, *separator, *premise, *expected, *model, *cpu, *output;
+    bool best;
+    int by, kv, threads, format; /* format: enum format */
 };
 
 /* A candidate and its scores. */
@@ -81,24 +84,21 @@ static bool split(struct run *run, const char *text, size_t len, char separator,
  * input). If the choices do not come from standard input, the prompt may. */
 static bool read_input(struct run *run, struct gpt2_error *err) {
     struct arguments *args = &run->args;
-    if (args->choices && args->choices_file)
-        return usage_error(err, "the choices are given twice: --choices and --choices-file");
-    bool listed = args->choices || (args->choices_file && strcmp(args->choices_file, "-"));
+    bool listed = args->choices.n || (args->choices_file && strcmp(args->choices_file, "-"));
     bool has_prompt = args->source.option || args->source.word || args->source.file;
     if (!listed && !has_prompt)
         return usage_error(err,
                            "expected choices and a prompt, got neither --choices nor a prompt");
     if (!text_read(&run->prompt, &args->source, err))
         return false;
-    if (args->choices)
-        return split(run, args->choices, strlen(args->choices), ',', err);
+    for (int i = 0; i < args->choices.n; i++)
+        if (!split(run, args->choices.items[i], strlen(args->choices.items[i]), ',', err))
+            return false;
+    if (args->choices.n)
+        return true;
     struct text_source list = {.file = args->choices_file};
     return text_read(&run->list, &list, err) &&
            split(run, run->list.data, run->list.len, '\n', err);
-}
-
-static bool is_space(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 /* Moves spaces at the prompt's end to the beginning of the choices, since GPT-2's tokens begin with
@@ -110,13 +110,9 @@ static bool join_choices(struct run *run, struct gpt2_error *err) {
         len--;
     for (int i = 0; i < run->n; i++) {
         struct choice *c = &run->choices[i];
-        const char *between = run->args.separator;
+        bool is_open = prompt->len == 0 || is_white_space(prompt->data[prompt->len - 1]);
+        const char *between = choice_separator(run->args.separator, is_open, c->name);
         size_t spaces = prompt->len - len;
-        if (!between)
-            between =
-                prompt->len == 0 || is_space(prompt->data[prompt->len - 1]) || is_space(c->name[0])
-                    ? ""
-                    : " ";
         size_t n = strlen(between);
         c->text = malloc(spaces + n + c->len + 1);
         if (!c->text)
@@ -170,21 +166,22 @@ static bool print(struct run *run, struct gpt2_error *err) {
     if (run->args.best)
         return output_bytes(out, run->choices[0].name, run->choices[0].len, err) &&
                output_string(out, "\n", err);
-    if (!run->args.json)
-        ok = output_string(out, "p\tscore\ttokens\tchoice\n", err);
+    bool tsv = run->args.format == FORMAT_TSV, whole = run->args.format == FORMAT_JSON;
+    if (tsv || whole)
+        ok = output_string(out, tsv ? "p\tscore\ttokens\tchoice\n" : "[\n", err);
     for (int i = 0; ok && i < run->n; i++) {
         const struct choice *c = &run->choices[i];
         int n_tokens = run->continuation[c->order].n_tokens;
-        if (run->args.json)
+        if (!tsv)
             ok = output_string(out, "{\"choice\": ", err) &&
                  output_json_string(out, c->name, c->len, err) &&
-                 output_format(out, err, ", \"p\": %.6f, \"score\": %.6f, \"tokens\": %d}\n", c->p,
-                               c->score + 0.0, n_tokens);
+                 output_format(out, err, ", \"p\": %.6f, \"score\": %.6f, \"tokens\": %d}%s\n",
+                               c->p, c->score + 0.0, n_tokens, whole && i + 1 < run->n ? "," : "");
         else
             ok = output_format(out, err, "%.6f\t%.6f\t%d\t", c->p, c->score + 0.0, n_tokens) &&
                  output_bytes(out, c->name, c->len, err) && output_string(out, "\n", err);
     }
-    return ok;
+    return ok && (!whole || output_string(out, "]\n", err));
 }
 
 /* Sets the exit code of --test: 0 if the first choice is the expected one, which must be among
@@ -203,8 +200,6 @@ static bool test(struct run *run, int *code, struct gpt2_error *err) {
 
 static bool prepare(struct run *run, struct gpt2_error *err) {
     const struct arguments *args = &run->args;
-    if (args->premise && args->by != MEASURE_PMI)
-        return usage_error(err, "--premise belongs to --by pmi");
     if (!read_input(run, err))
         return false;
     if (run->n == 0)
@@ -228,12 +223,14 @@ static int execute(struct run *run) {
         return report(&err);
     if (run->args.expected)
         return test(run, &code, &err) ? code : report(&err);
-    if (!print(run, &err) || !output_flush(&run->out, &err))
+    if (!output_begin(&run->out, run->args.output, &err) || !print(run, &err) ||
+        !output_end(&run->out, &err))
         return output_failed(&run->out, &err);
     return 0;
 }
 
 static void close_all(struct run *run) {
+    output_discard(&run->out);
     for (int i = 0; i < run->n; i++)
         free(run->choices[i].text);
     free(run->choices);
@@ -252,6 +249,7 @@ static int run_choose(int argc, char **argv) {
         return report(&err);
     }
     struct arguments *a = &run->args;
+    static const char *const formats[] = {"tsv", "json", "jsonl", NULL};
     static const char *const measures[] = {"sum", "mean", "pmi", NULL};
     const struct option table[] = {
         OPT_SECTION("Prompt and choices"),
@@ -261,14 +259,16 @@ static int run_choose(int argc, char **argv) {
         OPT_STRING("file", 'f', &a->source.file, "FILE",
                    "read the prompt from a file; one newline at its end\n"
                    "is dropped"),
-        OPT_STRING("choices", 'c', &a->choices, "A,B,C",
-                   "the choices, separated by commas (default: the lines\n"
-                   "of standard input)",
-                   .aliases = "candidates"),
-        OPT_STRING("choices-file", 0, &a->choices_file, "FILE", "the choices, one a line"),
+        OPT_STRINGS("choices", 'c', &a->choices, "A,B,C",
+                    "the choices, separated by commas; may be repeated\n"
+                    "(default: the lines of standard input)",
+                    .aliases = "candidates", .flags = OPTION_ESCAPES),
+        OPT_STRING("choices-file", 0, &a->choices_file, "FILE", "the choices, one a line",
+                   .not_with = "choices"),
         OPT_STRING("separator", 0, &a->separator, "TEXT",
                    "what stands between prompt and choice (default: a\n"
-                   "space, unless there is white space)"),
+                   "space, unless there is white space)",
+                   .flags = OPTION_ESCAPES),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
         OPT_THREADS(&a->threads),
@@ -281,13 +281,21 @@ static int run_choose(int argc, char **argv) {
                    .aliases = "normalize"),
         OPT_STRING("premise", 0, &a->premise, "TEXT",
                    "for pmi: the prompt that says nothing (default \"\",\n"
-                   "which is <|endoftext|>)"),
+                   "which is <|endoftext|>)",
+                   .needs = "by=pmi"),
         OPT_SECTION("Output"),
-        OPT_FLAG("best", 0, &a->best, "print only the first choice"),
-        OPT_FLAG("json", 0, &a->json, "a JSON object for each", .aliases = "jsonl"),
+        OPT_OUTPUT(&a->output),
+        OPT_CHOICE("format", 0, &a->format, formats, "tsv|json|jsonl",
+                   "tab-separated (default), a JSON list of objects, or\n"
+                   "an object for each choice"),
+        OPT_VALUE("tsv", &a->format, formats, "tsv", "short for --format tsv"),
+        OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),
+        OPT_VALUE("jsonl", &a->format, formats, "jsonl", "short for --format jsonl"),
+        OPT_FLAG("best", 0, &a->best, "print only the first choice", .not_with = "format test"),
         OPT_STRING("test", 0, &a->expected, "CHOICE",
                    "print nothing; exit with 0 if CHOICE comes first, 1\n"
-                   "if another does"),
+                   "if another does",
+                   .flags = OPTION_ESCAPES, .not_with = "output format"),
         OPT_END,
     };
     int n_words, code;

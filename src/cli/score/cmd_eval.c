@@ -15,9 +15,8 @@
 #include <string.h>
 
 struct arguments {
-    const char *task, *file, *model, *cpu;
-    bool json;
-    int form, kv, threads, limit;
+    const char *task, *file, *model, *cpu, *output;
+    int form, kv, threads, limit, format; /* format: 0 TSV, 1 JSON */
 };
 
 /* Sums over all items. */
@@ -126,11 +125,11 @@ static bool put(struct run *run, const char *name, double value, double error,
                 struct gpt2_error *err) {
     char spread[40];
     snprintf(spread, sizeof spread,
-             isfinite(error)  ? "%.6f"
-             : run->args.json ? "null"
-                              : "NA",
+             isfinite(error)    ? "%.6f"
+             : run->args.format ? "null"
+                                : "NA",
              error);
-    if (run->args.json)
+    if (run->args.format)
         return output_format(&run->out, err, ", \"%s\": %.6f, \"%s_stderr\": %s", name, value, name,
                              spread);
     return output_format(&run->out, err, "%s\t%.6f\t%s\n", name, value, spread);
@@ -156,7 +155,7 @@ static bool print(struct run *run, struct gpt2_error *err) {
     const struct tally *tally = &run->tally;
     const char *form = forms[run->args.form];
     bool ok;
-    if (run->args.json)
+    if (run->args.format)
         ok = output_format(&run->out, err,
                            "{\"task\": \"%s\", \"form\": \"%s\", \"items\": %" PRId64,
                            run->args.task, form, tally->n);
@@ -170,8 +169,8 @@ static bool print(struct run *run, struct gpt2_error *err) {
              put_share(run, "last_token_acc", tally->last_right, err);
     else
         ok = ok && put_share(run, "acc_norm", tally->right_norm, err);
-    return ok && (!run->args.json || output_string(&run->out, "}\n", err)) &&
-           output_flush(&run->out, err);
+    return ok && (!run->args.format || output_string(&run->out, "}\n", err)) &&
+           output_end(&run->out, err);
 }
 
 static bool prepare(struct run *run, struct gpt2_error *err) {
@@ -200,7 +199,9 @@ static int execute(struct run *run) {
     struct gpt2_error err;
     if (!prepare(run, &err) || !eval_file(run, &err))
         return report(&err);
-    return print(run, &err) ? 0 : output_failed(&run->out, &err);
+    bool ok = output_begin(&run->out, run->args.output, &err) && print(run, &err);
+    output_discard(&run->out);
+    return ok ? 0 : output_failed(&run->out, &err);
 }
 
 static int run_eval(int argc, char **argv) {
@@ -213,6 +214,7 @@ static int run_eval(int argc, char **argv) {
     run->reader.fd = -1;
     struct arguments *a = &run->args;
     static const char *const forms[] = {"lm-eval", "llm.c", NULL};
+    static const char *const formats[] = {"tsv", "json", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL(&a->model),
@@ -224,7 +226,11 @@ static int run_eval(int argc, char **argv) {
                    "of llm.c's hellaswag.py"),
         OPT_INT("limit", 'n', &a->limit, 0, INT32_MAX, "N",
                 "only the first N records (default 0: all)"),
-        OPT_FLAG("json", 0, &a->json, "one JSON object"),
+        OPT_OUTPUT(&a->output),
+        OPT_CHOICE("format", 0, &a->format, formats, "tsv|json",
+                   "tab-separated (default), or one JSON object"),
+        OPT_VALUE("tsv", &a->format, formats, "tsv", "short for --format tsv"),
+        OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),
         OPT_END,
     };
     int n_words, code;

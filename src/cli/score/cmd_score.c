@@ -16,8 +16,9 @@
 struct arguments {
     struct text_source source;
     const char *model, *cpu, *protocol, *filter;
-    bool ids, special, lines, bos, no_bos, jsonl, no_header, color;
-    int by, kv, threads, top, ctx;
+    const char *output;
+    bool ids, special, lines, bos, no_bos, no_header;
+    int by, kv, threads, top, ctx, format, tint, color; /* tint: enum score_tint */
 };
 
 struct run {
@@ -79,8 +80,6 @@ static bool choose_protocol(struct run *run, struct gpt2_error *err) {
         snprintf(run->protocol, sizeof run->protocol, "stride=%d", plan->stride);
     }
     plan->bos = !name || plan->protocol == GPT2_PROTOCOL_LM_EVAL;
-    if (args->bos && args->no_bos)
-        return usage_error(err, "--bos and --no-bos exclude each other");
     if (args->bos && config->bos_id < 0)
         return usage_error(err, "--bos: the model has no token that begins a text");
     if (args->bos || args->no_bos)
@@ -112,14 +111,6 @@ static bool check(struct run *run, struct gpt2_error *err) {
     struct arguments *args = &run->args;
     if (args->filter && !score_filter_parse(&run->filter, args->filter, err))
         return false;
-    if (args->filter && args->color)
-        return usage_error(err, "--filter and --color exclude each other");
-    if (args->filter && args->ids)
-        return usage_error(err, "--filter passes lines of text through: it takes no --ids");
-    if (args->color && args->ids)
-        return usage_error(err, "--color shows a text: it takes no --ids");
-    if (args->top && args->by != SCORE_TOKEN)
-        return usage_error(err, "--top belongs to --by token");
     if (args->filter || args->by == SCORE_LINE)
         args->lines = true;
     return true;
@@ -132,7 +123,7 @@ static bool create(struct run *run, struct gpt2_error *err) {
         return false;
     const struct gpt2_config *config = gpt2_model_config(run->engine.model);
     int n_vocab = engine_vocab(&run->engine);
-    bool words = args->by == SCORE_WORD && !args->filter && !args->color;
+    bool words = args->by == SCORE_WORD && !args->filter && !args->tint;
     if (args->top > n_vocab)
         return usage_error(err, "--top: expected 0 to %d, the vocabulary, got %d", n_vocab,
                            args->top);
@@ -153,11 +144,12 @@ static bool create(struct run *run, struct gpt2_error *err) {
     const char *slash = strrchr(run->engine.path, '/');
     struct score_report *report = &run->report;
     report->by = (enum score_unit)args->by;
-    report->json = args->jsonl;
+    report->format = (enum score_format)args->format;
     report->header = !args->no_header;
     report->lines = args->lines;
-    report->color = args->color;
-    report->plain = !terminal_has_colors();
+    report->tint = (enum score_tint)args->tint;
+    report->plain = (output_is_file(args->output) && args->color == COLOR_AUTO) ||
+                    !terminal_wants_color(args->color);
     report->n_top = args->top;
     report->filter = args->filter ? &run->filter : NULL;
     report->tokenizer = run->engine.tokenizer;
@@ -217,6 +209,7 @@ static bool score_lines(struct run *run, struct gpt2_error *err) {
 }
 
 static void close_all(struct run *run) {
+    output_discard(&run->report.out);
     scoring_free(run->scoring);
     gpt2_scorer_free(run->scorer);
     token_reader_close(&run->reader);
@@ -236,10 +229,15 @@ static int execute(struct run *run) {
     run->reader.flags = args->special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT;
     if (!token_reader_open(&run->reader, &args->source, &err))
         return report(&err);
+    struct output *out = &run->report.out;
+    if (!output_begin(out, args->output, &err))
+        return report(&err);
     bool ok = score_report_header(&run->report, &err) &&
-              (args->lines ? score_lines(run, &err) : score_stream(run, &err));
+              (args->lines ? score_lines(run, &err) : score_stream(run, &err)) &&
+              score_report_footer(&run->report, &err);
     struct gpt2_error write_err;
-    bool written = run->report.out.broken_pipe || output_flush(&run->report.out, &write_err);
+    bool written =
+        out->broken_pipe || (ok ? output_end(out, &write_err) : output_flush(out, &write_err));
     if (!ok)
         return output_failed(&run->report.out, &err);
     return written ? 0 : output_failed(&run->report.out, &write_err);
@@ -255,6 +253,8 @@ static int run_score(int argc, char **argv) {
     run->reader.fd = -1;
     struct arguments *a = &run->args;
     static const char *const units[] = {"token", "word", "line", "doc", NULL};
+    static const char *const formats[] = {"tsv", "json", "jsonl", NULL};
+    static const char *const tints[] = {"none", "surprisal", "rank", NULL};
     const struct option table[] = {
         OPT_SECTION("Text"),
         OPT_STRING("prompt", 'p', &a->source.option, "TEXT",
@@ -264,10 +264,11 @@ static int run_score(int argc, char **argv) {
         OPT_STRING("file", 'f', &a->source.file, "FILE",
                    "read the text from a file of any size; one newline at\n"
                    "its end is dropped"),
-        OPT_FLAG("keep-newline", 0, &a->source.keep_newline, "keep that newline"),
+        OPT_FLAG("keep-newline", 0, &a->source.keep_newline, "keep that newline",
+                 .not_with = "prompt+!file @+!file"),
         OPT_FLAG("ids", 0, &a->ids, "the text is token ids: 1,2,3 or 1 2 3"),
         OPT_FLAG("special", 0, &a->special, "<|endoftext|> in the text is the special token",
-                 .aliases = "allow-special"),
+                 .aliases = "allow-special", .not_with = "ids"),
         OPT_FLAG("lines", 0, &a->lines,
                  "every line is a text of its own (--by line and\n"
                  "--filter imply it)"),
@@ -284,30 +285,41 @@ static int run_score(int argc, char **argv) {
                 "tokens of a window (default: the model's context;\n"
                 "llama.cpp: at most 512)",
                 .aliases = "ctx-size n-ctx"),
-        OPT_FLAG("bos", 0, &a->bos, "the first token is predicted from <|endoftext|>"),
+        OPT_FLAG("bos", 0, &a->bos, "the first token is predicted from <|endoftext|>",
+                 .not_with = "no-bos"),
         OPT_FLAG("no-bos", 0, &a->no_bos,
                  "the first token is only context (the default of all\n"
                  "named protocols but lm-eval)"),
         OPT_SECTION("Output"),
         OPT_CHOICE("by", 0, &a->by, units, "token|word|line|doc",
                    "a row for each (default token); words are corrected\n"
-                   "for leading spaces, see below"),
+                   "for leading spaces, see below",
+                   .not_with = "filter+!by=line tint=surprisal tint=rank"),
         OPT_INT("top", 0, &a->top, 0, 1000, "N", "also the N likeliest tokens at each place",
-                .aliases = "top-n logprobs"),
-        OPT_FLAG("jsonl", 0, &a->jsonl,
-                 "one JSON object a row (default: tab-separated, with\n"
-                 "NA for what is not scored)",
-                 .aliases = "json"),
-        OPT_FLAG("no-header", 0, &a->no_header, "without the lines that name protocol and columns"),
+                .aliases = "top-n logprobs", .needs = "by=token",
+                .not_with = "filter tint=surprisal tint=rank"),
+        OPT_OUTPUT(&a->output),
+        OPT_CHOICE("format", 0, &a->format, formats, "tsv|json|jsonl",
+                   "tab-separated (default), with NA for what is not\n"
+                   "scored; one JSON object with all rows; or an object\n"
+                   "for each row",
+                   .not_with = "filter tint=surprisal tint=rank"),
+        OPT_VALUE("tsv", &a->format, formats, "tsv", "short for --format tsv"),
+        OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),
+        OPT_VALUE("jsonl", &a->format, formats, "jsonl", "short for --format jsonl"),
+        OPT_FLAG("no-header", 0, &a->no_header, "without the lines that name protocol and columns",
+                 .not_with = "format=json filter tint=surprisal tint=rank"),
         OPT_STRING("filter", 0, &a->filter, "'FIELD<X'",
                    "print only the lines for which it holds, unchanged:\n"
                    "'bits_per_byte<1.5', 'ppl<60 && tokens>=8'",
-                   .aliases = "keep"),
-        OPT_FLAG("color", 0, &a->color,
-                 "the text itself; on a terminal tokens among the\n"
-                 "likeliest 10 are green, 100 yellow, 1000 red, else violet\n"
-                 "(not with NO_COLOR)",
-                 .aliases = "colour"),
+                   .aliases = "keep", .not_with = "tint=surprisal tint=rank ids"),
+        OPT_CHOICE("tint", 0, &a->tint, tints, "none|surprisal|rank",
+                   "the text itself, on a background that shows how\n"
+                   "surprising each token is, in bits, or its rank, and\n"
+                   "what the colours mean",
+                   .not_with = "ids"),
+        OPT_COLOR(&a->color, .needs = "tint=surprisal tint=rank",
+                  .hint = "--tint surprisal or --tint rank shows the text in colours"),
         OPT_END,
     };
     int n_words, code;

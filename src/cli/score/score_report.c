@@ -79,13 +79,13 @@ static void put_top(const struct score_report *r, struct score_row *row,
                     const struct gpt2_alternative *top) {
     char name[40];
     size_t n;
-    if (r->json && r->n_top) {
+    if (r->format != SCORE_TSV && r->n_top) {
         score_row_name(row, "top");
         row->ok = row->ok && output_string(row->out, "[", row->err);
     }
     for (int i = 0; i < r->n_top; i++) {
         const char *bytes = top ? token_bytes(r, top[i].id, &n) : NULL;
-        if (r->json) {
+        if (r->format != SCORE_TSV) {
             if (!top)
                 break;
             row->ok = row->ok && output_string(row->out, i ? ", " : "", row->err);
@@ -105,20 +105,25 @@ static void put_top(const struct score_report *r, struct score_row *row,
             score_row_number(row, name, NAN);
         score_row_number(row, name, top ? top[i].logprob : NAN);
     }
-    if (r->json && r->n_top)
+    if (r->format != SCORE_TSV && r->n_top)
         row->ok = row->ok && output_string(row->out, "]", row->err);
 }
 
 static struct score_row row_begin(struct score_report *r, const struct score_text *text,
                                   struct gpt2_error *err) {
-    struct score_row row = {&r->out, r->json, err, 0, true};
+    struct score_row row = {&r->out, r->format != SCORE_TSV, err, 0, true};
+    if (r->format == SCORE_JSON)
+        row.ok = output_string(&r->out, r->n_rows ? ",\n" : "\n", err);
+    r->n_rows++;
     if (r->lines)
         score_row_count(&row, "line", text->line);
     return row;
 }
 
-static bool row_end(struct score_row *row) {
-    return row->ok && output_string(row->out, row->json ? "}\n" : "\n", row->err);
+static bool row_end(const struct score_report *r, struct score_row *row) {
+    static const char *const ends[] = {
+        [SCORE_TSV] = "\n", [SCORE_JSON] = "}", [SCORE_JSONL] = "}\n"};
+    return row->ok && output_string(row->out, ends[r->format], row->err);
 }
 
 /* ---- header ---- */
@@ -133,17 +138,19 @@ static const char *const columns[] = {
 
 bool score_report_header(struct score_report *r, struct gpt2_error *err) {
     struct output *out = &r->out;
-    if (!r->header || r->filter || r->color)
+    if (!r->header || r->filter || r->tint)
         return true;
-    if (r->json) {
-        struct score_row row = {&r->out, r->json, err, 0, true};
+    if (r->format != SCORE_TSV) {
+        struct score_row row = {&r->out, true, err, 0, true};
         score_row_text(&row, "protocol", r->protocol, strlen(r->protocol));
         score_row_count(&row, "context", (uint64_t)r->n_ctx);
         score_row_name(&row, "bos");
         row.ok = row.ok && output_string(out, r->bos ? "true" : "false", err);
         score_row_text(&row, "by", unit_names[r->by], strlen(unit_names[r->by]));
         score_row_text(&row, "model", r->model, strlen(r->model));
-        return row_end(&row);
+        if (r->format == SCORE_JSON)
+            return row.ok && output_string(out, ", \"rows\": [", err);
+        return row_end(r, &row);
     }
     bool ok =
         output_format(out, err, "# gpt2 score: protocol %s, context %d, bos %s, by %s, model ",
@@ -153,6 +160,12 @@ bool score_report_header(struct score_report *r, struct gpt2_error *err) {
     for (int i = 1; ok && r->by == SCORE_TOKEN && i <= r->n_top; i++)
         ok = output_format(out, err, "\ttop%d\ttop%d_logprob", i, i);
     return ok && output_string(out, "\n", err);
+}
+
+bool score_report_footer(struct score_report *r, struct gpt2_error *err) {
+    if (r->tint && !r->plain)
+        return (r->tint == SCORE_RANK ? color_rank_legend : color_surprisal_legend)(&r->out, err);
+    return r->format != SCORE_JSON || output_string(&r->out, r->n_rows ? "\n]}\n" : "]}\n", err);
 }
 
 /* ---- tokens ---- */
@@ -174,21 +187,28 @@ static bool print_token(struct score_report *r, const struct score_text *text,
         score_row_number(&row, "rank", NAN);
     score_row_number(&row, "entropy", score ? score->entropy / LN2 : NAN);
     put_top(r, &row, score ? token->top : NULL);
-    return row_end(&row);
+    return row_end(r, &row);
 }
 
 /* The colours of GLTR (Gehrmann, Strobelt and Rush 2019, arXiv:1906.04043): green for the 10
  * likeliest tokens, yellow up to 100, red up to 1000, violet for all others. */
+static const char *color_of_rank(int rank) {
+    return rank < 10     ? COLOR_GREEN
+           : rank < 100  ? COLOR_YELLOW
+           : rank < 1000 ? COLOR_RED
+                         : COLOR_VIOLET;
+}
+
 static bool print_coloured(struct score_report *r, const struct scored_token *token,
                            const char *bytes, size_t n, struct gpt2_error *err) {
     if (r->plain)
         return output_bytes(&r->out, bytes, n, err);
-    int rank = token->score ? token->score->rank : -1;
-    const char *style = rank < 0      ? NULL
-                        : rank < 10   ? COLOR_GREEN
-                        : rank < 100  ? COLOR_YELLOW
-                        : rank < 1000 ? COLOR_RED
-                                      : COLOR_VIOLET;
+    char shade[32];
+    const char *style = NULL;
+    if (token->score && r->tint == SCORE_RANK)
+        style = color_of_rank(token->score->rank);
+    else if (token->score && color_of_surprisal(-token->score->logprob / LN2, shade))
+        style = shade;
     return color_bytes(&r->color_text, &r->out, style, bytes, n, err);
 }
 
@@ -225,7 +245,7 @@ static bool print_word(struct score_report *r, struct score_text *text,
                      word->is_unfinished ? NAN : -word->totals.logprob / LN2);
     word->len = 0;
     word->totals = (struct score_totals){0};
-    return row_end(&row);
+    return row_end(r, &row);
 }
 
 static bool add_to_word(struct word *word, const char *bytes, size_t n, struct gpt2_error *err) {
@@ -281,7 +301,7 @@ bool score_report_token(void *user, void *data, const struct scored_token *token
     bool ok = true;
     if (r->filter) // the filter looks at totals only
         ok = true;
-    else if (r->color)
+    else if (r->tint)
         ok = print_coloured(r, token, bytes, n, err);
     else if (r->by == SCORE_TOKEN)
         ok = print_token(r, text, token, bytes, n, err);
@@ -321,7 +341,7 @@ static bool print_text(struct score_report *r, const struct score_text *text,
     score_row_number(&row, "bits", score_bits(totals));
     score_row_number(&row, "bits_per_byte", score_bits_per_byte(totals));
     score_row_number(&row, "ppl", score_perplexity(totals));
-    return row_end(&row);
+    return row_end(r, &row);
 }
 
 bool score_report_end(void *user, void *data, const struct gpt2_plan *plan,
@@ -337,7 +357,7 @@ bool score_report_end(void *user, void *data, const struct gpt2_plan *plan,
     else if (r->filter)
         ok = !score_filter_passes(r->filter, &text->totals) ||
              output_bytes(&r->out, text->bytes, text->len, err);
-    else if (r->color)
+    else if (r->tint)
         ok = color_end(&r->color_text, &r->out, err) && output_string(&r->out, "\n", err);
     else if (r->by == SCORE_WORD)
         ok = text->word.totals.tokens == 0 || print_word(r, text, NULL, err);

@@ -22,12 +22,17 @@
 
 enum score_unit { SCORE_TOKEN, SCORE_WORD, SCORE_LINE, SCORE_DOC };
 
+enum score_format { SCORE_TSV, SCORE_JSON, SCORE_JSONL };
+enum score_tint { SCORE_PLAIN, SCORE_SURPRISAL, SCORE_RANK };
+
 struct score_report {
     enum score_unit by;
-    bool json, header;
-    bool lines; /* each line is a text; its number is a column     */
-    bool color; /* print the text itself, coloured                 */
-    bool plain; /* ... but without escape codes                    */
+    enum score_format format;
+    enum score_tint tint; /* not SCORE_PLAIN: print the text itself, coloured */
+    bool header;
+    uint64_t n_rows; /* printed */
+    bool lines;      /* each line is a text; its number is a column     */
+    bool plain;      /* no escape codes                                 */
     int n_top;
     const struct score_filter *filter;      /* NULL: none; else only lines that pass are printed */
     const struct gpt2_tokenizer *tokenizer; /* NULL: ids only                       */
@@ -50,7 +55,9 @@ struct score_text *score_text_create(const struct score_report *report, uint64_t
 
 void score_text_free(void *text);
 
+/* What comes before all rows, and after them. */
 bool score_report_header(struct score_report *report, struct gpt2_error *err);
+bool score_report_footer(struct score_report *report, struct gpt2_error *err);
 
 /* The callbacks of a scoring_sink (scoring.h); `user` is the report. */
 bool score_report_token(void *user, void *text, const struct scored_token *token,

@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 
 #include <gpt2/tokenizer.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool begin(struct output *out, const char *style, bool *begun, struct gpt2_error *err) {
@@ -55,6 +56,37 @@ bool color_bytes(struct color_text *color_text, struct output *out, const char *
         memcpy(color_text->held, bytes + whole, n - whole);
     }
     return write_text(out, style, bytes, whole, err);
+}
+
+/* Colours of the terminal's 256, from so many bits on. */
+static const struct {
+    double bits;
+    int color;
+} shades[] = {{1, 229}, {2.2, 222}, {4.4, 215}, {6.6, 209}, {8.8, 203}};
+enum { N_SHADES = sizeof shades / sizeof *shades };
+
+bool color_of_surprisal(double bits, char style[32]) {
+    int i = 0;
+    while (i < N_SHADES && bits >= shades[i].bits)
+        i++;
+    if (i > 0)
+        snprintf(style, 32, "\033[30;48;5;%dm", shades[i - 1].color);
+    return i > 0;
+}
+
+bool color_surprisal_legend(struct output *out, struct gpt2_error *err) {
+    bool ok = output_string(out, "bits, from: ", err);
+    for (int i = 0; ok && i < N_SHADES; i++)
+        ok =
+            output_format(out, err, "\033[30;48;5;%dm %g \033[0m", shades[i].color, shades[i].bits);
+    return ok && output_string(out, "\n", err);
+}
+
+bool color_rank_legend(struct output *out, struct gpt2_error *err) {
+    return output_string(out,
+                         "among the likeliest: " COLOR_GREEN " 10 " COLOR_YELLOW " 100 " COLOR_RED
+                         " 1000 " COLOR_VIOLET " none of these \033[0m\n",
+                         err);
 }
 
 bool color_end(struct color_text *color_text, struct output *out, struct gpt2_error *err) {

@@ -24,6 +24,14 @@ struct color_text {
 bool color_bytes(struct color_text *color_text, struct output *out, const char *style,
                  const char *bytes, size_t n, struct gpt2_error *err);
 
+/* Writes the style of a token of so many bits, nothing over yellow to red, all with black on it;
+ * false: it has none. */
+bool color_of_surprisal(double bits, char style[32]);
+
+/* A line that says what the colours mean. */
+bool color_surprisal_legend(struct output *out, struct gpt2_error *err);
+bool color_rank_legend(struct output *out, struct gpt2_error *err);
+
 /* Writes what is held, as the text ends. */
 bool color_end(struct color_text *color_text, struct output *out, struct gpt2_error *err);
 

@@ -1,0 +1,180 @@
+/* option_rules.c - see option_rules.h. */
+#include "cli/command/option_rules.h"
+#include "base/buffer.h"
+#include "cli/io/report.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The choice that an OPTION_VALUE sets; any other option is its own. */
+static const struct option *owner(const struct option *table, const struct option *option) {
+    if (option->type != OPTION_VALUE)
+        return option;
+    for (const struct option *o = table; o->name; o++)
+        if (o->type == OPTION_CHOICE && o->dest.number == option->dest.number)
+            return o;
+    return option;
+}
+
+bool given_note(struct given *given, const struct option *table, const struct option *option,
+                struct gpt2_error *err) {
+    const struct option *whole = owner(table, option);
+    size_t i = (size_t)(whole - table);
+    assert(i < MAX_OPTIONS && option - table < MAX_OPTIONS);
+    const struct option *before = given->as[i];
+    bool repeatable = option->type == OPTION_FLAG || option->type == OPTION_STRINGS ||
+                      (option->type == OPTION_VALUE && before == option);
+    if (before && before != option)
+        return usage_error(err, "--%s and --%s both say the %s: expected one of them", before->name,
+                           option->name, whole->name);
+    if (given->entry[i] && !repeatable)
+        return usage_error(err, "--%s is given twice: expected one value", option->name);
+    given->entry[i] = given->entry[option - table] = true;
+    given->as[i] = option;
+    return true;
+}
+
+/* An atom of a term: [!]NAME, [!]NAME=VALUE, [!]@, [!]@WORD. */
+struct atom {
+    bool is_not;
+    const struct option *option; /* NULL: the first plain word */
+    const char *value;           /* [n_value]; NULL: any */
+    size_t n_value;
+};
+
+/* Reads the atom at *at and moves behind it. *ends: the term ends with it. */
+static struct atom next_atom(const struct option *table, const char **at, bool *ends) {
+    struct atom atom = {.is_not = **at == '!'};
+    const char *text = *at + atom.is_not;
+    size_t n = strcspn(text, " +"), n_name = strcspn(text, " +=");
+    if (*text == '@') {
+        atom.value = n > 1 ? text + 1 : NULL;
+        atom.n_value = n - 1;
+    } else {
+        for (const struct option *o = table; o->name; o++)
+            if (option_is_shown(o) && strlen(o->name) == n_name && !memcmp(o->name, text, n_name))
+                atom.option = o;
+        assert(atom.option); // the rules name options of this table
+        atom.value = n > n_name ? text + n_name + 1 : NULL;
+        atom.n_value = n > n_name ? n - n_name - 1 : 0;
+    }
+    *ends = text[n] != '+';
+    *at = text + n + (text[n] != 0);
+    return atom;
+}
+
+static bool has_value(const struct option *option, const char *value, size_t n) {
+    struct buffer now = {0};
+    options_value(option, &now);
+    bool same = now.len == n && !memcmp(now.data, value, n);
+    buffer_free(&now);
+    return same;
+}
+
+static bool atom_holds(const struct given *given, const struct option *table,
+                       const struct atom *atom) {
+    bool holds;
+    if (!atom->option)
+        holds =
+            given->word && (!atom->value ? strcmp(given->word, "-") != 0
+                                         : strlen(given->word) == atom->n_value &&
+                                               !memcmp(given->word, atom->value, atom->n_value));
+    else
+        holds = atom->value ? has_value(atom->option, atom->value, atom->n_value)
+                            : given->entry[atom->option - table];
+    return holds != atom->is_not;
+}
+
+/* The first term that holds; NULL: none does. */
+static const char *term_that_holds(const struct given *given, const struct option *table,
+                                   const char *terms) {
+    for (const char *at = terms; at && *at;) {
+        const char *term = at;
+        bool all = true, ends = false;
+        while (!ends) {
+            struct atom atom = next_atom(table, &at, &ends);
+            all = all && atom_holds(given, table, &atom);
+        }
+        if (all)
+            return term;
+    }
+    return NULL;
+}
+
+/* "--by pmi"; "--json", which stands for --format json; "`gpt2 inspect lens`". */
+static void print_atom(struct buffer *out, const struct command *command,
+                       const struct option *table, const struct atom *atom) {
+    int n = (int)atom->n_value;
+    if (!atom->option && atom->value) {
+        buffer_format(out, "`gpt2 %s %.*s`", command->name, n, atom->value);
+        return;
+    }
+    if (!atom->option) {
+        buffer_format(out, "a plain argument");
+        return;
+    }
+    for (const struct option *o = table; atom->value && o->name; o++)
+        if (o->type == OPTION_VALUE && o->dest.number == atom->option->dest.number &&
+            !strncmp(o->value, atom->value, (size_t)n) && !o->value[n]) {
+            buffer_format(out, "--%s", o->name);
+            return;
+        }
+    buffer_format(out, "--%s%s%.*s", atom->option->name, n ? " " : "", n,
+                  atom->value ? atom->value : "");
+}
+
+static void print_term(struct buffer *out, const struct command *command,
+                       const struct option *table, const char **term) {
+    bool ends = false;
+    for (int n = 0; !ends;) {
+        struct atom atom = next_atom(table, term, &ends);
+        if (atom.is_not)
+            continue;
+        buffer_format(out, "%s", n++ ? " and " : "");
+        print_atom(out, command, table, &atom);
+    }
+}
+
+static size_t count_terms(const char *terms) {
+    size_t n = terms && *terms;
+    for (; terms && *terms; terms++)
+        n += *terms == ' ';
+    return n;
+}
+
+/* "--json, --jsonl or --input" */
+static void print_needs(struct buffer *out, const struct command *command,
+                        const struct option *table, const struct option *o) {
+    const char *lists[] = {o->needs, o->free_with};
+    size_t n = count_terms(o->needs) + count_terms(o->free_with), i = 0;
+    for (int l = 0; l < 2; l++)
+        for (const char *at = lists[l]; at && *at; i++) {
+            buffer_format(out, "%s", i == 0 ? "" : i + 1 < n ? ", " : " or ");
+            print_term(out, command, table, &at);
+        }
+}
+
+bool given_check(const struct given *given, const struct command *command,
+                 const struct option *table, struct gpt2_error *err) {
+    for (const struct option *o = table; o->name; o++) {
+        if (!given->entry[o - table] || term_that_holds(given, table, o->free_with))
+            continue;
+        struct buffer text = {0};
+        const char *against = term_that_holds(given, table, o->not_with);
+        bool lacks = o->needs && !term_that_holds(given, table, o->needs);
+        const char *name = given->as[o - table] ? given->as[o - table]->name : o->name;
+        if (against)
+            print_term(&text, command, table, &against);
+        else if (lacks)
+            print_needs(&text, command, table, o);
+        if (against)
+            usage_error(err, "--%s has no effect with %s", name, text.data);
+        else if (lacks)
+            usage_error(err, "--%s has an effect only with %s", name, text.data);
+        buffer_free(&text);
+        if (against || lacks)
+            return false;
+    }
+    return true;
+}

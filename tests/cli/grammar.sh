@@ -1,0 +1,140 @@
+# One grammar in every command: where the result goes, how it is written, which model.
+. tests/cli/cases.inc
+
+parses() { python3 -c 'import json,sys; json.load(open(sys.argv[1]))' "$1"; }
+n_columns() { awk -v n="$2" 'END { exit length > n }' "$1"; }
+
+# ---- names of formats, and options that were renamed ----
+
+for given in "generate --output ids x" "generate -o json x" "bench -o json" "score -o tsv x" \
+    "quantize -o json" "inspect lens -o text x"; do
+    # shellcheck disable=SC2086
+    run $given
+    expect "$given" refuses 2 '--output: expected a file, got "'
+    expect "... with a hint" says 'says how the result is written; ./'
+done
+run generate --out "$tmp/x" x
+expect "--out has a new name" refuses 2 '--out is now --output'
+run generate --color surprisal x
+expect "--color surprisal has a new name" says '--tint surprisal'
+run score --color "text"
+expect "score --color has a new name" says '--tint'
+run generate --json --jsonl x
+expect "--json --jsonl" refuses 2 '--json and --jsonl both say the format'
+run generate --format json --jsonl x
+expect "--format json --jsonl" refuses 2 '--format and --jsonl both say the format'
+run generate --temp 1 --temperature 0.5 x
+expect "one value, twice" refuses 2 '--temp is given twice'
+
+# ---- options without an effect ----
+
+for case in "generate --resume x=--resume" "generate --shard 0/2 x=--shard" "generate --logprobs 2 x=--logprobs" \
+    "generate --length-penalty 1 x=--length-penalty" "generate --greedy --temp 1 x=--temp" \
+    "tokenize --count --json x=--count" "generate --color always x=--color" "convert --to gguf -t 2 -o $tmp/g=--threads" \
+    "models --names --json=--json" "inspect lens --layer 1 --head 1 x=--layer"; do
+    # shellcheck disable=SC2086
+    run ${case%=*}
+    expect "${case%=*}" refuses 2 "${case##*=} has "
+done
+
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "the grammar with a model" "models/tales is not there"
+    exit 0
+fi
+printf 'Once\nTwice\n' >"$tmp/in"
+run generate --input "$tmp/in" -o "$tmp/jobs" -q -n 2 --logprobs 1 --length-penalty 2 --greedy --temp 1
+expect "with --input they are the records' defaults" exits 0
+expect "generate --input F -o G writes G" test "$(grep -c '"choices"' "$tmp/jobs")" -eq 2
+run generate --input "$tmp/in" -o - -q -n 2 --jsonl
+expect "--jsonl is what a job writes" test "$(grep -c '"choices"' "$out")" -eq 2
+run generate --input "$tmp/in" -o - -q -n 2 --json
+expect "--json is not" refuses 2 '--json has no effect with --input'
+
+# ---- where it goes, and as JSON ----
+
+printf 'once upon a time there was\n' >"$tmp/text"
+printf '{"text": "Once upon a time"}\n' >"$tmp/lambada"
+i=0
+while read -r line; do
+    # shellcheck disable=SC2086
+    run $line
+    expect "$line" exits 0
+    i=$((i + 1))
+    command -v python3 >/dev/null && expect "... is JSON" parses "$out"
+    sed 's/"[a-z_]*ms":[^,}]*//g; s/"created":[0-9]*//' "$out" >"$tmp/shown"
+    # shellcheck disable=SC2086
+    run $line -o "$tmp/file"
+    expect "... -o FILE" exits 0
+    expect "... and nothing on standard output" silent
+    sed 's/"[a-z_]*ms":[^,}]*//g; s/"created":[0-9]*//' "$tmp/file" >"$tmp/written"
+    case $line in
+    bench*) ;;
+    *) expect "... the same" same "$tmp/shown" "$tmp/written" ;;
+    esac
+    rm -f "$tmp/file"
+done <<END
+generate once -n 2 --json
+tokenize once --json
+score once --json
+score once --by doc --json
+choose once -c a,b --json
+eval lambada $tmp/lambada --json
+inspect lens once --json
+info --json
+info tales --tensors --json
+verify --json
+compare -f $tmp/text -n 4 --json
+bench -p 2 -n 0 -r 1 --json
+models --json
+END
+run score once --format jsonl
+expect "score --jsonl: an object a line" test "$(grep -c '^{.*}$' "$out")" -eq "$(wc -l <"$out")"
+run detokenize 1,2 -o "$tmp/file"
+expect "detokenize -o" test -s "$tmp/file"
+
+# ---- which model ----
+
+run info no-such-model
+expect "MODEL is the first word" refuses 4 'model "no-such-model"'
+run info no-such-model -m tales
+expect "... not beside -m" refuses 2 'unexpected argument "no-such-model"'
+for command in info verify; do
+    run $command models/tales
+    cp "$out" "$tmp/word"
+    run $command -m models/tales
+    expect "$command MODEL, $command -m MODEL" same "$tmp/word" "$out"
+done
+run bench tales -p 2 -n 0 -r 1
+expect "bench MODEL" exits 0
+run convert models/tales --to gguf -o "$tmp/tales.gguf"
+expect "convert MODEL" exits 0
+run quantize models/tales -o "$tmp/q8"
+expect "quantize MODEL" exits 0
+run compare -f "$tmp/text" -n 4 tales "$tmp/q8" --json
+cp "$out" "$tmp/words"
+run compare -f "$tmp/text" -n 4 -m tales "$tmp/q8" --json
+expect "compare REFERENCE MODEL, compare -m REFERENCE MODEL" same "$tmp/words" "$out"
+expect "... the second is the model" grep -q '"models": \[{"model": "[^"]*/q8"' "$out"
+
+# ---- choices ----
+
+run choose "The cat sat on the" -c zebra -c mat --test mat
+expect "choose: repeated -c accumulate" exits 0
+run choose "The cat sat on the" -c zebra -c mat,dog --best
+expect "... with commas, too" prints mat
+run generate "The cat sat on the" -c zebra -c mat --greedy
+cp "$out" "$tmp/two"
+run generate "The cat sat on the" -c zebra,mat --greedy
+expect "generate: repeated -c accumulate" same "$tmp/two" "$out"
+expect "... and a space stands before the choice" grep -qE '^ (mat|zebra)$' "$out"
+run generate "The cat sat on the " -c zebra,mat --greedy
+expect "... unless there is one" grep -qE '^(mat|zebra)$' "$out"
+run generate "The cat sat on the" -c zebra,mat --greedy --separator "_"
+expect "... or --separator says what" grep -qE '^_(mat|zebra)$' "$out"
+
+# ---- escapes ----
+
+run generate "Once upon a time" --stop '\n' -n 200
+expect "--stop with a backslash and n is a line end" test "$(wc -l <"$out")" -eq 1
+run generate "Once" --stop '\d' -n 2
+expect "no other escapes" refuses 2 'got "\d"'

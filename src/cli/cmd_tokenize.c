@@ -124,10 +124,12 @@ static int run_tokenize(int argc, char **argv) {
                    "the text (also as a plain argument; \"-\" or a pipe is\n"
                    "standard input)"),
         OPT_STRING("file", 'f', &args.source.file, "FILE",
-                   "read the text from a file; one newline at its end is\n"
-                   "dropped"),
+                   "read the text from a file, without one newline\n"
+                   "at its end; a text that is given, too, follows it"),
         OPT_FLAG("keep-newline", 0, &args.source.keep_newline, "keep that newline",
                  .not_with = "prompt+!file @+!file"),
+        OPT_FLAG("escape", 'e', &args.source.escape,
+                 "\\n, \\r, \\t, \\\\ and \\xHH in the text are those bytes", .needs = "prompt @"),
         OPT_FLAG("special", 0, &args.special, "<|endoftext|> in the text is the special token",
                  .aliases = "allow-special"),
         OPT_OUTPUT(&args.output),

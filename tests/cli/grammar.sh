@@ -138,3 +138,29 @@ run generate "Once upon a time" --stop '\n' -n 200
 expect "--stop with a backslash and n is a line end" test "$(wc -l <"$out")" -eq 1
 run generate "Once" --stop '\d' -n 2
 expect "no other escapes" refuses 2 'got "\d"'
+run tokenize -e 'a\nb\x41\\n'
+cp "$out" "$tmp/escaped"
+run tokenize "$(printf 'a\nbA\\n')"
+expect "-e reads the escapes of the text" same "$tmp/escaped" "$out"
+run tokenize 'a\nb'
+expect "... which it is without as it is" not same "$tmp/escaped" "$out"
+run tokenize -e -f "$tmp/text"
+expect "... and has none in a file" refuses 2 '--escape has an effect only with --prompt or a plain argument'
+
+# ---- file and prompt; standard input ----
+
+printf 'Once upon\n' >"$tmp/begin"
+run generate "Once upon a time" -n 8
+cp "$out" "$tmp/wanted"
+run generate -f "$tmp/begin" " a time" -n 8
+expect "a file and a prompt are joined, the file first" same "$tmp/wanted" "$out"
+"$GPT2" generate -f - -p " a time" -n 8 <"$tmp/begin" >"$out" 2>"$err"
+expect "... also standard input" same "$tmp/wanted" "$out"
+"$GPT2" generate -f - -e '\nTL;DR:' --echo -n 0 <"$tmp/begin" >"$out" 2>"$err"
+printf 'Once upon\nTL;DR:\n' >"$tmp/wanted"
+expect "... and escapes" same "$tmp/wanted" "$out"
+for command in "generate -n 1" tokenize "score --by doc" "choose -c a,b" "inspect lens"; do
+    # shellcheck disable=SC2086
+    printf 'x\ny\nz\n' | { "$GPT2" $command "Once" >"$out" 2>"$err"; cat; } >"$tmp/rest"
+    expect "$command does not read standard input when a text is given" test "$(wc -l <"$tmp/rest")" -eq 3
+done

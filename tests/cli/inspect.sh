@@ -18,8 +18,8 @@ run inspect lens once upon
 expect "a text without quotes" says 'hint: put a text with spaces in quotes'
 run inspect lens -p a b
 expect "two texts for a lens" refuses 2 'expected one text, got 2'
-run inspect lens -p a -f b
-expect "a text and a file" refuses 2 'the text is given more than once'
+run inspect lens --ids 1 -f b
+expect "ids and a file" refuses 2 '--ids has no effect with --file'
 run inspect lens a --ablate ln_gain
 expect "an unknown ablation" refuses 2 '--ablate: expected ln-gain, ln-bias, ln-scale'
 run inspect lens a --ablate ln-gain,

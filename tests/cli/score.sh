@@ -150,8 +150,14 @@ run score --ids "1 99999"
 expect "an id beyond the vocabulary" says 'token id 99999: the vocabulary ends at 8191'
 run score -f "$tmp/none"
 expect "a missing file" exits 5
-run score "$tale" -f "$tmp/tale"
+run score "$tale" -p b
 expect "two texts" refuses 2 "given more than once"
+run score "$tale" -f "$tmp/tale" --by doc --no-header
+cp "$out" "$tmp/joined"
+cat "$tmp/tale" | tr -d '\n' >"$tmp/both"
+printf '%s' "$tale" >>"$tmp/both"
+run score -f "$tmp/both" --by doc --no-header
+expect "a file and a text are one, the file first" same "$tmp/joined" "$out"
 yes "$tale" | head -n 3000 | "$GPT2" score 2>"$err" | head -n 5 >/dev/null
 expect "a closed pipe is no error message" died_quietly
 if [ -w /dev/full ]; then

@@ -173,17 +173,17 @@ struct command {
                "$GPT2_MODEL, else the shipped \"tales\")",          \
                .aliases = "model-name model-id")
 /* The same, also as the first plain word. */
-#define OPT_MODEL_WORD(dest)                                                \
-    OPT_STRING("model", 'm', dest, "MODEL",                                 \
-               "a directory or file: safetensors, GGUF, PyTorch,\n"         \
-               "TensorFlow, llm.c or packed; or a name (default:\n"         \
-               "$GPT2_MODEL, else the shipped \"tales\"); also the first\n" \
-               "plain argument",                                            \
+#define OPT_MODEL_WORD(dest)                                          \
+    OPT_STRING("model", 'm', dest, "MODEL",                           \
+               "a directory or file: safetensors, GGUF, PyTorch,\n"   \
+               "TensorFlow, llm.c or packed; or a name (default:\n"   \
+               "$GPT2_MODEL, else the shipped \"tales\"). Also the\n" \
+               "first plain argument",                                \
                .aliases = "model-name model-id", .flags = OPTION_FIRST_WORD)
-#define OPT_OUTPUT(dest)                                                   \
-    OPT_STRING("output", 'o', dest, "FILE",                                \
-               "where the result goes (default \"-\": standard output);\n" \
-               "a file is there whole or not at all",                      \
+#define OPT_OUTPUT(dest)                                          \
+    OPT_STRING("output", 'o', dest, "FILE",                       \
+               "where the result goes (default \"-\": standard\n" \
+               "output); a file is there whole or not at all",    \
                .flags = OPTION_RESULT)
 /* Members follow: the options without which there are no colours. */
 #define OPT_COLOR(dest, ...)                                       \

@@ -115,14 +115,18 @@ static int run_generate(int argc, char **argv) {
         OPT_SECTION("Prompt"),
         OPT_STRING("prompt", 'p', &a->source.option, "TEXT",
                    "the text to continue (also as a plain argument;\n"
-                   "\"-\" or a pipe is standard input)",
+                   "\"-\", or a pipe if nothing is given, is standard\n"
+                   "input)",
                    .aliases = "prefix start", .not_with = "ids input"),
         OPT_STRING("file", 'f', &a->source.file, "FILE",
-                   "read the prompt from a file; one newline at its end\n"
-                   "is dropped",
+                   "read the prompt from a file, without one newline at\n"
+                   "its end; what --prompt gives follows it",
                    .aliases = "prompt-file", .not_with = "ids input"),
         OPT_FLAG("keep-newline", 0, &a->source.keep_newline, "keep that newline",
                  .not_with = "prompt+!file @+!file ids input"),
+        OPT_FLAG("escape", 'e', &a->source.escape,
+                 "\\n, \\r, \\t, \\\\ and \\xHH in the prompt are those bytes",
+                 .needs = "prompt @"),
         OPT_FLAG("interactive", 'i', &a->interactive,
                  "a session: each line you type is added to the text\n"
                  "and continued; /help lists its commands (default on\n"
@@ -206,6 +210,8 @@ const struct command command_generate = {
         "or\n"
         "where the context is full. Standard output gets the new text and one newline, nothing\n"
         "else. An empty prompt starts from <|endoftext|>.\n"
+        "Standard input is read if nothing else gives a prompt, or if \"-\" names it, and never\n"
+        "otherwise: cat article | gpt2 generate -f - -e \"\\nTL;DR:\"\n"
         "The same model, prompt, options and seed give the same text, on any machine, with any\n"
         "number of threads.\n"
         "\n"

@@ -25,7 +25,7 @@ struct arguments {
     struct string_list prompts;
     const char *file, *ids, *model, *cpu, *ablate, *token;
     struct view_form form;
-    bool special, bos, no_bos;
+    bool special, bos, no_bos, escape;
     int threads, layer, head;
 };
 
@@ -109,11 +109,14 @@ static bool add_ids(struct run *run, struct gpt2_error *err) {
     return check_text(run, ids, err);
 }
 
-/* Reads the texts: those of -p and then the plain words; or --file, --ids or standard input. */
+/* Reads the texts: those of -p and then the plain words; or --file, which may precede one text;
+ * --ids, or standard input. */
 static bool read_texts(struct run *run, char **words, int n_words, struct gpt2_error *err) {
     const struct arguments *a = &run->args;
-    int given = a->prompts.n + n_words, other = !!a->file + !!a->ids;
-    if (other > 1 || (other && given))
+    int given = a->prompts.n + n_words;
+    bool joined = a->file && given == 1 && run->kind->most_texts == 1;
+    int other = joined ? 0 : !!a->file + !!a->ids;
+    if (other && given)
         return usage_error(err, "the text is given more than once: expected --prompt, --file or "
                                 "--ids");
     int n = given + other;
@@ -134,7 +137,9 @@ static bool read_texts(struct run *run, char **words, int n_words, struct gpt2_e
     for (int i = 0; i < given; i++) {
         bool option = i < a->prompts.n;
         struct text_source source = {.option = option ? a->prompts.items[i] : NULL,
-                                     .word = option ? NULL : words[i - a->prompts.n]};
+                                     .word = option ? NULL : words[i - a->prompts.n],
+                                     .file = joined ? a->file : NULL,
+                                     .escape = a->escape};
         if (!add_text(run, &source, err))
             return false;
     }
@@ -261,8 +266,10 @@ static int run_inspect(int argc, char **argv) {
                     "or a pipe is standard input); compare takes 2 to 4",
                     .not_with = "ids"),
         OPT_STRING("file", 'f', &a->file, "FILE",
-                   "read it from a file; one newline at its end is\n"
-                   "dropped"),
+                   "read it from a file, without one newline at its end;\n"
+                   "a text that is given, too, follows it"),
+        OPT_FLAG("escape", 'e', &a->escape,
+                 "\\n, \\r, \\t, \\\\ and \\xHH in the texts are those bytes", .not_with = "ids"),
         OPT_STRING("ids", 0, &a->ids, "1,2,3", "the text as token ids", .not_with = "file"),
         OPT_FLAG("special", 0, &a->special, "<|endoftext|> in the text is the special token",
                  .not_with = "ids"),

@@ -1,6 +1,7 @@
 /* prompt_source.c - the text of a command: from an option, a word, a file or a pipe. */
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
+#include "cli/io/unescape.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,41 +57,53 @@ static bool read_file(struct text *text, const char *path, struct gpt2_error *er
     return ok;
 }
 
-static bool copy_text(struct text *text, const char *given, struct gpt2_error *err) {
-    text->data = strdup(given);
-    text->len = text->data ? strlen(given) : 0;
-    return text->data || no_memory(err, "the command line");
+static bool is_dash(const char *word) {
+    return word && !strcmp(word, "-");
+}
+
+const char *text_literal(const struct text_source *source) {
+    return source->option ? source->option : is_dash(source->word) ? NULL : source->word;
+}
+
+const char *text_file(const struct text_source *source) {
+    return source->file ? source->file : is_dash(source->word) ? "-" : NULL;
+}
+
+/* Appends the literal text. */
+static bool add_literal(struct text *text, const struct text_source *source,
+                        struct gpt2_error *err) {
+    const char *given = text_literal(source);
+    size_t n = strlen(given);
+    char *grown = realloc(text->data, text->len + n + 1);
+    if (!grown)
+        return no_memory(err, "the command line");
+    text->data = grown;
+    memcpy(grown + text->len, given, n + 1);
+    if (source->escape && !unescape(grown + text->len, &n, "--escape", err))
+        return false;
+    text->len += n;
+    text->data[text->len] = 0;
+    return true;
 }
 
 bool text_read(struct text *text, const struct text_source *source, struct gpt2_error *err) {
     *text = (struct text){NULL, 0};
-    if (!!source->option + !!source->word + !!source->file > 1)
-        return usage_error(err, "the text is given more than once: expected one of --prompt, "
-                                "--file, an argument");
-    const char *literal = source->option;
-    const char *path = source->file;
-    if (source->word) {
-        if (strcmp(source->word, "-"))
-            literal = source->word;
-        else
-            path = "-";
-    }
-    if (literal)
-        return copy_text(text, literal, err);
-    if (!path) {
-        if (isatty(STDIN_FILENO)) {
-            usage_error(err, "no text given: expected an argument, --file FILE or a pipe");
-            return false;
-        }
+    if ((source->option && source->word) || (source->file && is_dash(source->word)))
+        return usage_error(err, "the text is given more than once: expected --prompt or an "
+                                "argument, and before it --file");
+    const char *literal = text_literal(source), *path = text_file(source);
+    if (!literal && !path) {
+        if (isatty(STDIN_FILENO))
+            return usage_error(err, "no text given: expected an argument, --file FILE or a pipe");
         path = "-";
     }
-    if (!read_file(text, path, err)) {
-        text_free(text);
-        return false;
-    }
-    if (!source->keep_newline && text->len && text->data[text->len - 1] == '\n')
+    bool ok = !path || read_file(text, path, err);
+    if (ok && path && !source->keep_newline && text->len && text->data[text->len - 1] == '\n')
         text->data[--text->len] = 0;
-    return true;
+    ok = ok && (!literal || add_literal(text, source, err));
+    if (!ok)
+        text_free(text);
+    return ok;
 }
 
 bool text_parse_ids(const char *data, size_t len, const char *what, struct gpt2_ids *ids,

@@ -14,15 +14,24 @@ struct text {
 
 void text_free(struct text *text); /* a zeroed struct is allowed */
 
-/* The ways in which a command can be given its text. At most one of them may be used. */
+/* The ways in which a command can be given its text: literally, by -p or as a plain word, from a
+ * file, or both, and then the file's comes first. */
 struct text_source {
     const char *option; /* -p TEXT; NULL: not given                 */
     const char *word;   /* a word of the command line; "-" is stdin */
     const char *file;   /* -f FILE; "-" is stdin                    */
     bool keep_newline;  /* else one trailing newline of a file or of stdin is dropped */
+    bool escape;        /* escapes of the literal text are read (unescape.h) */
 };
 
-/* Reads the text. With no source given it comes from standard input, unless that is a terminal:
+/* The literal text, NULL if there is none. */
+const char *text_literal(const struct text_source *source);
+
+/* The file, "-" for standard input; NULL if neither is named. */
+const char *text_file(const struct text_source *source);
+
+/* Reads the text. Standard input is read only where "-" names it, or where nothing is given.
+ * With no source given it comes from standard input, unless that is a terminal:
  * then GPT2_ERR_USAGE. GPT2_ERR_INPUT where a file cannot be read. */
 bool text_read(struct text *text, const struct text_source *source, struct gpt2_error *err);
 

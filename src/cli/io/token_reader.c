@@ -15,11 +15,8 @@
 bool token_reader_open(struct token_reader *reader, const struct text_source *source,
                        struct gpt2_error *err) {
     reader->fd = -1;
-    const char *path = source->file;
-    if (source->word && !strcmp(source->word, "-"))
-        path = "-";
-    bool once = !!source->option + !!source->word + !!source->file <= 1;
-    bool is_stream = once && (path || (!source->option && !source->word));
+    const char *path = text_file(source);
+    bool is_stream = !text_literal(source) && !(source->file && source->word);
     if (!is_stream || (!path && isatty(STDIN_FILENO))) { // text_read has the words for mistakes
         struct text text;
         if (!text_read(&text, source, err))

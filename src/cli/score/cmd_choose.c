@@ -257,8 +257,11 @@ static int run_choose(int argc, char **argv) {
                    "what the choices continue (also as a plain argument;\n"
                    "with --choices also a pipe)"),
         OPT_STRING("file", 'f', &a->source.file, "FILE",
-                   "read the prompt from a file; one newline at its end\n"
-                   "is dropped"),
+                   "read the prompt from a file, without one newline\n"
+                   "at its end; a prompt that is given, too, follows it"),
+        OPT_FLAG("escape", 'e', &a->source.escape,
+                 "\\n, \\r, \\t, \\\\ and \\xHH in the prompt are those bytes",
+                 .needs = "prompt @"),
         OPT_STRINGS("choices", 'c', &a->choices, "A,B,C",
                     "the choices, separated by commas; may be repeated\n"
                     "(default: the lines of standard input)",

@@ -262,10 +262,12 @@ static int run_score(int argc, char **argv) {
                    "standard input)",
                    .aliases = "text"),
         OPT_STRING("file", 'f', &a->source.file, "FILE",
-                   "read the text from a file of any size; one newline at\n"
-                   "its end is dropped"),
+                   "read the text from a file of any size, without one newline\n"
+                   "at its end; a text that is given, too, follows it"),
         OPT_FLAG("keep-newline", 0, &a->source.keep_newline, "keep that newline",
                  .not_with = "prompt+!file @+!file"),
+        OPT_FLAG("escape", 'e', &a->source.escape,
+                 "\\n, \\r, \\t, \\\\ and \\xHH in the text are those bytes", .needs = "prompt @"),
         OPT_FLAG("ids", 0, &a->ids, "the text is token ids: 1,2,3 or 1 2 3"),
         OPT_FLAG("special", 0, &a->special, "<|endoftext|> in the text is the special token",
                  .aliases = "allow-special", .not_with = "ids"),

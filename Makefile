@@ -131,11 +131,21 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
 	$(if $(V),,@echo '  CC  $<')
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(filter %.o,$^) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) -ldl $(LDFLAGS)
 
-programs: all $(TESTS) $(FUZZ) $(BENCH) ## build everything, run nothing
+# A library to preload that makes calls fail (tests/cli/faults.sh); not beside a sanitizer's own.
+FAULT_SO := $(if $(SANITIZE),,$(if $(filter Linux,$(shell uname -s)),$(BUILD)/tests/fault.so))
+$(BUILD)/tests/fault.so: tests/fault.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo '  CC  $<')
+	$(Q)$(CC) -std=gnu17 -O1 -g -Wall -Wextra -fPIC -shared -o $@ $< -ldl
+
+programs: all $(TESTS) $(FUZZ) $(BENCH) $(FAULT_SO) ## build everything, run nothing
 
 # The shared library is the same code once more, so the sanitizers go without.
-check: all $(if $(SANITIZE),,shared) $(TESTS) $(FUZZ) ## run all tests (CASE=name runs one; QUICK=1: fewer rounds; -j makes the build faster)
+check: all $(if $(SANITIZE),,shared) $(TESTS) $(FUZZ) $(FAULT_SO) ## run all tests (CASE=name runs one; QUICK=1: fewer rounds; -j makes the build faster)
 	@BUILD=$(BUILD) QUICK=$(if $(SANITIZE),1,$(QUICK)) tests/run.sh $(CASE)
+
+torture: all $(FAULT_SO) ## make every single call of every command fail (long)
+	@BUILD=$(BUILD) TORTURE=1 tests/run.sh faults
 
 bench-tokenizer: $(BUILD)/tests/bench_tokenizer ## measure the tokenizer, MiB/s on one thread
 	$<
@@ -213,6 +223,6 @@ clean: ## remove everything built (checkpoints of a training run in build/train 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: FORCE all programs check accuracy goldens bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
+.PHONY: FORCE all programs check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(PIC_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

@@ -135,7 +135,8 @@ static struct printed run(const struct command *command, const char *a, const ch
 }
 
 static int complete(void *user) {
-    return shell_completion_print(user) ? 0 : 1;
+    int code;
+    return shell_completion_print(user, &code) ? code : 1;
 }
 
 static bool starts(const char *text, const char *start) {

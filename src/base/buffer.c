@@ -39,6 +39,11 @@ void buffer_bytes(struct buffer *buffer, const void *bytes, size_t n) {
     buffer->data[buffer->len] = 0;
 }
 
+void buffer_append(struct buffer *buffer, const struct buffer *from) {
+    buffer_bytes(buffer, from->data, from->len);
+    buffer->failed = buffer->failed || from->failed;
+}
+
 void buffer_byte(struct buffer *buffer, char byte) {
     buffer_bytes(buffer, &byte, 1);
 }

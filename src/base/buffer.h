@@ -20,6 +20,7 @@ struct buffer {
 void buffer_free(struct buffer *buffer); /* leaves {0} */
 
 void buffer_bytes(struct buffer *buffer, const void *bytes, size_t n);
+void buffer_append(struct buffer *buffer, const struct buffer *from); /* its failure too */
 void buffer_byte(struct buffer *buffer, char byte);
 void buffer_text(struct buffer *buffer, const char *text);
 void buffer_format(struct buffer *buffer, const char *format, ...)

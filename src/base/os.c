@@ -45,7 +45,8 @@ bool os_map(struct os_file *file, const char *path, enum gpt2_status status,
     } else {
         void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (data == MAP_FAILED) {
-            error_set(err, status, "%s: cannot map %jd bytes: %s", path, (intmax_t)info.st_size,
+            error_set(err, errno == ENOMEM ? GPT2_ERR_MEMORY : status,
+                      "%s: cannot map %jd bytes: %s", path, (intmax_t)info.st_size,
                       strerror(errno));
         } else {
             *file = (struct os_file){data, (size_t)info.st_size};

@@ -11,11 +11,11 @@ static int run_completions(int argc, char **argv) {
     int n_words, code;
     if (!options_begin(&command_completions, table, argc, argv, 1, &n_words, &code))
         return code;
-    if (n_words == 0 || !shell_completion_print(argv[0])) {
+    if (n_words == 0 || !shell_completion_print(argv[0], &code)) {
         usage_error(&err, "expected bash, zsh or fish, got %s", n_words ? argv[0] : "nothing");
         return report(&err);
     }
-    return fflush(stdout) == 0 ? 0 : GPT2_ERR_RUNTIME;
+    return code || fflush(stdout) == 0 ? code : GPT2_ERR_RUNTIME;
 }
 
 const struct command command_completions = {

@@ -6,6 +6,7 @@
 #include "cli/io/report.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <gpt2/hub.h>
 #include <gpt2/model.h>
 #include <inttypes.h>
@@ -56,11 +57,14 @@ static uint64_t bytes_of(const char *path) {
 }
 
 /* Sets `type` to the type of the blocks' weights and *parameters to the number of parameters. If
- * the model cannot be opened, `type` says so and *parameters is 0. */
-static void describe(const char *path, bool partial, char *type, size_t cap, uint64_t *parameters) {
-    struct gpt2_error err;
+ * the model cannot be opened, `type` says so and *parameters is 0. False where memory is out, which
+ * says nothing about the model. */
+static bool describe(const char *path, bool partial, char *type, size_t cap, uint64_t *parameters,
+                     struct gpt2_error *err) {
     *parameters = 0;
-    struct gpt2_model *model = partial ? NULL : gpt2_model_open(path, &err);
+    struct gpt2_model *model = partial ? NULL : gpt2_model_open(path, err);
+    if (!model && !partial && err->status == GPT2_ERR_MEMORY)
+        return false;
     struct gpt2_cost blocks, head;
     if (model) {
         gpt2_model_cost(model, &blocks, &head);
@@ -70,6 +74,7 @@ static void describe(const char *path, bool partial, char *type, size_t cap, uin
         snprintf(type, cap, "%s", partial ? "unfinished" : "unusable");
     }
     gpt2_model_close(model);
+    return true;
 }
 
 /* Whether --names prints it: no control characters, and not like an option. All else is quoted by
@@ -99,7 +104,8 @@ static bool print_model(struct listing *l, const char *name, const char *path, b
     l->n++;
     if (l->names)
         return partial || !is_offered(name) || output_format(out, &l->err, "%s\n", name);
-    describe(path, partial, type, sizeof type, &parameters);
+    if (!describe(path, partial, type, sizeof type, &parameters, &l->err))
+        return false;
     if (l->format == FORMAT_TEXT)
         return output_shown(out, name, &l->err) &&
                output_format(out, &l->err, "%*s %-10s %8.1f M %10.1f MB  ",
@@ -128,11 +134,18 @@ static bool ends_with(const char *text, const char *end) {
     return n >= n_end && !strcmp(text + n - n_end, end);
 }
 
+static bool out_of_memory(struct listing *l) {
+    l->failed = true;
+    return command_error(&l->err, GPT2_ERR_MEMORY, NULL, "out of memory for a list of folders");
+}
+
 /* Lists the models in a folder: directories with a config.json, single files and unfinished pulls,
  * and one level deeper for OWNER/NAME. */
 static void list_folder(struct listing *l, const char *folder, const char *owner) {
     struct dirent **entries;
     int n = scandir(folder, &entries, NULL, alphasort);
+    if (n < 0 && errno == ENOMEM)
+        out_of_memory(l);
     for (int i = 0; i < n; i++) {
         const char *entry = entries[i]->d_name;
         char path[4400], name[600];
@@ -162,6 +175,8 @@ static void list_folder(struct listing *l, const char *folder, const char *owner
 static bool visit_folder(void *user, const char *folder) {
     struct listing *l = user;
     char *real = canonical_path(folder);
+    if (!real && errno == ENOMEM)
+        return out_of_memory(l);
     if (!real)
         return true; // it does not exist
     for (size_t i = 0; i < l->n_seen; i++) {
@@ -173,8 +188,7 @@ static bool visit_folder(void *user, const char *folder) {
     char **grown = realloc(l->seen, (l->n_seen + 1) * sizeof *grown);
     if (!grown) {
         free(real);
-        l->failed = true;
-        return command_error(&l->err, GPT2_ERR_MEMORY, NULL, "out of memory for a list of folders");
+        return out_of_memory(l);
     }
     l->seen = grown;
     l->seen[l->n_seen++] = real;

@@ -494,14 +494,15 @@ static struct {
     void *user;
 } visitor;
 
-void options_visit(const struct command *command, option_visit visit, void *user) {
+int options_visit(const struct command *command, option_visit visit, void *user) {
     char name[64];
     snprintf(name, sizeof name, "%s", command->name);
     char *argv[] = {name, NULL};
     visitor.visit = visit;
     visitor.user = user;
-    command->run(1, argv);
+    const int code = command->run(1, argv);
     visitor.visit = NULL;
+    return code;
 }
 
 bool options_begin(const struct command *command, const struct option *table, int argc, char **argv,

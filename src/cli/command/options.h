@@ -230,9 +230,10 @@ extern const char *const kv_types[]; /* in the order of enum gpt2_kv */
 const char *options_cpu_help(void);
 
 /* Calls `visit` with the command's table, which is local to its run function. The table is valid
- * during the call. The command does nothing else. */
+ * during the call. The command does nothing else. Returns 0, or the exit code of a command that has
+ * reported that memory is out; `visit` was not called then. */
 typedef void (*option_visit)(const struct command *command, const struct option *table, void *user);
-void options_visit(const struct command *command, option_visit visit, void *user);
+int options_visit(const struct command *command, option_visit visit, void *user);
 
 /* Reads argv[1..argc) into the table's destinations, and checks that each option has an effect.
  * *help: --help or -h was found, and the rest was not read. Plain words are moved to

@@ -64,6 +64,14 @@ static void print_plain(const char *text, const char *escape) {
     }
 }
 
+/* What the first command said that could not show its table; 0: all did. */
+static int failure;
+
+static void visit(const struct command *command, option_visit print) {
+    const int code = options_visit(command, print, NULL);
+    failure = failure ? failure : code;
+}
+
 /* ---- bash ---- */
 
 static void bash_names(const struct command *command, const struct option *table, void *user) {
@@ -135,10 +143,10 @@ static void print_bash(void) {
         "  case $command in\n",
         (int)FILES);
     for (size_t i = 0; command_at(i); i++)
-        options_visit(command_at(i), bash_names, NULL);
+        visit(command_at(i), bash_names);
     printf("  esac\n  case $command:$before in\n");
     for (size_t i = 0; command_at(i); i++)
-        options_visit(command_at(i), bash_values, NULL);
+        visit(command_at(i), bash_values);
     printf("  esac\n"
            "  if [[ $word == -* ]] && ((kind < 0)); then\n"
            "    _gpt2_offer $options\n"
@@ -242,7 +250,7 @@ static void print_zsh(void) {
            "  shift words; ((CURRENT--))\n"
            "  case $words[1] in\n");
     for (size_t i = 0; command_at(i); i++)
-        options_visit(command_at(i), zsh_command, NULL);
+        visit(command_at(i), zsh_command);
     printf("  esac\n}\n"
            "if [[ $funcstack[1] == _gpt2 ]]; then _gpt2 \"$@\"; else compdef _gpt2 gpt2; fi\n");
 }
@@ -300,11 +308,12 @@ static void print_fish(void) {
         for (const char *c = command->summary; *c; c++)
             printf(*c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
         printf("'\n");
-        options_visit(command, fish_command, NULL);
+        visit(command, fish_command);
     }
 }
 
-bool shell_completion_print(const char *shell) {
+bool shell_completion_print(const char *shell, int *code) {
+    failure = 0;
     if (!strcmp(shell, "bash"))
         print_bash();
     else if (!strcmp(shell, "zsh"))
@@ -313,5 +322,6 @@ bool shell_completion_print(const char *shell) {
         print_fish();
     else
         return false;
+    *code = failure;
     return true;
 }

@@ -4,8 +4,9 @@
 
 #include "cli/command/options.h"
 
-/* Prints the script for "bash", "zsh" or "fish"; false for any other shell. */
-bool shell_completion_print(const char *shell);
+/* Prints the script for "bash", "zsh" or "fish"; false for any other shell. *code is 0, or the exit
+ * code of a command that could not show its options (out of memory, which it has reported). */
+bool shell_completion_print(const char *shell, int *code);
 
 /* Prints the man page of one command in man(7) format. */
 void manual_print(const struct command *command, const struct option *table);

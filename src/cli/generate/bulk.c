@@ -182,7 +182,7 @@ static void print_task(const struct job *job, struct task *task, struct buffer *
     const struct buffer *id = &task->record.id;
     bool batch = task->record.is_batch;
     buffer_format(line, batch ? "{\"custom_id\":" : "{\"id\":");
-    buffer_bytes(line, id->data, id->len);
+    buffer_append(line, id);
     if (task->failed) {
         buffer_format(line, batch ? ",\"response\":null,\"error\":" : ",\"error\":");
         print_error(line, &task->err);
@@ -191,7 +191,7 @@ static void print_task(const struct job *job, struct task *task, struct buffer *
     }
     if (batch) {
         buffer_format(line, ",\"response\":{\"status_code\":200,\"body\":{\"id\":");
-        buffer_bytes(line, id->data, id->len);
+        buffer_append(line, id);
     }
     buffer_format(line, ",\"object\":\"text_completion\",\"model\":");
     buffer_json(line, job->bulk->model_name, strlen(job->bulk->model_name));

@@ -375,9 +375,9 @@ static void json_choice(const struct completion *c, const struct sample *s, int 
             const char *bytes = gpt2_tokenizer_token(c->tokenizer, c->prompt.data[i], &n);
             buffer_bytes(&text, bytes, n);
         }
-    buffer_bytes(&text, s->text.data, s->text.len);
+    buffer_append(&text, &s->text);
     buffer_json(out, text.data, text.len);
-    out->failed |= text.failed || s->text.failed;
+    out->failed |= text.failed;
     buffer_free(&text);
     buffer_format(out, ",\"token_ids\":[");
     for (size_t i = 0; i < s->ids.len; i++)
@@ -388,9 +388,8 @@ static void json_choice(const struct completion *c, const struct sample *s, int 
         static const char *const names[] = {"tokens", "token_logprobs", "top_logprobs"};
         for (int i = 0; i < 3; i++) {
             buffer_format(out, "%s\"%s\":[", i ? "," : "{", names[i]);
-            buffer_bytes(out, lists[i]->data, lists[i]->len);
+            buffer_append(out, lists[i]);
             buffer_format(out, "]");
-            out->failed |= lists[i]->failed;
         }
         buffer_format(out, ",\"text_offset\":[");
         json_offsets(c, s, out);

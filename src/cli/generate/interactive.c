@@ -150,8 +150,7 @@ static enum line_kind read_rest(struct interactive *it, struct buffer *entry) {
         }
         kind = line_input_read(it->lines, "| ", &line);
         buffer_bytes(entry, "\n", 1);
-        buffer_bytes(entry, line.data, line.len);
-        entry->failed |= line.failed;
+        buffer_append(entry, &line);
     }
     buffer_free(&line);
     return kind;

@@ -139,6 +139,13 @@ static bool out_of_memory(struct listing *l) {
     return command_error(&l->err, GPT2_ERR_MEMORY, NULL, "out of memory for a list of folders");
 }
 
+/* Whether a file is listed: one that is all of a model, as names and first bytes say. */
+static bool is_whole(const char *path) {
+    const char *what = gpt2_model_recognise(path);
+    return what &&
+           (strstr(what, "packed") || strstr(what, "GGUF") || ends_with(path, ".safetensors"));
+}
+
 /* Lists the models in a folder: directories with a config.json, single files and unfinished pulls,
  * and one level deeper for OWNER/NAME. */
 static void list_folder(struct listing *l, const char *folder, const char *owner) {
@@ -162,8 +169,7 @@ static void list_folder(struct listing *l, const char *folder, const char *owner
             } else if (!*owner) {
                 list_folder(l, path, entry);
             }
-        } else if (ok && S_ISREG(info.st_mode) && !*owner &&
-                   (ends_with(entry, ".safetensors") || ends_with(entry, ".gguf"))) {
+        } else if (ok && S_ISREG(info.st_mode) && !*owner && is_whole(path)) {
             l->failed = !print_model(l, name, path, false);
         }
         free(entries[i]);

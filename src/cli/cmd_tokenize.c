@@ -93,7 +93,7 @@ static int detokenize(const struct arguments *args) {
     for (size_t i = 0; ok && i < ids.len; i++) {
         size_t n;
         if (!gpt2_tokenizer_token(tokenizer, ids.data[i], &n))
-            ok = command_error(&err, GPT2_ERR_INPUT, NULL,
+            ok = command_error(&err, GPT2_ERR_USAGE, NULL,
                                "token id %" PRId32 " is not in the vocabulary (0 to %" PRId32 ")",
                                ids.data[i], gpt2_tokenizer_size(tokenizer) - 1);
     }

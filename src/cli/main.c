@@ -1,5 +1,6 @@
 /* main.c - the program: finds the command and runs it, or prints the help. */
 #include "cli/command/commands.h"
+#include "cli/command/suggest.h"
 #include "cli/io/report.h"
 
 #include <gpt2/version.h>
@@ -15,7 +16,7 @@ static int help(void) {
            "commands\n");
     for (size_t i = 0; command_at(i); i++)
         printf("  %-12s %s\n", command_at(i)->name, command_at(i)->summary);
-    printf("\n`gpt2 COMMAND --help` lists a command's options.\n\n"
+    printf("\n`gpt2 COMMAND --help` or `gpt2 help COMMAND` lists a command's options.\n\n"
            "exit codes\n"
            "  0 ok  1 runtime error  2 wrong usage  3 finished, some records of a job failed\n"
            "  4 model or tokenizer missing or invalid  5 input unreadable or too long\n"
@@ -24,21 +25,40 @@ static int help(void) {
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
+static int refuse(const char *name) {
+    struct gpt2_error err;
+    struct suggestion nearest = {.distance = 3};
+    for (size_t i = 0; command_at(i); i++)
+        suggest(&nearest, name, strlen(name), command_at(i)->name);
+    command_error(&err, GPT2_ERR_USAGE, "`gpt2 --help` lists the commands",
+                  name[0] == '-' ? "expected a command before options, got \"%s\""
+                                 : "unknown command \"%s\"",
+                  name);
+    if (nearest.name)
+        snprintf(err.hint, sizeof err.hint, "did you mean %s?", nearest.name);
+    return report(&err);
+}
+
+/* `gpt2 help [COMMAND]` */
+static int help_on(const char *name) {
+    const struct command *command = command_find(name);
+    char word[64], option[] = "--help";
+    if (!command)
+        return refuse(name);
+    snprintf(word, sizeof word, "%s", name);
+    return command->run(2, (char *[]){word, option, NULL});
+}
+
 int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "--help";
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
         printf("gpt2 %s\n", gpt2_version());
         return fflush(stdout) == 0 ? 0 : 1;
     }
+    if (!strcmp(name, "help") && argc > 2)
+        return help_on(argv[2]);
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))
         return help();
     const struct command *command = command_find(name);
-    if (command)
-        return command->run(argc - 1, argv + 1);
-    struct gpt2_error err;
-    command_error(&err, GPT2_ERR_USAGE, "`gpt2 --help` lists the commands",
-                  name[0] == '-' ? "expected a command before options, got \"%s\""
-                                 : "unknown command \"%s\"",
-                  name);
-    return report(&err);
+    return command ? command->run(argc - 1, argv + 1) : refuse(name);
 }

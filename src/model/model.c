@@ -12,6 +12,7 @@
 #include "weights/block_check.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* The configuration that the weights have inside. */
 static bool read_inner_config(struct gpt2_model *model, enum config_tie *tie,
@@ -66,6 +67,20 @@ static struct gpt2_model *open_model(const char *path, bool lazy, struct gpt2_er
         return model;
     gpt2_model_close(model);
     return NULL;
+}
+
+const char *gpt2_model_recognise(const char *path) {
+    struct gpt2_error err = {0};
+    struct given given;
+    if (!containers_identify(&given, path, &err))
+        return NULL;
+    const struct container *format = given.format;
+    char *file = NULL;
+    if (given.kind == GIVEN_DIRECTORY)
+        containers_in_directory(&format, &file, path, &err);
+    free(file);
+    containers_close(&given);
+    return format && format->parse ? format->what : NULL;
 }
 
 struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err) {

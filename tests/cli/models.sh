@@ -69,3 +69,27 @@ if [ -d "$data" ]; then
 else
     skip "a GPT-1 directory" "$data is not there"
 fi
+
+# ---- names ----
+
+mkdir -p "$tmp/there/models/tales"
+(cd "$tmp/there" && "$GPT2" info) >"$out" 2>"$err"
+status=$?
+expect "an empty ./models/tales does not stand in the shipped model's place" exits 0
+expect "... and no path goes up" not grep -q '/\.\./' "$out"
+rmdir "$tmp/there/models/tales"
+echo notes >"$tmp/there/models/tales"
+(cd "$tmp/there" && "$GPT2" info -m tales) >"$out" 2>"$err"
+status=$?
+expect "... nor a file that is no model" exits 0
+(cd "$tmp/there" && mkdir models/mine && "$GPT2" info -m mine) >"$out" 2>"$err"
+status=$?
+expect "what no other place has is named" refuses 4 models/mine
+rm "$tmp/there/models/tales"
+cp -r models/tales "$tmp/there/models/tales"
+(cd "$tmp/there" && "$GPT2" info) >"$out" 2>"$err"
+status=$?
+expect "a model of that name does" grep -q '^model  *\./models/tales$' "$out"
+run quantize tales -o "$tmp/there/models/tales.q8"
+(cd "$tmp/there" && "$GPT2" models) >"$out" 2>"$err"
+expect "a packed file of any name is listed" grep -q '^tales\.q8 ' "$out"

@@ -144,7 +144,7 @@ expect "with and without bos" refuses 2 "--bos has no effect with --no-bos"
 run score --by word --top 3 "$tale"
 expect "alternatives of words" refuses 2 "--top has an effect only with --by token"
 run score --ids "1 2 x"
-expect "ids that are none" exits 5
+expect "ids that are none" exits 2
 expect "... are shown" says 'found "x"'
 run score --ids "1 99999"
 expect "an id beyond the vocabulary" says 'token id 99999: the vocabulary ends at 8191'

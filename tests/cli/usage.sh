@@ -20,6 +20,17 @@ while read -r command; do
 done <"$tmp/commands"
 run generat
 expect "unknown command" refuses 2 'unknown command "generat"'
+expect "... with a suggestion" says 'did you mean generate?'
+run genrate x
+expect "a near miss of a command" says 'did you mean generate?'
+run xyzzy
+expect "no suggestion from afar" says '`gpt2 --help` lists the commands'
+run generate --help
+cp "$out" "$tmp/help"
+run help generate
+expect "gpt2 help COMMAND" same "$tmp/help" "$out"
+run help genrate
+expect "... of an unknown one" refuses 2 'unknown command "genrate"'
 run --prompt x
 expect "options before the command" refuses 2 'expected a command before options, got "--prompt"'
 run generate --tmep 1
@@ -46,6 +57,11 @@ run generate once upon
 expect "a prompt without quotes" refuses 2 'unexpected argument "upon"'
 run generate -p a b
 expect "two prompts" refuses 2 'given more than once'
+for command in "generate --ids" "detokenize" "score --ids" "inspect lens --ids"; do
+    # shellcheck disable=SC2086
+    run $command 1,99999999
+    expect "$command: an id that is none" refuses 2 'token id 99999999'
+done
 run generate --ids 1,x
 expect "ids that are none" refuses 2 'expected token ids (whole numbers), found "x" at byte 2'
 run generate --ids 1,2 text

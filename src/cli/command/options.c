@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "cli/command/option_rules.h"
 #include "cli/command/shell_completion.h"
+#include "cli/command/suggest.h"
 #include "cli/io/report.h"
 #include "cli/io/unescape.h"
 
@@ -64,47 +65,15 @@ static const struct option *find_letter(const struct option *table, char letter)
     return NULL;
 }
 
-#define MAX_WORD 31 /* longest word for which a name is suggested */
-
-static int least(int a, int b) {
-    return a < b ? a : b;
-}
-
-/* Edit distance, with a swap of neighbours as one edit (optimal string alignment). */
-static int distance(const char *a, size_t n, const char *b) {
-    size_t m = strlen(b);
-    int d[MAX_WORD + 1][MAX_WORD + 1];
-    if (n > MAX_WORD || m > MAX_WORD)
-        return 99;
-    for (size_t i = 0; i <= n; i++) {
-        for (size_t j = 0; j <= m; j++) {
-            if (i == 0 || j == 0) {
-                d[i][j] = (int)(i + j);
-                continue;
-            }
-            d[i][j] = least(d[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
-                            least(d[i - 1][j], d[i][j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
-        }
-    }
-    return d[n][m];
-}
-
 static bool unknown(const struct option *table, const char *word, size_t len,
                     struct gpt2_error *err) {
     usage_error(err, "unknown option --%.*s", (int)(len < 100 ? len : 100), word);
-    const char *nearest = NULL;
-    int nearest_distance = 3;
-    for (const struct option *o = table; o->name; o++) {
-        int d = !option_is_shown(o) ? 99 : distance(word, len, o->name);
-        if (d < nearest_distance) {
-            nearest_distance = d;
-            nearest = o->name;
-        }
-    }
-    if (nearest)
-        snprintf(err->hint, sizeof err->hint, "did you mean --%s?", nearest);
+    struct suggestion nearest = {.distance = 3};
+    for (const struct option *o = table; o->name; o++)
+        if (option_is_shown(o))
+            suggest(&nearest, word, len, o->name);
+    if (nearest.name)
+        snprintf(err->hint, sizeof err->hint, "did you mean --%s?", nearest.name);
     return false;
 }
 

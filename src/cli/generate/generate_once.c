@@ -20,11 +20,7 @@ static bool read_prompt(struct run *run, struct gpt2_error *err) {
     if (args->ids) {
         if (args->source.option || args->source.word || args->source.file)
             return usage_error(err, "the prompt is given more than once: --ids and text");
-        if (!text_parse_ids(args->ids, strlen(args->ids), "--ids", &run->ids, err)) {
-            err->status = GPT2_ERR_USAGE;
-            return false;
-        }
-        return true;
+        return text_parse_ids(args->ids, strlen(args->ids), "--ids", &run->ids, err);
     }
     if (!text_read(&run->prompt, &args->source, err))
         return false;

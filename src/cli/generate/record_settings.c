@@ -65,8 +65,10 @@ static bool read_ids(struct record *record, int i, int at, struct gpt2_error *er
         if (field->kind != GPT2_FIELD_NUMBER)
             return command_error(err, GPT2_ERR_INPUT, NULL, "prompt: expected token ids, got %s",
                                  gpt2_field_kind_name(field->kind));
-        if (!text_parse_ids(field->text, strlen(field->text), "prompt", &record->prompts[i], err))
+        if (!text_parse_ids(field->text, strlen(field->text), "prompt", &record->prompts[i], err)) {
+            err->status = err->status == GPT2_ERR_USAGE ? GPT2_ERR_INPUT : err->status;
             return false;
+        }
     }
     return true;
 }

@@ -100,13 +100,8 @@ static bool add_text(struct run *run, const struct text_source *source, struct g
 static bool add_ids(struct run *run, struct gpt2_error *err) {
     struct gpt2_ids *ids = &run->inspect.texts[run->inspect.n_texts++];
     const char *list = run->args.ids;
-    if (!start_text(run, ids, false, err))
-        return false;
-    if (!text_parse_ids(list, strlen(list), "--ids", ids, err)) {
-        err->status = GPT2_ERR_USAGE;
-        return false;
-    }
-    return check_text(run, ids, err);
+    return start_text(run, ids, false, err) &&
+           text_parse_ids(list, strlen(list), "--ids", ids, err) && check_text(run, ids, err);
 }
 
 /* Reads the texts: those of -p and then the plain words; or --file, which may precede one text;

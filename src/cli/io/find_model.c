@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <gpt2/hub.h>
+#include <gpt2/model.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,24 @@ static char *join(const char *a, size_t a_len, const char *b, const char *c) {
 static bool exists(const char *path) {
     struct stat info;
     return lstat(path, &info) == 0;
+}
+
+/* Whether what has the name of a model is one, or was meant to be: a file of weights, a directory
+ * with weights or with a file that belongs to them, or a link to nothing. */
+static bool is_model(const char *path) {
+    static const char *const parts[] = {"config.json", "vocab.json", "tokenizer.json",
+                                        "encoder.json"};
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return exists(path);
+    for (size_t i = 0; S_ISDIR(info.st_mode) && i < sizeof parts / sizeof *parts; i++) {
+        char *part = join(path, strlen(path), parts[i], "");
+        bool there = part && exists(part);
+        free(part);
+        if (there)
+            return true;
+    }
+    return gpt2_model_recognise(path) != NULL;
 }
 
 /* Whether what the user gave is a path. One with a slash that may not be looked at is: opening it
@@ -52,15 +71,15 @@ static void add_place(struct places *places, const char *prefix, size_t len, con
     }
 }
 
-static void list_places(struct places *places, const char *program_folder) {
+static void list_places(struct places *places, const char *program_parent) {
     add_place(places, ".", 1, "models");
     for (const char *p = getenv("GPT2_MODELS"); p && *p;) {
         size_t n = strcspn(p, ":");
         add_place(places, p, n, "");
         p += n + (p[n] == ':');
     }
-    add_place(places, program_folder, strlen(program_folder), "../models");
-    add_place(places, program_folder, strlen(program_folder), "../share/gpt2/models");
+    add_place(places, program_parent, strlen(program_parent), "models");
+    add_place(places, program_parent, strlen(program_parent), "share/gpt2/models");
     const char *data_home = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     if (data_home && *data_home)
         add_place(places, data_home, strlen(data_home), "gpt2/models");
@@ -94,29 +113,35 @@ static bool not_found(const char *name, const struct places *places, struct gpt2
     return false;
 }
 
-/* A name in one of the places. *path is NULL where it is in none. False: out of memory. */
-static bool look_up(char **path, const char *name, const struct places *places,
+/* A model of that name in one of the places. *path is NULL where it is in none; *other becomes the
+ * first thing of that name that is no model, unless there is one already. False: out of memory. */
+static bool look_up(char **path, char **other, const char *name, const struct places *places,
                     struct gpt2_error *err) {
     for (int i = 0; i < places->n; i++) {
         *path = join(places->items[i].prefix, places->items[i].len, places->items[i].suffix, name);
         if (!*path)
             return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory while reading %s",
                                  "the model's name");
-        if (exists(*path))
+        if (is_model(*path))
             return true;
-        free(*path);
+        if (!*other && exists(*path))
+            *other = *path;
+        else
+            free(*path);
         *path = NULL;
     }
     return true;
 }
 
-/* The program's folder, "" where the system does not tell. */
-static void program_folder(char *path, size_t cap) {
+/* The folder that the program's own is in, "" where the system does not tell. */
+static void program_parent(char *path, size_t cap) {
     ssize_t len = readlink("/proc/self/exe", path, cap - 1);
     path[len > 0 ? len : 0] = 0;
-    char *slash = strrchr(path, '/');
-    if (slash)
-        *slash = 0;
+    for (int i = 0; i < 2; i++) {
+        char *slash = strrchr(path, '/');
+        if (slash)
+            *slash = 0;
+    }
 }
 
 char *canonical_path(const char *path) {
@@ -126,7 +151,7 @@ char *canonical_path(const char *path) {
 bool list_model_folders(bool (*visit)(void *user, const char *folder), void *user) {
     char program[4096];
     struct places places = {.n = 0};
-    program_folder(program, sizeof program);
+    program_parent(program, sizeof program);
     list_places(&places, program);
     for (int i = 0; i < places.n; i++) {
         char *path = join(places.items[i].prefix, places.items[i].len, places.items[i].suffix, "");
@@ -159,16 +184,22 @@ char *find_model(const char *name, struct gpt2_error *err) {
         name = shipped;
     char program[4096], local[GPT2_HUB_NAME_MAX];
     struct places places = {.n = 0};
-    program_folder(program, sizeof program);
+    program_parent(program, sizeof program);
     list_places(&places, program);
     bool is_name = gpt2_hub_local_name(name, local);
-    char *path = NULL;
-    if (!strchr(name, '/') && !look_up(&path, name, &places, err))
+    char *path = NULL, *other = NULL;
+    bool ok = strchr(name, '/') || look_up(&path, &other, name, &places, err);
+    if (ok && !path && is_name)
+        ok = look_up(&path, &other, local, &places, err);
+    if (!ok) {
+        free(other);
         return NULL;
-    if (!path && is_name && !look_up(&path, local, &places, err))
-        return NULL;
+    }
     if (!path && is_name)
         path = gpt2_hub_cached(name);
+    if (!path && other) // opening it says what it is not
+        return other;
+    free(other);
     if (!path && strchr(name, '/') && !is_name)
         command_error(err, GPT2_ERR_MODEL, NULL, "%s: no such file or directory", name);
     else if (!path)

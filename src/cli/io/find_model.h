@@ -8,11 +8,11 @@
 
 /* Turns what the user gave for -m (NULL: nothing) into a path. In this order: a path that exists,
  * and then nothing else is tried, whether it can be opened or not;
- * a name in ./models, in the folders of $GPT2_MODELS (separated by ':'), in models/ beside the
- * program's folder, in the user's and the installation's data directory; a name in the cache of
- * Hugging Face's programs (gpt2/hub.h says what names are). With NULL: $GPT2_MODEL, where that is
- * set and not empty, else the shipped model "tales". The result is owned by the caller: free().
- * NULL: GPT2_ERR_MODEL. */
+ * a name of a model (what is none does not count if another place has one) in ./models, in the
+ * folders of $GPT2_MODELS (separated by ':'), in models/ beside the program's folder, in the user's
+ * and the installation's data directory; a name in the cache of Hugging Face's programs (gpt2/hub.h
+ * says what names are). With NULL: $GPT2_MODEL, where that is set and not empty, else the shipped
+ * model "tales". The result is owned by the caller: free(). NULL: GPT2_ERR_MODEL. */
 char *find_model(const char *name, struct gpt2_error *err);
 
 /* The path without links and dots, to be freed; NULL where there is no such file. */

@@ -124,7 +124,7 @@ bool text_parse_ids(const char *data, size_t len, const char *what, struct gpt2_
             while (word < rest && word < 40 && data[start + word] &&
                    !strchr(" ,\t\r\n", data[start + word]))
                 word++;
-            return command_error(err, GPT2_ERR_INPUT, NULL,
+            return command_error(err, GPT2_ERR_USAGE, NULL,
                                  "%s: expected token ids (whole numbers), found \"%.*s\" at byte "
                                  "%zu",
                                  what, (int)word, data + start, start);

@@ -36,7 +36,7 @@ const char *text_file(const struct text_source *source);
 bool text_read(struct text *text, const struct text_source *source, struct gpt2_error *err);
 
 /* Parses "1,2,3" or "1 2 3" or both: token ids as plain numbers. `what` names it in messages.
- * Appends to `ids`. */
+ * Appends to `ids`. GPT2_ERR_USAGE where the text is something else. */
 struct gpt2_ids;
 bool text_parse_ids(const char *data, size_t len, const char *what, struct gpt2_ids *ids,
                     struct gpt2_error *err);

@@ -165,7 +165,7 @@ static bool check_ids(const struct run *run, struct gpt2_error *err) {
     int n_vocab = engine_vocab(&run->engine);
     for (size_t i = 0; run->args.ids && i < run->ids.len; i++)
         if (run->ids.data[i] >= n_vocab)
-            return command_error(err, GPT2_ERR_INPUT, NULL,
+            return command_error(err, GPT2_ERR_USAGE, NULL,
                                  "token id %" PRId32 ": the vocabulary ends at %d",
                                  run->ids.data[i], n_vocab - 1);
     return true;
@@ -235,6 +235,8 @@ static int execute(struct run *run) {
     bool ok = score_report_header(&run->report, &err) &&
               (args->lines ? score_lines(run, &err) : score_stream(run, &err)) &&
               score_report_footer(&run->report, &err);
+    if (!ok && run->report.n_rows == 0 && !args->filter && !args->tint)
+        out->n_held = 0; // a header without rows
     struct gpt2_error write_err;
     bool written =
         out->broken_pipe || (ok ? output_end(out, &write_err) : output_flush(out, &write_err));

@@ -1,0 +1,16 @@
+/* suggest.h - the known name that a mistyped one is nearest to. */
+#ifndef CLI_COMMAND_SUGGEST_H
+#define CLI_COMMAND_SUGGEST_H
+
+#include <stddef.h>
+
+/* The best one so far; starts with `distance` at how far a suggestion may be, plus 1. */
+struct suggestion {
+    const char *name; /* NULL: none */
+    int distance;
+};
+
+/* Compares word[0..n) with `name`, which is borrowed. */
+void suggest(struct suggestion *best, const char *word, size_t n, const char *name);
+
+#endif

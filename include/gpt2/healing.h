@@ -2,7 +2,7 @@
  *
  * "Once upon a " ends with a token of one space, which in training text hardly ever stands alone:
  * the space belongs to the next word's token. Healing takes such tokens off the prompt's end and
- * lets the first new tokens be only those that say the same bytes again and may go on behind them:
+ * lets the first new tokens be only those that say the same bytes again and may go on after them:
  * tokens that begin with what is left to say, or that are the beginning of it.
  *
  *     struct gpt2_heal *heal = gpt2_heal_begin(healer, ids, n_ids, 1, &err);
@@ -15,7 +15,7 @@
  *     go on without it
  *
  * How far back: to the earliest of the last tokens from which on the prompt's bytes are the proper
- * beginning of some token of the vocabulary. A token behind that boundary might have been cut short
+ * beginning of some token of the vocabulary. A token past that boundary might have been cut short
  * by the prompt's end; one before it cannot. Special tokens are never taken off nor said again. */
 #ifndef GPT2_HEALING_H
 #define GPT2_HEALING_H

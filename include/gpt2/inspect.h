@@ -1,6 +1,7 @@
 /* inspect.h - what happens inside the forward pass, as numbers.
  *
- * An inspector runs the model over a text with the tap of session.h and looks at what passes by:
+ * An inspector runs the model over a text with the tap of session.h and looks at the data of each
+ * site:
  *
  *     struct gpt2_inspector *i = gpt2_inspector_create(model, runtime, 0, NULL, &err);
  *     struct gpt2_norm *norms = calloc(gpt2_norm_sites(model) * n, sizeof *norms);
@@ -11,7 +12,8 @@
  * inspector is for one thread at a time.
  *
  * `ids` are [n], n is 1 to the model's context; an id outside the vocabulary is GPT2_ERR_USAGE, too
- * many are GPT2_ERR_INPUT. Arrays for results are the caller's, of the size that is said. */
+ * many are GPT2_ERR_INPUT. Arrays for results are the caller's, of the size that is said. No call
+ * keeps `ids`. */
 #ifndef GPT2_INSPECT_H
 #define GPT2_INSPECT_H
 
@@ -83,16 +85,16 @@ struct gpt2_learned {
 void gpt2_norm_learned(const struct gpt2_model *model, int site, struct gpt2_learned *learned);
 
 /* Whether statistics are each token's own, by trying: the text is read again in other company, and
- * mean, deviation and the vector behind the site are compared, bit for bit. */
+ * mean, deviation and the vector after the site are compared, bit for bit. */
 struct gpt2_independence {
     int distinct;          /* different pairs (mean, deviation) among all sites and tokens     */
     int alone, alone_same; /* one token at a time, so that a pass never holds a second one     */
     int company, company_same; /* in one batch with another sequence                           */
-    int before_change;         /* tokens in front of the place from which the text was changed */
+    int before_change;         /* tokens before the place from which the text was changed */
     int change, change_same;   /* their pairs, with all later tokens replaced                  */
 };
 
-/* Where the text has one token, and room, one is added behind it for the last trial. */
+/* Where the text has one token, and room, one is added after it for the last trial. */
 bool gpt2_inspect_independence(struct gpt2_inspector *inspector, const int32_t *ids, int n,
                                struct gpt2_independence *result, struct gpt2_error *err);
 
@@ -109,25 +111,25 @@ double gpt2_inspect_kl(const double *log_p, const double *log_q, int n);
 
 #define GPT2_LENS_TOP 5
 
-/* The stream behind one layer, read as if the model ended there. */
+/* The stream after one layer, read as if the model ended there. */
 struct gpt2_lens {
-    int32_t top[GPT2_LENS_TOP]; /* the likeliest tokens, of equals the lowest id; -1 behind the
+    int32_t top[GPT2_LENS_TOP]; /* the likeliest tokens, of equals the lowest id; -1 after the
                                    end of a smaller vocabulary                                */
     double p[GPT2_LENS_TOP];    /* their probabilities                                        */
-    int32_t next;               /* the token that follows in the text; behind the last one, what
+    int32_t next;               /* the token that follows in the text; after the last one, what
                                    the whole model holds likeliest                            */
     int rank;                   /* of `next`, from 1                                          */
     double p_next;
 };
 
-/* lens [n_layer + 1][n]: the embedding, then the stream behind each block; the last are the model's
+/* lens [n_layer + 1][n]: the embedding, then the stream after each block; the last are the model's
  * own predictions. */
 bool gpt2_inspect_lens(struct gpt2_inspector *inspector, const int32_t *ids, int n,
                        struct gpt2_lens *lens, struct gpt2_error *err);
 
 /* ---- attention ---- */
 
-/* One head, averaged over the tokens behind the first (which can only look at itself). With a
+/* One head, averaged over the tokens after the first (which can only look at itself). With a
  * single token all are that token's. */
 struct gpt2_head {
     double first;    /* weight on position 0                                    */

@@ -8,7 +8,7 @@
  *     total = max + ln sum exp(logit - max)          logprob(id) = logit[id] - total
  *
  * `logits` is [n_vocab] and finite, n_vocab at least 1: the tokenizer's size where the model's
- * matrix is padded behind it. Surprisal in bits is -logprob / ln 2. Nothing here fails. */
+ * matrix is padded after it. Surprisal in bits is -logprob / ln 2. Nothing here fails. */
 #ifndef GPT2_LOGPROBS_H
 #define GPT2_LOGPROBS_H
 

@@ -29,7 +29,7 @@ enum gpt2_weight_type {
     GPT2_F32   /* as they are, for models in F32                                          */
 };
 
-/* Called on the caller's thread with the units of work that are done: panels (64 columns of a
+/* Called on the caller's thread with the units of work that are done: panels (16 outputs of a
  * matrix), and the same amount of calibration. False ends the work: gpt2_quantize then fails with
  * GPT2_ERR_RUNTIME. */
 typedef bool (*gpt2_quantize_progress)(void *user, size_t done, size_t total);
@@ -50,15 +50,14 @@ struct gpt2_quantize_options {
  * average is taken off the bias. The file is as large and as fast as without. Some ten thousand
  * tokens are enough.
  *
- * Memory beside the model's mapping: a panel for each thread and what a batch of them becomes, a
- * few MiB. With calibration also 256 bytes for each input of each matrix product, that is 7 *
- * n_embd
- * * n_layer + n_embd of them where n_inner is 4 * n_embd (16 MiB for 124M, 131 MiB for gpt2-xl),
+ * Memory besides the model's mapping: a panel for each thread and what a batch of them becomes, a
+ * few MiB. With calibration also 256 bytes for each input of each matrix product: of
+ * (7 n_layer + 1) n_embd inputs where n_inner is 4 n_embd (16 MiB for 124M, 131 MiB for gpt2-xl),
  * and a session with a batch of 64 rows while the text is read. The same bytes for any number of
  * threads and any kernel variant.
  *
  * Writes the file at `path`, in the place of one that is there. It appears whole or not at all:
- * nothing is left behind by a failure. Fails with GPT2_ERR_MODEL where a weight does not fit the
+ * a failure leaves no file. Fails with GPT2_ERR_MODEL where a weight does not fit the
  * type, is not finite, or is quantized already; with GPT2_ERR_RUNTIME where the file cannot be
  * written; with GPT2_ERR_USAGE where an option is out of range, a token is outside the vocabulary
  * or the calibration has only one; with GPT2_ERR_MEMORY. */

@@ -120,7 +120,7 @@ struct gpt2_plan {
     bool done;
 };
 
-/* Tokens [begin, end) of the text, behind the bos token where `bos`; scored are [first, end). */
+/* Tokens [begin, end) of the text, after the bos token where `bos`; scored are [first, end). */
 struct gpt2_plan_window {
     int64_t begin, end, first;
     bool bos;

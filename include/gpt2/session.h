@@ -161,7 +161,7 @@ void gpt2_batch_set_ablations(struct gpt2_batch *batch, unsigned ablations,
 
 /* The logits that the model would give if it ended here (the "logit lens"): ln_f and the head over
  * `n` rows of any residual stream, x [n, n_embd] with rows `stride` floats apart. They are then at
- * gpt2_batch_logits(batch, 0, 0..n-1). Of the stream behind the last block these are the model's
+ * gpt2_batch_logits(batch, 0, 0..n-1). Of the stream after the last block these are the model's
  * own logits, the same bits. No session is touched, the tap is not called. False with
  * GPT2_ERR_USAGE where n is not 1 to max_logits and max_rows, or GPT2_ERR_MODEL as gpt2_batch_run.
  */

@@ -13,14 +13,14 @@
  *         gpt2_stop_stream_end(stream, &shown); write(...);   // what was held back
  *
  * Stop strings: the text ends at the first byte that completes one; of several completed by the
- * same byte it is the longest, and the first of equals. The text in front of it is what is left.
+ * same byte it is the longest, and the first of equals. The text before it is what is left.
  *
  * Ends of text, of which one may be asked for:
- *   line       at the first line feed. A carriage return in front of it goes with it.
+ *   line       at the first line feed. A carriage return before it goes with it.
  *   paragraph  at a blank line: two line feeds with nothing but spaces, tabs and carriage returns
  *              between them, once something visible was said. The whitespace in front goes with it.
  *   sentence   at whitespace after . ! ? or U+2026 (and after more of them, closing quotes and
- *              brackets: " ' ) ] } U+2019 U+201D U+00BB U+203A); behind the ideographic U+3002
+ *              brackets: " ' ) ] } U+2019 U+201D U+00BB U+203A); after the ideographic U+3002
  *              U+FF01 U+FF1F, closed by U+300D U+300F U+FF09 as well, at whatever comes next, as no
  *              space follows there; or at the end of a paragraph. The marks belong to the sentence,
  *              the whitespace does not. Abbreviations are not understood: "Mr. Fox" ends after Mr.,

@@ -40,7 +40,7 @@ static uint64_t word_at(const unsigned char *at) {
 #endif
 
 /* Lane after lane, and compilers must leave it at that: where they put all rotations before all
- * products, the multiplier waits behind rotations, and everything takes twice as long. */
+ * products, the multiplier waits for rotations, and everything takes twice as long. */
 static inline void add_stripe(uint64_t lanes[LANES], const unsigned char *at) {
     UNROLL for (size_t i = 0; i < LANES; i++) {
         uint64_t lane = rotate(lanes[i] ^ word_at(at + 8 * i), 29) * P1;

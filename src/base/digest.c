@@ -1,3 +1,4 @@
+/* digest.c - SHA-1 and SHA-256 (FIPS 180-4). */
 #include "base/digest.h"
 
 #include <string.h>

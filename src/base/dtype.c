@@ -1,3 +1,4 @@
+/* dtype.c - names and sizes of the types of weights, and conversion to F32. */
 #include "base/dtype.h"
 
 #include <string.h>

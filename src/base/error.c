@@ -1,3 +1,4 @@
+/* error.c - fills errors with text that cannot steer a terminal. */
 #include "base/error_internal.h"
 #include "base/escape.h"
 

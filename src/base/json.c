@@ -1,4 +1,4 @@
-/* json.c - cJSON behind a bounded, case-sensitive, range-checked face.
+/* json.c - reads JSON with cJSON: bounded, case-sensitive, range-checked.
  *
  * cJSON's own traps stay in here: its default look-up ignores case (GPT-2 has tokens that differ
  * only in case), valueint saturates at INT_MAX, it is recursive, and it does not check UTF-8. */

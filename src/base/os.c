@@ -122,7 +122,7 @@ void *os_alloc_huge(size_t n_bytes, const char *what, struct gpt2_error *err) {
         error_memory(err, what, n_bytes);
         return NULL;
     }
-    // Cut off what lies in front of the first whole huge page, and behind the last.
+    // Cut off what lies before the first whole huge page, and after the last.
     size_t front = (OS_HUGE_PAGE - (uintptr_t)base % OS_HUGE_PAGE) % OS_HUGE_PAGE;
     if (front)
         munmap(base, front);
@@ -159,7 +159,7 @@ void os_forget(const struct os_file *file, const void *data, size_t n_bytes) {
 }
 
 /* A read that faults maps so much of a file around it, where the system has that in its cache
- * (Linux: fault_around_bytes): fewer steps than asking for each page, and nobody's mapping has to
+ * (Linux: fault_around_bytes): fewer steps than asking for each page, and no mapping has to
  * wait meanwhile. */
 #define FAULT_AROUND 65536
 

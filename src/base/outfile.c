@@ -1,3 +1,4 @@
+/* outfile.c - writes a file under a temporary name and renames it when it is whole. */
 #define _XOPEN_SOURCE 700 // realpath
 
 #include "base/outfile.h"

@@ -1,3 +1,4 @@
+/* path.c - takes paths apart and puts them together. */
 #include "base/path.h"
 #include "base/error_internal.h"
 #include "base/os.h"

@@ -5,7 +5,7 @@
 #include <gpt2/error.h>
 #include <stdbool.h>
 
-/* The part behind the last slash, in `path` itself; "" where it ends in one. */
+/* The part after the last slash, in `path` itself; "" where it ends in one. */
 const char *path_name(const char *path);
 
 /* DIR/NAME, to be freed; NULL where memory is out. */

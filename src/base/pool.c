@@ -7,20 +7,21 @@
  *     |  generation   |  n of this run  |   next index    |
  *     +---------------+-----------------+-----------------+
  *
- * Whoever wants work adds 1 and has drawn what stood there before. An index below n is his: the run
- * cannot end before he has done it, so its function and argument stay as they are until then. An
- * index of n or more means that nothing is left, however late he comes and whatever was published
- * since. So a run waits only for the threads that have drawn an index, never for one that is asleep
- * or has lost its processor: with more threads than processors the others do the work.
+ * A thread draws work by adding 1 to the word; the value before the addition is its ticket. If the
+ * index of the ticket is below n, the thread does that index: the run cannot end before, so its
+ * function and argument stay valid. If the index is n or more, nothing is left to do, however late
+ * the thread comes and whatever has been published since. So a run waits only for threads that have
+ * drawn an index, never for one that is asleep or has lost its processor: where there are more
+ * threads than processors, the others do the work.
  *
- * Threads without work spin for a while, as in decoding the next run comes within microseconds,
- * then they sleep on a condition variable. The caller waits for the last index in the same way.
- * As long as nobody sleeps, nobody takes the mutex: who holds it may have lost its processor.
+ * Threads without work spin for a while, as in decoding the next run comes within microseconds, and
+ * then sleep on a condition variable. The caller waits for the last index in the same way. While no
+ * thread is asleep, none takes the mutex, as its holder may have lost its processor.
  *
- * Beside another busy process, who gives his processor away gets it back after milliseconds. A
- * worker that waits does so: it holds no index, so the others go on without it. The caller does
- * not, as without it there is no next run; unless the pool itself has more threads than there are
- * processors, so that the thread that it waits for may need this one. */
+ * Beside another busy process, a thread that yields its processor gets it back after milliseconds.
+ * A worker that waits yields: it holds no index, so the others go on without it. The caller does
+ * not, as there is no next run without it; unless the pool itself has more threads than there are
+ * processors, since the thread it waits for may need this one. */
 #include "base/pool.h"
 #include "base/error_internal.h"
 #include "base/os.h"
@@ -91,9 +92,9 @@ static void relax(void) {
 #endif
 }
 
-/* Wakes whoever sleeps for an event that has come. The event's store and this load, as well as a
- * sleeper's count and its look at the condition, are in one order for all threads: so either the
- * sleeper is seen here, or it sees the event. */
+/* Wakes the threads that sleep for an event that has come. The event's store and this load, as well
+ * as a sleeper's count and its look at the condition, are in one order for all threads: so either
+ * the sleeper is seen here, or it sees the event. */
 static void announce(struct pool *pool, struct event *event) {
     if (atomic_load(&event->n_asleep) == 0)
         return;
@@ -126,8 +127,8 @@ static bool is_done(struct pool *pool, uint64_t n) {
     return atomic_load(&pool->done) == (int)n;
 }
 
-/* Spins until the condition holds; false when the time is up. `offer`: gives the processor away if
- * somebody waits for it, which else costs little. */
+/* Spins until the condition holds; false when the time is up. `offer`: yields the processor, which
+ * costs little where no other thread waits for it. */
 static bool spin(struct pool *pool, bool (*condition)(struct pool *, uint64_t), uint64_t argument,
                  bool offer) {
     uint64_t start = os_now_ns();
@@ -143,7 +144,7 @@ static bool spin(struct pool *pool, bool (*condition)(struct pool *, uint64_t), 
     return false;
 }
 
-/* Returns once the condition holds. Whoever makes it true announces the event. */
+/* Returns once the condition holds. The thread that makes it true announces the event. */
 static void wait_for(struct pool *pool, bool (*condition)(struct pool *, uint64_t),
                      uint64_t argument, struct event *event, bool offer) {
     if (spin(pool, condition, argument, offer))

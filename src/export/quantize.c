@@ -164,7 +164,7 @@ static int unit_width(const struct quantized_tensor *item, size_t i) {
     return left < PANEL ? (int)left : PANEL;
 }
 
-/* weights [K, PANEL] = the outputs of panel i, zeros behind the last. */
+/* weights [K, PANEL] = the outputs of panel i, zeros after the last. */
 static void load_panel(float *weights, float *row, const struct quantization *w, size_t i) {
     const struct quantized_tensor *item = w->item;
     const struct matrix *source = item->spec.field;
@@ -190,7 +190,7 @@ static void load_panel(float *weights, float *row, const struct quantization *w,
     }
 }
 
-/* weights = the rows of unit i, one behind the other; returns how many elements. */
+/* weights = the rows of unit i, one after the other; returns how many elements. */
 static size_t load_rows(float *weights, const struct quantization *w, size_t i) {
     const struct matrix *source = w->item->spec.field;
     const size_t cols = (size_t)source->cols, n = (size_t)unit_width(w->item, i) * cols;
@@ -231,7 +231,7 @@ static bool fits(enum dtype dtype, float value) {
                                      : encode(bytes, dtype, &value, 1);
 }
 
-/* shift[c] = mean . (weights - panel) of output c: what its error is on average. The column behind
+/* shift[c] = mean . (weights - panel) of output c: what its error is on average. The column after
  * the weights in scratch is free. */
 static void find_shift(float *shift, const float *mean, float *weights, const void *panel,
                        enum dtype dtype, int K, int n) {
@@ -331,7 +331,7 @@ static bool calibrate_work(struct quantization *w) {
 
 /* ---- the file ---- */
 
-/* A bias stands behind its matrix, and takes up what quantizing has made of it. */
+/* A bias comes after its matrix in the file, and takes up the average error of quantizing it. */
 static bool write_vector(struct quantization *w, struct packed_writer *file,
                          const struct quantized_tensor *item) {
     const float *values = *(const float *const *)item->spec.field;

@@ -1,3 +1,4 @@
+/* save_file.c - writes a model as one file, tensor by tensor. */
 #include "export/save_file.h"
 #include "base/error_internal.h"
 

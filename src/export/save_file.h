@@ -1,4 +1,5 @@
-/* save_file.h - a model as one file: what stands in front, then the parts in their order. */
+/* save_file.h - a model as one file: what comes before the data, then the tensors in their order.
+ */
 #ifndef EXPORT_SAVE_FILE_H
 #define EXPORT_SAVE_FILE_H
 

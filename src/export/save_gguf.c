@@ -63,7 +63,7 @@ static uint32_t type_id(enum dtype dtype) {
     return dtype == DTYPE_F32 ? 0 : dtype == DTYPE_F16 ? 1 : 30;
 }
 
-/* ---- the part in front of the data ---- */
+/* ---- before the data ---- */
 
 static void put_u32(struct buffer *out, uint32_t value) {
     buffer_bytes(out, &value, sizeof value);

@@ -1,3 +1,4 @@
+/* weight_reader.c - reads weights of any layout row by row or column by column. */
 #include "export/weight_reader.h"
 #include "base/error_internal.h"
 #include "kernels/panels.h"

@@ -1,4 +1,5 @@
-/* ablate.c - see ablate.h. Plain loops: nobody waits for an ablation. */
+/* ablate.c - layer normalisation without the ablated parts, in plain loops: speed does not matter.
+ */
 #include "forward/ablate.h"
 
 #include <gpt2/session.h>

@@ -2,7 +2,7 @@
  * Tiles of few rows, which wait for memory, take several heads at once: blocks of neighbouring
  * heads lie side by side, and hardware reads ahead from one to the next.
  *
- * Row r of a tile at position p sees the keys 0..p+r. What lies behind those adds nothing to it
+ * Row r of a tile at position p sees the keys 0..p+r. What lies after those adds nothing to it
  * (kv.c), so a row's bits do not depend on the tile it is in. */
 #include "forward/attention.h"
 #include "base/os.h"

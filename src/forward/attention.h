@@ -17,7 +17,7 @@ struct tile {
 
 #define ATTENTION_ROWS 24 /* the most query rows in a tile, those of its heads together */
 
-/* What attention needs beside the activations. `worker` stands for a thread and its tile. */
+/* What attention needs beside the activations. `worker` selects a thread and its tile. */
 struct attention {
     struct tile *tiles; /* [max_tiles] room for tiles of one row */
     int n_tiles, max_tiles;

@@ -2,7 +2,7 @@
  *
  * What layer normalisation does here, since that is what people come to see: the residual stream x
  * is never normalised. Each branch takes a normalised copy, a = ln(x), and what it computes from
- * the copy is added to x itself. The statistics behind a copy are one mean and one deviation per
+ * the copy is added to x itself. The statistics of a copy are one mean and one deviation per
  * token and site, over the n_embd features of that token alone: (2 n_layer + 1) pairs per token, as
  * layer_norm() is called once per row for ln_1 and ln_2 of every block and for ln_f. No pair is
  * shared between tokens, positions or sequences, which is why rows may come in any company. The
@@ -35,7 +35,7 @@ static void each_row(struct forward *f, int n, pool_fn fn, struct row_work *job)
     }
 }
 
-/* Shows `act`, rows of `width` floats, to whoever watches, piece by piece. */
+/* Shows `act`, rows of `width` floats, to the tap, piece by piece. */
 static void tap(struct forward *f, enum gpt2_site site, int layer, const struct activations *act,
                 int width) {
     if (!f->tap)

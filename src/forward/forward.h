@@ -18,7 +18,7 @@ struct piece {
     const int32_t *ids; /* [n_rows] */
     int n_rows;
     int position;  /* of the first of them in the session */
-    int first_row; /* where they stand in the batch       */
+    int first_row; /* where they are in the batch       */
 };
 
 /* Activations, one row per token. Rows are `stride` floats apart; the strides avoid powers of two,
@@ -53,7 +53,7 @@ struct forward {
 };
 
 /* Runs the blocks over all rows of the pieces and stores their keys and values. Afterwards
- * f->x holds the residual stream behind the last block. The sessions' positions are the caller's.
+ * f->x holds the residual stream after the last block. The sessions' positions are the caller's.
  */
 void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces);
 

@@ -23,7 +23,7 @@ size_t kv_key_bytes(const struct kv *kv) {
     return KV_BLOCK / PANEL * panel_bytes(kv->dtype, kv->head_dim);
 }
 
-/* Bytes of the scales in front of a block of quantized values. */
+/* Bytes of the scales before a block of quantized values. */
 static size_t scale_bytes(const struct kv *kv) {
     return (size_t)panels_groups(kv->head_dim) * KV_BLOCK * sizeof(float);
 }

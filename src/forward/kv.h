@@ -16,8 +16,8 @@
  *           position 0, 1  v00 v10      v01 v11     ...   v0,15 v1,15
  *                    2, 3  v20 v30      v21 v31     ...
  *
- * Keys and values are rounded once, when they are stored, and everybody reads the rounded ones, the
- * pass that stored them included. So the type is part of what is computed, and prompting and
+ * Keys and values are rounded once, when they are stored, and every pass reads the rounded ones,
+ * also the one that stored them. So the type is part of what is computed, and prompting and
  * decoding agree bit for bit within each type:
  *
  *   f32  as they are.
@@ -75,14 +75,14 @@ struct kv_queries kv_prepare(const struct kv *kv, const struct kernels *kernels,
 int kv_streams(const struct kv *kv, int m);
 
 /* scores[r, j] = queries[r] . keys[j] for r < m and the first n positions of n_blocks blocks that
- * follow one another in the text, wherever each may lie. Scores behind those, up to the end of the
+ * follow one another in the text, each anywhere in memory. Scores after those, up to the end of the
  * last block, may be written too. 1 <= n_blocks <= KV_STREAMS. */
 void kv_scores(const struct kv *kv, const struct kernels *kernels, float *scores, size_t stride,
                const struct kv_queries *queries, const void *const *keys, int n_blocks, int m,
                int n);
 
 /* o[r] += weights[r, j] values[j] for r < m, in the order of the positions j of such blocks. Row r
- * sees the first `seen` + r of them: none where that is not above 0, all where there are no more.
+ * sees the first `seen` + r positions, from none (`seen` + r <= 0) to all of the blocks'.
  * o [m, head_dim], stride os; weights [m, n_blocks * KV_BLOCK], stride ws; those of positions that
  * a row does not see may hold anything. */
 void kv_mix(const struct kv *kv, const struct kernels *kernels, float *o, size_t os,

@@ -6,7 +6,7 @@
  *   pages  [n_blocks]  keys    [n_layer][n_head] blocks of kv_key_bytes
  *                      values  [n_layer][n_head] blocks of kv_value_bytes
  *
- * A fork shares the pages of its source. Whoever writes into a page that others have too takes a
+ * A fork shares the pages of its source. A session that writes into a page that it shares takes a
  * copy first, so at most the last page of a text is ever copied. Pages come as tokens come, and
  * cells at or after `position` hold anything; they are never part of a result. */
 #ifndef FORWARD_SESSION_INTERNAL_H

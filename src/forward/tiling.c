@@ -1,3 +1,4 @@
+/* tiling.c - chooses how many rows and columns a task of a product has. */
 #include "forward/tiling.h"
 #include "kernels/panels.h"
 

@@ -8,7 +8,7 @@
  *   sum over i of (p[i] - mean(p)) * rstd * gain[i] * u[i],     u = head[v] - mean over v of head
  *
  * and ln_f's bias the sum of bias[i] * u[i]. With ln_f's scale, gain or bias ablated the same holds
- * with what stands in its place. */
+ * with what takes its place. */
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "forward/forward.h"
@@ -25,7 +25,7 @@ int gpt2_residual_parts(const struct gpt2_model *model) {
 struct attribution_watch {
     int position;  /* the one that is looked at */
     float *parts;  /* [1 + 2 n_layer][n_embd]   */
-    float *stream; /* [1 + 2 n_layer][n_embd] behind each part */
+    float *stream; /* [1 + 2 n_layer][n_embd] after each part */
 };
 
 static void watch_tap(void *user, enum gpt2_site site, int layer,

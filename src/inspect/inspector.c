@@ -1,4 +1,4 @@
-/* inspector.c - see inspector.h. */
+/* inspector.c - runs a text through the model with a tap set. */
 #include "inspect/inspector.h"
 #include "base/error_internal.h"
 #include "base/math.h"

@@ -1,5 +1,4 @@
-/* inspector.h - reading a text while somebody watches: what every kind of inspection starts from.
- */
+/* inspector.h - reads a text with a tap set; every kind of inspection is built on this. */
 #ifndef INSPECT_INSPECTOR_H
 #define INSPECT_INSPECTOR_H
 

@@ -1,4 +1,4 @@
-/* lens.c - the logit lens: the stream behind each layer, read by ln_f and the head as if the model
+/* lens.c - the logit lens: the stream after each layer, read by ln_f and the head as if the model
  * ended there (nostalgebraist, "interpreting GPT: the logit lens", 2020). */
 #include "base/math.h"
 #include "base/os.h"
@@ -9,7 +9,7 @@
 
 struct lens_watch {
     int n_rows;  /* of this pass */
-    float *rows; /* [n_layer + 1][INSPECTOR_ROWS][n_embd] the stream behind each layer */
+    float *rows; /* [n_layer + 1][INSPECTOR_ROWS][n_embd] the stream after each layer */
 };
 
 static void watch_tap(void *user, enum gpt2_site site, int layer,
@@ -19,9 +19,9 @@ static void watch_tap(void *user, enum gpt2_site site, int layer,
     if (site != GPT2_SITE_EMBEDDING && site != GPT2_SITE_RESID)
         return;
     assert(n_rows <= INSPECTOR_ROWS);
-    size_t behind = site == GPT2_SITE_EMBEDDING ? 0 : (size_t)layer + 1;
+    size_t after = site == GPT2_SITE_EMBEDDING ? 0 : (size_t)layer + 1;
     for (int r = 0; r < n_rows; r++)
-        memcpy(watch->rows + (behind * INSPECTOR_ROWS + (size_t)r) * (size_t)width,
+        memcpy(watch->rows + (after * INSPECTOR_ROWS + (size_t)r) * (size_t)width,
                data + (size_t)r * stride, (size_t)width * sizeof(float));
 }
 
@@ -54,7 +54,7 @@ static void find_rank(struct gpt2_lens *lens, const double *log_probs, int n) {
 }
 
 /* Reads the rows of one pass at every depth, from the last to the first: what the whole model says
- * decides what comes next behind the end of the text. */
+ * decides what comes after the end of the text. */
 static bool read_depths(struct gpt2_inspector *inspector, const struct lens_watch *watch,
                         const int32_t *ids, int at, int n, double *log_probs,
                         struct gpt2_lens *lens, struct gpt2_error *err) {

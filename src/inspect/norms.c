@@ -1,4 +1,4 @@
-/* norms.c - the statistics behind layer normalisation, and the proof that they are each token's
+/* norms.c - the statistics of layer normalisation, and the proof that they are each token's
  * own.
  *
  * In the pass every site is preceded by the stream that goes into it, so the tap keeps the last
@@ -72,7 +72,7 @@ static bool is_stream(enum gpt2_site site) {
     return site == GPT2_SITE_EMBEDDING || site == GPT2_SITE_RESID_MID || site == GPT2_SITE_RESID;
 }
 
-/* The stream of one session's rows, until the norm behind it has been seen. */
+/* The stream of one session's rows, until the norm after it has been seen. */
 struct stream {
     int position; /* of the first row */
     float *rows;  /* [INSPECTOR_ROWS, n_embd] */
@@ -207,7 +207,7 @@ bool gpt2_inspect_norms(struct gpt2_inspector *inspector, const int32_t *ids, in
 
 /* ---- each token's own ---- */
 
-/* One token at one site, by its bits: mean, deviation, and FNV-1a of the vector behind the site. */
+/* One token at one site, by its bits: mean, deviation, and FNV-1a of the vector after the site. */
 struct mark {
     uint64_t mean, deviation, output;
 };
@@ -296,7 +296,7 @@ static int count_distinct(struct mark *marks, size_t n) {
     return distinct;
 }
 
-/* The text with everything behind its first half replaced, and one token more where it has only
+/* The text with everything after its first half replaced, and one token more where it has only
  * one. Returns how many tokens that are. */
 static int change_text(int32_t *changed, const int32_t *ids, int n,
                        const struct gpt2_config *config, int kept) {

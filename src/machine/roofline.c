@@ -25,7 +25,7 @@
 /* What a round measures: two ways of multiplying, and each way of reading each buffer. */
 enum { FMA, DOT4, READ_SMALL, READ_HUGE = READ_SMALL + PEAK_WAYS, N_LOOPS = READ_HUGE + PEAK_WAYS };
 
-/* What a thread's loops leave behind, on a cache line of its own. */
+/* The result of a thread's loops, on a cache line of its own. */
 struct slot {
     _Alignas(64) float x;
     int32_t sum;

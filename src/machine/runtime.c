@@ -1,4 +1,4 @@
-/* runtime.c - the thread pool and the kernel variant behind one handle, chosen once. */
+/* runtime.c - chooses the thread pool and the kernel variant, once. */
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "machine/runtime_internal.h"

@@ -23,7 +23,7 @@ bool directory_find(struct directory *out, const char *path, struct given *given
                     struct gpt2_error *err);
 
 /* Fails with GPT2_ERR_MODEL where the weights are not there; weights of a format that is not read
- * are named, with what to do. Apart from directory_find so that config.json can speak first: a
+ * are named, with what to do. Apart from directory_find so that config.json can be read first: a
  * model of another type is refused as that. */
 bool directory_check_weights(const struct directory *directory, struct gpt2_error *err);
 

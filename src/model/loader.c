@@ -1,8 +1,8 @@
 /* loader.c - binds the tensors of a file to the parts of a GPT-2 (tensor_schema.h).
  *
  * What that table does not know is of three kinds: buffers that hold no weights (the causal mask:
- * not used), other heads and strangers (not used, with a note), and whatever stands where GPT-2's
- * own weights are and would change the result (refused).
+ * not used), other heads and unknown tensors (not used, with a note), and what is named like
+ * GPT-2's own weights and would change the result (refused).
  *
  * Matrices stay in the mapping, and their pages are not touched here: opening a model takes the
  * same time whatever its size. Vectors, a thousandth of the weights, become F32, so that layer norm
@@ -199,7 +199,7 @@ static bool enlarge_vocabulary(struct loader *l) {
         said, config->n_vocab, config->n_vocab);
 }
 
-/* Spec 2.4, as Hugging Face does since version 5: the head is wte unless the file has another one.
+/* As Hugging Face does since transformers 5: the head is wte unless the file has another one.
  */
 static bool bind_head(struct loader *l, enum config_tie tie) {
     struct gpt2_model *model = l->model;

@@ -1,3 +1,4 @@
+/* relocate.c - plans the copies of a model's matrices and makes them. */
 #include "model/relocate.h"
 #include "base/error_internal.h"
 #include "base/os.h"

@@ -1,11 +1,11 @@
-/* relocate.h - moving weights from a mapped file into memory of our own: panels on 2 MiB pages.
+/* relocate.h - moving weights from a mapped file into memory of their own: panels on 2 MiB pages.
  *
  * A mapped file has 4 KiB pages and, mostly, a layout in which a thread reads pieces far apart. The
  * copy is read in a few streams for each thread and with a 500th of the page-table entries. It
  * costs time and memory once, so it pays for long runs (README, "Speed"). Bits do not change.
  *
  * The model keeps where its matrices are in the file and where they are copied to; a matrix is read
- * from the copy from the moment that it is complete (weights_options.h: matrix_now). So passes of
+ * from the copy from the moment that it is complete (weights.h: matrix_now). So passes of
  * other threads may go on meanwhile; only one pass at a time makes copies. */
 #ifndef MODEL_RELOCATE_H
 #define MODEL_RELOCATE_H
@@ -28,7 +28,7 @@ struct matrix relocate_rows(struct matrix_copy *copy, const struct matrix *w, in
 void relocate_ready(struct matrix_copy *copy, const struct matrix *source);
 
 /* Takes and returns the right to make copies in a pass. False: nothing is left to copy, or another
- * pass is at it. */
+ * pass is making copies. */
 bool relocate_begin(const struct gpt2_model *model);
 void relocate_end(const struct gpt2_model *model);
 

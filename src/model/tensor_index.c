@@ -1,3 +1,4 @@
+/* tensor_index.c - finds tensors by GPT-2's names, whatever wrapper they are in. */
 #include "model/tensor_index.h"
 #include "base/error_internal.h"
 #include "base/os.h"

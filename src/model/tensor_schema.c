@@ -1,3 +1,4 @@
+/* tensor_schema.c - the table of GPT-2's tensors. */
 #include "model/tensor_schema.h"
 
 #include <stdio.h>
@@ -21,7 +22,7 @@ static const struct schema_entry front_entries[] = {
     {"wpe.weight", MODEL(wpe), SPEC_POSITIONS, N_CTX, N_EMBD, "position embeddings"},
 };
 
-/* Of each block, behind "h.N.". Matrices are [in, out]. Those of nn.Linear would be [out, in]; in
+/* Of each block, after "h.N.". Matrices are [in, out]. Those of nn.Linear would be [out, in]; in
  * such a file c_attn and the MLP's matrices have the wrong shape, which is how it is recognised:
  * attn.c_proj is square and would fit either way. */
 static const struct schema_entry block_entries[] = {

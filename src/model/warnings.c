@@ -1,3 +1,4 @@
+/* warnings.c - keeps the sentences that the loader has for the user. */
 #include "model/warnings.h"
 #include "base/error_internal.h"
 

@@ -32,7 +32,7 @@ struct matrix {
     struct matrix_copy *copy; /* where it is moved to (relocate.h), or NULL; owned by the model */
 };
 
-/* The same weights in faster memory. Whoever reads a matrix asks matrix_now() where it is. */
+/* The same weights in faster memory. Code that reads a matrix asks matrix_now() where it is. */
 struct matrix_copy {
     struct matrix matrix;
     void *data;                 /* matrix.data, to be written                    */

@@ -70,7 +70,7 @@ static int32_t rank_of(const float *logits, int n, int32_t id) {
            count(logits + id + 1, n - id - 1, logits[id], false);
 }
 
-/* Keeps the list sorted while walking up the ids: an equal that comes later goes behind. */
+/* Keeps the list sorted while walking up the ids: an equal that comes later goes after. */
 static void find_top(struct gpt2_alternative *top, int n_top, const float *logits, int n) {
     int known = 0;
     for (int32_t id = 0; id < n; id++) {
@@ -91,7 +91,7 @@ void distribution_score(struct gpt2_score *score, struct gpt2_alternative *top, 
     int at = 0;
     for (; at + LANES <= n; at += LANES)
         add_block(&sums, logits + at, exps + at, max, marked ? marked + at : NULL);
-    if (at < n) { // the rest, with lanes of weight 0 behind it
+    if (at < n) { // the rest, with lanes of weight 0 after it
         float rest[LANES] = {0}, rest_exps[LANES] = {0};
         unsigned char rest_marked[LANES] = {0};
         for (int i = 0; at + i < n; i++) {

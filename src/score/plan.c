@@ -33,8 +33,8 @@ static bool next_strided(struct gpt2_plan *plan, int64_t n_ids, bool finished, i
     return true;
 }
 
-static bool next_behind_bos(struct gpt2_plan *plan, int64_t n_ids, bool finished,
-                            struct gpt2_plan_window *window) {
+static bool next_after_bos(struct gpt2_plan *plan, int64_t n_ids, bool finished,
+                           struct gpt2_plan_window *window) {
     int64_t begin = plan->scored, end = min64(begin + plan->n_ctx, n_ids);
     if (end < begin + plan->n_ctx && !finished)
         return false;
@@ -68,7 +68,7 @@ static bool next_lm_eval(struct gpt2_plan *plan, int64_t n_ids, bool finished,
         *window = (struct gpt2_plan_window){0, end, plan->bos ? 0 : 1, plan->bos};
     else
         *window = (struct gpt2_plan_window){max64(end - w - 1, 0), end, plan->scored, false};
-    plan->keep = max64(end - w, 0); // the last window may begin right behind here
+    plan->keep = max64(end - w, 0); // the last window may begin right after here
     return window->first < window->end;
 }
 
@@ -82,7 +82,7 @@ bool gpt2_plan_next(struct gpt2_plan *plan, int64_t n_ids, bool finished,
         found = next_strided(plan, n_ids, finished, plan->stride, window);
         break;
     case GPT2_PROTOCOL_DISJOINT:
-        found = plan->bos ? next_behind_bos(plan, n_ids, finished, window)
+        found = plan->bos ? next_after_bos(plan, n_ids, finished, window)
                           : next_strided(plan, n_ids, finished, plan->n_ctx, window);
         break;
     case GPT2_PROTOCOL_LLAMA_CPP:

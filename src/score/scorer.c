@@ -38,7 +38,7 @@ struct gpt2_scorer {
     bool *continues;                /* [max_windows] session i holds a copy of the prefix  */
     struct gpt2_span *spans;        /* [max_windows] */
 
-    /* of the run that is under way */
+    /* of the current run */
     int32_t *targets;             /* [max_targets] the token that each row of logits is for */
     size_t max_targets;           /*                                                        */
     struct gpt2_score *scores;    /* [rows of the run]         */

@@ -26,9 +26,9 @@ static uint64_t expected_sum(const struct checksums *blocks, size_t i) {
 struct block_check {
     const struct tensors *tensors;
     struct checksums blocks; /* a copy of the table's */
-    atomic_bool *taken;      /* [blocks.count] somebody has compared the block, or is at it */
-    atomic_size_t n_done;    /* blocks that have been compared                              */
-    atomic_size_t bad;       /* the first block that is damaged, of those looked at so far  */
+    atomic_bool *taken;   /* [blocks.count] a thread has compared the block, or is comparing it */
+    atomic_size_t n_done; /* blocks that have been compared                              */
+    atomic_size_t bad;    /* the first block that is damaged, of those looked at so far  */
 };
 
 static bool refuse_block(const struct tensors *tensors, const struct checksums *blocks, size_t bad,
@@ -109,7 +109,7 @@ bool block_check_finish(struct block_check *check, struct pool *pool, struct gpt
     if (atomic_load_explicit(&check->n_done, memory_order_acquire) < check->blocks.count)
         pool_run(pool, (int)check->blocks.count, check_block, check);
     while (atomic_load_explicit(&check->n_done, memory_order_acquire) < check->blocks.count)
-        os_yield(); // another pass is at the last of them
+        os_yield(); // another pass is comparing the last of them
     size_t bad = atomic_load(&check->bad);
     return bad == SIZE_MAX || refuse_block(check->tensors, &check->blocks, bad, err);
 }

@@ -1,4 +1,4 @@
-/* packed.h - the packed model file: one file that holds all of a model, as it is used.
+/* packed.h - the packed model file: one file that holds all of a model, ready for use.
  *
  * The container is safetensors, so that other tools can open it. What makes it ours:
  *
@@ -10,13 +10,13 @@
  *              tokenizer     U8, what text/ made of the tokenizer's files; may be missing
  *              weights       in the order in which a pass reads them, as the kernels read them
  *                            (model/packed_loader.c says which types and shapes)
- *              padding.K     U8, zeros: behind a tensor that does not end at a multiple of 64, as
- *                            the format allows no holes, so that each of the above begins at one
+ *              padding.K     U8, zeros: after a tensor that does not end at a multiple of 64, so
+ *                            that the next one begins at one: the format allows no holes
  *
- * The first entry of `checksums` is that of all bytes in front of the data, the following are those
- * of the blocks of PACKED_BLOCK bytes that the data behind the table consists of (the last block
- * may be shorter); then come zeros up to a multiple of 8 entries. So there is no byte in the file
- * whose change goes unnoticed. Blocks, not tensors, because they are checked by several threads. */
+ * The first entry of `checksums` is the checksum (base/checksum.h) of all bytes before the data.
+ * The next ones are those of the blocks of PACKED_BLOCK bytes into which the data after the table
+ * is cut; the last block may be shorter. Then come zeros up to a multiple of 8 entries. So a change
+ * of any byte of the file is noticed. */
 #ifndef WEIGHTS_PACKED_H
 #define WEIGHTS_PACKED_H
 

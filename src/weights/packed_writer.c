@@ -111,7 +111,7 @@ static bool begin(struct packed_writer *w, const char *path, const char *type,
     w->sums[0] = checksum(header, n_header);
     w->table_at = n_header;
     w->left = w->n_tensors ? w->tensors[0].n_bytes : 0;
-    // The table has its place; what stands in it is known at the end.
+    // This reserves the place of the table; its values are known at the end.
     bool ok = outfile_create(&w->file, path, err) &&
               outfile_write(&w->file, header, n_header, err) &&
               outfile_write(&w->file, w->sums, w->n_sums * 8, err) && next_tensor(w, err);

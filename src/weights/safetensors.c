@@ -13,7 +13,7 @@
  *   - begin <= end, end - begin is exactly product(shape) * size of dtype, neither overflows, and
  *     types of less than a byte fill whole bytes
  *   - sorted by offset, each tensor begins where the one before it ended, the first at 0, and the
- *     last ends where the file ends: no hole, no overlap, nothing in front or behind
+ *     last ends where the file ends: no hole, no overlap, nothing before or after
  * and besides:
  *   - no key twice: of two tensors with one name a map-based parser would keep either
  *   - no key but the three in an entry: the format has none, so it would be something that changes
@@ -54,7 +54,7 @@ static const struct dtype_row {
 /* What a file is while it is read. */
 struct safetensors_reader {
     const char *path;
-    const unsigned char *data; /* [n_data] behind the header */
+    const unsigned char *data; /* [n_data] after the header */
     size_t n_data;
     struct gpt2_error *err;
 };

@@ -1,3 +1,4 @@
+/* shards.c - reads an index and the files that it lists, as one table of tensors. */
 #include "weights/shards.h"
 #include "base/error_internal.h"
 #include "base/json.h"
@@ -28,7 +29,7 @@ struct shard_index {
 
 /* ---- the index ---- */
 
-/* A plain name of a file: whoever wrote the index does not choose what is opened elsewhere. */
+/* A plain name of a file: an index does not choose what is opened elsewhere. */
 static bool is_plain(const char *name) {
     return *name && strlen(name) <= MAX_NAME && !strpbrk(name, "/\\") && strcmp(name, ".") != 0 &&
            strcmp(name, "..") != 0;

@@ -1,3 +1,4 @@
+/* tensors.c - what owns the memory and the mappings of a table of tensors. */
 #include "weights/tensors.h"
 #include "base/error_internal.h"
 

@@ -4,8 +4,8 @@
  * them from the first byte to the last, and fills this table. The loader in model/ never sees a
  * container, only this, so all of them look alike here:
  *
- *   - names are GPT-2's own, "h.0.ln_1.weight", perhaps behind a wrapper's prefix
- * (model/tensor_index.c)
+ *   - names are GPT-2's own, "h.0.ln_1.weight", perhaps after a wrapper's prefix
+ *     (model/tensor_index.c)
  *   - matrices of linear layers are [in, out]; a reader of a format that has them [out, in] turns
  *     them (tensors_transpose)
  *   - what is not F32, F16, BF16 or F64 has been converted to F32

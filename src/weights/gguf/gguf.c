@@ -1,3 +1,4 @@
+/* gguf.c - checks a GGUF file from its first byte and lists its pairs and tensors. */
 #include "weights/gguf/gguf.h"
 #include "base/error_internal.h"
 #include "base/os.h"

@@ -5,7 +5,7 @@
  *     pairs     key, u32 type, value                     a string is u64 length + bytes
  *     tensors   name, u32 rank, i64 ne[rank], u32 type, u64 offset      ne[0] is the fastest
  *     zeros up to a multiple of general.alignment (32)
- *     data      of each tensor, behind the other, each padded to that multiple
+ *     data      of each tensor, one after the other, each padded to that multiple
  *
  * This file knows nothing of GPT-2: see gguf_model.h. */
 #ifndef WEIGHTS_GGUF_GGUF_H
@@ -35,7 +35,7 @@ enum gguf_type {
     GGUF_N_TYPES
 };
 
-/* Bytes of the file; no NUL behind them. */
+/* Bytes of the file; no NUL after them. */
 struct gguf_string {
     const char *text; /* [len] */
     size_t len;
@@ -46,7 +46,7 @@ struct gguf_pair {
     uint32_t type; /* enum gguf_type; of an array that of its elements */
     bool is_array;
     uint64_t count;            /* of elements; 1 where it is no array */
-    const unsigned char *data; /* the values, one behind the other, checked to their end */
+    const unsigned char *data; /* the values, one after the other, checked to their end */
 };
 
 struct ggml_type;
@@ -70,8 +70,8 @@ struct gguf {
 };
 
 /* Checks everything but the data: every length lies within the file, no key twice, types are known,
- * sizes do not overflow, offsets follow each other without a gap. Padding behind the last tensor
- * may lack, and bytes may follow it. Fails with GPT2_ERR_MODEL. */
+ * sizes do not overflow, offsets follow each other without a gap. Padding after the last tensor
+ * may be missing, and bytes may follow it. Fails with GPT2_ERR_MODEL. */
 bool gguf_parse(struct gguf *out, const unsigned char *bytes, size_t n_bytes, const char *path,
                 struct gpt2_error *err);
 void gguf_free(struct gguf *gguf); /* a zeroed struct is allowed */
@@ -93,7 +93,7 @@ bool gguf_bool(const struct gguf *gguf, const char *key, bool *out, struct gpt2_
 bool gguf_text(const struct gguf *gguf, const char *key, struct gguf_string *out,
                struct gpt2_error *err);
 
-/* The string at *at of an array of strings; *at moves behind it. Start with pair->data. */
+/* The string at *at of an array of strings; *at moves past it. Start with pair->data. */
 struct gguf_string gguf_next(const unsigned char **at);
 
 bool gguf_equal(struct gguf_string string, const char *text);

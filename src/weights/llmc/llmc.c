@@ -96,7 +96,7 @@ static bool read_header(struct llmc_header *h, const unsigned char *bytes, size_
     return true;
 }
 
-/* Elements behind the header. */
+/* Elements after the header. */
 static uint64_t count_elements(const struct llmc_header *h) {
     const uint64_t c = (uint64_t)h->n_embd;
     uint64_t layer = 0;

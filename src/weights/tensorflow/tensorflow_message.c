@@ -1,4 +1,4 @@
-/* tensorflow_message.c - see tensorflow_message.h. */
+/* tensorflow_message.c - reads the fields of the two messages of an index. */
 #include "weights/tensorflow/tensorflow_message.h"
 #include "weights/tensorflow/leveldb.h"
 

@@ -23,7 +23,7 @@ enum pickle_kind {
     PICKLE_BOOL,   /* integer: 0 or 1                                             */
     PICKLE_INT,    /* integer                                                     */
     PICKLE_FLOAT,  /* number                                                      */
-    PICKLE_STRING, /* text[0..len): in the pickle's bytes, no NUL behind it       */
+    PICKLE_STRING, /* text[0..len): in the pickle's bytes, no NUL after it       */
     PICKLE_TUPLE,  /* items: count of them                                        */
     PICKLE_LIST,
     PICKLE_DICT,      /* items: key, value, key, value ...; OrderedDict is one too */
@@ -69,7 +69,7 @@ struct pickle_global {
 /* Reads the pickle that begins at bytes[0]. The bytes are borrowed and must outlive it; `name`
  * stands for them in messages. Fails with GPT2_ERR_MODEL (malformed, too large, or something is
  * named that is not in `allowed`) or GPT2_ERR_MEMORY; then there is nothing to free. Values may
- * contain each other in circles: whoever walks along them has to know how deep. */
+ * contain each other in circles: code that walks along them must bound its depth. */
 bool pickle_parse(struct pickle *out, const unsigned char *bytes, size_t n_bytes,
                   const struct pickle_global *allowed, const char *name, struct gpt2_error *err);
 void pickle_free(struct pickle *pickle); /* a zeroed struct is allowed */

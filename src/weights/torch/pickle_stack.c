@@ -1,4 +1,4 @@
-/* pickle_stack.c - see pickle_stack.h. */
+/* pickle_stack.c - the stack and the memo on which a pickle builds its values. */
 #include "weights/torch/pickle_stack.h"
 #include "base/error_internal.h"
 

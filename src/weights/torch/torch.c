@@ -185,7 +185,7 @@ static bool place(struct tensor *t, struct torch_reader *r, const struct view *v
 
 /* ---- all tensors ---- */
 
-/* Names move into one block of memory, each with a NUL behind it. */
+/* Names move into one block of memory, each with a NUL after it. */
 static bool read_names(const struct torch_reader *r, const struct pickle_value *dict) {
     const struct pickle *p = &r->file.pickle;
     const size_t count = dict->len / 2;

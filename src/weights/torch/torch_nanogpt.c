@@ -1,4 +1,4 @@
-/* torch_nanogpt.c - see torch_nanogpt.h. */
+/* torch_nanogpt.c - configuration and missing biases of a nanoGPT checkpoint. */
 #include "weights/torch/torch_nanogpt.h"
 #include "base/error_internal.h"
 

@@ -1,11 +1,11 @@
 /* zip.c - a zip archive is read from its end:
  *
- *     [local header, data]...            data begins behind the local header's name and extra field
+ *     [local header, data]...            data begins after the local header's name and extra field
  *     central directory                  for each entry 46 bytes and name, extra field, comment
  *     [zip64 end record, its locator]    torch.save writes them for small files too
  *     end record                         22 bytes and a comment
  *
- * Sizes count from the central directory alone: local headers may say 0 and have them behind the
+ * Sizes count from the central directory alone: local headers may say 0 and have them after the
  * data. A field of all ones is kept in 64 bits in the entry's zip64 extra field instead.
  *
  * Nothing is unpacked, since torch.save compresses nothing: weights are used where they lie.

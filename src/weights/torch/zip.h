@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 struct zip_entry {
-    const char *name; /* [n_name] in the archive, no NUL behind it */
+    const char *name; /* [n_name] in the archive, no NUL after it */
     size_t n_name;
     const unsigned char *data; /* [n_bytes] in the archive          */
     size_t n_bytes;

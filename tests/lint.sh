@@ -177,8 +177,14 @@ bad_containers() {
         done
 }
 
-# The first line of a file says its name.
+# The first line of a file says its name; in these folders also what it does, and not where to look.
 bad_banners() {
+    grep -E '^src/(base|kernels|weights|machine|model|forward|export|inspect|score)/.*\.c$' "$tmp/c_files" |
+        while read -r file; do
+            head -n 1 "$file" | grep -qE "^/\* ${file##*/} - " ||
+                echo "$file:1: expected \"/* ${file##*/} - what it does\""
+            head -n 1 "$file" | grep -E " - see [a-z0-9_]+\.h" | sed "s,.*,$file:1: a banner says what the file does,"
+        done
     grep -E '^(include|src)/' "$tmp/c_files" | while read -r file; do
         awk -v name="${file##*/}" 'NR > 3 { exit }
             match($0, /^\/[*\/] [a-z0-9_]+\.[ch] -/) {

@@ -1,13 +1,16 @@
-/* packed_loader.h - from the table of a packed file (weights/packed.h) to the struct gpt2_model.
+/* packed_loader.h - binds the table of a packed file (weights/packed.h) to struct gpt2_model.
  *
- * Its weights, in the order in which a pass reads them (wte at the end where it is the head too):
+ * The file's weights, in the order in which a pass reads them; wte is the last where it is the head
+ * too. A group is GROUP inputs of a panel (kernels/panels.h).
  *
- *   vectors                  F32 [n]
- *   wpe                      F32, F16, BF16 [n_ctx, n_embd]
- *   linear layers, in panels F32, F16, BF16 [panels, in, PANEL]
- *                            U8 [panels, groups of inputs, bytes of a group]: Q8 or Q4, by the
- * bytes wte, lm_head             F32, F16, BF16 [n_vocab, n_embd], rows, or Q8 or Q4 in panels: U8
- * [panels, groups of n_embd, bytes of a group] */
+ *   vectors       F32 [n]
+ *   wpe           F32, F16, BF16 [n_ctx, n_embd]
+ *   linear layer  F32, F16, BF16 [panels, inputs, PANEL]
+ *                 Q8, Q4 as U8 [panels, groups, bytes of a group]
+ *   wte, lm_head  F32, F16, BF16 [n_vocab, n_embd]
+ *                 Q8, Q4 as U8 [panels, groups, bytes of a group]
+ *
+ * Whether U8 is Q8 or Q4 follows from the bytes of a group. */
 #ifndef MODEL_PACKED_LOADER_H
 #define MODEL_PACKED_LOADER_H
 

@@ -3,13 +3,13 @@
  * github.com/huggingface/safetensors, "Format"):
  *
  *     { "__metadata__": {"format": "pt"},
- *       "wte.weight": {"dtype": "F32", "shape": [50257, 768], "data_offsets": [0, 154389504]}, ...
- * }
+ *       "wte.weight": {"dtype": "F32", "shape": [50257, 768], "data_offsets": [0, 154389504]},
+ *       ... }
  *
  * Checked before a byte of data is looked at, as the reference parser does:
  *   - the file has the 8 bytes; N is at most 100,000,000; 8 + N is within the file
  *   - the header is valid UTF-8 and JSON, an object of entries as above; dtypes are known; sizes
- * and offsets are integers from 0; __metadata__ maps strings to strings
+ *     and offsets are integers from 0; __metadata__ maps strings to strings
  *   - begin <= end, end - begin is exactly product(shape) * size of dtype, neither overflows, and
  *     types of less than a byte fill whole bytes
  *   - sorted by offset, each tensor begins where the one before it ended, the first at 0, and the
@@ -19,8 +19,8 @@
  *   - no key but the three in an entry: the format has none, so it would be something that changes
  *     what the tensor means (strides, a scale) in a dialect that is not spoken here
  *   - integers are below 2^48 (the published schema's bound), rank at most TENSOR_MAX_RANK, names
- * at most MAX_NAME bytes, tensors at most MAX_TENSORS; the number of JSON values is bounded before
- *     they are parsed, so that a file cannot ask for more memory than its size explains
+ *     at most MAX_NAME bytes, tensors at most MAX_TENSORS; the number of JSON values is bounded
+ *     before they are parsed, so that a file cannot ask for more memory than its size explains
  *
  * White space around the JSON is allowed, since writers use it to align the data. Values are not
  * looked at: NaN in a weight is found where it matters, at the logits. */

@@ -253,7 +253,11 @@ static void malformed_files_are_refused_by_name(void **state) {
          "d/vocab.json, found none such"},
         {{.tokens = TOKENS, .merges = "a \xE4\xB8\xAD\n"}, "expected its right half"},
         {{.tokens = TOKENS, .merges = "b b\n"}, "expected its result"},
-        {{.tokens = TOKENS, .merges = "\xFF\xFE b\n"}, "d/merges.txt: line 1"},
+        {{.tokens = TOKENS, .merges = "\xFF\xFD b\n"}, "d/merges.txt: line 1"},
+        {{.tokens = TOKENS,
+          .merges = "\xFF\xFE"
+                    "a"},
+         "d/merges.txt: expected UTF-8, found UTF-16"},
         {{.tokens = TOKENS, .merges = MERGES, .added = "{\"x\":2}"},
          "d/added_tokens.json: id 2: expected one token, found two: \"ab\" and \"x\""},
         {{.tokens = TOKENS, .merges = MERGES, .added = "{\"x\":null}"},

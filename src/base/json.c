@@ -3,6 +3,7 @@
  * cJSON's own traps stay in here: its default look-up ignores case (GPT-2 has tokens that differ
  * only in case), valueint saturates at INT_MAX, it is recursive, and it does not check UTF-8. */
 #include "base/json.h"
+#include "base/encoding.h"
 #include "base/error_internal.h"
 #include "base/escape.h"
 #include "base/utf8.h"
@@ -79,6 +80,14 @@ static size_t scan(const char *text, size_t len, const char **reason) {
 struct json *json_parse(const char *text, size_t len, const char *what, enum gpt2_status status,
                         struct gpt2_error *err) {
     const char *reason = "";
+    size_t mark;
+    const char *foreign = encoding_foreign((const unsigned char *)text, len, &mark);
+    if (foreign) {
+        error_set(err, status, "%s: expected UTF-8, found %s", what, foreign);
+        return NULL;
+    }
+    text += mark;
+    len -= mark;
     size_t offence = scan(text, len, &reason);
     if (offence < len) {
         error_set(err, status, "%s: not valid JSON: %s at byte %zu", what, reason, offence);

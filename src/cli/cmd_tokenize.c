@@ -1,9 +1,10 @@
 /* cmd_tokenize.c - `gpt2 tokenize` turns text into token ids, `gpt2 detokenize` ids into text. */
+#include "base/buffer.h"
 #include "cli/command/commands.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"
-#include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
+#include "cli/io/token_reader.h"
 
 #include <gpt2/tokenizer.h>
 #include <inttypes.h>
@@ -14,8 +15,17 @@
 struct arguments {
     struct text_source source;
     const char *model, *output;
-    bool special, count;
-    int format; /* 0 ids, 1 JSON */
+    bool special, count, lines;
+    int format; /* tokenize: 0 ids, 1 JSON; detokenize: 0 text, 1 JSON */
+};
+
+struct run {
+    const struct arguments *args;
+    struct gpt2_tokenizer *tokenizer;
+    struct token_reader reader;
+    struct gpt2_ids ids;
+    uint64_t n_ids; /* of the text so far */
+    struct output out;
 };
 
 static struct gpt2_tokenizer *open_tokenizer(const char *model, struct gpt2_error *err) {
@@ -25,10 +35,11 @@ static struct gpt2_tokenizer *open_tokenizer(const char *model, struct gpt2_erro
     return tokenizer;
 }
 
+/* `first`: nothing of the list is printed yet. */
 static bool print_ids(struct output *out, const struct gpt2_ids *ids, const char *separator,
-                      struct gpt2_error *err) {
+                      bool first, struct gpt2_error *err) {
     for (size_t i = 0; i < ids->len; i++)
-        if (!output_format(out, err, "%s%" PRId32, i ? separator : "", ids->data[i]))
+        if (!output_format(out, err, "%s%" PRId32, i || !first ? separator : "", ids->data[i]))
             return false;
     return true;
 }
@@ -36,7 +47,7 @@ static bool print_ids(struct output *out, const struct gpt2_ids *ids, const char
 /* {"ids": [...], "tokens": [...], "offsets": [[begin, end], ...]}, offsets in bytes of the text. */
 static bool print_json(struct output *out, const struct gpt2_tokenizer *tokenizer,
                        const struct gpt2_ids *ids, struct gpt2_error *err) {
-    bool ok = output_string(out, "{\"ids\": [", err) && print_ids(out, ids, ", ", err) &&
+    bool ok = output_string(out, "{\"ids\": [", err) && print_ids(out, ids, ", ", true, err) &&
               output_string(out, "], \"tokens\": [", err);
     for (size_t i = 0; ok && i < ids->len; i++) {
         size_t n;
@@ -54,63 +65,108 @@ static bool print_json(struct output *out, const struct gpt2_tokenizer *tokenize
     return ok && output_string(out, "]}", err);
 }
 
-static int tokenize(const struct arguments *args) {
-    struct gpt2_error err;
-    struct text text = {0};
-    struct gpt2_ids ids = {0};
-    static struct output out;
-    unsigned flags = args->special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT;
-    struct gpt2_tokenizer *tokenizer = open_tokenizer(args->model, &err);
-    int code = 0;
-    if (!tokenizer || !text_read(&text, &args->source, &err) ||
-        !gpt2_tokenizer_encode(tokenizer, text.data, text.len, flags, &ids, &err)) {
-        code = report(&err);
-    } else {
-        bool ok = output_begin(&out, args->output, &err) &&
-                  (args->count    ? output_format(&out, &err, "%zu", ids.len)
-                   : args->format ? print_json(&out, tokenizer, &ids, &err)
-                                  : print_ids(&out, &ids, " ", &err));
-        if (!ok || !output_string(&out, "\n", &err) || !output_end(&out, &err))
-            code = output_failed(&out, &err);
-        output_discard(&out);
-    }
-    gpt2_ids_free(&ids);
-    text_free(&text);
-    gpt2_tokenizer_close(tokenizer);
-    return code;
+/* Prints the ids of the next piece of a text. With --json they are kept until it has ended. */
+static bool tokenize_piece(struct run *run, struct gpt2_error *err) {
+    bool first = run->n_ids == 0;
+    if (run->args->format)
+        return true;
+    run->n_ids += run->ids.len;
+    bool ok = run->args->count || print_ids(&run->out, &run->ids, " ", first, err);
+    run->ids.len = 0;
+    return ok;
 }
 
-static int detokenize(const struct arguments *args) {
-    struct gpt2_error err;
-    struct text text = {0};
-    struct gpt2_ids ids = {0};
-    static struct output out;
-    const char *what = args->source.file ? args->source.file : "token ids";
-    struct gpt2_tokenizer *tokenizer = open_tokenizer(args->model, &err);
-    bool ok = tokenizer && text_read(&text, &args->source, &err) &&
-              text_parse_ids(text.data, text.len, what, &ids, &err);
-    int code = 0;
-    for (size_t i = 0; ok && i < ids.len; i++) {
+static bool tokenize_end(struct run *run, struct gpt2_error *err) {
+    bool ok = run->args->count    ? output_format(&run->out, err, "%" PRIu64, run->n_ids)
+              : run->args->format ? print_json(&run->out, run->tokenizer, &run->ids, err)
+                                  : true;
+    run->n_ids = 0;
+    run->ids.len = 0;
+    return ok && output_string(&run->out, "\n", err);
+}
+
+/* Prints the bytes of the ids. With --json they are one string. */
+static bool detokenize_piece(struct run *run, struct gpt2_error *err) {
+    struct buffer text = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < run->ids.len; i++) {
         size_t n;
-        if (!gpt2_tokenizer_token(tokenizer, ids.data[i], &n))
-            ok = command_error(&err, GPT2_ERR_USAGE, NULL,
+        const char *bytes = gpt2_tokenizer_token(run->tokenizer, run->ids.data[i], &n);
+        if (bytes)
+            buffer_bytes(&text, bytes, n);
+        else
+            ok = command_error(err, GPT2_ERR_USAGE, NULL,
                                "token id %" PRId32 " is not in the vocabulary (0 to %" PRId32 ")",
-                               ids.data[i], gpt2_tokenizer_size(tokenizer) - 1);
+                               run->ids.data[i], gpt2_tokenizer_size(run->tokenizer) - 1);
     }
-    ok = ok && output_begin(&out, args->output, &err);
-    if (!ok)
-        code = report(&err);
-    for (size_t i = 0; ok && i < ids.len; i++) {
-        size_t n;
-        const char *bytes = gpt2_tokenizer_token(tokenizer, ids.data[i], &n);
-        ok = output_bytes(&out, bytes, n, &err);
+    if (text.failed)
+        ok = command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a text");
+    ok = ok && (run->args->format ? output_json_string(&run->out, text.data, text.len, err)
+                                  : output_bytes(&run->out, text.data, text.len, err));
+    buffer_free(&text);
+    run->ids.len = 0;
+    return ok;
+}
+
+static bool detokenize_end(struct run *run, struct gpt2_error *err) {
+    return !run->args->lines || output_string(&run->out, "\n", err);
+}
+
+struct direction {
+    bool (*piece)(struct run *run, struct gpt2_error *err); /* prints run->ids, and empties it */
+    bool (*end)(struct run *run, struct gpt2_error *err);   /* of a text */
+};
+
+static bool convert_lines(struct run *run, const struct direction *to, struct gpt2_error *err) {
+    for (;;) {
+        struct text_line line;
+        if (!token_reader_line(&run->reader, &line, err))
+            return false;
+        if (!line.bytes)
+            return true;
+        if (!token_reader_encode(&run->reader, line.bytes, line.n, &run->ids, err) ||
+            !to->piece(run, err) || !to->end(run, err))
+            return false;
     }
-    if (code == 0 && !(ok && output_end(&out, &err)))
-        code = output_failed(&out, &err);
-    output_discard(&out);
-    gpt2_ids_free(&ids);
-    text_free(&text);
-    gpt2_tokenizer_close(tokenizer);
+}
+
+static bool convert_stream(struct run *run, const struct direction *to, struct gpt2_error *err) {
+    for (bool more = true; more;)
+        if (!token_reader_next(&run->reader, &run->ids, &more, err) || !to->piece(run, err))
+            return false;
+    return to->end(run, err);
+}
+
+/* Answers what is known, before the input is waited for (input.h). */
+static bool answer(void *user, struct gpt2_error *err) {
+    struct run *run = user;
+    return output_flush(&run->out, err);
+}
+
+static int convert(const struct arguments *args, bool is_ids, const struct direction *to) {
+    static struct run run;
+    struct gpt2_error err;
+    run.args = args;
+    run.tokenizer = open_tokenizer(args->model, &err);
+    run.reader.tokenizer = run.tokenizer;
+    run.reader.is_ids = is_ids;
+    run.reader.lines = args->lines;
+    run.reader.flags = args->special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT;
+    run.reader.input.fd = -1;
+    bool ok = run.tokenizer && token_reader_open(&run.reader, &args->source, &err) &&
+              output_begin(&run.out, args->output, &err);
+    run.reader.input.idle = answer;
+    run.reader.input.idle_user = &run;
+    ok = ok && (args->lines ? convert_lines(&run, to, &err) : convert_stream(&run, to, &err));
+    struct gpt2_error write_err;
+    bool written = run.out.broken_pipe || !ok || output_end(&run.out, &write_err);
+    int code = !ok       ? output_failed(&run.out, &err)
+               : written ? 0
+                         : output_failed(&run.out, &write_err);
+    output_discard(&run.out);
+    token_reader_close(&run.reader);
+    gpt2_ids_free(&run.ids);
+    gpt2_tokenizer_close(run.tokenizer);
     return code;
 }
 
@@ -126,10 +182,15 @@ static int run_tokenize(int argc, char **argv) {
         OPT_STRING("file", 'f', &args.source.file, "FILE",
                    "read the text from a file, without one newline\n"
                    "at its end; a text that is given, too, follows it"),
-        OPT_FLAG("keep-newline", 0, &args.source.keep_newline, "keep that newline",
+        OPT_FLAG("keep-newline", 0, &args.source.exact,
+                 "keep that newline, \"\\r\\n\" and a byte order mark: the\n"
+                 "bytes as they are",
                  .not_with = "prompt+!file @+!file"),
         OPT_FLAG("escape", 'e', &args.source.escape,
                  "\\n, \\r, \\t, \\\\ and \\xHH in the text are those bytes", .needs = "prompt @"),
+        OPT_FLAG("lines", 0, &args.lines,
+                 "every line is a text of its own, answered by a line\n"
+                 "before the next one is waited for"),
         OPT_FLAG("special", 0, &args.special, "<|endoftext|> in the text is the special token",
                  .aliases = "allow-special"),
         OPT_OUTPUT(&args.output),
@@ -145,11 +206,13 @@ static int run_tokenize(int argc, char **argv) {
     if (!options_begin(&command_tokenize, table, argc, argv, 1, &n_words, &code))
         return code;
     args.source.word = n_words ? argv[0] : NULL;
-    return tokenize(&args);
+    args.source.keep_newline |= args.lines;
+    return convert(&args, false, &(struct direction){tokenize_piece, tokenize_end});
 }
 
 static int run_detokenize(int argc, char **argv) {
     struct arguments args = {0};
+    static const char *const formats[] = {"text", "json", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL(&args.model),
@@ -157,21 +220,31 @@ static int run_detokenize(int argc, char **argv) {
                    "the ids, separated by commas or white space (also as\n"
                    "a plain argument; \"-\" or a pipe is standard input)"),
         OPT_STRING("file", 'f', &args.source.file, "FILE", "read the ids from a file"),
+        OPT_FLAG("lines", 0, &args.lines,
+                 "every line is a text of its own, answered by a line\n"
+                 "before the next one is waited for"),
         OPT_OUTPUT(&args.output),
+        OPT_CHOICE("format", 0, &args.format, formats, "text|json",
+                   "the text (default), or that of every line as a JSON\n"
+                   "string"),
+        OPT_VALUE("json", &args.format, formats, "json", "short for --format json"),
         OPT_END,
     };
     int n_words, code;
     if (!options_begin(&command_detokenize, table, argc, argv, 1, &n_words, &code))
         return code;
     args.source.word = n_words ? argv[0] : NULL;
-    return detokenize(&args);
+    args.lines |= args.format != 0;
+    return convert(&args, true, &(struct direction){detokenize_piece, detokenize_end});
 }
 
 const struct command command_tokenize = {
     .name = "tokenize",
     .summary = "show a text as token ids",
     .usage = "[OPTIONS] [TEXT]",
-    .details = "A directory with only the tokenizer's files is enough for -m.\n",
+    .details =
+        "A directory with only the tokenizer's files is enough for -m. A text of any size is read\n"
+        "in pieces; a word, or a line with --lines, may have 64 MiB.\n",
     .run = run_tokenize,
 };
 
@@ -179,6 +252,8 @@ const struct command command_detokenize = {
     .name = "detokenize",
     .summary = "turn token ids back into text",
     .usage = "[OPTIONS] [IDS]",
-    .details = "The bytes are exactly those of the tokens: no newline is added.\n",
+    .details =
+        "The bytes are exactly those of the tokens: no newline is added, unless with --lines.\n"
+        "What is read is answered before more is waited for.\n",
     .run = run_detokenize,
 };

@@ -4,6 +4,7 @@
  * measures the entries, the second adds them. What Hugging Face's library would skip in silence is
  * an error here: a wrong tokenizer gives plausible text that is wrong. */
 #include "text/vocab_parse.h"
+#include "base/encoding.h"
 #include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
@@ -220,6 +221,13 @@ static bool add_quick_merges(struct parser *p) {
 
 static bool add_merge_lines(struct parser *p) {
     const char *text = p->lines.text, *end = text + p->lines.len;
+    size_t mark;
+    const char *foreign =
+        encoding_foreign((const unsigned char *)text, (size_t)(end - text), &mark);
+    if (foreign)
+        return error_set(p->err, GPT2_ERR_MODEL, "%s: expected UTF-8, found %s", p->merges_name,
+                         foreign);
+    text += mark;
     while (end > text && (end[-1] == '\n' || end[-1] == '\r'))
         end--; // empty lines at the end are no mistake
     for (size_t number = 1; text < end; number++) {

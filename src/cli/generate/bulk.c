@@ -112,10 +112,13 @@ static bool start_task(struct job *job, struct task *task, enum line_state state
     return true;
 }
 
-/* Reads on to the next line that is ours. LINE_NONE: there is none, LINE_FAILED: *err says why. */
-static enum line_state next_line(struct job *job, struct gpt2_error *err) {
+/* Reads on to the next line that is ours. LINE_NONE: there is none, LINE_LATER: only without
+ * `wait`, it is not there yet, LINE_FAILED: *err says why. */
+static enum line_state next_line(struct job *job, bool wait, struct gpt2_error *err) {
     for (;; job->number++) {
-        enum line_state state = line_reader_next(&job->input, err);
+        enum line_state state = line_reader_next(&job->input, wait, err);
+        if (state == LINE_LATER)
+            return state;
         if (state == LINE_NONE || state == LINE_FAILED) {
             job->ended = true;
             return state;
@@ -143,11 +146,14 @@ static enum line_state next_line(struct job *job, struct gpt2_error *err) {
     }
 }
 
-/* Takes the next record. False: the job cannot go on. */
-static bool admit(struct job *job, struct gpt2_error *err) {
-    enum line_state state = next_line(job, err);
-    if (state == LINE_NONE || state == LINE_FAILED)
-        return state == LINE_NONE;
+/* Takes the next record, if there is one. It is waited for only where nothing else is to be done,
+ * as somebody may wait for our answer before writing it. False: the job cannot go on. */
+static bool admit(struct job *job, bool *later, struct gpt2_error *err) {
+    bool wait = !job->first && !gpt2_generator_busy(job->generator);
+    enum line_state state = next_line(job, wait, err);
+    *later = state == LINE_LATER;
+    if (state == LINE_NONE || state == LINE_LATER || state == LINE_FAILED)
+        return state != LINE_FAILED;
     struct task *task = calloc(1, sizeof *task);
     if (!task)
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
@@ -259,9 +265,10 @@ static bool write_done(struct job *job, struct gpt2_error *err) {
 static bool work(struct job *job, struct gpt2_error *err) {
     int window = 4 * job->bulk->max_samples;
     while (!signals_caught()) {
-        while (!job->ended && !signals_caught() && job->n_tasks < window &&
+        bool later = false;
+        while (!later && !job->ended && !signals_caught() && job->n_tasks < window &&
                job->n_held < MAX_HELD && gpt2_generator_room(job->generator) > 0)
-            if (!admit(job, err))
+            if (!admit(job, &later, err))
                 return false;
         if (gpt2_generator_busy(job->generator) && !gpt2_generator_step(job->generator, err))
             return false;
@@ -308,17 +315,18 @@ static bool open_job(struct job *job, struct gpt2_error *err) {
     if (!job->generator ||
         !decoding_create(&job->decoding, &settings, job->bulk->model, job->bulk->tokenizer, err))
         return false;
-    return bulk_output_open(&job->out, job->bulk, &settings, job->input.fd, &job->n_skip, err);
+    return bulk_output_open(&job->out, job->bulk, &settings, job->input.input.fd, &job->n_skip,
+                            err);
 }
 
 int bulk_run(const struct bulk *bulk) {
-    struct job job = {.bulk = bulk, .input = {.fd = -1}};
+    struct job job = {.bulk = bulk, .input = {.input = {.fd = -1}}};
     struct gpt2_error err;
     job.last = &job.first;
     bool ok = open_job(&job, &err);
     if (ok) {
         signals_catch();
-        job.progress = progress_begin(job.input.fd, job.n_skip, bulk->options->progress_json,
+        job.progress = progress_begin(job.input.input.fd, job.n_skip, bulk->options->progress_json,
                                       bulk->options->quiet);
         ok = work(&job, &err);
         progress_end(&job.progress);

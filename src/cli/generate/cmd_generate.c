@@ -122,7 +122,9 @@ static int run_generate(int argc, char **argv) {
                    "read the prompt from a file, without one newline at\n"
                    "its end; what --prompt gives follows it",
                    .aliases = "prompt-file", .not_with = "ids input"),
-        OPT_FLAG("keep-newline", 0, &a->source.keep_newline, "keep that newline",
+        OPT_FLAG("keep-newline", 0, &a->source.exact,
+                 "keep that newline, \"\\r\\n\" and a byte order mark: the\n"
+                 "bytes as they are",
                  .not_with = "prompt+!file @+!file ids input"),
         OPT_FLAG("escape", 'e', &a->source.escape,
                  "\\n, \\r, \\t, \\\\ and \\xHH in the prompt are those bytes",

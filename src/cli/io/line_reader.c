@@ -1,85 +1,81 @@
-/* line_reader.c - see line_reader.h. */
+/* line_reader.c - cuts a text from outside into lines. */
 #include "cli/io/line_reader.h"
-#include "cli/io/output.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define BLOCK ((size_t)64 << 10)
 
 bool line_reader_open(struct line_reader *reader, const char *path, size_t max,
                       struct gpt2_error *err) {
-    *reader = (struct line_reader){.path = path, .max = max};
-    reader->fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-    if (reader->fd < 0)
-        return command_error(err, GPT2_ERR_INPUT, NULL, "cannot open %s: %s", path,
-                             strerror(errno));
+    *reader = (struct line_reader){.max = max};
+    if (!input_open(&reader->input, path, INPUT_AS_LINES, err))
+        return false;
     reader->block = malloc(BLOCK);
     return reader->block ||
            command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for reading %s", path);
 }
 
 void line_reader_close(struct line_reader *reader) {
-    if (reader->fd > STDIN_FILENO)
-        close(reader->fd);
+    input_close(&reader->input);
     free(reader->block);
     buffer_free(&reader->line);
-    *reader = (struct line_reader){.fd = -1};
+    *reader = (struct line_reader){.input = {.fd = -1}};
 }
 
-/* The next block: how many bytes, 0 at the end, -1 on failure. */
-static ssize_t refill(struct line_reader *reader) {
-    ssize_t n;
-    do
-        n = read(reader->fd, reader->block, BLOCK);
-    while (n < 0 && errno == EINTR && !signals_caught());
-    if (n < 0 && signals_caught())
-        n = 0;
-    reader->used = 0;
-    reader->n_block = n > 0 ? (size_t)n : 0;
-    return n;
+/* Takes what is read of the line, up to its end; true where it has ended. */
+static bool take(struct line_reader *reader) {
+    const char *from = reader->block + reader->used;
+    size_t n = reader->n_block - reader->used;
+    const char *feed = n ? memchr(from, '\n', n) : NULL;
+    n = feed ? (size_t)(feed - from) : n;
+    size_t room = reader->max + 1 - reader->line.len; // one more, so that too long is seen
+    buffer_bytes(&reader->line, from, n < room ? n : room);
+    reader->used += n + (feed != NULL);
+    reader->n_bytes += n + (feed != NULL);
+    return feed != NULL;
 }
 
-enum line_state line_reader_next(struct line_reader *reader, struct gpt2_error *err) {
+enum line_state line_reader_next(struct line_reader *reader, bool wait, struct gpt2_error *err) {
     struct buffer *line = &reader->line;
-    bool ended = false;
-    line->len = 0;
-    reader->n_bytes = 0;
-    while (!ended) {
-        if (reader->used == reader->n_block) {
-            ssize_t n = refill(reader);
-            if (n < 0) {
-                command_error(err, GPT2_ERR_INPUT, NULL, "cannot read %s: %s", reader->path,
-                              strerror(errno));
-                return LINE_FAILED;
-            }
-            if (n == 0)
-                break;
+    struct input *input = &reader->input;
+    if (!reader->is_partial)
+        line->len = reader->n_bytes = 0;
+    reader->is_partial = false;
+    while (!take(reader)) {
+        if (reader->n_bytes > LINE_READER_MAX) {
+            command_error(err, GPT2_ERR_INPUT, NULL,
+                          "%s: expected lines of at most %zu bytes, found none that ends after "
+                          "%" PRIu64,
+                          input->name, reader->max, LINE_READER_MAX);
+            return LINE_FAILED;
         }
-        const char *from = reader->block + reader->used;
-        size_t n = reader->n_block - reader->used;
-        const char *feed = memchr(from, '\n', n);
-        ended = feed != NULL;
-        n = feed ? (size_t)(feed - from) : n;
-        size_t room = reader->max + 1 - line->len; // one more, so that too long is seen
-        buffer_bytes(line, from, n < room ? n : room);
-        reader->used += n + ended;
-        reader->n_bytes += n + ended;
+        if (!wait && input_would_block(input)) {
+            reader->is_partial = true;
+            return LINE_LATER;
+        }
+        reader->used = 0;
+        if (!input_read(input, reader->block, BLOCK, &reader->n_block, err)) {
+            reader->n_block = 0;
+            return LINE_FAILED;
+        }
+        if (reader->n_block == 0)
+            break;
     }
     if (reader->n_bytes == 0 || signals_caught())
         return LINE_NONE;
+    reader->n_bytes += input->n_skipped; // of the first line
+    input->n_skipped = 0;
     bool too_long = line->len > reader->max;
     while (!too_long && line->len > 0 && line->data[line->len - 1] == '\r')
         line->len--;
     if (too_long)
         line->len = reader->max;
     if (line->failed) {
-        command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a line of %s", reader->path);
+        command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a line of %s", input->name);
         return LINE_FAILED;
     }
     line->data[line->len] = 0;

@@ -1,10 +1,10 @@
 /* prompt_source.c - the text of a command: from an option, a word, a file or a pipe. */
 #include "cli/io/prompt_source.h"
+#include "base/encoding.h"
+#include "cli/io/input.h"
 #include "cli/io/report.h"
 #include "cli/io/unescape.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <gpt2/tokenizer.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,40 +20,33 @@ static bool no_memory(struct gpt2_error *err, const char *name) {
     return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory while reading %s", name);
 }
 
-/* Reads fd to its end. */
-static bool read_all(struct text *text, int fd, const char *name, struct gpt2_error *err) {
-    size_t cap = 0;
-    for (;;) {
-        if (text->len + 1 >= cap) {
+/* Reads an input to its end. */
+static bool read_all(struct text *text, struct input *input, struct gpt2_error *err) {
+    size_t cap = 0, n;
+    do {
+        if (text->len > INPUT_MAX)
+            return input_too_long(input, "a text", err);
+        if (cap - text->len <= ENCODING_BYTES) {
             cap = cap ? cap * 2 : 1 << 16;
             char *grown = realloc(text->data, cap);
             if (!grown)
-                return no_memory(err, name);
+                return no_memory(err, input->name);
             text->data = grown;
         }
-        ssize_t n = read(fd, text->data + text->len, cap - text->len - 1);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return command_error(err, GPT2_ERR_INPUT, NULL, "cannot read %s: %s", name,
-                                 strerror(errno));
-        if (n == 0)
-            break;
-        text->len += (size_t)n;
-    }
+        if (!input_read(input, text->data + text->len, cap - text->len - 1, &n, err))
+            return false;
+        text->len += n;
+    } while (n > 0);
     text->data[text->len] = 0;
     return true;
 }
 
-static bool read_file(struct text *text, const char *path, struct gpt2_error *err) {
-    if (!strcmp(path, "-"))
-        return read_all(text, STDIN_FILENO, "standard input", err);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return command_error(err, GPT2_ERR_INPUT, NULL, "cannot open %s: %s", path,
-                             strerror(errno));
-    bool ok = read_all(text, fd, path, err);
-    close(fd);
+static bool read_file(struct text *text, const char *path, bool exact, struct gpt2_error *err) {
+    struct input input;
+    if (!input_open(&input, path, exact ? INPUT_AS_BYTES : INPUT_AS_TEXT, err))
+        return false;
+    bool ok = read_all(text, &input, err);
+    input_close(&input);
     return ok;
 }
 
@@ -97,8 +90,9 @@ bool text_read(struct text *text, const struct text_source *source, struct gpt2_
             return usage_error(err, "no text given: expected an argument, --file FILE or a pipe");
         path = "-";
     }
-    bool ok = !path || read_file(text, path, err);
-    if (ok && path && !source->keep_newline && text->len && text->data[text->len - 1] == '\n')
+    bool ok = !path || read_file(text, path, source->exact, err);
+    bool keep = source->keep_newline || source->exact;
+    if (ok && path && !keep && text->len && text->data[text->len - 1] == '\n')
         text->data[--text->len] = 0;
     ok = ok && (!literal || add_literal(text, source, err));
     if (!ok)

@@ -21,6 +21,8 @@ struct text_source {
     const char *word;   /* a word of the command line; "-" is stdin */
     const char *file;   /* -f FILE; "-" is stdin                    */
     bool keep_newline;  /* else one trailing newline of a file or of stdin is dropped */
+    bool exact;         /* a file or stdin is read as INPUT_AS_BYTES, its last newline kept; else as
+                           INPUT_AS_TEXT (input.h) */
     bool escape;        /* escapes of the literal text are read (unescape.h) */
 };
 
@@ -32,7 +34,7 @@ const char *text_file(const struct text_source *source);
 
 /* Reads the text. Standard input is read only where "-" names it, or where nothing is given.
  * With no source given it comes from standard input, unless that is a terminal:
- * then GPT2_ERR_USAGE. GPT2_ERR_INPUT where a file cannot be read. */
+ * then GPT2_ERR_USAGE. GPT2_ERR_INPUT where a file cannot be read or is longer than INPUT_MAX. */
 bool text_read(struct text *text, const struct text_source *source, struct gpt2_error *err);
 
 /* Parses "1,2,3" or "1 2 3" or both: token ids as plain numbers. `what` names it in messages.

@@ -1,9 +1,7 @@
-/* token_reader.c - see token_reader.h. */
+/* token_reader.c - reads a text piece by piece and encodes it. */
 #include "cli/io/token_reader.h"
 #include "cli/io/report.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +12,7 @@
 
 bool token_reader_open(struct token_reader *reader, const struct text_source *source,
                        struct gpt2_error *err) {
-    reader->fd = -1;
+    reader->input.fd = -1;
     const char *path = text_file(source);
     bool is_stream = !text_literal(source) && !(source->file && source->word);
     if (!is_stream || (!path && isatty(STDIN_FILENO))) { // text_read has the words for mistakes
@@ -24,53 +22,44 @@ bool token_reader_open(struct token_reader *reader, const struct text_source *so
         reader->data = text.data;
         reader->len = reader->cap = text.len;
         reader->at_end = reader->keep_newline = true;
-        reader->name = "the text";
+        reader->input.name = "the text";
         return true;
     }
-    if (!path || !strcmp(path, "-")) {
-        reader->fd = STDIN_FILENO;
-        reader->name = "standard input";
-        return true;
-    }
-    reader->name = path;
-    reader->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (reader->fd < 0)
-        return command_error(err, GPT2_ERR_INPUT, NULL, "cannot open %s: %s", path,
-                             strerror(errno));
-    return true;
+    reader->keep_newline = source->keep_newline || source->exact;
+    enum input_form form = source->exact   ? INPUT_AS_BYTES
+                           : reader->lines ? INPUT_AS_LINES
+                                           : INPUT_AS_TEXT;
+    return input_open(&reader->input, path ? path : "-", form, err);
 }
 
 void token_reader_close(struct token_reader *reader) {
-    if (reader->fd > STDIN_FILENO)
-        close(reader->fd);
+    input_close(&reader->input);
     free(reader->data);
-    *reader = (struct token_reader){.fd = -1};
+    *reader = (struct token_reader){.input = {.fd = -1}};
 }
 
-/* Reads one more block behind what is there. */
+/* Reads one more block after what is there. */
 static bool fill(struct token_reader *r, struct gpt2_error *err) {
     if (r->used > 0) {
         memmove(r->data, r->data + r->used, r->len - r->used);
         r->len -= r->used;
         r->used = 0;
     }
+    if (r->len > INPUT_MAX)
+        return input_too_long(&r->input, r->lines ? "lines" : "words", err);
     if (r->cap - r->len < BLOCK) {
         size_t cap = r->cap * 2 > r->len + BLOCK ? r->cap * 2 : r->len + BLOCK;
         char *grown = realloc(r->data, cap);
         if (!grown)
             return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory while reading %s",
-                                 r->name);
+                                 r->input.name);
         r->data = grown;
         r->cap = cap;
     }
-    ssize_t n;
-    do
-        n = read(r->fd, r->data + r->len, r->cap - r->len);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return command_error(err, GPT2_ERR_INPUT, NULL, "cannot read %s: %s", r->name,
-                             strerror(errno));
-    r->len += (size_t)n;
+    size_t n;
+    if (!input_read(&r->input, r->data + r->len, r->cap - r->len, &n, err))
+        return false;
+    r->len += n;
     if (n > 0)
         return true;
     r->at_end = true;
@@ -97,8 +86,8 @@ bool token_reader_encode(const struct token_reader *r, const char *line, size_t 
     if (!r->is_ids)
         return gpt2_tokenizer_encode(r->tokenizer, line, len, r->flags, ids, err);
     char what[300];
-    snprintf(what, sizeof what, "%s, from byte %" PRIu64 " on", r->name, r->offset);
-    return text_parse_ids(line, len, r->offset ? what : r->name, ids, err);
+    snprintf(what, sizeof what, "%s, from byte %" PRIu64 " on", r->input.name, r->offset);
+    return text_parse_ids(line, len, r->offset ? what : r->input.name, ids, err);
 }
 
 bool token_reader_next(struct token_reader *r, struct gpt2_ids *ids, bool *more,
@@ -123,19 +112,20 @@ bool token_reader_next(struct token_reader *r, struct gpt2_ids *ids, bool *more,
     return true;
 }
 
-bool token_reader_line(struct token_reader *r, const char **line, size_t *len, bool *ended,
-                       struct gpt2_error *err) {
+bool token_reader_line(struct token_reader *r, struct text_line *line, struct gpt2_error *err) {
     size_t searched = 0;
     for (;;) {
         char *start = r->data ? r->data + r->used : NULL;
         size_t n = r->len - r->used;
         char *newline = n > searched ? memchr(start + searched, '\n', n - searched) : NULL;
         if (newline || r->at_end) {
-            *ended = newline != NULL;
-            *len = newline ? (size_t)(newline - start) : n;
-            *line = newline || n ? start : NULL;
-            r->used += *len + (newline ? 1 : 0);
-            r->offset += *len + (newline ? 1 : 0);
+            size_t n_text = newline ? (size_t)(newline - start) : n;
+            line->bytes = newline || n ? start : NULL;
+            line->n_whole = n_text + (newline != NULL);
+            line->n =
+                newline && r->input.form == INPUT_AS_LINES ? input_line_end(start, n_text) : n_text;
+            r->used += line->n_whole;
+            r->offset += line->n_whole;
             return true;
         }
         searched = n;

@@ -1,10 +1,12 @@
 /* token_reader.h - a text of any size as token ids, or line by line, in bounded memory.
  *
  * Text is cut where the tokenizer says that both sides give the ids of the whole. So memory grows
- * with the longest word, or the longest line where lines are read, not with the text. */
+ * with the longest word, or the longest line where lines are read, not with the text; either has at
+ * most INPUT_MAX bytes. */
 #ifndef CLI_IO_TOKEN_READER_H
 #define CLI_IO_TOKEN_READER_H
 
+#include "cli/io/input.h"
 #include "cli/io/prompt_source.h"
 
 #include <gpt2/tokenizer.h>
@@ -13,18 +15,18 @@
 struct token_reader {
     const struct gpt2_tokenizer *tokenizer; /* may be NULL where the text is ids */
     bool is_ids;                            /* the text is numbers, as text_parse_ids reads them */
-    bool keep_newline;                      /* else one newline at the end of a file is dropped */
+    bool lines;                             /* token_reader_line is called, not _next */
     unsigned flags;                         /* of gpt2_tokenizer_encode */
 
-    int fd; /* -1: all is in data */
-    const char *name;
-    char *data; /* [len] read, not used; data[0..used) is */
+    bool keep_newline;  /* as the source says */
+    struct input input; /* fd -1: all is in data. `idle` may be set once it is open */
+    char *data;         /* [len] read, not used; data[0..used) is */
     size_t used, len, cap;
     uint64_t offset; /* of data[used] in the text */
-    bool at_end;     /* nothing comes behind data */
+    bool at_end;     /* nothing comes after data */
 };
 
-/* Opens what the source says (files.h), after the fields above `fd` are set. */
+/* Opens what the source says (prompt_source.h), after the fields above `input` are set. */
 bool token_reader_open(struct token_reader *reader, const struct text_source *source,
                        struct gpt2_error *err);
 void token_reader_close(struct token_reader *reader); /* a zeroed struct is allowed */
@@ -33,10 +35,13 @@ void token_reader_close(struct token_reader *reader); /* a zeroed struct is allo
 bool token_reader_next(struct token_reader *reader, struct gpt2_ids *ids, bool *more,
                        struct gpt2_error *err);
 
-/* The next line, without its newline, valid until the next call; data NULL: there is none.
- * *ended: it had a newline. */
-bool token_reader_line(struct token_reader *reader, const char **line, size_t *len, bool *ended,
-                       struct gpt2_error *err);
+/* The next line, valid until the next call. `bytes` NULL: there is none. */
+struct text_line {
+    const char *bytes;
+    size_t n;       /* without its line end, "\n" or "\r\n" */
+    size_t n_whole; /* with it */
+};
+bool token_reader_line(struct token_reader *reader, struct text_line *line, struct gpt2_error *err);
 
 /* Appends the ids of a line. */
 bool token_reader_encode(const struct token_reader *reader, const char *line, size_t len,

@@ -4,6 +4,7 @@
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
 #include "cli/io/separator.h"
+#include "cli/io/token_reader.h"
 #include "cli/score/scored_continuation.h"
 
 #include <math.h>
@@ -18,7 +19,7 @@ struct arguments {
     struct text_source source;
     struct string_list choices;
     const char *choices_file, *separator, *premise, *expected, *model, *cpu, *output;
-    bool best;
+    bool best, lines;
     int by, kv, threads, format; /* format: enum format */
 };
 
@@ -36,6 +37,7 @@ struct run {
     struct engine engine;
     struct gpt2_scorer *scorer;
     struct text prompt, list;
+    struct token_reader reader;        /* of the prompts, with --lines */
     struct choice *choices;            /* [n] */
     struct continuation *continuation; /* [n] */
     int n;
@@ -81,7 +83,8 @@ static bool split(struct run *run, const char *text, size_t len, char separator,
 }
 
 /* Reads the prompt (-p, an argument or -f) and the choices (--choices, --choices-file or standard
- * input). If the choices do not come from standard input, the prompt may. */
+ * input). If the choices do not come from standard input, the prompt may. With --lines the prompts
+ * are only opened. */
 static bool read_input(struct run *run, struct gpt2_error *err) {
     struct arguments *args = &run->args;
     bool listed = args->choices.n || (args->choices_file && strcmp(args->choices_file, "-"));
@@ -89,7 +92,12 @@ static bool read_input(struct run *run, struct gpt2_error *err) {
     if (!listed && !has_prompt)
         return usage_error(err,
                            "expected choices and a prompt, got neither --choices nor a prompt");
-    if (!text_read(&run->prompt, &args->source, err))
+    run->reader.lines = true;
+    args->source.keep_newline = args->lines;
+    if (args->lines && !listed)
+        return usage_error(err, "--lines reads prompts: expected --choices or --choices-file");
+    if (!(args->lines ? token_reader_open(&run->reader, &args->source, err)
+                      : text_read(&run->prompt, &args->source, err)))
         return false;
     for (int i = 0; i < args->choices.n; i++)
         if (!split(run, args->choices.items[i], strlen(args->choices.items[i]), ',', err))
@@ -114,6 +122,7 @@ static bool join_choices(struct run *run, struct gpt2_error *err) {
         const char *between = choice_separator(run->args.separator, is_open, c->name);
         size_t spaces = prompt->len - len;
         size_t n = strlen(between);
+        free(c->text);
         c->text = malloc(spaces + n + c->len + 1);
         if (!c->text)
             return no_memory(err);
@@ -126,11 +135,16 @@ static bool join_choices(struct run *run, struct gpt2_error *err) {
     return true;
 }
 
+static int by_order(const void *a, const void *b) {
+    const struct choice *x = a, *y = b;
+    return (x->order > y->order) - (x->order < y->order);
+}
+
 static int by_score(const void *a, const void *b) {
     const struct choice *x = a, *y = b;
     if (x->score != y->score)
         return x->score > y->score ? -1 : 1;
-    return (x->order > y->order) - (x->order < y->order);
+    return by_order(a, b);
 }
 
 /* Scores and sorts all choices, and normalizes their probabilities to a sum of 1. */
@@ -163,13 +177,15 @@ static bool rank(struct run *run, struct gpt2_error *err) {
 static bool print(struct run *run, struct gpt2_error *err) {
     struct output *out = &run->out;
     bool ok = true;
-    if (run->args.best)
+    bool best = run->args.best || run->args.lines;
+    if (best && run->args.format == FORMAT_TSV)
         return output_bytes(out, run->choices[0].name, run->choices[0].len, err) &&
                output_string(out, "\n", err);
-    bool tsv = run->args.format == FORMAT_TSV, whole = run->args.format == FORMAT_JSON;
+    bool tsv = run->args.format == FORMAT_TSV,
+         whole = run->args.format == FORMAT_JSON && !run->args.lines;
     if (tsv || whole)
         ok = output_string(out, tsv ? "p\tscore\ttokens\tchoice\n" : "[\n", err);
-    for (int i = 0; ok && i < run->n; i++) {
+    for (int i = 0; ok && i < (best ? 1 : run->n); i++) {
         const struct choice *c = &run->choices[i];
         int n_tokens = run->continuation[c->order].n_tokens;
         if (!tsv)
@@ -208,7 +224,7 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
     if (!run->continuation)
         return no_memory(err);
     int ignored;
-    if ((args->expected && !test(run, &ignored, err)) || !join_choices(run, err) ||
+    if ((args->expected && !test(run, &ignored, err)) ||
         !engine_open(&run->engine, args->model, args->threads, args->cpu, false, err))
         return false;
     struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv};
@@ -216,10 +232,50 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
     return run->scorer != NULL;
 }
 
+/* Answers what is known, before the input is waited for (input.h). */
+static bool answer(void *user, struct gpt2_error *err) {
+    struct run *run = user;
+    return output_flush(&run->out, err);
+}
+
+/* Ranks the choices after each line of the input. */
+static bool rank_lines(struct run *run, struct gpt2_error *err) {
+    for (;;) {
+        struct text_line line;
+        if (!token_reader_line(&run->reader, &line, err))
+            return false;
+        if (!line.bytes)
+            return true;
+        text_free(&run->prompt);
+        run->prompt.data = malloc(line.n + 1);
+        if (!run->prompt.data)
+            return no_memory(err);
+        memcpy(run->prompt.data, line.bytes, line.n);
+        run->prompt.data[line.n] = 0;
+        run->prompt.len = line.n;
+        qsort(run->choices, (size_t)run->n, sizeof *run->choices, by_order);
+        if (!join_choices(run, err) || !rank(run, err) || !print(run, err))
+            return false;
+    }
+}
+
+static int answer_lines(struct run *run) {
+    struct gpt2_error err;
+    run->reader.input.idle = answer;
+    run->reader.input.idle_user = run;
+    bool ok = output_begin(&run->out, run->args.output, &err) && rank_lines(run, &err) &&
+              output_end(&run->out, &err);
+    return ok ? 0 : output_failed(&run->out, &err);
+}
+
 static int execute(struct run *run) {
     struct gpt2_error err;
     int code = 0;
-    if (!prepare(run, &err) || !rank(run, &err))
+    if (!prepare(run, &err))
+        return report(&err);
+    if (run->args.lines)
+        return answer_lines(run);
+    if (!join_choices(run, &err) || !rank(run, &err))
         return report(&err);
     if (run->args.expected)
         return test(run, &code, &err) ? code : report(&err);
@@ -235,6 +291,7 @@ static void close_all(struct run *run) {
         free(run->choices[i].text);
     free(run->choices);
     free(run->continuation);
+    token_reader_close(&run->reader);
     gpt2_scorer_free(run->scorer);
     engine_close(&run->engine);
     text_free(&run->prompt);
@@ -248,6 +305,7 @@ static int run_choose(int argc, char **argv) {
         no_memory(&err);
         return report(&err);
     }
+    run->reader.input.fd = -1;
     struct arguments *a = &run->args;
     static const char *const formats[] = {"tsv", "json", "jsonl", NULL};
     static const char *const measures[] = {"sum", "mean", "pmi", NULL};
@@ -262,6 +320,10 @@ static int run_choose(int argc, char **argv) {
         OPT_FLAG("escape", 'e', &a->source.escape,
                  "\\n, \\r, \\t, \\\\ and \\xHH in the prompt are those bytes",
                  .needs = "prompt @"),
+        OPT_FLAG("lines", 0, &a->lines,
+                 "every line of the input is a prompt of its own, answered\n"
+                 "by its first choice before the next one is waited for",
+                 .not_with = "test best"),
         OPT_STRINGS("choices", 'c', &a->choices, "A,B,C",
                     "the choices, separated by commas; may be repeated\n"
                     "(default: the lines of standard input)",

@@ -96,17 +96,18 @@ static bool eval_line(struct run *run, const char *line, size_t len, const char 
 static bool eval_file(struct run *run, struct gpt2_error *err) {
     char what[300], status[100];
     for (uint64_t number = 1; !run->args.limit || run->tally.n < run->args.limit; number++) {
-        const char *line;
-        size_t len;
-        bool ended;
-        if (!token_reader_line(&run->reader, &line, &len, &ended, err))
+        struct text_line line;
+        if (!token_reader_line(&run->reader, &line, err))
             return false;
-        if (!line)
+        if (!line.bytes)
             break;
-        if (strspn(line, " \t\r\n") >= len)
+        size_t blank = 0;
+        while (blank < line.n && line.bytes[blank] && strchr(" \t\r", line.bytes[blank]))
+            blank++;
+        if (blank == line.n)
             continue;
-        snprintf(what, sizeof what, "%s, line %" PRIu64, run->reader.name, number);
-        if (!eval_line(run, line, len, what, err))
+        snprintf(what, sizeof what, "%s, line %" PRIu64, run->reader.input.name, number);
+        if (!eval_line(run, line.bytes, line.n, what, err))
             return false;
         if (run->tally.n % 10 == 0) {
             snprintf(status, sizeof status, "%" PRId64 " items, acc %.4f", run->tally.n,
@@ -116,7 +117,7 @@ static bool eval_file(struct run *run, struct gpt2_error *err) {
     }
     terminal_clear_status();
     return run->tally.n > 0 ||
-           command_error(err, GPT2_ERR_INPUT, NULL, "%s: no records", run->reader.name);
+           command_error(err, GPT2_ERR_INPUT, NULL, "%s: no records", run->reader.input.name);
 }
 
 /* ---- what is printed ---- */
@@ -185,8 +186,8 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
         return usage_error(err, "expected lambada or hellaswag, got \"%s\"", args->task);
     if (run->task == GPT2_TASK_LAMBADA && args->form == GPT2_FORM_LLM_C)
         return usage_error(err, "--form: llm.c has no form of lambada, expected lm-eval");
-    struct text_source source = {.file = args->file};
-    run->reader.keep_newline = true;
+    struct text_source source = {.file = args->file, .keep_newline = true};
+    run->reader.lines = true;
     if (!token_reader_open(&run->reader, &source, err) ||
         !engine_open(&run->engine, args->model, args->threads, args->cpu, false, err))
         return false;
@@ -211,7 +212,7 @@ static int run_eval(int argc, char **argv) {
         command_error(&err, GPT2_ERR_MEMORY, NULL, "out of memory");
         return report(&err);
     }
-    run->reader.fd = -1;
+    run->reader.input.fd = -1;
     struct arguments *a = &run->args;
     static const char *const forms[] = {"lm-eval", "llm.c", NULL};
     static const char *const formats[] = {"tsv", "json", NULL};

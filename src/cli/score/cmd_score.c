@@ -171,9 +171,15 @@ static bool check_ids(const struct run *run, struct gpt2_error *err) {
     return true;
 }
 
+/* Answers what is known, before the input is waited for (input.h). */
+static bool answer(void *user, struct gpt2_error *err) {
+    struct run *run = user;
+    return scoring_flush(run->scoring, err) && output_flush(&run->report.out, err);
+}
+
 /* Scores the whole input as one text. */
 static bool score_stream(struct run *run, struct gpt2_error *err) {
-    struct score_text *user = score_text_create(&run->report, 1, 0, NULL, 0, false, err);
+    struct score_text *user = score_text_create(&run->report, 1, 0, NULL, 0, err);
     struct scoring_text *text = user ? scoring_begin(run->scoring, user, err) : NULL;
     bool more = true;
     while (text && more) {
@@ -188,19 +194,18 @@ static bool score_stream(struct run *run, struct gpt2_error *err) {
 /* Scores each line as a text of its own. */
 static bool score_lines(struct run *run, struct gpt2_error *err) {
     for (uint64_t number = 1;; number++) {
-        const char *line;
-        size_t len;
-        bool ended;
+        struct text_line line;
         uint64_t offset = run->reader.offset;
-        if (!token_reader_line(&run->reader, &line, &len, &ended, err))
+        if (!token_reader_line(&run->reader, &line, err))
             return false;
-        if (!line)
+        if (!line.bytes)
             return scoring_flush(run->scoring, err);
         run->ids.len = 0;
-        if (!token_reader_encode(&run->reader, line, len, &run->ids, err) || !check_ids(run, err))
+        if (!token_reader_encode(&run->reader, line.bytes, line.n, &run->ids, err) ||
+            !check_ids(run, err))
             return false;
         struct score_text *user =
-            score_text_create(&run->report, number, offset, line, len, ended, err);
+            score_text_create(&run->report, number, offset, line.bytes, line.n_whole, err);
         struct scoring_text *text = user ? scoring_begin(run->scoring, user, err) : NULL;
         if (!text || !scoring_add(run->scoring, text, run->ids.data, run->ids.len, err) ||
             !scoring_end(run->scoring, text, err))
@@ -225,13 +230,16 @@ static int execute(struct run *run) {
         return report(&err);
     run->reader.tokenizer = run->engine.tokenizer;
     run->reader.is_ids = args->ids;
-    run->reader.keep_newline = args->source.keep_newline || args->lines;
+    run->reader.lines = args->lines;
+    run->args.source.keep_newline = args->lines;
     run->reader.flags = args->special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT;
     if (!token_reader_open(&run->reader, &args->source, &err))
         return report(&err);
     struct output *out = &run->report.out;
     if (!output_begin(out, args->output, &err))
         return report(&err);
+    run->reader.input.idle = answer;
+    run->reader.input.idle_user = run;
     bool ok = score_report_header(&run->report, &err) &&
               (args->lines ? score_lines(run, &err) : score_stream(run, &err)) &&
               score_report_footer(&run->report, &err);
@@ -252,7 +260,7 @@ static int run_score(int argc, char **argv) {
         command_error(&err, GPT2_ERR_MEMORY, NULL, "out of memory");
         return report(&err);
     }
-    run->reader.fd = -1;
+    run->reader.input.fd = -1;
     struct arguments *a = &run->args;
     static const char *const units[] = {"token", "word", "line", "doc", NULL};
     static const char *const formats[] = {"tsv", "json", "jsonl", NULL};
@@ -266,7 +274,9 @@ static int run_score(int argc, char **argv) {
         OPT_STRING("file", 'f', &a->source.file, "FILE",
                    "read the text from a file of any size, without one newline\n"
                    "at its end; a text that is given, too, follows it"),
-        OPT_FLAG("keep-newline", 0, &a->source.keep_newline, "keep that newline",
+        OPT_FLAG("keep-newline", 0, &a->source.exact,
+                 "keep that newline, \"\\r\\n\" and a byte order mark: the\n"
+                 "bytes as they are",
                  .not_with = "prompt+!file @+!file"),
         OPT_FLAG("escape", 'e', &a->source.escape,
                  "\\n, \\r, \\t, \\\\ and \\xHH in the text are those bytes", .needs = "prompt @"),

@@ -43,7 +43,7 @@ void score_text_free(void *data) {
 }
 
 struct score_text *score_text_create(const struct score_report *report, uint64_t line,
-                                     uint64_t offset, const char *bytes, size_t len, bool newline,
+                                     uint64_t offset, const char *bytes, size_t n,
                                      struct gpt2_error *err) {
     struct score_text *text = calloc(1, sizeof *text);
     if (!text) {
@@ -54,16 +54,15 @@ struct score_text *score_text_create(const struct score_report *report, uint64_t
     text->offset = offset;
     if (!report->filter)
         return text;
-    text->bytes = malloc(len + 1);
+    text->bytes = malloc(n + 1);
     if (!text->bytes) {
         score_text_free(text);
         no_memory(err);
         return NULL;
     }
-    if (len)
-        memcpy(text->bytes, bytes, len);
-    text->bytes[len] = '\n';
-    text->len = len + newline;
+    if (n)
+        memcpy(text->bytes, bytes, n);
+    text->len = n;
     return text;
 }
 

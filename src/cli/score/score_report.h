@@ -47,10 +47,10 @@ struct score_report {
 /* A text that is being scored. */
 struct score_text;
 
-/* `line` counts from 1. `offset` is the position of the text in the input, in bytes. bytes[0..len)
+/* `line` counts from 1. `offset` is the position of the text in the input, in bytes. bytes[0..n)
  * is copied if there is a filter. NULL: out of memory. */
 struct score_text *score_text_create(const struct score_report *report, uint64_t line,
-                                     uint64_t offset, const char *bytes, size_t len, bool newline,
+                                     uint64_t offset, const char *bytes, size_t n,
                                      struct gpt2_error *err);
 
 void score_text_free(void *text);

@@ -1,0 +1,182 @@
+# Text from outside: commands as coprocesses, byte order marks, line ends, UTF-16, and input without end.
+. tests/cli/cases.inc
+
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "streams" "models/tales is not there"
+    exit 0
+fi
+
+# Each answers what it has before it waits for more: its input stays open all the time.
+talk() {
+    python3 tests/coprocess.py "$GPT2" "$@" 2>"$err"
+    status=$?
+    : >"$out"
+}
+[ -z "${VALGRIND:-}" ] || export COPROCESS_LIMIT=1200
+if command -v python3 >/dev/null; then
+    talk tokenize --lines <<'END'
+send a b\n
+expect 64 268\n
+send \n
+expect \n
+send c\r\nd
+expect 66\n
+send \n
+expect 67\n
+END
+    expect "tokenize --lines as a coprocess" exits 0
+    talk tokenize --lines --count <<'END'
+send a b\n
+expect 2\n
+send a\n
+expect 1\n
+END
+    expect "tokenize --lines --count as a coprocess" exits 0
+    talk detokenize --lines <<'END'
+send 64 268\n
+expect a b\n
+send 66\n
+expect c\n
+END
+    expect "detokenize --lines as a coprocess" exits 0
+    talk detokenize <<'END'
+send 64 268\n
+expect a b
+send 66\n
+expect c
+END
+    expect "detokenize as a coprocess" exits 0
+    talk detokenize --json <<'END'
+send 64 268\n
+expect "a b"\n
+END
+    expect "detokenize --json as a coprocess" exits 0
+    talk score --by line --no-header <<'END'
+send Once upon a time\n
+expect ...1\t16\t4\t4\t
+send a dog\n
+expect ...2\t5\t
+END
+    expect "score --by line as a coprocess" exits 0
+    talk score --filter 'tokens==4' <<'END'
+send Once upon a time\n
+expect Once upon a time\n
+send dog\nOnce upon a time\r\n
+expect Once upon a time\r\n
+END
+    expect "score --filter as a coprocess" exits 0
+    talk choose --lines -c happy,blue <<'END'
+send I am very\n
+expect happy\n
+send The sky is\n
+expect blue\n
+END
+    expect "choose --lines as a coprocess" exits 0
+    talk generate --input - -n 2 -q <<'END'
+send {"id": "first", "prompt": "Once"}\n
+expect ..."id":"first"
+send {"id": "second", "prompt": "Once"}\n{"id": "third", "prompt": "A"}\n
+expect ..."id":"second"
+expect ..."id":"third"
+send {"id": "four
+send th", "prompt": "A"}\n
+expect ..."id":"fourth"
+END
+    expect "generate --input - as a coprocess" exits 0
+    talk generate --input - -n 2 -q <<'END'
+send Once\n
+expect ..."id":0
+send A dog\n
+expect ..."id":1
+END
+    expect "... with lines of text" exits 0
+else
+    skip "coprocesses" "there is no python3"
+fi
+
+# A byte order mark and Windows' line ends change nothing.
+printf 'Once upon\na time\n' >"$tmp/plain"
+printf '\357\273\277Once upon\r\na time\r\n' >"$tmp/windows"
+equal() { # NAME ARGS...: the same with both files in place of FILE
+    what=$1
+    shift
+    for file in plain windows; do
+        "$GPT2" $(printf '%s ' "$@" | sed "s|FILE|$tmp/$file|") >"$tmp/$file.out" 2>"$err"
+        status=$?
+    done
+    expect "$what: a mark and CRLF change nothing" same "$tmp/plain.out" "$tmp/windows.out"
+    expect "... and it works" exits 0
+    cp "$tmp/windows.out" "$out"
+}
+equal "generate -f" generate -f FILE -n 4 --greedy
+equal "generate --input" generate --input FILE -n 4 --greedy
+expect "... both lines" test "$(grep -c '"prompt_tokens":2' "$out")" -eq 2
+equal "tokenize -f" tokenize -f FILE
+equal "tokenize --lines" tokenize --lines -f FILE
+equal "score -f" score -f FILE
+equal "score --by line" score --by line -f FILE
+equal "choose -f" choose -f FILE -c dog,cat
+equal "choose --lines" choose --lines -f FILE -c dog,cat
+equal "choose --choices-file" choose A --choices-file FILE
+printf '64 268\n66\n' >"$tmp/plain"
+printf '\357\273\27764 268\r\n66\r\n' >"$tmp/windows"
+equal "detokenize -f" detokenize -f FILE
+equal "score --ids" score --ids -f FILE
+printf '{"text": "Once upon a time"}\n\n{"text": "There was a dog"}\n' >"$tmp/plain"
+printf '\357\273\277{"text": "Once upon a time"}\r\n\r\n{"text": "There was a dog"}\r\n' >"$tmp/windows"
+equal "eval" eval lambada FILE
+printf '{"id": "first", "prompt": "Once"}\n' >"$tmp/plain"
+printf '\357\273\277{"id": "first", "prompt": "Once"}\r\n' >"$tmp/windows"
+equal "generate --input of JSON lines" generate --input FILE -n 4
+expect "... by its own id" grep -q '"id":"first"' "$out"
+run tokenize --keep-newline -f "$tmp/windows"
+run detokenize "$(cat "$out")"
+expect "--keep-newline: the bytes as they are" same "$tmp/windows" "$out"
+printf 'a\rb\r' >"$tmp/cr"
+run tokenize -f "$tmp/cr"
+run detokenize "$(cat "$out")"
+expect "a lone CR is text" same "$tmp/cr" "$out"
+printf '\357\273\277' >"$tmp/mark"
+run tokenize --count -f "$tmp/mark"
+expect "a mark alone is no text" prints 0
+mkdir "$tmp/model"
+for file in config.json vocab.json merges.txt; do
+    printf '\357\273\277' >"$tmp/model/$file"
+    sed 's/$/\r/' "models/tales/$file" >>"$tmp/model/$file"
+done
+run tokenize -m models/tales "Once upon a time"
+cp "$out" "$tmp/ids"
+run tokenize -m "$tmp/model" "Once upon a time"
+expect "files of a tokenizer with marks and CRLF" same "$tmp/ids" "$out"
+
+# UTF-16 is named, with a mark and without.
+i=0
+for bytes in '\377\376O\0n\0c\0e\0' '\376\377\0O\0n\0c\0e' 'O\0n\0c\0e\0' '\0O\0n\0c\0e'; do
+    i=$((i + 1))
+    printf "$bytes" >"$tmp/wide"
+    for command in "generate -n 2 -f" "generate -n 2 -q --input" "tokenize -f" "score -f" "choose A --choices-file" \
+        "choose -c a,b -f" "detokenize -f" "eval lambada" "score --by line -f"; do
+        # shellcheck disable=SC2086
+        run $command "$tmp/wide"
+        expect "UTF-16 of form $i: $command" says "$tmp/wide: expected UTF-8, found UTF-16"
+        expect "... is refused" exits 5
+    done
+done
+printf '\377\376\0\0O\0\0\0' >"$tmp/wide"
+run tokenize -f "$tmp/wide"
+expect "UTF-32" refuses 5 "expected UTF-8, found UTF-32"
+cp models/tales/vocab.json models/tales/merges.txt "$tmp/model/"
+printf '\377\376#\0v\0' >"$tmp/model/merges.txt"
+run tokenize -m "$tmp/model" Once
+expect "UTF-16 in merges.txt" refuses 4 "merges.txt: expected UTF-8, found UTF-16"
+
+# Input that never ends has an end.
+if [ -r /dev/zero ]; then
+    for command in "generate -f" "generate -q --input" "tokenize -f" "tokenize --lines -f" "score --by line -f" \
+        "choose A --choices-file" "choose --lines -c a,b -f" "choose -c a,b -f" "detokenize -f" "eval lambada"; do
+        # shellcheck disable=SC2086
+        run $command /dev/zero
+        expect "/dev/zero: $command" exits 5
+        expect "... says the limit" grep -Eq '/dev/zero: expected .* of at most (64 MiB|[0-9]+ bytes), found' "$err"
+    done
+fi

@@ -151,6 +151,15 @@ shown 'gpt2 inspect compare -p " good" -p " hate"' >"$tmp/shown"
 expect "so is what it says of ablations" same "$tmp/shown" "$out"
 run inspect layernorm "war violence hate fear" --svg -
 expect "its picture of norms is what is drawn" same tools/pictures/layernorm.svg "$out"
+if [ "$python" ] && command -v rsvg-convert >/dev/null; then
+    # white paper, little black (letters and lines), coloured cells
+    rsvg-convert -w 400 -o "$tmp/picture.png" "$out" 2>"$err"
+    $python tests/pixels.py "$tmp/picture.png" >"$tmp/pixels" 2>"$err"
+    expect "... which librsvg draws in its colours" awk '
+        { exit !($1 == "ffffff" && $2 > 50 && $3 < 5 && $4 > 5) }' "$tmp/pixels"
+else
+    skip "a picture as librsvg draws it" "there is no rsvg-convert (librsvg2-bin) or no python3"
+fi
 run inspect compare -p " good" -p " hate" --svg -
 expect "its picture of two tokens, too" same tools/pictures/compare.svg "$out"
 sed -nE 's/^\| \[`([^`]*)`\]\((src[^#]*)#L([0-9]+)\).*/\2 \3 \1/p' README.md >"$tmp/links"

@@ -1,7 +1,7 @@
 /* view_svg.c - draws the maps of a view as one picture: SVG 1.1 without scripts or external files.
  *
- * Colours are CSS variables, with a second set for a dark scheme. A cell's shade is the opacity of
- * one colour over the background, so letters keep their contrast in both.
+ * A cell's shade is the opacity of one colour over the background, so letters keep their contrast
+ * in a light and a dark scheme. Renderers without CSS show the light one.
  *
  * From top to bottom: the title, then for each map its heading, its chart if there is one, and its
  * grid. A grid that is too wide continues in a block below. */
@@ -19,20 +19,59 @@
 #define N_HUES       8   /* colours of lines            */
 #define CHART_LEGEND 110
 
-static const char style[] =
-    "text{font:12px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:var(--ink)}\n"
-    ".t{font:600 17px system-ui,'DejaVu Sans',sans-serif}\n"
-    ".h{font:600 14px system-ui,'DejaVu Sans',sans-serif}\n"
-    ".n{font:12px system-ui,'DejaVu Sans',sans-serif;fill:var(--soft)}\n"
-    ".r{text-anchor:end}.c{text-anchor:middle}\n"
-    ".g{stroke:var(--grid);fill:none}.l{fill:none;stroke-width:2}.f{stroke-dasharray:6 4}\n"
-    ".p{fill:var(--plus)}.m{fill:var(--minus)}\n"
-    "svg{--paper:#fff;--ink:#1b1b1b;--soft:#5c5c5c;--grid:#d8d8d8;--plus:#e8863b;--minus:#5b8fd9;"
-    "--s0:#333;--s1:#c2410c;--s2:#1d6fb8;--s3:#2e7d32;--s4:#8e3ba8;--s5:#b8860b;--s6:#00838f;"
-    "--s7:#c2185b}\n"
-    "@media(prefers-color-scheme:dark){svg{--paper:#16181c;--ink:#f0f0f0;--soft:#a8adb5;"
-    "--grid:#3a3e46;--plus:#b4561c;--minus:#3566ad;--s0:#e0e0e0;--s1:#ff9358;--s2:#6db3f2;"
-    "--s3:#81c784;--s4:#ce93d8;--s5:#e6c04c;--s6:#4dd0e1;--s7:#f48fb1}}\n";
+#define SANS "font-family=\"system-ui,'DejaVu Sans',sans-serif\""
+
+/* How an element looks: the light scheme by attributes, which every renderer knows; the dark one by
+ * a rule for its class, which browsers read. */
+static const struct look {
+    const char *class, *attributes, *dark; /* dark: NULL where it is the same */
+} looks[] = {
+    {"paper", "fill=\"#fff\"", "fill:#16181c"},
+    {"ink",
+     "fill=\"#1b1b1b\" font-size=\"12\" "
+     "font-family=\"ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace\"",
+     "fill:#f0f0f0"},
+    {"t", SANS " font-size=\"17\" font-weight=\"600\"", NULL}, /* title    */
+    {"h", SANS " font-size=\"14\" font-weight=\"600\"", NULL}, /* heading  */
+    {"n", SANS " fill=\"#5c5c5c\"", "fill:#a8adb5"},           /* note     */
+    {"r", "text-anchor=\"end\"", NULL},
+    {"c", "text-anchor=\"middle\"", NULL},
+    {"g", "fill=\"none\" stroke=\"#d8d8d8\"", "stroke:#3a3e46"}, /* grid line */
+    {"l", "fill=\"none\" stroke-width=\"2\"", NULL},             /* line      */
+    {"f", "stroke-dasharray=\"6 4\"", NULL},
+    {"p", "fill=\"#e8863b\"", "fill:#b4561c"}, /* above zero */
+    {"m", "fill=\"#5b8fd9\"", "fill:#3566ad"}, /* below      */
+    {"s0", "stroke=\"#333\"", "stroke:#e0e0e0"},
+    {"s1", "stroke=\"#c2410c\"", "stroke:#ff9358"},
+    {"s2", "stroke=\"#1d6fb8\"", "stroke:#6db3f2"},
+    {"s3", "stroke=\"#2e7d32\"", "stroke:#81c784"},
+    {"s4", "stroke=\"#8e3ba8\"", "stroke:#ce93d8"},
+    {"s5", "stroke=\"#b8860b\"", "stroke:#e6c04c"},
+    {"s6", "stroke=\"#00838f\"", "stroke:#4dd0e1"},
+    {"s7", "stroke=\"#c2185b\"", "stroke:#f48fb1"},
+};
+
+#define N_LOOKS (sizeof looks / sizeof *looks)
+
+/* Begins an element with its classes, separated by spaces, and what they look like. */
+static void put_element(FILE *out, const char *element, const char *classes) {
+    fprintf(out, "<%s class=\"%s\"", element, classes);
+    for (const char *at = classes; *at;) {
+        size_t n = strcspn(at, " ");
+        for (size_t i = 0; i < N_LOOKS; i++)
+            if (strlen(looks[i].class) == n && !memcmp(looks[i].class, at, n))
+                fprintf(out, " %s", looks[i].attributes);
+        at += n + (at[n] == ' ');
+    }
+}
+
+static void put_dark_scheme(FILE *out) {
+    fputs("<style>@media(prefers-color-scheme:dark){", out);
+    for (size_t i = 0; i < N_LOOKS; i++)
+        if (looks[i].dark)
+            fprintf(out, ".%s{%s}", looks[i].class, looks[i].dark);
+    fputs("}</style>\n", out);
+}
 
 /* Writes a label as XML text, at most `most` characters. A leading space becomes a middle dot. */
 static void put_label(FILE *out, struct label label, int most) {
@@ -56,7 +95,8 @@ static void put_string(FILE *out, const char *text) {
 }
 
 static void put_text(FILE *out, const char *class, double x, double y, const char *text) {
-    fprintf(out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">", class, x, y);
+    put_element(out, "text", class);
+    fprintf(out, " x=\"%.1f\" y=\"%.1f\">", x, y);
     put_string(out, text);
     fputs("</text>\n", out);
 }
@@ -91,11 +131,11 @@ static void put_cell(FILE *out, const struct map *map, const struct map_scale *s
     if (isnan(shade))
         return;
     int width = cell_width(map);
-    fprintf(out,
-            "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" "
-            "fill-opacity=\"%.3f\"/><text class=\"c\" x=\"%.1f\" y=\"%.1f\">",
-            shade < 0 ? "m" : "p", x, y, width - 1, CELL_HEIGHT - 1, 0.04 + 0.86 * fabs(shade),
-            x + (width - 1) / 2.0, y + CELL_HEIGHT - 7);
+    put_element(out, "rect", shade < 0 ? "m" : "p");
+    fprintf(out, " x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" fill-opacity=\"%.3f\"/>", x, y,
+            width - 1, CELL_HEIGHT - 1, 0.04 + 0.86 * fabs(shade));
+    put_element(out, "text", "c");
+    fprintf(out, " x=\"%.1f\" y=\"%.1f\">", x + (width - 1) / 2.0, y + CELL_HEIGHT - 7);
     size_t i = (size_t)row * (size_t)map->n_columns + (size_t)column;
     if (map->texts)
         put_label(out, map->texts[i], map->width);
@@ -111,7 +151,8 @@ static void put_column_name(FILE *out, const struct map *map, int column, double
                 y - 2, middle, y - 2);
         put_label(out, map->columns[column], 9);
     } else {
-        fprintf(out, "<text class=\"c\" x=\"%.1f\" y=\"%.1f\">", middle, y - 6);
+        put_element(out, "text", "c");
+        fprintf(out, " x=\"%.1f\" y=\"%.1f\">", middle, y - 6);
         put_label(out, map->columns[column], map->width);
     }
     fputs("</text>\n", out);
@@ -126,8 +167,8 @@ static double put_grid(FILE *out, const struct map *map, double y) {
         for (int c = first; c < end; c++)
             put_column_name(out, map, c, column_x(map, c, first), y);
         for (int r = 0; r < map->n_rows; r++) {
-            fprintf(out, "<text class=\"r\" x=\"%d\" y=\"%.1f\">", MARGIN + LABEL - 8,
-                    y + CELL_HEIGHT - 7);
+            put_element(out, "text", "r");
+            fprintf(out, " x=\"%d\" y=\"%.1f\">", MARGIN + LABEL - 8, y + CELL_HEIGHT - 7);
             put_label(out, map->rows[r], 12);
             fputs("</text>\n", out);
             for (int c = first; c < end; c++)
@@ -183,9 +224,10 @@ static void put_tick(FILE *out, const struct axes *a, double value) {
     double y = axes_y(a, value);
     if (y < a->top - 1 || y > a->bottom + 1)
         return;
-    fprintf(out, "<path class=\"g\" d=\"M%.1f %.1fH%.1f\"/>", a->left, y, a->right);
-    fprintf(out, "<text class=\"r\" x=\"%.1f\" y=\"%.1f\">%.4g</text>\n", a->left - 8, y + 4,
-            value);
+    put_element(out, "path", "g");
+    fprintf(out, " d=\"M%.1f %.1fH%.1f\"/>", a->left, y, a->right);
+    put_element(out, "text", "r");
+    fprintf(out, " x=\"%.1f\" y=\"%.1f\">%.4g</text>\n", a->left - 8, y + 4, value);
 }
 
 /* Ticks at 1, 2 and 5 times powers of ten, or at five equal steps. */
@@ -202,13 +244,17 @@ static void put_ticks(FILE *out, const struct axes *a) {
     }
 }
 
+/* The line of a column; many lines are all alike but the first. */
+static void put_line_element(FILE *out, const struct map *map, int column) {
+    char classes[32];
+    int hue = column == 0 ? 0 : map->n_columns > N_HUES ? 2 : column % N_HUES;
+    snprintf(classes, sizeof classes, "l s%d%s", hue, map->apart && column == 0 ? " f" : "");
+    put_element(out, "path", classes);
+}
+
 static void put_line(FILE *out, const struct map *map, const struct axes *a, int column) {
-    bool first = map->apart && column == 0, many = map->n_columns > N_HUES;
-    fprintf(out, "<path class=\"l%s\" style=\"stroke:var(--s%d)\"%s d=\"", first ? " f" : "",
-            column == 0 ? 0
-            : many      ? 2
-                        : column % N_HUES,
-            many && column ? " stroke-opacity=\"0.35\"" : "");
+    put_line_element(out, map, column);
+    fprintf(out, "%s d=\"", map->n_columns > N_HUES && column ? " stroke-opacity=\"0.35\"" : "");
     bool pen = false;
     for (int r = 0; r < map->n_rows; r++) {
         double value = *map_value(map, r, column);
@@ -228,14 +274,8 @@ static void put_key(FILE *out, const struct map *map, const struct axes *a, int 
     if (many && column > 1)
         return;
     double x = a->right + 12, y = a->top + 10 + column * 18;
-    fprintf(out,
-            "<path class=\"l%s\" style=\"stroke:var(--s%d)\" d=\"M%.1f %.1fh18\"/>"
-            "<text x=\"%.1f\" y=\"%.1f\">",
-            map->apart && column == 0 ? " f" : "",
-            column == 0 ? 0
-            : many      ? 2
-                        : column,
-            x, y - 4, x + 24, y);
+    put_line_element(out, map, column);
+    fprintf(out, " d=\"M%.1f %.1fh18\"/><text x=\"%.1f\" y=\"%.1f\">", x, y - 4, x + 24, y);
     if (many && column == 1)
         fputs("the others", out);
     else
@@ -248,7 +288,8 @@ static double put_chart(FILE *out, const struct map *map, double y) {
     put_ticks(out, &a);
     int every = (map->n_rows + 11) / 12;
     for (int r = 0; r < map->n_rows; r += every) {
-        fprintf(out, "<text class=\"c\" x=\"%.1f\" y=\"%.1f\">", axes_x(&a, r), a.bottom + 18);
+        put_element(out, "text", "c");
+        fprintf(out, " x=\"%.1f\" y=\"%.1f\">", axes_x(&a, r), a.bottom + 18);
         put_label(out, map->rows[r], 9);
         fputs("</text>\n", out);
     }
@@ -289,10 +330,12 @@ void view_write_svg(FILE *out, const struct view *view) {
             "viewBox=\"0 0 %.0f %.0f\" role=\"img\">\n<title>",
             width, height, width, height);
     put_string(out, view->title);
-    fprintf(out,
-            "</title>\n<style>\n%s</style>\n"
-            "<rect width=\"100%%\" height=\"100%%\" style=\"fill:var(--paper)\"/>\n",
-            style);
+    fputs("</title>\n", out);
+    put_dark_scheme(out);
+    put_element(out, "rect", "paper");
+    fputs(" width=\"100%\" height=\"100%\"/>\n", out);
+    put_element(out, "g", "ink");
+    fputs(">\n", out);
     double y = MARGIN + 16;
     put_text(out, "t", MARGIN, y, view->title);
     y += 14;
@@ -306,5 +349,5 @@ void view_write_svg(FILE *out, const struct view *view) {
             y = put_chart(out, map, y + 8);
         y = put_grid(out, map, y + 8) + 14;
     }
-    fputs("</svg>\n", out);
+    fputs("</g>\n</svg>\n", out);
 }

@@ -78,7 +78,7 @@ static bool show(void *user, const struct gpt2_piece *piece, struct gpt2_error *
     struct seen *seen = user;
     memcpy(seen->bytes + seen->n_bytes, piece->bytes, piece->n_bytes);
     seen->n_bytes += piece->n_bytes;
-    assert_int_equal(piece->index, seen->n_ids);
+    assert_int_equal(piece->index, piece->id >= 0 ? seen->n_ids : 0);
     if (piece->id >= 0) {
         seen->logprobs[seen->n_ids] = piece->logprob;
         seen->ids[seen->n_ids++] = piece->id;
@@ -156,15 +156,15 @@ static void it_is_the_loop_by_hand(void **state) {
     struct seen seen = {0};
     int32_t expected[N];
     struct gpt2_completion_options options = {.max_tokens = N,
-                                              .n_texts = 3,
+                                              .n_samples = 3,
                                               .record = 7,
-                                              .first_text = 2,
+                                              .first_sample = 2,
                                               .sampler = world.sampler,
                                               .user = &seen};
     struct gpt2_completion *c = run(&prompt, options);
     assert_int_equal(gpt2_completion_count(c), 3);
     for (int i = 0; i < 3; i++) {
-        struct gpt2_text text = gpt2_completion_get(c, i);
+        struct gpt2_sample text = gpt2_completion_get(c, i);
         draw_by_hand(expected, N, 7, 2 + (uint32_t)i);
         assert_int_equal(text.n_ids, N);
         assert_memory_equal(text.ids, expected, sizeof expected);
@@ -176,7 +176,7 @@ static void it_is_the_loop_by_hand(void **state) {
     assert_null(gpt2_completion_error(c));
     gpt2_completion_free(c);
     // one call, with and without a runtime
-    options.n_texts = 0;
+    options.n_samples = 0;
     options.show = show;
     draw_by_hand(expected, N, 7, 2);
     for (int own = 0; own < 2; own++) {
@@ -245,7 +245,7 @@ static void a_long_prompt_is_cut_or_refused(void **state) {
 
 static void stops_cut_the_text(void **state) {
     struct gpt2_completion *plain = run(&prompt, (struct gpt2_completion_options){.max_tokens = N});
-    struct gpt2_text all = gpt2_completion_get(plain, 0);
+    struct gpt2_sample all = gpt2_completion_get(plain, 0);
     // two letters from the middle, so that the first of them has to wait
     const struct gpt2_stop strings[] = {{"no such text", 12}, {all.bytes + 4, 2}};
     struct gpt2_stops *stops =
@@ -254,7 +254,7 @@ static void stops_cut_the_text(void **state) {
     struct gpt2_completion *c =
         run(&prompt, (struct gpt2_completion_options){
                          .max_tokens = N, .stops = stops, .show = show, .user = &seen});
-    struct gpt2_text text = gpt2_completion_get(c, 0);
+    struct gpt2_sample text = gpt2_completion_get(c, 0);
     assert_int_equal(text.finish, GPT2_FINISH_STOP);
     assert_int_equal(text.stop, 1);
     assert_true(text.n_bytes <= 4 && text.n_ids < all.n_ids);
@@ -284,7 +284,7 @@ static void a_choice_and_an_end_id_end_it(void **state) {
     struct gpt2_choices *choices = gpt2_choices_create(list, 2, END, &err);
     struct gpt2_completion *c =
         run(&prompt, (struct gpt2_completion_options){.max_tokens = N, .choices = choices});
-    struct gpt2_text text = gpt2_completion_get(c, 0);
+    struct gpt2_sample text = gpt2_completion_get(c, 0);
     bool is_yes = text.ids[0] == 5;
     assert_int_equal(text.finish, GPT2_FINISH_CHOICE);
     assert_int_equal(text.n_ids, is_yes ? 3 : 2);
@@ -312,7 +312,7 @@ static void healing_gives_only_new_text(void **state) {
     struct gpt2_healer *healer = gpt2_healer_create(world.tokenizer, &err);
     struct gpt2_completion *c =
         run(&cut, (struct gpt2_completion_options){.max_tokens = N, .healer = healer});
-    struct gpt2_text text = gpt2_completion_get(c, 0);
+    struct gpt2_sample text = gpt2_completion_get(c, 0);
     int n_ids, n_read;
     gpt2_completion_prompt(c, &n_ids, &n_read);
     assert_int_equal(n_ids, 6);
@@ -342,7 +342,7 @@ static void the_context_ends_slides_or_fails(void **state) {
                                                                  .overflow = GPT2_OVERFLOW_ERROR},
                                &err));
     assert_int_equal(err.status, GPT2_ERR_INPUT);
-    c = run(&prompt, (struct gpt2_completion_options){.max_tokens = 0, .n_texts = 2});
+    c = run(&prompt, (struct gpt2_completion_options){.max_tokens = 0, .n_samples = 2});
     assert_int_equal(gpt2_completion_get(c, 1).finish, GPT2_FINISH_LENGTH);
     assert_int_equal(gpt2_completion_get(c, 1).n_ids, 0);
     assert_int_equal(gpt2_completion_get(c, 1).n_bytes, 0);
@@ -384,7 +384,7 @@ static void logprobs_are_the_models(void **state) {
                                                                               .show = show,
                                                                               .go_on = go_on,
                                                                               .user = &seen});
-    struct gpt2_text text = gpt2_completion_get(c, 0);
+    struct gpt2_sample text = gpt2_completion_get(c, 0);
     double sum = 0;
     assert_int_equal(text.n_top, V);
     assert_int_equal(seen.n_choices, N);
@@ -425,14 +425,14 @@ static void beams_are_those_of_the_search(void **state) {
                           &err);
     assert_true(gpt2_beams_run(beams, generator, ids.data, (int)ids.len, &err));
     struct gpt2_completion *c = run(&prompt, (struct gpt2_completion_options){.max_tokens = N,
-                                                                              .n_texts = 3,
+                                                                              .n_samples = 3,
                                                                               .n_beams = 4,
                                                                               .length_penalty = 1,
                                                                               .logprobs = true,
                                                                               .n_top = 2});
     assert_int_equal(gpt2_completion_count(c), 3);
     for (int i = 0; i < 3; i++) {
-        struct gpt2_text text = gpt2_completion_get(c, i);
+        struct gpt2_sample text = gpt2_completion_get(c, i);
         struct gpt2_beam beam = gpt2_beams_get(beams, i);
         assert_int_equal(text.n_ids, beam.n_ids);
         assert_memory_equal(text.ids, beam.ids, (size_t)beam.n_ids * sizeof *beam.ids);
@@ -461,7 +461,7 @@ static void several_share_a_generator(void **state) {
         world.model, world.runtime,
         &(struct gpt2_generator_options){.max_samples = 3, .max_rows = 4}, &err);
     struct gpt2_completion_options options = {
-        .max_tokens = N, .n_texts = 2, .sampler = world.sampler};
+        .max_tokens = N, .n_samples = 2, .sampler = world.sampler};
     for (int i = 0; i < MANY; i++) {
         options.record = (uint64_t)i;
         together[i] = gpt2_completion_create(
@@ -497,7 +497,7 @@ static void its_own_sampler_is_the_default(void **state) {
         world.model, world.tokenizer, world.runtime, &prompt,
         &(struct gpt2_completion_options){.max_tokens = CTX / 2, .show = show, .user = &seen},
         &err));
-    struct gpt2_text text = gpt2_completion_get(a, 0);
+    struct gpt2_sample text = gpt2_completion_get(a, 0);
     assert_int_equal(seen.n_ids, text.n_ids);
     assert_memory_equal(seen.ids, text.ids, (size_t)text.n_ids * sizeof *text.ids);
     gpt2_completion_free(a);
@@ -509,8 +509,8 @@ static void options_out_of_range_are_refused(void **state) {
     struct gpt2_session *session = gpt2_session_create(world.model, NULL, NULL);
     const struct gpt2_completion_options bad[] = {
         {.max_tokens = -2},
-        {.n_texts = -1},
-        {.n_texts = 4097},
+        {.n_samples = -1},
+        {.n_samples = 4097},
         {.n_top = -1},
         {.max_time = -1},
         {.max_time = NAN},
@@ -518,7 +518,7 @@ static void options_out_of_range_are_refused(void **state) {
         {.overflow = (enum gpt2_overflow)3},
         {.n_beams = -1},
         {.n_beams = 5000, .max_tokens = 1},
-        {.n_beams = 2, .n_texts = 3, .max_tokens = 1},
+        {.n_beams = 2, .n_samples = 3, .max_tokens = 1},
         {.n_beams = 2},
         {.n_beams = 2, .max_tokens = 1, .session = session},
         {.n_beams = 2, .max_tokens = 1, .overflow = GPT2_OVERFLOW_SLIDE},

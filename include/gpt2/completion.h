@@ -14,7 +14,7 @@
  *     struct gpt2_completion *c = gpt2_completion_create(model, tokenizer, &prompt, &options,
  * &err); gpt2_completion_run(c, runtime, &err);            // alone; or beside others, in a
  * generator: gpt2_completion_start(c, generator, &err);        // step it until
- * gpt2_completion_done(c) struct gpt2_text text = gpt2_completion_get(c, 0);
+ * gpt2_completion_done(c) struct gpt2_sample sample = gpt2_completion_get(c, 0);
  *
  * The texts depend on the model, the prompt, the options and the seed alone: not on the runtime, on
  * what else the generator works on, or on how the prompt was given (unless max_time or go_on ends
@@ -59,9 +59,9 @@ enum gpt2_truncate {
     GPT2_TRUNCATE_RIGHT  /* loses its end              */
 };
 
-/* Why a text ended. */
+/* Why a sample ended. */
 enum gpt2_finish {
-    GPT2_FINISH_NONE,    /* it has not                                    */
+    GPT2_FINISH_NONE,    /* it goes on                                    */
     GPT2_FINISH_EOS,     /* at an end id, or the rules leave no other id  */
     GPT2_FINISH_STOP,    /* at a stop                                     */
     GPT2_FINISH_CHOICE,  /* a choice is complete                          */
@@ -74,8 +74,8 @@ enum gpt2_finish {
 
 /* A token that was chosen, or what was held back when a text ended. Borrowed for the call. */
 struct gpt2_piece {
-    int text;          /* which of the texts, from 0                                       */
-    int index;         /* of the token in it, from 0                                       */
+    int sample;        /* whose token it is, from 0                                        */
+    int index;         /* the token's place in it, from 0; 0 where there is none           */
     int32_t id;        /* the token; -1: there is none, the bytes were held back           */
     const char *bytes; /* [n_bytes] what can be shown now: whole characters, no stop       */
     size_t n_bytes;
@@ -86,14 +86,14 @@ struct gpt2_piece {
  * completion is freed. */
 struct gpt2_completion_options {
     int max_tokens; /* of each text; 0: none, -1: until the context is full */
-    int n_texts;    /* 0: 1                                                 */
+    int n_samples;  /* texts for the prompt; 0: 1                           */
 
-    /* Draws, which are keyed by `record`, the number of the text and its position (sampler.h); one
+    /* Draws, which are keyed by `record`, sample and position (sampler.h); one
      * sampler serves any number of completions. NULL: a sampler of gpt2_sampler_defaults
      * (GPT2_COMPAT_NATIVE) that knows the model's end ids and bans ids without a token. */
     struct gpt2_sampler *sampler;
     uint64_t record;
-    uint32_t first_text; /* what the first text is numbered in its draws */
+    uint32_t first_sample; /* the number of the first sample in its draws */
 
     const struct gpt2_choices *choices; /* NULL: any text                     */
     const struct gpt2_healer *healer;   /* NULL: the prompt is taken as it is */
@@ -108,8 +108,8 @@ struct gpt2_completion_options {
     int keep;       /* for GPT2_OVERFLOW_SLIDE (generator.h)                             */
     float max_time; /* seconds from the creation on, after which a token is the last; 0: no limit */
 
-    /* Beam search in place of draws (beam.h): the n_texts best of n_beams, of the sampler the rules
-     * alone. 0 and 1: off. Pieces come when the search is over. */
+    /* Beam search in place of draws (beam.h): the n_samples best of n_beams, of the sampler the
+     * rules alone. 0 and 1: off. Pieces come when the search is over. */
     int n_beams;
     float length_penalty;
     enum gpt2_early_stopping early_stopping;
@@ -149,7 +149,7 @@ struct gpt2_completion *gpt2_completion_create(const struct gpt2_model *model,
                                                const struct gpt2_prompt *prompt,
                                                const struct gpt2_completion_options *options,
                                                struct gpt2_error *err);
-/* A completion that was started and is not done may only be freed after its generator. NULL is
+/* Where a completion was started and is not done, its generator can then only be freed. NULL is
  * allowed. */
 void gpt2_completion_free(struct gpt2_completion *completion);
 
@@ -173,9 +173,9 @@ const struct gpt2_error *gpt2_completion_error(const struct gpt2_completion *com
 const int32_t *gpt2_completion_prompt(const struct gpt2_completion *completion, int *n_ids,
                                       int *n_read);
 
-/* One text, as far as it goes. Borrowed: valid until the generator's next step, or where the text
- * has ended, until the completion is freed. */
-struct gpt2_text {
+/* One sample, as far as it goes. Borrowed: valid until the generator's next step, or where the
+ * sample has ended, until the completion is freed. */
+struct gpt2_sample {
     const int32_t *ids; /* [n_ids] generated, without the end id */
     int n_ids;
     const char *bytes; /* [n_bytes] what the pieces showed, together */
@@ -188,9 +188,9 @@ struct gpt2_text {
     double sum;                     /* of the logprobs                                         */
 };
 
-/* How many texts there are: n_texts, fewer only where a search found fewer. */
+/* How many samples there are: n_samples, fewer only where a search found fewer. */
 int gpt2_completion_count(const struct gpt2_completion *completion);
-struct gpt2_text gpt2_completion_get(const struct gpt2_completion *completion, int i);
+struct gpt2_sample gpt2_completion_get(const struct gpt2_completion *completion, int i);
 
 #ifdef __cplusplus
 }

@@ -9,17 +9,17 @@
 #include <limits.h>
 #include <string.h>
 
-#define MAX_TEXTS 4096
-#define MAX_ROWS  512 /* tokens of a pass, where the prompt has so many */
-#define MAX_BATCH 64  /* texts at once, in a generator of its own       */
+#define MAX_SAMPLES 4096
+#define MAX_ROWS    512 /* tokens of a pass, where the prompt has so many */
+#define MAX_BATCH   64  /* texts at once, in a generator of its own       */
 
 static bool check_search(const struct gpt2_completion_options *o, struct gpt2_error *err) {
-    if (o->n_beams > 1 && (o->n_texts > o->n_beams || o->session ||
+    if (o->n_beams > 1 && (o->n_samples > o->n_beams || o->session ||
                            o->overflow == GPT2_OVERFLOW_SLIDE || o->max_tokens == 0))
         return error_set(err, GPT2_ERR_USAGE,
                          "completion: %d beams: expected no more texts than that, got %d, at least "
                          "one token, no session and no sliding",
-                         o->n_beams, o->n_texts);
+                         o->n_beams, o->n_samples);
     return true;
 }
 
@@ -29,11 +29,11 @@ static bool check_options(const struct gpt2_completion_options *o, struct gpt2_e
                          "completion: expected 0 or more tokens, or -1 (until the context is "
                          "full), got %d",
                          o->max_tokens);
-    if (o->n_texts < 0 || o->n_texts > MAX_TEXTS || o->n_beams < 0 || o->n_top < 0)
+    if (o->n_samples < 0 || o->n_samples > MAX_SAMPLES || o->n_beams < 0 || o->n_top < 0)
         return error_set(err, GPT2_ERR_USAGE,
                          "completion: expected 0 to %d texts, and no negative number of beams and "
                          "likeliest ids, got %d, %d and %d",
-                         MAX_TEXTS, o->n_texts, o->n_beams, o->n_top);
+                         MAX_SAMPLES, o->n_samples, o->n_beams, o->n_top);
     if (!(o->max_time >= 0)) // NaN fails
         return error_set(err, GPT2_ERR_USAGE, "completion: expected a time of 0 or more, got %g",
                          (double)o->max_time);
@@ -116,7 +116,7 @@ static bool make_sampler(struct gpt2_completion *c, struct gpt2_error *err) {
 }
 
 /* The texts, and what is needed to make them. */
-static bool make_texts(struct gpt2_completion *c, struct gpt2_error *err) {
+static bool make_samples(struct gpt2_completion *c, struct gpt2_error *err) {
     struct gpt2_completion_options *o = &c->options;
     if (!o->sampler && !make_sampler(c, err))
         return false;
@@ -124,17 +124,17 @@ static bool make_texts(struct gpt2_completion *c, struct gpt2_error *err) {
         o->stops = NULL;
     else if (!o->stops)
         o->stops = c->own_stops = gpt2_stops_create(&(struct gpt2_stops_options){0}, err);
-    c->texts = os_alloc((size_t)o->n_texts, sizeof *c->texts, "the texts of a prompt", err);
+    c->samples = os_alloc((size_t)o->n_samples, sizeof *c->samples, "the texts of a prompt", err);
     c->top = os_alloc((size_t)o->n_top, sizeof *c->top, "the likeliest tokens", err);
-    if ((c->tokenizer && !o->stops) || !c->texts || !c->top)
+    if ((c->tokenizer && !o->stops) || !c->samples || !c->top)
         return false;
     struct constraints_options options = {.sampler = o->n_beams > 1 ? NULL : o->sampler,
                                           .tokenizer = c->tokenizer,
                                           .stops = o->stops,
                                           .choices = o->choices,
                                           .healer = o->healer}; // beams have their own histories
-    for (; c->n_texts < o->n_texts; c->n_texts++) {
-        struct generated *text = &c->texts[c->n_texts];
+    for (; c->n_samples < o->n_samples; c->n_samples++) {
+        struct generated *text = &c->samples[c->n_samples];
         if (!generated_begin(text, &options, c->prompt.data, (int)c->prompt.len, &c->n_read, err)) {
             generated_free(text);
             return false;
@@ -161,13 +161,13 @@ struct gpt2_completion *gpt2_completion_create(const struct gpt2_model *model,
     c->tokenizer = tokenizer;
     c->options = *options;
     c->start_ns = os_now_ns();
-    if (options->n_texts == 0)
-        c->options.n_texts = 1;
+    if (options->n_samples == 0)
+        c->options.n_samples = 1;
     if (!options->logprobs)
         c->options.n_top = 0;
     else if (options->n_top > c->config->n_vocab)
         c->options.n_top = c->config->n_vocab;
-    if (make_prompt(c, prompt, err) && make_texts(c, err))
+    if (make_prompt(c, prompt, err) && make_samples(c, err))
         return c;
     gpt2_completion_free(c);
     return NULL;
@@ -176,14 +176,14 @@ struct gpt2_completion *gpt2_completion_create(const struct gpt2_model *model,
 void gpt2_completion_free(struct gpt2_completion *c) {
     if (!c)
         return;
-    while (c->n_texts > 0)
-        generated_free(&c->texts[--c->n_texts]);
+    while (c->n_samples > 0)
+        generated_free(&c->samples[--c->n_samples]);
     gpt2_beams_free(c->beams);
     gpt2_sampler_free(c->own_sampler);
     gpt2_stops_free(c->own_stops);
     gpt2_ids_free(&c->prompt);
     os_free(c->top);
-    os_free(c->texts);
+    os_free(c->samples);
     os_free(c);
 }
 
@@ -198,12 +198,12 @@ static bool show(struct gpt2_completion *c, const struct gpt2_piece *piece) {
 
 bool completion_append(struct gpt2_completion *c, int i, const struct generated_token *token,
                        bool *last) {
-    struct generated *text = &c->texts[i];
+    struct generated *text = &c->samples[i];
     struct gpt2_shown shown;
     if (!generated_take(text, token, &shown, &c->err))
         return false;
     *last = text->finish != GPT2_FINISH_NONE;
-    return show(c, &(struct gpt2_piece){.text = i,
+    return show(c, &(struct gpt2_piece){.sample = i,
                                         .index = (int)text->ids.len - 1,
                                         .id = token->id,
                                         .bytes = shown.bytes,
@@ -220,7 +220,7 @@ static bool may_be_full(struct gpt2_completion *c) {
 }
 
 void completion_close(struct gpt2_completion *c, int i, enum gpt2_finish finish) {
-    struct generated *text = &c->texts[i];
+    struct generated *text = &c->samples[i];
     struct gpt2_shown rest;
     c->n_ended++;
     if (text->finish == GPT2_FINISH_NONE || finish == GPT2_FINISH_FAILED)
@@ -231,11 +231,8 @@ void completion_close(struct gpt2_completion *c, int i, enum gpt2_finish finish)
         return;
     bool ok = generated_end(text, &rest, &c->err);
     if (ok && rest.n_bytes)
-        ok = show(c, &(struct gpt2_piece){.text = i,
-                                          .index = (int)text->ids.len,
-                                          .id = -1,
-                                          .bytes = rest.bytes,
-                                          .n_bytes = rest.n_bytes});
+        ok = show(c, &(struct gpt2_piece){
+                         .sample = i, .id = -1, .bytes = rest.bytes, .n_bytes = rest.n_bytes});
     if (!ok)
         text->finish = GPT2_FINISH_FAILED;
 }
@@ -257,9 +254,9 @@ static bool is_end(const struct gpt2_completion *c, int32_t id) {
 
 /* The next id, or -1 where there is none. */
 static int32_t draw(const struct gpt2_completion *c, const struct gpt2_turn *turn) {
-    const struct constraints *constraints = &c->texts[turn->sample].constraints;
+    const struct constraints *constraints = &c->samples[turn->sample].constraints;
     struct gpt2_draw draw = {.record = c->options.record,
-                             .sample = c->options.first_text + (uint32_t)turn->sample,
+                             .sample = c->options.first_sample + (uint32_t)turn->sample,
                              .position = (uint32_t)turn->n_ids,
                              .history = constraints->history};
     draw.allowed = constraints_allowed(constraints, &draw.n_allowed);
@@ -282,7 +279,7 @@ static void measure(const struct gpt2_completion *c, const float *logits,
 static int32_t choose(void *user, const struct gpt2_turn *turn, bool *last) {
     struct gpt2_completion *c = user;
     const struct gpt2_completion_options *o = &c->options;
-    enum gpt2_finish *finish = &c->texts[turn->sample].finish;
+    enum gpt2_finish *finish = &c->samples[turn->sample].finish;
     if (o->go_on && !o->go_on(o->user, turn->logits)) {
         *finish = GPT2_FINISH_STOPPED;
         return -1;
@@ -317,7 +314,7 @@ bool gpt2_completion_start(struct gpt2_completion *c, struct gpt2_generator *gen
                            struct gpt2_error *err) {
     const struct gpt2_completion_options *o = &c->options;
     if (o->max_tokens == 0) {
-        for (int i = 0; i < c->n_texts; i++)
+        for (int i = 0; i < c->n_samples; i++)
             completion_close(c, i, GPT2_FINISH_LENGTH);
         return true;
     }
@@ -327,7 +324,7 @@ bool gpt2_completion_start(struct gpt2_completion *c, struct gpt2_generator *gen
         generator,
         &(struct gpt2_job){.ids = c->prompt.data,
                            .n_ids = c->n_read,
-                           .n_samples = c->n_texts,
+                           .n_samples = c->n_samples,
                            .max_tokens = o->max_tokens < 0 ? INT_MAX : o->max_tokens,
                            .overflow = o->overflow,
                            .keep = o->keep,
@@ -339,12 +336,12 @@ bool gpt2_completion_start(struct gpt2_completion *c, struct gpt2_generator *gen
 }
 
 bool gpt2_completion_done(const struct gpt2_completion *c) {
-    return c->n_ended == c->n_texts;
+    return c->n_ended == c->n_samples;
 }
 
 const struct gpt2_error *gpt2_completion_error(const struct gpt2_completion *c) {
-    for (int i = 0; i < c->n_texts; i++)
-        if (c->texts[i].finish == GPT2_FINISH_FAILED)
+    for (int i = 0; i < c->n_samples; i++)
+        if (c->samples[i].finish == GPT2_FINISH_FAILED)
             return &c->err;
     return NULL;
 }
@@ -352,7 +349,7 @@ const struct gpt2_error *gpt2_completion_error(const struct gpt2_completion *c) 
 /* A generator with no more activations than the prompt needs. */
 static struct gpt2_generator *make_generator(const struct gpt2_completion *c,
                                              struct gpt2_runtime *runtime, struct gpt2_error *err) {
-    int max_samples = c->n_texts < MAX_BATCH ? c->n_texts : MAX_BATCH;
+    int max_samples = c->n_samples < MAX_BATCH ? c->n_samples : MAX_BATCH;
     int max_rows = c->n_read < MAX_ROWS ? c->n_read : MAX_ROWS;
     if (c->options.n_beams > 1)
         max_samples = c->options.n_beams;
@@ -396,20 +393,20 @@ const int32_t *gpt2_completion_prompt(const struct gpt2_completion *c, int *n_id
 }
 
 int gpt2_completion_count(const struct gpt2_completion *c) {
-    return c->n_texts;
+    return c->n_samples;
 }
 
-struct gpt2_text gpt2_completion_get(const struct gpt2_completion *c, int i) {
-    const struct generated *text = &c->texts[i];
-    return (struct gpt2_text){
+struct gpt2_sample gpt2_completion_get(const struct gpt2_completion *c, int i) {
+    const struct generated *text = &c->samples[i];
+    return (struct gpt2_sample){
         .ids = text->ids.data,
         .n_ids = (int)text->ids.len,
-        .bytes = text->bytes ? text->bytes : "",
-        .n_bytes = text->n_bytes,
+        .bytes = text->bytes.data ? text->bytes.data : "",
+        .n_bytes = text->bytes.len,
         .finish = text->finish,
         .stop = text->stop,
-        .logprobs = text->logprobs,
-        .top = text->top,
+        .logprobs = (const void *)text->logprobs.data,
+        .top = (const void *)text->top.data,
         .n_top = c->options.n_top,
         .sum = text->sum,
     };

@@ -13,8 +13,8 @@ struct gpt2_completion {
     struct gpt2_stops *own_stops;           /* NULL: the caller's, or there is no tokenizer */
     struct gpt2_ids prompt;
     int n_read; /* of its ids; healing generates the others again */
-    struct generated *texts;
-    int n_texts, n_ended;
+    struct generated *samples;
+    int n_samples, n_ended;
     struct gpt2_logprob *top; /* [options.n_top] of the token at hand */
     struct gpt2_beams *beams; /* while a search goes on; else NULL */
     bool stopped, timed_out;  /* what ended it */
@@ -24,12 +24,12 @@ struct gpt2_completion {
 
 /* Appends a token to a text and shows it. *last is set where the text ends with it. False: the
  * text has failed, with its error in c->err. */
-bool completion_append(struct gpt2_completion *c, int text, const struct generated_token *token,
+bool completion_append(struct gpt2_completion *c, int sample, const struct generated_token *token,
                        bool *last);
 
 /* A text has ended because of `finish`, or of what completion_append found: shows what was held
  * back. */
-void completion_close(struct gpt2_completion *c, int text, enum gpt2_finish finish);
+void completion_close(struct gpt2_completion *c, int sample, enum gpt2_finish finish);
 
 /* True where max_time is over. */
 bool completion_timed_out(const struct gpt2_completion *c);

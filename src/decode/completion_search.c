@@ -22,16 +22,16 @@ static enum gpt2_finish finish_of(const struct gpt2_completion *c, const struct 
     return beam->n_ids == c->options.max_tokens ? GPT2_FINISH_LENGTH : GPT2_FINISH_CONTEXT;
 }
 
-static void take_beam(struct gpt2_completion *c, int text, const struct gpt2_beam *beam) {
+static void take_beam(struct gpt2_completion *c, int sample, const struct gpt2_beam *beam) {
     bool last = false, ok = true;
     for (int i = 0; ok && i < beam->n_ids; i++)
         ok = completion_append(
-            c, text,
+            c, sample,
             &(struct generated_token){.id = beam->ids[i],
                                       .logprob = c->options.logprobs ? beam->logprobs[i] : 0,
                                       .top = beam->top + (size_t)i * (size_t)beam->n_top},
             &last);
-    completion_close(c, text, ok ? finish_of(c, beam) : GPT2_FINISH_FAILED);
+    completion_close(c, sample, ok ? finish_of(c, beam) : GPT2_FINISH_FAILED);
 }
 
 static void ended(void *user) {
@@ -40,9 +40,9 @@ static void ended(void *user) {
     int n = gpt2_beams_count(c->beams);
     if (err)
         c->err = *err;
-    for (; !err && c->n_texts > n; c->n_texts--)
-        generated_free(&c->texts[c->n_texts - 1]);
-    for (int i = 0; i < c->n_texts; i++) {
+    for (; !err && c->n_samples > n; c->n_samples--)
+        generated_free(&c->samples[c->n_samples - 1]);
+    for (int i = 0; i < c->n_samples; i++) {
         if (err) {
             completion_close(c, i, GPT2_FINISH_FAILED);
             continue;

@@ -1,21 +1,20 @@
-/* generated.h - one text of a completion, as it is generated: from ids to bytes. */
+/* generated.h - one sample of a completion: its ids, text and log-probabilities as they come. */
 #ifndef DECODE_GENERATED_H
 #define DECODE_GENERATED_H
 
+#include "base/buffer.h"
 #include "decode/constraints.h"
 #include <gpt2/completion.h>
 
 struct generated {
     struct constraints constraints;
     struct gpt2_ids ids;
-    char *bytes; /* [n_bytes] what was shown */
-    size_t n_bytes, cap_bytes;
+    struct buffer bytes; /* what was shown */
     bool wants_logprobs;
     int n_top;
-    double sum;               /* of the logprobs */
-    double *logprobs;         /* [ids.len], where they are wanted; cap_logprobs of room */
-    struct gpt2_logprob *top; /* [ids.len][n_top] the same */
-    size_t cap_logprobs;
+    double sum;                  /* of the logprobs */
+    struct buffer logprobs, top; /* double [ids.len], struct gpt2_logprob [ids.len][n_top], where
+                                    they are wanted */
     enum gpt2_finish finish;
     int stop; /* which one ended it, or GPT2_STOP_NONE */
 };

@@ -1,11 +1,11 @@
 /* bulk.c - the loop of a bulk job: read ahead, step, write what is done, in the order of the input.
  *
- *   input --> tasks in order [done, under way, under way, done, ...] --> output
+ *   input --> records in order [done, under way, under way, done, ...] --> output
  *
- * A task that is done waits for those in front of it. The list is bounded, so memory is, too. */
+ * A record that is done waits for those in front of it. The list is bounded, so memory is, too. */
 #include "cli/generate/bulk.h"
 #include "cli/generate/bulk_output.h"
-#include "cli/generate/completion.h"
+#include "cli/generate/completion_json.h"
 #include "cli/generate/record_settings.h"
 #include "cli/io/line_reader.h"
 #include "cli/io/output.h"
@@ -22,17 +22,18 @@
 
 #define MAX_LINE    ((size_t)16 << 20)
 #define MAX_SAMPLES 4096           /* of a record's prompts together */
-#define MAX_HELD    (4 * MAX_LINE) /* of lines whose tasks are not written yet */
+#define MAX_HELD    (4 * MAX_LINE) /* of lines whose records are not written yet */
 
-struct task {
+struct bulk_record {
     struct record record;
-    struct decoding own;            /* where the record has settings of its own */
-    struct completion *completions; /* [n], one for each of the record's prompts */
+    struct decoding own;                  /* where the record has settings of its own */
+    const struct decoding *decoding;      /* that, or the job's                       */
+    struct gpt2_completion **completions; /* [n], one for each of the record's prompts */
     int n;
     bool failed;
     struct gpt2_error err;
     size_t n_line; /* bytes of its line */
-    struct task *next;
+    struct bulk_record *next;
 };
 
 struct job {
@@ -45,69 +46,83 @@ struct job {
     bool ended;      /* nothing more is read */
     struct decoding decoding;
     struct gpt2_generator *generator;
-    struct task *first, **last;
-    int n_tasks;
+    struct bulk_record *first, **last;
+    int n_records;
     size_t n_held; /* bytes of their lines */
     struct bulk_output out;
     struct progress progress;
     bool any_failed;
 };
 
-static void free_task(struct task *task) {
-    for (int i = 0; i < task->n; i++)
-        completion_free(&task->completions[i]);
-    free(task->completions);
-    decoding_free(&task->own);
-    record_free(&task->record);
-    free(task);
+static void free_record(struct bulk_record *r) {
+    for (int i = 0; i < r->n; i++)
+        gpt2_completion_free(r->completions[i]);
+    free(r->completions);
+    decoding_free(&r->own);
+    record_free(&r->record);
+    free(r);
+}
+
+static bool go_on(void *user, const float *logits) {
+    return !signals_caught();
 }
 
 /* Makes completions of the record's prompts. Draws go on from prompt to prompt, as the numbers of
  * the choices do. */
-static bool create_completions(struct job *job, struct task *task, struct gpt2_error *err) {
-    struct record *record = &task->record;
+static bool create_completions(struct job *job, struct bulk_record *r, struct gpt2_error *err) {
+    struct record *record = &r->record;
     const struct bulk *b = job->bulk;
-    const struct decoding *decoding = &job->decoding;
+    struct gpt2_completion_options options;
+    uint32_t n_samples = 0;
+    r->decoding = &job->decoding;
     if (record->has_settings) {
         settings_resolve(&record->settings, gpt2_model_config(b->model));
-        if (!decoding_create(&task->own, &record->settings, b->model, b->tokenizer, err))
+        if (!decoding_create(&r->own, &record->settings, b->model, b->tokenizer, err))
             return false;
-        decoding = &task->own;
+        r->decoding = &r->own;
     }
-    task->completions = calloc((size_t)record->n_prompts, sizeof *task->completions);
-    if (!task->completions)
+    r->completions = calloc((size_t)record->n_prompts, sizeof *r->completions);
+    if (!r->completions)
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
-    int n_samples = 0;
-    for (; task->n < record->n_prompts; task->n++) {
-        struct completion *c = &task->completions[task->n];
-        if (!completion_create(c, decoding, b->model, b->tokenizer, &record->prompts[task->n],
-                               record->key, err))
+    for (; r->n < record->n_prompts; r->n++) {
+        const struct gpt2_ids *ids = &record->prompts[r->n];
+        if (!decoding_options(r->decoding, ids, b->tokenizer, &options, err))
             return false;
-        c->first_sample = n_samples;
-        n_samples += c->n_samples;
-        if (n_samples > MAX_SAMPLES)
+        options.go_on = go_on;
+        options.record = record->key;
+        options.first_sample = n_samples;
+        const struct gpt2_prompt prompt = {.ids = ids->data, .n_ids = (int)ids->len};
+        r->completions[r->n] =
+            gpt2_completion_create(b->model, b->tokenizer, &prompt, &options, err);
+        if (!r->completions[r->n])
+            return false;
+        n_samples += (uint32_t)options.n_samples;
+        if (n_samples > MAX_SAMPLES) {
+            r->n++;
             return usage_error(err, "prompt: %d prompts have %d samples each: expected at most %d",
-                               record->n_prompts, c->n_samples, MAX_SAMPLES);
+                               record->n_prompts, options.n_samples, MAX_SAMPLES);
+        }
     }
     return true;
 }
 
 /* Reads the record and hands its prompts to the generator. *n_started is how many it has taken. */
-static bool start_task(struct job *job, struct task *task, enum line_state state, int *n_started) {
+static bool start_record(struct job *job, struct bulk_record *r, enum line_state state,
+                         int *n_started) {
     const struct bulk *b = job->bulk;
     const struct buffer *line = &job->input.line;
     if (state == LINE_TOO_LONG) {
-        buffer_format(&task->record.id, "%" PRIu64, job->number);
-        return command_error(&task->err, GPT2_ERR_INPUT, NULL,
+        buffer_format(&r->record.id, "%" PRIu64, job->number);
+        return command_error(&r->err, GPT2_ERR_INPUT, NULL,
                              "a line of %zu bytes: expected at most %zu", job->input.n_bytes,
                              MAX_LINE);
     }
-    if (!record_read(&task->record, line->data, line->len, job->is_json, job->number, b->settings,
-                     b->tokenizer, &task->err) ||
-        !create_completions(job, task, &task->err))
+    if (!record_read(&r->record, line->data, line->len, job->is_json, job->number, b->settings,
+                     b->tokenizer, &r->err) ||
+        !create_completions(job, r, &r->err))
         return false;
-    for (; *n_started < task->n; ++*n_started)
-        if (!completion_start(&task->completions[*n_started], job->generator, &task->err))
+    for (; *n_started < r->n; ++*n_started)
+        if (!gpt2_completion_start(r->completions[*n_started], job->generator, &r->err))
             return false;
     return true;
 }
@@ -154,23 +169,23 @@ static bool admit(struct job *job, bool *later, struct gpt2_error *err) {
     *later = state == LINE_LATER;
     if (state == LINE_NONE || state == LINE_LATER || state == LINE_FAILED)
         return state != LINE_FAILED;
-    struct task *task = calloc(1, sizeof *task);
-    if (!task)
+    struct bulk_record *r = calloc(1, sizeof *r);
+    if (!r)
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
-    *job->last = task;
-    job->last = &task->next;
-    job->n_tasks++;
-    task->n_line = job->input.n_bytes;
-    job->n_held += task->n_line < MAX_LINE ? task->n_line : MAX_LINE;
+    *job->last = r;
+    job->last = &r->next;
+    job->n_records++;
+    r->n_line = job->input.n_bytes;
+    job->n_held += r->n_line < MAX_LINE ? r->n_line : MAX_LINE;
     int n_started = 0;
-    task->failed = !start_task(job, task, state, &n_started);
+    r->failed = !start_record(job, r, state, &n_started);
     job->number++;
-    // a task that failed is freed early: the generator must have nothing of it
-    if (task->failed && (n_started > 0 || task->err.status == GPT2_ERR_MEMORY)) {
-        *err = task->err;
+    // a record that failed is freed early: the generator must have nothing of it
+    if (r->failed && (n_started > 0 || r->err.status == GPT2_ERR_MEMORY)) {
+        *err = r->err;
         return false;
     }
-    if (task->failed && job->bulk->options->fail_fast)
+    if (r->failed && job->bulk->options->fail_fast)
         job->ended = true; // what is in front of it is still finished
     return true;
 }
@@ -184,14 +199,14 @@ static void print_error(struct buffer *line, const struct gpt2_error *err) {
     buffer_format(line, "}");
 }
 
-static void print_task(const struct job *job, struct task *task, struct buffer *line) {
-    const struct buffer *id = &task->record.id;
-    bool batch = task->record.is_batch;
+static void print_record(const struct job *job, struct bulk_record *r, struct buffer *line) {
+    const struct buffer *id = &r->record.id;
+    bool batch = r->record.is_batch;
     buffer_format(line, batch ? "{\"custom_id\":" : "{\"id\":");
     buffer_append(line, id);
-    if (task->failed) {
+    if (r->failed) {
         buffer_format(line, batch ? ",\"response\":null,\"error\":" : ",\"error\":");
-        print_error(line, &task->err);
+        print_error(line, &r->err);
         buffer_format(line, ",\"system_fingerprint\":\"%s\"}\n", job->out.fingerprint);
         return;
     }
@@ -202,58 +217,60 @@ static void print_task(const struct job *job, struct task *task, struct buffer *
     buffer_format(line, ",\"object\":\"text_completion\",\"model\":");
     buffer_json(line, job->bulk->model_name, strlen(job->bulk->model_name));
     buffer_format(line, ",\"system_fingerprint\":\"%s\"", job->out.fingerprint);
-    completions_json(task->completions, task->n, line);
+    completions_json(r->completions, r->n, r->decoding, job->bulk->tokenizer, line);
     buffer_format(line, batch ? "}},\"error\":null}\n" : "}\n");
 }
 
-static uint64_t count_tokens(const struct task *task) {
+static uint64_t count_tokens(const struct bulk_record *r) {
     uint64_t n = 0;
-    for (int i = 0; i < task->n; i++)
-        for (int k = 0; k < task->completions[i].n_samples; k++)
-            n += task->completions[i].samples[k].ids.len;
+    for (int i = 0; i < r->n; i++)
+        for (int k = 0; k < gpt2_completion_count(r->completions[i]); k++)
+            n += (uint64_t)gpt2_completion_get(r->completions[i], k).n_ids;
     return n;
 }
 
-/* Whether all texts of a task have ended; notes the failure of one. */
-static bool is_done(struct task *task) {
-    for (int i = 0; !task->failed && i < task->n; i++)
-        if (!completion_done(&task->completions[i]))
+/* Whether all texts of a record have ended; notes the failure of one. */
+static bool is_done(struct bulk_record *r) {
+    for (int i = 0; !r->failed && i < r->n; i++)
+        if (!gpt2_completion_done(r->completions[i]))
             return false;
-    for (int i = 0; !task->failed && i < task->n; i++)
-        if (completion_failed(&task->completions[i])) {
-            task->failed = true;
-            task->err = task->completions[i].err;
+    for (int i = 0; !r->failed && i < r->n; i++) {
+        const struct gpt2_error *failure = gpt2_completion_error(r->completions[i]);
+        if (failure) {
+            r->failed = true;
+            r->err = *failure;
         }
+    }
     return true;
 }
 
-/* Writes the tasks at the head of the list that are done. */
+/* Writes the records at the head of the list that are done. */
 static bool write_done(struct job *job, struct gpt2_error *err) {
     while (job->first && is_done(job->first)) {
-        struct task *task = job->first;
+        struct bulk_record *r = job->first;
         // memory may be there the next time: --resume reads this record again
-        if (task->failed && task->err.status == GPT2_ERR_MEMORY) {
-            *err = task->err;
+        if (r->failed && r->err.status == GPT2_ERR_MEMORY) {
+            *err = r->err;
             return false;
         }
         struct buffer line = {0};
-        print_task(job, task, &line);
+        print_record(job, r, &line);
         bool ok = line.failed
                       ? command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a line")
                       : bulk_output_line(&job->out, line.data, line.len, err);
         buffer_free(&line);
         if (!ok)
             return false;
-        job->any_failed |= task->failed;
-        progress_read(&job->progress, task->n_line, false);
-        progress_done(&job->progress, task->failed, count_tokens(task));
-        bool last = task->failed && job->bulk->options->fail_fast;
-        job->first = task->next;
-        job->n_tasks--;
-        job->n_held -= task->n_line < MAX_LINE ? task->n_line : MAX_LINE;
+        job->any_failed |= r->failed;
+        progress_read(&job->progress, r->n_line, false);
+        progress_done(&job->progress, r->failed, count_tokens(r));
+        bool last = r->failed && job->bulk->options->fail_fast;
+        job->first = r->next;
+        job->n_records--;
+        job->n_held -= r->n_line < MAX_LINE ? r->n_line : MAX_LINE;
         if (!job->first)
             job->last = &job->first;
-        free_task(task);
+        free_record(r);
         if (last) {
             job->ended = true;
             return true;
@@ -266,7 +283,7 @@ static bool work(struct job *job, struct gpt2_error *err) {
     int window = 4 * job->bulk->max_samples;
     while (!signals_caught()) {
         bool later = false;
-        while (!later && !job->ended && !signals_caught() && job->n_tasks < window &&
+        while (!later && !job->ended && !signals_caught() && job->n_records < window &&
                job->n_held < MAX_HELD && gpt2_generator_room(job->generator) > 0)
             if (!admit(job, &later, err))
                 return false;
@@ -342,8 +359,8 @@ int bulk_run(const struct bulk *bulk) {
     if (ok && signals_caught())
         code = 128 + signals_caught();
     while (job.first) {
-        struct task *next = job.first->next;
-        free_task(job.first);
+        struct bulk_record *next = job.first->next;
+        free_record(job.first);
         job.first = next;
     }
     gpt2_generator_free(job.generator);

@@ -1,6 +1,7 @@
 /* generate_once.c - see generate_once.h. */
 #include "cli/generate/generate_once.h"
 #include "base/fnv.h"
+#include "cli/generate/completion_json.h"
 #include "cli/generate/generate_output.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
@@ -36,16 +37,15 @@ static bool read_prompt(struct run *run, struct gpt2_error *err) {
 
 /* Texts that could not be shown as they came: several of them. */
 static bool show_samples(struct run *run, struct gpt2_error *err) {
-    const struct completion *c = &run->completion;
-    for (int i = 0; i < c->n_samples; i++) {
-        const struct sample *s = &c->samples[i];
+    for (int i = 0; i < gpt2_completion_count(run->completion); i++) {
+        struct gpt2_sample s = gpt2_completion_get(run->completion, i);
         bool ok = output_format(&run->out, err, "%s==== SAMPLE %d ====\n", i ? "\n" : "", i + 1) &&
                   (!run->args.settings.echo || show_prompt(run, err));
         if (run->args.format == FORMAT_TEXT)
-            ok = ok && output_bytes(&run->out, s->text.data, s->text.len, err);
-        for (size_t k = 0; ok && run->args.format == FORMAT_IDS && k < s->ids.len; k++)
+            ok = ok && output_bytes(&run->out, s.bytes, s.n_bytes, err);
+        for (int k = 0; ok && run->args.format == FORMAT_IDS && k < s.n_ids; k++)
             ok = output_format(&run->out, err, "%s%" PRId32,
-                               k || run->args.settings.echo ? " " : "", s->ids.data[k]);
+                               k || run->args.settings.echo ? " " : "", s.ids[k]);
         if (!ok)
             return false;
     }
@@ -59,7 +59,7 @@ static bool show_json(struct run *run, struct gpt2_error *err) {
                   "{\"id\":\"cmpl-0\",\"object\":\"text_completion\",\"created\":%lld,\"model\":",
                   (long long)time(NULL));
     buffer_json(&text, name, strlen(name));
-    completions_json(&run->completion, 1, &text);
+    completions_json(&run->completion, 1, &run->decoding, run->tokenizer, &text);
     buffer_format(&text, ",\"timings\":{\"load_ms\":%.3f,\"prompt_ms\":%.3f,\"decode_ms\":%.3f}}",
                   (double)run->load_ns * 1e-6, (double)run->prompt_ns * 1e-6,
                   (double)run->decode_ns * 1e-6);
@@ -78,19 +78,22 @@ static void print_stats(const struct run *run) {
     static const char *const reasons[] = {
         "",         "end of text", "stop string", "choice made", "-n reached", "context full",
         "max-time", "interrupted", "failed"};
-    const struct completion *c = &run->completion;
-    int decoded = 0; // the first came with the prompt
-    for (int i = 0; i < c->n_samples; i++)
-        decoded += c->samples[i].ids.len > 1 ? (int)c->samples[i].ids.len - 1 : 0;
+    const struct gpt2_completion *c = run->completion;
+    int n_ids, n_read, decoded = 0; // the first came with the prompt
+    gpt2_completion_prompt(c, &n_ids, &n_read);
+    for (int i = 0; i < gpt2_completion_count(c); i++) {
+        int n = gpt2_completion_get(c, i).n_ids;
+        decoded += n > 1 ? n - 1 : 0;
+    }
     enum gpt2_kv kv = (enum gpt2_kv)run->args.kv;
     struct gpt2_session *session =
         gpt2_session_create(run->model, &(struct gpt2_session_options){.n_ctx = 1, .kv = kv}, NULL);
     fprintf(stderr, "load    %9.1f ms\n", (double)run->load_ns * 1e-6);
     fprintf(stderr, "prompt  %9.1f ms  %6d tokens  %10.1f tok/s\n", (double)run->prompt_ns * 1e-6,
-            c->n_prompt, rate(c->n_prompt, run->prompt_ns));
+            n_read, rate(n_read, run->prompt_ns));
     fprintf(stderr, "decode  %9.1f ms  %6d tokens  %10.1f tok/s\n", (double)run->decode_ns * 1e-6,
             decoded, rate(decoded, run->decode_ns));
-    fprintf(stderr, "stop    %s\n", reasons[c->samples[0].finish]);
+    fprintf(stderr, "stop    %s\n", reasons[gpt2_completion_get(c, 0).finish]);
     fprintf(stderr, "seed    %" PRIu64 "\n", run->args.settings.seed.value);
     fprintf(stderr, "cache   %s\n", kv_types[session ? gpt2_session_kv(session) : kv]);
     gpt2_session_free(session);
@@ -107,22 +110,13 @@ static void print_stats(const struct run *run) {
 }
 
 static bool generate(struct run *run, struct gpt2_error *err) {
-    struct completion *c = &run->completion;
-    if (run->args.settings.echo && c->show && run->args.format != FORMAT_JSONL &&
+    if (run->args.settings.echo && run->shows && run->args.format != FORMAT_JSONL &&
         !show_prompt(run, err))
         return false;
     run->start_ns = os_now_ns();
-    if (!completion_start(c, run->generator, err))
-        return false;
-    while (!completion_done(c))
-        if (!gpt2_generator_step(run->generator, err))
-            return false;
+    bool ok = gpt2_completion_run(run->completion, run->runtime, err);
     run->decode_ns = os_now_ns() - run->start_ns - run->prompt_ns;
-    if (completion_failed(c)) {
-        *err = c->err;
-        return false;
-    }
-    return true;
+    return ok;
 }
 
 static bool prepare(struct run *run, struct gpt2_error *err) {
@@ -132,32 +126,13 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
         return false;
     settings_resolve(s, gpt2_model_config(run->model));
     run->colors = wants_colors(args);
+    run->shows = args->format == FORMAT_JSONL ||
+                 (args->format != FORMAT_JSON && s->num_samples == 1 && s->best_of <= 1);
     if (!decoding_create(&run->decoding, s, run->model, run->tokenizer, err) ||
-        !completion_create(&run->completion, &run->decoding, run->model, run->tokenizer, &run->ids,
-                           0, err))
+        !create_completion(run, &run->ids, NULL, run->shows, err))
         return false;
-    struct completion *c = &run->completion;
-    c->wants_logprobs |= run->colors;
-    c->user = run;
-    c->see = see_logits;
-    if (args->format == FORMAT_JSONL || (args->format != FORMAT_JSON && c->n_samples == 1))
-        c->show = show_token;
     long long n_passes = s->max_tokens < 0 ? gpt2_model_config(run->model)->n_ctx : s->max_tokens;
-    if (!weights_prepare(run->model, &args->weights, n_passes, err))
-        return false;
-    // no more activations than the prompt needs
-    int max_samples = c->n_samples < 64 ? c->n_samples : 64;
-    if (s->beams > 1)
-        max_samples = s->beams;
-    int max_rows = c->n_prompt < 512 ? c->n_prompt : 512;
-    run->generator =
-        gpt2_generator_create(run->model, run->runtime,
-                              &(struct gpt2_generator_options){
-                                  .max_samples = max_samples,
-                                  .max_rows = max_rows > max_samples ? max_rows : max_samples,
-                                  .kv = (enum gpt2_kv)args->kv},
-                              err);
-    return run->generator != NULL;
+    return weights_prepare(run->model, &args->weights, n_passes, err);
 }
 
 int generate_once(struct run *run) {
@@ -173,7 +148,7 @@ int generate_once(struct run *run) {
     bool written = true;
     if (ok && run->args.format == FORMAT_JSON)
         written = show_json(run, &write_err);
-    else if (ok && !run->completion.show)
+    else if (ok && !run->shows)
         written = show_samples(run, &write_err);
     written = written && show_end(run, &write_err);
     if (run->args.format != FORMAT_JSONL &&
@@ -195,8 +170,7 @@ int generate_once(struct run *run) {
 
 void generate_run_free(struct run *run) {
     output_discard(&run->out);
-    gpt2_generator_free(run->generator);
-    completion_free(&run->completion);
+    gpt2_completion_free(run->completion);
     decoding_free(&run->decoding);
     gpt2_ids_free(&run->ids);
     text_free(&run->prompt);

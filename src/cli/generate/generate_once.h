@@ -5,7 +5,7 @@
 #include "base/os.h"
 #include "cli/command/weights_options.h"
 #include "cli/generate/bulk.h"
-#include "cli/generate/completion.h"
+#include "cli/generate/settings.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
 #include "cli/terminal/color.h"
@@ -35,10 +35,10 @@ struct run {
     struct gpt2_model *model;
     struct gpt2_runtime *runtime;
     struct decoding decoding;
-    struct completion completion;
-    struct gpt2_generator *generator;
+    struct gpt2_completion *completion;
+    bool logprobs, shows; /* the completion has them; its text is shown as it comes */
     struct text prompt;
-    struct gpt2_ids ids; /* the prompt's, until the completion has them */
+    struct gpt2_ids ids; /* the prompt's */
     struct output out;   /* standard output, or the file of --output */
     bool colors;         /* --tint, and colours are wanted (--color) */
     struct color_text color_text;

@@ -1,6 +1,7 @@
 /* generate_output.c - see generate_output.h. */
 #include "cli/generate/generate_output.h"
 #include "base/fnv.h"
+#include "cli/io/signals.h"
 #include "cli/io/terminal.h"
 
 #include <inttypes.h>
@@ -19,62 +20,88 @@ static uint64_t hash_logits(uint64_t hash, const float *logits, int n) {
     return hash;
 }
 
-void see_logits(void *user, const float *logits) {
+bool go_on(void *user, const float *logits) {
     struct run *run = user;
+    if (signals_caught())
+        return false;
     if (!run->seen) {
         run->seen = true;
         run->prompt_ns = os_now_ns() - run->start_ns;
     }
     if (run->args.stats)
         run->hash = hash_logits(run->hash, logits, gpt2_model_config(run->model)->n_vocab);
+    return true;
 }
 
-static bool show_object(struct run *run, const struct shown_token *token, struct gpt2_error *err) {
-    bool ok = output_format(&run->out, err, "{\"sample\":%d,\"index\":%d,\"id\":", token->sample,
-                            token->index);
-    ok = ok && (token->id < 0 ? output_string(&run->out, "null", err)
-                              : output_format(&run->out, err, "%" PRId32, token->id));
+bool create_completion(struct run *run, const struct gpt2_ids *ids, struct gpt2_session *session,
+                       bool shows, struct gpt2_error *err) {
+    struct gpt2_completion_options options;
+    if (!decoding_options(&run->decoding, ids, run->tokenizer, &options, err))
+        return false;
+    options.logprobs |= run->colors;
+    options.session = options.n_beams > 1 ? NULL : session; // beams have their own
+    options.kv = (enum gpt2_kv)run->args.kv;
+    options.show = shows ? show_piece : NULL;
+    options.go_on = go_on;
+    options.user = run;
+    run->logprobs = options.logprobs;
+    const struct gpt2_prompt prompt = {.ids = ids->data, .n_ids = (int)ids->len};
+    run->completion = gpt2_completion_create(run->model, run->tokenizer, &prompt, &options, err);
+    return run->completion != NULL;
+}
+
+void free_completion(struct run *run) {
+    gpt2_completion_free(run->completion);
+    run->completion = NULL;
+}
+
+static bool show_object(struct run *run, const struct gpt2_piece *piece, struct gpt2_error *err) {
+    bool ok = output_format(&run->out, err, "{\"sample\":%d,\"index\":%d,\"id\":", piece->sample,
+                            piece->index);
+    ok = ok && (piece->id < 0 ? output_string(&run->out, "null", err)
+                              : output_format(&run->out, err, "%" PRId32, piece->id));
     ok = ok && output_string(&run->out, ",\"text\":", err) &&
-         output_json_string(&run->out, token->bytes, token->n_bytes, err);
-    if (ok && token->id >= 0 && run->completion.wants_logprobs)
-        ok = output_format(&run->out, err, ",\"logprob\":%.9g", token->logprob);
+         output_json_string(&run->out, piece->bytes, piece->n_bytes, err);
+    if (ok && piece->id >= 0 && run->logprobs)
+        ok = output_format(&run->out, err, ",\"logprob\":%.9g", piece->logprob);
     return ok && output_string(&run->out, "}\n", err) && output_flush(&run->out, err);
 }
 
-static bool show_tinted(struct run *run, const struct shown_token *token, struct gpt2_error *err) {
+static bool show_tinted(struct run *run, const struct gpt2_piece *piece, struct gpt2_error *err) {
     char style[32];
-    bool tinted = color_of_surprisal(-token->logprob / 0.69314718055994531, style);
-    return color_bytes(&run->color_text, &run->out, tinted ? style : NULL, token->bytes,
-                       token->n_bytes, err) &&
+    bool tinted = color_of_surprisal(-piece->logprob / 0.69314718055994531, style);
+    return color_bytes(&run->color_text, &run->out, tinted ? style : NULL, piece->bytes,
+                       piece->n_bytes, err) &&
            output_flush(&run->out, err);
 }
 
-bool show_token(void *user, const struct shown_token *token, struct gpt2_error *err) {
+bool show_piece(void *user, const struct gpt2_piece *piece, struct gpt2_error *err) {
     struct run *run = user;
     if (run->args.format == FORMAT_JSONL)
-        return show_object(run, token, err);
+        return show_object(run, piece, err);
     if (run->args.format == FORMAT_IDS) {
-        bool first = token->index == 0 && !run->args.settings.echo;
-        return token->id < 0 ||
-               (output_format(&run->out, err, "%s%" PRId32, first ? "" : " ", token->id) &&
+        bool first = piece->index == 0 && !run->args.settings.echo;
+        return piece->id < 0 ||
+               (output_format(&run->out, err, "%s%" PRId32, first ? "" : " ", piece->id) &&
                 output_flush(&run->out, err));
     }
     if (run->colors)
-        return show_tinted(run, token, err);
-    return output_bytes(&run->out, token->bytes, token->n_bytes, err) &&
+        return show_tinted(run, piece, err);
+    return output_bytes(&run->out, piece->bytes, piece->n_bytes, err) &&
            output_flush_text(&run->out, err);
 }
 
 bool show_prompt(struct run *run, struct gpt2_error *err) {
-    const struct gpt2_ids *ids = &run->completion.prompt;
-    for (size_t i = 0; i < ids->len; i++) {
+    int n_ids, n_read;
+    const int32_t *ids = gpt2_completion_prompt(run->completion, &n_ids, &n_read);
+    for (int i = 0; i < n_ids; i++) {
         size_t n;
         if (run->args.format == FORMAT_IDS) {
-            if (!output_format(&run->out, err, "%s%" PRId32, i ? " " : "", ids->data[i]))
+            if (!output_format(&run->out, err, "%s%" PRId32, i ? " " : "", ids[i]))
                 return false;
             continue;
         }
-        const char *bytes = gpt2_tokenizer_token(run->tokenizer, ids->data[i], &n);
+        const char *bytes = gpt2_tokenizer_token(run->tokenizer, ids[i], &n);
         if (!output_bytes(&run->out, bytes, n, err))
             return false;
     }

@@ -5,9 +5,15 @@
 
 #include "cli/generate/generate_once.h"
 
-/* For completion's `show` and `see`, with the run as `user`. */
-bool show_token(void *user, const struct shown_token *token, struct gpt2_error *err);
-void see_logits(void *user, const float *logits); /* times the prompt; for --stats hashes them */
+/* A completion's `show` and `go_on`, with the run as `user`. The latter times the prompt, hashes
+ * the logits for --stats, and ends the texts after a signal. */
+bool show_piece(void *user, const struct gpt2_piece *piece, struct gpt2_error *err);
+bool go_on(void *user, const float *logits);
+
+/* Makes run->completion from a prompt of ids, by run->decoding and with the callbacks above. */
+bool create_completion(struct run *run, const struct gpt2_ids *ids, struct gpt2_session *session,
+                       bool shows, struct gpt2_error *err);
+void free_completion(struct run *run); /* leaves NULL; none is allowed */
 
 /* The prompt's tokens, for --echo. */
 bool show_prompt(struct run *run, struct gpt2_error *err);

@@ -43,7 +43,7 @@ bool interactive_set(struct interactive *it, const struct settings *wanted,
     struct decoding decoding;
     if (!decoding_create(&decoding, &resolved, run->model, run->tokenizer, err))
         return false;
-    completion_free(&run->completion); // it borrows the old one
+    free_completion(run); // it borrows the old one
     decoding_free(&run->decoding);
     run->decoding = decoding;
     it->settings = *wanted;
@@ -69,13 +69,14 @@ static void interrupted(struct interactive *it, bool empty) {
 
 static void print_figures(const struct interactive *it) {
     const struct run *run = it->run;
-    const struct completion *c = &run->completion;
+    int n_ids, n_read;
+    gpt2_completion_prompt(run->completion, &n_ids, &n_read);
     fprintf(stderr,
-            "gpt2: read %d of %d tokens in %.3f s, wrote %zu in %.3f s, seed %" PRIu64
+            "gpt2: read %d of %d tokens in %.3f s, wrote %d in %.3f s, seed %" PRIu64
             ", logits %016" PRIx64 "\n",
-            c->n_prompt - it->transcript.n_reused, c->n_prompt, (double)run->prompt_ns * 1e-9,
-            c->samples[0].ids.len, (double)run->decode_ns * 1e-9, run->decoding.settings.seed.value,
-            run->hash);
+            n_read - it->transcript.n_reused, n_read, (double)run->prompt_ns * 1e-9,
+            gpt2_completion_get(run->completion, 0).n_ids, (double)run->decode_ns * 1e-9,
+            run->decoding.settings.seed.value, run->hash);
 }
 
 void interactive_continue(struct interactive *it) {
@@ -100,7 +101,7 @@ void interactive_continue(struct interactive *it) {
     }
     if (run->args.stats)
         print_figures(it);
-    if (run->completion.samples[0].finish == FINISH_CONTEXT)
+    if (gpt2_completion_get(run->completion, 0).finish == GPT2_FINISH_CONTEXT)
         report_note("the context of %d tokens is full; " FULL_HINT,
                     gpt2_model_config(run->model)->n_ctx);
 }
@@ -217,7 +218,7 @@ int interactive_run(struct run *run) {
     buffer_free(&entry);
     transcript_free(&it.transcript);
     line_input_close(it.lines);
-    completion_free(&run->completion);
+    free_completion(run);
     decoding_free(&run->decoding); // its settings borrow what is kept
     interactive_free_kept(&it);
     return it.code;

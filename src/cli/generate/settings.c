@@ -379,8 +379,11 @@ static bool make_choices(struct gpt2_choices **choices, const struct settings *s
     return *choices != NULL;
 }
 
-const struct gpt2_choices *decoding_choices(const struct decoding *d, const struct gpt2_ids *prompt,
-                                            const struct gpt2_tokenizer *tokenizer) {
+/* The choices after this prompt (separator.h), before a token to start from is put into it. NULL:
+ * any text. */
+static const struct gpt2_choices *choices_after(const struct decoding *d,
+                                                const struct gpt2_ids *prompt,
+                                                const struct gpt2_tokenizer *tokenizer) {
     size_t n = 0;
     const char *last = prompt->len && tokenizer
                            ? gpt2_tokenizer_token(tokenizer, prompt->data[prompt->len - 1], &n)
@@ -401,7 +404,7 @@ static bool check_beams(const struct settings *s, struct gpt2_error *err) {
                              "--beams goes without --best-of");
     if (s->max_tokens == 0)
         return command_error(err, GPT2_ERR_USAGE, NULL, "--beams: expected -n of at least 1");
-    if (s->overflow == OVERFLOW_SLIDE)
+    if (s->overflow == GPT2_OVERFLOW_SLIDE)
         return command_error(err, GPT2_ERR_USAGE, "--on-overflow stop",
                              "--beams goes without --on-overflow slide");
     return true;
@@ -435,4 +438,32 @@ void decoding_free(struct decoding *d) {
     gpt2_sampler_free(d->sampler);
     gpt2_ids_free(&d->banned);
     *d = (struct decoding){0};
+}
+
+bool decoding_options(const struct decoding *d, const struct gpt2_ids *prompt,
+                      const struct gpt2_tokenizer *tokenizer,
+                      struct gpt2_completion_options *options, struct gpt2_error *err) {
+    const struct settings *s = &d->settings;
+    if (s->best_of && s->best_of < s->num_samples)
+        return usage_error(err, "best-of: expected at least num-samples, %d, got %d",
+                           s->num_samples, s->best_of);
+    *options = (struct gpt2_completion_options){
+        .max_tokens = s->max_tokens,
+        .n_samples = s->best_of ? s->best_of : s->num_samples,
+        .sampler = d->sampler,
+        .choices = choices_after(d, prompt, tokenizer),
+        .healer = d->healer,
+        .stops = d->stops,
+        .ignore_eos = s->ignore_eos || s->goes_on,
+        .truncate = (enum gpt2_truncate)s->truncate,
+        .overflow = (enum gpt2_overflow)s->overflow,
+        .keep = s->keep,
+        .max_time = s->max_time,
+        .n_beams = s->beams,
+        .length_penalty = s->length_penalty,
+        .early_stopping = (enum gpt2_early_stopping)s->early_stopping,
+        .logprobs = s->logprobs >= 0 || s->best_of > s->num_samples,
+        .n_top = s->logprobs > 0 ? s->logprobs : 0,
+    };
+    return true;
 }

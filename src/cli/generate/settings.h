@@ -3,17 +3,9 @@
 #define CLI_GENERATE_SETTINGS_H
 
 #include "cli/command/options.h"
-#include <gpt2/choices.h>
-#include <gpt2/healing.h>
-#include <gpt2/model.h>
-#include <gpt2/sampler.h>
-#include <gpt2/stops.h>
-#include <gpt2/tokenizer.h>
+#include <gpt2/completion.h>
 
 #define MAX_BEAMS 256
-
-enum overflow { OVERFLOW_STOP, OVERFLOW_SLIDE, OVERFLOW_ERROR };
-enum truncate { TRUNCATE_ERROR, TRUNCATE_LEFT, TRUNCATE_RIGHT };
 
 /* A number that nobody set is INT_MIN or NaN: it becomes what `compat` has. */
 struct settings {
@@ -50,7 +42,7 @@ struct decoding {
     struct gpt2_ids banned;
     struct gpt2_sampler *sampler;
     struct gpt2_stops *stops;        /* NULL where there is no tokenizer */
-    struct gpt2_choices *choices[2]; /* decoding_choices chooses; NULL: any text */
+    struct gpt2_choices *choices[2]; /* by the prompt; NULL: any text */
     struct gpt2_healer *healer;      /* NULL: not wanted                 */
 };
 
@@ -58,12 +50,12 @@ struct decoding {
 bool decoding_create(struct decoding *decoding, const struct settings *settings,
                      const struct gpt2_model *model, const struct gpt2_tokenizer *tokenizer,
                      struct gpt2_error *err);
-
-/* The choices after this prompt (separator.h), before a token to start from is put into it. NULL:
- * any text. */
-const struct gpt2_choices *decoding_choices(const struct decoding *decoding,
-                                            const struct gpt2_ids *prompt,
-                                            const struct gpt2_tokenizer *tokenizer);
 void decoding_free(struct decoding *decoding); /* a zeroed struct is allowed */
+
+/* What a completion of this prompt is created with; it borrows the decoding. False
+ * (GPT2_ERR_USAGE): best_of and num_samples contradict each other. */
+bool decoding_options(const struct decoding *decoding, const struct gpt2_ids *prompt,
+                      const struct gpt2_tokenizer *tokenizer,
+                      struct gpt2_completion_options *options, struct gpt2_error *err);
 
 #endif

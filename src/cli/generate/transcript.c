@@ -9,13 +9,14 @@
 
 #define MAX_ROWS 128 /* of a pass: how long Ctrl-C may have to wait while a long text is read */
 
-static bool make_generator(struct run *run, struct gpt2_error *err) {
-    run->generator = gpt2_generator_create(
+static bool make_generator(struct transcript *transcript, struct gpt2_error *err) {
+    const struct run *run = transcript->run;
+    transcript->generator = gpt2_generator_create(
         run->model, run->runtime,
         &(struct gpt2_generator_options){
             .max_samples = 1, .max_rows = MAX_ROWS, .kv = (enum gpt2_kv)run->args.kv},
         err);
-    return run->generator != NULL;
+    return transcript->generator != NULL;
 }
 
 bool transcript_create(struct transcript *transcript, struct run *run, struct gpt2_error *err) {
@@ -23,14 +24,11 @@ bool transcript_create(struct transcript *transcript, struct run *run, struct gp
     buffer_bytes(&transcript->text, "", 0);
     transcript->session = gpt2_session_create(
         run->model, &(struct gpt2_session_options){.kv = (enum gpt2_kv)run->args.kv}, err);
-    return transcript->session && make_generator(run, err);
+    return transcript->session && make_generator(transcript, err);
 }
 
 void transcript_free(struct transcript *transcript) {
-    if (transcript->run) { // it borrows the session
-        gpt2_generator_free(transcript->run->generator);
-        transcript->run->generator = NULL;
-    }
+    gpt2_generator_free(transcript->generator); // it borrows the session
     gpt2_session_free(transcript->session);
     gpt2_ids_free(&transcript->read);
     buffer_free(&transcript->text);
@@ -82,10 +80,10 @@ static bool encode(const struct transcript *transcript, struct gpt2_ids *ids,
 
 /* Makes the session forget what is no beginning of the prompt, or would leave nothing to read. */
 static bool rewind_session(struct transcript *transcript, struct gpt2_error *err) {
-    const struct completion *c = &transcript->run->completion;
+    int n_ids, n_read;
+    const int32_t *ids = gpt2_completion_prompt(transcript->run->completion, &n_ids, &n_read);
     size_t n = 0;
-    while (n < transcript->read.len && n + 1 < (size_t)c->n_prompt &&
-           transcript->read.data[n] == c->prompt.data[n])
+    while (n < transcript->read.len && n + 1 < (size_t)n_read && transcript->read.data[n] == ids[n])
         n++;
     transcript->read.len = n;
     transcript->n_reused = (int)n;
@@ -94,73 +92,61 @@ static bool rewind_session(struct transcript *transcript, struct gpt2_error *err
 
 /* Notes what the session has read, as the next text will begin with much of it. */
 static bool note_read(struct transcript *transcript, struct gpt2_error *err) {
-    const struct completion *c = &transcript->run->completion;
-    const struct gpt2_ids *made = &c->samples[0].ids;
-    size_t position = (size_t)gpt2_session_position(transcript->session);
-    size_t n = (size_t)c->n_prompt + made->len;
+    const struct gpt2_completion *c = transcript->run->completion;
+    struct gpt2_sample made = gpt2_completion_get(c, 0);
+    int n_ids, n_read, position = gpt2_session_position(transcript->session);
+    const int32_t *ids = gpt2_completion_prompt(c, &n_ids, &n_read);
     transcript->read.len = 0;
-    if (made->len > 0 && position + 1 < n) // it slid, and holds no beginning of the text
+    if (made.n_ids > 0 && position + 1 < n_read + made.n_ids) // it slid: no beginning of the text
         return gpt2_session_rewind(transcript->session, 0, err);
-    for (size_t i = 0; i < position && i < n; i++) {
-        size_t k = i - (size_t)c->n_prompt;
-        int32_t id = i < (size_t)c->n_prompt ? c->prompt.data[i] : made->data[k];
-        if (!gpt2_ids_push(&transcript->read, id, err))
+    for (int i = 0; i < position && i < n_read + made.n_ids; i++)
+        if (!gpt2_ids_push(&transcript->read, i < n_read ? ids[i] : made.ids[i - n_read], err))
             return false;
-    }
     return true;
 }
 
 /* Runs the completion to its end. */
 static bool generate(struct transcript *transcript, struct gpt2_error *err) {
     struct run *run = transcript->run;
-    struct completion *c = &run->completion;
+    struct gpt2_completion *c = run->completion;
     run->seen = false;
     run->hash = FNV_START;
     run->start_ns = os_now_ns();
-    if (!completion_start(c, run->generator, err))
+    if (!gpt2_completion_start(c, transcript->generator, err))
         return false;
-    while (!completion_done(c)) {
+    while (!gpt2_completion_done(c)) {
         if (signals_caught() && !run->seen) { // it is still reading: nobody asks for a token
-            c->samples[0].finish = FINISH_INTERRUPTED;
-            gpt2_generator_free(run->generator);
-            return make_generator(run, err);
+            gpt2_generator_free(transcript->generator);
+            return make_generator(transcript, err);
         }
-        if (!gpt2_generator_step(run->generator, err))
+        if (!gpt2_generator_step(transcript->generator, err))
             return false;
     }
     run->decode_ns = os_now_ns() - run->start_ns - run->prompt_ns;
-    if (completion_failed(c))
-        *err = c->err;
-    return !completion_failed(c);
+    const struct gpt2_error *failure = gpt2_completion_error(c);
+    if (failure)
+        *err = *failure;
+    return !failure;
 }
 
 /* Makes what was generated part of the text, and ends its line on the output. */
 static bool keep(struct transcript *transcript, struct gpt2_error *err) {
     struct output *out = &transcript->run->out;
-    const struct buffer *made = &transcript->run->completion.samples[0].text;
-    if (made->failed)
-        return no_memory(err);
-    return append(transcript, made->data, made->len, err) && note_read(transcript, err) &&
+    struct gpt2_sample made = gpt2_completion_get(transcript->run->completion, 0);
+    return append(transcript, made.bytes, made.n_bytes, err) && note_read(transcript, err) &&
            show_end(transcript->run, err) && output_string(out, "\n", err) &&
            output_flush(out, err);
 }
 
 bool transcript_continue(struct transcript *transcript, struct gpt2_error *err) {
     struct run *run = transcript->run;
-    struct completion *c = &run->completion;
-    completion_free(c);
+    free_completion(run);
     struct gpt2_ids ids = {0};
     bool ok = encode(transcript, &ids, err) &&
-              completion_create(c, &run->decoding, run->model, run->tokenizer, &ids, 0, err);
+              create_completion(run, &ids, transcript->session, true, err) &&
+              rewind_session(transcript, err);
     gpt2_ids_free(&ids);
     if (!ok)
-        return false;
-    c->wants_logprobs |= run->colors;
-    c->user = run;
-    c->see = see_logits;
-    c->show = show_token;
-    c->session = transcript->session;
-    if (!rewind_session(transcript, err))
         return false;
     struct gpt2_error later; // the first one counts
     ok = generate(transcript, err);

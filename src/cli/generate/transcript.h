@@ -7,10 +7,12 @@
 #ifndef CLI_GENERATE_TRANSCRIPT_H
 #define CLI_GENERATE_TRANSCRIPT_H
 
+#include "base/buffer.h"
 #include "cli/generate/generate_once.h"
 
 struct transcript {
-    struct run *run; /* borrowed: model, decoding, completion, generator, output, figures */
+    struct run *run; /* borrowed: model, decoding, completion, output, figures */
+    struct gpt2_generator *generator;
     struct buffer text;
     struct transcript_turn {
         size_t begin, typed; /* bytes of the text in front of the turn, and with what was typed */

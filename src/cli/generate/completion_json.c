@@ -1,0 +1,186 @@
+/* completion_json.c - completions as OpenAI's API has them. */
+#include "cli/generate/completion_json.h"
+#include "base/utf8.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* A prompt and what its choices are written with. */
+struct source {
+    const struct gpt2_completion *completion;
+    const struct settings *settings;
+    const struct gpt2_tokenizer *tokenizer; /* or NULL */
+    const int32_t *prompt;                  /* [n_prompt] */
+    int n_prompt, n_read;
+};
+
+/* A token as JSON: what is no character by itself as its bytes. */
+static void json_token(const struct source *from, struct buffer *out, int32_t id) {
+    size_t n;
+    const char *bytes = gpt2_tokenizer_token(from->tokenizer, id, &n);
+    bool whole = true;
+    for (size_t i = 0, len; whole && i < n; i += len) {
+        len = utf8_length((const unsigned char *)bytes + i, n - i);
+        whole = len > 0;
+    }
+    if (whole) {
+        buffer_json(out, bytes, n);
+        return;
+    }
+    buffer_format(out, "\"bytes:");
+    for (size_t i = 0; i < n; i++)
+        buffer_format(out, "\\\\x%02x", (unsigned char)bytes[i]);
+    buffer_format(out, "\"");
+}
+
+static void add_bytes(const struct source *from, const int32_t *ids, int n_ids,
+                      struct buffer *out) {
+    for (int i = 0; i < n_ids; i++) {
+        size_t n;
+        const char *bytes = gpt2_tokenizer_token(from->tokenizer, ids[i], &n);
+        buffer_bytes(out, bytes, n);
+    }
+}
+
+/* Where each token begins: in characters, from the start of the prompt, as OpenAI counts. Of a
+ * token that begins within a character it is that character's place. */
+static void json_offsets(const struct source *from, const struct gpt2_sample *s,
+                         struct buffer *out) {
+    struct buffer all = {0};
+    size_t n, at = 0, n_characters = 0, start = 0;
+    add_bytes(from, from->prompt, from->n_read, &all);
+    start = all.len;
+    add_bytes(from, s->ids, s->n_ids, &all);
+    out->failed |= all.failed;
+    for (int i = 0; i < s->n_ids && !all.failed; i++) {
+        for (; at < start; n_characters++) {
+            size_t len = utf8_length((const unsigned char *)all.data + at, all.len - at);
+            at += len ? len : 1;
+        }
+        buffer_format(out, "%s%zu", i ? "," : "", at > start ? n_characters - 1 : n_characters);
+        gpt2_tokenizer_token(from->tokenizer, s->ids[i], &n);
+        start += n;
+    }
+    buffer_free(&all);
+}
+
+static void json_top(const struct source *from, const struct gpt2_logprob *top, int n_top,
+                     struct buffer *out) {
+    buffer_format(out, "{");
+    for (int i = 0; i < n_top; i++) {
+        buffer_format(out, "%s", i ? "," : "");
+        json_token(from, out, top[i].id);
+        buffer_format(out, ":%.9g", top[i].logprob);
+    }
+    buffer_format(out, "}");
+}
+
+static void json_logprobs(const struct source *from, const struct gpt2_sample *s,
+                          struct buffer *out) {
+    buffer_format(out, "{\"tokens\":[");
+    for (int i = 0; i < s->n_ids; i++) {
+        buffer_format(out, "%s", i ? "," : "");
+        json_token(from, out, s->ids[i]);
+    }
+    buffer_format(out, "],\"token_logprobs\":[");
+    for (int i = 0; i < s->n_ids; i++)
+        buffer_format(out, "%s%.9g", i ? "," : "", s->logprobs[i]);
+    buffer_format(out, "],\"top_logprobs\":[");
+    for (int i = 0; i < s->n_ids; i++) {
+        buffer_format(out, "%s", i ? "," : "");
+        json_top(from, s->n_top ? s->top + (size_t)i * (size_t)s->n_top : NULL, s->n_top, out);
+    }
+    buffer_format(out, "],\"text_offset\":[");
+    json_offsets(from, s, out);
+    buffer_format(out, "]}");
+}
+
+static void json_text(const struct source *from, const struct gpt2_sample *s, struct buffer *out) {
+    struct buffer text = {0};
+    if (from->settings->echo && from->tokenizer)
+        add_bytes(from, from->prompt, from->n_prompt, &text);
+    buffer_bytes(&text, s->bytes, s->n_bytes);
+    buffer_json(out, text.data, text.len);
+    out->failed |= text.failed;
+    buffer_free(&text);
+}
+
+static void json_finish(const struct settings *settings, const struct gpt2_sample *s,
+                        struct buffer *out) {
+    static const char *const untils[] = {"", "sentence", "line", "paragraph"};
+    bool stopped = s->finish == GPT2_FINISH_EOS || s->finish == GPT2_FINISH_STOP ||
+                   s->finish == GPT2_FINISH_CHOICE;
+    buffer_format(out, ",\"finish_reason\":\"%s\",\"stop\":", stopped ? "stop" : "length");
+    if (s->finish == GPT2_FINISH_STOP) {
+        const char *stop = s->stop >= 0 ? settings->stop.items[s->stop] : untils[settings->until];
+        buffer_json(out, stop, strlen(stop));
+    } else {
+        buffer_format(out, s->finish == GPT2_FINISH_EOS ? "\"<|endoftext|>\"" : "null");
+    }
+}
+
+static void json_choice(const struct source *from, const struct gpt2_sample *s, int index,
+                        struct buffer *out) {
+    buffer_format(out, "%s{\"index\":%d,\"text\":", index ? "," : "", index);
+    json_text(from, s, out);
+    buffer_format(out, ",\"token_ids\":[");
+    for (int i = 0; i < s->n_ids; i++)
+        buffer_format(out, "%s%" PRId32, i ? "," : "", s->ids[i]);
+    buffer_format(out, "],\"logprobs\":");
+    if (from->settings->logprobs >= 0 && from->tokenizer)
+        json_logprobs(from, s, out);
+    else
+        buffer_format(out, "null");
+    json_finish(from->settings, s, out);
+    buffer_format(out, "}");
+}
+
+/* The best sample not yet given, by mean log-probability; of equals the first. */
+static int best(const struct gpt2_completion *completion, const bool *given) {
+    int found = -1;
+    double most = 0;
+    for (int i = 0; i < gpt2_completion_count(completion); i++) {
+        struct gpt2_sample s = gpt2_completion_get(completion, i);
+        double mean = s.n_ids ? s.sum / s.n_ids : -1e300;
+        if (!given[i] && (found < 0 || mean > most)) {
+            found = i;
+            most = mean;
+        }
+    }
+    return found;
+}
+
+/* Writes the choices of one prompt, the first as number `index`. Returns how many. */
+static int json_choices(const struct source *from, int index, struct buffer *out) {
+    bool given[4096] = {false};
+    int n = gpt2_completion_count(from->completion), n_given = from->settings->num_samples;
+    n_given = n_given < n ? n_given : n; // beams may find fewer
+    for (int i = 0; i < n_given; i++) {
+        int at = n > n_given ? best(from->completion, given) : i;
+        given[at] = true;
+        struct gpt2_sample sample = gpt2_completion_get(from->completion, at);
+        json_choice(from, &sample, index + i, out);
+    }
+    return n_given;
+}
+
+void completions_json(struct gpt2_completion *const *completions, int n,
+                      const struct decoding *decoding, const struct gpt2_tokenizer *tokenizer,
+                      struct buffer *out) {
+    int index = 0;
+    size_t n_tokens = 0, n_prompt = 0;
+    buffer_format(out, ",\"choices\":[");
+    for (int k = 0; k < n; k++) {
+        struct source from = {completions[k], &decoding->settings, tokenizer, NULL, 0, 0};
+        from.prompt = gpt2_completion_prompt(completions[k], &from.n_prompt, &from.n_read);
+        index += json_choices(&from, index, out);
+        for (int i = 0; i < gpt2_completion_count(completions[k]); i++)
+            n_tokens += (size_t)gpt2_completion_get(completions[k], i).n_ids;
+        n_prompt += (size_t)from.n_prompt;
+    }
+    buffer_format(
+        out,
+        "],\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu}"
+        ",\"seed\":%" PRIu64,
+        n_prompt, n_tokens, n_prompt + n_tokens, decoding->settings.seed.value);
+}

@@ -73,7 +73,7 @@ expect "... the first of them is the text alone" same "$tmp/first" "$out"
 gen --num-samples 2 --best-of 4 --json -n 8
 expect "--best-of" test "$(grep -o '"index"' "$out" | wc -l)" -eq 2
 gen --best-of 1 --num-samples 2
-expect "--best-of below --num-samples" refuses 2 'best-of: expected at least'
+expect "--best-of below --num-samples" refuses 2 '--best-of: expected at least --num-samples, 2, got 1'
 gen --beams 4 -n 8 --format ids
 expect "--beams" test "$(wc -w <"$out")" -eq 8
 cp "$out" "$tmp/beam"

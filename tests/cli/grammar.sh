@@ -164,3 +164,68 @@ for command in "generate -n 1" tokenize "score --by doc" "choose -c a,b" "inspec
     printf 'x\ny\nz\n' | { "$GPT2" $command "Once" >"$out" 2>"$err"; cat; } >"$tmp/rest"
     expect "$command does not read standard input when a text is given" test "$(wc -l <"$tmp/rest")" -eq 3
 done
+
+# ---- the best of several; the prompt's log-probabilities ----
+
+run generate "Once upon a time" -n 12 --best-of 5 --num-samples 5 --json
+cp "$out" "$tmp/five"
+for m in 1 2; do
+    run generate "Once upon a time" -n 12 --best-of 5 --num-samples $m --json
+    cp "$out" "$tmp/best.json"
+    run generate "Once upon a time" -n 12 --best-of 5 --num-samples $m
+    expect "--best-of as text" exits 0
+    if command -v python3 >/dev/null; then
+        expect "... is the $m best" python3 - "$tmp/best.json" "$out" <<'END'
+import json, sys
+texts = [c["text"] for c in json.load(open(sys.argv[1]))["choices"]]
+said = open(sys.argv[2]).read()
+if len(texts) == 1:
+    assert said == texts[0] + "\n", (said, texts)
+else:
+    assert said == "\n".join(f"==== SAMPLE {i + 1} ====\n{t}" for i, t in enumerate(texts)) + "\n"
+END
+    fi
+done
+run generate "Once upon a time" -n 12 --best-of 5
+expect "... of one there is no heading" not grep -q '==== SAMPLE' "$out"
+
+if command -v python3 >/dev/null; then
+    printf '{"prompt": "Once upon a time", "echo": true, "logprobs": 2}\n{"prompt": "Once upon"}\n' >"$tmp/echo"
+    run generate --input "$tmp/echo" -q -n 6 --greedy -o "$tmp/echo.out"
+    run generate "Once upon a time" -n 6 --greedy --echo --logprobs 2 --json
+    cp "$out" "$tmp/echo.json"
+    run generate "Once upon a time" -n 0 --echo --logprobs 2 --json
+    cp "$out" "$tmp/none.json"
+    ids=$("$GPT2" tokenize "$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["choices"][0]["text"])' "$tmp/echo.json")")
+    "$GPT2" score --ids "$ids" --no-bos --jsonl --no-header --top 2 >"$tmp/scores" 2>"$err"
+    expect "echo has the prompt's log-probabilities, as score has them" python3 - "$tmp/echo.json" "$tmp/echo.out" "$tmp/none.json" "$tmp/scores" <<'END'
+import json, sys
+one, job, none = [json.loads(open(p).readline())["choices"][0] for p in sys.argv[1:4]]
+rows = [json.loads(line) for line in open(sys.argv[4])]
+p = one["logprobs"]
+assert job["logprobs"] == p
+assert p["token_logprobs"][0] is None and p["top_logprobs"][0] is None
+assert len(p["tokens"]) == len(p["token_logprobs"]) == len(p["top_logprobs"]) == len(p["text_offset"]) == len(rows)
+assert "".join(p["tokens"]) == one["text"] and p["text_offset"][0] == 0
+total = 0
+for token, value, top, row in zip(p["tokens"], p["token_logprobs"], p["top_logprobs"], rows):
+    assert token == row["token"], (token, row)
+    if value is None:
+        continue
+    assert float("%.6f" % value) == float("%.6f" % row["logprob"]), (value, row)
+    assert list(top)[0] == row["top"][0]["token"]
+n = len(none["logprobs"]["tokens"])
+assert none["logprobs"]["token_logprobs"] == p["token_logprobs"][:n] and n == 4
+END
+fi
+for case in "length --greedy -n 2" "stop --greedy --until sentence" "time --max-time 0.000001"; do
+    # shellcheck disable=SC2086
+    run generate "Once upon a time" --json ${case#* }
+    expect "finish_reason ${case%% *}" grep -q "\"finish_reason\":\"${case%% *}\"" "$out"
+done
+begin generate "Once upon a time" --json -n -1 --ignore-eos --on-overflow slide --cpu generic
+sleep 0.5
+kill -TERM $pid
+finish
+expect "finish_reason abort" grep -q '"finish_reason":"abort"' "$out"
+expect "... and the signal's exit code" exits 143

@@ -29,6 +29,7 @@ struct bulk_record {
     struct decoding own;                  /* where the record has settings of its own */
     const struct decoding *decoding;      /* that, or the job's                       */
     struct gpt2_completion **completions; /* [n], one for each of the record's prompts */
+    struct prompt_scores *scores;         /* [n] of them; NULL: not wanted */
     int n;
     bool failed;
     struct gpt2_error err;
@@ -57,6 +58,9 @@ struct job {
 static void free_record(struct bulk_record *r) {
     for (int i = 0; i < r->n; i++)
         gpt2_completion_free(r->completions[i]);
+    for (int i = 0; r->scores && i < r->n; i++)
+        prompt_scores_free(&r->scores[i]);
+    free(r->scores);
     free(r->completions);
     decoding_free(&r->own);
     record_free(&r->record);
@@ -217,7 +221,7 @@ static void print_record(const struct job *job, struct bulk_record *r, struct bu
     buffer_format(line, ",\"object\":\"text_completion\",\"model\":");
     buffer_json(line, job->bulk->model_name, strlen(job->bulk->model_name));
     buffer_format(line, ",\"system_fingerprint\":\"%s\"", job->out.fingerprint);
-    completions_json(r->completions, r->n, r->decoding, job->bulk->tokenizer, line);
+    completions_json(r->completions, r->scores, r->n, r->decoding, job->bulk->tokenizer, line);
     buffer_format(line, batch ? "}},\"error\":null}\n" : "}\n");
 }
 
@@ -244,10 +248,27 @@ static bool is_done(struct bulk_record *r) {
     return true;
 }
 
+/* Scores the prompts of a record that is done, where that is asked for. */
+static bool score_prompts(const struct job *job, struct bulk_record *r) {
+    const struct bulk *b = job->bulk;
+    const struct settings *settings = r->decoding ? &r->decoding->settings : NULL;
+    if (r->failed || !settings || !completion_wants_prompt(settings, b->tokenizer))
+        return true;
+    r->scores = calloc((size_t)r->n, sizeof *r->scores);
+    if (!r->scores)
+        return command_error(&r->err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
+    for (int i = 0; i < r->n; i++)
+        if (!completion_score_prompt(&r->scores[i], r->completions[i], settings, b->model,
+                                     b->tokenizer, b->runtime, b->kv, &r->err))
+            return false;
+    return true;
+}
+
 /* Writes the records at the head of the list that are done. */
 static bool write_done(struct job *job, struct gpt2_error *err) {
     while (job->first && is_done(job->first)) {
         struct bulk_record *r = job->first;
+        r->failed = !score_prompts(job, r) || r->failed;
         // memory may be there the next time: --resume reads this record again
         if (r->failed && r->err.status == GPT2_ERR_MEMORY) {
             *err = r->err;

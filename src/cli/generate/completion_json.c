@@ -12,6 +12,7 @@ struct source {
     const struct gpt2_tokenizer *tokenizer; /* or NULL */
     const int32_t *prompt;                  /* [n_prompt] */
     int n_prompt, n_read;
+    const struct prompt_scores *scores; /* of the prompt; NULL: they are not wanted */
 };
 
 /* A token as JSON: what is no character by itself as its bytes. */
@@ -42,24 +43,31 @@ static void add_bytes(const struct source *from, const int32_t *ids, int n_ids,
     }
 }
 
-/* Where each token begins: in characters, from the start of the prompt, as OpenAI counts. Of a
- * token that begins within a character it is that character's place. */
-static void json_offsets(const struct source *from, const struct gpt2_sample *s,
+/* The i-th token of prompt and text. */
+static int32_t id_at(const struct source *from, const struct gpt2_sample *s, int i) {
+    return i < from->n_read ? from->prompt[i] : s->ids[i - from->n_read];
+}
+
+/* Where each of the n tokens begins, after `skip` others: in characters, from the start of the
+ * prompt, as OpenAI counts. Of a token that begins within a character it is that character's place.
+ */
+static void json_offsets(const struct source *from, const struct gpt2_sample *s, int skip, int n,
                          struct buffer *out) {
     struct buffer all = {0};
-    size_t n, at = 0, n_characters = 0, start = 0;
+    size_t n_bytes, at = 0, n_characters = 0, start = 0;
     add_bytes(from, from->prompt, from->n_read, &all);
-    start = all.len;
     add_bytes(from, s->ids, s->n_ids, &all);
     out->failed |= all.failed;
-    for (int i = 0; i < s->n_ids && !all.failed; i++) {
+    for (int i = 0; i < skip + n && !all.failed; i++) {
         for (; at < start; n_characters++) {
             size_t len = utf8_length((const unsigned char *)all.data + at, all.len - at);
             at += len ? len : 1;
         }
-        buffer_format(out, "%s%zu", i ? "," : "", at > start ? n_characters - 1 : n_characters);
-        gpt2_tokenizer_token(from->tokenizer, s->ids[i], &n);
-        start += n;
+        if (i >= skip)
+            buffer_format(out, "%s%zu", i > skip ? "," : "",
+                          at > start ? n_characters - 1 : n_characters);
+        gpt2_tokenizer_token(from->tokenizer, id_at(from, s, i), &n_bytes);
+        start += n_bytes;
     }
     buffer_free(&all);
 }
@@ -75,23 +83,49 @@ static void json_top(const struct source *from, const struct gpt2_logprob *top, 
     buffer_format(out, "}");
 }
 
+/* The alternatives to a token of the prompt, as of one that was generated. */
+static void json_prompt_top(const struct source *from, int i, struct buffer *out) {
+    const struct prompt_scores *scores = from->scores;
+    struct gpt2_logprob top[100]; // --logprobs has at most so many
+    for (int k = 0; k < scores->n_top; k++) {
+        const struct gpt2_alternative *item = &scores->top[(i - 1) * scores->n_top + k];
+        top[k] = (struct gpt2_logprob){.id = item->id, .logprob = item->logprob};
+    }
+    json_top(from, top, scores->n_top, out);
+}
+
+/* With the prompt's scores the lists begin with its tokens, the first of which has none. */
 static void json_logprobs(const struct source *from, const struct gpt2_sample *s,
                           struct buffer *out) {
+    int skip = from->scores ? 0 : from->n_read, n = from->n_read + s->n_ids;
     buffer_format(out, "{\"tokens\":[");
-    for (int i = 0; i < s->n_ids; i++) {
-        buffer_format(out, "%s", i ? "," : "");
-        json_token(from, out, s->ids[i]);
+    for (int i = skip; i < n; i++) {
+        buffer_format(out, "%s", i > skip ? "," : "");
+        json_token(from, out, id_at(from, s, i));
     }
     buffer_format(out, "],\"token_logprobs\":[");
-    for (int i = 0; i < s->n_ids; i++)
-        buffer_format(out, "%s%.9g", i ? "," : "", s->logprobs[i]);
+    for (int i = skip; i < n; i++) {
+        buffer_format(out, "%s", i > skip ? "," : "");
+        if (i >= from->n_read)
+            buffer_format(out, "%.9g", s->logprobs[i - from->n_read]);
+        else if (i > 0)
+            buffer_format(out, "%.9g", from->scores->scores[i - 1].logprob);
+        else
+            buffer_format(out, "null");
+    }
     buffer_format(out, "],\"top_logprobs\":[");
-    for (int i = 0; i < s->n_ids; i++) {
-        buffer_format(out, "%s", i ? "," : "");
-        json_top(from, s->n_top ? s->top + (size_t)i * (size_t)s->n_top : NULL, s->n_top, out);
+    for (int i = skip; i < n; i++) {
+        size_t k = i < from->n_read ? 0 : (size_t)(i - from->n_read) * (size_t)s->n_top;
+        buffer_format(out, "%s", i > skip ? "," : "");
+        if (i >= from->n_read)
+            json_top(from, s->n_top ? s->top + k : NULL, s->n_top, out);
+        else if (i > 0)
+            json_prompt_top(from, i, out);
+        else
+            buffer_format(out, "null");
     }
     buffer_format(out, "],\"text_offset\":[");
-    json_offsets(from, s, out);
+    json_offsets(from, s, skip, n - skip, out);
     buffer_format(out, "]}");
 }
 
@@ -108,9 +142,13 @@ static void json_text(const struct source *from, const struct gpt2_sample *s, st
 static void json_finish(const struct settings *settings, const struct gpt2_sample *s,
                         struct buffer *out) {
     static const char *const untils[] = {"", "sentence", "line", "paragraph"};
-    bool stopped = s->finish == GPT2_FINISH_EOS || s->finish == GPT2_FINISH_STOP ||
-                   s->finish == GPT2_FINISH_CHOICE;
-    buffer_format(out, ",\"finish_reason\":\"%s\",\"stop\":", stopped ? "stop" : "length");
+    static const char *const reasons[] = {
+        [GPT2_FINISH_EOS] = "stop",       [GPT2_FINISH_STOP] = "stop",
+        [GPT2_FINISH_CHOICE] = "stop",    [GPT2_FINISH_LENGTH] = "length",
+        [GPT2_FINISH_CONTEXT] = "length", [GPT2_FINISH_TIME] = "time",
+        [GPT2_FINISH_STOPPED] = "abort",  [GPT2_FINISH_NONE] = "abort",
+        [GPT2_FINISH_FAILED] = "abort"};
+    buffer_format(out, ",\"finish_reason\":\"%s\",\"stop\":", reasons[s->finish]);
     if (s->finish == GPT2_FINISH_STOP) {
         const char *stop = s->stop >= 0 ? settings->stop.items[s->stop] : untils[settings->until];
         buffer_json(out, stop, strlen(stop));
@@ -150,28 +188,58 @@ static int best(const struct gpt2_completion *completion, const bool *given) {
     return found;
 }
 
-/* Writes the choices of one prompt, the first as number `index`. Returns how many. */
-static int json_choices(const struct source *from, int index, struct buffer *out) {
-    bool given[4096] = {false};
-    int n = gpt2_completion_count(from->completion), n_given = from->settings->num_samples;
+int completion_chosen(const struct gpt2_completion *completion, const struct settings *settings,
+                      int chosen[MAX_CHOSEN]) {
+    bool given[MAX_CHOSEN] = {false};
+    int n = gpt2_completion_count(completion), n_given = settings->num_samples;
     n_given = n_given < n ? n_given : n; // beams may find fewer
     for (int i = 0; i < n_given; i++) {
-        int at = n > n_given ? best(from->completion, given) : i;
-        given[at] = true;
-        struct gpt2_sample sample = gpt2_completion_get(from->completion, at);
-        json_choice(from, &sample, index + i, out);
+        chosen[i] = n > n_given ? best(completion, given) : i;
+        given[chosen[i]] = true;
     }
     return n_given;
 }
 
-void completions_json(struct gpt2_completion *const *completions, int n,
-                      const struct decoding *decoding, const struct gpt2_tokenizer *tokenizer,
-                      struct buffer *out) {
+bool completion_wants_prompt(const struct settings *settings,
+                             const struct gpt2_tokenizer *tokenizer) {
+    return settings->echo && settings->logprobs >= 0 && tokenizer;
+}
+
+bool completion_score_prompt(struct prompt_scores *scores, const struct gpt2_completion *completion,
+                             const struct settings *settings, const struct gpt2_model *model,
+                             const struct gpt2_tokenizer *tokenizer, struct gpt2_runtime *runtime,
+                             enum gpt2_kv kv, struct gpt2_error *err) {
+    int n_prompt, n_read, rows = gpt2_model_config(model)->n_vocab;
+    int size = gpt2_tokenizer_size(tokenizer), n_vocab = size < rows ? size : rows;
+    const int32_t *ids = gpt2_completion_prompt(completion, &n_prompt, &n_read);
+    const struct gpt2_scorer_options options = {
+        .n_vocab = n_vocab,
+        .n_top = settings->logprobs < n_vocab ? settings->logprobs : n_vocab,
+        .kv = kv};
+    return prompt_scores_make(scores, model, runtime, &options, ids, n_read, err);
+}
+
+/* Writes the choices of one prompt, the first as number `index`. Returns how many. */
+static int json_choices(const struct source *from, int index, struct buffer *out) {
+    int chosen[MAX_CHOSEN], n = completion_chosen(from->completion, from->settings, chosen);
+    for (int i = 0; i < n; i++) {
+        struct gpt2_sample sample = gpt2_completion_get(from->completion, chosen[i]);
+        json_choice(from, &sample, index + i, out);
+    }
+    return n;
+}
+
+void completions_json(struct gpt2_completion *const *completions,
+                      const struct prompt_scores *prompts, int n, const struct decoding *decoding,
+                      const struct gpt2_tokenizer *tokenizer, struct buffer *out) {
     int index = 0;
     size_t n_tokens = 0, n_prompt = 0;
     buffer_format(out, ",\"choices\":[");
     for (int k = 0; k < n; k++) {
-        struct source from = {completions[k], &decoding->settings, tokenizer, NULL, 0, 0};
+        struct source from = {.completion = completions[k],
+                              .settings = &decoding->settings,
+                              .tokenizer = tokenizer,
+                              .scores = prompts ? &prompts[k] : NULL};
         from.prompt = gpt2_completion_prompt(completions[k], &from.n_prompt, &from.n_read);
         index += json_choices(&from, index, out);
         for (int i = 0; i < gpt2_completion_count(completions[k]); i++)

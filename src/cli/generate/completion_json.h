@@ -3,13 +3,31 @@
 #define CLI_GENERATE_COMPLETION_JSON_H
 
 #include "base/buffer.h"
+#include "cli/generate/prompt_scores.h"
 #include "cli/generate/settings.h"
 #include <gpt2/completion.h>
 
+/* Which of a completion's texts are given, by their numbers: all, or with --best-of those with the
+ * best mean log-probability, best first, of equals the first. Returns how many. */
+#define MAX_CHOSEN 4096
+int completion_chosen(const struct gpt2_completion *completion, const struct settings *settings,
+                      int chosen[MAX_CHOSEN]);
+
+/* Whether a prompt's log-probabilities are wanted, with the echo of its text. */
+bool completion_wants_prompt(const struct settings *settings,
+                             const struct gpt2_tokenizer *tokenizer);
+
+/* Scores the prompt of a completion for completions_json. */
+bool completion_score_prompt(struct prompt_scores *scores, const struct gpt2_completion *completion,
+                             const struct settings *settings, const struct gpt2_model *model,
+                             const struct gpt2_tokenizer *tokenizer, struct gpt2_runtime *runtime,
+                             enum gpt2_kv kv, struct gpt2_error *err);
+
 /* Writes the choices of n completions in their order, usage and seed, with a comma in front. All
- * are done and were made with this decoding; `tokenizer` may be NULL where there are only ids. */
-void completions_json(struct gpt2_completion *const *completions, int n,
-                      const struct decoding *decoding, const struct gpt2_tokenizer *tokenizer,
-                      struct buffer *out);
+ * are done and were made with this decoding; `tokenizer` may be NULL where there are only ids.
+ * prompts [n] are their scores if completion_wants_prompt, else NULL. */
+void completions_json(struct gpt2_completion *const *completions,
+                      const struct prompt_scores *prompts, int n, const struct decoding *decoding,
+                      const struct gpt2_tokenizer *tokenizer, struct buffer *out);
 
 #endif

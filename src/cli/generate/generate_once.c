@@ -37,9 +37,13 @@ static bool read_prompt(struct run *run, struct gpt2_error *err) {
 
 /* Texts that could not be shown as they came: several of them. */
 static bool show_samples(struct run *run, struct gpt2_error *err) {
-    for (int i = 0; i < gpt2_completion_count(run->completion); i++) {
-        struct gpt2_sample s = gpt2_completion_get(run->completion, i);
-        bool ok = output_format(&run->out, err, "%s==== SAMPLE %d ====\n", i ? "\n" : "", i + 1) &&
+    int chosen[MAX_CHOSEN];
+    int n = completion_chosen(run->completion, &run->decoding.settings, chosen);
+    bool several = run->decoding.settings.num_samples > 1;
+    for (int i = 0; i < n; i++) {
+        struct gpt2_sample s = gpt2_completion_get(run->completion, chosen[i]);
+        bool ok = (!several || output_format(&run->out, err, "%s==== SAMPLE %d ====\n",
+                                             i ? "\n" : "", i + 1)) &&
                   (!run->args.settings.echo || show_prompt(run, err));
         if (run->args.format == FORMAT_TEXT)
             ok = ok && output_bytes(&run->out, s.bytes, s.n_bytes, err);
@@ -54,12 +58,20 @@ static bool show_samples(struct run *run, struct gpt2_error *err) {
 
 static bool show_json(struct run *run, struct gpt2_error *err) {
     struct buffer text = {0};
+    struct prompt_scores scores = {0};
+    const struct settings *settings = &run->decoding.settings;
+    bool wants_prompt = completion_wants_prompt(settings, run->tokenizer);
+    if (wants_prompt &&
+        !completion_score_prompt(&scores, run->completion, settings, run->model, run->tokenizer,
+                                 run->runtime, (enum gpt2_kv)run->args.kv, err))
+        return false;
     const char *name = run->args.model ? run->args.model : "tales";
     buffer_format(&text,
                   "{\"id\":\"cmpl-0\",\"object\":\"text_completion\",\"created\":%lld,\"model\":",
                   (long long)time(NULL));
     buffer_json(&text, name, strlen(name));
-    completions_json(&run->completion, 1, &run->decoding, run->tokenizer, &text);
+    completions_json(&run->completion, wants_prompt ? &scores : NULL, 1, &run->decoding,
+                     run->tokenizer, &text);
     buffer_format(&text, ",\"timings\":{\"load_ms\":%.3f,\"prompt_ms\":%.3f,\"decode_ms\":%.3f}}",
                   (double)run->load_ns * 1e-6, (double)run->prompt_ns * 1e-6,
                   (double)run->decode_ns * 1e-6);
@@ -67,6 +79,7 @@ static bool show_json(struct run *run, struct gpt2_error *err) {
                   ? command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the result")
                   : output_bytes(&run->out, text.data, text.len, err);
     buffer_free(&text);
+    prompt_scores_free(&scores);
     return ok;
 }
 

@@ -139,7 +139,9 @@ int settings_table(struct option *rows, struct settings *s) {
                  "<|endoftext|> in the prompt is the special token;\n"
                  "else it is text like any other",
                  .not_with = "ids"),
-        OPT_FLAG("echo", 0, &s->echo, "print the prompt first",
+        OPT_FLAG("echo", 0, &s->echo,
+                 "print the prompt first; with --logprobs and --json its\n"
+                 "tokens' log-probabilities, too",
                  .aliases = "display-prompt include-prefix return-full-text",
                  .flags = OPTION_NOT_IN_SESSION, .not_with = "format=jsonl"),
         OPT_INT("logprobs", 0, &s->logprobs, 0, 100, "N",
@@ -445,7 +447,7 @@ bool decoding_options(const struct decoding *d, const struct gpt2_ids *prompt,
                       struct gpt2_completion_options *options, struct gpt2_error *err) {
     const struct settings *s = &d->settings;
     if (s->best_of && s->best_of < s->num_samples)
-        return usage_error(err, "best-of: expected at least num-samples, %d, got %d",
+        return usage_error(err, "--best-of: expected at least --num-samples, %d, got %d",
                            s->num_samples, s->best_of);
     *options = (struct gpt2_completion_options){
         .max_tokens = s->max_tokens,

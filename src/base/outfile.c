@@ -55,17 +55,90 @@ static int create_temporary(const char *path, char *name, size_t size, mode_t mo
     return fd;
 }
 
+static int same_file(int fd, const struct stat *file) {
+    struct stat info;
+    return fstat(fd, &info) == 0 && info.st_dev == file->st_dev && info.st_ino == file->st_ino;
+}
+
+int outfile_stream(const char *path) {
+    static const struct {
+        const char *path;
+        int fd;
+    } streams[] = {{"/dev/stdout", STDOUT_FILENO}, {"/dev/stderr", STDERR_FILENO}};
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
+        if (!strcmp(path, streams[i].path))
+            return streams[i].fd;
+    int fd, end = 0;
+    if ((sscanf(path, "/dev/fd/%d%n", &fd, &end) == 1 ||
+         sscanf(path, "/proc/self/fd/%d%n", &fd, &end) == 1) &&
+        !path[end] && fd >= 0)
+        return fd;
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return -1;
+    return same_file(STDOUT_FILENO, &info)   ? STDOUT_FILENO
+           : same_file(STDERR_FILENO, &info) ? STDERR_FILENO
+                                             : -1;
+}
+
+#define MAX_LINKS 40 /* as Linux follows them */
+
+/* The path that a link to nothing points to, through further links, as a new string; `path` itself
+ * where it is no link. NULL with errno set. */
+static char *link_target(const char *path) {
+    char *target = strdup(path), text[4096];
+    for (int i = 0; target && i < MAX_LINKS; i++) {
+        ssize_t n = readlink(target, text, sizeof text - 1);
+        if (n < 0)
+            return target;
+        text[n] = 0;
+        const char *slash = strrchr(target, '/');
+        size_t folder = slash && *text != '/' ? (size_t)(slash - target) + 1 : 0;
+        char *next = malloc(folder + (size_t)n + 1);
+        if (next) {
+            memcpy(next, target, folder);
+            memcpy(next + folder, text, (size_t)n + 1);
+        }
+        free(target);
+        target = next;
+    }
+    free(target);
+    errno = target ? ELOOP : ENOMEM;
+    return NULL;
+}
+
+/* Gives the new file the mode of the old one, and its owner where the system lets us. */
+static bool keep_mode(int fd, const struct stat *old) {
+    if (fchown(fd, old->st_uid, old->st_gid) != 0 && errno != EPERM)
+        return false;
+    return fchmod(fd, old->st_mode & 07777) == 0;
+}
+
+/* Writes to a descriptor that is open: nothing is replaced, and `>>` appends. */
+static bool open_stream(struct outfile *file, const char *path, int fd, struct gpt2_error *err) {
+    file->path = strdup(path);
+    if (!file->path) {
+        *file = (struct outfile){0};
+        return error_memory(err, "a path", strlen(path));
+    }
+    file->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return file->fd >= 0 || fail(file, "write", err);
+}
+
 bool outfile_open(struct outfile *file, const char *path, unsigned flags, struct gpt2_error *err) {
     struct stat info;
     bool exists = stat(path, &info) == 0, replaces = !exists || S_ISREG(info.st_mode);
     *file = (struct outfile){.fd = -1};
+    int stream = flags & OUTFILE_IN_PLACE ? outfile_stream(path) : -1;
+    if (stream >= 0)
+        return open_stream(file, path, stream, err);
     if (!replaces && !(flags & OUTFILE_IN_PLACE)) {
         *file = (struct outfile){0};
         return error_set(err, GPT2_ERR_RUNTIME, "%.300s: expected a file to write, found a %s",
                          path, S_ISDIR(info.st_mode) ? "directory" : "device, pipe or socket");
     }
-    // Links are followed to the file that is replaced. A pipe has a name in /dev/fd but no path.
-    file->path = exists && replaces ? realpath(path, NULL) : strdup(path);
+    // Links are followed to the file that is replaced or made.
+    file->path = exists && replaces ? realpath(path, NULL) : link_target(path);
     size_t size = (file->path ? strlen(file->path) : 0) + 32;
     char *temporary = file->path && replaces ? malloc(size) : NULL;
     if (!file->path || (replaces && !temporary)) {
@@ -83,7 +156,8 @@ bool outfile_open(struct outfile *file, const char *path, unsigned flags, struct
         return fail(file, "create", err);
     }
     file->temporary = temporary;
-    return true;
+    bool keeps = exists && replaces && !(flags & OUTFILE_PRIVATE);
+    return !keeps || keep_mode(file->fd, &info) || fail(file, "set the mode", err);
 }
 
 bool outfile_create(struct outfile *file, const char *path, struct gpt2_error *err) {

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum outfile_flags {
-    OUTFILE_PRIVATE = 1,  /* mode 0600; else 0666, less the umask                               */
+    OUTFILE_PRIVATE = 1,  /* mode 0600; else that of the old file, or 0666 less the umask        */
     OUTFILE_IN_PLACE = 2, /* an existing device, pipe or socket is written to directly, neither */
                           /* synced nor renamed; else it is an error                            */
 };
@@ -29,8 +29,15 @@ struct outfile {
     size_t held;           /* bytes in it                                                 */
 };
 
-/* Creates the temporary file. A link stays, and the file it points to is the target. A target that
- * exists and is not a regular file is an error, unless `flags` (of enum outfile_flags) has
+/* The open descriptor that a path names: /dev/stdout, /dev/stderr, /dev/fd/N, /proc/self/fd/N, or
+ * the file that standard output or standard error writes to. -1: none. To open such a path anew
+ * would write over what `>>` keeps. */
+int outfile_stream(const char *path);
+
+/* Creates the temporary file. A link stays, and the file it points to is the target, whether it
+ * exists or not. The new file has the mode of the old one, and its owner where that is allowed;
+ * with OUTFILE_IN_PLACE a path of outfile_stream is written to as it is open. A target that exists
+ * and is not a regular file is an error, unless `flags` (of enum outfile_flags) has
  * OUTFILE_IN_PLACE; a directory cannot be opened even then. outfile_create has flags 0. */
 bool outfile_open(struct outfile *file, const char *path, unsigned flags, struct gpt2_error *err);
 bool outfile_create(struct outfile *file, const char *path, struct gpt2_error *err);

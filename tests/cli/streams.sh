@@ -180,3 +180,59 @@ if [ -r /dev/zero ]; then
         expect "... says the limit" grep -Eq '/dev/zero: expected .* of at most (64 MiB|[0-9]+ bytes), found' "$err"
     done
 fi
+
+# What -o may name: whatever can be written to, and nothing is lost.
+text="Once upon a time"
+"$GPT2" generate "$text" -n 4 --greedy >"$tmp/wanted" 2>"$err"
+printf 'Once\n' >"$tmp/records"
+"$GPT2" generate --input "$tmp/records" -n 2 -q >"$tmp/wanted.job" 2>"$err"
+writes() { # NAME WANTED ARGS...: several ways to write what a command prints
+    what=$1 wanted=$2
+    shift 2
+    for path in /dev/stdout /dev/fd/1 /proc/self/fd/1; do
+        [ -e $path ] || continue
+        echo kept >"$tmp/log"
+        "$GPT2" "$@" -o $path >>"$tmp/log" 2>"$err"
+        status=$?
+        (echo kept; cat "$wanted") >"$out"
+        expect "$what: -o $path appends to what >> names" same "$out" "$tmp/log"
+        "$GPT2" "$@" -o $path 2>"$err" | cat >"$tmp/log"
+        expect "... and writes to a pipe" same "$wanted" "$tmp/log"
+    done
+    echo kept >"$tmp/log"
+    "$GPT2" "$@" -o "$tmp/log" >>"$tmp/log" 2>"$err"
+    expect "$what: -o FILE >>FILE appends" same "$out" "$tmp/log"
+    rm -f "$tmp/fifo"
+    mkfifo "$tmp/fifo"
+    cat "$tmp/fifo" >"$tmp/log" &
+    reader=$!
+    "$GPT2" "$@" -o "$tmp/fifo" >"$out" 2>"$err"
+    status=$?
+    [ -p "$tmp/fifo" ] || kill $reader
+    wait $reader
+    expect "$what: -o FIFO" same "$wanted" "$tmp/log"
+    expect "... which stays one" test -p "$tmp/fifo"
+    run "$@" -o /dev/null
+    expect "$what: -o /dev/null" exits 0
+    expect "... which stays a device" test -c /dev/null
+    : >"$tmp/mode"
+    chmod 640 "$tmp/mode"
+    run "$@" -o "$tmp/mode"
+    expect "$what: an existing file keeps its mode" test "$(ls -l "$tmp/mode" | cut -c 1-10)" = -rw-r-----
+    expect "... and has the result" same "$wanted" "$tmp/mode"
+    rm -rf "$tmp/links"
+    mkdir -p "$tmp/links/there"
+    ln -s there/target "$tmp/links/one"
+    ln -s one "$tmp/links/two"
+    run "$@" -o "$tmp/links/two"
+    expect "$what: a link to nothing stays, and its target is made" same "$wanted" "$tmp/links/there/target"
+    expect "... both links" test -h "$tmp/links/two" -a -h "$tmp/links/one"
+    ln -s loop "$tmp/links/loop"
+    run "$@" -o "$tmp/links/loop"
+    expect "$what: a link to itself" refuses 1 "links/loop"
+}
+writes generate "$tmp/wanted" generate "$text" -n 4 --greedy
+writes "a job" "$tmp/wanted.job" generate --input "$tmp/records" -n 2 -q
+run tokenize "$text"
+cp "$out" "$tmp/ids"
+writes tokenize "$tmp/ids" tokenize "$text"

@@ -1,6 +1,7 @@
 /* bulk_output.c - see bulk_output.h. */
 #include "cli/generate/bulk_output.h"
 #include "base/fnv.h"
+#include "base/outfile.h"
 #include "cli/generate/record_settings.h"
 #include "cli/io/report.h"
 
@@ -161,10 +162,25 @@ bool bulk_output_open(struct bulk_output *out, const struct bulk *bulk,
         return true;
     }
     struct stat in, there;
-    if (stat(o->output, &there) == 0 && fstat(input_fd, &in) == 0 && in.st_ino == there.st_ino &&
+    int stream = outfile_stream(o->output);
+    if (stream >= 0 && o->resume)
+        return usage_error(err, "--resume: %s is no file of its own", o->output);
+    if (stream >= 0) {
+        out->fd = fcntl(stream, F_DUPFD_CLOEXEC, 3);
+        if (out->fd < 0) {
+            out->fd = 0;
+            return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot open %s: %s", o->output,
+                                 strerror(errno));
+        }
+        return true;
+    }
+    bool exists = stat(o->output, &there) == 0;
+    if (exists && fstat(input_fd, &in) == 0 && in.st_ino == there.st_ino &&
         in.st_dev == there.st_dev)
         return usage_error(err, "--output: %s is the input", o->output);
-    int fd = open(o->output, O_RDWR | O_CREAT | O_CLOEXEC | (o->resume ? 0 : O_TRUNC), 0666);
+    // a FIFO that is opened for reading, too, does not wait for its reader
+    int access = exists && !S_ISREG(there.st_mode) && !o->resume ? O_WRONLY : O_RDWR;
+    int fd = open(o->output, access | O_CREAT | O_CLOEXEC | (o->resume ? 0 : O_TRUNC), 0666);
     if (fd < 0)
         return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot open %s: %s", o->output,
                              strerror(errno));

@@ -192,8 +192,8 @@ static void tables_without_a_free_slot_are_refused(void **state) {
             index->slots[i] = index->slots[i] ? index->slots[i] : 1;
         for (size_t i = 0; which == 1 && i <= tables.pieces->mask; i++)
             tables.pieces->slots[i].key.hi |= 1;
-        for (size_t i = 0; which == 2 && i <= tables.vocab->special.mask; i++)
-            tables.vocab->special.slots[i] = 1;
+        for (size_t i = 0; which == 2 && i <= tables.vocab->added_index.mask; i++)
+            tables.vocab->added_index.slots[i] = 1;
         tables_free(&tables);
         check_refused(blob.bytes, blob.n, "a full hash table");
         free(blob.bytes);

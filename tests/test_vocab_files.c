@@ -74,7 +74,7 @@ static void a_byte_without_a_token_is_an_error_and_leaves_the_list_as_it_was(voi
     for (size_t at = 0; at < sizeof text; at += 199) { // in a long piece, in a short one
         text[at] = 'c';
         assert_false(gpt2_tokenizer_encode(t, text, at ? sizeof text : 3, 0, &ids, &err));
-        assert_int_equal(err.status, GPT2_ERR_MODEL);
+        assert_int_equal(err.status, GPT2_ERR_INPUT);
         assert_string_equal(err.message,
                             "the vocabulary has no token for the byte 0x63 of the text");
         assert_int_equal(ids.len, 1);
@@ -124,14 +124,17 @@ static void special_tokens_come_from_every_file_that_names_them(void **state) {
                     "\"additional_special_tokens\":[\"<pad>\"]}",
         .config = "{\"added_tokens_decoder\":{\"9\":{\"content\":\"<p\",\"special\":true}},"
                   "\"add_bos_token\":false,\"model_max_length\":1e30}"});
-    // Leftmost, longest; also where a special token is the end of nothing else.
+    // Leftmost, longest; also where an added token is the end of nothing else.
     check_ids(t, TEXT("a<pad>  <pb!\xEF\xBD\x9Cx   "), GPT2_ENCODE_SPECIAL,
               IDS(0, 7, 8, 9, 1, 3, 2, 8, 4));
     assert_int_equal(gpt2_tokenizer_size(t), 10);
     for (int32_t id = 0; id < 10; id++)
-        assert_int_equal(gpt2_tokenizer_is_special(t, id), id == 2 || id == 3 || id >= 7);
+        assert_int_equal(gpt2_tokenizer_is_special(t, id),
+                         id == 2 || id == 3 || id == 7 || id == 9);
     assert_int_equal(gpt2_tokenizer_find(t, "nowhere", 7), -1);
     check_ids(t, TEXT("a!"), GPT2_ENCODE_TEXT, IDS(0, 3));
+    // Nothing says that two spaces are special: they are cut out of any text.
+    check_ids(t, TEXT("a   "), GPT2_ENCODE_TEXT, IDS(0, 8, 4));
     gpt2_tokenizer_close(t);
 }
 
@@ -142,6 +145,100 @@ static void special_tokens_come_from_every_file_that_names_them(void **state) {
 #define PATTERN                                                                                    \
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!\\\\S)|" \
     "\\\\s+"
+
+static void added_tokens_take_white_space_and_stand_alone_as_they_say(void **state) {
+    struct gpt2_tokenizer *t = open_files((struct files){
+        .tokenizer = "{\"pre_tokenizer\":" BYTELEVEL "true},\"added_tokens\":["
+                     "{\"id\":6,\"content\":\"<l>\",\"special\":true,\"lstrip\":true},"
+                     "{\"id\":7,\"content\":\"<r>\",\"special\":true,\"rstrip\":true},"
+                     "{\"id\":8,\"content\":\"ab\",\"special\":false,\"single_word\":true}]," MODEL(
+                         "") "}"});
+    check_ids(t, TEXT("a  <l>  a  <r>\t b"), GPT2_ENCODE_SPECIAL, IDS(0, 6, 4, 4, 0, 4, 4, 7, 1));
+    check_ids(t, TEXT("<r> <l> <l>"), GPT2_ENCODE_SPECIAL, IDS(7, 6, 6));
+    check_ids(t, TEXT("ab abb bab ab"), GPT2_ENCODE_TEXT, IDS(8, 4, 3, 4, 1, 2, 4, 8));
+    assert_int_equal(gpt2_tokenizer_cut(t, "a a a", 5, GPT2_ENCODE_TEXT), 0);
+    gpt2_tokenizer_close(t);
+}
+
+/* add_bos_token of the pair: tokens of one text, and of a part of one. */
+static void a_bos_token_goes_before_a_text_where_the_files_say_so(void **state) {
+    struct gpt2_error err;
+    struct gpt2_ids ids = {0};
+    struct gpt2_extent *extents;
+    struct gpt2_tokenizer *t = open_files(
+        (struct files){.tokens = TOKENS,
+                       .merges = MERGES,
+                       .added = "{\"<s>\":7}",
+                       .config = "{\"add_bos_token\":true,\"bos_token\":{\"content\":\"<s>\"}}"});
+    check_ids(t, TEXT("abb"), GPT2_ENCODE_TEXT, IDS(7, 3));
+    check_ids(t, TEXT(""), GPT2_ENCODE_TEXT, IDS(7));
+    check_ids(t, TEXT("abb"), GPT2_ENCODE_PART, IDS(3));
+    assert_int_equal(gpt2_tokenizer_cut(t, "a a a", 5, GPT2_ENCODE_TEXT), 0);
+    assert_true(gpt2_tokenizer_encode_extents(t, "abb b", 5, 0, &ids, &extents, &err));
+    assert_int_equal(ids.len, 4);
+    static const size_t want[4][2] = {{0, 0}, {0, 3}, {3, 4}, {4, 5}};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(extents[i].begin, want[i][0]);
+        assert_int_equal(extents[i].end, want[i][1]);
+    }
+    free(extents);
+    gpt2_ids_free(&ids);
+    gpt2_tokenizer_close(t);
+
+    t = open_files(
+        (struct files){.tokens = TOKENS, .merges = MERGES, .config = "{\"add_bos_token\":true}"});
+    check_ids(t, TEXT("a"), GPT2_ENCODE_TEXT, IDS(5, 0)); // <|endoftext|>, as GPT2Tokenizer has it
+    gpt2_tokenizer_close(t);
+}
+
+static void unknown_bytes_are_dropped_where_asked_for(void **state) {
+    struct gpt2_error err;
+    struct gpt2_ids ids = {0};
+    struct gpt2_extent *extents;
+    struct gpt2_tokenizer *t = open_files((struct files){.tokens = TOKENS, .merges = MERGES});
+    // What is left of a piece merges, as in Hugging Face's library.
+    check_ids(t, TEXT("axxb b"), GPT2_ENCODE_DROP_UNKNOWN, IDS(2, 4, 1));
+    check_ids(t, TEXT("xyz"), GPT2_ENCODE_DROP_UNKNOWN, NULL, 0);
+    assert_true(gpt2_tokenizer_encode_extents(t, "xaxb b", 6, GPT2_ENCODE_DROP_UNKNOWN, &ids,
+                                              &extents, &err));
+    assert_int_equal(ids.len, 3);
+    static const size_t want[3][2] = {{1, 4}, {4, 5}, {5, 6}};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(extents[i].begin, want[i][0]);
+        assert_int_equal(extents[i].end, want[i][1]);
+    }
+    free(extents);
+    gpt2_ids_free(&ids);
+    gpt2_tokenizer_close(t);
+}
+
+/* Whatever form they are kept in: files, and the tables of a packed file. */
+static void added_tokens_that_are_not_special_are_always_cut_out(void **state) {
+    struct gpt2_error err;
+    struct gpt2_tokenizer *t = open_files((struct files){
+        .tokenizer = "{\"pre_tokenizer\":" BYTELEVEL "true},\"added_tokens\":["
+                     "{\"id\":6,\"content\":\"ab \",\"special\":false},"
+                     "{\"id\":7,\"content\":\"ab <\",\"special\":true},"
+                     "{\"id\":8,\"content\":\"b\",\"special\":false}]," MODEL("") "}"});
+    unsigned char *bytes;
+    size_t n;
+    assert_true(gpt2_tokenizer_pack(t, &bytes, &n, &err));
+    struct gpt2_tokenizer *packed = tokenizer_unpack(bytes, n, "tables", &err);
+    assert_non_null(packed);
+    for (int i = 0; i < 2; i++) {
+        struct gpt2_tokenizer *each = i ? packed : t;
+        check_ids(each, TEXT("aab a"), GPT2_ENCODE_TEXT, IDS(0, 6, 0));
+        check_ids(each, TEXT("ab"), GPT2_ENCODE_TEXT, IDS(0, 8)); // goes before merging
+        check_ids(each, TEXT("ab <"), GPT2_ENCODE_SPECIAL, IDS(7));
+        assert_false(gpt2_tokenizer_is_special(each, 6));
+        assert_true(gpt2_tokenizer_is_special(each, 7));
+        // No cut where a token that is cut out might begin.
+        assert_int_equal(gpt2_tokenizer_cut(each, "a a ab", 6, GPT2_ENCODE_TEXT), 3);
+    }
+    gpt2_tokenizer_close(packed);
+    free(bytes);
+    gpt2_tokenizer_close(t);
+}
 
 static void the_forms_of_tokenizer_json_are_read(void **state) {
     static const char *const files[] = {
@@ -263,7 +360,7 @@ static void malformed_files_are_refused_by_name(void **state) {
         {{.tokens = TOKENS, .merges = MERGES, .added = "{\"x\":null}"},
          "d/added_tokens.json: entry 1 \"x\": expected an id from 0 to 9999999, found null"},
         {{.tokens = TOKENS, .merges = MERGES, .added = "{\"x\":7,\"x\":8}"},
-         "d/added_tokens.json: special token \"x\": expected one id, found 7 and 8"},
+         "d/added_tokens.json: added token \"x\": expected one id, found 7 and 8"},
         {{.tokens = TOKENS, .merges = MERGES, .added = "{\"<|endoftext|>\":7}"}, NULL},
         {{.tokens = "{\"a\":0,\"\xEF\xBD\x9Cx\":2}",
           .merges = "",
@@ -271,8 +368,8 @@ static void malformed_files_are_refused_by_name(void **state) {
          "expected the id 7 that d/added_tokens.json gives, found 2"},
         {{.tokens = TOKENS,
           .merges = MERGES,
-          .specials = "{\"pad_token\":{\"content\":\"x\",\"lstrip\":true}}"},
-         "d/special_tokens_map.json: special token \"x\": expected \"lstrip\" to be false"},
+          .specials = "{\"pad_token\":{\"content\":\"x\",\"lstrip\":1}}"},
+         "d/special_tokens_map.json: added token \"x\": lstrip: expected true or false, found"},
         {{.tokens = TOKENS, .merges = MERGES, .specials = "{\"additional_special_tokens\":[1]}"},
          "d/special_tokens_map.json: expected a special token"},
         {{.tokens = TOKENS,
@@ -286,8 +383,13 @@ static void malformed_files_are_refused_by_name(void **state) {
          "found \"10000000\""},
         {{.tokens = TOKENS, .merges = MERGES, .config = "{\"add_prefix_space\":1}"},
          "d/tokenizer_config.json: add_prefix_space: expected true or false, found a number"},
-        {{.tokens = TOKENS, .merges = MERGES, .config = "{\"add_bos_token\":true}"},
-         "d/tokenizer_config.json: add_bos_token: expected false, found true"},
+        {{.tokens = TOKENS, .merges = MERGES, .config = "{\"add_eos_token\":true}"},
+         "d/tokenizer_config.json: add_eos_token: expected false, found true"},
+        {{.tokens = TOKENS,
+          .merges = MERGES,
+          .config = "{\"add_bos_token\":true,\"bos_token\":\"<s>\"}"},
+         "d/tokenizer_config.json: add_bos_token: expected \"bos_token\" to be a token, found "
+         "\"<s>\""},
         {{.tokens = TOKENS, .merges = MERGES, .config = "nope"},
          "d/tokenizer_config.json: not valid JSON"},
         {{.tokenizer = "{\"pre_tokenizer\":null," MODEL("") "}"},
@@ -301,20 +403,34 @@ static void malformed_files_are_refused_by_name(void **state) {
          "pre_tokenizer: expected"},
         {{.tokenizer =
               "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
-              "\"pattern\":{\"Regex\":\"\\\\s\"},\"behavior\":\"Isolated\"}," BYTELEVEL
+              "\"pattern\":{\"Regex\":\"\\\\S\"},\"behavior\":\"Isolated\"}," BYTELEVEL
               "false}]}," MODEL("") "}"},
-         "pre_tokenizer Split: expected GPT-2's regular expression, found \"\\s\""},
-        {{.tokenizer = "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":"
-                       "\"Digits\"}," BYTELEVEL "true}]}," MODEL("") "}"},
-         "found \"Digits\""},
-        {{.tokenizer = "{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":" BYTELEVEL
+         "pre_tokenizer Split: expected GPT-2's regular expression or a class of characters, found "
+         "\"\\S\""},
+        {{.tokenizer = "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[" BYTELEVEL
+                       "true},{\"type\":\"Digits\"}]}," MODEL("") "}"},
+         "d/tokenizer.json: pre_tokenizer: expected nothing after ByteLevel, found \"Digits\""},
+        {{.tokenizer = "{\"normalizer\":{\"type\":\"Nmt\"},\"pre_tokenizer\":" BYTELEVEL
                        "true}," MODEL("") "}"},
-         "d/tokenizer.json: normalizer: expected null, found \"NFC\""},
+         "d/tokenizer.json: normalizer: expected a component that this program has (NFC, NFD, "
+         "NFKC, "
+         "NFKD, Lowercase, StripAccents, Replace, Prepend, Strip, Sequence), found \"Nmt\""},
+        {{.tokenizer = "{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a|b\"},"
+                       "\"content\":\"\"},\"pre_tokenizer\":" BYTELEVEL "true}," MODEL("") "}"},
+         "d/tokenizer.json: normalizer Replace: expected GPT-2's regular expression or a class of "
+         "characters, found \"a|b\""},
+        {{.tokenizer = "{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{"
+                       "\"SpecialToken\":{\"id\":\"x\"}},{\"Sequence\":{\"id\":\"A\"}}]},"
+                       "\"pre_tokenizer\":" BYTELEVEL "true}," MODEL("") "}"},
+         "d/tokenizer.json: post_processor: expected a special token of the template"},
         {{.tokenizer =
               "{\"post_processor\":{\"type\":\"TemplateProcessing\"},\"pre_tokenizer\":" BYTELEVEL
               "true}," MODEL("") "}"},
-         "d/tokenizer.json: post_processor: expected \"ByteLevel\" or null, found "
-         "\"TemplateProcessing\""},
+         "d/tokenizer.json: post_processor TemplateProcessing: expected the text once in "
+         "\"single\", found it 0 times"},
+        {{.tokenizer = "{\"post_processor\":{\"type\":\"BertProcessing\",\"cls\":[\"a\",0],"
+                       "\"sep\":[\"b\",6]},\"pre_tokenizer\":" BYTELEVEL "true}," MODEL("") "}"},
+         "d/tokenizer.json: post_processor: expected a token id from 0 to 5, found 6"},
         {{.tokenizer = "{\"decoder\":{\"type\":\"WordPiece\"},\"pre_tokenizer\":" BYTELEVEL
                        "true}," MODEL("") "}"},
          "found \"WordPiece\""},
@@ -456,6 +572,10 @@ int main(void) {
         cmocka_unit_test(line_ends_headers_and_gaps_are_accepted),
         cmocka_unit_test(the_last_of_two_equal_merges_counts),
         cmocka_unit_test(special_tokens_come_from_every_file_that_names_them),
+        cmocka_unit_test(a_bos_token_goes_before_a_text_where_the_files_say_so),
+        cmocka_unit_test(unknown_bytes_are_dropped_where_asked_for),
+        cmocka_unit_test(added_tokens_take_white_space_and_stand_alone_as_they_say),
+        cmocka_unit_test(added_tokens_that_are_not_special_are_always_cut_out),
         cmocka_unit_test(the_forms_of_tokenizer_json_are_read),
         cmocka_unit_test(settings_of_tokenizer_json_are_honoured),
         cmocka_unit_test(malformed_files_are_refused_by_name),

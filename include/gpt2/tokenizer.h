@@ -1,8 +1,11 @@
 /* tokenizer.h - bytes to token ids and back: GPT-2's byte-level BPE.
  *
  * Text is any sequence of bytes. What is not valid UTF-8 is kept byte for byte, NUL is a character
- * like others, nothing is normalised: decode(encode(text)) == text, except that a tokenizer whose
- * files say add_prefix_space puts one space in front.
+ * like others: decode(encode(text)) == text, unless the tokenizer's files say otherwise:
+ * add_prefix_space puts one space in front, a post_processor tokens around the text, a normalizer
+ * changes it, a pre_tokenizer or an added token may leave white space out. What the GPT-2 family
+ * uses of these is followed as Hugging Face's library has it; any other component is refused by
+ * name when the tokenizer is opened.
  * A tokenizer is read-only after gpt2_tokenizer_open and may be shared by threads. */
 #ifndef GPT2_TOKENIZER_H
 #define GPT2_TOKENIZER_H
@@ -49,7 +52,7 @@ bool gpt2_tokenizer_pack(const struct gpt2_tokenizer *tokenizer, unsigned char *
                          size_t *n_bytes, struct gpt2_error *err);
 
 /* Writes vocab.json and merges.txt into a directory that is there and, where it has settings or
- * special tokens beyond <|endoftext|>, tokenizer_config.json and added_tokens.json: what
+ * added tokens beyond <|endoftext|>, tokenizer_config.json and added_tokens.json: what
  * gpt2_tokenizer_open and Hugging Face's GPT2Tokenizer make the same tokenizer of. Fails with
  * GPT2_ERR_MODEL where such files cannot say what the tokenizer does, GPT2_ERR_RUNTIME where they
  * cannot be written, GPT2_ERR_MEMORY. */
@@ -69,20 +72,40 @@ bool gpt2_tokenizer_gguf(const struct gpt2_tokenizer *tokenizer, int n_vocab,
                          struct gpt2_gguf_pairs *pairs, struct gpt2_error *err);
 
 enum gpt2_encode_flags {
-    GPT2_ENCODE_TEXT = 0,        /* "<|endoftext|>" in the text is text (seven tokens)        */
-    GPT2_ENCODE_SPECIAL = 1 << 0 /* special tokens in the text become their one id            */
+    GPT2_ENCODE_TEXT = 0,         /* "<|endoftext|>" in the text is text (seven tokens)        */
+    GPT2_ENCODE_SPECIAL = 1 << 0, /* special tokens in the text become their one id            */
+    GPT2_ENCODE_PART = 1 << 1, /* a part of a text: without the tokens (as BOS) that the tokenizer
+                                  puts around a whole one */
+    GPT2_ENCODE_DROP_UNKNOWN = 1 << 2 /* bytes that no token has are left out; else an error   */
 };
 
+/* Added tokens that are not special (a word that was added with add_tokens, "user-defined" in a
+ * GGUF file) become their one id with any flags, as in Hugging Face and llama.cpp. */
+
 /* Appends the ids of text[0..n_bytes) to `ids`. The result depends on the text alone. Linear time
- * on any input. Fails only with GPT2_ERR_MEMORY, or GPT2_ERR_MODEL where the vocabulary lacks a
+ * on any input. Fails only with GPT2_ERR_MEMORY, or GPT2_ERR_INPUT where the vocabulary lacks a
  * byte of the text; then `ids` is as it was. */
 bool gpt2_tokenizer_encode(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
                            unsigned flags, struct gpt2_ids *ids, struct gpt2_error *err);
 
+/* The bytes text[begin..end) that a token came from. Where the tokenizer puts one in (BOS, or the
+ * space of add_prefix_space), begin == end is the place. */
+struct gpt2_extent {
+    size_t begin, end;
+};
+
+/* The same, and *extents, to be freed with free(): one for each id that was appended, in order.
+ * They are places in the text that was given, also where the tokenizer normalises it. On failure
+ * *extents is NULL. */
+bool gpt2_tokenizer_encode_extents(const struct gpt2_tokenizer *tokenizer, const char *text,
+                                   size_t n_bytes, unsigned flags, struct gpt2_ids *ids,
+                                   struct gpt2_extent **extents, struct gpt2_error *err);
+
 /* For text that comes in parts: how many of its leading bytes can be encoded now, whatever follows.
  * Encoding them, and then the rest with what follows, gives the ids of the whole. 0: no place is
- * certain yet (one long word), or ever: this tokenizer does not cut text into pieces, or puts a
- * space in front of every text. `flags` as for encoding. Less than n_bytes, so never the end. */
+ * certain yet (one long word), or ever: this tokenizer does not cut text into pieces as GPT-2
+ * does, puts something in front of every text, or has added tokens that take white space. `flags`
+ * as for encoding. Less than n_bytes, so never the end. */
 size_t gpt2_tokenizer_cut(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
                           unsigned flags);
 
@@ -98,7 +121,7 @@ int32_t gpt2_tokenizer_size(const struct gpt2_tokenizer *tokenizer);
 int32_t gpt2_tokenizer_find(const struct gpt2_tokenizer *tokenizer, const char *text,
                             size_t n_bytes);
 
-/* True for special ("added") tokens such as <|endoftext|>. */
+/* True for special tokens such as <|endoftext|>; not for added ones that stand for text. */
 bool gpt2_tokenizer_is_special(const struct gpt2_tokenizer *tokenizer, int32_t id);
 
 /* How many of the leading bytes can be shown now: n_bytes, less an unfinished UTF-8 character at

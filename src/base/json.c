@@ -3,6 +3,7 @@
  * cJSON's own traps stay in here: its default look-up ignores case (GPT-2 has tokens that differ
  * only in case), valueint saturates at INT_MAX, it is recursive, and it does not check UTF-8. */
 #include "base/json.h"
+#include "base/buffer.h"
 #include "base/encoding.h"
 #include "base/error_internal.h"
 #include "base/escape.h"
@@ -198,4 +199,31 @@ void json_print_string(FILE *out, const char *text, size_t len) {
         fputs(form, out);
     }
     putc('"', out);
+}
+
+void json_print(struct buffer *out, const struct json *node) {
+    const enum json_kind kind = json_kind(node);
+    const char *text, *separator = "";
+    double number;
+    bool on = false;
+    if (kind == JSON_STRING && json_string(node, &text)) {
+        buffer_json(out, text, strlen(text));
+    } else if (kind == JSON_NUMBER && json_number(node, &number)) {
+        buffer_format(out, "%.17g", number);
+    } else if (kind == JSON_BOOL && json_bool(node, &on)) {
+        buffer_text(out, on ? "true" : "false");
+    } else if (kind == JSON_OBJECT || kind == JSON_ARRAY) {
+        buffer_byte(out, kind == JSON_OBJECT ? '{' : '[');
+        for (node = json_first(node); node; node = json_next(node), separator = ",") {
+            buffer_text(out, separator);
+            if (kind == JSON_OBJECT) {
+                buffer_json(out, json_name(node), strlen(json_name(node)));
+                buffer_byte(out, ':');
+            }
+            json_print(out, node); // as deep as json_parse lets it be
+        }
+        buffer_byte(out, kind == JSON_OBJECT ? '}' : ']');
+    } else {
+        buffer_text(out, "null");
+    }
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct buffer;
 struct json; /* one node; really a cJSON item */
 
 /* Parses text[0..len). Exactly one JSON value with white space around it; valid UTF-8, no NUL.
@@ -38,6 +39,9 @@ bool json_string(const struct json *node, const char **out); /* borrowed, NUL-en
 bool json_number(const struct json *node, double *out);      /* finite              */
 bool json_integer(const struct json *node, int64_t lo, int64_t hi,
                   int64_t *out); /* exact; |.| <= 2^53 */
+
+/* Appends a node and all that is in it as JSON, without white space. */
+void json_print(struct buffer *out, const struct json *node);
 
 /* Writes text as a JSON string with its quotes; what is not ASCII goes out as it is. */
 void json_print_string(FILE *out, const char *text, size_t len);

@@ -24,7 +24,8 @@ struct run {
     struct gpt2_tokenizer *tokenizer;
     struct token_reader reader;
     struct gpt2_ids ids;
-    uint64_t n_ids; /* of the text so far */
+    struct token_extents extents; /* of ids, with --json */
+    uint64_t n_ids;               /* of the text so far */
     struct output out;
 };
 
@@ -46,7 +47,8 @@ static bool print_ids(struct output *out, const struct gpt2_ids *ids, const char
 
 /* {"ids": [...], "tokens": [...], "offsets": [[begin, end], ...]}, offsets in bytes of the text. */
 static bool print_json(struct output *out, const struct gpt2_tokenizer *tokenizer,
-                       const struct gpt2_ids *ids, struct gpt2_error *err) {
+                       const struct gpt2_ids *ids, const struct gpt2_extent *extents,
+                       struct gpt2_error *err) {
     bool ok = output_string(out, "{\"ids\": [", err) && print_ids(out, ids, ", ", true, err) &&
               output_string(out, "], \"tokens\": [", err);
     for (size_t i = 0; ok && i < ids->len; i++) {
@@ -55,13 +57,9 @@ static bool print_json(struct output *out, const struct gpt2_tokenizer *tokenize
         ok = output_string(out, i ? ", " : "", err) && output_json_string(out, bytes, n, err);
     }
     ok = ok && output_string(out, "], \"offsets\": [", err);
-    size_t at = 0;
-    for (size_t i = 0; ok && i < ids->len; i++) {
-        size_t n;
-        gpt2_tokenizer_token(tokenizer, ids->data[i], &n);
-        ok = output_format(out, err, "%s[%zu, %zu]", i ? ", " : "", at, at + n);
-        at += n;
-    }
+    for (size_t i = 0; ok && i < ids->len; i++)
+        ok = output_format(out, err, "%s[%zu, %zu]", i ? ", " : "", extents[i].begin,
+                           extents[i].end);
     return ok && output_string(out, "]}", err);
 }
 
@@ -77,11 +75,13 @@ static bool tokenize_piece(struct run *run, struct gpt2_error *err) {
 }
 
 static bool tokenize_end(struct run *run, struct gpt2_error *err) {
-    bool ok = run->args->count    ? output_format(&run->out, err, "%" PRIu64, run->n_ids)
-              : run->args->format ? print_json(&run->out, run->tokenizer, &run->ids, err)
-                                  : true;
+    bool ok = run->args->count ? output_format(&run->out, err, "%" PRIu64, run->n_ids)
+              : run->args->format
+                  ? print_json(&run->out, run->tokenizer, &run->ids, run->extents.items, err)
+                  : true;
     run->n_ids = 0;
     run->ids.len = 0;
+    run->extents.n = 0;
     return ok && output_string(&run->out, "\n", err);
 }
 
@@ -151,6 +151,7 @@ static int convert(const struct arguments *args, bool is_ids, const struct direc
     run.reader.tokenizer = run.tokenizer;
     run.reader.is_ids = is_ids;
     run.reader.lines = args->lines;
+    run.reader.extents = args->format ? &run.extents : NULL;
     run.reader.flags = args->special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT;
     run.reader.input.fd = -1;
     bool ok = run.tokenizer && token_reader_open(&run.reader, &args->source, &err) &&
@@ -165,6 +166,7 @@ static int convert(const struct arguments *args, bool is_ids, const struct direc
                          : output_failed(&run.out, &write_err);
     output_discard(&run.out);
     token_reader_close(&run.reader);
+    free(run.extents.items);
     gpt2_ids_free(&run.ids);
     gpt2_tokenizer_close(run.tokenizer);
     return code;

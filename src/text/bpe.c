@@ -138,7 +138,7 @@ bool bpe_encode(const struct bpe *bpe, const unsigned char *text, size_t n, stru
     }
     for (size_t i = 0; !known && i < n; i++)
         if (bpe->byte_ids[text[i]] < 0)
-            return error_set(err, GPT2_ERR_MODEL,
+            return error_set(err, GPT2_ERR_INPUT,
                              "the vocabulary has no token for the byte 0x%02X of the text",
                              text[i]);
     return false;

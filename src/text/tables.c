@@ -3,6 +3,7 @@
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "text/bpe_table.h"
+#include "text/text_rules.h"
 
 #include <stdlib.h>
 
@@ -18,7 +19,8 @@ _Static_assert(sizeof(struct vocab_token) == 8 && sizeof(struct pair_slot) == 16
 
 /* Where each array begins. */
 struct layout {
-    uint64_t byte_ids, tokens, ordinary, special, specials, results, filter, pairs, pieces, bytes;
+    uint64_t byte_ids, tokens, ordinary, added_index, added, results, filter, pairs, pieces, bytes,
+        rules;
     uint64_t end;
 };
 
@@ -35,13 +37,14 @@ static struct layout layout_of(const struct tables_header *h) {
     at.byte_ids = place(&end, 256, sizeof(int32_t));
     at.tokens = place(&end, h->size, sizeof(struct vocab_token));
     at.ordinary = place(&end, (uint64_t)1 << h->ordinary_bits, sizeof(uint32_t));
-    at.special = place(&end, (uint64_t)1 << h->special_bits, sizeof(uint32_t));
-    at.specials = place(&end, h->n_specials, sizeof(int32_t));
+    at.added_index = place(&end, (uint64_t)1 << h->added_bits, sizeof(uint32_t));
+    at.added = place(&end, h->n_added, sizeof(int32_t));
     at.results = place(&end, h->n_merges, sizeof(int32_t));
     at.filter = place(&end, n_pairs / 16, sizeof(uint64_t));
     at.pairs = place(&end, n_pairs, sizeof(struct pair_slot));
     at.pieces = place(&end, (uint64_t)1 << h->piece_bits, sizeof(struct piece_slot));
     at.bytes = place(&end, h->n_bytes, 1);
+    at.rules = place(&end, h->n_rules, 1);
     at.end = end;
     return at;
 }
@@ -81,12 +84,13 @@ bool tables_pack(const struct tables *tables, unsigned char **bytes, size_t *n_b
                  (bpe->rising ? TABLES_RISING : 0u),
         .size = (uint32_t)vocab->size,
         .n_bytes = (uint32_t)vocab->n_bytes,
-        .n_specials = (uint32_t)vocab->n_specials,
+        .n_added = (uint32_t)vocab->n_added,
         .n_merges = (uint32_t)bpe->n_merges,
         .ordinary_bits = bits_of(vocab->ordinary.mask),
-        .special_bits = bits_of(vocab->special.mask),
+        .added_bits = bits_of(vocab->added_index.mask),
         .pair_bits = bits_of(bpe->mask),
         .piece_bits = bits_of(pieces->mask),
+        .n_rules = vocab->rules ? (uint32_t)vocab->rules->text.len : 0,
     };
     struct layout at = layout_of(&header);
     *n_bytes = (size_t)at.end;
@@ -99,8 +103,9 @@ bool tables_pack(const struct tables *tables, unsigned char **bytes, size_t *n_b
     copy(out + at.byte_ids, bpe->byte_ids, 256, sizeof *bpe->byte_ids);
     copy(out + at.tokens, vocab->tokens, header.size, sizeof *vocab->tokens);
     copy(out + at.ordinary, vocab->ordinary.slots, vocab->ordinary.mask + 1, sizeof(uint32_t));
-    copy(out + at.special, vocab->special.slots, vocab->special.mask + 1, sizeof(uint32_t));
-    copy(out + at.specials, vocab->specials, vocab->n_specials, sizeof *vocab->specials);
+    copy(out + at.added_index, vocab->added_index.slots, vocab->added_index.mask + 1,
+         sizeof(uint32_t));
+    copy(out + at.added, vocab->added, vocab->n_added, sizeof *vocab->added);
     copy(out + at.results, bpe->results, bpe->n_merges, sizeof *bpe->results);
     copy(out + at.filter, bpe->filter, (bpe->mask + 1) / 16, sizeof *bpe->filter);
     copy_slots(out + at.pairs, bpe->pairs, bpe->mask + 1, sizeof *bpe->pairs,
@@ -108,6 +113,8 @@ bool tables_pack(const struct tables *tables, unsigned char **bytes, size_t *n_b
     copy_slots(out + at.pieces, pieces->slots, pieces->mask + 1, sizeof *pieces->slots,
                offsetof(struct piece_slot, id) + sizeof(int32_t));
     copy(out + at.bytes, vocab->bytes, vocab->n_bytes, 1);
+    if (vocab->rules)
+        copy(out + at.rules, vocab->rules->text.data, vocab->rules->text.len, 1);
     return true;
 }
 
@@ -129,24 +136,25 @@ static bool byte_ids_ok(const int32_t *ids, uint32_t size) {
     return ok;
 }
 
-/* The tokens fill the text, the last id has one, and those that are special are as many as the list
+/* The tokens fill the text, the last id has one, and those that are added are as many as the list
  * has. */
 static bool tokens_ok(const struct vocab_token *tokens, const struct tables_header *h) {
     uint64_t end = 0;
-    uint32_t n_specials = 0;
+    uint32_t n_added = 0;
     for (size_t i = 0; i < h->size; i++) {
         uint64_t last = (uint64_t)tokens[i].offset + tokens[i].len;
         end = last > end ? last : end;
-        n_specials += tokens[i].special;
+        n_added += tokens[i].special | tokens[i].added;
     }
-    return end == h->n_bytes && n_specials == h->n_specials && tokens[h->size - 1].len > 0;
+    return end == h->n_bytes && n_added == h->n_added && tokens[h->size - 1].len > 0;
 }
 
-/* A special token is never empty: the search for it would not move on. */
-static bool specials_ok(const int32_t *ids, const struct vocab_token *tokens,
-                        const struct tables_header *h) {
-    for (size_t i = 0; i < h->n_specials; i++)
-        if ((uint32_t)ids[i] >= h->size || !tokens[ids[i]].len || !tokens[ids[i]].special)
+/* An added token is never empty: the search for it would not move on. */
+static bool added_ok(const int32_t *ids, const struct vocab_token *tokens,
+                     const struct tables_header *h) {
+    for (size_t i = 0; i < h->n_added; i++)
+        if ((uint32_t)ids[i] >= h->size || !tokens[ids[i]].len ||
+            !(tokens[ids[i]].special | tokens[ids[i]].added))
             return false;
     return true;
 }
@@ -200,13 +208,13 @@ static bool check_header(const struct tables_header *h, size_t n_bytes, const ch
                   name, TABLES_MAGIC, TABLES_VERSION, (unsigned)h->magic, (unsigned)h->version);
         return error_hint(err, "make the file again with this version's gpt2 quantize");
     }
-    uint32_t zero = h->zero[0] | h->zero[1] | h->zero[2] | h->zero[3] | h->zero[4];
+    uint32_t zero = h->zero[0] | h->zero[1] | h->zero[2] | h->zero[3];
     if (zero || h->flags >= TABLES_RISING << 1)
         return refuse(name, "unknown flags are set", err);
     if (h->size < 1 || h->size > VOCAB_MAX_ID + 1 || h->n_merges > INT32_MAX - 1 ||
-        h->n_specials > h->size)
+        h->n_added > h->size)
         return refuse(name, "a count is out of range", err);
-    const uint32_t bits[] = {h->ordinary_bits, h->special_bits, h->pair_bits, h->piece_bits};
+    const uint32_t bits[] = {h->ordinary_bits, h->added_bits, h->pair_bits, h->piece_bits};
     for (int i = 0; i < 4; i++)
         if (bits[i] < MIN_BITS || bits[i] > MAX_BITS)
             return refuse(name, "the size of a hash table is out of range", err);
@@ -229,9 +237,9 @@ static void borrow(struct tables *tables, const unsigned char *bytes,
         .tokens = at(bytes, from.tokens),
         .size = (int32_t)h->size,
         .ordinary = {at(bytes, from.ordinary), ((size_t)1 << h->ordinary_bits) - 1},
-        .special = {at(bytes, from.special), ((size_t)1 << h->special_bits) - 1},
-        .specials = at(bytes, from.specials),
-        .n_specials = h->n_specials,
+        .added_index = {at(bytes, from.added_index), ((size_t)1 << h->added_bits) - 1},
+        .added = at(bytes, from.added),
+        .n_added = h->n_added,
         .split = h->flags & TABLES_SPLIT,
         .add_prefix_space = h->flags & TABLES_ADD_PREFIX_SPACE,
         .ignore_merges = h->flags & TABLES_IGNORE_MERGES,
@@ -262,15 +270,22 @@ static bool check_tables(const struct tables *tables, const struct tables_header
     const struct bpe *bpe = tables->bpe;
     if (!tokens_ok(vocab->tokens, h))
         return refuse(name, "the tokens do not fill their text", err);
-    if (!specials_ok(vocab->specials, vocab->tokens, h))
-        return refuse(name, "a special token is none", err);
+    if (!added_ok(vocab->added, vocab->tokens, h))
+        return refuse(name, "an added token is none", err);
     if (!byte_ids_ok(bpe->byte_ids, h->size) || !ids_ok(bpe->results, h->n_merges, h->size))
         return refuse(name, "an id is out of range", err);
     if (!index_ok(vocab->ordinary.slots, h->ordinary_bits, h->size) ||
-        !index_ok(vocab->special.slots, h->special_bits, h->size) || !pairs_ok(bpe->pairs, h) ||
+        !index_ok(vocab->added_index.slots, h->added_bits, h->size) || !pairs_ok(bpe->pairs, h) ||
         !pieces_ok(tables->pieces->slots, h))
         return refuse(name, "a hash table has no free slot, or an entry out of range", err);
     return true;
+}
+
+static bool unpack_rules(struct vocab *vocab, const unsigned char *bytes,
+                         const struct tables_header *h, const char *name, struct gpt2_error *err) {
+    return !h->n_rules || (text_rules_unpack(&vocab->rules, at(bytes, layout_of(h).rules),
+                                             h->n_rules, name, err) &&
+                           text_rules_check(vocab->rules, vocab->size, name, err));
 }
 
 bool tables_unpack(struct tables *tables, const unsigned char *bytes, size_t n_bytes,
@@ -287,7 +302,7 @@ bool tables_unpack(struct tables *tables, const unsigned char *bytes, size_t n_b
     bool ok = tables->vocab && tables->bpe && tables->pieces;
     if (ok) {
         borrow(tables, bytes, h);
-        ok = check_tables(tables, h, name, err);
+        ok = check_tables(tables, h, name, err) && unpack_rules(tables->vocab, bytes, h, name, err);
     }
     if (!ok)
         tables_free(tables);

@@ -6,13 +6,14 @@
  *     struct tables_header      64 bytes
  *     byte_ids                  i32[256]
  *     tokens                    struct vocab_token[size]
- *     ordinary, special         u32[2^bits] each
- *     specials                  i32[n_specials]
+ *     ordinary, added_index     u32[2^bits] each
+ *     added                     i32[n_added]
  *     results                   i32[n_merges]
  *     filter                    u64[2^pair_bits / 16]
  *     pairs                     struct pair_slot[2^pair_bits]
  *     pieces                    struct piece_slot[2^piece_bits]
  *     bytes                     u8[n_bytes], the text of the tokens
+ *     rules                     u8[n_rules], JSON (text_rules.h); GPT-2's own tokenizer has none
  *
  * each at a multiple of 64 bytes, in the byte order of the machine that wrote them. The list of
  * merges itself is not kept: nothing asks for it once the tables are made. */
@@ -36,9 +37,10 @@ enum {
 
 struct tables_header {
     uint32_t magic, version, flags;
-    uint32_t size, n_bytes, n_specials, n_merges;                /* as in vocab.h  */
-    uint32_t ordinary_bits, special_bits, pair_bits, piece_bits; /* log2 of slots  */
-    uint32_t zero[5];                                            /* to be all zero */
+    uint32_t size, n_bytes, n_added, n_merges;                 /* as in vocab.h  */
+    uint32_t ordinary_bits, added_bits, pair_bits, piece_bits; /* log2 of slots  */
+    uint32_t n_rules;                                          /* bytes of the rules; 0: none */
+    uint32_t zero[4];                                          /* to be all zero */
 };
 
 struct tables {

@@ -1,21 +1,24 @@
 /* tokenizer.c - the public face: text to ids and back.
  *
- * Encoding goes through three layers: special tokens are cut out where asked for, the text between
- * them is cut into pieces (pretokenize.h), and each piece becomes tokens, by look-up where it is
- * known (pieces.h) and by merging where it is not (bpe.h). */
+ * Encoding goes through three layers: added tokens are cut out, special ones where asked for, the
+ * text between them is cut into pieces (pretokenize.h), and each piece becomes tokens, by look-up
+ * where it is known (pieces.h) and by merging where it is not (bpe.h). */
 #include "base/error_internal.h"
 #include "base/os.h"
+#include "text/added_search.h"
 #include "text/bpe.h"
 #include "text/ids.h"
 #include "text/pieces.h"
 #include "text/pretokenize.h"
 #include "text/tables.h"
+#include "text/text_rules.h"
 #include "text/tokenizer_internal.h"
 #include "text/vocab_files.h"
 #include "weights/containers.h"
 
 #include <gpt2/tokenizer.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct gpt2_tokenizer {
@@ -24,7 +27,10 @@ struct gpt2_tokenizer {
     _Atomic(struct pieces *) pieces; /* NULL: not made yet                      */
     atomic_size_t n_encoded;         /* bytes of text that went without it      */
     struct os_file file;             /* the file that the three borrow from, if they do */
-    bool starts_special[256];        /* a special token begins with this byte */
+    bool cuts;                       /* there are added tokens that are not special */
+    bool lacks_some, lacks[256];     /* bytes that no token has */
+    struct normalized *spelled; /* [n_added] as they stand in normalised text; NULL: as they are */
+    struct added_search added[2]; /* tokens that are matched as they stand; in normalised text */
 };
 
 /* Making the table of whole pieces merges every token of the vocabulary, some milliseconds. Merging
@@ -41,13 +47,55 @@ struct encoding {
     const struct pieces *pieces; /* NULL: none, everything is merged */
     struct piece_cache *cache;   /* NULL: none */
     struct gpt2_ids *ids;
+    struct extents *extents; /* NULL: not asked for */
+    unsigned flags;
     struct gpt2_error *err;
 };
 
-static void find_starts(struct gpt2_tokenizer *t) {
+/* A growing list of where the ids came from. */
+struct extents {
+    struct gpt2_extent *items; /* [n of cap] */
+    size_t n, cap;
+};
+
+/* Text on its way to pieces, and where it came from. */
+struct section {
+    const unsigned char *text; /* [n] */
+    size_t n;
+    size_t base; /* of text[0] in the whole text, where `normalized` is NULL */
+    const struct normalized
+        *normalized; /* text is a part of it, from `at` on; NULL: it stands so */
+    size_t at;
+};
+
+/* The searches for added tokens. With a normalizer those that are matched in normalised text are
+ * normalised themselves. */
+static bool make_searches(struct gpt2_tokenizer *t, struct gpt2_error *err) {
     const struct vocab *vocab = t->vocab;
-    for (size_t i = 0; i < vocab->n_specials; i++)
-        t->starts_special[vocab->bytes[vocab->tokens[vocab->specials[i]].offset]] = true;
+    const size_t n = vocab->n_added;
+    for (int byte = 0; byte < 256; byte++) {
+        t->lacks[byte] = vocab_find(vocab, &(unsigned char){(unsigned char)byte}, 1) < 0;
+        t->lacks_some |= t->lacks[byte];
+    }
+    if (!added_search_create(&t->added[0], vocab, false, NULL, NULL, err))
+        return false;
+    if (!vocab->rules || !vocab->rules->normalizer || n == 0)
+        return added_search_create(&t->added[1], vocab, true, NULL, NULL, err);
+    t->spelled = os_alloc(n, sizeof *t->spelled, "the added tokens", err);
+    const unsigned char **texts = os_alloc(n, sizeof *texts, "the added tokens", err);
+    size_t *lens = os_alloc(n, sizeof *lens, "the added tokens", err);
+    bool ok = t->spelled && texts && lens;
+    for (size_t i = 0; ok && i < n; i++) {
+        const struct vocab_token token = vocab->tokens[vocab->added[i]];
+        ok = normalizer_run(vocab->rules->normalizer, vocab->bytes + token.offset, token.len,
+                            &t->spelled[i], err);
+        texts[i] = t->spelled[i].text;
+        lens[i] = t->spelled[i].n;
+    }
+    ok = ok && added_search_create(&t->added[1], vocab, true, texts, lens, err);
+    os_free(texts);
+    os_free(lens);
+    return ok;
 }
 
 struct gpt2_tokenizer *tokenizer_create(struct vocab *vocab, struct gpt2_error *err) {
@@ -58,12 +106,10 @@ struct gpt2_tokenizer *tokenizer_create(struct vocab *vocab, struct gpt2_error *
     }
     t->vocab = vocab;
     t->bpe = bpe_create(vocab, err);
-    if (!t->bpe) {
-        gpt2_tokenizer_close(t);
-        return NULL;
-    }
-    find_starts(t);
-    return t;
+    if (t->bpe && make_searches(t, err))
+        return t;
+    gpt2_tokenizer_close(t);
+    return NULL;
 }
 
 struct gpt2_tokenizer *tokenizer_unpack(const unsigned char *bytes, size_t n_bytes,
@@ -77,8 +123,10 @@ struct gpt2_tokenizer *tokenizer_unpack(const unsigned char *bytes, size_t n_byt
     t->vocab = tables.vocab;
     t->bpe = tables.bpe;
     t->pieces = tables.pieces;
-    find_starts(t);
-    return t;
+    if (make_searches(t, err))
+        return t;
+    gpt2_tokenizer_close(t);
+    return NULL;
 }
 
 const struct vocab *tokenizer_vocab(const struct gpt2_tokenizer *tokenizer) {
@@ -162,6 +210,11 @@ bool gpt2_tokenizer_open_if_any(struct gpt2_tokenizer **tokenizer, const char *p
 void gpt2_tokenizer_close(struct gpt2_tokenizer *tokenizer) {
     if (!tokenizer)
         return;
+    for (size_t i = 0; tokenizer->spelled && i < tokenizer->vocab->n_added; i++)
+        normalizer_free_text(&tokenizer->spelled[i]);
+    os_free(tokenizer->spelled);
+    added_search_free(&tokenizer->added[0]);
+    added_search_free(&tokenizer->added[1]);
     pieces_free(tokenizer->pieces);
     bpe_free(tokenizer->bpe);
     vocab_free(tokenizer->vocab);
@@ -180,6 +233,26 @@ struct lookup {
     struct cached_piece *slot; /* NULL: none */
 };
 
+/* Merges a piece; bytes that no token has are left out first, where that is asked for. */
+static bool merge(struct encoding *encoding, const unsigned char *text, size_t n) {
+    const struct gpt2_tokenizer *t = encoding->tokenizer;
+    size_t n_known = 0;
+    for (size_t i = 0; t->lacks_some && i < n; i++)
+        n_known += !t->lacks[text[i]];
+    if (!t->lacks_some || n_known == n || !(encoding->flags & GPT2_ENCODE_DROP_UNKNOWN))
+        return bpe_encode(t->bpe, text, n, encoding->ids, encoding->err);
+    unsigned char *known = n_known ? os_alloc(n_known, 1, "the text", encoding->err) : NULL;
+    if (!known)
+        return n_known == 0;
+    n_known = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!t->lacks[text[i]])
+            known[n_known++] = text[i];
+    bool ok = bpe_encode(t->bpe, known, n_known, encoding->ids, encoding->err);
+    os_free(known);
+    return ok;
+}
+
 /* A piece that the cache does not have; it does afterwards. */
 static bool encode_rare(struct encoding *encoding, const struct lookup *piece) {
     const struct gpt2_tokenizer *t = encoding->tokenizer;
@@ -191,7 +264,7 @@ static bool encode_rare(struct encoding *encoding, const struct lookup *piece) {
     else if (t->vocab->ignore_merges)
         id = vocab_find(t->vocab, piece->text, piece->n);
     if (!(id >= 0 ? ids_append(ids, &id, 1, encoding->err)
-                  : bpe_encode(t->bpe, piece->text, piece->n, ids, encoding->err)))
+                  : merge(encoding, piece->text, piece->n)))
         return false;
     size_t count = ids->len - before;
     if (piece->slot && count <= CACHED_IDS) {
@@ -252,49 +325,155 @@ static bool encode_plain(struct encoding *encoding, const unsigned char *text, s
     return true;
 }
 
-/* The same with a space put before it where the tokenizer wants one. */
-static bool encode_section(struct encoding *encoding, const unsigned char *text, size_t n) {
-    if (!n || !encoding->tokenizer->vocab->add_prefix_space || text[0] == ' ')
-        return encode_plain(encoding, text, n);
-    unsigned char *spaced = n < SIZE_MAX ? os_alloc(n + 1, 1, "the text", encoding->err) : NULL;
-    if (!spaced)
-        return false;
-    spaced[0] = ' ';
-    memcpy(spaced + 1, text, n);
-    bool ok = encode_plain(encoding, spaced, n + 1);
-    os_free(spaced);
+/* ---- from a text to sections ---- */
+
+static struct section part(const struct section *s, size_t begin, size_t end) {
+    return (struct section){s->text + begin, end - begin, s->base + begin, s->normalized,
+                            s->at + begin};
+}
+
+/* The place in the whole text where text[i] came from, and where text[i - 1], i > 0, ended. */
+static size_t origin(const struct section *s, size_t i) {
+    if (!s->normalized)
+        return s->base + i;
+    return i < s->n ? s->normalized->from[s->at + i] : s->normalized->to[s->at + i - 1];
+}
+
+static size_t origin_end(const struct section *s, size_t i) {
+    return s->normalized ? s->normalized->to[s->at + i - 1] : s->base + i;
+}
+
+static bool push_extent(struct encoding *encoding, size_t begin, size_t end) {
+    struct extents *extents = encoding->extents;
+    if (!extents)
+        return true;
+    if (extents->n == extents->cap) {
+        size_t cap = extents->cap + extents->cap / 2 + 16;
+        struct gpt2_extent *grown =
+            cap < SIZE_MAX / sizeof *grown ? realloc(extents->items, cap * sizeof *grown) : NULL;
+        if (!grown)
+            return error_memory(encoding->err, "byte offsets", cap);
+        extents->items = grown;
+        extents->cap = cap;
+    }
+    extents->items[extents->n++] = (struct gpt2_extent){begin, end};
+    return true;
+}
+
+static bool push_id(struct encoding *encoding, int32_t id, size_t begin, size_t end) {
+    return ids_append(encoding->ids, &id, 1, encoding->err) && push_extent(encoding, begin, end);
+}
+
+/* Where the ids from number `first` on came from: their tokens are the bytes of the section, with a
+ * space before it if `spaced`, less what has been left out. */
+static bool push_extents(struct encoding *encoding, const struct section *s, size_t first,
+                         bool spaced) {
+    const struct gpt2_tokenizer *t = encoding->tokenizer;
+    bool drops = encoding->flags & GPT2_ENCODE_DROP_UNKNOWN;
+    size_t at = 0, skip = spaced;
+    for (size_t i = first; i < encoding->ids->len; i++) {
+        size_t len = t->vocab->tokens[encoding->ids->data[i]].len - skip, begin;
+        skip = 0;
+        for (begin = at; drops && begin < s->n && t->lacks[s->text[begin]];)
+            begin++;
+        for (at = begin; len > 0 && at < s->n; at++)
+            len -= !(drops && t->lacks[s->text[at]]);
+        if (!push_extent(encoding, origin(s, begin),
+                         at > begin ? origin_end(s, at) : origin(s, begin)))
+            return false;
+    }
+    return true;
+}
+
+/* One range of text without added tokens; a space is put before it where the tokenizer wants one.
+ */
+static bool encode_range(struct encoding *encoding, const struct section *s) {
+    const size_t first = encoding->ids->len;
+    const bool spaced = s->n && encoding->tokenizer->vocab->add_prefix_space && s->text[0] != ' ';
+    bool ok;
+    if (!spaced) {
+        ok = encode_plain(encoding, s->text, s->n);
+    } else {
+        unsigned char *text =
+            s->n < SIZE_MAX ? os_alloc(s->n + 1, 1, "the text", encoding->err) : NULL;
+        if (!text)
+            return false;
+        text[0] = ' ';
+        memcpy(text + 1, s->text, s->n);
+        ok = encode_plain(encoding, text, s->n + 1);
+        os_free(text);
+    }
+    return ok && (!encoding->extents || push_extents(encoding, s, first, spaced));
+}
+
+/* Text without added tokens, normalised. */
+static bool encode_section(struct encoding *encoding, const struct section *s) {
+    const struct text_rules *rules = encoding->tokenizer->vocab->rules;
+    struct range *ranges;
+    size_t n;
+    if (!rules || !rules->pretokenizer)
+        return encode_range(encoding, s);
+    bool ok = pretokenizer_run(rules->pretokenizer, s->text, s->n, &ranges, &n, encoding->err);
+    for (size_t i = 0; ok && i < n; i++) {
+        const struct section range = part(s, ranges[i].begin, ranges[i].end);
+        ok = encode_range(encoding, &range);
+    }
+    free(ranges);
     return ok;
 }
 
-/* The longest special token that text[0..n) begins with, or -1. */
-static int32_t special_at(const struct gpt2_tokenizer *t, const unsigned char *text, size_t n) {
-    const struct vocab *vocab = t->vocab;
-    int32_t best = -1;
-    for (size_t i = 0; i < vocab->n_specials; i++) {
-        struct vocab_token token = vocab->tokens[vocab->specials[i]];
-        if (token.len <= n && (best < 0 || token.len > vocab->tokens[best].len) &&
-            !memcmp(vocab->bytes + token.offset, text, token.len))
-            best = vocab->specials[i];
+/* Cuts added tokens out with one of the two searches; `next` encodes what is between them. */
+static bool cut_out(struct encoding *encoding, const struct section *s,
+                    const struct added_search *search,
+                    bool (*next)(struct encoding *encoding, const struct section *s)) {
+    const bool special = encoding->flags & GPT2_ENCODE_SPECIAL;
+    struct added_match match;
+    size_t at = 0;
+    if (!added_search_any(search, special))
+        return next(encoding, s);
+    for (; added_search_next(&match, search, s->text, s->n, at, special); at = match.end) {
+        const struct section before = part(s, at, match.begin);
+        if ((before.n && !next(encoding, &before)) ||
+            !push_id(encoding, match.id, origin(s, match.begin), origin_end(s, match.end)))
+            return false;
     }
-    return best;
+    const struct section rest = part(s, at, s->n);
+    return !rest.n || next(encoding, &rest);
 }
 
-/* Cuts special tokens out, leftmost and longest first. */
-static bool encode_special(struct encoding *encoding, const unsigned char *text, size_t n) {
+/* Text without those added tokens that are matched as they stand. */
+static bool encode_unnormalized(struct encoding *encoding, const struct section *s) {
     const struct gpt2_tokenizer *t = encoding->tokenizer;
-    size_t from = 0;
-    for (size_t i = 0; i < n;) {
-        int32_t id = t->starts_special[text[i]] ? special_at(t, text + i, n - i) : -1;
-        if (id < 0) {
-            i++;
-            continue;
-        }
-        if (!encode_section(encoding, text + from, i - from) ||
-            !ids_append(encoding->ids, &id, 1, encoding->err))
-            return false;
-        from = i += t->vocab->tokens[id].len;
+    const struct text_rules *rules = t->vocab->rules;
+    struct normalized normalized;
+    if (!rules || !rules->normalizer)
+        return cut_out(encoding, s, &t->added[1], encode_section);
+    if (!normalizer_run(rules->normalizer, s->text, s->n, &normalized, encoding->err))
+        return false;
+    for (size_t i = 0; i < normalized.n; i++) {
+        normalized.from[i] += s->base;
+        normalized.to[i] += s->base;
     }
-    return encode_section(encoding, text + from, n - from);
+    const struct section all = {normalized.text, normalized.n, s->base, &normalized, 0};
+    bool ok = cut_out(encoding, &all, &t->added[1], encode_section);
+    normalizer_free_text(&normalized);
+    return ok;
+}
+
+/* A whole text, with the tokens that go around it. */
+static bool encode_text(struct encoding *encoding, const unsigned char *text, size_t n) {
+    const struct gpt2_tokenizer *t = encoding->tokenizer;
+    const struct section all = {text, n, 0, NULL, 0};
+    const struct text_rules *rules = encoding->flags & GPT2_ENCODE_PART ? NULL : t->vocab->rules;
+    for (int i = 0; rules && i < rules->around.n_prefix; i++)
+        if (!push_id(encoding, rules->around.prefix[i], 0, 0))
+            return false;
+    if (!cut_out(encoding, &all, &t->added[0], encode_unnormalized))
+        return false;
+    for (int i = 0; rules && i < rules->around.n_suffix; i++)
+        if (!push_id(encoding, rules->around.suffix[i], n, n))
+            return false;
+    return true;
 }
 
 /* The table of whole pieces for a text of n bytes, if it is there or pays now. */
@@ -307,47 +486,51 @@ static const struct pieces *pieces_for(const struct gpt2_tokenizer *tokenizer, s
     return before + n_bytes >= PIECES_FROM ? pieces_of(t, NULL) : NULL;
 }
 
-bool gpt2_tokenizer_encode(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
-                           unsigned flags, struct gpt2_ids *ids, struct gpt2_error *err) {
-    const unsigned char *bytes = (const unsigned char *)text;
-    struct encoding encoding = {.tokenizer = tokenizer, .ids = ids, .err = err};
+static bool encode(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                   unsigned flags, struct gpt2_ids *ids, struct extents *extents,
+                   struct gpt2_error *err) {
+    struct encoding encoding = {
+        .tokenizer = tokenizer, .ids = ids, .extents = extents, .flags = flags, .err = err};
     size_t before = ids->len;
     encoding.pieces =
         pieces_for(tokenizer, n_bytes); // where there is no memory, all goes on without
     if (n_bytes >= CACHE_FROM)
         encoding.cache = os_alloc(1, sizeof *encoding.cache, "", NULL);
     bool ok = ids_reserve(ids, n_bytes / 4 + 1, err) &&
-              (flags & GPT2_ENCODE_SPECIAL ? encode_special(&encoding, bytes, n_bytes)
-                                           : encode_section(&encoding, bytes, n_bytes));
+              encode_text(&encoding, (const unsigned char *)text, n_bytes);
     os_free(encoding.cache);
     if (!ok)
         ids->len = before;
     return ok;
 }
 
-/* True if a special token in text[0..n) covers both sides of text[i], or would if it went on. */
-static bool in_special(const struct gpt2_tokenizer *t, const unsigned char *text, size_t n,
-                       size_t i) {
-    const struct vocab *vocab = t->vocab;
-    for (size_t s = 0; s < vocab->n_specials; s++) {
-        struct vocab_token token = vocab->tokens[vocab->specials[s]];
-        for (size_t back = 1; back < token.len && back <= i; back++) {
-            size_t known = n - i + back < token.len ? n - i + back : token.len;
-            if (!memcmp(text + i - back, vocab->bytes + token.offset, known))
-                return true;
-        }
-    }
-    return false;
+bool gpt2_tokenizer_encode(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                           unsigned flags, struct gpt2_ids *ids, struct gpt2_error *err) {
+    return encode(tokenizer, text, n_bytes, flags, ids, NULL, err);
+}
+
+bool gpt2_tokenizer_encode_extents(const struct gpt2_tokenizer *tokenizer, const char *text,
+                                   size_t n_bytes, unsigned flags, struct gpt2_ids *ids,
+                                   struct gpt2_extent **extents, struct gpt2_error *err) {
+    struct extents list = {0};
+    bool ok = encode(tokenizer, text, n_bytes, flags, ids, &list, err);
+    if (!ok)
+        free(list.items);
+    *extents = ok ? list.items : NULL;
+    return ok;
 }
 
 size_t gpt2_tokenizer_cut(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
                           unsigned flags) {
     const struct vocab *vocab = tokenizer->vocab;
     const unsigned char *bytes = (const unsigned char *)text;
-    if (!vocab->split || vocab->add_prefix_space)
+    const bool special = flags & GPT2_ENCODE_SPECIAL;
+    const struct added_search *first = &tokenizer->added[0], *second = &tokenizer->added[1];
+    if (!vocab->split || vocab->add_prefix_space || vocab->rules || first->strips || second->strips)
         return 0;
     size_t cut = pretokenize_cut(bytes, n_bytes);
-    while ((flags & GPT2_ENCODE_SPECIAL) && cut > 0 && in_special(tokenizer, bytes, n_bytes, cut))
+    while (cut > 0 && (added_search_covers(first, bytes, n_bytes, cut, special) ||
+                       added_search_covers(second, bytes, n_bytes, cut, special)))
         cut = pretokenize_cut(bytes, cut);
     return cut;
 }
@@ -367,7 +550,7 @@ int32_t gpt2_tokenizer_size(const struct gpt2_tokenizer *tokenizer) {
 
 int32_t gpt2_tokenizer_find(const struct gpt2_tokenizer *tokenizer, const char *text,
                             size_t n_bytes) {
-    int32_t id = vocab_find_special(tokenizer->vocab, text, n_bytes);
+    int32_t id = vocab_find_added(tokenizer->vocab, text, n_bytes);
     return id >= 0 ? id : vocab_find(tokenizer->vocab, text, n_bytes);
 }
 

@@ -7,6 +7,7 @@
 #include "base/outfile.h"
 #include "base/path.h"
 #include "text/alphabet.h"
+#include "text/text_rules.h"
 #include "text/tokenizer_internal.h"
 
 #include <inttypes.h>
@@ -24,15 +25,40 @@ struct writer {
     struct gpt2_error *err;
 };
 
+/* What a tokenizer does that files cannot say, for messages; NULL: nothing. */
+static const char *beyond_files(const struct vocab *vocab) {
+    const struct text_rules *rules = vocab->rules;
+    if (!vocab->split)
+        return "does not split text";
+    if (vocab->ignore_merges)
+        return "takes whole pieces before merging";
+    if (!rules)
+        return NULL;
+    bool bos = rules->around.n_prefix == 1 && rules->around.n_suffix == 0; // add_bos_token
+    return text_rules_what(rules) ? text_rules_what(rules)
+           : bos                  ? NULL
+                                  : "puts tokens around each text";
+}
+
+/* The same for the metadata of a GGUF file. */
+static const char *beyond_gguf(const struct vocab *vocab) {
+    for (size_t i = 0; i < vocab->n_added; i++) {
+        const struct vocab_token token = vocab->tokens[vocab->added[i]];
+        if (token.lstrip || token.rstrip || token.single_word)
+            return "has added tokens that take white space or stand alone";
+    }
+    return vocab->rules ? "puts tokens around each text" : NULL;
+}
+
 static bool begin(struct writer *w, const struct gpt2_tokenizer *tokenizer,
                   struct gpt2_error *err) {
     const struct vocab *vocab = tokenizer_vocab(tokenizer);
     const struct bpe *bpe = tokenizer_bpe(tokenizer);
     *w = (struct writer){.vocab = vocab, .n_merges = bpe_n_merges(bpe), .err = err};
-    if (!vocab->split || vocab->ignore_merges) {
+    const char *what = beyond_files(vocab);
+    if (what) {
         error_set(err, GPT2_ERR_MODEL,
-                  "the tokenizer %s, which vocab.json and merges.txt cannot say",
-                  vocab->split ? "takes whole pieces before merging" : "does not split text");
+                  "the tokenizer %s, which vocab.json and merges.txt cannot say", what);
         return error_hint(err, "copy its tokenizer.json instead");
     }
     size_t longest = 1;
@@ -77,7 +103,7 @@ static bool is_ordinary(const struct writer *w, int32_t id) {
 
 static bool is_added(const struct writer *w, int32_t id) {
     const struct shown r = raw(w, id);
-    return w->vocab->tokens[id].special &&
+    return (w->vocab->tokens[id].special || w->vocab->tokens[id].added) &&
            !(r.len == sizeof end_of_text - 1 && !memcmp(r.text, end_of_text, r.len));
 }
 
@@ -116,8 +142,8 @@ static void put_merges(struct buffer *out, const struct writer *w) {
 
 static void put_added(struct buffer *out, const struct writer *w) {
     const char *separator = "{\n  ";
-    for (size_t i = 0; i < w->vocab->n_specials; i++) {
-        const int32_t id = w->vocab->specials[i];
+    for (size_t i = 0; i < w->vocab->n_added; i++) {
+        const int32_t id = w->vocab->added[i];
         if (!is_added(w, id))
             continue;
         buffer_text(out, separator);
@@ -129,10 +155,37 @@ static void put_added(struct buffer *out, const struct writer *w) {
         buffer_text(out, "\n}\n");
 }
 
+static void put_switch(struct buffer *out, const char *name, bool on) {
+    buffer_format(out, ", \"%s\": %s", name, on ? "true" : "false");
+}
+
+/* What added_tokens.json does not say: how they are matched. */
 static void put_settings(struct buffer *out, const struct writer *w) {
-    buffer_format(out,
-                  "{\n  \"tokenizer_class\": \"GPT2Tokenizer\",\n  \"add_prefix_space\": %s\n}\n",
+    buffer_format(out, "{\n  \"tokenizer_class\": \"GPT2Tokenizer\",\n  \"add_prefix_space\": %s",
                   w->vocab->add_prefix_space ? "true" : "false");
+    if (w->vocab->rules) {
+        buffer_text(out, ",\n  \"add_bos_token\": true,\n  \"bos_token\": ");
+        put_json(out, raw(w, w->vocab->rules->around.prefix[0]));
+    }
+    int n_added = 0;
+    const char *separator = ",\n  \"added_tokens_decoder\": {\n    ";
+    for (size_t i = 0; i < w->vocab->n_added; i++) {
+        const int32_t id = w->vocab->added[i];
+        if (!is_added(w, id))
+            continue;
+        buffer_format(out, "%s\"%" PRId32 "\": {\"content\": ", separator, id);
+        put_json(out, raw(w, id));
+        const struct vocab_token token = w->vocab->tokens[id];
+        put_switch(out, "lstrip", token.lstrip);
+        put_switch(out, "normalized", token.normalized);
+        put_switch(out, "rstrip", token.rstrip);
+        put_switch(out, "single_word", token.single_word);
+        put_switch(out, "special", token.special);
+        buffer_byte(out, '}');
+        separator = ",\n    ";
+        n_added++;
+    }
+    buffer_text(out, n_added ? "\n  }\n}\n" : "\n}\n");
 }
 
 /* Writes what `put` prints, unless that is nothing. */
@@ -168,7 +221,7 @@ bool gpt2_tokenizer_save(const struct gpt2_tokenizer *tokenizer, const char *dir
 /* ---- GGUF (weights/gguf/gguf.h) ---- */
 
 enum { TYPE_I32 = 5, TYPE_BOOL = 7, TYPE_STRING = 8, TYPE_ARRAY = 9 };
-enum kind { KIND_NORMAL = 1, KIND_CONTROL = 3, KIND_UNUSED = 5 };
+enum kind { KIND_NORMAL = 1, KIND_CONTROL = 3, KIND_USER_DEFINED, KIND_UNUSED };
 
 static void put_u32(struct buffer *out, uint32_t value) {
     buffer_bytes(out, &value, sizeof value);
@@ -191,19 +244,20 @@ static void begin_array(struct buffer *out, const char *key, uint32_t type, uint
     buffer_bytes(out, &count, sizeof count);
 }
 
+static uint32_t kind_of(const struct writer *w, int32_t id) {
+    if (!vocab_has(w->vocab, id))
+        return KIND_UNUSED;
+    const struct vocab_token token = w->vocab->tokens[id];
+    return token.special ? KIND_CONTROL : token.added ? KIND_USER_DEFINED : KIND_NORMAL;
+}
+
 static void put_token(struct buffer *out, const struct writer *w, int32_t id) {
     char unused[32];
     snprintf(unused, sizeof unused, "[PAD%" PRId32 "]", id);
     if (!vocab_has(w->vocab, id))
         put_text(out, unused);
     else
-        put_string(out, w->vocab->tokens[id].special ? raw(w, id) : in_alphabet(w, id));
-}
-
-static uint32_t kind_of(const struct writer *w, int32_t id) {
-    if (!vocab_has(w->vocab, id))
-        return KIND_UNUSED;
-    return w->vocab->tokens[id].special ? KIND_CONTROL : KIND_NORMAL;
+        put_string(out, kind_of(w, id) == KIND_NORMAL ? in_alphabet(w, id) : raw(w, id));
 }
 
 static void put_merge(struct buffer *out, const struct writer *w, struct vocab_merge merge) {
@@ -251,6 +305,11 @@ bool gpt2_tokenizer_gguf(const struct gpt2_tokenizer *tokenizer, int n_vocab,
                          struct gpt2_gguf_pairs *pairs, struct gpt2_error *err) {
     struct writer w;
     bool ok = begin(&w, tokenizer, err);
+    const char *what = ok ? beyond_gguf(w.vocab) : NULL;
+    if (what) {
+        ok = error_set(err, GPT2_ERR_MODEL, "the tokenizer %s, which a GGUF file cannot say", what);
+        error_hint(err, "--to packed keeps it; --no-tokenizer leaves it out");
+    }
     if (ok && w.vocab->size > n_vocab)
         ok = error_set(err, GPT2_ERR_MODEL,
                        "expected a tokenizer of at most as many tokens as the model, %d, found "

@@ -1,7 +1,8 @@
-/* unicode.h - the four classes of code points that GPT-2's pre-tokenizer knows. */
+/* unicode.h - classes of code points: the four that GPT-2's pre-tokenizer knows, and others. */
 #ifndef TEXT_UNICODE_H
 #define TEXT_UNICODE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum unicode_class {
@@ -12,5 +13,12 @@ enum unicode_class {
 };
 
 enum unicode_class unicode_class(uint32_t cp);
+
+/* \w of Rust's regular expressions: letters, marks, decimal digits, connectors and joiners. */
+bool unicode_is_word(uint32_t cp);
+
+bool unicode_is_decimal(uint32_t cp);     /* Nd */
+bool unicode_is_mark(uint32_t cp);        /* M* */
+bool unicode_is_punctuation(uint32_t cp); /* P* */
 
 #endif

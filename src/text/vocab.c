@@ -1,6 +1,7 @@
 /* vocab.c - the vocabulary's tables. All memory is taken at once, when it is created. */
 #include "text/vocab.h"
 #include "base/os.h"
+#include "text/text_rules.h"
 #include "text/word.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@ static bool create_index(struct vocab_index *index, size_t n, struct gpt2_error 
     return index->slots != NULL;
 }
 
-struct vocab *vocab_create(int32_t size, size_t n_tokens, size_t n_specials, size_t n_bytes,
+struct vocab *vocab_create(int32_t size, size_t n_tokens, size_t n_added, size_t n_bytes,
                            size_t n_merges, struct gpt2_error *err) {
     struct vocab *vocab = os_alloc(1, sizeof *vocab, "the vocabulary", err);
     if (!vocab)
@@ -24,11 +25,10 @@ struct vocab *vocab_create(int32_t size, size_t n_tokens, size_t n_specials, siz
     vocab->bytes = os_alloc(n_bytes, 1, "the vocabulary's text", err);
     vocab->tokens = os_alloc((size_t)size, sizeof *vocab->tokens, "the vocabulary's tokens", err);
     vocab->merges = os_alloc(n_merges, sizeof *vocab->merges, "the merges", err);
-    vocab->specials =
-        os_alloc(n_specials, sizeof *vocab->specials, "the vocabulary's special tokens", err);
-    if (!vocab->bytes || !vocab->tokens || !vocab->merges || !vocab->specials ||
+    vocab->added = os_alloc(n_added, sizeof *vocab->added, "the added tokens", err);
+    if (!vocab->bytes || !vocab->tokens || !vocab->merges || !vocab->added ||
         !create_index(&vocab->ordinary, n_tokens, err) ||
-        !create_index(&vocab->special, n_specials, err)) {
+        !create_index(&vocab->added_index, n_added, err)) {
         vocab_free(vocab);
         return NULL;
     }
@@ -42,10 +42,11 @@ void vocab_free(struct vocab *vocab) {
         os_free(vocab->bytes);
         os_free(vocab->tokens);
         os_free(vocab->merges);
-        os_free(vocab->specials);
+        os_free(vocab->added);
         os_free(vocab->ordinary.slots);
-        os_free(vocab->special.slots);
+        os_free(vocab->added_index.slots);
     }
+    text_rules_free(vocab->rules);
     os_free(vocab);
 }
 
@@ -86,7 +87,7 @@ static uint32_t *find_slot(const struct vocab *vocab, const struct vocab_index *
 static void store(struct vocab *vocab, int32_t id, const void *text, size_t len) {
     memcpy(vocab->bytes + vocab->n_bytes, text, len);
     vocab->tokens[id].offset = (uint32_t)vocab->n_bytes;
-    vocab->tokens[id].len = (uint32_t)len & INT32_MAX;
+    vocab->tokens[id].len = (uint32_t)len & VOCAB_MAX_TOKEN;
     vocab->n_bytes += len;
 }
 
@@ -99,14 +100,19 @@ int32_t vocab_add(struct vocab *vocab, int32_t id, const void *text, size_t len)
     return -1;
 }
 
-int32_t vocab_add_special(struct vocab *vocab, int32_t id, const void *text, size_t len) {
-    uint32_t *slot = find_slot(vocab, &vocab->special, text, len);
-    if (*slot)
-        return *slot == (uint32_t)id + 1 ? -1 : (int32_t)*slot - 1;
-    if (!vocab->tokens[id].len)
+int32_t vocab_add_added(struct vocab *vocab, int32_t id, const void *text, size_t len,
+                        bool special) {
+    uint32_t *slot = find_slot(vocab, &vocab->added_index, text, len);
+    if (*slot && *slot != (uint32_t)id + 1)
+        return (int32_t)*slot - 1;
+    struct vocab_token *token = &vocab->tokens[id];
+    if (!token->len)
         store(vocab, id, text, len);
-    vocab->tokens[id].special = 1;
-    vocab->specials[vocab->n_specials++] = id;
+    token->special |= special;
+    token->added = !token->special;
+    if (*slot)
+        return -1;
+    vocab->added[vocab->n_added++] = id;
     *slot = (uint32_t)id + 1;
     return -1;
 }
@@ -119,6 +125,6 @@ int32_t vocab_find(const struct vocab *vocab, const void *text, size_t len) {
     return (int32_t)*find_slot(vocab, &vocab->ordinary, text, len) - 1;
 }
 
-int32_t vocab_find_special(const struct vocab *vocab, const void *text, size_t len) {
-    return (int32_t)*find_slot(vocab, &vocab->special, text, len) - 1;
+int32_t vocab_find_added(const struct vocab *vocab, const void *text, size_t len) {
+    return (int32_t)*find_slot(vocab, &vocab->added_index, text, len) - 1;
 }

@@ -1,6 +1,6 @@
 /* vocab_parse.c - from the files' entries to the vocabulary.
  *
- * Two passes, so that all memory is taken at once: the first collects the special tokens and
+ * Two passes, so that all memory is taken at once: the first collects the added tokens and
  * measures the entries, the second adds them. What Hugging Face's library would skip in silence is
  * an error here: a wrong tokenizer gives plausible text that is wrong. */
 #include "text/vocab_parse.h"
@@ -8,9 +8,10 @@
 #include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
+#include "text/added_tokens.h"
 #include "text/alphabet.h"
+#include "text/component.h"
 #include "text/pipeline.h"
-#include "text/specials.h"
 #include "text/tokenizer_json.h"
 #include "text/vocab_entry.h"
 
@@ -30,30 +31,47 @@ struct parser {
     struct vocab_lines lines;    /* borrowed: merges.txt, or what is like it   */
     const char *merges_name;
     bool split, add_prefix_space, ignore_merges;
+    bool may_prefix;          /* tokenizer_config.json has a say in add_prefix_space          */
+    struct text_rules *rules; /* NULL: none                                                   */
+    const char *bos;          /* goes before each text: what add_bos_token means; NULL: none  */
+    bool adds_bos;
 
-    struct specials specials;
+    struct added_tokens added;
     unsigned char *scratch; /* as large as the largest file */
     int32_t byte_ids[256];  /* the tokens of one byte, or -1: half of what merges look for */
     struct vocab *vocab;
     struct gpt2_error *err;
 };
 
-/* tokenizer_config.json: the settings that change ids. */
+/* tokenizer_config.json: the settings that change ids. Where there is a tokenizer.json its
+ * post_processor has been made of add_bos_token, and its pre_tokenizer of add_prefix_space, unless
+ * that is in a Sequence, which Hugging Face's library leaves as it is. */
 static bool read_config(struct parser *p, const struct json *config, const char *file) {
-    static const char *const adders[] = {"add_bos_token", "add_eos_token"};
     const struct json *node = json_get(config, "add_prefix_space");
-    if (node && json_kind(node) != JSON_NULL && !json_bool(node, &p->add_prefix_space))
+    bool on = p->add_prefix_space, adds_eos = false;
+    if (node && json_kind(node) != JSON_NULL && !json_bool(node, &on))
         return error_set(p->err, GPT2_ERR_MODEL,
                          "%s: add_prefix_space: expected true or false, found %s", file,
                          json_kind_name(node));
-    for (size_t i = 0; i < 2; i++) {
-        bool on = false;
-        if (json_bool(json_get(config, adders[i]), &on) && on)
-            return error_set(p->err, GPT2_ERR_MODEL, "%s: %s: expected false, found true", file,
-                             adders[i]);
+    if (p->may_prefix)
+        p->add_prefix_space = on;
+    if (!p->files[VOCAB_TOKENIZER].text) {
+        if (!component_bool(&p->adds_bos, false, config, "add_bos_token", "the settings", file,
+                            p->err) ||
+            !component_bool(&adds_eos, false, config, "add_eos_token", "the settings", file,
+                            p->err))
+            return false;
+        if (adds_eos) {
+            error_set(p->err, GPT2_ERR_MODEL, "%s: add_eos_token: expected false, found true",
+                      file);
+            return error_hint(p->err, "a tokenizer.json can say so, as its post_processor; GPT-2's "
+                                      "tokenizer in Hugging Face's library takes no notice of it");
+        }
+        const char *bos = added_tokens_name(config, "bos_token");
+        p->bos = bos ? bos : p->bos;
     }
-    return specials_read_decoder(&p->specials, json_get(config, "added_tokens_decoder"), file) &&
-           specials_read_names(&p->specials, config, file);
+    return added_tokens_read_decoder(&p->added, json_get(config, "added_tokens_decoder"), file) &&
+           added_tokens_read_names(&p->added, config, file);
 }
 
 /* ---- tokens ---- */
@@ -87,17 +105,21 @@ static bool add_tokens(struct parser *p) {
             return error_set(p->err, GPT2_ERR_MODEL,
                              "%s: entry %zu: expected a token, found an empty string",
                              p->tokens_name, entry);
-        struct special *special = specials_find_wide(&p->specials, text);
-        if (special) { // its text is meant as it stands, not in the byte alphabet
-            if (special->id < 0)
-                special->id = id;
-            if (special->id == id)
+        struct added_token *token = added_tokens_find_wide(&p->added, text);
+        if (token) { // its text is meant as it stands, not in the byte alphabet
+            if (token->id < 0)
+                token->id = id;
+            if (token->id == id)
                 continue;
             return error_set(p->err, GPT2_ERR_MODEL,
                              "%s: entry %zu \"%.*s\": expected the id %d that %s gives, found %d",
-                             p->tokens_name, entry, vocab_shown(text, len), text, (int)special->id,
-                             special->file, (int)id);
+                             p->tokens_name, entry, vocab_shown(text, len), text, (int)token->id,
+                             token->file, (int)id);
         }
+        if (len > VOCAB_MAX_TOKEN)
+            return error_set(p->err, GPT2_ERR_MODEL,
+                             "%s: entry %zu: expected a token of at most %d bytes, found %zu",
+                             p->tokens_name, entry, VOCAB_MAX_TOKEN, len);
         if (!alphabet_decode(p->scratch, &n_bytes, text, len))
             return error_set(p->err, GPT2_ERR_MODEL,
                              "%s: entry %zu: expected a token in GPT-2's byte alphabet, found "
@@ -116,32 +138,65 @@ static bool add_tokens(struct parser *p) {
     return true;
 }
 
-static bool add_specials(struct parser *p) {
+/* How added tokens are matched: as the first file with switches says, else special ones before the
+ * text is normalised and others after that. */
+static void set_switches(struct parser *p) {
     struct vocab *vocab = p->vocab;
-    for (size_t i = 0; i < p->specials.n; i++) {
-        const struct special *special = &p->specials.items[i];
-        size_t len = strlen(special->text);
-        int64_t id = special->id;
+    size_t n_normalized = 0;
+    for (size_t i = 0; i < vocab->n_added; i++)
+        vocab->tokens[vocab->added[i]].normalized = !vocab->tokens[vocab->added[i]].special;
+    for (size_t i = p->added.n; i-- > 0;) {
+        const struct added_token *added = &p->added.items[i];
+        if (added->id < 0 || !added->has_switches)
+            continue;
+        struct vocab_token *token = &vocab->tokens[added->id];
+        token->lstrip = added->lstrip;
+        token->rstrip = added->rstrip;
+        token->single_word = added->single_word;
+        token->normalized = added->normalized;
+    }
+    for (size_t i = 0; i < vocab->n_added; i++)
+        n_normalized += vocab->tokens[vocab->added[i]].normalized;
+    // Where text is not normalised it only matters if some are looked for before the others.
+    if (n_normalized == vocab->n_added && !(p->rules && p->rules->normalizer))
+        for (size_t i = 0; i < vocab->n_added; i++)
+            vocab->tokens[vocab->added[i]].normalized = 0;
+}
+
+static bool add_added(struct parser *p) {
+    struct vocab *vocab = p->vocab;
+    for (size_t i = 0; i < p->added.n; i++) {
+        struct added_token *added = &p->added.items[i];
+        size_t len = strlen(added->text);
+        int64_t id = added->id;
+        if (len > VOCAB_MAX_TOKEN)
+            return error_set(p->err, GPT2_ERR_MODEL,
+                             "%s: expected an added token of at most %d bytes, found %zu",
+                             added->file, VOCAB_MAX_TOKEN, len);
         if (id < 0) // named only; without an id anywhere it can mean nothing
-            id = vocab_find_special(vocab, special->text, len);
+            id = vocab_find_added(vocab, added->text, len);
         if (id < 0)
-            id = vocab_find(vocab, special->text, len);
+            id = vocab_find(vocab, added->text, len);
         if (id < 0)
             continue;
-        struct vocab_token token = vocab->tokens[id];
-        if (token.len &&
-            (token.len != len || memcmp(vocab->bytes + token.offset, special->text, len)))
-            return refuse_id(p, special->file, id, special->text);
-        int32_t other = vocab_add_special(vocab, (int32_t)id, special->text, len);
+        struct vocab_token *token = &vocab->tokens[id];
+        if (token->len &&
+            (token->len != len || memcmp(vocab->bytes + token->offset, added->text, len)))
+            return refuse_id(p, added->file, id, added->text);
+        added->id = id;
+        int32_t other = vocab_add_added(vocab, (int32_t)id, added->text, len, added->special);
         if (other >= 0)
             return error_set(p->err, GPT2_ERR_MODEL,
-                             "%s: special token \"%.*s\": expected one id, found %d and %d",
-                             special->file, vocab_shown(special->text, len), special->text,
-                             (int)other, (int)id);
+                             "%s: added token \"%.*s\": expected one id, found %d and %d",
+                             added->file, vocab_shown(added->text, len), added->text, (int)other,
+                             (int)id);
     }
-    int32_t id = vocab_find(vocab, end_of_text, sizeof end_of_text - 1);
-    if (id >= 0 && vocab_find_special(vocab, end_of_text, sizeof end_of_text - 1) < 0)
-        vocab_add_special(vocab, id, end_of_text, sizeof end_of_text - 1);
+    int32_t id = vocab_find_added(vocab, end_of_text, sizeof end_of_text - 1);
+    if (id < 0)
+        id = vocab_find(vocab, end_of_text, sizeof end_of_text - 1);
+    if (id >= 0)
+        vocab_add_added(vocab, id, end_of_text, sizeof end_of_text - 1, true);
+    set_switches(p);
     return true;
 }
 
@@ -163,7 +218,8 @@ static int32_t find_half(struct parser *p, size_t *used, const char *text, size_
 static int32_t find_result(const struct parser *p, size_t n) {
     const struct vocab *vocab = p->vocab;
     int32_t next = vocab->n_merges ? vocab->merges[vocab->n_merges - 1].result + 1 : 256;
-    if (vocab_has(vocab, next) && !vocab->tokens[next].special && vocab->tokens[next].len == n &&
+    if (vocab_has(vocab, next) && !vocab->tokens[next].special && !vocab->tokens[next].added &&
+        vocab->tokens[next].len == n &&
         !memcmp(vocab->bytes + vocab->tokens[next].offset, p->scratch, n))
         return next;
     return vocab_find(vocab, p->scratch, n);
@@ -277,6 +333,30 @@ static bool add_merges(struct parser *p) {
                             : add_merge_lines(p);
 }
 
+/* ---- rules ---- */
+
+/* The vocabulary takes the rules over. */
+static bool add_rules(struct parser *p) {
+    struct vocab *vocab = p->vocab;
+    vocab->rules = p->rules;
+    p->rules = NULL;
+    if (p->adds_bos) {
+        const char *bos = p->bos ? p->bos : end_of_text;
+        int32_t id = vocab_find_added(vocab, bos, strlen(bos));
+        if (id < 0)
+            id = vocab_find(vocab, bos, strlen(bos));
+        const char *name = p->files[VOCAB_CONFIG].name;
+        if (id < 0)
+            return error_set(p->err, GPT2_ERR_MODEL,
+                             "%s: add_bos_token: expected \"bos_token\" to be a token, found "
+                             "\"%.*s\"",
+                             name, vocab_shown(bos, strlen(bos)), bos);
+        if (!text_rules_add_bos(&vocab->rules, id, name, p->err))
+            return false;
+    }
+    return !vocab->rules || text_rules_check(vocab->rules, vocab->size, p->tokens_name, p->err);
+}
+
 /* ---- the whole ---- */
 
 static bool parse_file(struct parser *p, enum vocab_file file) {
@@ -309,7 +389,7 @@ static bool read_tables(struct parser *p) {
         p->merges_name = p->files[VOCAB_MERGES].name;
         p->lines = (struct vocab_lines){(char *)(uintptr_t)p->files[VOCAB_MERGES].text,
                                         p->files[VOCAB_MERGES].len};
-        p->split = true;
+        p->split = p->may_prefix = true;
         return true;
     }
     const struct json *root = p->roots[VOCAB_TOKENIZER];
@@ -326,18 +406,26 @@ static bool read_tables(struct parser *p) {
         p->merges = pipeline.merges;
     }
     p->tokens_name = p->merges_name = name;
+    p->rules = pipeline.rules;
+    p->may_prefix = pipeline.is_byte_level;
     p->split = pipeline.split;
     p->add_prefix_space = pipeline.add_prefix_space;
     p->ignore_merges = pipeline.ignore_merges;
-    return specials_read_list(&p->specials, json_get(root, "added_tokens"), name);
+    return added_tokens_read_list(&p->added, json_get(root, "added_tokens"), name);
+}
+
+static bool read_names(struct parser *p, const struct json *names, const char *file) {
+    if (!p->bos)
+        p->bos = added_tokens_name(names, "bos_token");
+    return added_tokens_read_names(&p->added, names, file);
 }
 
 static bool read_optional(struct parser *p) {
     const struct json *added = p->roots[VOCAB_ADDED], *names = p->roots[VOCAB_SPECIALS];
     const struct json *config = p->roots[VOCAB_CONFIG];
-    return (!added || specials_read_map(&p->specials, added, p->files[VOCAB_ADDED].name)) &&
+    return (!added || added_tokens_read_map(&p->added, added, p->files[VOCAB_ADDED].name)) &&
            (!config || read_config(p, config, p->files[VOCAB_CONFIG].name)) &&
-           (!names || specials_read_names(&p->specials, names, p->files[VOCAB_SPECIALS].name));
+           (!names || read_names(p, names, p->files[VOCAB_SPECIALS].name));
 }
 
 /* Measures everything, then takes the memory. */
@@ -350,9 +438,9 @@ static bool create(struct parser *p) {
         n_bytes += p->map.entries[i].len;
         last = p->map.entries[i].id > last ? p->map.entries[i].id : last;
     }
-    for (size_t i = 0; i < p->specials.n; i++) {
-        n_bytes += strlen(p->specials.items[i].text);
-        last = p->specials.items[i].id > last ? p->specials.items[i].id : last;
+    for (size_t i = 0; i < p->added.n; i++) {
+        n_bytes += strlen(p->added.items[i].text);
+        last = p->added.items[i].id > last ? p->added.items[i].id : last;
     }
     for (int i = 0; i < VOCAB_N_FILES; i++)
         if (p->files[i].text && p->files[i].len > longest)
@@ -367,7 +455,7 @@ static bool create(struct parser *p) {
         return error_set(p->err, GPT2_ERR_MODEL, "%s: expected tokens with ids, found none",
                          p->tokens_name);
     p->scratch = os_alloc(longest, 1, "the vocabulary's entries", p->err);
-    p->vocab = p->scratch ? vocab_create((int32_t)last + 1, p->map.n, p->specials.n + 1, n_bytes,
+    p->vocab = p->scratch ? vocab_create((int32_t)last + 1, p->map.n, p->added.n + 1, n_bytes,
                                          n_merges, p->err)
                           : NULL;
     if (!p->vocab)
@@ -379,17 +467,18 @@ static bool create(struct parser *p) {
 }
 
 struct vocab *vocab_parse(const struct vocab_source files[VOCAB_N_FILES], struct gpt2_error *err) {
-    struct parser p = {.files = files, .specials = {.err = err}, .err = err};
+    struct parser p = {.files = files, .added = {.err = err}, .err = err};
     bool pair = files[VOCAB_TOKENIZER].text == NULL;
     bool ok = parse_file(&p, pair ? VOCAB_TOKENS : VOCAB_TOKENIZER) &&
               parse_file(&p, VOCAB_ADDED) && parse_file(&p, VOCAB_SPECIALS) &&
               parse_file(&p, VOCAB_CONFIG) && read_tables(&p) && read_optional(&p) && create(&p) &&
-              add_tokens(&p) && add_specials(&p) && add_merges(&p);
+              add_tokens(&p) && add_added(&p) && add_merges(&p) && add_rules(&p);
     for (int i = 0; i < VOCAB_N_FILES; i++)
         json_free(p.roots[i]);
     tokenizer_json_free(&p.whole);
+    text_rules_free(p.rules);
     vocab_map_free(&p.map);
-    free(p.specials.items);
+    free(p.added.items);
     os_free(p.scratch);
     if (ok)
         return p.vocab;

@@ -68,6 +68,20 @@ run detokenize -m "$m" "261,259"
 expect "and back" test "$(cat "$out")" = "<|user|>hello"
 run tokenize -m "$m/vocab.json" --special "<|user|>hello"
 expect "a pair that is named counts" test "$(wc -w <"$out")" -eq 9
+tokenizer_json "$m" ', {"id": 261, "content": "covid19", "special": false}' '"normalizer": {"type": "NFC"}, '
+run tokenize -m "$m" "a covid19"
+expect "an added token that is not special is always cut out" prints "97 32 261"
+run tokenize --json -m "$m" "$(printf 'e\314\201 covid19')"
+expect "offsets are those of the text, not of what it is normalised to" \
+    grep -q '"offsets": \[\[0, 3\], \[0, 3\], \[3, 4\], \[4, 11\]\]' "$out"
+tokenizer_json "$m" '' '"normalizer": {"type": "Nmt"}, '
+run tokenize -m "$m" "hello"
+expect "a component that is not known is named" refuses 4 'Strip, Sequence), found "Nmt"'
+rm "$m/tokenizer.json"
+echo '{"add_bos_token": true}' >"$m/tokenizer_config.json"
+run tokenize -m "$m" "hello"
+expect "add_bos_token" prints "260 259"
+rm "$m/tokenizer_config.json"
 echo '{"model": {}}' >"$m/tokenizer.json"
 run tokenize -m "$m" "hello"
 expect "the pair is not taken in silence" refuses 4 'tokenizer.json: '

@@ -81,8 +81,29 @@ static size_t whole_bytes(const struct token_reader *r) {
     return n;
 }
 
+/* The same with the places in the text, or in the line where lines are read. */
+static bool encode_extents(const struct token_reader *r, const char *line, size_t len,
+                           struct gpt2_ids *ids, struct gpt2_error *err) {
+    struct token_extents *all = r->extents;
+    struct gpt2_extent *more;
+    const size_t before = ids->len, base = r->lines ? 0 : (size_t)r->offset;
+    if (!gpt2_tokenizer_encode_extents(r->tokenizer, line, len, r->flags, ids, &more, err))
+        return false;
+    const size_t n = ids->len - before;
+    struct gpt2_extent *grown = realloc(all->items, (all->n + n + 1) * sizeof *grown);
+    if (grown) {
+        all->items = grown;
+        for (size_t i = 0; i < n; i++)
+            grown[all->n++] = (struct gpt2_extent){base + more[i].begin, base + more[i].end};
+    }
+    free(more);
+    return grown || command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for byte offsets");
+}
+
 bool token_reader_encode(const struct token_reader *r, const char *line, size_t len,
                          struct gpt2_ids *ids, struct gpt2_error *err) {
+    if (!r->is_ids && r->extents)
+        return encode_extents(r, line, len, ids, err);
     if (!r->is_ids)
         return gpt2_tokenizer_encode(r->tokenizer, line, len, r->flags, ids, err);
     char what[300];
@@ -104,7 +125,8 @@ bool token_reader_next(struct token_reader *r, struct gpt2_ids *ids, bool *more,
     }
     if (r->at_end)
         n = whole_bytes(r);
-    if (n && !token_reader_encode(r, r->data + r->used, n, ids, err))
+    const bool is_empty = r->at_end && r->offset == 0 && !r->is_ids; // may still get a BOS token
+    if ((n || is_empty) && !token_reader_encode(r, r->data + r->used, n, ids, err))
         return false;
     r->used += n;
     r->offset += n;

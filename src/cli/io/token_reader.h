@@ -12,11 +12,18 @@
 #include <gpt2/tokenizer.h>
 #include <stdint.h>
 
+/* Where tokens came from, in the order of their ids. Start from {0}. */
+struct token_extents {
+    struct gpt2_extent *items; /* [n], owned */
+    size_t n;
+};
+
 struct token_reader {
     const struct gpt2_tokenizer *tokenizer; /* may be NULL where the text is ids */
     bool is_ids;                            /* the text is numbers, as text_parse_ids reads them */
     bool lines;                             /* token_reader_line is called, not _next */
     unsigned flags;                         /* of gpt2_tokenizer_encode */
+    struct token_extents *extents;          /* gets one for each id of text; NULL: not wanted */
 
     bool keep_newline;  /* as the source says */
     struct input input; /* fd -1: all is in data. `idle` may be set once it is open */

@@ -1,5 +1,5 @@
 /* gguf_tokenizer.c - the tokenizer in a GGUF file's metadata, as the texts of vocab.json,
- * merges.txt and added_tokens.json, which text/ reads and checks. */
+ * merges.txt and tokenizer_config.json, which text/ reads and checks. */
 #include "base/buffer.h"
 #include "base/error_internal.h"
 #include "base/json.h"
@@ -71,22 +71,25 @@ static bool end(struct buffer *file, const struct gguf *gguf, struct tokenizer_t
     return true;
 }
 
-/* {token: id} of the tokens that merging makes, or of the special ones. Unused ones pad the table
- * to the size of a matrix: they are no tokens. */
-static bool put_tokens(struct tokenizer_texts *out, const struct gguf *gguf, bool special,
+static int32_t kind_of(const struct gguf_pair *types, uint64_t id) {
+    int32_t kind = NORMAL;
+    if (types)
+        memcpy(&kind, types->data + id * sizeof kind, sizeof kind);
+    return kind;
+}
+
+/* {token: id} of the tokens that merging makes. Unused ones pad the table to the size of a matrix:
+ * they are no tokens. */
+static bool put_tokens(struct tokenizer_texts *out, const struct gguf *gguf,
                        struct gpt2_error *err) {
     const struct gguf_pair *tokens = gguf_find(gguf, tokens_key);
     const struct gguf_pair *types = gguf_find(gguf, types_key);
-    const enum tokenizer_text which = special ? TOKENIZER_ADDED : TOKENIZER_VOCAB;
     const unsigned char *at = tokens->data;
     struct buffer file = {0};
     const char *separator = "{";
     for (uint64_t id = 0; id < tokens->count; id++) {
         const struct gguf_string text = gguf_next(&at);
-        int32_t kind = NORMAL;
-        if (types)
-            memcpy(&kind, types->data + id * sizeof kind, sizeof kind);
-        if (kind == UNUSED || special != (kind != NORMAL))
+        if (kind_of(types, id) != NORMAL)
             continue;
         buffer_text(&file, separator);
         separator = ",\n";
@@ -94,7 +97,27 @@ static bool put_tokens(struct tokenizer_texts *out, const struct gguf *gguf, boo
         buffer_format(&file, ": %" PRIu64, id);
     }
     buffer_text(&file, *separator == '{' ? "{}" : "}");
-    return end(&file, gguf, out, which, tokens_key, err);
+    return end(&file, gguf, out, TOKENIZER_VOCAB, tokens_key, err);
+}
+
+/* {"50256": {"content": "<|endoftext|>", "special": true}, ...} of the rest. User-defined ones are
+ * cut out of any text, the others where that is asked for. */
+static void put_added(struct buffer *file, const struct gguf *gguf) {
+    const struct gguf_pair *tokens = gguf_find(gguf, tokens_key);
+    const struct gguf_pair *types = gguf_find(gguf, types_key);
+    const unsigned char *at = tokens->data;
+    const char *separator = "{";
+    for (uint64_t id = 0; id < tokens->count; id++) {
+        const struct gguf_string text = gguf_next(&at);
+        const int32_t kind = kind_of(types, id);
+        if (kind == UNUSED || kind == NORMAL)
+            continue;
+        buffer_format(file, "%s\"%" PRIu64 "\": {\"content\": ", separator, id);
+        separator = ",\n";
+        buffer_json(file, text.text, text.len);
+        buffer_format(file, ", \"special\": %s}", kind == USER_DEFINED ? "false" : "true");
+    }
+    buffer_text(file, *separator == '{' ? "{}" : "}");
 }
 
 static bool put_merges(struct tokenizer_texts *out, const struct gguf *gguf,
@@ -125,9 +148,25 @@ static bool put_settings(struct tokenizer_texts *out, const struct gguf *gguf,
         !gguf_bool(gguf, "tokenizer.ggml.add_bos_token", &bos, err) ||
         !gguf_bool(gguf, "tokenizer.ggml.add_eos_token", &eos, err))
         return false;
+    int64_t bos_id = -1;
+    if (!gguf_integer(gguf, "tokenizer.ggml.bos_token_id", &bos_id, err))
+        return false;
     struct buffer file = {0};
-    buffer_format(&file, "{\"add_prefix_space\": %s, \"add_bos_token\": %s, \"add_eos_token\": %s}",
+    buffer_format(&file,
+                  "{\"add_prefix_space\": %s, \"add_bos_token\": %s, \"add_eos_token\": %s, "
+                  "\"added_tokens_decoder\": ",
                   prefix ? "true" : "false", bos ? "true" : "false", eos ? "true" : "false");
+    put_added(&file, gguf);
+    const struct gguf_pair *tokens = gguf_find(gguf, tokens_key);
+    if (bos && bos_id >= 0 && (uint64_t)bos_id < tokens->count) {
+        const unsigned char *at = tokens->data;
+        struct gguf_string text = gguf_next(&at);
+        for (int64_t id = 0; id < bos_id; id++)
+            text = gguf_next(&at);
+        buffer_text(&file, ", \"bos_token\": ");
+        buffer_json(&file, text.text, text.len);
+    }
+    buffer_byte(&file, '}');
     return end(&file, gguf, out, TOKENIZER_CONFIG, "tokenizer settings", err);
 }
 
@@ -150,8 +189,7 @@ static bool read_texts(struct tokenizer_texts *out, const struct gguf *gguf,
         return error_set(err, GPT2_ERR_MODEL,
                          "%s: %s: expected one for each of the %" PRIu64 " tokens, found %" PRIu64,
                          gguf->path, types_key, tokens->count, types->count);
-    return put_tokens(out, gguf, false, err) && put_tokens(out, gguf, true, err) &&
-           put_merges(out, gguf, err) && put_settings(out, gguf, err);
+    return put_tokens(out, gguf, err) && put_merges(out, gguf, err) && put_settings(out, gguf, err);
 }
 
 bool gguf_model_tokenizer(struct tokenizer_texts *out, const unsigned char *bytes, size_t n_bytes,

@@ -1,0 +1,346 @@
+/* normalizer.c - the components of a "normalizer", applied one after the other; the forms of
+ * Unicode come from utf8proc, a few characters at a time, so that each byte keeps its origin. */
+#include "text/normalizer.h"
+#include "base/error_internal.h"
+#include "base/os.h"
+#include "text/chars.h"
+#include "text/component.h"
+#include "text/unicode.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+enum kind { NFC, NFD, NFKC, NFKD, LOWERCASE, STRIP_ACCENTS, REPLACE, PREPEND, STRIP, SEQUENCE };
+
+static const char *const names[] = {
+    [NFC] = "NFC",
+    [NFD] = "NFD",
+    [NFKC] = "NFKC",
+    [NFKD] = "NFKD",
+    [LOWERCASE] = "Lowercase",
+    [STRIP_ACCENTS] = "StripAccents",
+    [REPLACE] = "Replace",
+    [PREPEND] = "Prepend",
+    [STRIP] = "Strip",
+    [SEQUENCE] = "Sequence",
+    NULL,
+};
+
+struct step {
+    enum kind kind;
+    struct pattern pattern; /* of REPLACE */
+    char *text;             /* [len], owned: what REPLACE and PREPEND put in */
+    size_t len;
+    bool left, right; /* of STRIP */
+};
+
+struct normalizer {
+    struct step *steps; /* [n] */
+    size_t n;
+};
+
+/* ---- reading ---- */
+
+static bool read_text(struct step *step, const struct json *node, const char *key, const char *name,
+                      struct gpt2_error *err) {
+    const char *text;
+    if (!json_string(json_get(node, key), &text))
+        return error_set(err, GPT2_ERR_MODEL, "%s: normalizer %s: expected a string \"%s\"", name,
+                         names[step->kind], key);
+    step->len = strlen(text);
+    step->text = strdup(text);
+    return step->text || error_memory(err, "the normalizer", step->len + 1);
+}
+
+static bool add(struct normalizer *out, const struct json *node, int depth, const char *name,
+                struct gpt2_error *err) {
+    const char *type;
+    if (!component_type(&type, node, "normalizer", name, err))
+        return false;
+    int kind = component_find(type, names, "normalizer", name, err);
+    if (kind < 0)
+        return false;
+    if (kind == SEQUENCE) {
+        const struct json *list = json_get(node, "normalizers");
+        if (!list || json_kind(list) != JSON_ARRAY || depth == COMPONENT_DEPTH)
+            return error_set(
+                err, GPT2_ERR_MODEL,
+                "%s: normalizer Sequence: expected an array \"normalizers\", at most %d "
+                "one inside the other",
+                name, COMPONENT_DEPTH);
+        for (node = json_first(list); node; node = json_next(node))
+            if (!add(out, node, depth + 1, name, err))
+                return false;
+        return true;
+    }
+    struct step *grown = realloc(out->steps, (out->n + 1) * sizeof *grown);
+    if (!grown)
+        return error_memory(err, "the normalizer", (out->n + 1) * sizeof *grown);
+    out->steps = grown;
+    struct step *step = &out->steps[out->n++];
+    *step = (struct step){.kind = (enum kind)kind};
+    switch (step->kind) {
+    case REPLACE:
+        if (!component_pattern_parse(&step->pattern, json_get(node, "pattern"),
+                                     "normalizer Replace", name, err) ||
+            !read_text(step, node, "content", name, err))
+            return false;
+        if (step->pattern.kind != PATTERN_GPT2 && step->pattern.kind != PATTERN_WORDS)
+            return true;
+        return error_set(
+            err, GPT2_ERR_MODEL,
+            "%s: normalizer Replace: expected a string or a class of characters, found "
+            "a pattern that cuts words",
+            name);
+    case PREPEND:
+        return read_text(step, node, "prepend", name, err);
+    case STRIP:
+        return component_bool(&step->left, true, node, "strip_left", "normalizer", name, err) &&
+               component_bool(&step->right, true, node, "strip_right", "normalizer", name, err);
+    default:
+        return true;
+    }
+}
+
+struct normalizer *normalizer_parse(const struct json *node, const char *name,
+                                    struct gpt2_error *err) {
+    struct normalizer *out = os_alloc(1, sizeof *out, "the normalizer", err);
+    if (out && add(out, node, 0, name, err))
+        return out;
+    normalizer_free(out);
+    return NULL;
+}
+
+void normalizer_free(struct normalizer *normalizer) {
+    if (!normalizer)
+        return;
+    for (size_t i = 0; i < normalizer->n; i++) {
+        component_pattern_free(&normalizer->steps[i].pattern);
+        free(normalizer->steps[i].text);
+    }
+    free(normalizer->steps);
+    os_free(normalizer);
+}
+
+/* ---- texts ---- */
+
+void normalizer_free_text(struct normalized *text) {
+    free(text->text);
+    free(text->from);
+    free(text->to);
+    *text = (struct normalized){0};
+}
+
+static bool reserve(struct normalized *t, size_t more) {
+    if (more <= t->cap - t->n)
+        return true;
+    size_t cap = t->cap + t->cap / 2 + more + 32;
+    if (cap < t->cap || cap > SIZE_MAX / sizeof *t->from)
+        return false;
+    unsigned char *text = realloc(t->text, cap);
+    if (text)
+        t->text = text;
+    size_t *from = realloc(t->from, cap * sizeof *from);
+    if (from)
+        t->from = from;
+    size_t *to = realloc(t->to, cap * sizeof *to);
+    if (to)
+        t->to = to;
+    if (!text || !from || !to)
+        return false;
+    t->cap = cap;
+    return true;
+}
+
+/* Appends bytes that all came from the same place. */
+static bool put(struct normalized *t, const void *bytes, size_t n, size_t from, size_t to) {
+    if (!reserve(t, n))
+        return false;
+    if (n)
+        memcpy(t->text + t->n, bytes, n);
+    for (size_t i = 0; i < n; i++) {
+        t->from[t->n + i] = from;
+        t->to[t->n + i] = to;
+    }
+    t->n += n;
+    return true;
+}
+
+/* Appends bytes of another text as they are. */
+static bool copy(struct normalized *out, const struct normalized *in, size_t begin, size_t end) {
+    const size_t n = end - begin;
+    if (!reserve(out, n))
+        return false;
+    if (n) {
+        memcpy(out->text + out->n, in->text + begin, n);
+        memcpy(out->from + out->n, in->from + begin, n * sizeof *in->from);
+        memcpy(out->to + out->n, in->to + begin, n * sizeof *in->to);
+    }
+    out->n += n;
+    return true;
+}
+
+/* ---- the forms of Unicode ---- */
+
+/* True if no form moves or joins this character with what comes before it: a starter that no
+ * composition takes as its second half. Those that one does are marks and Hangul vowels and finals;
+ * what a character is made of is looked at, as with halfwidth letters. */
+static bool begins_afresh(uint32_t cp) {
+    utf8proc_int32_t parts[32];
+    int last = 0;
+    if (cp < 0x300 || cp == CHAR_INVALID)
+        return true;
+    utf8proc_ssize_t n =
+        utf8proc_decompose_char((utf8proc_int32_t)cp, parts, 32,
+                                UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT | UTF8PROC_STABLE, &last);
+    if (n < 1)
+        return false;
+    const uint32_t first = (uint32_t)parts[0];
+    return !utf8proc_get_property(parts[0])->combining_class && !unicode_is_mark(first) &&
+           !(first >= 0x1160 && first <= 0x11FF);
+}
+
+/* The form of in->text[begin..end), characters that belong together. */
+static bool put_form(struct normalized *out, const struct normalized *in, size_t begin, size_t end,
+                     int options) {
+    unsigned char *form = NULL;
+    bool ascii = true;
+    for (size_t i = begin; i < end; i++)
+        ascii &= in->text[i] < 0x80;
+    if (ascii)
+        return copy(out, in, begin, end);
+    utf8proc_ssize_t n = utf8proc_map(in->text + begin, (utf8proc_ssize_t)(end - begin), &form,
+                                      (utf8proc_option_t)options);
+    bool ok = n == UTF8PROC_ERROR_INVALIDUTF8
+                  ? copy(out, in, begin, end)
+                  : n >= 0 && put(out, form, (size_t)n, in->from[begin], in->to[end - 1]);
+    free(form);
+    return ok;
+}
+
+static bool to_form(struct normalized *out, const struct normalized *in, int options) {
+    uint32_t cp;
+    for (size_t begin = 0, end; begin < in->n; begin = end) {
+        end = begin + char_after(&cp, in->text, in->n, begin);
+        while (cp != CHAR_INVALID && end < in->n) {
+            size_t len = char_after(&cp, in->text, in->n, end);
+            if (begins_afresh(cp))
+                break;
+            end += len;
+        }
+        if (!put_form(out, in, begin, end, options))
+            return false;
+    }
+    return true;
+}
+
+/* ---- the other components ---- */
+
+static bool to_lowercase(struct normalized *out, const struct normalized *in) {
+    for (size_t i = 0, len; i < in->n; i += len) {
+        uint32_t cp;
+        char lower[4];
+        len = char_after(&cp, in->text, in->n, i);
+        bool ok;
+        if (cp == CHAR_INVALID) {
+            ok = copy(out, in, i, i + len);
+        } else if (cp == 0x130) { // the one whose lower case is two characters
+            ok = put(out, "i\xCC\x87", 3, in->from[i], in->to[i + len - 1]);
+        } else {
+            size_t n = (size_t)utf8_encode(lower, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp));
+            ok = put(out, lower, n, in->from[i], in->to[i + len - 1]);
+        }
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool without_marks(struct normalized *out, const struct normalized *in) {
+    for (size_t i = 0, len; i < in->n; i += len) {
+        uint32_t cp;
+        len = char_after(&cp, in->text, in->n, i);
+        if (!unicode_is_mark(cp) && !copy(out, in, i, i + len))
+            return false;
+    }
+    return true;
+}
+
+static bool replace(struct normalized *out, const struct normalized *in, const struct step *step) {
+    size_t at = 0, begin, end;
+    while (component_pattern_next(&step->pattern, in->text, in->n, at, &begin, &end)) {
+        if (!copy(out, in, at, begin) ||
+            !put(out, step->text, step->len, in->from[begin], in->to[end - 1]))
+            return false;
+        at = end;
+    }
+    return copy(out, in, at, in->n);
+}
+
+static bool strip(struct normalized *out, const struct normalized *in, const struct step *step) {
+    size_t begin = 0, end = in->n, len;
+    uint32_t cp;
+    while (step->left && begin < end &&
+           (len = char_after(&cp, in->text, end, begin), component_is_space(cp)))
+        begin += len;
+    while (step->right && end > begin &&
+           (len = char_before(&cp, in->text, end), component_is_space(cp)))
+        end -= len;
+    return copy(out, in, begin, end);
+}
+
+static bool run_step(struct normalized *out, const struct normalized *in, const struct step *step) {
+    static const int options[] = {
+        [NFC] = UTF8PROC_STABLE | UTF8PROC_COMPOSE,
+        [NFD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE,
+        [NFKC] = UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT,
+        [NFKD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT,
+    };
+    switch (step->kind) {
+    case NFC:
+    case NFD:
+    case NFKC:
+    case NFKD:
+        return to_form(out, in, options[step->kind]);
+    case LOWERCASE:
+        return to_lowercase(out, in);
+    case STRIP_ACCENTS:
+        return without_marks(out, in);
+    case REPLACE:
+        return replace(out, in, step);
+    case PREPEND:
+        return (!in->n || put(out, step->text, step->len, in->from[0], in->from[0])) &&
+               copy(out, in, 0, in->n);
+    case STRIP:
+        return strip(out, in, step);
+    case SEQUENCE:
+        break; // is no step
+    }
+    return false;
+}
+
+bool normalizer_run(const struct normalizer *normalizer, const unsigned char *text, size_t n,
+                    struct normalized *out, struct gpt2_error *err) {
+    struct normalized now = {0};
+    bool ok = reserve(&now, n);
+    if (ok && n)
+        memcpy(now.text, text, n);
+    for (size_t i = 0; ok && i < n; i++) {
+        now.from[i] = i;
+        now.to[i] = i + 1;
+    }
+    now.n = ok ? n : 0;
+    for (size_t i = 0; ok && i < normalizer->n; i++) {
+        struct normalized next = {0};
+        ok = run_step(&next, &now, &normalizer->steps[i]);
+        normalizer_free_text(&now);
+        now = next;
+    }
+    if (!ok) {
+        normalizer_free_text(&now);
+        error_memory(err, "the normalised text", n);
+    }
+    *out = now;
+    return ok;
+}

@@ -1,0 +1,30 @@
+/* normalizer.h - what tokenizer.json's "normalizer" does to a text before it is cut into pieces.
+ *
+ * Each byte of the result knows the bytes of the text that it came from. Where the text is not
+ * well-formed UTF-8, a stray byte stays as it is. */
+#ifndef TEXT_NORMALIZER_H
+#define TEXT_NORMALIZER_H
+
+#include "base/json.h"
+
+struct normalizer; /* immutable, may be shared by threads */
+
+/* Reads a "normalizer" that is not null, called `name` in messages. NULL: GPT2_ERR_MODEL, a
+ * component that is not known is named; GPT2_ERR_MEMORY. Borrows nothing. */
+struct normalizer *normalizer_parse(const struct json *node, const char *name,
+                                    struct gpt2_error *err);
+void normalizer_free(struct normalizer *normalizer); /* NULL is allowed */
+
+struct normalized {
+    unsigned char *text; /* [n] */
+    size_t *from, *to; /* [n]: text[i] came from the bytes from[i]..to[i] of the original; where it
+                          was put in, from[i] == to[i] is the place */
+    size_t n, cap;
+};
+
+/* Normalises text[0..n) into *out. False: out of memory, *out is {0}. */
+bool normalizer_run(const struct normalizer *normalizer, const unsigned char *text, size_t n,
+                    struct normalized *out, struct gpt2_error *err);
+void normalizer_free_text(struct normalized *text); /* leaves {0} */
+
+#endif

@@ -16,12 +16,16 @@ struct opening {
     const char *path;
     struct gpt2_tokenizer *tokenizer;
     struct gpt2_error err;
+    bool is_optional, failed; /* only ids go in and out: it says which of them are tokens */
     atomic_bool done;
 };
 
 static void *open_tokenizer(void *data) {
     struct opening *opening = data;
-    opening->tokenizer = gpt2_tokenizer_open(opening->path, &opening->err);
+    if (!opening->is_optional)
+        opening->tokenizer = gpt2_tokenizer_open(opening->path, &opening->err);
+    else if (!gpt2_tokenizer_open_if_any(&opening->tokenizer, opening->path, &opening->err))
+        opening->failed = true;
     atomic_store(&opening->done, true);
     return NULL;
 }
@@ -41,9 +45,8 @@ static bool open_all(struct run *run, struct gpt2_error *err) {
     run->path = find_model(args->model, err);
     if (!run->path)
         return false;
-    if (args->ids && args->format == FORMAT_IDS)
-        return open_model(run, err);
     struct opening opening = {.path = run->path};
+    opening.is_optional = args->ids && args->format == FORMAT_IDS;
     pthread_t thread;
     bool threaded = pthread_create(&thread, NULL, open_tokenizer, &opening) == 0;
     bool ok = open_model(run, err);
@@ -56,9 +59,13 @@ static bool open_all(struct run *run, struct gpt2_error *err) {
     else if (ok)
         open_tokenizer(&opening);
     run->tokenizer = opening.tokenizer;
-    if (ok && !run->tokenizer)
+    if (ok && opening.failed) {
+        report_note("%s", opening.err.message);
+        report_note("ids that are no token may be chosen");
+    }
+    if (ok && !run->tokenizer && !opening.is_optional)
         *err = opening.err;
-    return ok && run->tokenizer;
+    return ok && (run->tokenizer || opening.is_optional);
 }
 
 static void close_all(struct run *run) {

@@ -52,8 +52,7 @@ static bool add_prompts(struct record *record, int n, struct gpt2_error *err) {
 
 static bool read_text(struct record *record, int i, const char *text, size_t n,
                       const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
-    return gpt2_tokenizer_encode(tokenizer, text, n,
-                                 record->settings.special ? GPT2_ENCODE_SPECIAL : 0,
+    return gpt2_tokenizer_encode(tokenizer, text, n, settings_encode_flags(&record->settings),
                                  &record->prompts[i], err);
 }
 

@@ -137,7 +137,7 @@ int settings_table(struct option *rows, struct settings *s) {
                  .aliases = "token-healing"),
         OPT_FLAG("special", 0, &s->special,
                  "<|endoftext|> in the prompt is the special token;\n"
-                 "else it is text like any other",
+                 "else it is text like any other (--compat hf: always)",
                  .not_with = "ids"),
         OPT_FLAG("echo", 0, &s->echo,
                  "print the prompt first; with --logprobs and --json its\n"
@@ -219,6 +219,12 @@ void settings_resolve(struct settings *s, const struct gpt2_config *config) {
         assert(!option_is_shown(option) || is_set(option)); // a new one has a default above
 }
 
+unsigned settings_encode_flags(const struct settings *s) {
+    if (s->compat == GPT2_COMPAT_HF)
+        return GPT2_ENCODE_SPECIAL | GPT2_ENCODE_DROP_UNKNOWN;
+    return s->special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT;
+}
+
 /* Ids that are never chosen: rows of wte that stand for no token, and --ban. */
 static bool ban(struct decoding *d, int n_vocab, const struct gpt2_tokenizer *tokenizer,
                 struct gpt2_error *err) {
@@ -238,7 +244,8 @@ static bool ban(struct decoding *d, int n_vocab, const struct gpt2_tokenizer *to
         for (int with_space = 0; with_space < 2; with_space++) {
             struct gpt2_ids ids = {0};
             const char *word = with_space ? spaced : text;
-            bool ok = gpt2_tokenizer_encode(tokenizer, word, strlen(word), 0, &ids, err);
+            bool ok =
+                gpt2_tokenizer_encode(tokenizer, word, strlen(word), GPT2_ENCODE_PART, &ids, err);
             if (ok && ids.len == 1)
                 ok = gpt2_ids_push(&d->banned, ids.data[0], err);
             n_banned += ids.len == 1;
@@ -262,7 +269,8 @@ static bool parse_bias(const char *text, const struct gpt2_tokenizer *tokenizer,
         struct gpt2_ids ids = {0};
         if (close == text || !tokenizer)
             return usage_error(err, "--logit-bias: expected 'text'+F, got \"%.100s\"", text);
-        if (!gpt2_tokenizer_encode(tokenizer, text + 1, (size_t)(close - text - 1), 0, &ids, err))
+        if (!gpt2_tokenizer_encode(tokenizer, text + 1, (size_t)(close - text - 1),
+                                   GPT2_ENCODE_PART, &ids, err))
             return false;
         size_t n = ids.len;
         bias->id = n == 1 ? ids.data[0] : -1;
@@ -352,9 +360,10 @@ static bool add_choice(struct choice_list *list, const struct gpt2_tokenizer *to
     struct gpt2_ids *ids = &list->ids[list->n];
     buffer_bytes(&joined, separator, strlen(separator));
     buffer_bytes(&joined, text, len);
-    bool ok = joined.failed
-                  ? command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a choice")
-                  : gpt2_tokenizer_encode(tokenizer, joined.data, joined.len, 0, ids, err);
+    bool ok =
+        joined.failed
+            ? command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a choice")
+            : gpt2_tokenizer_encode(tokenizer, joined.data, joined.len, GPT2_ENCODE_PART, ids, err);
     buffer_free(&joined);
     list->items[list->n++] = (struct gpt2_choice){ids->data, (int)ids->len};
     return ok;

@@ -36,6 +36,10 @@ int settings_table(struct option *rows, struct settings *settings);
 /* Replaces what was not set. */
 void settings_resolve(struct settings *settings, const struct gpt2_config *config);
 
+/* How a prompt is encoded, as flags of gpt2_tokenizer_encode: Hugging Face reads special tokens in
+ * it, and leaves out bytes that no token has. */
+unsigned settings_encode_flags(const struct settings *settings);
+
 /* What the settings are made into, for any number of texts with the same ones. */
 struct decoding {
     struct settings settings;

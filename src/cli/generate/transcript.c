@@ -73,9 +73,8 @@ bool transcript_type(struct transcript *transcript, const char *bytes, size_t n,
 static bool encode(const struct transcript *transcript, struct gpt2_ids *ids,
                    struct gpt2_error *err) {
     const struct run *run = transcript->run;
-    return gpt2_tokenizer_encode(
-        run->tokenizer, transcript->text.data, transcript->text.len,
-        run->decoding.settings.special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT, ids, err);
+    return gpt2_tokenizer_encode(run->tokenizer, transcript->text.data, transcript->text.len,
+                                 settings_encode_flags(&run->decoding.settings), ids, err);
 }
 
 /* Makes the session forget what is no beginning of the prompt, or would leave nothing to read. */

@@ -82,6 +82,10 @@ expect "a pipe gets no colours" same "$tmp/tale" "$out"
 
 play generate "Once upon a " -n 2 </dev/null
 expect "a prompt that ends in a space gets a hint" shows "hint: the prompt ends in a space"
+play generate -n 1 "Once<|endoftext|>" </dev/null
+expect "a prompt that spells a special token gets a hint" shows "hint: <|endoftext|> in the prompt"
+play generate -n 1 --special "Once<|endoftext|>" </dev/null
+expect "... but not with --special" not shows "hint: "
 play generate "Once upon a " -n 2 --heal </dev/null
 expect "... but not with --heal" not shows "hint:"
 run generate "Once upon a " -n 2

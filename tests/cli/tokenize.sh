@@ -87,6 +87,36 @@ run tokenize -m "$m" "hello"
 expect "the pair is not taken in silence" refuses 4 'tokenizer.json: '
 expect "but named" grep -q "hint: -m $m/vocab.json uses it with merges.txt" "$err"
 
+# A model with more rows than the tokenizer has tokens: the others are never chosen.
+if [ ! -f models/tales/model.safetensors ]; then
+    skip "ids that are no token" "models/tales is not there"
+else
+    m=$tmp/rows
+    mkdir -p "$m"
+    pair "$m"
+    cp models/tales/config.json "$m"
+    ln -s "$PWD/models/tales/model.safetensors" "$m"
+    run generate -m "$m" -n 8 --greedy --format ids "hello"
+    cp "$out" "$tmp/text"
+    expect "ids of text are tokens" awk '{ for (i = 1; i <= NF; i++) if ($i > 260) exit 1 }' "$out"
+    run generate -m "$m" -n 8 --greedy --format ids --ids 259
+    expect "--ids gives what the text gives" same "$tmp/text" "$out"
+    prompt_tokens() { grep -q "\"prompt_tokens\":$1," "$out"; }
+    run generate -m "$m" -n 1 --json "hello<|endoftext|>"
+    expect "a special token in a prompt is text" prompt_tokens 14
+    run generate -m "$m" -n 1 --json --compat hf "hello<|endoftext|>"
+    expect "--compat hf reads it" prompt_tokens 2
+    sed 's/"\\u0023": 35, //' "$m/vocab.json" >"$tmp/vocab" && mv "$tmp/vocab" "$m/vocab.json"
+    run generate -m "$m" -n 1 "a#b"
+    expect "a byte that no token has is an error of the text" refuses 5 'no token for the byte 0x23'
+    run generate -m "$m" -n 1 --json --compat hf "hello#"
+    expect "--compat hf drops it" prompt_tokens 1
+    printf 'hello\na#b\nhello\n' >"$tmp/lines"
+    run generate -m "$m" -n 1 --greedy -q --input "$tmp/lines"
+    expect "a bulk job goes on after it" test "$(grep -c '"choices"' "$out")" -eq 2
+    expect "... with a record error" grep -q '"code":"invalid_record"' "$out"
+fi
+
 data=${GPT2_TEST_DATA:-../shared/data}/gpt2
 if [ ! -d "$data" ]; then
     skip "GPT-2's own vocabulary" "$data is not there"

@@ -191,7 +191,7 @@ static void malformed_headers_are_refused_by_name(void **state) {
         {X("\"shape\":[1],\"data_offsets\":{}"), 1, {"data_offsets", "an array", "an object"}},
         {X("\"shape\":[1],\"data_offsets\":[-1,0]"), 1, {"data_offsets", "-1"}},
         {X("\"shape\":[1],\"data_offsets\":[0.5,1.5]"), 1, {"data_offsets", "0.5"}},
-        {X("\"shape\":[1],\"data_offsets\":[1,0]"), 1, {"\"x\"", "behind its end"}},
+        {X("\"shape\":[1],\"data_offsets\":[1,0]"), 1, {"\"x\"", "after its end"}},
         {X("\"shape\":[2],\"data_offsets\":[0,1]"), 1, {"\"x\"", "2 bytes", "found 1"}},
         {X("\"shape\":[1],\"data_offsets\":[18446744073709551615,18446744073709551616]"),
          1,

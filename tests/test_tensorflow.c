@@ -149,8 +149,8 @@ static void damaged_entries_are_refused(void **state) {
         const char *word;
     } cases[] = {
         {{.crc = 1}, "checksum of its data"},
-        {{.offset = 1}, "ends behind the 24 bytes"},
-        {{.offset = UINT64_MAX}, "ends behind"},
+        {{.offset = 1}, "ends after the 24 bytes"},
+        {{.offset = UINT64_MAX}, "ends after"},
         {{.size = 20}, "expected 24 bytes for its shape, found 20"},
         {{.size = UINT64_MAX}, "expected 24 bytes"},
         {{.shard = 1}, "does not exist"},

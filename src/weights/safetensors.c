@@ -158,7 +158,7 @@ static bool read_entry(struct tensor *t, const struct json *entry,
     t->n_bytes = n_bits / 8;
 
     if (offsets[0] > offsets[1])
-        return refuse(r, name, "data_offsets: begins at %" PRId64 ", behind its end at %" PRId64,
+        return refuse(r, name, "data_offsets: begins at %" PRId64 ", after its end at %" PRId64,
                       offsets[0], offsets[1]);
     if ((uint64_t)(offsets[1] - offsets[0]) != t->n_bytes)
         return refuse(r, name,
@@ -316,7 +316,7 @@ static bool find_header(size_t *n_header, const unsigned char *bytes, size_t n_b
     if (n > n_bytes - 8)
         return error_set(err, GPT2_ERR_MODEL,
                          "%s: expected a header of %" PRIu64 " bytes, found the file to have %zu "
-                         "behind its length: the file is truncated",
+                         "after its length: the file is truncated",
                          name, n, n_bytes - 8);
     *n_header = (size_t)n;
     return true;

@@ -102,8 +102,8 @@ static bool read_tokens(struct llmc_tokenizer_reader *r, const unsigned char *by
     }
     return at == n_bytes ||
            error_set(r->err, GPT2_ERR_MODEL,
-                     "%s: expected its end behind %" PRIu32 " tokens, found %zu bytes more",
-                     r->name, r->count, n_bytes - at);
+                     "%s: expected its end after %" PRIu32 " tokens, found %zu bytes more", r->name,
+                     r->count, n_bytes - at);
 }
 
 /* ---- merges ---- */

@@ -100,7 +100,7 @@ static bool find_data(struct tensor *t, struct tensorflow_reader *r, const struc
                          r->path, t->name, t->n_bytes, e->size);
     if (e->offset > left || e->size > left - e->offset)
         return error_set(err, GPT2_ERR_MODEL,
-                         "%s: tensor \"%s\": it ends behind the %zu bytes of its data file, which "
+                         "%s: tensor \"%s\": it ends after the %zu bytes of its data file, which "
                          "is truncated or another model's",
                          r->path, t->name, left);
     if (e->size > r->n_left) // and each is read, for its checksum

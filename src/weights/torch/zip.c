@@ -153,7 +153,7 @@ static bool read_entry(struct zip_entry *out, size_t *used, const struct zip_rea
     if (!inside(r, at, packed))
         return error_set(r->err, GPT2_ERR_MODEL,
                          "%s: zip entry \"%.*s\": %" PRIu64 " bytes from byte %" PRIu64
-                         " end behind the file's %zu: truncated or damaged",
+                         " end after the file's %zu: truncated or damaged",
                          r->name, shown, out->name, packed, at, r->n_bytes);
     out->data = r->bytes + at;
     out->n_bytes = (size_t)packed;

@@ -66,7 +66,7 @@ else
 fi
 
 run convert
-expect "no output" refuses 2 'expected -o'
+expect "no output" refuses 2 'expected --output'
 run convert -o -
 expect "standard output" refuses 2 'cannot be a stream'
 run convert -o "$tmp/x"

@@ -26,6 +26,7 @@ ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
             vec weight = type.load(at + column_at(w, v * WIDTH, type.size), tile_lanes(tile, v));
             UNROLL for (int r = 0; r < rows; r++) {
                 sum[r][v] = vec_fma(xk[r], weight, sum[r][v]);
+                IN_ORDER(sum[r][v]);
             }
         }
         if (rows > 1 && panels > 0)

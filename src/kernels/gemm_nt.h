@@ -48,6 +48,7 @@ ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w
                 vec weight = type.load(row + (size_t)(k + i * WIDTH) * type.size, WIDTH);
                 UNROLL for (int r = 0; r < tile.rows; r++) {
                     p[r][c][i] = vec_fma(xk[r], weight, p[r][c][i]);
+                    IN_ORDER(p[r][c][i]);
                 }
             }
         }
@@ -67,6 +68,7 @@ ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w
                 const char *row = w.w + (size_t)c * w.apart * w.stride;
                 vec weight = type.load(row + (size_t)(k + i * WIDTH) * type.size, n);
                 p[r][c][i] = vec_fma_n(xk, weight, p[r][c][i], n);
+                IN_ORDER(p[r][c][i]);
             }
         }
     }

@@ -20,6 +20,7 @@ ALWAYS_INLINE void gemv_tile(struct y_rows y, struct x_rows x, struct slab w, st
                              struct element type) {
     const int rows = tile.rows, vecs = tile.vecs;
     vec sum[GEMV_ROWS][GEMV_VECS];
+    LOADS_STAY();
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             sum[r][v] = load_f32(y_from(y, r, v * WIDTH).p, tile_lanes(tile, v));
@@ -37,6 +38,7 @@ ALWAYS_INLINE void gemv_tile(struct y_rows y, struct x_rows x, struct slab w, st
             vec xk = vec_set(*x_from(x, r, k).p);
             UNROLL for (int v = 0; v < vecs; v++) {
                 sum[r][v] = vec_fma(xk, weight[v], sum[r][v]);
+                IN_ORDER(sum[r][v]);
             }
         }
     }

@@ -11,7 +11,7 @@
 
 #include "kernels/tiles.h"
 
-#define QUANT_ROWS  (Q8_ROWS > Q4_ROWS ? Q8_ROWS : Q4_ROWS)
+#define QUANT_ROWS  WORDS_TILE  /* the most rows of any tile of integers */
 #define WORDS_STEPS (GROUP / 2) /* steps of two inputs in a group */
 
 /* A group of a panel and a group of a row of x. Each word has two adjacent inputs. */
@@ -20,6 +20,8 @@ typedef int32_t row_words[WORDS_STEPS];
 
 /* The integer sums of a tile, over a group of inputs or a block of positions. */
 typedef ivec tile_sums[QUANT_ROWS][STRIP / WIDTH];
+
+_Static_assert(Q8_ROWS <= QUANT_ROWS && Q4_ROWS <= QUANT_ROWS, "no tile has more rows");
 
 ALWAYS_INLINE void int16_sums(tile_sums sum, row_words *x, panel_words *w, struct prefetch prefetch,
                               struct tile tile) {
@@ -39,6 +41,7 @@ ALWAYS_INLINE void int16_sums(tile_sums sum, row_words *x, panel_words *w, struc
                 ivec xs = ivec_set((uint32_t)x[r][step]);
                 UNROLL for (int v = 0; v < vecs; v++) {
                     sum[r][v] = ivec_add_pairs(sum[r][v], weights[v], xs);
+                    IN_ORDER(sum[r][v]);
                 }
             }
             prefetch_step(prefetch, step, vecs * WIDTH / PANEL);

@@ -28,6 +28,7 @@ ALWAYS_INLINE void score_panels(float *y, struct quantized x, const unsigned cha
                 UNROLL for (int v = 0; v < vecs; v++) {
                     ivec w = q8_weights(ivec_load(at[i] + bytes + v * 4 * WIDTH));
                     sum[i][v] = q8_add(sum[i][v], w, xs);
+                    IN_ORDER(sum[i][v]);
                 }
             }
         }
@@ -80,11 +81,13 @@ ALWAYS_INLINE void mix_panels(float *y, const struct kv_weights *w, const unsign
         }
     }
     UNROLL_4 for (int step = 0; step < steps; step++) {
+        LOADS_STAY();
         UNROLL for (int i = 0; i < blocks; i++) {
             ivec xs = ivec_set((uint32_t)w[i].pairs[step]);
             UNROLL for (int v = 0; v < vecs; v++) {
                 ivec bytes = ivec_widen8(at[i] + step * VALUE_STEP + v * 2 * WIDTH);
                 sum[i][0][v] = ivec_add_pairs(sum[i][0][v], bytes, xs);
+                IN_ORDER(sum[i][0][v]);
             }
         }
     }
@@ -102,7 +105,7 @@ ALWAYS_INLINE void mix_rows(struct y_rows y, const struct kv_weights *w,
                        ivec_widen8(values + (size_t)(c / PANEL) * KV_PANEL_BYTES + 2 * i));
     const struct prefetch nothing = {(const char *)values, 0, 0};
     for (int rows; m > 0; m -= rows) {
-        rows = m < Q8_ROWS ? m : Q8_ROWS;
+        rows = m < WORDS_TILE ? m : WORDS_TILE;
         row_words x[QUANT_ROWS];
         for (int r = 0; r < rows; r++)
             memcpy(x[r], w[r].pairs, sizeof x[r]);
@@ -115,7 +118,7 @@ ALWAYS_INLINE void mix_rows(struct y_rows y, const struct kv_weights *w,
         int16_sums(sum, x, &words[c / PANEL], nothing, tile); \
         mix_chain(y_from(y, 0, c), sum, w, tile);             \
     } while (0)
-            WITH_CONSTANT(rows, Q8_ROWS + 1, TILE)
+            WITH_CONSTANT(rows, WORDS_TILE + 1, TILE)
 #undef TILE
         }
         y = y_from(y, rows, 0);

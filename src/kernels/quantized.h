@@ -9,7 +9,8 @@
  *   ivec_shift16(a, n)    16-bit lanes shifted right by n, filled with zeros
  *   ivec_to_f32           rounded to nearest; exact in gemm, where all sums are below 2^24
  *   vec_mul(a, b)         a * b, rounded
- *   Q8_ROWS, Q4_ROWS      the register tile: rows of x,
+ *   Q8_ROWS, Q4_ROWS      the register tile: rows of x (WORDS_TILE of them, not fewer than of the
+ *   WORDS_TILE            others, where products are of 16-bit lanes),
  *   QUANT_VECS(rows)      and vectors of columns
  *
  * and, if the CPU has four-way dot products, QUANT_DOT4 and
@@ -37,9 +38,20 @@
 #include <string.h>
 
 #define QUANT_STEPS (GROUP / 4) /* steps of four inputs in a group */
-#define QUANT_DEPTH 4           /* groups in a block, which fits in half of the L1 cache */
-#define WORDS_DEPTH 2           /* the same for bytes widened to 16-bit lanes */
-#define WORDS_ROWS  24          /* from this many rows on, widening is faster */
+
+/* How the steps of a group are unrolled. All of them where a step needs no register beyond the
+ * sums, weights and x; else four, so that no more than these steps' registers are in use. */
+#if defined(QUANT_DOT4)
+#define UNROLL_STEPS UNROLL
+#define UNROLL_HALF  UNROLL
+#else
+#define UNROLL_STEPS UNROLL_4
+#define UNROLL_HALF  UNROLL_2
+#endif
+
+#define QUANT_DEPTH 4  /* groups in a block, which fits in half of the L1 cache */
+#define WORDS_DEPTH 2  /* the same for bytes widened to 16-bit lanes */
+#define WORDS_ROWS  24 /* from this many rows on, widening is faster */
 
 _Static_assert(QUANT_VECS(1) * WIDTH <= STRIP && QUANT_VECS(QUANT_ROWS) * WIDTH <= STRIP,
                "a tile of quantized products is at most a STRIP wide");
@@ -71,10 +83,6 @@ ALWAYS_INLINE ivec q4_add(ivec sum, ivec nibbles, ivec x) {
     return ivec_dot4(sum, nibbles, x);
 }
 
-ALWAYS_INLINE ivec q4_whole(ivec sum) {
-    return sum;
-}
-
 #else
 
 typedef struct {
@@ -98,13 +106,9 @@ ALWAYS_INLINE ivec q8_add(ivec sum, ivec w, q8_x x) {
     return ivec_add(sum, ivec_pairs(pairs, ivec_set(0x00010001)));
 }
 
-/* The sums of Q4 are in 16-bit lanes until q4_whole adds them in pairs. */
+/* The sums of Q4 are in 16-bit lanes until q4_sums adds them in pairs. */
 ALWAYS_INLINE ivec q4_add(ivec sum, ivec nibbles, ivec x) {
     return ivec_add16(sum, ivec_pairs8(nibbles, x));
-}
-
-ALWAYS_INLINE ivec q4_whole(ivec sum) {
-    return ivec_pairs(sum, ivec_set(0x00010001));
 }
 
 #endif
@@ -128,25 +132,27 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, struct panels w,
             sum[r][v] = q8_start(x.sum[(size_t)r * x.gs]);
         }
     }
-    for (int some = 0; some < QUANT_STEPS; some += 4)
-        UNROLL for (int step = some; step < some + 4; step++) {
-            ivec weights[STRIP / WIDTH];
-            q8_x first = q8_activations(quant_x(x, 0, step));
-            UNROLL for (int v = 0; v < vecs; v++) {
-                weights[v] = q8_weights(ivec_load(at + column_at(w, v * WIDTH, 4)));
-                if (rows == 1) // at once: there are not enough registers to keep them all
-                    sum[0][v] = q8_add(sum[0][v], weights[v], first);
+    UNROLL_STEPS for (int step = 0; step < QUANT_STEPS; step++) {
+        ivec weights[STRIP / WIDTH];
+        q8_x first = q8_activations(quant_x(x, 0, step));
+        UNROLL for (int v = 0; v < vecs; v++) {
+            weights[v] = q8_weights(ivec_load(at + column_at(w, v * WIDTH, 4)));
+            if (rows == 1) { // at once: there are not enough registers to keep them all
+                sum[0][v] = q8_add(sum[0][v], weights[v], first);
+                IN_ORDER(sum[0][v]);
             }
-            UNROLL for (int r = 0; r < many; r++) {
-                q8_x xs = q8_activations(quant_x(x, r, step));
-                UNROLL for (int v = 0; v < vecs; v++) {
-                    sum[r][v] = q8_add(sum[r][v], weights[v], xs);
-                }
-            }
-            if (rows > 1)
-                prefetch_step(prefetch, step, vecs * WIDTH / PANEL);
-            at += PANEL * 4;
         }
+        UNROLL for (int r = 0; r < many; r++) {
+            q8_x xs = q8_activations(quant_x(x, r, step));
+            UNROLL for (int v = 0; v < vecs; v++) {
+                sum[r][v] = q8_add(sum[r][v], weights[v], xs);
+                IN_ORDER(sum[r][v]);
+            }
+        }
+        if (rows > 1)
+            prefetch_step(prefetch, step, vecs * WIDTH / PANEL);
+        at += PANEL * 4;
+    }
 }
 
 #if !defined(QUANT_DOT4)
@@ -170,13 +176,15 @@ ALWAYS_INLINE ivec q4_nibbles(ivec bytes, bool high) {
 /* One row: both nibbles of half the steps, so that each byte is read once. */
 ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, struct panels w,
                               int half, int vecs) {
-    UNROLL for (int i = 0; i < QUANT_STEPS / 4; i++) {
+    UNROLL_HALF for (int i = 0; i < QUANT_STEPS / 4; i++) {
         const int step = half * QUANT_STEPS / 4 + i;
         ivec low = quant_x(x, 0, step), high = quant_x(x, 0, QUANT_STEPS / 2 + step);
         UNROLL for (int v = 0; v < vecs; v++) {
             ivec bytes = ivec_load(w.w + step * PANEL * 4 + column_at(w, v * WIDTH, 4));
             part[v] = q4_add(part[v], q4_nibbles(bytes, false), low);
+            IN_ORDER(part[v]);
             part[v] = q4_add(part[v], q4_nibbles(bytes, true), high);
+            IN_ORDER(part[v]);
         }
     }
 }
@@ -186,7 +194,10 @@ ALWAYS_INLINE void q4_many_rows(tile_sums part, struct quantized x, struct panel
                                 struct prefetch prefetch, int half, struct tile tile) {
     const int rows = tile.rows, vecs = tile.vecs;
     const char *at = w.w;
-    UNROLL_4 for (int step = 0; step < QUANT_STEPS / 2; step++) {
+    __asm__ volatile(
+        ""
+        : "+r"(at)); // or a compiler keeps the bytes of one half for the other, on the stack
+    UNROLL_STEPS for (int step = 0; step < QUANT_STEPS / 2; step++) {
         ivec nibbles[STRIP / WIDTH];
         UNROLL for (int v = 0; v < vecs; v++) {
             nibbles[v] = q4_nibbles(ivec_load(at + column_at(w, v * WIDTH, 4)), half);
@@ -195,6 +206,7 @@ ALWAYS_INLINE void q4_many_rows(tile_sums part, struct quantized x, struct panel
             ivec xs = quant_x(x, r, half * QUANT_STEPS / 2 + step);
             UNROLL for (int v = 0; v < vecs; v++) {
                 part[r][v] = q4_add(part[r][v], nibbles[v], xs);
+                IN_ORDER(part[r][v]);
             }
         }
         prefetch_step(prefetch, half * QUANT_STEPS / 2 + step, vecs * WIDTH / PANEL);
@@ -202,33 +214,56 @@ ALWAYS_INLINE void q4_many_rows(tile_sums part, struct quantized x, struct panel
     }
 }
 
-/* Half of the products of a group, as many as 16-bit lanes can sum. */
-ALWAYS_INLINE void q4_half(tile_sums sum, struct quantized x, struct panels w,
-                           struct prefetch prefetch, int half, struct tile tile) {
-    const int rows = tile.rows, vecs = tile.vecs;
-    tile_sums part;
-    UNROLL for (int r = 0; r < rows; r++) {
-        UNROLL for (int v = 0; v < vecs; v++) {
-            part[r][v] = ivec_set(0);
-        }
-    }
-    if (rows == 1)
-        q4_one_row(part[0], x, w, half, vecs);
-    else
-        q4_many_rows(part, x, w, prefetch, half, tile);
-    UNROLL for (int r = 0; r < rows; r++) {
-        UNROLL for (int v = 0; v < vecs; v++) {
-            ivec whole = q4_whole(part[r][v]);
-            sum[r][v] = half ? ivec_add(sum[r][v], whole) : whole;
+ALWAYS_INLINE void sums_clear(tile_sums sum, struct tile tile) {
+    UNROLL for (int r = 0; r < tile.rows; r++) {
+        UNROLL for (int v = 0; v < tile.vecs; v++) {
+            sum[r][v] = ivec_set(0);
         }
     }
 }
 
+/* Half of the products of a group, as many as 16-bit lanes can sum. */
+ALWAYS_INLINE void q4_half(tile_sums part, struct quantized x, struct panels w,
+                           struct prefetch prefetch, int half, struct tile tile) {
+    if (tile.rows == 1)
+        q4_one_row(part[0], x, w, half, tile.vecs);
+    else
+        q4_many_rows(part, x, w, prefetch, half, tile);
+}
+
+#if defined(QUANT_DOT4)
+
 ALWAYS_INLINE void q4_sums(tile_sums sum, struct quantized x, struct panels w,
                            struct prefetch prefetch, struct tile tile) {
+    sums_clear(sum, tile);
     q4_half(sum, x, w, prefetch, 0, tile);
     q4_half(sum, x, w, prefetch, 1, tile);
 }
+
+#else
+
+ALWAYS_INLINE void q4_sums(tile_sums sum, struct quantized x, struct panels w,
+                           struct prefetch prefetch, struct tile tile) {
+    tile_sums part, first;
+    UNROLL for (int half = 0; half < 2; half++) {
+        sums_clear(part, tile);
+        q4_half(part, x, w, prefetch, half, tile);
+        UNROLL for (int r = 0; r < tile.rows; r++) {
+            UNROLL for (int v = 0; v < tile.vecs; v++) {
+                ivec whole = ivec_pairs(part[r][v], ivec_set(0x00010001));
+                if (half) {
+                    sum[r][v] = ivec_add(whole, first[r][v]);
+                } else {
+                    first[r][v] = whole;
+                    if (tile.rows > 1) // the registers are those of the second half
+                        __asm__ volatile("" : "+m"(first[r][v]));
+                }
+            }
+        }
+    }
+}
+
+#endif
 
 /* --- from sums to y --------------------------------------------------------------------------- */
 
@@ -270,6 +305,7 @@ ALWAYS_INLINE void quant_tile(struct y_rows y, struct quantized x, row_words *xw
                               struct panels group, panel_words *w, struct prefetch prefetch,
                               struct tile tile, enum quant_way way) {
     tile_sums sum;
+    LOADS_STAY();
     if (way == Q4_NIBBLES)
         q4_sums(sum, x, panels_skip(group, 4 * PANEL), prefetch, tile);
 #if !defined(QUANT_DOT4)
@@ -301,22 +337,20 @@ ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels
         for (int r = 0; way == Q8_WORDS && r < rows; r++)
             to_words(xw[r], x.q + (size_t)r * x.qs, QUANT_STEPS, 0);
 #endif
-        for (int c = 0; c < n;) {
-            const size_t at = column_at(groups, c, 0);
-            struct prefetch ahead = {prefetch.p + at, prefetch.step, prefetch.next};
-            panel_words *words = way == Q8_WORDS ? &w[g][c / PANEL] : NULL;
-#define COLUMNS(vecs, columns)                                                \
-    quant_tile(y_from(y, 0, c), x, xw, panels_skip(groups, at), words, ahead, \
-               (struct tile){rows, vecs, columns}, way)
-            if (c + whole <= n) {
-                COLUMNS(vecs, whole);
-                c += whole;
-            } else {
-                COLUMNS(PANEL / WIDTH, n - c);
-                c += PANEL;
-            }
+        int c = 0;
+#define COLUMNS(vecs, columns)                                                       \
+    do {                                                                             \
+        const size_t at = column_at(groups, c, 0);                                   \
+        quant_tile(y_from(y, 0, c), x, xw, panels_skip(groups, at),                  \
+                   way == Q8_WORDS ? &w[g][c / PANEL] : NULL,                        \
+                   (struct prefetch){prefetch.p + at, prefetch.step, prefetch.next}, \
+                   (struct tile){rows, vecs, columns}, way);                         \
+    } while (0)
+        for (; c + whole <= n; c += whole)
+            COLUMNS(vecs, whole);
+        for (; c < n; c += PANEL)
+            COLUMNS(PANEL / WIDTH, n - c);
 #undef COLUMNS
-        }
         groups.w += groups.stride;
         prefetch.p += groups.stride;
         x = quant_from(x, 0, 1);
@@ -327,7 +361,7 @@ ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels
  * share of the block at `next`, as in gemm_block. */
 ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panels groups,
                                const char *next, int m, int n, int n_groups, enum quant_way way) {
-    const int max = way == Q4_NIBBLES ? Q4_ROWS : Q8_ROWS;
+    const int max = way == Q4_NIBBLES ? Q4_ROWS : way == Q8_WORDS ? WORDS_TILE : Q8_ROWS;
     size_t share = groups.stride / (size_t)((m + max - 1) / max);
     struct prefetch prefetch = {next, share / QUANT_STEPS, groups.next};
     panel_words w[WORDS_DEPTH][STRIP / PANEL];

@@ -31,11 +31,29 @@
 
 #if defined(__clang__)
 #define UNROLL   _Pragma("clang loop unroll(full)")
+#define UNROLL_2 _Pragma("clang loop unroll_count(2)")
 #define UNROLL_4 _Pragma("clang loop unroll_count(4)")
 #else
 #define UNROLL   _Pragma("GCC unroll 16")
+#define UNROLL_2 _Pragma("GCC unroll 2")
 #define UNROLL_4 _Pragma("GCC unroll 4")
 #endif
+
+/* IN_ORDER(v), after a product has been added to the sum v: the addition stays where it is written.
+ * clang otherwise moves the additions of a tile below the loads of the steps that follow, and has
+ * to keep what it has loaded on the stack. gcc leaves them where they are. */
+#if defined(__clang__) && defined(__x86_64__)
+#define IN_ORDER(v) __asm__ volatile("" : "+v"(v) : : "memory")
+#elif defined(__clang__) && defined(__aarch64__)
+#define IN_ORDER(v) __asm__ volatile("" : "+w"(v) : : "memory")
+#else
+#define IN_ORDER(v) ((void)(v))
+#endif
+
+/* LOADS_STAY(), before a tile: its loads stay in it. A compiler that finds the same loads in two
+ * tiles of different sizes makes them before the branch that leads to either, and has to keep them
+ * on the stack. */
+#define LOADS_STAY() __asm__ volatile("" ::: "memory")
 
 /* A type of weights: the size of an element in bytes, and load_f32, load_f16 or load_bf16. */
 struct element {

@@ -45,13 +45,18 @@ ALWAYS_INLINE vec load_f32(const void *p, int n) {
     return n == WIDTH ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, first(n));
 }
 
-/* 8 elements of 16 bits. AVX2 has no masked load for them. */
+/* 8 elements of 16 bits, n >= 1. AVX2 has masked loads of 32 bits only: of pairs. The last element,
+ * which may be half of a pair, is put in its place. */
 ALWAYS_INLINE __m128i load_16(const void *p, int n) {
     if (n == WIDTH)
         return _mm_loadu_si128(p);
-    uint16_t some[WIDTH] = {0};
-    memcpy(some, p, (size_t)n * sizeof *some);
-    return _mm_loadu_si128((const void *)some);
+    uint16_t last;
+    memcpy(&last, (const char *)p + 2 * (n - 1), sizeof last);
+    __m128i lanes = _mm_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7);
+    __m128i pairs =
+        _mm_maskload_epi32(p, _mm_cmpgt_epi32(_mm_set1_epi32(n / 2), _mm_setr_epi32(0, 1, 2, 3)));
+    return _mm_blendv_epi8(pairs, _mm_set1_epi16((short)last),
+                           _mm_cmpeq_epi16(lanes, _mm_set1_epi16((short)(n - 1))));
 }
 
 ALWAYS_INLINE vec load_f16(const void *p, int n) {
@@ -76,9 +81,10 @@ ALWAYS_INLINE vec vec_mul(vec a, vec b) {
 
 /* Integers, for quantized.h. */
 typedef __m256i ivec;
-#define Q8_ROWS          5 /* 14 registers: 10 sums, 2 weights, x, a product; with 16 gcc copies */
-#define Q4_ROWS          6 /* 16 registers: 12 sums, 2 weights, 1 x, a product */
-#define QUANT_VECS(rows) ((rows) == 1 ? 8 : (rows) == 2 ? 4 : 2)
+#define Q8_ROWS          4 /* 15 registers: 8 sums, 2 weights, x, |x|, a product, 2 constants */
+#define Q4_ROWS          5 /* 15 registers: 10 sums, 2 weights, 1 x, a product, a constant */
+#define WORDS_TILE       5 /* 14 registers: 10 sums, 2 weights, x, a product */
+#define QUANT_VECS(rows) ((rows) == 1 ? 8 : 2)
 
 ALWAYS_INLINE ivec ivec_set(uint32_t word) {
     return _mm256_set1_epi32((int32_t)word);

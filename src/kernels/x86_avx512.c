@@ -3,8 +3,9 @@
 // ISA x86_64: -mfma -mf16c -mprefer-vector-width=512
 #include "kernels/x86_avx512.h"
 
-#define Q8_ROWS          5 /* 29 registers: 20 sums, 4 weights, x, |x|, a product, 2 constants */
-#define Q4_ROWS          6 /* 31 registers: 24 sums, 4 weights, 1 x, a product, a constant */
+#define Q8_ROWS          4 /* 25 registers: 16 sums, 4 weights, x, |x|, a product, 2 constants */
+#define Q4_ROWS          5 /* 28 registers: 20 sums, 4 weights, 1 x, a product, 2 constants */
+#define WORDS_TILE       5 /* 27 registers: 20 sums, 4 weights, x, a product */
 #define QUANT_VECS(rows) 4
 
 ALWAYS_INLINE ivec ivec_pairs(ivec a, ivec b) {
@@ -12,7 +13,9 @@ ALWAYS_INLINE ivec ivec_pairs(ivec a, ivec b) {
 }
 
 ALWAYS_INLINE ivec ivec_add_pairs(ivec sum, ivec a, ivec b) {
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+    ivec pairs;
+    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+v"(sum), "=&v"(pairs) : "v"(a), "v"(b));
+    return sum;
 }
 
 ALWAYS_INLINE ivec ivec_pairs8(ivec u, ivec s) {
@@ -40,7 +43,8 @@ ALWAYS_INLINE ivec ivec_odd8(ivec a) {
 }
 
 ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {
-    return _mm512_add_epi16(a, b);
+    __asm__("vpaddw %1, %0, %0" : "+v"(a) : "v"(b));
+    return a;
 }
 
 #include "kernels/peak.h"

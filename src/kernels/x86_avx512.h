@@ -90,7 +90,8 @@ ALWAYS_INLINE void ivec_store(void *p, ivec a) {
 }
 
 ALWAYS_INLINE ivec ivec_add(ivec a, ivec b) {
-    return _mm512_add_epi32(a, b);
+    __asm__("vpaddd %1, %0, %0" : "+v"(a) : "v"(b));
+    return a;
 }
 
 ALWAYS_INLINE ivec ivec_and(ivec a, ivec b) {

@@ -5,15 +5,18 @@
 
 #define QUANT_DOT4
 #define Q8_ROWS          6 /* 29 registers: 24 sums, 4 weights, 1 x */
-#define Q4_ROWS          6
+#define Q4_ROWS          5 /* 30 registers: 20 sums, 4 weights, 4 bytes, 1 x, a constant */
+#define WORDS_TILE       6
 #define QUANT_VECS(rows) 4
 
 ALWAYS_INLINE ivec ivec_dot4(ivec sum, ivec u, ivec s) {
-    return _mm512_dpbusd_epi32(sum, u, s);
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(u), "v"(s));
+    return sum;
 }
 
 ALWAYS_INLINE ivec ivec_add_pairs(ivec sum, ivec a, ivec b) {
-    return _mm512_dpwssd_epi32(sum, a, b);
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
 }
 
 #include "kernels/peak.h"

@@ -159,6 +159,9 @@ bench-pool: $(BUILD)/tests/bench_pool ## measure what handing out work costs, al
 bench-startup: all $(BUILD)/tests/bench_startup ## measure from process start to first token, and memory (MODELS='DIR FILE ...'; default: the shipped one)
 	@$(BUILD)/tests/bench_startup $(BUILD)/gpt2 $(or $(MODELS),models/tales)
 
+spills: $(BUILD)/libgpt2.a ## list the vectors that the compiler keeps on the stack inside product loops (x86-64)
+	@tests/spills.sh -v $(patsubst %.c,$(BUILD)/%.o,$(filter src/kernels/x86_%,$(LIB_SRC)))
+
 sanitize: ## run all tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=$(BUILD)/sanitize SANITIZE=1 check
 
@@ -223,6 +226,6 @@ clean: ## remove everything built (checkpoints of a training run in build/train 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: FORCE all programs check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
+.PHONY: FORCE all programs spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(PIC_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

@@ -1,0 +1,99 @@
+#!/bin/sh
+# spills.sh [-v] OBJECT ... - finds vector registers that a compiler keeps on the stack inside the
+# innermost product loops of kernels: one line for each such loop, status 1 if there is any.
+#
+# It reads x86-64 code, for any CPU. A loop is a backward jump whose target leads to it again
+# without leaving what lies between the two, and it is innermost if it has no other loop in it.
+# Those with at least 8 instructions that multiply count. A spill is a store of a vector to the
+# stack. A reload is a load of one from a place on the stack that does not move with the loop:
+# arrays of a kernel are read at an index or through a pointer. -v prints the sum of each object,
+# too.
+set -u
+verbose=0
+[ "${1-}" = -v ] && verbose=1 && shift
+[ $# -gt 0 ] || { echo "usage: spills.sh [-v] OBJECT ..." >&2; exit 2; }
+
+status=0
+for object in "$@"; do
+    code=$(objdump -d --no-show-raw-insn "$object") || exit 2
+    printf '%s\n' "$code" | awk -v object="$object" -v verbose=$verbose '
+    # Marks what is reached from first and leads to last within first .. last: with 3. Returns
+    # whether there is such a way.
+    function mark_ways(first, last,    i, changed) {
+        split("", mark)
+        mark[first] = 1
+        do {
+            changed = 0
+            for (i = first; i <= last; i++)
+                if (mark[i] == 1 && !done[i]) {
+                    done[i] = changed = 1
+                    if (text[i] !~ /^(jmp|ret)/ && i < last) mark[i + 1] = 1
+                    if (to[i] >= first && to[i] <= last) mark[to[i]] = 1
+                }
+        } while (changed)
+        split("", done)
+        if (mark[last] != 1) return 0
+        mark[last] = 3
+        do {
+            changed = 0
+            for (i = last - 1; i >= first; i--)
+                if (mark[i] == 1 && (text[i] !~ /^(jmp|ret)/ && mark[i + 1] == 3 ||
+                                     to[i] >= first && to[i] <= last && mark[to[i]] == 3)) {
+                    mark[i] = 3
+                    changed = 1
+                }
+        } while (changed)
+        return 1
+    }
+    function count_loop(first, last,    i, products, stores, loads) {
+        mark_ways(first, last)
+        for (i = first; i <= last; i++)
+            if (mark[i] == 3 && text[i] ~ /^v(p?fn?m)(add|sub)|^vpdp|^vpmadd/) products++
+        if (products < 8) return
+        n_loops++
+        for (i = first; i <= last; i++) {
+            if (mark[i] != 3 || text[i] !~ /^v/ || text[i] !~ on_stack) continue
+            if (text[i] ~ /^vmov[a-z0-9]* +%[xyz]mm[0-9]+,/) stores++
+            else if (text[i] !~ /^vp?broadcast|\{1to/ && text[i] ~ at_rest) loads++
+        }
+        if (stores + loads == 0) return
+        printf "%s: %s at %s: %d spills, %d reloads in a loop of %d instructions, %d of them products\n",
+            object, name, hex[first], stores, loads, last - first + 1, products
+        all_stores += stores; all_loads += loads; failed = 1
+    }
+    function end_of_function(    i, j, n, from, till, inner, word) {
+        if (name ~ /^(gemm|gemv|scores|mix|peak)/) {
+            # where a function has a frame pointer, that leads to the stack, too
+            at_rest = frame ? "\\(%r[sb]p\\)" : "\\(%rsp\\)"
+            on_stack = frame ? "\\(%r[sb]p" : "\\(%rsp"
+            for (i = 1; i <= size; i++)
+                to[i] = split(text[i], word) >= 2 && word[1] ~ /^j/ && word[2] in at ? at[word[2]] : 0
+            n = 0
+            for (i = 1; i <= size; i++)
+                if (to[i] && to[i] <= i) {
+                    inner = 1
+                    for (j = n - 1; j >= 0 && inner; j--)
+                        inner = from[j] < to[i]
+                    if (inner && mark_ways(to[i], i)) { from[n] = to[i]; till[n++] = i }
+                }
+            for (i = 0; i < n; i++) count_loop(from[i], till[i])
+        }
+        split("", at); size = 0; frame = 0
+    }
+    /^[0-9a-f]+ <.*>:$/ { end_of_function(); name = substr($2, 2, length($2) - 3); next }
+    /^ +[0-9a-f]+:/ {
+        size++
+        address = $1; sub(/:$/, "", address)
+        at[address] = size; hex[size] = address
+        sub(/^ +[0-9a-f]+:[ \t]*/, "")
+        text[size] = $0
+        if ($0 ~ /^mov +%rsp,%rbp/) frame = 1
+    }
+    END {
+        end_of_function()
+        if (verbose)
+            printf "%s: %d spills, %d reloads in %d loops\n", object, all_stores, all_loads, n_loops
+        exit failed
+    }' || status=1
+done
+exit $status

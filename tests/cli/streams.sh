@@ -236,3 +236,15 @@ writes "a job" "$tmp/wanted.job" generate --input "$tmp/records" -n 2 -q
 run tokenize "$text"
 cp "$out" "$tmp/ids"
 writes tokenize "$tmp/ids" tokenize "$text"
+
+# A terminal is not obeyed by what a text has in it; a pipe gets it exactly.
+text=$(printf 'a\033[31mb\302\233c\177d\te')
+run generate --echo -n 0 "$text"
+expect "control characters in a pipe" prints "$text"
+if command -v script >/dev/null && [ -z "${VALGRIND:-}" ]; then
+    printf '%s' "$text" >"$tmp/text"
+    script -qec "$GPT2 generate --echo -n 0 -f $tmp/text" /dev/null </dev/null >"$out" 2>"$err"
+    expect "... and escaped on a terminal" grep -qF 'a\x1B[31mb\xC2\x9Bc\x7Fd	e' "$out"
+else
+    skip "control characters on a terminal" "there is no script"
+fi

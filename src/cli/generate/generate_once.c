@@ -71,7 +71,7 @@ static bool show_samples(struct run *run, struct gpt2_error *err) {
                                              i ? "\n" : "", i + 1)) &&
                   (!run->args.settings.echo || show_prompt(run, err));
         if (run->args.format == FORMAT_TEXT)
-            ok = ok && output_bytes(&run->out, s.bytes, s.n_bytes, err);
+            ok = ok && show_text(run, s.bytes, s.n_bytes, err) && show_end(run, err);
         for (int k = 0; ok && run->args.format == FORMAT_IDS && k < s.n_ids; k++)
             ok = output_format(&run->out, err, "%s%" PRId32,
                                k || run->args.settings.echo ? " " : "", s.ids[k]);
@@ -164,6 +164,7 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
         return false;
     settings_resolve(s, gpt2_model_config(run->model));
     run->colors = wants_colors(args);
+    run->escapes = wants_escapes(args);
     run->shows = args->format == FORMAT_JSONL ||
                  (args->format != FORMAT_JSON && s->num_samples == 1 && s->best_of <= 1);
     if (!decoding_create(&run->decoding, s, run->model, run->tokenizer, err) ||

@@ -41,6 +41,7 @@ struct run {
     struct gpt2_ids ids; /* the prompt's */
     struct output out;   /* standard output, or the file of --output */
     bool colors;         /* --tint, and colours are wanted (--color) */
+    bool escapes;        /* text goes to a terminal: control characters are shown as \xNN */
     struct color_text color_text;
 
     /* for --stats and timings */

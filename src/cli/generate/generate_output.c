@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* FNV-1a over the bits of the logits: two runs that print the same hash computed the same numbers.
  */
@@ -75,6 +76,11 @@ static bool show_tinted(struct run *run, const struct gpt2_piece *piece, struct 
            output_flush(&run->out, err);
 }
 
+bool show_text(struct run *run, const char *bytes, size_t n, struct gpt2_error *err) {
+    return run->escapes ? color_bytes(&run->color_text, &run->out, NULL, bytes, n, err)
+                        : output_bytes(&run->out, bytes, n, err);
+}
+
 bool show_piece(void *user, const struct gpt2_piece *piece, struct gpt2_error *err) {
     struct run *run = user;
     if (run->args.format == FORMAT_JSONL)
@@ -87,8 +93,7 @@ bool show_piece(void *user, const struct gpt2_piece *piece, struct gpt2_error *e
     }
     if (run->colors)
         return show_tinted(run, piece, err);
-    return output_bytes(&run->out, piece->bytes, piece->n_bytes, err) &&
-           output_flush_text(&run->out, err);
+    return show_text(run, piece->bytes, piece->n_bytes, err) && output_flush_text(&run->out, err);
 }
 
 bool show_prompt(struct run *run, struct gpt2_error *err) {
@@ -102,7 +107,7 @@ bool show_prompt(struct run *run, struct gpt2_error *err) {
             continue;
         }
         const char *bytes = gpt2_tokenizer_token(run->tokenizer, ids[i], &n);
-        if (!output_bytes(&run->out, bytes, n, err))
+        if (!show_text(run, bytes, n, err))
             return false;
     }
     return run->args.format == FORMAT_IDS ? output_flush(&run->out, err)
@@ -111,6 +116,10 @@ bool show_prompt(struct run *run, struct gpt2_error *err) {
 
 bool show_end(struct run *run, struct gpt2_error *err) {
     return color_end(&run->color_text, &run->out, err);
+}
+
+bool wants_escapes(const struct arguments *args) {
+    return !output_is_file(args->output) && isatty(STDOUT_FILENO);
 }
 
 bool wants_colors(const struct arguments *args) {

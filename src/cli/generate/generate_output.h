@@ -24,4 +24,9 @@ bool show_end(struct run *run, struct gpt2_error *err);
 /* Standard output is a terminal that shall have colours. */
 bool wants_colors(const struct arguments *args);
 
+/* Writes text from the model or the prompt: on a terminal with its control characters escaped, and
+ * exactly elsewhere. show_end writes what is held of a character. */
+bool show_text(struct run *run, const char *bytes, size_t n, struct gpt2_error *err);
+bool wants_escapes(const struct arguments *args);
+
 #endif

@@ -24,12 +24,16 @@ static bool write_text(struct output *out, const char *style, const char *bytes,
     bool ok = true, begun = false;
     for (size_t i = 0; ok && i < n;) {
         const unsigned char *s = (const unsigned char *)bytes + i;
-        size_t len = utf8_length(s, n - i);
+        uint32_t cp = 0;
+        size_t len = (size_t)utf8_decode(&cp, s, n - i);
+        bool is_control = (cp < 0x20 && cp != '\t') || (cp >= 0x7F && cp < 0xA0); // C0, DEL, C1
         if (*s == '\n')
             ok = end(out, style, &begun, err) && output_bytes(out, "\n", 1, err);
         else if (!begin(out, style, &begun, err))
             ok = false;
-        else if (len == 0 || (*s < 0x20 && *s != '\t') || *s == 0x7F)
+        else if (len == 2 && is_control) // both bytes of a C1
+            ok = output_format(out, err, "\\x%02X\\x%02X", s[0], s[1]);
+        else if (len == 0 || is_control)
             ok = output_format(out, err, "\\x%02X", *s);
         else
             ok = output_bytes(out, bytes + i, len, err);

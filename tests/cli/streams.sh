@@ -244,7 +244,14 @@ expect "control characters in a pipe" prints "$text"
 if command -v script >/dev/null && [ -z "${VALGRIND:-}" ]; then
     printf '%s' "$text" >"$tmp/text"
     script -qec "$GPT2 generate --echo -n 0 -f $tmp/text" /dev/null </dev/null >"$out" 2>"$err"
-    expect "... and escaped on a terminal" grep -qF 'a\x1B[31mb\xC2\x9Bc\x7Fd	e' "$out"
+    expect "... and escaped on a terminal" grep -qF "$(printf 'a\\x1B[31mb\\xC2\\x9Bc\\x7Fd\te')" "$out"
 else
     skip "control characters on a terminal" "there is no script"
 fi
+
+for command in generate score choose eval tokenize; do
+    run $command --help
+    expect "$command --help states the limit of its input" grep -q '64 MiB' "$out"
+    run $command --help=man
+    expect "... and so does the man page" grep -q '64 MiB' "$out"
+done

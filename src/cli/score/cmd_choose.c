@@ -383,6 +383,7 @@ const struct command command_choose = {
         "score and its number of tokens. Equal scores keep the order in which they were given.\n"
         "sum is the probability of the text; it favours short choices. mean divides by the "
         "tokens.\n"
+        "A prompt, the list of choices and a line have at most 64 MiB each.\n"
         "pmi asks how much likelier the prompt makes a choice (Holtzman et al. 2021).\n\n"
         "  if gpt2 choose \"$review I liked it:\" -c yes,no --test yes; then ...\n",
     .run = run_choose,

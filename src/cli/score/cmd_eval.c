@@ -252,7 +252,7 @@ const struct command command_eval = {
     .summary = "LAMBADA and HellaSwag, by the rules behind published figures",
     .usage = "[OPTIONS] lambada|hellaswag [FILE]",
     .details =
-        "FILE (or a pipe) has one JSON record a line:\n"
+        "FILE (or a pipe) has one JSON record a line, of at most 64 MiB:\n"
         "  lambada    {\"text\"}: acc is how often each token of the last word is the likeliest;\n"
         "             ppl is that of the whole last word; last_token_acc looks at its last token\n"
         "  hellaswag  {\"ctx_a\", \"ctx_b\", \"activity_label\", \"endings\", \"label\"}, or for\n"

@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "base/error_internal.h"
 #include "base/escape.h"
+#include "base/stand_in.h"
 #include "base/utf8.h"
 
 #include <cJSON.h>
@@ -102,6 +103,8 @@ struct json *json_parse(const char *text, size_t len, const char *what, enum gpt
         error_memory(err, what, len);
         return NULL;
     }
+    if (!root && stand_in_refuse(text, len, what, status, err))
+        return NULL;
     if (!root) {
         error_set(err, status, "%s: not valid JSON: syntax error at byte %zu of %zu", what, at,
                   len);

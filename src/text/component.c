@@ -1,5 +1,5 @@
-/* component.c - see component.h. Regular expressions are known by their text: there is no engine.
- */
+/* component.c - types and patterns of components; regular expressions are known by their text, as
+ * there is no engine. */
 #include "text/component.h"
 #include "base/error_internal.h"
 #include "text/chars.h"

@@ -4,6 +4,7 @@
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "base/path.h"
+#include "base/stand_in.h"
 #include "text/vocab_parse.h"
 
 #include <stdio.h>
@@ -97,6 +98,8 @@ static struct vocab *read(struct folder *folder, struct gpt2_error *err) {
                       VOCAB_MAX_BYTES, file->size);
             return NULL;
         }
+        if (stand_in_refuse(file->data, file->size, name, GPT2_ERR_MODEL, err))
+            return NULL;
         sources[i] = (struct vocab_source){name, (const char *)file->data, file->size};
     }
     return vocab_parse(sources, err);

@@ -3,6 +3,7 @@
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "base/path.h"
+#include "base/stand_in.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -124,7 +125,8 @@ void containers_close(struct given *given) {
 
 bool containers_open(struct tensors *out, const struct container *format, struct os_file *file,
                      const char *path, struct gpt2_error *err) {
-    if (!format->parse(out, file->data, file->size, path, err))
+    if (stand_in_refuse(file->data, file->size, path, GPT2_ERR_MODEL, err) ||
+        !format->parse(out, file->data, file->size, path, err))
         return false;
     if (!format->lists) {
         out->file = *file;

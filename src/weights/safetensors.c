@@ -27,6 +27,7 @@
 #include "weights/safetensors.h"
 #include "base/error_internal.h"
 #include "base/json.h"
+#include "base/stand_in.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -291,15 +292,11 @@ static bool read_header(struct tensors *out, const struct json *root,
 /* Where the header is: its length from the first 8 bytes, checked against the file. */
 static bool find_header(size_t *n_header, const unsigned char *bytes, size_t n_bytes,
                         const char *name, struct gpt2_error *err) {
-    static const char lfs[] = "version https://git-lfs";
     if (n_bytes == 0)
         return error_set(err, GPT2_ERR_MODEL, "%s: expected a safetensors file, found it empty",
                          name);
-    if (n_bytes >= sizeof lfs - 1 && memcmp(bytes, lfs, sizeof lfs - 1) == 0) {
-        error_set(err, GPT2_ERR_MODEL,
-                  "%s: expected a safetensors file, found a Git LFS pointer to one", name);
-        return error_hint(err, "`git lfs pull` in the model's directory fetches the file itself");
-    }
+    if (stand_in_refuse(bytes, n_bytes, name, GPT2_ERR_MODEL, err))
+        return false;
     if (n_bytes < 8)
         return error_set(err, GPT2_ERR_MODEL,
                          "%s: expected at least the 8 bytes of a header length, found %zu: the "

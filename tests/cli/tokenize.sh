@@ -117,6 +117,30 @@ else
     expect "... with a record error" grep -q '"code":"invalid_record"' "$out"
 fi
 
+# What lies in place of a file that was not fetched is named, whatever the file.
+lfs='version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n'
+page='\n<!DOCTYPE html>\n<html><head></head></html>\n'
+m=$tmp/not_fetched
+mkdir -p "$m"
+for file in tokenizer.json x.gguf model.safetensors pytorch_model.bin config.json; do
+    for body in "$lfs" "$page"; do
+        rm -f "$m"/*
+        case $file in
+        *.safetensors | *.bin) echo '{"model_type": "gpt2", "n_embd": 2, "n_head": 1, "n_layer": 1, "n_ctx": 4, "vocab_size": 5}' >"$m/config.json" ;;
+        config.json) : >"$m/model.safetensors" ;;
+        esac
+        printf "$body" >"$m/$file"
+        case $file in
+        tokenizer.json) run tokenize -m "$m" hello ;;
+        *) run info -m "$m" ;;
+        esac
+        case $body in
+        "$lfs") expect "$file: a Git LFS pointer" refuses 4 "found a Git LFS pointer" ;;
+        *) expect "$file: an HTML page" refuses 4 "found an HTML page" ;;
+        esac
+    done
+done
+
 data=${GPT2_TEST_DATA:-../shared/data}/gpt2
 if [ ! -d "$data" ]; then
     skip "GPT-2's own vocabulary" "$data is not there"

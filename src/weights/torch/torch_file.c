@@ -12,6 +12,7 @@
 #include "base/crc32.h"
 #include "base/error_internal.h"
 #include "base/os.h"
+#include "base/stand_in.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -331,12 +332,8 @@ bool torch_file_recognise(const unsigned char *head, size_t n) {
 }
 
 static bool parse(const struct torch_file_reader *r) {
-    static const char lfs[] = "version https://git-lfs";
-    if (r->n_bytes >= sizeof lfs - 1 && memcmp(r->bytes, lfs, sizeof lfs - 1) == 0) {
-        refuse(r, "expected PyTorch weights, found a Git LFS pointer to them");
-        return error_hint(r->err,
-                          "`git lfs pull` in the model's directory fetches the file itself");
-    }
+    if (stand_in_refuse(r->bytes, r->n_bytes, r->name, GPT2_ERR_MODEL, r->err))
+        return false;
     if (!torch_file_recognise(r->bytes, r->n_bytes)) {
         refuse(r, "expected what torch.save writes, a zip archive or its older format, found "
                   "neither");

@@ -179,7 +179,7 @@ bad_containers() {
 
 # The first line of a file says its name; in these folders also what it does, and not where to look.
 bad_banners() {
-    grep -E '^src/(base|kernels|weights|machine|model|forward|export|inspect|score)/.*\.c$' "$tmp/c_files" |
+    grep -E '^src/(base|kernels|weights|machine|model|forward|export|inspect|score|sampling|decode|cli/generate)/.*\.c$' "$tmp/c_files" |
         while read -r file; do
             head -n 1 "$file" | grep -qE "^/\* ${file##*/} - " ||
                 echo "$file:1: expected \"/* ${file##*/} - what it does\""

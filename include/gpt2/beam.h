@@ -70,7 +70,7 @@ struct gpt2_beam_options {
      * were reached. NULL: never. */
     bool (*go_on)(void *user, const struct gpt2_turn *turns, int n_turns);
     /* The search is over: results are there, or an error. It may free what was given to
-     * gpt2_beams_start. NULL: nobody is told. */
+     * gpt2_beams_start. NULL: no call. */
     void (*ended)(void *user);
     void *user;
     uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
@@ -82,7 +82,7 @@ struct gpt2_beams;
 struct gpt2_beams *gpt2_beams_create(const struct gpt2_model *model,
                                      const struct gpt2_beam_options *options,
                                      struct gpt2_error *err);
-/* Where a search is under way its generator can then only be freed. NULL is allowed. */
+/* If its search is running, the generator can only be freed afterwards. NULL is allowed. */
 void gpt2_beams_free(struct gpt2_beams *beams);
 
 /* Hands a search for continuations of ids [n_ids], n_ids >= 1, to a generator of the same model,
@@ -101,8 +101,7 @@ bool gpt2_beams_run(struct gpt2_beams *beams, struct gpt2_generator *generator, 
                     int n_ids, struct gpt2_error *err);
 
 struct gpt2_beam {
-    const int32_t
-        *ids; /* [n_ids] what was generated, without the end id; borrowed until the next start */
+    const int32_t *ids; /* [n_ids] generated, without the end id; borrowed until the next start */
     int n_ids;
     bool ended;     /* at an end id                                                       */
     int32_t end_id; /* the end id, where ended                                            */

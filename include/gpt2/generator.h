@@ -1,7 +1,7 @@
 /* generator.h - many texts at once: continuous batching over sessions.
  *
  * A job is a prompt and how many samples to continue it with. Each step is one pass over the
- * weights for everything that is under way: one new token for each sample that is being written,
+ * weights for everything in progress: one new token for each sample that is being written,
  * and beside them pieces of prompts that are still being read. Samples join and leave between
  * steps; nothing is padded, and the samples of one job share the pass over its prompt.
  *
@@ -14,7 +14,7 @@
  * sampler keyed by (seed, record, sample, position) a text does not depend on what else is under
  * way, in which order jobs came, or how the work was cut into steps.
  *
- * Memory: the KV caches of the samples under way, sized to what a job can need, bounded together by
+ * Memory: the KV caches of the running samples, sized to what a job can need, bounded together by
  * `cache_bytes`; the activations of one step; and a row of logits for each sample. A generator is
  * for one thread at a time; the runtime's threads do the work. */
 #ifndef GPT2_GENERATOR_H
@@ -36,7 +36,7 @@ extern "C" {
 struct gpt2_generator;
 
 struct gpt2_generator_options {
-    int max_samples;    /* under way at once. 0: 64                                              */
+    int max_samples;    /* in progress at once. 0: 64                                            */
     int max_search;     /* samples of one search; one with more than max_samples runs alone. 0:
                            max_samples                                                            */
     int max_rows;       /* tokens of one step; at least as many as samples. 0: 512               */
@@ -52,7 +52,7 @@ struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
                                              const struct gpt2_generator_options *options,
                                              struct gpt2_error *err);
 
-/* Drops what is under way, without a call of `ended`. NULL is allowed. */
+/* Drops what is in progress, without a call of `ended`. NULL is allowed. */
 void gpt2_generator_free(struct gpt2_generator *generator);
 
 /* What a choice is made from. Everything is borrowed for the call. */
@@ -117,7 +117,7 @@ struct gpt2_job {
     void (*ended)(void *user, int sample, enum gpt2_end end);
 };
 
-/* How many more samples can get under way. A job with more samples than that is taken, too: they
+/* How many more samples can start now. A job with more samples than that is taken, too: they
  * wait for their turn. 0 also where the memory of the waiting jobs says so. */
 int gpt2_generator_room(const struct gpt2_generator *generator);
 
@@ -126,7 +126,7 @@ int gpt2_generator_room(const struct gpt2_generator *generator);
 bool gpt2_generator_add(struct gpt2_generator *generator, const struct gpt2_job *job,
                         struct gpt2_error *err);
 
-/* True while a sample is under way or waits. */
+/* True while a sample is in progress or waits. */
 bool gpt2_generator_busy(const struct gpt2_generator *generator);
 
 /* One pass. Calls `choose` or `advance` for each sample whose next logits are there, jobs in the

@@ -33,7 +33,7 @@
  * such as a model and its quantized form. At least one id passes every filter. Ties go to the
  * lowest id everywhere. `compat` changes details, below.
  *
- * One sampler serves any number of sequences; what a sequence has said so far is its history. */
+ * One sampler serves any number of sequences; the tokens of a sequence so far are its history. */
 #ifndef GPT2_SAMPLER_H
 #define GPT2_SAMPLER_H
 
@@ -87,7 +87,7 @@ struct gpt2_sampler_options {
     float typical_p; /* 0..1; 0 and 1: off                                          */
 
     float repeat_penalty;    /* > 0; 0 and 1: off                                      */
-    float presence_penalty;  /* 0: off; negative values favour what was said           */
+    float presence_penalty;  /* 0: off; negative values favour repetition              */
     float frequency_penalty; /* the same                                               */
     int last_n;              /* the window: the last n tokens; 0: none, -1: all         */
     bool generated_only;     /* the window is within the generated tokens, not the prompt */
@@ -127,7 +127,7 @@ struct gpt2_compat_habits gpt2_compat_habits(enum gpt2_compat compat, int n_ctx)
 /* "native", "hf", "openai", "llama.cpp", "nanogpt"; NULL where there is no such value. */
 const char *gpt2_compat_name(enum gpt2_compat compat);
 
-/* ---- what a sequence has said ---- */
+/* ---- the history of a sequence ---- */
 
 struct gpt2_sampler;
 struct gpt2_history;
@@ -185,7 +185,7 @@ int32_t gpt2_sampler_next(struct gpt2_sampler *sampler, const float *logits, str
 void gpt2_sampler_apply_rules(struct gpt2_sampler *sampler, float *scores,
                               const struct gpt2_history *history);
 
-/* True where a rule looks back: only then need anybody keep histories. */
+/* True where a rule looks back: only then are histories needed. */
 bool gpt2_sampler_needs_history(const struct gpt2_sampler *sampler);
 
 #ifdef __cplusplus

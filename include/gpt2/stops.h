@@ -18,7 +18,7 @@
  * Ends of text, of which one may be asked for:
  *   line       at the first line feed. A carriage return before it goes with it.
  *   paragraph  at a blank line: two line feeds with nothing but spaces, tabs and carriage returns
- *              between them, once something visible was said. The whitespace in front goes with it.
+ *              between them, after something visible. The whitespace before it goes with it.
  *   sentence   at whitespace after . ! ? or U+2026 (and after more of them, closing quotes and
  *              brackets: " ' ) ] } U+2019 U+201D U+00BB U+203A); after the ideographic U+3002
  *              U+FF01 U+FF1F, closed by U+300D U+300F U+FF09 as well, at whatever comes next, as no

@@ -1,4 +1,4 @@
-/* beam_reorder.c - see beam_reorder.h. */
+/* beam_reorder.c - assigns what the samples of a search own to the next ones. */
 #include "decode/beam_reorder.h"
 
 static bool is_given(const int *slots, int n, int slot) {

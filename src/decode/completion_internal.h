@@ -8,7 +8,7 @@ struct gpt2_completion {
     const struct gpt2_model *model;
     const struct gpt2_config *config;
     const struct gpt2_tokenizer *tokenizer; /* or NULL */
-    struct gpt2_completion_options options; /* sampler and stops are set, whoever made them */
+    struct gpt2_completion_options options; /* sampler and stops are set, own or not */
     struct gpt2_sampler *own_sampler;       /* NULL: the caller's */
     struct gpt2_stops *own_stops;           /* NULL: the caller's, or there is no tokenizer */
     struct gpt2_ids prompt;

@@ -12,12 +12,12 @@
 struct ends {
     enum gpt2_until until;
     size_t at;   /* bytes taken so far                                                */
-    size_t hold; /* from here on the bytes may turn out to be behind the end, or
+    size_t hold; /* from here on the bytes may turn out to be after the end, or
                     ENDS_NOWHERE; unfinished characters are not counted                */
     size_t cut;  /* once the end is known: where the text ends ...                     */
     size_t past; /* ... and where it ends with what showed it                          */
 
-    bool visible;   /* something but whitespace was said                        */
+    bool visible;   /* something other than whitespace was seen                 */
     int line_feeds; /* in the whitespace from `hold` on                         */
     enum { ENDS_OPEN, ENDS_MARK, ENDS_FULL } state; /* no mark; . or alike; ideographic one */
     unsigned char pending[4]; /* the beginning of a character                             */

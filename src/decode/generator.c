@@ -1,7 +1,7 @@
 /* generator.c - which tokens go into the next pass, and what becomes of its logits.
  *
  *   queue     jobs in the order in which they came; each has samples that have not started yet
- *   samples   those under way. The tokens that a sample has and its session has not read are the
+ *   samples   those in progress. The tokens that a sample has and its session has not read are the
  *             last n_pending of its ids: a prompt at first, then one token after the other, or
  *             what a slide reads again.
  *

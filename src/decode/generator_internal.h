@@ -1,5 +1,4 @@
-/* generator_internal.h - a generator from inside: the jobs it has, and the texts that are under
- * way. */
+/* generator_internal.h - the generator's own state: its requests and their samples. */
 #ifndef DECODE_GENERATOR_INTERNAL_H
 #define DECODE_GENERATOR_INTERNAL_H
 

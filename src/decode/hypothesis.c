@@ -1,4 +1,4 @@
-/* hypothesis.c - see hypothesis.h. */
+/* hypothesis.c - lists of hypotheses in one block of memory, and their growth. */
 #include "decode/hypothesis.h"
 #include "base/os.h"
 

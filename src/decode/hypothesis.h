@@ -1,4 +1,4 @@
-/* hypothesis.h - the texts of a beam search, under way or finished. */
+/* hypothesis.h - the hypotheses of a beam search, running or finished. */
 #ifndef DECODE_HYPOTHESIS_H
 #define DECODE_HYPOTHESIS_H
 
@@ -31,7 +31,7 @@ bool hypothesis_list_init(struct hypothesis_list *list, int n, int n_tokens, int
                           struct gpt2_error *err);
 void hypothesis_list_free(struct hypothesis_list *list); /* a zeroed struct is allowed */
 
-/* Makes `to` the text of `from`, of another list of the same n_top, with one token behind it; its
+/* Makes `to` the text of `from`, of another list of the same n_top, with one more token; its
  * sum and score are not set. */
 void hypothesis_grow(struct hypothesis *to, const struct hypothesis *from, int32_t id,
                      double logprob, const struct gpt2_logprob *top, int n_top);

@@ -8,7 +8,7 @@
 bool search_start(struct gpt2_generator *g, struct request *request, bool *started,
                   struct gpt2_error *err) {
     int n = request->job.n_samples, before = g->n_samples;
-    bool alone = before == 0; // nobody's end would make room
+    bool alone = before == 0; // no other sample would make room
     *started = alone || before + n <= g->max_samples;
     for (int i = 0; *started && i < n; i++) { // the first one reads the prompt
         if (!generator_start(g, request, NULL, alone, started, err))

@@ -1,4 +1,4 @@
-/* session_pool.c - see session_pool.h. */
+/* session_pool.c - hands out sessions and keeps returned ones within the memory bound. */
 #include "decode/session_pool.h"
 #include "base/os.h"
 

@@ -1,9 +1,9 @@
-/* stop_stream.c - one text on its way: what can be shown, what must wait.
+/* stop_stream.c - stops in one text: what can be shown and what must wait.
  *
  *     buffer:   | shown before |  to show now  | held back |
  *               0              from            safe        len
  *
- * Held back is the longest of: what the automaton has matched so far, what may lie behind the end
+ * Held back is the longest of: what the automaton has matched so far, what may come after the end
  * of a sentence, line or paragraph, and an unfinished character. */
 #include "base/os.h"
 #include "decode/ends.h"

@@ -128,7 +128,7 @@ static bool build(struct gpt2_choices *choices, const struct sorted *sorted, int
     size_t n_edges = 0;
     choices->nodes[0] = (struct node){.made = -1, .to = (size_t)n};
     for (size_t at = 0; at < n_edges + 1; at++)
-        if (choices->nodes[at].to > choices->nodes[at].from) // not behind an end id
+        if (choices->nodes[at].to > choices->nodes[at].from) // not after an end id
             add_children(choices, &n_edges, &choices->nodes[at], sorted, end_id);
     return true;
 }

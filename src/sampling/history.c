@@ -96,7 +96,7 @@ static bool count_up(struct gpt2_history *history, int32_t id, struct gpt2_error
     return true;
 }
 
-/* Frees a place and moves up what stood behind it only because it was taken. */
+/* Frees a place and moves up what stood after it only because it was taken. */
 static void free_place(struct gpt2_history *history, size_t hole) {
     size_t mask = history->n_places - 1;
     for (size_t place = (hole + 1) & mask; history->places[place]; place = (place + 1) & mask) {
@@ -150,7 +150,7 @@ static bool push_window(struct gpt2_history *history, int32_t id, struct gpt2_er
 
 /* ---- n-grams ---- */
 
-/* The chain of the n-1 ids in front of text[i]. */
+/* The chain of the n-1 ids before text[i]. */
 static uint32_t *chain_of(const struct gpt2_history *history, size_t i) {
     uint32_t hash = 0;
     for (size_t k = i + 1 - history->ngram; k < i; k++)

@@ -1,4 +1,4 @@
-/* history.h - what a sequence has said, in the shape in which the rules ask for it. */
+/* history.h - the tokens of a sequence, counted and indexed as the rules need them. */
 #ifndef SAMPLING_HISTORY_H
 #define SAMPLING_HISTORY_H
 

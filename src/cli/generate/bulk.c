@@ -1,8 +1,8 @@
 /* bulk.c - the loop of a bulk job: read ahead, step, write what is done, in the order of the input.
  *
- *   input --> records in order [done, under way, under way, done, ...] --> output
+ *   input --> records in order [done, running, running, done, ...] --> output
  *
- * A record that is done waits for those in front of it. The list is bounded, so memory is, too. */
+ * A record that is done waits for those before it. The list is bounded, so memory is, too. */
 #include "cli/generate/bulk.h"
 #include "cli/generate/bulk_output.h"
 #include "cli/generate/completion_json.h"
@@ -190,7 +190,7 @@ static bool admit(struct job *job, bool *later, struct gpt2_error *err) {
         return false;
     }
     if (r->failed && job->bulk->options->fail_fast)
-        job->ended = true; // what is in front of it is still finished
+        job->ended = true; // what is before it is still finished
     return true;
 }
 

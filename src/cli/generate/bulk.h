@@ -27,7 +27,7 @@ struct bulk {
     struct gpt2_runtime *runtime;
     const char *model_name;
     enum gpt2_kv kv;
-    int max_samples; /* under way at once */
+    int max_samples; /* in progress at once */
 };
 
 /* Runs the job; returns the exit code, errors are reported. */

@@ -1,4 +1,4 @@
-/* bulk_output.c - see bulk_output.h. */
+/* bulk_output.c - writes the lines of a bulk job, and resumes a file of them. */
 #include "cli/generate/bulk_output.h"
 #include "base/fnv.h"
 #include "base/outfile.h"
@@ -50,7 +50,7 @@ static bool make_fingerprint(struct bulk_output *out, const struct bulk *bulk,
     uint64_t hash = FNV_START;
     if (!mix_model(&hash, bulk, err))
         return false;
-    // every option that a record could set, so that a new one counts without anybody's doing
+    // every option that a record could set, so that a new one counts by itself
     struct settings settings = *s;
     struct option table[SETTINGS_ROWS];
     settings_table(table, &settings);
@@ -68,7 +68,7 @@ static bool make_fingerprint(struct bulk_output *out, const struct bulk *bulk,
     return true;
 }
 
-/* The place of the line that ends in front of `end`. */
+/* The place of the line that ends before `end`. */
 static size_t line_start(const char *data, size_t end) {
     size_t at = end - 1;
     while (at > 0 && data[at - 1] != '\n')
@@ -77,7 +77,7 @@ static size_t line_start(const char *data, size_t end) {
 }
 
 /* How far the file is good: to the end of the last line that is a JSON object. A machine that lost
- * power may have left other things behind it. */
+ * power may have left other bytes after it. */
 static size_t good_end(struct bulk_output *out, const char *data, size_t n) {
     while (n > 0 && data[n - 1] != '\n')
         n--;

@@ -1,6 +1,6 @@
 /* bulk_output.h - the file that a bulk job writes, and how it goes on after a crash.
  *
- * Each line is one write. --resume drops what is behind the last line that is whole, compares that
+ * Each line is one write. --resume drops what follows the last whole line, compares that
  * line's fingerprint with this run's, and skips as many records as there are lines. */
 #ifndef CLI_GENERATE_BULK_OUTPUT_H
 #define CLI_GENERATE_BULK_OUTPUT_H

@@ -1,4 +1,4 @@
-/* generate_once.c - see generate_once.h. */
+/* generate_once.c - continues one prompt and prints the result. */
 #include "cli/generate/generate_once.h"
 #include "base/fnv.h"
 #include "cli/generate/completion_json.h"

@@ -1,4 +1,4 @@
-/* generate_output.c - see generate_output.h. */
+/* generate_output.c - prints tokens as text, ids or JSON. */
 #include "cli/generate/generate_output.h"
 #include "base/fnv.h"
 #include "cli/io/signals.h"

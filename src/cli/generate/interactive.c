@@ -1,4 +1,4 @@
-/* interactive.c - see interactive.h. */
+/* interactive.c - the loop of a session: lines, turns and what to say about them. */
 #include "cli/generate/interactive.h"
 #include "cli/generate/generate_output.h"
 #include "cli/io/report.h"
@@ -50,8 +50,8 @@ bool interactive_set(struct interactive *it, const struct settings *wanted,
     return true;
 }
 
-/* Ctrl-C ends what is under way and never the session, unless its lines come from a pipe, which has
- * nobody to ask for another one. */
+/* Ctrl-C ends the continuation and not the session, unless its lines come from a pipe, where there
+ * is no user to ask for another one. */
 static void interrupted(struct interactive *it, bool empty) {
     if (signals_caught() == SIGTERM || !line_input_is_terminal(it->lines)) {
         it->code = 128 + signals_caught();
@@ -111,7 +111,7 @@ static bool is_word(char c) {
     return (unsigned char)c < 0x80 && isalnum((unsigned char)c);
 }
 
-/* GPT-2's words bring the space in front of them along, which is easily forgotten when typing. */
+/* GPT-2's words begin with the space before them, which is easily forgotten when typing. */
 static void give_hints(struct interactive *it, const char *bytes, size_t n) {
     const struct buffer *text = &it->transcript.text;
     if (n == 0 || !line_input_is_terminal(it->lines))

@@ -1,4 +1,4 @@
-/* prompt_scores.c - see prompt_scores.h. */
+/* prompt_scores.c - scores the tokens of prompts. */
 #include "cli/generate/prompt_scores.h"
 #include "cli/io/report.h"
 

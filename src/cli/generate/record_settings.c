@@ -1,4 +1,4 @@
-/* record_settings.c - see record_settings.h. */
+/* record_settings.c - reads a record: its id, its prompts and its own options. */
 #include "cli/generate/record_settings.h"
 #include "base/fnv.h"
 #include "cli/io/prompt_source.h"

@@ -7,7 +7,7 @@
 
 #define MAX_BEAMS 256
 
-/* A number that nobody set is INT_MIN or NaN: it becomes what `compat` has. */
+/* A number that was not set is INT_MIN or NaN: it becomes what `compat` has. */
 struct settings {
     int max_tokens, min_tokens, num_samples, best_of, logprobs;
     int overflow, keep, truncate;
@@ -16,7 +16,7 @@ struct settings {
     float repeat_penalty, presence_penalty, frequency_penalty;
     int top_k, repeat_last_n, no_repeat_ngram, compat;
     bool greedy, ignore_eos, special, include_stop, heal, echo;
-    bool goes_on; /* behind <|endoftext|>; follows from compat */
+    bool goes_on; /* after <|endoftext|>; follows from compat */
     struct seed seed;
     int until;
     int beams, early_stopping; /* beams: 1 is off */

@@ -1,4 +1,4 @@
-/* transcript.c - see transcript.h. */
+/* transcript.c - a text in turns, and which of its tokens the session has read. */
 #include "cli/generate/transcript.h"
 #include "base/fnv.h"
 #include "cli/generate/generate_output.h"
@@ -114,7 +114,7 @@ static bool generate(struct transcript *transcript, struct gpt2_error *err) {
     if (!gpt2_completion_start(c, transcript->generator, err))
         return false;
     while (!gpt2_completion_done(c)) {
-        if (signals_caught() && !run->seen) { // it is still reading: nobody asks for a token
+        if (signals_caught() && !run->seen) { // it is still reading: go_on is not asked
             gpt2_generator_free(transcript->generator);
             return make_generator(transcript, err);
         }

@@ -15,7 +15,7 @@ struct transcript {
     struct gpt2_generator *generator;
     struct buffer text;
     struct transcript_turn {
-        size_t begin, typed; /* bytes of the text in front of the turn, and with what was typed */
+        size_t begin, typed; /* bytes of the text before the turn, and with what was typed */
     } * turns;
     int n_turns, cap_turns;
     struct gpt2_session *session;
@@ -33,7 +33,7 @@ bool transcript_type(struct transcript *transcript, const char *bytes, size_t n,
 
 /* Continues the text as run->decoding says, shows it on run->out, and makes it part of the last
  * turn. With SIGINT it ends early, without an error. GPT2_ERR_INPUT where the text does not fit the
- * context: nothing was generated. After an error the draft is whole, and has what was shown. */
+ * context: nothing was generated. After an error the text is whole, and has what was shown. */
 bool transcript_continue(struct transcript *transcript, struct gpt2_error *err);
 
 /* Takes back the continuation of the last turn; there is one. */

@@ -2,12 +2,14 @@
 #include "cli/command/commands.h"
 #include "cli/command/suggest.h"
 #include "cli/io/report.h"
+#include "cli/io/wrap.h"
 
 #include <gpt2/version.h>
 #include <stdio.h>
 #include <string.h>
 
 static int help(void) {
+    const int width = wrap_width();
     printf("gpt2 - run GPT-2 models on the CPU, exactly and reproducibly\n\n"
            "usage: gpt2 COMMAND [OPTIONS]\n\n"
            "  gpt2 generate --prompt \"Once upon a time\"\n"
@@ -15,7 +17,7 @@ static int help(void) {
            "  gpt2 tokenize \"Hello, world\"\n\n"
            "commands\n");
     for (size_t i = 0; command_at(i); i++)
-        printf("  %-12s %s\n", command_at(i)->name, command_at(i)->summary);
+        wrap_print(command_at(i)->summary, printf("  %-12s ", command_at(i)->name), 15, width);
     printf("\n`gpt2 COMMAND --help` or `gpt2 help COMMAND` lists a command's options.\n\n"
            "exit codes\n"
            "  0 ok  1 runtime error  2 wrong usage  3 finished, some records of a job failed\n"

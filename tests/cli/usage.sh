@@ -86,3 +86,9 @@ run generate -f "$tmp/nothing"
 expect "a missing prompt file" refuses 5 "cannot open $tmp/nothing: No such file"
 run generate -f "$tmp"
 expect "a directory as prompt file" refuses 5 "cannot read $tmp"
+
+# Help fits a terminal of 80 columns, and what is no terminal.
+for command in "" $("$GPT2" --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p'); do
+    run $command --help
+    expect "help of ${command:-gpt2} fits 80 columns" test -z "$(LC_ALL=C.UTF-8 awk 'length($0) > 80' "$out")"
+done

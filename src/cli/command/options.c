@@ -6,6 +6,7 @@
 #include "cli/command/suggest.h"
 #include "cli/io/report.h"
 #include "cli/io/unescape.h"
+#include "cli/io/wrap.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -421,40 +422,40 @@ bool options_read(const struct command *command, const struct option *table, int
            given_check(&given, command, table, err);
 }
 
-/* Prints text, each line of it from `column` on; the cursor is at column `at`. */
-static void print_indented(const char *text, int at, int column) {
-    if (at + 2 > column) {
+/* The help of an option, in the column for it, or below where the terminal is narrow. */
+static void print_option(const struct option *o, int width) {
+    const int column = width < 60 ? 8 : 28;
+    int at = o->letter ? printf("  -%c, --%s", o->letter, o->name) : printf("      --%s", o->name);
+    if (o->argument) {
+        if (at + 1 + (int)strlen(o->argument) > width)
+            at = printf("\n%*s", column - 1, "") - 1;
+        at += printf(" %s", o->argument);
+    }
+    if (at + 2 > column || column < 28) {
         printf("\n");
         at = 0;
     }
     printf("%*s", column - at, "");
-    for (; *text; text++) {
-        putchar(*text);
-        if (*text == '\n')
-            printf("%*s", column, "");
-    }
-    putchar('\n');
+    wrap_print(o->help, column, column, width);
 }
 
 static void print_help(const struct command *command, const struct option *table) {
-    printf("gpt2 %s - %s\n\nusage: gpt2 %s %s\n", command->name, command->summary, command->name,
-           command->usage);
+    const int width = wrap_width();
+    int at = printf("gpt2 %s - ", command->name);
+    wrap_print(command->summary, at, 2, width);
+    at = printf("\nusage: gpt2 %s ", command->name) - 1;
+    wrap_print(command->usage, at, 7, width);
     for (const struct option *o = table; o->name; o++) {
-        if (o->type == OPTION_SECTION) {
+        if (o->type == OPTION_SECTION)
             printf("\n%s\n", o->name);
-            continue;
-        }
-        if (!option_is_shown(o))
-            continue;
-        int at =
-            o->letter ? printf("  -%c, --%s", o->letter, o->name) : printf("      --%s", o->name);
-        if (o->argument)
-            at += printf(" %s", o->argument);
-        print_indented(o->help, at, 28);
+        else if (option_is_shown(o))
+            print_option(o, width);
     }
     printf("  -h, --help                this text\n");
-    if (command->details)
-        printf("\n%s", command->details);
+    if (command->details) {
+        putchar('\n');
+        wrap_print(command->details, 0, 0, width);
+    }
 }
 
 /* Set during options_visit, which no other thread calls: options_begin shows it the table. */

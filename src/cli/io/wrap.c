@@ -1,0 +1,106 @@
+/* wrap.c - prose for the terminal, broken at its width. */
+#include "cli/io/wrap.h"
+#include "base/utf8.h"
+#include "cli/io/terminal.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int wrap_width(void) {
+    if (!isatty(STDOUT_FILENO))
+        return 80;
+    const int columns = terminal_columns(STDOUT_FILENO);
+    return columns < 40 ? 40 : columns > 100 ? 100 : columns;
+}
+
+static int columns_of(const char *text, size_t n) {
+    int columns = 0;
+    for (size_t i = 0; i < n; i++)
+        columns += !utf8_is_continuation(text[i]);
+    return columns;
+}
+
+/* Where the second column of a line "  name   text" begins; where there is none, its text. */
+static size_t second_column(const char *line, size_t n) {
+    const size_t first = strspn(line, " ");
+    for (size_t i = first; i + 1 < n; i++)
+        if (line[i] == ' ' && line[i + 1] == ' ')
+            return i + strspn(line + i, " ");
+    return first;
+}
+
+/* True where text, at a newline, goes on in the second column of a table. */
+static bool goes_on(const char *text, size_t column) {
+    return *text == '\n' && strspn(text + 1, " ") == column && text[1 + column] > ' ';
+}
+
+/* Prints a line that begins with a space: as it is where it fits, and else broken under its second
+ * column, if it has one, together with the lines that go on there. Returns what comes after. */
+static const char *print_kept(const char *text, int width) {
+    const size_t n = strcspn(text, "\n");
+    const size_t column = second_column(text, n);
+    const bool is_table = column > strspn(text, " ");
+    if (!is_table && columns_of(text, n) <= width) {
+        printf("%.*s\n", (int)n, text);
+        return text + n + (text[n] == '\n');
+    }
+    const int indent = is_table && (int)column < width / 2 ? (int)column : 4;
+    int at = printf("%.*s", (int)column, text);
+    bool begins = true;
+    for (text += column; *text && (*text != '\n' || (is_table && goes_on(text, column)));) {
+        if (*text == '\n' || *text == ' ') {
+            text += 1 + (*text == '\n' ? column : 0);
+            continue;
+        }
+        const size_t word = strcspn(text, " \n");
+        const int columns = columns_of(text, word);
+        if (!begins && at + 1 + columns > width) {
+            at = printf("\n%*s", indent, "") - 1;
+            begins = true;
+        }
+        at += printf("%s%.*s", begins ? "" : " ", (int)word, text);
+        begins = false;
+        text += word;
+    }
+    putchar('\n');
+    return text + (*text == '\n');
+}
+
+void wrap_print(const char *text, int at, int indent, int width) {
+    bool begins = true; // nothing of the line is printed
+    while (*text) {
+        if (*text == ' ' && begins) {
+            text = print_kept(text, width);
+            at = 0;
+            if (*text && *text != '\n')
+                at = printf("%*s", indent, "");
+            continue;
+        }
+        if (*text == '\n' && begins) {
+            putchar('\n');
+            text++;
+            continue;
+        }
+        const size_t n = strcspn(text, " \n");
+        const int columns = columns_of(text, n);
+        if (!begins && at + 1 + columns > width) {
+            at = printf("\n%*s", indent, "") - 1;
+            begins = true;
+        }
+        at += printf("%s", begins ? "" : " ") + columns;
+        printf("%.*s", (int)n, text);
+        begins = false;
+        text += n;
+        if (*text == '\n' && (text[1] == ' ' || text[1] == '\n' || !text[1])) {
+            for (; *text == '\n' && text[1] == '\n'; text++)
+                putchar('\n');
+            at = text[1] ? printf("\n%*s", indent, "") - 1 : at;
+            begins = true;
+        }
+        text += *text != 0;
+    }
+    if (at > 0)
+        putchar('\n');
+}

@@ -52,6 +52,11 @@ static void flags_of_a_file_are_obeyed(void **state) {
     assert_int_equal(info.st_mode & 0777, 0600);
     assert_true(outfile_create(&out, file, NULL));
     assert_true(outfile_commit(&out, NULL));
+    assert_int_equal(stat(file, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600); // the old file's
+    assert_int_equal(unlink(file), 0);
+    assert_true(outfile_create(&out, file, NULL));
+    assert_true(outfile_commit(&out, NULL));
     umask(mask);
     assert_int_equal(stat(file, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0644);

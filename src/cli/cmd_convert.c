@@ -229,7 +229,7 @@ static int run_convert(int argc, char **argv) {
 
 const struct command command_convert = {
     .name = "convert",
-    .summary = "write a model of any format as safetensors, GGUF or one packed file",
+    .summary = "write a model of any format as safetensors, GGUF or packed",
     .usage = "[OPTIONS] [MODEL] --to FORMAT -o DIR|FILE",
     .details =
         "safetensors is a Hugging Face directory: model.safetensors, config.json, vocab.json and\n"

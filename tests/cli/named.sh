@@ -124,7 +124,7 @@ expect "weights have the tokenizer beside them" same "$out" "$tmp/ids"
 # A tokenizer's file that is named is one of those that are read.
 echo '{' >"$m/tokenizer.json"
 run tokenize -m "$m" "Hello there"
-expect "of two tokenizers in a directory the first counts" same "$out" "$tmp/ids"
+expect "of two tokenizers in a directory tokenizer.json counts" refuses 4 "$m/tokenizer.json"
 run tokenize -m "$m/tokenizer.json" "Hello there"
 expect "of two tokenizers the named one counts" refuses 4 "$m/tokenizer.json"
 rm "$m/vocab.json"

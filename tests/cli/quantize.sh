@@ -2,13 +2,13 @@
 . tests/cli/cases.inc
 
 run quantize
-expect "no output" refuses 2 'expected -o FILE'
+expect "no output" refuses 2 'expected --output FILE'
 run quantize -o -
 expect "standard output" refuses 2 'a packed model cannot be a stream'
 run quantize -o "$tmp/x" --type q5
 expect "an unknown type" refuses 2 '--type: expected one of f16, bf16, q8, q4, got "q5"'
 run quantize -o "$tmp/x" --type f16 --calibrate "$tmp/y"
-expect "a calibration without a use" refuses 2 '--calibrate: expected --type q8 or q4, got f16'
+expect "a calibration without a use" refuses 2 '--calibrate has an effect only with '
 run quantize -m no-such-model -o "$tmp/x"
 expect "a missing model" refuses 4 'model "no-such-model"'
 

@@ -8,7 +8,7 @@ run
 expect "no command shows the help" grep -q '^usage:' "$out"
 run --version
 expect "version" grep -Eq '^gpt2 [0-9]+\.[0-9]+\.[0-9]+$' "$out"
-"$GPT2" --help | sed -n '/^commands/,/^$/s/^  \([a-z]*\) .*/\1/p' >"$tmp/commands"
+"$GPT2" --help | sed -n '/^commands/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p' >"$tmp/commands"
 expect "the list of commands is read" grep -qx generate "$tmp/commands"
 while read -r command; do
     run $command --help
@@ -88,7 +88,7 @@ run generate -f "$tmp"
 expect "a directory as prompt file" refuses 5 "cannot read $tmp"
 
 # Help fits a terminal of 80 columns, and what is no terminal.
-for command in "" $("$GPT2" --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p'); do
+for command in "" $(cat "$tmp/commands"); do
     run $command --help
     expect "help of ${command:-gpt2} fits 80 columns" test -z "$(LC_ALL=C.UTF-8 awk 'length($0) > 80' "$out")"
 done

@@ -149,6 +149,8 @@ static void write_index(const struct testmodel_options *options) {
             separator = ", ";
         }
     }
+    if (options->head != TESTMODEL_HEAD_OWN) // some writers list a tied head and leave it out
+        fputs(", \"lm_head.weight\": \"model-00002-of-00002.safetensors\"", index);
     fputs("}}", index);
     assert_int_equal(fclose(index), 0);
     testmodel_write_config(other, options);

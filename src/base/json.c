@@ -6,7 +6,6 @@
 #include "base/buffer.h"
 #include "base/encoding.h"
 #include "base/error_internal.h"
-#include "base/escape.h"
 #include "base/stand_in.h"
 #include "base/utf8.h"
 
@@ -192,16 +191,6 @@ bool json_integer(const struct json *node, int64_t lo, int64_t hi, int64_t *out)
         return false;
     *out = integer;
     return true;
-}
-
-void json_print_string(FILE *out, const char *text, size_t len) {
-    char form[ESCAPE_BYTES];
-    putc('"', out);
-    for (size_t used; len > 0; text += used, len -= used) {
-        used = escape_json(form, (const unsigned char *)text, len);
-        fputs(form, out);
-    }
-    putc('"', out);
 }
 
 void json_print(struct buffer *out, const struct json *node) {

@@ -10,7 +10,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 struct buffer;
 struct json; /* one node; really a cJSON item */
@@ -42,8 +41,5 @@ bool json_integer(const struct json *node, int64_t lo, int64_t hi,
 
 /* Appends a node and all that is in it as JSON, without white space. */
 void json_print(struct buffer *out, const struct json *node);
-
-/* Writes text as a JSON string with its quotes; what is not ASCII goes out as it is. */
-void json_print_string(FILE *out, const char *text, size_t len);
 
 #endif

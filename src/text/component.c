@@ -6,6 +6,7 @@
 #include "text/pretokenize.h"
 #include "text/unicode.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -9,10 +9,10 @@
 #ifndef CLI_INSPECT_VIEW_H
 #define CLI_INSPECT_VIEW_H
 
+#include "base/buffer.h"
 #include "base/escape.h"
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 
 /* Bytes, often of a token; any bytes are allowed. */
 struct label {
@@ -114,16 +114,16 @@ double map_shade(const struct map *map, const struct map_scale *scale, int row, 
 /* ---- the forms ---- */
 
 /* Text for a terminal of `width` columns, with ANSI colours if `color`. */
-void view_write_text(FILE *out, const struct view *view, int width, bool color);
+void view_write_text(struct buffer *out, const struct view *view, int width, bool color);
 
 /* The tables as tab-separated values, each with a line of names, separated by empty lines. */
-void view_write_tsv(FILE *out, const struct view *view);
+void view_write_tsv(struct buffer *out, const struct view *view);
 
 /* One JSON object. */
-void view_write_json(FILE *out, const struct view *view);
+void view_write_json(struct buffer *out, const struct view *view);
 
 /* The maps and charts as a self-contained SVG. */
-void view_write_svg(FILE *out, const struct view *view);
+void view_write_svg(struct buffer *out, const struct view *view);
 
 /* ---- bytes as text, for the forms ---- */
 

@@ -11,62 +11,62 @@
 #include <math.h>
 #include <string.h>
 
-static void write_string(FILE *out, struct label label) {
-    json_print_string(out, label.bytes, label.n);
+static void write_string(struct buffer *out, struct label label) {
+    buffer_json(out, label.bytes, label.n);
 }
 
-static void write_text(FILE *out, const char *text) {
+static void write_text(struct buffer *out, const char *text) {
     write_string(out, (struct label){text, strlen(text)});
 }
 
-static void write_number(FILE *out, double number) {
+static void write_number(struct buffer *out, double number) {
     if (isfinite(number))
-        fprintf(out, "%.17g", number);
+        buffer_format(out, "%.17g", number);
     else
-        fputs("null", out);
+        buffer_text(out, "null");
 }
 
-static void write_table(FILE *out, const struct table *table) {
-    fputs(",\n ", out);
+static void write_table(struct buffer *out, const struct table *table) {
+    buffer_text(out, ",\n ");
     write_text(out, table->name);
-    fputs(": [", out);
+    buffer_text(out, ": [");
     for (int r = 0; r < table->n_rows; r++) {
-        fputs(r ? ",\n  {" : "\n  {", out);
+        buffer_text(out, r ? ",\n  {" : "\n  {");
         for (int c = 0; c < table->n_columns; c++) {
             const struct cell *cell = table_cell(table, r, c);
             if (c)
-                fputs(", ", out);
+                buffer_text(out, ", ");
             write_text(out, table->columns[c].name);
-            fputs(": ", out);
+            buffer_text(out, ": ");
             if (cell->text.bytes)
                 write_string(out, cell->text);
             else
                 write_number(out, cell->number);
         }
-        fputc('}', out);
+        buffer_byte(out, '}');
     }
-    fputc(']', out);
+    buffer_byte(out, ']');
 }
 
-void view_write_json(FILE *out, const struct view *view) {
-    fputs("{\"inspect\": ", out);
+void view_write_json(struct buffer *out, const struct view *view) {
+    buffer_text(out, "{\"inspect\": ");
     write_text(out, view->what);
-    fputs(",\n \"model\": ", out);
+    buffer_text(out, ",\n \"model\": ");
     write_text(out, view->model);
-    fputs(",\n \"facts\": {", out);
+    buffer_text(out, ",\n \"facts\": {");
     for (int i = 0; i < view->n_facts; i++) {
-        fputs(i ? ", " : "", out);
+        buffer_text(out, i ? ", " : "");
         write_text(out, view->facts[i].name);
-        fputs(": ", out);
+        buffer_text(out, ": ");
         write_number(out, view->facts[i].value);
     }
-    fputs("},\n \"summary\": [", out);
+    buffer_text(out, "},\n \"summary\": [");
     for (int i = 0; i < view->n_sentences; i++) {
-        fputs(i ? ",\n  " : "\n  ", out);
+        buffer_text(out, i ? ",\n  " : "\n  ");
         write_text(out, view->sentences[i]);
     }
-    fputc(']', out);
+    buffer_byte(out, ']');
     for (int i = 0; i < view->n_tables; i++)
         write_table(out, &view->tables[i]);
-    fputs("}\n", out);
+    buffer_text(out, "}\n");
 }

@@ -19,27 +19,19 @@ static int terminal_width(void) {
 
 /* Writes the view to memory, which the caller frees; NULL: out of memory. */
 static char *draw(const struct view *view, size_t *n, bool svg, const struct view_form *form) {
-    char *data = NULL;
-    FILE *stream = open_memstream(&data, n);
-    if (!stream)
-        return NULL;
+    struct buffer out = {0};
     if (svg)
-        view_write_svg(stream, view);
+        view_write_svg(&out, view);
     else if (form->format == VIEW_TSV)
-        view_write_tsv(stream, view);
+        view_write_tsv(&out, view);
     else if (form->format == VIEW_JSON)
-        view_write_json(stream, view);
+        view_write_json(&out, view);
     else
-        view_write_text(stream, view, terminal_width(),
+        view_write_text(&out, view, terminal_width(),
                         terminal_wants_color(output_is_file(form->output) && !form->color
                                                  ? COLOR_NEVER
                                                  : form->color));
-    bool failed = ferror(stream);
-    if (fclose(stream) != 0 || failed) {
-        free(data);
-        return NULL;
-    }
-    return data;
+    return buffer_take(&out, n);
 }
 
 static bool write_file(const char *path, const char *data, size_t n, struct gpt2_error *err) {

@@ -8,6 +8,7 @@
 #include "cli/inspect/view.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MARGIN       24
@@ -54,51 +55,51 @@ static const struct look {
 #define N_LOOKS (sizeof looks / sizeof *looks)
 
 /* Begins an element with its classes, separated by spaces, and what they look like. */
-static void put_element(FILE *out, const char *element, const char *classes) {
-    fprintf(out, "<%s class=\"%s\"", element, classes);
+static void put_element(struct buffer *out, const char *element, const char *classes) {
+    buffer_format(out, "<%s class=\"%s\"", element, classes);
     for (const char *at = classes; *at;) {
         size_t n = strcspn(at, " ");
         for (size_t i = 0; i < N_LOOKS; i++)
             if (strlen(looks[i].class) == n && !memcmp(looks[i].class, at, n))
-                fprintf(out, " %s", looks[i].attributes);
+                buffer_format(out, " %s", looks[i].attributes);
         at += n + (at[n] == ' ');
     }
 }
 
-static void put_dark_scheme(FILE *out) {
-    fputs("<style>@media(prefers-color-scheme:dark){", out);
+static void put_dark_scheme(struct buffer *out) {
+    buffer_text(out, "<style>@media(prefers-color-scheme:dark){");
     for (size_t i = 0; i < N_LOOKS; i++)
         if (looks[i].dark)
-            fprintf(out, ".%s{%s}", looks[i].class, looks[i].dark);
-    fputs("}</style>\n", out);
+            buffer_format(out, ".%s{%s}", looks[i].class, looks[i].dark);
+    buffer_text(out, "}</style>\n");
 }
 
 /* Writes a label as XML text, at most `most` characters. A leading space becomes a middle dot. */
-static void put_label(FILE *out, struct label label, int most) {
+static void put_label(struct buffer *out, struct label label, int most) {
     char c[ESCAPE_BYTES];
     bool cut = label_width(label) > most;
     int n = 0;
     for (size_t at = 0; label_next(label, &at, c); n++) {
         if (cut && n + 1 >= most) {
-            fputs("…", out);
+            buffer_text(out, "…");
             return;
         }
         if (*c == '<' || *c == '>' || *c == '&')
-            fputs(*c == '<' ? "&lt;" : *c == '>' ? "&gt;" : "&amp;", out);
+            buffer_text(out, *c == '<' ? "&lt;" : *c == '>' ? "&gt;" : "&amp;");
         else
-            fputs(at == 1 && *c == ' ' ? "·" : c, out);
+            buffer_text(out, at == 1 && *c == ' ' ? "·" : c);
     }
 }
 
-static void put_string(FILE *out, const char *text) {
+static void put_string(struct buffer *out, const char *text) {
     put_label(out, (struct label){text, strlen(text)}, 10000);
 }
 
-static void put_text(FILE *out, const char *class, double x, double y, const char *text) {
+static void put_text(struct buffer *out, const char *class, double x, double y, const char *text) {
     put_element(out, "text", class);
-    fprintf(out, " x=\"%.1f\" y=\"%.1f\">", x, y);
+    buffer_format(out, " x=\"%.1f\" y=\"%.1f\">", x, y);
     put_string(out, text);
-    fputs("</text>\n", out);
+    buffer_text(out, "</text>\n");
 }
 
 static int cell_width(const struct map *map) {
@@ -119,46 +120,47 @@ static double column_x(const struct map *map, int column, int first) {
     return MARGIN + LABEL + (column - first) * cell_width(map) + gap;
 }
 
-static void put_number(FILE *out, const char *format, double number) {
+static void put_number(struct buffer *out, const char *format, double number) {
     char text[400];
     snprintf(text, sizeof text, format, number);
-    fputs(text[0] == '-' && strspn(text, "-0.") == strlen(text) ? text + 1 : text, out);
+    buffer_text(out, text[0] == '-' && strspn(text, "-0.") == strlen(text) ? text + 1 : text);
 }
 
-static void put_cell(FILE *out, const struct map *map, const struct map_scale *scale, int row,
-                     int column, double x, double y) {
+static void put_cell(struct buffer *out, const struct map *map, const struct map_scale *scale,
+                     int row, int column, double x, double y) {
     double shade = map_shade(map, scale, row, column);
     if (isnan(shade))
         return;
     int width = cell_width(map);
     put_element(out, "rect", shade < 0 ? "m" : "p");
-    fprintf(out, " x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" fill-opacity=\"%.3f\"/>", x, y,
-            width - 1, CELL_HEIGHT - 1, 0.04 + 0.86 * fabs(shade));
+    buffer_format(out, " x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\" fill-opacity=\"%.3f\"/>",
+                  x, y, width - 1, CELL_HEIGHT - 1, 0.04 + 0.86 * fabs(shade));
     put_element(out, "text", "c");
-    fprintf(out, " x=\"%.1f\" y=\"%.1f\">", x + (width - 1) / 2.0, y + CELL_HEIGHT - 7);
+    buffer_format(out, " x=\"%.1f\" y=\"%.1f\">", x + (width - 1) / 2.0, y + CELL_HEIGHT - 7);
     size_t i = (size_t)row * (size_t)map->n_columns + (size_t)column;
     if (map->texts)
         put_label(out, map->texts[i], map->width);
     else
         put_number(out, map->format, map->values[i]);
-    fputs("</text>\n", out);
+    buffer_text(out, "</text>\n");
 }
 
-static void put_column_name(FILE *out, const struct map *map, int column, double x, double y) {
+static void put_column_name(struct buffer *out, const struct map *map, int column, double x,
+                            double y) {
     double middle = x + (cell_width(map) - 1) / 2.0;
     if (cell_width(map) < 50) {
-        fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" transform=\"rotate(-50 %.1f %.1f)\">", middle,
-                y - 2, middle, y - 2);
+        buffer_format(out, "<text x=\"%.1f\" y=\"%.1f\" transform=\"rotate(-50 %.1f %.1f)\">",
+                      middle, y - 2, middle, y - 2);
         put_label(out, map->columns[column], 9);
     } else {
         put_element(out, "text", "c");
-        fprintf(out, " x=\"%.1f\" y=\"%.1f\">", middle, y - 6);
+        buffer_format(out, " x=\"%.1f\" y=\"%.1f\">", middle, y - 6);
         put_label(out, map->columns[column], map->width);
     }
-    fputs("</text>\n", out);
+    buffer_text(out, "</text>\n");
 }
 
-static double put_grid(FILE *out, const struct map *map, double y) {
+static double put_grid(struct buffer *out, const struct map *map, double y) {
     struct map_scale scale = map_scale(map);
     int step = columns_of_block(map);
     for (int first = 0; first < map->n_columns; first += step) {
@@ -168,9 +170,9 @@ static double put_grid(FILE *out, const struct map *map, double y) {
             put_column_name(out, map, c, column_x(map, c, first), y);
         for (int r = 0; r < map->n_rows; r++) {
             put_element(out, "text", "r");
-            fprintf(out, " x=\"%d\" y=\"%.1f\">", MARGIN + LABEL - 8, y + CELL_HEIGHT - 7);
+            buffer_format(out, " x=\"%d\" y=\"%.1f\">", MARGIN + LABEL - 8, y + CELL_HEIGHT - 7);
             put_label(out, map->rows[r], 12);
-            fputs("</text>\n", out);
+            buffer_text(out, "</text>\n");
             for (int c = first; c < end; c++)
                 put_cell(out, map, &scale, r, c, column_x(map, c, first), y);
             y += CELL_HEIGHT;
@@ -220,18 +222,18 @@ static double axes_y(const struct axes *a, double value) {
     return a->bottom - (a->bottom - a->top) * (v - a->low) / (a->high - a->low);
 }
 
-static void put_tick(FILE *out, const struct axes *a, double value) {
+static void put_tick(struct buffer *out, const struct axes *a, double value) {
     double y = axes_y(a, value);
     if (y < a->top - 1 || y > a->bottom + 1)
         return;
     put_element(out, "path", "g");
-    fprintf(out, " d=\"M%.1f %.1fH%.1f\"/>", a->left, y, a->right);
+    buffer_format(out, " d=\"M%.1f %.1fH%.1f\"/>", a->left, y, a->right);
     put_element(out, "text", "r");
-    fprintf(out, " x=\"%.1f\" y=\"%.1f\">%.4g</text>\n", a->left - 8, y + 4, value);
+    buffer_format(out, " x=\"%.1f\" y=\"%.1f\">%.4g</text>\n", a->left - 8, y + 4, value);
 }
 
 /* Ticks at 1, 2 and 5 times powers of ten, or at five equal steps. */
-static void put_ticks(FILE *out, const struct axes *a) {
+static void put_ticks(struct buffer *out, const struct axes *a) {
     if (a->log) {
         double steps[] = {1, 2, 5};
         int n = a->high - a->low > 3 ? 1 : 3;
@@ -245,16 +247,17 @@ static void put_ticks(FILE *out, const struct axes *a) {
 }
 
 /* The line of a column; many lines are all alike but the first. */
-static void put_line_element(FILE *out, const struct map *map, int column) {
+static void put_line_element(struct buffer *out, const struct map *map, int column) {
     char classes[32];
     int hue = column == 0 ? 0 : map->n_columns > N_HUES ? 2 : column % N_HUES;
     snprintf(classes, sizeof classes, "l s%d%s", hue, map->apart && column == 0 ? " f" : "");
     put_element(out, "path", classes);
 }
 
-static void put_line(FILE *out, const struct map *map, const struct axes *a, int column) {
+static void put_line(struct buffer *out, const struct map *map, const struct axes *a, int column) {
     put_line_element(out, map, column);
-    fprintf(out, "%s d=\"", map->n_columns > N_HUES && column ? " stroke-opacity=\"0.35\"" : "");
+    buffer_format(out, "%s d=\"",
+                  map->n_columns > N_HUES && column ? " stroke-opacity=\"0.35\"" : "");
     bool pen = false;
     for (int r = 0; r < map->n_rows; r++) {
         double value = *map_value(map, r, column);
@@ -262,36 +265,36 @@ static void put_line(FILE *out, const struct map *map, const struct axes *a, int
             pen = false;
             continue;
         }
-        fprintf(out, "%s%.1f %.1f", pen ? "L" : "M", axes_x(a, r), axes_y(a, value));
+        buffer_format(out, "%s%.1f %.1f", pen ? "L" : "M", axes_x(a, r), axes_y(a, value));
         pen = true;
     }
-    fputs("\"/>\n", out);
+    buffer_text(out, "\"/>\n");
 }
 
 /* The key of a line and its name, in the order of the columns. */
-static void put_key(FILE *out, const struct map *map, const struct axes *a, int column) {
+static void put_key(struct buffer *out, const struct map *map, const struct axes *a, int column) {
     bool many = map->n_columns > N_HUES;
     if (many && column > 1)
         return;
     double x = a->right + 12, y = a->top + 10 + column * 18;
     put_line_element(out, map, column);
-    fprintf(out, " d=\"M%.1f %.1fh18\"/><text x=\"%.1f\" y=\"%.1f\">", x, y - 4, x + 24, y);
+    buffer_format(out, " d=\"M%.1f %.1fh18\"/><text x=\"%.1f\" y=\"%.1f\">", x, y - 4, x + 24, y);
     if (many && column == 1)
-        fputs("the others", out);
+        buffer_text(out, "the others");
     else
         put_label(out, map->columns[column], 10);
-    fputs("</text>\n", out);
+    buffer_text(out, "</text>\n");
 }
 
-static double put_chart(FILE *out, const struct map *map, double y) {
+static double put_chart(struct buffer *out, const struct map *map, double y) {
     struct axes a = axes_of(map, y);
     put_ticks(out, &a);
     int every = (map->n_rows + 11) / 12;
     for (int r = 0; r < map->n_rows; r += every) {
         put_element(out, "text", "c");
-        fprintf(out, " x=\"%.1f\" y=\"%.1f\">", axes_x(&a, r), a.bottom + 18);
+        buffer_format(out, " x=\"%.1f\" y=\"%.1f\">", axes_x(&a, r), a.bottom + 18);
         put_label(out, map->rows[r], 9);
-        fputs("</text>\n", out);
+        buffer_text(out, "</text>\n");
     }
     for (int c = map->n_columns - 1; c >= 0; c--)
         put_line(out, map, &a, c);
@@ -315,7 +318,7 @@ static double map_width(const struct map *map) {
     return map->chart && width < LABEL + GRID_WIDTH ? LABEL + GRID_WIDTH : width;
 }
 
-void view_write_svg(FILE *out, const struct view *view) {
+void view_write_svg(struct buffer *out, const struct view *view) {
     double height = MARGIN + 30, width = 560;
     for (int i = 0; i < view->n_maps; i++) {
         height += map_height(&view->maps[i]);
@@ -324,18 +327,18 @@ void view_write_svg(FILE *out, const struct view *view) {
             width = fmax(width, 6.4 * (double)strlen(view->maps[i].note));
     }
     width += 2 * MARGIN;
-    fprintf(out,
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
-            "viewBox=\"0 0 %.0f %.0f\" role=\"img\">\n<title>",
-            width, height, width, height);
+    buffer_format(out,
+                  "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                  "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
+                  "viewBox=\"0 0 %.0f %.0f\" role=\"img\">\n<title>",
+                  width, height, width, height);
     put_string(out, view->title);
-    fputs("</title>\n", out);
+    buffer_text(out, "</title>\n");
     put_dark_scheme(out);
     put_element(out, "rect", "paper");
-    fputs(" width=\"100%\" height=\"100%\"/>\n", out);
+    buffer_text(out, " width=\"100%\" height=\"100%\"/>\n");
     put_element(out, "g", "ink");
-    fputs(">\n", out);
+    buffer_text(out, ">\n");
     double y = MARGIN + 16;
     put_text(out, "t", MARGIN, y, view->title);
     y += 14;
@@ -349,5 +352,5 @@ void view_write_svg(FILE *out, const struct view *view) {
             y = put_chart(out, map, y + 8);
         y = put_grid(out, map, y + 8) + 14;
     }
-    fputs("</g>\n</svg>\n", out);
+    buffer_text(out, "</g>\n</svg>\n");
 }

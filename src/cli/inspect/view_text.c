@@ -5,6 +5,7 @@
 #include "cli/inspect/view.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Shades from dark to light, each with a colour for letters on it. */
@@ -26,25 +27,25 @@ static struct shade shade_of(const struct map *map, double shade) {
 
 /* Writes a label, cut or padded to `width` characters; left-aligned if width < 0. A leading space
  * becomes a middle dot. */
-static void put_label(FILE *out, struct label label, int width) {
+static void put_label(struct buffer *out, struct label label, int width) {
     int room = width < 0 ? -width : width, used = label_width(label);
     if (width > 0 && used < room)
-        fprintf(out, "%*s", room - used, "");
+        buffer_format(out, "%*s", room - used, "");
     char c[ESCAPE_BYTES];
     int at_column = 0;
     for (size_t at = 0; label_next(label, &at, c);) {
         int n = c[0] == '\\' ? (int)strlen(c) : 1;
         if (at_column + n > room)
             break;
-        fputs(at == 1 && c[0] == ' ' ? "·" : c, out);
+        buffer_text(out, at == 1 && c[0] == ' ' ? "·" : c);
         at_column += n;
     }
     if (at_column < room && (width < 0 || used > room))
-        fprintf(out, "%*s", room - at_column, "");
+        buffer_format(out, "%*s", room - at_column, "");
 }
 
 /* Writes a number in `width` characters, with fewer digits if it is too long. */
-static void put_number(FILE *out, const char *format, double number, int width) {
+static void put_number(struct buffer *out, const char *format, double number, int width) {
     char text[400] = "";
     if (!isnan(number)) {
         snprintf(text, sizeof text, format, number);
@@ -53,17 +54,17 @@ static void put_number(FILE *out, const char *format, double number, int width) 
         for (int digits = 3; (int)strlen(text) > width && digits > 0; digits--)
             snprintf(text, sizeof text, "%.*g", digits, number);
     }
-    fprintf(out, "%*s", width, text);
+    buffer_format(out, "%*s", width, text);
 }
 
-static void put_map_cell(FILE *out, const struct map *map, const struct map_scale *scale, int row,
-                         int column, bool color) {
+static void put_map_cell(struct buffer *out, const struct map *map, const struct map_scale *scale,
+                         int row, int column, bool color) {
     double shade = map_shade(map, scale, row, column);
     bool painted = color && !isnan(shade);
     if (painted) {
         struct shade s = shade_of(map, shade);
         if (s.back && !(map->total && row == map->n_rows - 1))
-            fprintf(out, "\033[48;5;%dm\033[38;5;%dm", s.back, s.front);
+            buffer_format(out, "\033[48;5;%dm\033[38;5;%dm", s.back, s.front);
     }
     size_t i = (size_t)row * (size_t)map->n_columns + (size_t)column;
     if (map->texts)
@@ -71,63 +72,63 @@ static void put_map_cell(FILE *out, const struct map *map, const struct map_scal
     else
         put_number(out, map->format, map->values[i], map->width);
     if (painted)
-        fputs("\033[0m", out);
+        buffer_text(out, "\033[0m");
 }
 
 /* Writes a bar after a first column that has its own scale. */
-static void put_gap(FILE *out, const struct map *map, int column) {
-    fputs(map->apart && column == 1 ? " | " : " ", out);
+static void put_gap(struct buffer *out, const struct map *map, int column) {
+    buffer_text(out, map->apart && column == 1 ? " | " : " ");
 }
 
 /* Writes columns from `first` on, as many as fit. Returns the first that does not. */
-static int put_map_block(FILE *out, const struct map *map, const struct map_scale *scale, int first,
-                         int label, int width, bool color) {
+static int put_map_block(struct buffer *out, const struct map *map, const struct map_scale *scale,
+                         int first, int label, int width, bool color) {
     int fit = (width - label - 2) / (map->width + 1);
     int end = first + (fit < 1 ? 1 : fit);
     end = end < map->n_columns ? end : map->n_columns;
-    fprintf(out, "%*s", label, "");
+    buffer_format(out, "%*s", label, "");
     for (int c = first; c < end; c++) {
         put_gap(out, map, c);
         put_label(out, map->columns[c], map->width);
     }
-    fputc('\n', out);
+    buffer_byte(out, '\n');
     for (int r = 0; r < map->n_rows; r++) {
         put_label(out, map->rows[r], -label);
         for (int c = first; c < end; c++) {
             put_gap(out, map, c);
             put_map_cell(out, map, scale, r, c, color);
         }
-        fputc('\n', out);
+        buffer_byte(out, '\n');
     }
     return end;
 }
 
 /* Writes words, wrapped at `width`, with later lines indented. */
-static void put_sentence(FILE *out, const char *text, int width, int indent) {
+static void put_sentence(struct buffer *out, const char *text, int width, int indent) {
     int column = 0;
     while (*text) {
         size_t n = strcspn(text, " ");
         int wide = label_width((struct label){text, n});
         if (column > 0 && column + 1 + wide > width) {
-            fprintf(out, "\n%*s", indent, "");
+            buffer_format(out, "\n%*s", indent, "");
             column = 0;
         } else if (column > 0) {
-            fputc(' ', out);
+            buffer_byte(out, ' ');
             column++;
         }
-        fwrite(text, 1, n, out);
+        buffer_bytes(out, text, n);
         column += wide;
         text += n;
         text += strspn(text, " ");
     }
-    fputc('\n', out);
+    buffer_byte(out, '\n');
 }
 
-static void put_heading(FILE *out, const char *text, bool color) {
-    fprintf(out, "%s%s%s\n", color ? "\033[1m" : "", text, color ? "\033[0m" : "");
+static void put_heading(struct buffer *out, const char *text, bool color) {
+    buffer_format(out, "%s%s%s\n", color ? "\033[1m" : "", text, color ? "\033[0m" : "");
 }
 
-static void put_map(FILE *out, const struct map *map, int width, bool color) {
+static void put_map(struct buffer *out, const struct map *map, int width, bool color) {
     int label = 0;
     for (int r = 0; r < map->n_rows; r++) {
         int n = label_width(map->rows[r]);
@@ -140,11 +141,12 @@ static void put_map(FILE *out, const struct map *map, int width, bool color) {
     struct map_scale scale = map_scale(map);
     for (int c = 0; c < map->n_columns;) {
         c = put_map_block(out, map, &scale, c, label, width, color);
-        fputc('\n', out);
+        buffer_byte(out, '\n');
     }
 }
 
-static void put_cell(FILE *out, const struct column *column, const struct cell *cell, int width) {
+static void put_cell(struct buffer *out, const struct column *column, const struct cell *cell,
+                     int width) {
     if (cell->text.bytes)
         put_label(out, cell->text, width);
     else
@@ -157,34 +159,34 @@ static bool same_cell(const struct cell *a, const struct cell *b) {
     return a->number == b->number;
 }
 
-static void put_group(FILE *out, const struct table *table, int row) {
+static void put_group(struct buffer *out, const struct table *table, int row) {
     bool same = row > 0;
     for (int c = 0; c < table->n_group && same; c++)
         same = same_cell(table_cell(table, row, c), table_cell(table, row - 1, c));
     if (same)
         return;
     if (row > 0)
-        fputc('\n', out);
+        buffer_byte(out, '\n');
     for (int c = 0; c < table->n_group; c++) {
         const struct cell *cell = table_cell(table, row, c);
-        fprintf(out, "%s%s ", c ? "  " : "", table->columns[c].name);
+        buffer_format(out, "%s%s ", c ? "  " : "", table->columns[c].name);
         put_cell(out, &table->columns[c], cell, cell->text.bytes ? label_width(cell->text) : 1);
     }
-    fputc('\n', out);
+    buffer_byte(out, '\n');
 }
 
-static void put_table(FILE *out, const struct table *table, bool color) {
+static void put_table(struct buffer *out, const struct table *table, bool color) {
     put_heading(out, table->title, color);
     const char *gap = "";
     for (int c = table->n_group; c < table->n_columns; c++) {
         const struct column *column = &table->columns[c];
         if (!column->width)
             continue;
-        fputs(gap, out);
+        buffer_text(out, gap);
         put_label(out, (struct label){column->name, strlen(column->name)}, column->width);
         gap = " ";
     }
-    fputc('\n', out);
+    buffer_byte(out, '\n');
     for (int r = 0; r < table->n_rows; r++) {
         if (table->n_group)
             put_group(out, table, r);
@@ -192,13 +194,13 @@ static void put_table(FILE *out, const struct table *table, bool color) {
         for (int c = table->n_group; c < table->n_columns; c++) {
             if (!table->columns[c].width)
                 continue;
-            fputs(gap, out);
+            buffer_text(out, gap);
             put_cell(out, &table->columns[c], table_cell(table, r, c), table->columns[c].width);
             gap = " ";
         }
-        fputc('\n', out);
+        buffer_byte(out, '\n');
     }
-    fputc('\n', out);
+    buffer_byte(out, '\n');
 }
 
 static bool is_shown(const struct table *table) {
@@ -208,7 +210,7 @@ static bool is_shown(const struct table *table) {
     return false;
 }
 
-void view_write_text(FILE *out, const struct view *view, int width, bool color) {
+void view_write_text(struct buffer *out, const struct view *view, int width, bool color) {
     for (int i = 0; i < view->n_tables; i++)
         if (is_shown(&view->tables[i]))
             put_table(out, &view->tables[i], color);
@@ -216,7 +218,7 @@ void view_write_text(FILE *out, const struct view *view, int width, bool color) 
         put_map(out, &view->maps[i], width, color);
     put_heading(out, "In words", color);
     for (int i = 0; i < view->n_sentences; i++) {
-        fputs("- ", out);
+        buffer_text(out, "- ");
         put_sentence(out, view->sentences[i], width - 2, 2);
     }
 }

@@ -6,34 +6,34 @@
 
 #include <math.h>
 
-static void write_label(FILE *out, struct label label) {
+static void write_label(struct buffer *out, struct label label) {
     char c[ESCAPE_BYTES];
     for (size_t at = 0; label_next(label, &at, c);)
-        fputs(c, out);
+        buffer_text(out, c);
 }
 
-static void write_table(FILE *out, const struct table *table) {
+static void write_table(struct buffer *out, const struct table *table) {
     for (int c = 0; c < table->n_columns; c++)
-        fprintf(out, "%s%s", c ? "\t" : "", table->columns[c].name);
-    fputc('\n', out);
+        buffer_format(out, "%s%s", c ? "\t" : "", table->columns[c].name);
+    buffer_byte(out, '\n');
     for (int r = 0; r < table->n_rows; r++) {
         for (int c = 0; c < table->n_columns; c++) {
             const struct cell *cell = table_cell(table, r, c);
             if (c)
-                fputc('\t', out);
+                buffer_byte(out, '\t');
             if (cell->text.bytes)
                 write_label(out, cell->text);
             else if (!isnan(cell->number))
-                fprintf(out, "%.17g", cell->number);
+                buffer_format(out, "%.17g", cell->number);
         }
-        fputc('\n', out);
+        buffer_byte(out, '\n');
     }
 }
 
-void view_write_tsv(FILE *out, const struct view *view) {
+void view_write_tsv(struct buffer *out, const struct view *view) {
     for (int i = 0; i < view->n_tables; i++) {
         if (i)
-            fputc('\n', out);
+            buffer_byte(out, '\n');
         write_table(out, &view->tables[i]);
     }
 }

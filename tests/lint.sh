@@ -121,7 +121,7 @@ bad_headers() {
 bad_options() {
     grep '^include/' "$tmp/c_files" | while read -r header; do
         awk '/^struct gpt2_[a-z_]*_options \{/ { name = $2; line = NR; last = "" }
-             name && /^};/ { if (last !~ /reserved\[GPT2_RESERVED\]/)
+             name && /^};/ { if (last !~ /reserved\[GPT2_RESERVED( - [123])?\]/)
                                  print FILENAME ":" line ": " name " does not end in reserved[GPT2_RESERVED]"
                              name = "" }
              { last = $0 }' "$header"

@@ -19,6 +19,22 @@
 #include <gpt2/stops.h>
 #include <string.h>
 
+/* What programs were compiled with: a field that is added leaves these as they are. */
+#define PINNED(name, size)                                                      \
+    _Static_assert(sizeof(void *) != 8 || sizeof(struct gpt2_##name) == (size), \
+                   "gpt2_" #name " has another size: see gpt2/version.h")
+PINNED(runtime_options, 48);
+PINNED(session_options, 40);
+PINNED(batch_options, 40);
+PINNED(scorer_options, 56);
+PINNED(generator_options, 64);
+PINNED(beam_options, 136);
+PINNED(completion_options, 168);
+PINNED(sampler_options, 144);
+PINNED(stops_options, 56);
+PINNED(quantize_options, 88);
+PINNED(hub_options, 48);
+
 static struct gpt2_model *model;
 static struct gpt2_runtime *runtime;
 static struct gpt2_error err;

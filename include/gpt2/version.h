@@ -27,7 +27,11 @@ const char *gpt2_version(void);
  * version with the same soname may turn some of it into new fields; 0 in them means what the
  * library did before. So a program that sets its options to {0} first, or with an initialiser, goes
  * on working with a later library, and a field that the library at hand does not know is refused
- * with GPT2_ERR_USAGE, never ignored. */
+ * with GPT2_ERR_USAGE, never ignored.
+ *
+ * To add a field: `uint64_t reserved[GPT2_RESERVED - 1]` and a field of 8 bytes in front of it (a
+ * smaller one with a `reserved` word of its own size beside it), so that it takes the place of a
+ * word that older libraries look at, and not of padding, which they do not. */
 #define GPT2_RESERVED 4
 
 #ifdef __cplusplus

@@ -53,8 +53,9 @@ bool error_memory(struct gpt2_error *err, const char *what, unsigned long long n
     return error_set(err, GPT2_ERR_MEMORY, "out of memory: %llu bytes for %s", n_bytes, what);
 }
 
-bool error_reserved(const uint64_t *reserved, const char *what, struct gpt2_error *err) {
-    for (int i = 0; i < GPT2_RESERVED; i++)
+bool error_reserved_words(const uint64_t *reserved, size_t n, const char *what,
+                          struct gpt2_error *err) {
+    for (size_t i = 0; i < n; i++)
         if (reserved[i] != 0) {
             error_set(err, GPT2_ERR_USAGE, "%s: expected 0 in `reserved`, got other bytes", what);
             return error_hint(err,

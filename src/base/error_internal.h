@@ -5,6 +5,7 @@
 #include <gpt2/error.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Sets status and message (printf-style, truncated to fit, control bytes shown as \xNN), clears the
@@ -21,9 +22,12 @@ void error_format(struct gpt2_error *err, enum gpt2_status status, const char *f
 bool error_hint(struct gpt2_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* True where all of reserved[GPT2_RESERVED] is 0 (gpt2/version.h); else false, with
- * GPT2_ERR_USAGE for `what`, the struct of options that it ends. */
-bool error_reserved(const uint64_t *reserved, const char *what, struct gpt2_error *err);
+/* True where all words of `reserved`, the array that ends a struct of options (gpt2/version.h), are
+ * 0; else false, with GPT2_ERR_USAGE for `what`, the struct. */
+#define error_reserved(reserved, what, err) \
+    error_reserved_words(reserved, sizeof(reserved) / sizeof *(reserved), what, err)
+bool error_reserved_words(const uint64_t *reserved, size_t n, const char *what,
+                          struct gpt2_error *err);
 
 /* The message for a failed allocation of n_bytes for `what`. Returns false. */
 bool error_memory(struct gpt2_error *err, const char *what, unsigned long long n_bytes);

@@ -72,6 +72,7 @@ fi
 
 # ---- names ----
 
+export GPT2_MODELS="$PWD/models" # the shipped model, wherever the program was built
 mkdir -p "$tmp/there/models/tales"
 (cd "$tmp/there" && "$GPT2" info) >"$out" 2>"$err"
 status=$?

@@ -208,6 +208,12 @@ bad_text() {
     done
 }
 
+# A file that a command left in the checkout is not added by mistake.
+bad_top_level() {
+    grep -v / "$tmp/files" | grep -vxE '\.clang-format|\.gitignore|CONTRIBUTING\.md|LICENSE|Makefile|README\.md' |
+        sed 's,$,:1: is not one of the files at the top,'
+}
+
 bad_scripts() {
     while read -r file; do
         case $(head -n 1 "$file" | tr -d '\0') in
@@ -240,6 +246,7 @@ check "typed option tables" bad_option_types
 check "commands in their list" bad_commands
 check "containers in their list" bad_containers
 check "banners" bad_banners
+check "top level" bad_top_level
 check "tabs, blanks, final newlines" bad_text
 check "shell syntax" bad_scripts
 if [ -e "$BUILD/libgpt2.a" ]; then

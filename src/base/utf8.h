@@ -54,6 +54,14 @@ static inline bool utf8_is_continuation(char byte) {
     return ((unsigned char)byte & 0xC0) == 0x80;
 }
 
+/* Characters in text[0..n). Ends within one count it where it begins. */
+static inline size_t utf8_count(const char *text, size_t n) {
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += !utf8_is_continuation(text[i]);
+    return count;
+}
+
 /* True where s[0..n), n >= 1, is no character yet, but becomes one with the right bytes after it.
  */
 static inline bool utf8_is_unfinished(const unsigned char *s, size_t n) {

@@ -15,11 +15,22 @@ int wrap_width(void) {
     return columns < 40 ? 40 : columns > 100 ? 100 : columns;
 }
 
-static int columns_of(const char *text, size_t n) {
-    int columns = 0;
-    for (size_t i = 0; i < n; i++)
-        columns += !utf8_is_continuation(text[i]);
-    return columns;
+/* Where a line is. */
+struct cursor {
+    int at;      /* columns that are printed */
+    bool begins; /* no word of the line is   */
+};
+
+/* Prints the word text[0..n), on a new line with that indent where this one has no room. */
+static void put_word(struct cursor *c, const char *text, size_t n, int indent, int width) {
+    const int columns = (int)utf8_count(text, n);
+    if (!c->begins && c->at + 1 + columns > width) {
+        c->at = printf("\n%*s", indent, "") - 1;
+        c->begins = true;
+    }
+    printf("%s%.*s", c->begins ? "" : " ", (int)n, text);
+    c->at += columns + !c->begins;
+    c->begins = false;
 }
 
 /* Where the second column of a line "  name   text" begins; where there is none, its text. */
@@ -42,26 +53,19 @@ static const char *print_kept(const char *text, int width) {
     const size_t n = strcspn(text, "\n");
     const size_t column = second_column(text, n);
     const bool is_table = column > strspn(text, " ");
-    if (!is_table && columns_of(text, n) <= width) {
+    if (!is_table && (int)utf8_count(text, n) <= width) {
         printf("%.*s\n", (int)n, text);
         return text + n + (text[n] == '\n');
     }
     const int indent = is_table && (int)column < width / 2 ? (int)column : 4;
-    int at = printf("%.*s", (int)column, text);
-    bool begins = true;
+    struct cursor c = {printf("%.*s", (int)column, text), true};
     for (text += column; *text && (*text != '\n' || (is_table && goes_on(text, column)));) {
         if (*text == '\n' || *text == ' ') {
             text += 1 + (*text == '\n' ? column : 0);
             continue;
         }
         const size_t word = strcspn(text, " \n");
-        const int columns = columns_of(text, word);
-        if (!begins && at + 1 + columns > width) {
-            at = printf("\n%*s", indent, "") - 1;
-            begins = true;
-        }
-        at += printf("%s%.*s", begins ? "" : " ", (int)word, text);
-        begins = false;
+        put_word(&c, text, word, indent, width);
         text += word;
     }
     putchar('\n');
@@ -69,38 +73,31 @@ static const char *print_kept(const char *text, int width) {
 }
 
 void wrap_print(const char *text, int at, int indent, int width) {
-    bool begins = true; // nothing of the line is printed
+    struct cursor c = {at, true};
     while (*text) {
-        if (*text == ' ' && begins) {
+        if (*text == ' ' && c.begins) {
             text = print_kept(text, width);
-            at = 0;
+            c.at = 0;
             if (*text && *text != '\n')
-                at = printf("%*s", indent, "");
+                c.at = printf("%*s", indent, "");
             continue;
         }
-        if (*text == '\n' && begins) {
+        if (*text == '\n' && c.begins) {
             putchar('\n');
             text++;
             continue;
         }
         const size_t n = strcspn(text, " \n");
-        const int columns = columns_of(text, n);
-        if (!begins && at + 1 + columns > width) {
-            at = printf("\n%*s", indent, "") - 1;
-            begins = true;
-        }
-        at += printf("%s", begins ? "" : " ") + columns;
-        printf("%.*s", (int)n, text);
-        begins = false;
+        put_word(&c, text, n, indent, width);
         text += n;
         if (*text == '\n' && (text[1] == ' ' || text[1] == '\n' || !text[1])) {
             for (; *text == '\n' && text[1] == '\n'; text++)
                 putchar('\n');
-            at = text[1] ? printf("\n%*s", indent, "") - 1 : at;
-            begins = true;
+            c.at = text[1] ? printf("\n%*s", indent, "") - 1 : c.at;
+            c.begins = true;
         }
         text += *text != 0;
     }
-    if (at > 0)
+    if (c.at > 0)
         putchar('\n');
 }

@@ -36,20 +36,12 @@ struct run {
     struct output out;
 };
 
-/* The number of characters (code points) in UTF-8 text. */
-static int count_characters(const char *text) {
-    int n = 0;
-    for (; *text; text++)
-        n += !utf8_is_continuation(*text);
-    return n;
-}
-
 /* What a choice's log-probability is divided by: for lm-eval the number of characters of the
  * ending, for llm.c the number of its tokens. */
 static double norm_of(const struct run *run, const struct continuation *item) {
     if (run->args.form == GPT2_FORM_LLM_C)
         return item->n_tokens;
-    int n = count_characters(item->text + 1); // without the space before it
+    int n = (int)utf8_count(item->text + 1, strlen(item->text + 1)); // without the space before it
     return n > 0 ? n : 1;
 }
 

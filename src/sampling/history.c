@@ -2,19 +2,16 @@
 #include "sampling/history.h"
 #include "base/error_internal.h"
 #include "base/os.h"
-#include "sampling/rules.h"
 
 #include <string.h>
 
-struct gpt2_history *gpt2_history_create(const struct gpt2_sampler *sampler,
-                                         struct gpt2_error *err) {
+struct gpt2_history *history_create(struct history_needs needs, struct gpt2_error *err) {
     struct gpt2_history *history = os_alloc(1, sizeof *history, "a history", err);
     if (!history)
         return NULL;
-    const struct gpt2_sampler_options *options = &rules_of(sampler)->options;
-    history->last_n = rules_penalize(options) ? options->last_n : 0;
-    history->generated_only = options->generated_only;
-    history->ngram = (size_t)options->no_repeat_ngram;
+    history->last_n = needs.last_n;
+    history->generated_only = needs.generated_only;
+    history->ngram = (size_t)needs.ngram;
     return history;
 }
 

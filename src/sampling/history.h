@@ -34,6 +34,16 @@ struct gpt2_history {
     size_t n_text, cap_text;
 };
 
+/* What the rules of a sampler need to know of a sequence. */
+struct history_needs {
+    int last_n;          /* the window of the penalties: 0: none looks back, -1: all */
+    bool generated_only; /* the prompt is not in it */
+    int ngram;           /* of no-repeat-ngram; 0: off */
+};
+
+/* An empty history. NULL: GPT2_ERR_MEMORY. */
+struct gpt2_history *history_create(struct history_needs needs, struct gpt2_error *err);
+
 /* Walks through the ids that would repeat an n-gram. Start with *place = 0; false at the end. An id
  * may come more than once. */
 bool history_next_repeat(const struct gpt2_history *history, size_t *place, int32_t *id);

@@ -29,7 +29,4 @@ bool rules_change(const struct rules *rules);
  * is left to the caller. `history` may be NULL. */
 void rules_apply(const struct rules *rules, float *scores, const struct gpt2_history *history);
 
-/* The rules inside a sampler. */
-const struct rules *rules_of(const struct gpt2_sampler *sampler);
-
 #endif

@@ -4,6 +4,7 @@
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "sampling/filters.h"
+#include "sampling/history.h"
 #include "sampling/race.h"
 #include "sampling/rules.h"
 
@@ -19,10 +20,6 @@ struct gpt2_sampler {
 
 static bool is_typical(const struct gpt2_sampler_options *options) {
     return options->typical_p < 1;
-}
-
-const struct rules *rules_of(const struct gpt2_sampler *sampler) {
-    return &sampler->rules;
 }
 
 struct gpt2_sampler *gpt2_sampler_create(const struct gpt2_sampler_options *options, int n_vocab,
@@ -58,6 +55,17 @@ bool gpt2_sampler_needs_history(const struct gpt2_sampler *sampler) {
     const struct gpt2_sampler_options *options = &sampler->rules.options;
     return (rules_penalize(options) && options->last_n != 0) || options->no_repeat_ngram ||
            (options->min_tokens && sampler->rules.n_eos);
+}
+
+struct gpt2_history *gpt2_history_create(const struct gpt2_sampler *sampler,
+                                         struct gpt2_error *err) {
+    const struct gpt2_sampler_options *options = &sampler->rules.options;
+    const struct history_needs needs = {
+        .last_n = rules_penalize(options) ? options->last_n : 0,
+        .generated_only = options->generated_only,
+        .ngram = options->no_repeat_ngram,
+    };
+    return history_create(needs, err);
 }
 
 void gpt2_sampler_apply_rules(struct gpt2_sampler *sampler, float *scores,

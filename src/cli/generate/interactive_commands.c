@@ -1,6 +1,6 @@
-/* interactive_commands.c - lines that begin with a slash. */
+/* interactive_commands.c - runs the lines of a session that begin with a slash. */
+#include "cli/generate/interactive_commands.h"
 #include "base/utf8.h"
-#include "cli/generate/interactive.h"
 #include "cli/io/report.h"
 
 #include <gpt2/record.h>
@@ -9,37 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct kept {
-    struct kept *next;
-    char text[];
-};
-
-void interactive_free_kept(struct interactive *it) {
-    while (it->kept) {
-        struct kept *next = it->kept->next;
-        free(it->kept);
-        it->kept = next;
-    }
-}
-
-/* A copy that lives as long as the session. */
-static const char *keep(struct interactive *it, const char *text, struct gpt2_error *err) {
-    size_t n = strlen(text) + 1;
-    struct kept *kept = malloc(sizeof *kept + n);
-    if (!kept) {
-        command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a value");
-        return NULL;
-    }
-    memcpy(kept->text, text, n);
-    kept->next = it->kept;
-    it->kept = kept;
-    return kept->text;
-}
-
 /* A value in double quotes is a string of JSON, for line ends and spaces at its ends. */
 static const char *read_value(struct interactive *it, const char *text, struct gpt2_error *err) {
     if (*text != '"')
-        return keep(it, text, err);
+        return interactive_keep(it, text, err);
     struct buffer json = {0};
     buffer_format(&json, "{\"value\":");
     buffer_bytes(&json, text, strlen(text));
@@ -49,7 +22,7 @@ static const char *read_value(struct interactive *it, const char *text, struct g
     if (field || !record || gpt2_record_field(record, 0)->kind != GPT2_FIELD_STRING)
         usage_error(err, "expected one string of JSON, got %.200s", text), text = NULL;
     else
-        text = keep(it, gpt2_record_field(record, 0)->text, err);
+        text = interactive_keep(it, gpt2_record_field(record, 0)->text, err);
     gpt2_record_free(record);
     buffer_free(&json);
     return text;

@@ -1,0 +1,107 @@
+/* interactive_session.c - the state of a session and what changes it: settings, continuing,
+ * signals. */
+#include "cli/generate/interactive_session.h"
+#include "cli/generate/generate_output.h"
+#include "cli/io/report.h"
+#include "cli/io/signals.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct kept {
+    struct kept *next;
+    char text[];
+};
+
+void interactive_free_kept(struct interactive *it) {
+    while (it->kept) {
+        struct kept *next = it->kept->next;
+        free(it->kept);
+        it->kept = next;
+    }
+}
+
+const char *interactive_keep(struct interactive *it, const char *text, struct gpt2_error *err) {
+    size_t n = strlen(text) + 1;
+    struct kept *kept = malloc(sizeof *kept + n);
+    if (!kept) {
+        command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a value");
+        return NULL;
+    }
+    memcpy(kept->text, text, n);
+    kept->next = it->kept;
+    it->kept = kept;
+    return kept->text;
+}
+
+bool interactive_set(struct interactive *it, const struct settings *wanted,
+                     struct gpt2_error *err) {
+    struct run *run = it->run;
+    struct settings resolved = *wanted;
+    settings_resolve(&resolved, gpt2_model_config(run->model));
+    struct decoding decoding;
+    if (!decoding_create(&decoding, &resolved, run->model, run->tokenizer, err))
+        return false;
+    free_completion(run); // it borrows the old one
+    decoding_free(&run->decoding);
+    run->decoding = decoding;
+    it->settings = *wanted;
+    return true;
+}
+
+void interactive_interrupted(struct interactive *it, bool empty) {
+    if (signals_caught() == SIGTERM || !line_input_is_terminal(it->lines)) {
+        it->code = 128 + signals_caught();
+        it->ended = true;
+        return;
+    }
+    signals_forget();
+    if (empty)
+        report_note("Ctrl-D or /quit leaves");
+}
+
+#define FULL_HINT                                                                              \
+    "/set truncate left reads on without the beginning, /undo takes the last turn back, /new " \
+    "starts afresh"
+
+static void print_figures(const struct interactive *it) {
+    const struct run *run = it->run;
+    int n_ids, n_read;
+    gpt2_completion_prompt(run->completion, &n_ids, &n_read);
+    fprintf(stderr,
+            "gpt2: read %d of %d tokens in %.3f s, wrote %d in %.3f s, seed %" PRIu64
+            ", logits %016" PRIx64 "\n",
+            n_read - it->transcript.n_reused, n_read, (double)run->prompt_ns * 1e-9,
+            gpt2_completion_get(run->completion, 0).n_ids, (double)run->decode_ns * 1e-9,
+            run->decoding.settings.seed.value, run->hash);
+}
+
+void interactive_continue(struct interactive *it) {
+    struct transcript *transcript = &it->transcript;
+    struct run *run = it->run;
+    struct gpt2_error err;
+    bool ok = transcript_continue(transcript, &err);
+    if (signals_caught())
+        interactive_interrupted(it, false);
+    if (!ok && err.status != GPT2_ERR_INPUT && err.status != GPT2_ERR_USAGE) {
+        it->code = output_failed(&run->out, &err);
+        it->ended = true;
+        return;
+    }
+    if (!ok) {
+        if (transcript->text.len == transcript->turns[transcript->n_turns - 1].typed)
+            transcript_undo(transcript);
+        if (err.status == GPT2_ERR_INPUT)
+            snprintf(err.hint, sizeof err.hint, FULL_HINT);
+        report(&err);
+        return;
+    }
+    if (run->args.stats)
+        print_figures(it);
+    if (gpt2_completion_get(run->completion, 0).finish == GPT2_FINISH_CONTEXT)
+        report_note("the context of %d tokens is full; " FULL_HINT,
+                    gpt2_model_config(run->model)->n_ctx);
+}

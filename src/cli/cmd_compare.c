@@ -26,7 +26,7 @@
 #define MAX_MODELS 16
 #define CHUNK      64 /* tokens read by all models before a comparison; bounds the logits held */
 
-struct arguments {
+struct compare_arguments {
     const char *reference;
     char **models;
     int n_models;
@@ -36,7 +36,7 @@ struct arguments {
 };
 
 /* One model and its sums over the text. */
-struct side {
+struct compared_model {
     char *path;
     struct gpt2_model *model;
     struct gpt2_session *session;
@@ -50,7 +50,7 @@ struct comparison {
     struct gpt2_tokenizer *tokenizer;
     struct text text;
     struct gpt2_ids ids;
-    struct side sides[1 + MAX_MODELS]; /* the reference first */
+    struct compared_model sides[1 + MAX_MODELS]; /* the reference first */
     int n_sides;
     int n_ctx; /* the smallest of all models */
     size_t n_tokens, n_bytes;
@@ -60,7 +60,7 @@ struct comparison {
 
 static bool open_side(struct comparison *c, const char *name, enum gpt2_kv kv,
                       struct gpt2_error *err) {
-    struct side *side = &c->sides[c->n_sides++];
+    struct compared_model *side = &c->sides[c->n_sides++];
     side->path = find_model(name, err);
     if (!side->path || !(side->model = gpt2_model_open(side->path, err)))
         return false;
@@ -82,7 +82,8 @@ static bool open_side(struct comparison *c, const char *name, enum gpt2_kv kv,
 }
 
 /* Without a MODEL the reference is compared with itself, under --kv. */
-static bool open_sides(struct comparison *c, const struct arguments *args, struct gpt2_error *err) {
+static bool open_sides(struct comparison *c, const struct compare_arguments *args,
+                       struct gpt2_error *err) {
     c->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
     bool ok = c->runtime && open_side(c, args->reference, GPT2_KV_F32, err);
@@ -93,7 +94,8 @@ static bool open_sides(struct comparison *c, const struct arguments *args, struc
     return ok;
 }
 
-static bool read_text(struct comparison *c, const struct arguments *args, struct gpt2_error *err) {
+static bool read_text(struct comparison *c, const struct compare_arguments *args,
+                      struct gpt2_error *err) {
     c->tokenizer = gpt2_tokenizer_open(c->sides[0].path, err);
     if (!c->tokenizer || !text_read(&c->text, &args->source, err) ||
         !gpt2_tokenizer_encode(c->tokenizer, c->text.data, c->text.len, GPT2_ENCODE_SPECIAL,
@@ -133,7 +135,7 @@ static void add_rows(struct comparison *c, const int32_t *targets, int n) {
         c->n_tokens++;
         c->n_bytes += n_bytes;
         for (int i = 1; i < c->n_sides; i++) {
-            struct side *side = &c->sides[i];
+            struct compared_model *side = &c->sides[i];
             struct gpt2_divergence d = gpt2_divergence(
                 reference, gpt2_batch_logits(side->batch, 0, row), n_vocab, targets[row]);
             if (i == 1)
@@ -190,7 +192,7 @@ static bool compare_document(struct comparison *c, const int32_t *ids, size_t le
 
 /* Compares all documents. The text's separators come before all but the first, which gets one here
  * if the model has such a token. */
-static bool compare_text(struct comparison *c, const struct arguments *args,
+static bool compare_text(struct comparison *c, const struct compare_arguments *args,
                          struct gpt2_error *err) {
     const int32_t bos = gpt2_model_config(c->sides[0].model)->bos_id;
     const size_t most = args->max_tokens ? (size_t)args->max_tokens : SIZE_MAX;
@@ -217,22 +219,22 @@ static bool compare_text(struct comparison *c, const struct arguments *args,
 
 /* ---- the table ---- */
 
-static double perplexity(const struct comparison *c, const struct side *side) {
+static double perplexity(const struct comparison *c, const struct compared_model *side) {
     return exp(-side->log_prob / (double)c->n_tokens);
 }
 
-static double bits_per_byte(const struct comparison *c, const struct side *side) {
+static double bits_per_byte(const struct comparison *c, const struct compared_model *side) {
     return c->n_bytes ? -side->log_prob / log(2) / (double)c->n_bytes : 0;
 }
 
-static const char *weight_type(const struct side *side) {
+static const char *weight_type(const struct compared_model *side) {
     struct gpt2_cost blocks, head;
     gpt2_model_cost(side->model, &blocks, &head);
     return blocks.type;
 }
 
 static bool print_table(struct output *out, const struct comparison *c, struct gpt2_error *err) {
-    const struct side *reference = &c->sides[0];
+    const struct compared_model *reference = &c->sides[0];
     bool ok = output_format(out, err, "%zu tokens, %zu bytes, windows of %d tokens\n\n",
                             c->n_tokens, c->n_bytes, c->n_ctx) &&
               output_string(out,
@@ -240,7 +242,7 @@ static bool print_table(struct output *out, const struct comparison *c, struct g
                             "max KL     same top  model\n",
                             err);
     for (int i = 0; ok && i < c->n_sides; i++) {
-        const struct side *side = &c->sides[i];
+        const struct compared_model *side = &c->sides[i];
         ok = output_format(out, err, "%-7s  %-5s  %9.4f  %10.4f  ", weight_type(side),
                            kv_types[gpt2_session_kv(side->session)], bits_per_byte(c, side),
                            perplexity(c, side));
@@ -256,8 +258,8 @@ static bool print_table(struct output *out, const struct comparison *c, struct g
     return ok;
 }
 
-static bool print_side(struct output *out, const struct comparison *c, const struct side *side,
-                       struct gpt2_error *err) {
+static bool print_side(struct output *out, const struct comparison *c,
+                       const struct compared_model *side, struct gpt2_error *err) {
     bool ok = output_string(out, "{\"model\": ", err) &&
               output_json_string(out, side->path, strlen(side->path), err) &&
               output_format(out, err,
@@ -285,7 +287,7 @@ static bool print_json(struct output *out, const struct comparison *c, struct gp
     return ok && output_string(out, "]}\n", err);
 }
 
-static int compare(const struct arguments *args) {
+static int compare(const struct compare_arguments *args) {
     static struct output out;
     struct gpt2_error err;
     struct comparison *c = calloc(1, sizeof *c);
@@ -311,7 +313,7 @@ static int compare(const struct arguments *args) {
 }
 
 static int run_compare(int argc, char **argv) {
-    struct arguments args = {.source.keep_newline = true};
+    struct compare_arguments args = {.source.keep_newline = true};
     static const char *const formats[] = {"text", "json", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),

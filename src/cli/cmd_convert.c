@@ -17,16 +17,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum format { SAFETENSORS, GGUF, PACKED, UNSAID };
+enum convert_format { SAFETENSORS, GGUF, PACKED, UNSAID };
 static const char *const formats[] = {"safetensors", "gguf", "packed", NULL};
 
-struct arguments {
+struct convert_arguments {
     const char *model, *output, *cpu;
     int to, threads;
     bool no_tokenizer;
 };
 
-struct job {
+struct convert_run {
     struct gpt2_model *model;
     struct gpt2_tokenizer *tokenizer; /* NULL: --no-tokenizer */
     struct bar bar;
@@ -79,12 +79,12 @@ static void remove_directory(const char *path, bool made) {
         rmdir(path);
 }
 
-static bool write_directory(struct job *job, const char *path, struct gpt2_error *err) {
+static bool write_directory(struct convert_run *run, const char *path, struct gpt2_error *err) {
     bool made = false;
     if (!make_directory(&made, path, err))
         return false;
-    if ((!job->tokenizer || gpt2_tokenizer_save(job->tokenizer, path, err)) &&
-        gpt2_model_save(job->model, path, go_on, &job->bar, err))
+    if ((!run->tokenizer || gpt2_tokenizer_save(run->tokenizer, path, err)) &&
+        gpt2_model_save(run->model, path, go_on, &run->bar, err))
         return true;
     remove_directory(path, made);
     return false;
@@ -92,12 +92,12 @@ static bool write_directory(struct job *job, const char *path, struct gpt2_error
 
 /* ---- files ---- */
 
-static bool write_gguf(struct job *job, const char *path, struct gpt2_error *err) {
+static bool write_gguf(struct convert_run *run, const char *path, struct gpt2_error *err) {
     struct gpt2_gguf_pairs pairs = {0};
-    const int n_vocab = gpt2_model_config(job->model)->n_vocab;
-    bool ok = (!job->tokenizer || gpt2_tokenizer_gguf(job->tokenizer, n_vocab, &pairs, err)) &&
-              gpt2_model_save_gguf(job->model, job->tokenizer ? &pairs : NULL, path, go_on,
-                                   &job->bar, err);
+    const int n_vocab = gpt2_model_config(run->model)->n_vocab;
+    bool ok = (!run->tokenizer || gpt2_tokenizer_gguf(run->tokenizer, n_vocab, &pairs, err)) &&
+              gpt2_model_save_gguf(run->model, run->tokenizer ? &pairs : NULL, path, go_on,
+                                   &run->bar, err);
     free(pairs.bytes);
     return ok;
 }
@@ -118,22 +118,23 @@ static enum gpt2_weight_type type_of(const struct gpt2_model *model) {
                                            : GPT2_F32;
 }
 
-static bool write_packed(struct job *job, const struct arguments *args, struct gpt2_error *err) {
+static bool write_packed(struct convert_run *run, const struct convert_arguments *args,
+                         struct gpt2_error *err) {
     unsigned char *tokenizer = NULL;
     size_t n_tokenizer = 0;
     struct gpt2_runtime *runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
-    bool ok = runtime && (!job->tokenizer ||
-                          gpt2_tokenizer_pack(job->tokenizer, &tokenizer, &n_tokenizer, err));
+    bool ok = runtime && (!run->tokenizer ||
+                          gpt2_tokenizer_pack(run->tokenizer, &tokenizer, &n_tokenizer, err));
     if (ok) {
         const struct gpt2_quantize_options options = {
-            .type = type_of(job->model),
+            .type = type_of(run->model),
             .tokenizer = tokenizer,
             .n_tokenizer = n_tokenizer,
             .progress = go_on,
-            .user = &job->bar,
+            .user = &run->bar,
         };
-        ok = gpt2_quantize(job->model, runtime, &options, args->output, err);
+        ok = gpt2_quantize(run->model, runtime, &options, args->output, err);
     }
     free(tokenizer);
     gpt2_runtime_free(runtime);
@@ -142,42 +143,42 @@ static bool write_packed(struct job *job, const struct arguments *args, struct g
 
 /* ---- the work ---- */
 
-static bool open_job(struct job *job, const struct arguments *args, const char *path,
-                     struct gpt2_error *err) {
-    job->model = gpt2_model_open(path, err);
-    if (!job->model)
+static bool open_run(struct convert_run *run, const struct convert_arguments *args,
+                     const char *path, struct gpt2_error *err) {
+    run->model = gpt2_model_open(path, err);
+    if (!run->model)
         return false;
-    for (size_t i = 0; gpt2_model_warning(job->model, i); i++)
-        report_note("%s", gpt2_model_warning(job->model, i));
+    for (size_t i = 0; gpt2_model_warning(run->model, i); i++)
+        report_note("%s", gpt2_model_warning(run->model, i));
     if (args->no_tokenizer)
         return true;
-    job->tokenizer = gpt2_tokenizer_open(path, err);
-    if (!job->tokenizer)
+    run->tokenizer = gpt2_tokenizer_open(path, err);
+    if (!run->tokenizer)
         snprintf(err->hint, sizeof err->hint,
                  "--no-tokenizer writes the weights alone, for use with --ids");
-    return job->tokenizer != NULL;
+    return run->tokenizer != NULL;
 }
 
-static int convert(const struct arguments *args) {
+static int convert(const struct convert_arguments *args) {
     struct gpt2_error err;
-    struct job job = {.bar = bar_begin()};
+    struct convert_run run = {.bar = bar_begin()};
     const uint64_t start = os_now_ns();
     char *path = find_model(args->model, &err);
-    bool ok = path && open_job(&job, args, path, &err);
+    bool ok = path && open_run(&run, args, path, &err);
     signals_catch();
     if (ok && args->to == SAFETENSORS)
-        ok = write_directory(&job, args->output, &err);
+        ok = write_directory(&run, args->output, &err);
     else if (ok && args->to == GGUF)
-        ok = write_gguf(&job, args->output, &err);
+        ok = write_gguf(&run, args->output, &err);
     else if (ok)
-        ok = write_packed(&job, args, &err);
-    bar_hide(&job.bar);
+        ok = write_packed(&run, args, &err);
+    bar_hide(&run.bar);
     if (ok)
         fprintf(stderr, "%s: written as %s in %.1f s\n", args->output, formats[args->to],
                 (double)(os_now_ns() - start) * 1e-9);
     int code = ok ? 0 : signals_caught() ? 128 + signals_caught() : report(&err);
-    gpt2_tokenizer_close(job.tokenizer);
-    gpt2_model_close(job.model);
+    gpt2_tokenizer_close(run.tokenizer);
+    gpt2_model_close(run.model);
     free(path);
     return code;
 }
@@ -188,7 +189,7 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 static int run_convert(int argc, char **argv) {
-    struct arguments args = {.to = UNSAID};
+    struct convert_arguments args = {.to = UNSAID};
     struct gpt2_error err;
     const struct option table[] = {
         OPT_SECTION("Options"),

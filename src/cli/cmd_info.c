@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct arguments {
+struct info_arguments {
     const char *model, *cpu, *output;
     bool tensors;
     int threads, format; /* format: 0 text, 1 JSON */
@@ -177,7 +177,7 @@ static bool print_text(struct output *out, const struct gpt2_model *model, const
     return ok && (!tensors || print_tensors(out, model, err));
 }
 
-static int info(const struct arguments *args) {
+static int info(const struct info_arguments *args) {
     struct gpt2_error err;
     static struct output out;
     struct gpt2_runtime *runtime = gpt2_runtime_create(
@@ -202,7 +202,7 @@ static int info(const struct arguments *args) {
 }
 
 static int run_info(int argc, char **argv) {
-    struct arguments args = {0};
+    struct info_arguments args = {0};
     static const char *const formats[] = {"text", "json", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),

@@ -15,14 +15,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_JSONL };
+enum models_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_JSONL };
 
-struct listing {
+struct models_listing {
     struct output out;
     struct gpt2_error err;
     bool failed; /* err is set */
     bool names;
-    int format;         /* enum format */
+    int format;         /* enum models_format */
     const char *output; /* the file; NULL: standard output */
     int n;              /* printed */
     char **seen;        /* [n_seen] real paths of the folders listed so far, owned */
@@ -97,7 +97,8 @@ static bool output_shown(struct output *out, const char *name, struct gpt2_error
     return ok;
 }
 
-static bool print_model(struct listing *l, const char *name, const char *path, bool partial) {
+static bool print_model(struct models_listing *l, const char *name, const char *path,
+                        bool partial) {
     char type[32];
     uint64_t parameters, size = bytes_of(path);
     struct output *out = &l->out;
@@ -124,7 +125,7 @@ static bool print_model(struct listing *l, const char *name, const char *path, b
 }
 
 static bool visit_model(void *user, const char *name, const char *path) {
-    struct listing *l = user;
+    struct models_listing *l = user;
     l->failed = l->failed || !print_model(l, name, path, false);
     return !l->failed;
 }
@@ -134,7 +135,7 @@ static bool ends_with(const char *text, const char *end) {
     return n >= n_end && !strcmp(text + n - n_end, end);
 }
 
-static bool out_of_memory(struct listing *l) {
+static bool out_of_memory(struct models_listing *l) {
     l->failed = true;
     return command_error(&l->err, GPT2_ERR_MEMORY, NULL, "out of memory for a list of folders");
 }
@@ -148,7 +149,7 @@ static bool is_whole(const char *path) {
 
 /* Lists the models in a folder: directories with a config.json, single files and unfinished pulls,
  * and one level deeper for OWNER/NAME. */
-static void list_folder(struct listing *l, const char *folder, const char *owner) {
+static void list_folder(struct models_listing *l, const char *folder, const char *owner) {
     struct dirent **entries;
     int n = scandir(folder, &entries, NULL, alphasort);
     if (n < 0 && errno == ENOMEM)
@@ -179,7 +180,7 @@ static void list_folder(struct listing *l, const char *folder, const char *owner
 }
 
 static bool visit_folder(void *user, const char *folder) {
-    struct listing *l = user;
+    struct models_listing *l = user;
     char *real = canonical_path(folder);
     if (!real && errno == ENOMEM)
         return out_of_memory(l);
@@ -203,7 +204,7 @@ static bool visit_folder(void *user, const char *folder) {
 }
 
 static int run_models(int argc, char **argv) {
-    static struct listing l;
+    static struct models_listing l;
     static const char *const formats[] = {"text", "json", "jsonl", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),

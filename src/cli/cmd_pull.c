@@ -13,7 +13,7 @@
 
 #define BAR 30
 
-struct progress {
+struct pull_progress {
     bool quiet;
     uint64_t start_ns, start_bytes; /* at the first call, for the speed */
     bool started;
@@ -22,7 +22,7 @@ struct progress {
 
 /* On a terminal "[######        ]  42 %  model.safetensors  231.4/548.1 MB  12.3 MB/s  26 s", else
  * a line for each file. */
-static void show(struct progress *p, const char *file, uint64_t done, uint64_t total) {
+static void show(struct pull_progress *p, const char *file, uint64_t done, uint64_t total) {
     if (!terminal_has_status()) {
         if (strcmp(p->file, file) != 0)
             fprintf(stderr, "fetching %s\n", file);
@@ -51,13 +51,13 @@ static void show(struct progress *p, const char *file, uint64_t done, uint64_t t
 }
 
 static bool progress(void *user, const char *file, uint64_t done, uint64_t total) {
-    struct progress *p = user;
+    struct pull_progress *p = user;
     if (total > 0 && !p->quiet) // 0: the list of files has not arrived
         show(p, file, done, total);
     return !signals_caught();
 }
 
-static int pull(const char *name, struct progress *p) {
+static int pull(const char *name, struct pull_progress *p) {
     static struct output out;
     struct gpt2_error err;
     uint64_t fetched = 0;
@@ -78,7 +78,7 @@ static int pull(const char *name, struct progress *p) {
 }
 
 static int run_pull(int argc, char **argv) {
-    struct progress p = {0};
+    struct pull_progress p = {0};
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_FLAG("quiet", 'q', &p.quiet, "no progress; errors and the path only"),

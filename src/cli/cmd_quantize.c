@@ -17,7 +17,7 @@
 
 static const char *const types[] = {"f16", "bf16", "q8", "q4", NULL}; // enum gpt2_weight_type
 
-struct arguments {
+struct quantize_arguments {
     const char *model, *output, *calibrate, *cpu;
     int type, threads;
     bool no_tokenizer;
@@ -31,7 +31,7 @@ static bool show_progress(void *user, size_t done, size_t total) {
 
 /* ---- the work ---- */
 
-struct job {
+struct quantize_run {
     struct gpt2_runtime *runtime;
     struct gpt2_model *model;
     struct gpt2_tokenizer *tokenizer;
@@ -40,31 +40,31 @@ struct job {
     size_t n_packed;
 };
 
-static bool read_calibration(struct job *job, const char *path, struct gpt2_error *err) {
+static bool read_calibration(struct quantize_run *run, const char *path, struct gpt2_error *err) {
     struct text text;
     if (!text_read(&text, &(struct text_source){.file = path, .keep_newline = true}, err))
         return false;
-    bool ok = gpt2_tokenizer_encode(job->tokenizer, text.data, text.len, GPT2_ENCODE_SPECIAL,
-                                    &job->calibration, err);
+    bool ok = gpt2_tokenizer_encode(run->tokenizer, text.data, text.len, GPT2_ENCODE_SPECIAL,
+                                    &run->calibration, err);
     text_free(&text);
-    if (ok && job->calibration.len == 0)
+    if (ok && run->calibration.len == 0)
         return command_error(err, GPT2_ERR_INPUT, NULL, "%s: expected a text, found it empty",
                              path);
     return ok;
 }
 
-static bool prepare(struct job *job, const struct arguments *args, const char *path,
-                    struct gpt2_error *err) {
-    job->runtime = gpt2_runtime_create(
+static bool prepare(struct quantize_run *run, const struct quantize_arguments *args,
+                    const char *path, struct gpt2_error *err) {
+    run->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
-    if (!job->runtime)
+    if (!run->runtime)
         return false;
-    job->model = gpt2_model_open(path, err);
-    if (!job->model)
+    run->model = gpt2_model_open(path, err);
+    if (!run->model)
         return false;
     if (!args->no_tokenizer || args->calibrate) {
-        job->tokenizer = gpt2_tokenizer_open(path, err);
-        if (!job->tokenizer) {
+        run->tokenizer = gpt2_tokenizer_open(path, err);
+        if (!run->tokenizer) {
             if (!err->hint[0])
                 snprintf(err->hint, sizeof err->hint,
                          "--no-tokenizer makes a file that works with --ids alone");
@@ -72,21 +72,21 @@ static bool prepare(struct job *job, const struct arguments *args, const char *p
         }
     }
     if (!args->no_tokenizer &&
-        !gpt2_tokenizer_pack(job->tokenizer, &job->packed, &job->n_packed, err))
+        !gpt2_tokenizer_pack(run->tokenizer, &run->packed, &run->n_packed, err))
         return false;
-    return !args->calibrate || read_calibration(job, args->calibrate, err);
+    return !args->calibrate || read_calibration(run, args->calibrate, err);
 }
 
-static void close_job(struct job *job) {
-    free(job->packed);
-    gpt2_ids_free(&job->calibration);
-    gpt2_tokenizer_close(job->tokenizer);
-    gpt2_model_close(job->model);
-    gpt2_runtime_free(job->runtime);
+static void close_run(struct quantize_run *run) {
+    free(run->packed);
+    gpt2_ids_free(&run->calibration);
+    gpt2_tokenizer_close(run->tokenizer);
+    gpt2_model_close(run->model);
+    gpt2_runtime_free(run->runtime);
 }
 
 /* "q8: 474.7 MiB of weights are now a file of 128.3 MiB, 3.7 times smaller (2.1 s)" */
-static void print_sizes(const struct arguments *args, const struct gpt2_model *model,
+static void print_sizes(const struct quantize_arguments *args, const struct gpt2_model *model,
                         double seconds) {
     struct gpt2_tensor_info info;
     struct stat file;
@@ -97,37 +97,37 @@ static void print_sizes(const struct arguments *args, const struct gpt2_model *m
             types[args->type], before / (1 << 20), after / (1 << 20), after / before, seconds);
 }
 
-static int quantize(const struct arguments *args) {
+static int quantize(const struct quantize_arguments *args) {
     struct gpt2_error err;
-    struct job job = {0};
+    struct quantize_run run = {0};
     struct bar bar = bar_begin();
     uint64_t start = os_now_ns();
     char *path = find_model(args->model, &err);
-    bool ok = path && prepare(&job, args, path, &err);
+    bool ok = path && prepare(&run, args, path, &err);
     if (ok) {
         signals_catch();
         const struct gpt2_quantize_options options = {
             .type = (enum gpt2_weight_type)args->type,
-            .calibration = job.calibration.data,
-            .n_calibration = job.calibration.len,
-            .tokenizer = job.packed,
-            .n_tokenizer = job.n_packed,
+            .calibration = run.calibration.data,
+            .n_calibration = run.calibration.len,
+            .tokenizer = run.packed,
+            .n_tokenizer = run.n_packed,
             .progress = show_progress,
             .user = &bar,
         };
-        ok = gpt2_quantize(job.model, job.runtime, &options, args->output, &err);
+        ok = gpt2_quantize(run.model, run.runtime, &options, args->output, &err);
         bar_hide(&bar);
     }
     if (ok)
-        print_sizes(args, job.model, (double)(os_now_ns() - start) * 1e-9);
+        print_sizes(args, run.model, (double)(os_now_ns() - start) * 1e-9);
     int code = ok ? 0 : signals_caught() ? 128 + signals_caught() : report(&err);
-    close_job(&job);
+    close_run(&run);
     free(path);
     return code;
 }
 
 static int run_quantize(int argc, char **argv) {
-    struct arguments args = {.type = GPT2_Q8};
+    struct quantize_arguments args = {.type = GPT2_Q8};
     struct gpt2_error err;
     const struct option table[] = {
         OPT_SECTION("Options"),

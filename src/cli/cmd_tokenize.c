@@ -12,15 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct arguments {
+struct tokenize_arguments {
     struct text_source source;
     const char *model, *output;
     bool special, count, lines;
     int format; /* tokenize: 0 ids, 1 JSON; detokenize: 0 text, 1 JSON */
 };
 
-struct run {
-    const struct arguments *args;
+struct tokenize_run {
+    const struct tokenize_arguments *args;
     struct gpt2_tokenizer *tokenizer;
     struct token_reader reader;
     struct gpt2_ids ids;
@@ -64,7 +64,7 @@ static bool print_json(struct output *out, const struct gpt2_tokenizer *tokenize
 }
 
 /* Prints the ids of the next piece of a text. With --json they are kept until it has ended. */
-static bool tokenize_piece(struct run *run, struct gpt2_error *err) {
+static bool tokenize_piece(struct tokenize_run *run, struct gpt2_error *err) {
     bool first = run->n_ids == 0;
     if (run->args->format)
         return true;
@@ -74,7 +74,7 @@ static bool tokenize_piece(struct run *run, struct gpt2_error *err) {
     return ok;
 }
 
-static bool tokenize_end(struct run *run, struct gpt2_error *err) {
+static bool tokenize_end(struct tokenize_run *run, struct gpt2_error *err) {
     bool ok = run->args->count ? output_format(&run->out, err, "%" PRIu64, run->n_ids)
               : run->args->format
                   ? print_json(&run->out, run->tokenizer, &run->ids, run->extents.items, err)
@@ -86,7 +86,7 @@ static bool tokenize_end(struct run *run, struct gpt2_error *err) {
 }
 
 /* Prints the bytes of the ids. With --json they are one string. */
-static bool detokenize_piece(struct run *run, struct gpt2_error *err) {
+static bool detokenize_piece(struct tokenize_run *run, struct gpt2_error *err) {
     struct buffer text = {0};
     bool ok = true;
     for (size_t i = 0; ok && i < run->ids.len; i++) {
@@ -108,16 +108,18 @@ static bool detokenize_piece(struct run *run, struct gpt2_error *err) {
     return ok;
 }
 
-static bool detokenize_end(struct run *run, struct gpt2_error *err) {
+static bool detokenize_end(struct tokenize_run *run, struct gpt2_error *err) {
     return !run->args->lines || output_string(&run->out, "\n", err);
 }
 
 struct direction {
-    bool (*piece)(struct run *run, struct gpt2_error *err); /* prints run->ids, and empties it */
-    bool (*end)(struct run *run, struct gpt2_error *err);   /* of a text */
+    bool (*piece)(struct tokenize_run *run,
+                  struct gpt2_error *err); /* prints run->ids, and empties it */
+    bool (*end)(struct tokenize_run *run, struct gpt2_error *err); /* of a text */
 };
 
-static bool convert_lines(struct run *run, const struct direction *to, struct gpt2_error *err) {
+static bool convert_lines(struct tokenize_run *run, const struct direction *to,
+                          struct gpt2_error *err) {
     for (;;) {
         struct text_line line;
         if (!token_reader_line(&run->reader, &line, err))
@@ -130,7 +132,8 @@ static bool convert_lines(struct run *run, const struct direction *to, struct gp
     }
 }
 
-static bool convert_stream(struct run *run, const struct direction *to, struct gpt2_error *err) {
+static bool convert_stream(struct tokenize_run *run, const struct direction *to,
+                           struct gpt2_error *err) {
     for (bool more = true; more;)
         if (!token_reader_next(&run->reader, &run->ids, &more, err) || !to->piece(run, err))
             return false;
@@ -139,12 +142,12 @@ static bool convert_stream(struct run *run, const struct direction *to, struct g
 
 /* Answers what is known, before the input is waited for (input.h). */
 static bool answer(void *user, struct gpt2_error *err) {
-    struct run *run = user;
+    struct tokenize_run *run = user;
     return output_flush(&run->out, err);
 }
 
-static int convert(const struct arguments *args, bool is_ids, const struct direction *to) {
-    static struct run run;
+static int convert(const struct tokenize_arguments *args, bool is_ids, const struct direction *to) {
+    static struct tokenize_run run;
     struct gpt2_error err;
     run.args = args;
     run.tokenizer = open_tokenizer(args->model, &err);
@@ -173,7 +176,7 @@ static int convert(const struct arguments *args, bool is_ids, const struct direc
 }
 
 static int run_tokenize(int argc, char **argv) {
-    struct arguments args = {0};
+    struct tokenize_arguments args = {0};
     static const char *const formats[] = {"ids", "json", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),
@@ -213,7 +216,7 @@ static int run_tokenize(int argc, char **argv) {
 }
 
 static int run_detokenize(int argc, char **argv) {
-    struct arguments args = {0};
+    struct tokenize_arguments args = {0};
     static const char *const formats[] = {"text", "json", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct arguments {
+struct verify_arguments {
     const char *model, *output;
     int format; /* 0 text, 1 JSON */
 };
@@ -69,7 +69,7 @@ static bool print_json(struct output *out, const struct gpt2_model *model, const
     return ok && output_format(out, err, ", \"fingerprint\": \"%s\"}\n", check->fingerprint);
 }
 
-static int verify(const struct arguments *args) {
+static int verify(const struct verify_arguments *args) {
     struct gpt2_error err;
     struct gpt2_check check;
     static struct output out;
@@ -100,7 +100,7 @@ static int verify(const struct arguments *args) {
 }
 
 static int run_verify(int argc, char **argv) {
-    struct arguments args = {0};
+    struct verify_arguments args = {0};
     static const char *const formats[] = {"text", "json", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),

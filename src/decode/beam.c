@@ -17,7 +17,7 @@
 #include <string.h>
 
 /* A beam that takes one more token. */
-struct continuation {
+struct extension {
     double sum;
     int beam;
     int32_t id;
@@ -28,7 +28,7 @@ struct gpt2_beams {
     struct gpt2_beam_options options;
     int32_t *eos_ids;
     int n_pool; /* how many continuations are looked at in a step */
-    struct continuation *pool;
+    struct extension *pool;
     int n_running, n_finished;
     struct hypothesis_list running, next, finished; /* n_beams each; finished: best first */
     struct constraints *constraints, *moved; /* [n_beams] of `running`; room to reorder them */
@@ -152,7 +152,7 @@ void gpt2_beams_free(struct gpt2_beams *beams) {
 
 /* Puts a continuation into the pool, which is kept best first. What comes later must be better than
  * an equal one to stand before it: so the lowest beam and id win. Returns how many there are. */
-static int offer(struct gpt2_beams *beams, int n, struct continuation c) {
+static int offer(struct gpt2_beams *beams, int n, struct extension c) {
     if (!(c.sum > -INFINITY) || (n == beams->n_pool && !(c.sum > beams->pool[n - 1].sum)))
         return n;
     int at = n < beams->n_pool ? n++ : n - 1;
@@ -178,7 +178,7 @@ static int offer_beam(struct gpt2_beams *beams, int n, int beam, const float *lo
         if (id >= o->n_vocab)
             break;
         double logprob = o->rules ? (double)beams->scores[id] : (double)logits[id] - total;
-        n = offer(beams, n, (struct continuation){sum + logprob, beam, id});
+        n = offer(beams, n, (struct extension){sum + logprob, beam, id});
     }
     return n;
 }
@@ -214,7 +214,7 @@ static double score_of(const struct gpt2_beams *beams, double sum, int n) {
 }
 
 /* A beam with one token more. */
-static void grow(const struct gpt2_beams *beams, struct hypothesis *to, struct continuation c,
+static void grow(const struct gpt2_beams *beams, struct hypothesis *to, struct extension c,
                  const float *logits) {
     const struct hypothesis *from = &beams->running.hypotheses[c.beam];
     int n_top = beams->options.n_top;
@@ -227,7 +227,7 @@ static void grow(const struct gpt2_beams *beams, struct hypothesis *to, struct c
 }
 
 /* Puts a text among the finished ones, if it is good enough. */
-static void finish(struct gpt2_beams *beams, struct continuation c, bool stopped,
+static void finish(struct gpt2_beams *beams, struct extension c, bool stopped,
                    const float *logits) {
     double score = score_of(beams, c.sum, beams->running.hypotheses[c.beam].n_read + 1);
     struct hypothesis *list = beams->finished.hypotheses;
@@ -250,7 +250,7 @@ static int sort_pool(struct gpt2_beams *beams, const struct gpt2_turn *turns, in
                      bool last) {
     int n_next = 0, n_beams = beams->options.n_beams;
     for (int rank = 0; rank < n_pool; rank++) {
-        struct continuation c = beams->pool[rank];
+        struct extension c = beams->pool[rank];
         bool stopped = false, ended = is_end(beams, c.id);
         if (!ended && !constraints_would_end(&beams->constraints[c.beam], c.id, &beams->probe,
                                              &stopped, &beams->err))

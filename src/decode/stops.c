@@ -7,14 +7,14 @@
 #include <string.h>
 
 /* The strings in the order of their bytes; the first of equals first. */
-struct sorted {
+struct sorted_stop {
     const unsigned char *bytes;
     size_t n_bytes;
     int index;
 };
 
 static int by_bytes(const void *a, const void *b) {
-    const struct sorted *x = a, *y = b;
+    const struct sorted_stop *x = a, *y = b;
     size_t n = x->n_bytes < y->n_bytes ? x->n_bytes : y->n_bytes;
     int order = memcmp(x->bytes, y->bytes, n);
     if (order)
@@ -25,13 +25,13 @@ static int by_bytes(const void *a, const void *b) {
 }
 
 /* While building: the strings that begin with a node's bytes are a range of the sorted ones. */
-struct range {
+struct stop_range {
     size_t from, to;
 };
 
 /* Gives a node its children, at the end of the list of nodes. Returns how many nodes there are. */
-static uint32_t add_children(struct gpt2_stops *stops, const struct sorted *strings,
-                             struct range *ranges, uint32_t at, uint32_t n_nodes) {
+static uint32_t add_children(struct gpt2_stops *stops, const struct sorted_stop *strings,
+                             struct stop_range *ranges, uint32_t at, uint32_t n_nodes) {
     struct stops_node *node = &stops->nodes[at];
     size_t i = ranges[at].from, to = ranges[at].to, depth = node->depth;
     node->stop = -1;
@@ -94,16 +94,16 @@ static void link_children(struct gpt2_stops *stops, uint32_t at) {
     }
 }
 
-static bool build(struct gpt2_stops *stops, struct sorted *strings, size_t n, size_t total,
+static bool build(struct gpt2_stops *stops, struct sorted_stop *strings, size_t n, size_t total,
                   struct gpt2_error *err) {
     stops->nodes = os_alloc(total + 1, sizeof *stops->nodes, "the stop strings", err);
     stops->edge_bytes = os_alloc(total, 1, "the stop strings", err);
     stops->edge_nodes = os_alloc(total, sizeof *stops->edge_nodes, "the stop strings", err);
-    struct range *ranges = os_alloc(total + 1, sizeof *ranges, "the stop strings", err);
+    struct stop_range *ranges = os_alloc(total + 1, sizeof *ranges, "the stop strings", err);
     bool ok = stops->nodes && stops->edge_bytes && stops->edge_nodes && ranges;
     if (ok) {
         qsort(strings, n, sizeof *strings, by_bytes);
-        ranges[0] = (struct range){0, n};
+        ranges[0] = (struct stop_range){0, n};
         uint32_t n_nodes = 1;
         for (uint32_t at = 0; at < n_nodes; at++)
             n_nodes = add_children(stops, strings, ranges, at, n_nodes);
@@ -116,7 +116,7 @@ static bool build(struct gpt2_stops *stops, struct sorted *strings, size_t n, si
 
 /* Fills `strings` and the lengths; *total is the sum of the lengths. */
 static bool read_strings(struct gpt2_stops *stops, const struct gpt2_stops_options *options,
-                         struct sorted *strings, size_t *total, struct gpt2_error *err) {
+                         struct sorted_stop *strings, size_t *total, struct gpt2_error *err) {
     *total = 0;
     for (int i = 0; i < options->n_strings; i++) {
         const struct gpt2_stop *string = &options->strings[i];
@@ -127,7 +127,7 @@ static bool read_strings(struct gpt2_stops *stops, const struct gpt2_stops_optio
                              INT32_MAX);
         *total += string->n_bytes;
         stops->lengths[i] = string->n_bytes;
-        strings[i] = (struct sorted){(const unsigned char *)string->bytes, string->n_bytes, i};
+        strings[i] = (struct sorted_stop){(const unsigned char *)string->bytes, string->n_bytes, i};
     }
     return true;
 }
@@ -143,7 +143,7 @@ struct gpt2_stops *gpt2_stops_create(const struct gpt2_stops_options *options,
     }
     size_t n = options->n_strings > 0 ? (size_t)options->n_strings : 0, total;
     struct gpt2_stops *stops = os_alloc(1, sizeof *stops, "the stop strings", err);
-    struct sorted *strings = os_alloc(n, sizeof *strings, "the stop strings", err);
+    struct sorted_stop *strings = os_alloc(n, sizeof *strings, "the stop strings", err);
     if (!stops || !strings)
         goto fail;
     stops->until = options->until;

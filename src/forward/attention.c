@@ -64,14 +64,14 @@ struct attention_pass {
     float scale;
 };
 
-/* Stores keys and values of rows [row, row + n) of a piece, which lie in one block, all heads. */
-static void store_rows(const struct attention_pass *pass, const struct piece *piece, int row,
+/* Stores keys and values of rows [row, row + n) of a chunk, which lie in one block, all heads. */
+static void store_rows(const struct attention_pass *pass, const struct chunk *chunk, int row,
                        int n) {
     const struct forward *f = pass->f;
-    const struct gpt2_session *session = piece->session;
+    const struct gpt2_session *session = chunk->session;
     int n_embd = f->model->config.n_embd, head_dim = session->kv.head_dim;
-    int block = (piece->position + row) / KV_BLOCK, at = (piece->position + row) % KV_BLOCK;
-    const float *k = f->qkv.data + (size_t)(piece->first_row + row) * f->qkv.stride + n_embd;
+    int block = (chunk->position + row) / KV_BLOCK, at = (chunk->position + row) % KV_BLOCK;
+    const float *k = f->qkv.data + (size_t)(chunk->first_row + row) * f->qkv.stride + n_embd;
     for (int head = 0; head < f->model->config.n_head; head++) {
         kv_store(&session->kv, f->mm.kernels, session_keys(session, pass->layer, head, block),
                  session_values(session, pass->layer, head, block), at, k, k + n_embd,
@@ -83,11 +83,11 @@ static void store_rows(const struct attention_pass *pass, const struct piece *pi
 /* Stores the rows of one tile, block by block. */
 static void store_tile(void *arg, int i, int worker) {
     const struct attention_pass *pass = arg;
-    const struct tile *tile = &pass->f->attention.tiles[i];
-    const struct piece *piece = &pass->f->pieces[tile->piece];
+    const struct attention_tile *tile = &pass->f->attention.tiles[i];
+    const struct chunk *chunk = &pass->f->chunks[tile->chunk];
     for (int row = tile->row, end = tile->row + tile->n_rows; row < end;) {
-        int n = min(end - row, KV_BLOCK - (piece->position + row) % KV_BLOCK);
-        store_rows(pass, piece, row, n);
+        int n = min(end - row, KV_BLOCK - (chunk->position + row) % KV_BLOCK);
+        store_rows(pass, chunk, row, n);
         row += n;
     }
 }
@@ -117,19 +117,20 @@ struct attention_task {
 static struct attention_task task_of(const struct attention_pass *pass, int i, int worker) {
     const struct forward *f = pass->f;
     const struct attention *a = &f->attention;
-    const struct tile *tile = &a->tiles[a->n_tiles - 1 - i / a->n_tasks]; // the longest work first
-    const struct piece *piece = &f->pieces[tile->piece];
+    const struct attention_tile *tile =
+        &a->tiles[a->n_tiles - 1 - i / a->n_tasks]; // the longest work first
+    const struct chunk *chunk = &f->chunks[tile->chunk];
     const int n_head = f->model->config.n_head, share = i % a->n_tasks;
     const size_t row = (size_t)worker * ATTENTION_ROWS;
-    const size_t first = (size_t)(piece->first_row + tile->row);
+    const size_t first = (size_t)(chunk->first_row + tile->row);
     struct attention_task t = {
         .pass = pass,
         .kernels = f->mm.kernels,
-        .session = piece->session,
-        .kv = &piece->session->kv,
+        .session = chunk->session,
+        .kv = &chunk->session->kv,
         .first_head = n_head * share / a->n_tasks,
         .n_rows = tile->n_rows,
-        .position = piece->position + tile->row,
+        .position = chunk->position + tile->row,
         .scores = a->scores + row * a->stride,
         .stride = a->stride,
         .room = {a->q + row * a->groups * GROUP, a->q_scale + row * a->groups,
@@ -228,7 +229,7 @@ static void attend(void *arg, int i, int worker) {
                              1.0f / sums[h * t.n_rows + r], head_dim);
 }
 
-/* Cuts the pieces into tiles of whole register tiles of rows, and tiles into tasks: as many as give
+/* Cuts the chunks into tiles of whole register tiles of rows, and tiles into tasks: as many as give
  * each thread some, or as the rows of a task demand. */
 static void cut_tiles(struct forward *f) {
     struct attention *a = &f->attention;
@@ -236,9 +237,9 @@ static void cut_tiles(struct forward *f) {
     int n_head = f->model->config.n_head;
     assert(rows > 0 && f->n_rows <= a->max_tiles); // a tile has a row at least
     a->n_tiles = 0;
-    for (int i = 0; i < f->n_pieces; i++)
-        for (int row = 0; row < f->pieces[i].n_rows; row += rows) {
-            struct tile tile = {i, row, min(rows, f->pieces[i].n_rows - row)};
+    for (int i = 0; i < f->n_chunks; i++)
+        for (int row = 0; row < f->chunks[i].n_rows; row += rows) {
+            struct attention_tile tile = {i, row, min(rows, f->chunks[i].n_rows - row)};
             most = tile.n_rows > most ? tile.n_rows : most;
             a->tiles[a->n_tiles++] = tile;
         }

@@ -10,16 +10,16 @@
 
 struct forward;
 
-/* A tile of query rows of one piece: with some heads, the unit of work. */
-struct tile {
-    int piece, row, n_rows; /* row counts within the piece */
+/* A tile of query rows of one chunk: with some heads, the unit of work. */
+struct attention_tile {
+    int chunk, row, n_rows; /* row counts within the chunk */
 };
 
 #define ATTENTION_ROWS 24 /* the most query rows in a tile, those of its heads together */
 
 /* What attention needs beside the activations. `worker` selects a thread and its tile. */
 struct attention {
-    struct tile *tiles; /* [max_tiles] room for tiles of one row */
+    struct attention_tile *tiles; /* [max_tiles] room for tiles of one row */
     int n_tiles, max_tiles;
     int n_tasks; /* of a tile, each with some of its heads */
 
@@ -35,13 +35,13 @@ bool attention_init(struct attention *attention, const struct gpt2_config *confi
                     const struct pool *pool, int max_rows, struct gpt2_error *err);
 void attention_free(struct attention *attention); /* half made or all zero is allowed */
 
-/* For every row t of every piece and every head h:
+/* For every row t of every chunk and every head h:
  *
  *   s[j] = (q_h[t] . k_h[j]) * sigma            for j = 0..t
  *   w    = softmax(s)
  *   o_h[t] = sum over j of w[j] v_h[j]
  *
- * Reads f->qkv and the caches, writes f->o. The keys and values of the pieces' own rows are stored
+ * Reads f->qkv and the caches, writes f->o. The keys and values of the chunks' own rows are stored
  * into the caches first, rounded to the session's type (forward/kv.h). One definition for prompt
  * and decoding: scores for all keys, their maximum, exp, sum, weighted sum of values, each in the
  * order of the keys. */

@@ -1,7 +1,7 @@
 /* batch.c - the checked door to the forward pass, and the owner of its workspace.
  *
  * A run is validated as a whole before anything moves. Then its spans are cut into passes of at
- * most max_rows rows; a pass may hold pieces of several sessions. Where the cuts fall changes
+ * most max_rows rows; a pass may hold chunks of several sessions. Where the cuts fall changes
  * nothing. */
 #include "base/error_internal.h"
 #include "base/os.h"
@@ -21,7 +21,7 @@ struct gpt2_batch {
     int max_logits;
     float *logits;        /* [max_logits, n_vocab]                                  */
     int *rows;            /* [max_rows] the rows of a pass whose logits are wanted  */
-    struct piece *pieces; /* [max_rows] of a pass: each has at least one row        */
+    struct chunk *chunks; /* [max_rows] of a pass: each has at least one row        */
 
     gpt2_logits_reader reader; /* NULL: logits stay for gpt2_batch_logits */
     void *reader_user;
@@ -75,11 +75,11 @@ struct gpt2_batch *gpt2_batch_create(const struct gpt2_model *model, struct gpt2
         !attention_init(&f->attention, config, runtime->pool, max_rows, err))
         goto fail;
     batch->rows = os_alloc((size_t)max_rows, sizeof *batch->rows, "a batch", err);
-    batch->pieces = os_alloc((size_t)max_rows, sizeof *batch->pieces, "a batch", err);
+    batch->chunks = os_alloc((size_t)max_rows, sizeof *batch->chunks, "a batch", err);
     batch->first_logits = os_alloc((size_t)max_rows, sizeof *batch->first_logits, "a batch", err);
     batch->logits =
         os_alloc((size_t)max_logits * (size_t)config->n_vocab, sizeof(float), "logits", err);
-    if (!batch->rows || !batch->pieces || !batch->first_logits || !batch->logits)
+    if (!batch->rows || !batch->chunks || !batch->first_logits || !batch->logits)
         goto fail;
     return batch;
 fail:
@@ -93,7 +93,7 @@ void gpt2_batch_free(struct gpt2_batch *batch) {
     struct forward *f = &batch->forward;
     os_free(batch->first_logits);
     os_free(batch->logits);
-    os_free(batch->pieces);
+    os_free(batch->chunks);
     os_free(batch->rows);
     attention_free(&f->attention);
     free_rows(&f->f);
@@ -232,13 +232,13 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
     int span = 0, done = 0; // the next token to read: spans[span].ids[done]
     bool ok = true;
     while (ok && span < n_spans) {
-        int n_rows = 0, n_pieces = 0, n_wanted = 0;
+        int n_rows = 0, n_chunks = 0, n_wanted = 0;
         while (span < n_spans && n_rows < batch->max_rows) {
             const struct gpt2_span *s = &spans[span];
             int left = s->n_ids - done, room = batch->max_rows - n_rows;
             int n = left < room ? left : room;
-            batch->pieces[n_pieces++] =
-                (struct piece){s->session, s->ids + done, n, s->session->position, n_rows};
+            batch->chunks[n_chunks++] =
+                (struct chunk){s->session, s->ids + done, n, s->session->position, n_rows};
             for (int r = 0; r < n; r++)
                 if (done + r >= s->n_ids - s->n_logits)
                     batch->rows[n_wanted++] = n_rows + r;
@@ -249,14 +249,14 @@ bool gpt2_batch_run(struct gpt2_batch *batch, const struct gpt2_span *spans, int
                 done = 0;
             }
         }
-        forward_blocks(f, batch->pieces, n_pieces);
+        forward_blocks(f, batch->chunks, n_chunks);
         if (batch->reader)
             ok = read_logits(batch, n_logits, n_wanted, err);
         else if (n_wanted > 0)
             forward_logits(f, batch->logits + (size_t)n_logits * n_vocab, batch->rows, n_wanted);
         n_logits += n_wanted;
-        for (int i = 0; i < n_pieces; i++)
-            batch->pieces[i].session->position += batch->pieces[i].n_rows;
+        for (int i = 0; i < n_chunks; i++)
+            batch->chunks[i].session->position += batch->chunks[i].n_rows;
     }
     if (!weight_access_end(&f->mm.access, f->model, f->mm.pool, ok ? err : NULL))
         return false;
@@ -275,7 +275,7 @@ bool gpt2_batch_unembed(struct gpt2_batch *batch, const float *x, size_t stride,
                (size_t)f->model->config.n_embd * sizeof *x);
         batch->rows[i] = i;
     }
-    f->n_pieces = 0; // no session has part in this
+    f->n_chunks = 0; // no session has part in this
     batch->first_logits[0] = 0;
     forward_logits(f, batch->logits, batch->rows, n);
     return check_logits(batch, n, err);

@@ -35,15 +35,15 @@ static void each_row(struct forward *f, int n, pool_fn fn, struct row_work *job)
     }
 }
 
-/* Shows `act`, rows of `width` floats, to the tap, piece by piece. */
+/* Shows `act`, rows of `width` floats, to the tap, chunk by chunk. */
 static void tap(struct forward *f, enum gpt2_site site, int layer, const struct activations *act,
                 int width) {
     if (!f->tap)
         return;
-    for (int i = 0; i < f->n_pieces; i++) {
-        const struct piece *piece = &f->pieces[i];
-        f->tap(f->tap_user, site, layer, piece->session, piece->position, piece->n_rows,
-               row_of(act, piece->first_row), width, act->stride);
+    for (int i = 0; i < f->n_chunks; i++) {
+        const struct chunk *chunk = &f->chunks[i];
+        f->tap(f->tap_user, site, layer, chunk->session, chunk->position, chunk->n_rows,
+               row_of(act, chunk->first_row), width, act->stride);
     }
 }
 
@@ -62,13 +62,13 @@ void forward_look_up(float *row, const struct kernels *kernels, const struct mat
 static void embed(struct forward *f) {
     const struct gpt2_model *model = f->model;
     const struct kernels *kernels = f->mm.kernels;
-    for (int i = 0; i < f->n_pieces; i++) {
-        const struct piece *piece = &f->pieces[i];
-        for (int r = 0; r < piece->n_rows; r++) {
-            float *x = row_of(&f->x, piece->first_row + r);
-            float *p = row_of(&f->a, piece->first_row + r);
-            forward_look_up(x, kernels, &model->wte, (size_t)piece->ids[r]);
-            forward_look_up(p, kernels, &model->wpe, (size_t)(piece->position + r));
+    for (int i = 0; i < f->n_chunks; i++) {
+        const struct chunk *chunk = &f->chunks[i];
+        for (int r = 0; r < chunk->n_rows; r++) {
+            float *x = row_of(&f->x, chunk->first_row + r);
+            float *p = row_of(&f->a, chunk->first_row + r);
+            forward_look_up(x, kernels, &model->wte, (size_t)chunk->ids[r]);
+            forward_look_up(p, kernels, &model->wpe, (size_t)(chunk->position + r));
             kernels->add(x, p, (size_t)model->config.n_embd);
         }
     }
@@ -113,14 +113,14 @@ static void add_branch(struct forward *f) {
     each_row(f, f->n_rows, add_row, &job);
 }
 
-void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces) {
+void forward_blocks(struct forward *f, const struct chunk *chunks, int n_chunks) {
     const struct gpt2_model *model = f->model;
     int n_embd = model->config.n_embd;
-    f->pieces = pieces;
-    f->n_pieces = n_pieces;
+    f->chunks = chunks;
+    f->n_chunks = n_chunks;
     f->n_rows = 0;
-    for (int i = 0; i < n_pieces; i++)
-        f->n_rows += pieces[i].n_rows;
+    for (int i = 0; i < n_chunks; i++)
+        f->n_rows += chunks[i].n_rows;
 
     embed(f);
     tap(f, GPT2_SITE_EMBEDDING, 0, &f->x, n_embd);
@@ -151,11 +151,11 @@ void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces)
 
 /* Shows ln_f's output of row `row`, which stands at index i of f->a. */
 static void tap_final(struct forward *f, int row, int i) {
-    for (int p = 0; f->tap && p < f->n_pieces; p++) {
-        const struct piece *piece = &f->pieces[p];
-        if (row >= piece->first_row && row < piece->first_row + piece->n_rows)
-            f->tap(f->tap_user, GPT2_SITE_LN_F, f->model->config.n_layer, piece->session,
-                   piece->position + row - piece->first_row, 1, row_of(&f->a, i),
+    for (int p = 0; f->tap && p < f->n_chunks; p++) {
+        const struct chunk *chunk = &f->chunks[p];
+        if (row >= chunk->first_row && row < chunk->first_row + chunk->n_rows)
+            f->tap(f->tap_user, GPT2_SITE_LN_F, f->model->config.n_layer, chunk->session,
+                   chunk->position + row - chunk->first_row, 1, row_of(&f->a, i),
                    f->model->config.n_embd, f->a.stride);
     }
 }

@@ -1,7 +1,7 @@
 /* forward.h - the forward pass over a handful of rows, one row per new token: GPT-2 as in
  * "Language Models are Unsupervised Multitask Learners" (Radford et al. 2019).
  *
- * Rows come in pieces: consecutive tokens of one session. Linear layers and layer norms treat every
+ * Rows come in chunks: consecutive tokens of one session. Linear layers and layer norms treat every
  * row alike; only attention looks at the row's own session. Nothing here allocates or can fail. */
 #ifndef FORWARD_FORWARD_H
 #define FORWARD_FORWARD_H
@@ -13,7 +13,7 @@
 #include "model/weights.h"
 
 /* Consecutive new tokens of one session. */
-struct piece {
+struct chunk {
     struct gpt2_session *session;
     const int32_t *ids; /* [n_rows] */
     int n_rows;
@@ -42,9 +42,9 @@ struct forward {
     struct activations o;   /* [max_rows, n_embd]     what the heads read, side by side       */
     struct activations f;   /* [max_rows, n_inner]    the MLP's hidden layer                  */
 
-    const struct piece *pieces; /* [n_pieces] of this pass */
-    int n_pieces;
-    int n_rows; /* in all pieces */
+    const struct chunk *chunks; /* [n_chunks] of this pass */
+    int n_chunks;
+    int n_rows; /* in all chunks */
     struct attention attention;
 
     gpt2_tap tap; /* may be NULL */
@@ -52,10 +52,10 @@ struct forward {
     struct ablation ablation; /* of layer norm; none but for experiments */
 };
 
-/* Runs the blocks over all rows of the pieces and stores their keys and values. Afterwards
+/* Runs the blocks over all rows of the chunks and stores their keys and values. Afterwards
  * f->x holds the residual stream after the last block. The sessions' positions are the caller's.
  */
-void forward_blocks(struct forward *f, const struct piece *pieces, int n_pieces);
+void forward_blocks(struct forward *f, const struct chunk *chunks, int n_chunks);
 
 /* logits[i, v] for the rows listed: ln_f, then the head.
  * logits [n, n_vocab]; rows [n] ascending, indices into the rows of the last forward_blocks. */

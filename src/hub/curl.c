@@ -161,7 +161,7 @@ static int start(struct child *child, int in) {
 
 /* ---- while it runs ---- */
 
-struct stream {
+struct curl_stream {
     const struct curl_request *request;
     struct curl_result *result;
     uint64_t taken; /* bytes given to `take`                             */
@@ -178,7 +178,7 @@ static ssize_t read_some(int fd, void *data, size_t cap) {
 }
 
 /* Gives on all but the last bytes, which are the trailer when the stream ends. False: enough. */
-static bool deliver(struct stream *s) {
+static bool deliver(struct curl_stream *s) {
     size_t n = s->held > N_TRAILER ? s->held - N_TRAILER : 0;
     uint64_t room = s->request->max_bytes - s->request->offset - s->taken;
     s->result->too_long = n > room;
@@ -192,7 +192,7 @@ static bool deliver(struct stream *s) {
 }
 
 /* Until curl has closed both pipes. False: it is to be ended. */
-static bool attend(struct stream *s, struct child *child) {
+static bool attend(struct curl_stream *s, struct child *child) {
     uint64_t last = os_now_ns();
     while (child->body >= 0 || child->said >= 0) {
         struct pollfd ready[2] = {{.fd = child->body, .events = POLLIN},
@@ -230,7 +230,7 @@ static bool attend(struct stream *s, struct child *child) {
 
 /* After the end: the trailer, the message. Where a signal ended curl there is no trailer; what is
  * held then may be the file's, and is fetched again. */
-static void understand(struct stream *s, int status) {
+static void understand(struct curl_stream *s, int status) {
     struct curl_result *result = s->result;
     result->exit = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
     result->too_long = result->too_long || result->exit == 63; // by the announced length
@@ -248,10 +248,10 @@ static void understand(struct stream *s, int status) {
 bool curl_run(const struct curl_request *request, struct curl_result *result,
               struct gpt2_error *err) {
     *result = (struct curl_result){0};
-    struct stream *stream = calloc(1, sizeof *stream);
+    struct curl_stream *stream = calloc(1, sizeof *stream);
     if (!stream)
         return error_memory(err, "a transfer", sizeof *stream);
-    *stream = (struct stream){.request = request, .result = result};
+    *stream = (struct curl_stream){.request = request, .result = result};
     struct child child = {.pid = -1, .body = -1, .said = -1};
     int in = config_pipe(request), failed = in < 0 ? errno : start(&child, in), status = 0;
     if (in < 0) {

@@ -73,12 +73,12 @@ static bool is_stream(enum gpt2_site site) {
 }
 
 /* The stream of one session's rows, until the norm after it has been seen. */
-struct stream {
+struct residual_rows {
     int position; /* of the first row */
     float *rows;  /* [INSPECTOR_ROWS, n_embd] */
 };
 
-static void keep_stream(struct stream *stream, int position, int n_rows, const float *data,
+static void keep_stream(struct residual_rows *stream, int position, int n_rows, const float *data,
                         int n_embd, size_t stride) {
     assert(n_rows <= INSPECTOR_ROWS);
     stream->position = position;
@@ -87,7 +87,7 @@ static void keep_stream(struct stream *stream, int position, int n_rows, const f
                (size_t)n_embd * sizeof(float));
 }
 
-static const float *stream_row(const struct stream *stream, int position, int n_embd) {
+static const float *stream_row(const struct residual_rows *stream, int position, int n_embd) {
     return stream->rows + (size_t)(position - stream->position) * (size_t)n_embd;
 }
 
@@ -157,7 +157,7 @@ static void compare(struct gpt2_norm *out, const struct gpt2_inspector *inspecto
 struct norms_watch {
     const struct gpt2_inspector *inspector;
     int n;
-    struct stream stream;
+    struct residual_rows stream;
     double *normalised;      /* [n_embd] */
     struct gpt2_norm *norms; /* [sites][n] */
 };
@@ -214,9 +214,9 @@ struct mark {
 
 struct marking {
     const struct gpt2_inspector *inspector;
-    int n;                /* positions beyond are not marked */
-    struct stream stream; /* of the inspector's session */
-    struct mark *marks;   /* [sites][n] of that session */
+    int n;                       /* positions beyond are not marked */
+    struct residual_rows stream; /* of the inspector's session */
+    struct mark *marks;          /* [sites][n] of that session */
 };
 
 static uint64_t bits_of(double value) {
@@ -231,7 +231,7 @@ static void marking_tap(void *user, enum gpt2_site site, int layer,
     struct marking *marking = user;
     if (session != marking->inspector->session)
         return; // the company
-    struct stream *stream = &marking->stream;
+    struct residual_rows *stream = &marking->stream;
     if (is_stream(site))
         keep_stream(stream, position, n_rows, data, width, stride);
     for (int r = 0; site_of(site, layer) >= 0 && r < n_rows && position + r < marking->n; r++) {

@@ -91,14 +91,14 @@ ALWAYS_INLINE float load_bf16(const void *p) {
 }
 
 /* A type of weights: the size of an element in bytes, and one of the functions above. */
-struct element {
+struct scalar_element {
     size_t size;
     float (*load)(const void *p);
 };
 
 /* y += x . w, as one chain over k for each output. */
 ALWAYS_INLINE void product(struct y_rows y, struct x_rows x, struct panels w, int m, int n, int K,
-                           struct element type) {
+                           struct scalar_element type) {
     for (int k = 0; k < K; k++)
         for (int c = 0; c < n; c++) {
             float weight = type.load(panels_from(w, k, c, type.size).w);
@@ -111,7 +111,7 @@ ALWAYS_INLINE void product(struct y_rows y, struct x_rows x, struct panels w, in
 
 /* y[r, v] = lanes16 over k of x[r, k] * w[v, k]; the rows of w are ws elements apart. */
 ALWAYS_INLINE void product_nt(struct y_rows y, struct x_rows x, const char *w, size_t ws, int m,
-                              int n, int K, struct element type) {
+                              int n, int K, struct scalar_element type) {
     for (int v = 0; v < n; v++)
         for (int r = 0; r < m; r++) {
             const char *row = w + (size_t)v * ws * type.size;
@@ -123,7 +123,7 @@ ALWAYS_INLINE void product_nt(struct y_rows y, struct x_rows x, const char *w, s
         }
 }
 
-ALWAYS_INLINE void expand(float *dst, const char *src, size_t n, struct element type) {
+ALWAYS_INLINE void expand(float *dst, const char *src, size_t n, struct scalar_element type) {
     for (size_t i = 0; i < n; i++)
         dst[i] = type.load(src + i * type.size);
 }
@@ -135,7 +135,7 @@ ALWAYS_INLINE void expand(float *dst, const char *src, size_t n, struct element 
                             size_t ws, size_t ps, int m, int n, int K) {                      \
         product((struct y_rows){y, ys}, (struct x_rows){x, xs},                               \
                 (struct panels){w, ws * (size), ps * (size)}, m, n, K,                        \
-                (struct element){size, load_##type});                                         \
+                (struct scalar_element){size, load_##type});                                  \
     }                                                                                         \
     static void gemv_##type(float *y, size_t ys, const float *x, size_t xs, const void *w,    \
                             size_t ws, int m, int n, int K) {                                 \
@@ -144,10 +144,10 @@ ALWAYS_INLINE void expand(float *dst, const char *src, size_t n, struct element 
     static void gemm_nt_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
                                size_t ws, int m, int n, int K) {                              \
         product_nt((struct y_rows){y, ys}, (struct x_rows){x, xs}, w, ws, m, n, K,            \
-                   (struct element){size, load_##type});                                      \
+                   (struct scalar_element){size, load_##type});                               \
     }                                                                                         \
     static void to_f32_##type(float *dst, const void *src, size_t n) {                        \
-        expand(dst, src, n, (struct element){size, load_##type});                             \
+        expand(dst, src, n, (struct scalar_element){size, load_##type});                      \
     }
 
 PRODUCTS_OF(f32, 4)

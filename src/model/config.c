@@ -40,7 +40,7 @@ static const struct integer_key {
 };
 
 /* A file while it is read. */
-struct source {
+struct config_source {
     const char *path;
     const struct json *root;
     struct gpt2_error *err;
@@ -63,8 +63,8 @@ static const char *describe(char text[64], const struct json *node) {
 }
 
 /* PATH: "KEY": expected ..., found ... */
-__attribute__((format(printf, 4, 5))) static bool refuse(const struct source *s, const char *key,
-                                                         const struct json *found,
+__attribute__((format(printf, 4, 5))) static bool refuse(const struct config_source *s,
+                                                         const char *key, const struct json *found,
                                                          const char *format, ...) {
     char expected[300], text[64];
     va_list args;
@@ -79,7 +79,8 @@ static bool is_null(const struct json *node) {
     return json_kind(node) == JSON_NULL;
 }
 
-static bool parse_object(struct source *s, struct json **root, const char *text, size_t len) {
+static bool parse_object(struct config_source *s, struct json **root, const char *text,
+                         size_t len) {
     if (len > MAX_FILE)
         return error_set(s->err, GPT2_ERR_MODEL, "%s: expected at most %d bytes, found %zu",
                          s->path, MAX_FILE, len);
@@ -108,7 +109,7 @@ static bool parse_object(struct source *s, struct json **root, const char *text,
 
 /* *out = the integer under `name`. An absent key leaves *out and makes *found NULL, and so does
  * null where the default is computed (n_inner). */
-static bool read_integer(int *out, const struct json **found, const struct source *s,
+static bool read_integer(int *out, const struct json **found, const struct config_source *s,
                          const char *name, int max, bool null_is_absent) {
     int64_t value;
     *found = name ? json_get(s->root, name) : NULL;
@@ -122,7 +123,7 @@ static bool read_integer(int *out, const struct json **found, const struct sourc
     return true;
 }
 
-static bool read_integers(struct gpt2_config *config, const struct source *s) {
+static bool read_integers(struct gpt2_config *config, const struct config_source *s) {
     for (size_t i = 0; i < sizeof integer_keys / sizeof *integer_keys; i++) {
         const struct integer_key *key = &integer_keys[i];
         const struct json *own, *shared;
@@ -148,7 +149,8 @@ static bool read_integers(struct gpt2_config *config, const struct source *s) {
 }
 
 /* Old files say n_ctx as well as n_positions; it was never used for anything but the mask. */
-static bool read_n_ctx(struct gpt2_config *config, struct warnings *notes, const struct source *s) {
+static bool read_n_ctx(struct gpt2_config *config, struct warnings *notes,
+                       const struct config_source *s) {
     int n_ctx = 0;
     const struct json *found;
     if (!read_integer(&n_ctx, &found, s, "n_ctx", 1 << 20, false))
@@ -166,7 +168,7 @@ static bool read_n_ctx(struct gpt2_config *config, struct warnings *notes, const
         s->path, n_ctx, config->n_ctx, config->n_ctx);
 }
 
-static bool read_bool(bool *out, const struct source *s, const char *name, bool fallback) {
+static bool read_bool(bool *out, const struct config_source *s, const char *name, bool fallback) {
     const struct json *node = json_get(s->root, name);
     *out = fallback;
     if (node && !json_bool(node, out))
@@ -174,7 +176,7 @@ static bool read_bool(bool *out, const struct source *s, const char *name, bool 
     return true;
 }
 
-static bool read_activation(struct gpt2_config *config, const struct source *s) {
+static bool read_activation(struct gpt2_config *config, const struct config_source *s) {
     static const char key[] = "activation_function";
     const struct json *node = json_get(s->root, key);
     const char *name = "gelu_new";
@@ -197,7 +199,7 @@ static bool read_activation(struct gpt2_config *config, const struct source *s) 
 
 /* Not 0: a token whose features are all equal, as in an embedding of zeros, would have no
  * normalised vector (0 / 0). */
-static bool read_epsilon(struct gpt2_config *config, const struct source *s) {
+static bool read_epsilon(struct gpt2_config *config, const struct config_source *s) {
     static const char key[] = "layer_norm_epsilon";
     const struct json *node = json_get(s->root, key);
     double value = 1e-5;
@@ -208,8 +210,8 @@ static bool read_epsilon(struct gpt2_config *config, const struct source *s) {
 }
 
 /* An id that the model cannot produce ends nothing: files of small models often keep 50256. */
-static bool add_eos(struct gpt2_config *config, struct warnings *notes, const struct source *s,
-                    const struct json *node) {
+static bool add_eos(struct gpt2_config *config, struct warnings *notes,
+                    const struct config_source *s, const struct json *node) {
     int64_t id;
     if (!json_integer(node, INT32_MIN, INT32_MAX, &id))
         return refuse(s, "eos_token_id", node, "an integer, a list of integers or null");
@@ -230,7 +232,7 @@ static bool add_eos(struct gpt2_config *config, struct warnings *notes, const st
 
 /* Keys that are absent leave what `config` holds; null means none. */
 static bool read_special_ids(struct gpt2_config *config, struct warnings *notes,
-                             const struct source *s) {
+                             const struct config_source *s) {
     const struct json *eos = json_get(s->root, "eos_token_id");
     const struct json *bos = json_get(s->root, "bos_token_id");
     if (eos) {
@@ -258,7 +260,7 @@ static bool read_special_ids(struct gpt2_config *config, struct warnings *notes,
 }
 
 /* What would need other arithmetic, or other tensors, than GPT-2's. */
-static bool refuse_other_models(const struct source *s) {
+static bool refuse_other_models(const struct config_source *s) {
     const struct json *type = json_get(s->root, "model_type");
     const char *name = "gpt2"; // absent in the oldest files
     if (type && (!json_string(type, &name) || strcmp(name, "gpt2") != 0)) {
@@ -290,7 +292,7 @@ static bool refuse_other_models(const struct source *s) {
 }
 
 static bool read_config(struct gpt2_config *config, enum config_tie *tie, struct warnings *notes,
-                        const struct source *s) {
+                        const struct config_source *s) {
     bool tied;
     *config = (struct gpt2_config){0};
     if (!refuse_other_models(s) || !read_integers(config, s) || !read_n_ctx(config, notes, s) ||
@@ -313,7 +315,7 @@ static bool read_config(struct gpt2_config *config, enum config_tie *tie, struct
 
 bool config_parse(struct gpt2_config *config, enum config_tie *tie, struct warnings *notes,
                   const char *text, size_t len, const char *path, struct gpt2_error *err) {
-    struct source s = {path, NULL, err};
+    struct config_source s = {path, NULL, err};
     struct json *root = NULL;
     bool ok = parse_object(&s, &root, text, len) && read_config(config, tie, notes, &s);
     json_free(root);
@@ -322,7 +324,7 @@ bool config_parse(struct gpt2_config *config, enum config_tie *tie, struct warni
 
 bool config_parse_generation(struct gpt2_config *config, struct warnings *notes, const char *text,
                              size_t len, const char *path, struct gpt2_error *err) {
-    struct source s = {path, NULL, err};
+    struct config_source s = {path, NULL, err};
     struct json *root = NULL;
     bool ok = parse_object(&s, &root, text, len) && read_special_ids(config, notes, &s);
     json_free(root);

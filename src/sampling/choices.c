@@ -23,14 +23,14 @@ struct gpt2_choices {
     int *edge_nodes;    /* [n_edges] where they lead            */
 };
 
-struct sorted {
+struct sorted_choice {
     const int32_t *ids;
     int n_ids, index;
 };
 
 /* Shorter ones first where one continues another. */
 static int by_ids(const void *a, const void *b) {
-    const struct sorted *x = a, *y = b;
+    const struct sorted_choice *x = a, *y = b;
     int n = x->n_ids < y->n_ids ? x->n_ids : y->n_ids;
     for (int i = 0; i < n; i++)
         if (x->ids[i] != y->ids[i])
@@ -38,7 +38,7 @@ static int by_ids(const void *a, const void *b) {
     return x->n_ids != y->n_ids ? (x->n_ids < y->n_ids ? -1 : 1) : x->index - y->index;
 }
 
-static bool is_beginning(const struct sorted *a, const struct sorted *b) {
+static bool is_beginning(const struct sorted_choice *a, const struct sorted_choice *b) {
     for (int i = 0; i < a->n_ids; i++)
         if (i == b->n_ids || a->ids[i] != b->ids[i])
             return false;
@@ -60,10 +60,10 @@ static bool check(const struct gpt2_choice *list, int n, int32_t end_id, struct 
 }
 
 /* Neighbours in the sorted list: none the same, none a beginning unless an end id tells. */
-static bool check_sorted(const struct sorted *sorted, int n, int32_t end_id,
+static bool check_sorted(const struct sorted_choice *sorted, int n, int32_t end_id,
                          struct gpt2_error *err) {
     for (int i = 0; i + 1 < n; i++) {
-        const struct sorted *a = &sorted[i], *b = &sorted[i + 1];
+        const struct sorted_choice *a = &sorted[i], *b = &sorted[i + 1];
         if (!is_beginning(a, b))
             continue;
         if (a->n_ids == b->n_ids)
@@ -89,7 +89,7 @@ static void add_edge(struct gpt2_choices *choices, size_t *n_edges, struct node 
 }
 
 static void add_children(struct gpt2_choices *choices, size_t *n_edges, struct node *node,
-                         const struct sorted *sorted, int32_t end_id) {
+                         const struct sorted_choice *sorted, int32_t end_id) {
     size_t i = node->from, to = node->to;
     int depth = node->depth;
     node->first_edge = *n_edges;
@@ -113,8 +113,8 @@ static void add_children(struct gpt2_choices *choices, size_t *n_edges, struct n
         add_edge(choices, n_edges, node, end_id, end);
 }
 
-static bool build(struct gpt2_choices *choices, const struct sorted *sorted, int n, int32_t end_id,
-                  struct gpt2_error *err) {
+static bool build(struct gpt2_choices *choices, const struct sorted_choice *sorted, int n,
+                  int32_t end_id, struct gpt2_error *err) {
     size_t most = (size_t)n; // an end id for each, and every id a node
     for (int i = 0; i < n; i++)
         most += (size_t)sorted[i].n_ids;
@@ -138,11 +138,11 @@ struct gpt2_choices *gpt2_choices_create(const struct gpt2_choice *list, int n, 
     if (!check(list, n, end_id, err))
         return NULL;
     struct gpt2_choices *choices = os_alloc(1, sizeof *choices, "the choices", err);
-    struct sorted *sorted = os_alloc((size_t)n, sizeof *sorted, "the choices", err);
+    struct sorted_choice *sorted = os_alloc((size_t)n, sizeof *sorted, "the choices", err);
     bool ok = choices && sorted;
     if (ok) {
         for (int i = 0; i < n; i++)
-            sorted[i] = (struct sorted){list[i].ids, list[i].n_ids, i};
+            sorted[i] = (struct sorted_choice){list[i].ids, list[i].n_ids, i};
         qsort(sorted, (size_t)n, sizeof *sorted, by_ids);
         ok = check_sorted(sorted, n, end_id, err) && build(choices, sorted, n, end_id, err);
     }

@@ -17,7 +17,7 @@
 #define FAN        16
 #define MAX_LEVELS 17 /* 16^16 is more bytes than there can be */
 
-struct piece {
+struct bpe_piece {
     const struct bpe *bpe;
     size_t n;
     int32_t *ids;   /* [n] by position */
@@ -56,7 +56,7 @@ static size_t first_equal(const int32_t *nodes, int32_t value) {
 }
 
 /* Mends the minima above the leaves first..last (next to each other: rarely in two blocks). */
-static void mend(struct piece *p, size_t first, size_t last) {
+static void mend(struct bpe_piece *p, size_t first, size_t last) {
     for (int level = 1; level < p->n_levels; level++) {
         bool changed = false;
         first /= FAN;
@@ -72,7 +72,7 @@ static void mend(struct piece *p, size_t first, size_t last) {
 }
 
 /* The leftmost position of the least rank. */
-static size_t find_least(const struct piece *p, int32_t rank) {
+static size_t find_least(const struct bpe_piece *p, int32_t rank) {
     size_t at = 0;
     for (int level = p->n_levels - 2; level >= 0; level--)
         at = at * FAN + first_equal(p->levels[level] + at * FAN, rank);
@@ -80,7 +80,7 @@ static size_t find_least(const struct piece *p, int32_t rank) {
 }
 
 /* The token at `at` and the next become one. */
-static void merge_at(struct piece *p, size_t at, int32_t rank) {
+static void merge_at(struct bpe_piece *p, size_t at, int32_t rank) {
     int32_t *ranks = p->levels[0];
     size_t before = at, next = at + p->span[at], end = next + p->span[next];
     int32_t id = p->bpe->results[rank];
@@ -95,7 +95,7 @@ static void merge_at(struct piece *p, size_t at, int32_t rank) {
     mend(p, before, next);
 }
 
-static void merge_all(struct piece *p) {
+static void merge_all(struct bpe_piece *p) {
     int32_t *top = p->levels[p->n_levels - 1];
     while (*top != NO_RANK) {
         int32_t rank = *top;
@@ -112,7 +112,7 @@ static void merge_all(struct piece *p) {
 }
 
 /* Starts the leaves: single bytes and the ranks of their pairs. False: a byte has no token. */
-static bool lay_out(struct piece *p, const unsigned char *text) {
+static bool lay_out(struct bpe_piece *p, const unsigned char *text) {
     int32_t *ranks = p->levels[0];
     for (size_t i = 0; i < p->n; i++) {
         p->ids[i] = p->bpe->byte_ids[text[i]];
@@ -129,7 +129,7 @@ static bool lay_out(struct piece *p, const unsigned char *text) {
 }
 
 /* Lays out the piece and builds the tree in nodes, which has room for all levels. */
-static bool start(struct piece *p, const unsigned char *text, int32_t *nodes) {
+static bool start(struct bpe_piece *p, const unsigned char *text, int32_t *nodes) {
     size_t n_nodes = p->n;
     p->levels[0] = nodes;
     if (!lay_out(p, text))
@@ -147,7 +147,7 @@ static bool start(struct piece *p, const unsigned char *text, int32_t *nodes) {
 }
 
 /* Moves the tokens together; returns how many there are. */
-static size_t collect(struct piece *p) {
+static size_t collect(struct bpe_piece *p) {
     size_t count = 0;
     for (size_t i = 0; i < p->n; i += p->span[i])
         p->ids[count++] = p->ids[i];
@@ -158,7 +158,7 @@ static size_t collect(struct piece *p) {
  * token. */
 static bool merge_tree(const struct bpe *bpe, const unsigned char *text, size_t n,
                        struct gpt2_ids *ids, bool *known, struct gpt2_error *err) {
-    struct piece p = {.bpe = bpe, .n = n};
+    struct bpe_piece p = {.bpe = bpe, .n = n};
     size_t n_nodes = n + n / (FAN - 1) + (size_t)FAN * MAX_LEVELS; // the levels' sum, padded
     p.ids = os_alloc(n, sizeof *p.ids, "the tokens of a long word", err);
     p.span = os_alloc(n, sizeof *p.span, "the tokens of a long word", err);
@@ -202,7 +202,7 @@ static bool merge_window(struct window *w, const struct bpe *bpe, const unsigned
     uint32_t span[WINDOW];
     w->at = at;
     w->end = n - at < WINDOW ? n : at + WINDOW;
-    struct piece p = {.bpe = bpe, .n = w->end - at, .ids = w->ids, .span = span};
+    struct bpe_piece p = {.bpe = bpe, .n = w->end - at, .ids = w->ids, .span = span};
     if (!start(&p, text + at, nodes))
         return false;
     merge_all(&p);

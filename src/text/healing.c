@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct entry {
+struct healing_entry {
     const char *bytes;
     size_t n_bytes;
     int32_t id;
@@ -15,7 +15,7 @@ struct entry {
 
 struct gpt2_healer {
     const struct gpt2_tokenizer *tokenizer;
-    struct entry *entries; /* [n_entries] ordinary tokens in the order of their bytes */
+    struct healing_entry *entries; /* [n_entries] ordinary tokens in the order of their bytes */
     size_t n_entries;
     size_t longest; /* bytes of the longest of them */
 };
@@ -35,7 +35,7 @@ static int compare_bytes(const char *a, size_t n_a, const char *b, size_t n_b) {
 }
 
 static int by_bytes(const void *a, const void *b) {
-    const struct entry *x = a, *y = b;
+    const struct healing_entry *x = a, *y = b;
     int order = compare_bytes(x->bytes, x->n_bytes, y->bytes, y->n_bytes);
     return order ? order : (x->id > y->id) - (x->id < y->id);
 }
@@ -53,7 +53,7 @@ struct gpt2_healer *gpt2_healer_create(const struct gpt2_tokenizer *tokenizer,
         return NULL;
     }
     for (int32_t id = 0; id < n_ids; id++) {
-        struct entry entry = {.id = id};
+        struct healing_entry entry = {.id = id};
         entry.bytes = gpt2_tokenizer_token(tokenizer, id, &entry.n_bytes);
         if (entry.n_bytes == 0 || gpt2_tokenizer_is_special(tokenizer, id))
             continue;
@@ -78,7 +78,7 @@ static size_t find(const struct gpt2_healer *healer, const char *bytes, size_t n
     size_t low = 0, high = healer->n_entries;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        const struct entry *entry = &healer->entries[middle];
+        const struct healing_entry *entry = &healer->entries[middle];
         if (compare_bytes(entry->bytes, entry->n_bytes, bytes, n_bytes) < 0)
             low = middle + 1;
         else
@@ -91,7 +91,7 @@ static bool begins_with(const struct gpt2_healer *healer, size_t at, const char 
                         size_t n_bytes) {
     if (at >= healer->n_entries)
         return false;
-    const struct entry *entry = &healer->entries[at];
+    const struct healing_entry *entry = &healer->entries[at];
     return entry->n_bytes >= n_bytes && memcmp(entry->bytes, bytes, n_bytes) == 0;
 }
 

@@ -11,7 +11,18 @@
 #include <string.h>
 #include <utf8proc.h>
 
-enum kind { NFC, NFD, NFKC, NFKD, LOWERCASE, STRIP_ACCENTS, REPLACE, PREPEND, STRIP, SEQUENCE };
+enum normalizer_kind {
+    NFC,
+    NFD,
+    NFKC,
+    NFKD,
+    LOWERCASE,
+    STRIP_ACCENTS,
+    REPLACE,
+    PREPEND,
+    STRIP,
+    SEQUENCE
+};
 
 static const char *const names[] = {
     [NFC] = "NFC",
@@ -27,8 +38,8 @@ static const char *const names[] = {
     NULL,
 };
 
-struct step {
-    enum kind kind;
+struct normalizer_step {
+    enum normalizer_kind kind;
     struct pattern pattern; /* of REPLACE */
     char *text;             /* [len], owned: what REPLACE and PREPEND put in */
     size_t len;
@@ -36,14 +47,14 @@ struct step {
 };
 
 struct normalizer {
-    struct step *steps; /* [n] */
+    struct normalizer_step *steps; /* [n] */
     size_t n;
 };
 
 /* ---- reading ---- */
 
-static bool read_text(struct step *step, const struct json *node, const char *key, const char *name,
-                      struct gpt2_error *err) {
+static bool read_text(struct normalizer_step *step, const struct json *node, const char *key,
+                      const char *name, struct gpt2_error *err) {
     const char *text;
     if (!json_string(json_get(node, key), &text))
         return error_set(err, GPT2_ERR_MODEL, "%s: normalizer %s: expected a string \"%s\"", name,
@@ -74,12 +85,12 @@ static bool add(struct normalizer *out, const struct json *node, int depth, cons
                 return false;
         return true;
     }
-    struct step *grown = realloc(out->steps, (out->n + 1) * sizeof *grown);
+    struct normalizer_step *grown = realloc(out->steps, (out->n + 1) * sizeof *grown);
     if (!grown)
         return error_memory(err, "the normalizer", (out->n + 1) * sizeof *grown);
     out->steps = grown;
-    struct step *step = &out->steps[out->n++];
-    *step = (struct step){.kind = (enum kind)kind};
+    struct normalizer_step *step = &out->steps[out->n++];
+    *step = (struct normalizer_step){.kind = (enum normalizer_kind)kind};
     switch (step->kind) {
     case REPLACE:
         if (!component_pattern_parse(&step->pattern, json_get(node, "pattern"),
@@ -267,7 +278,8 @@ static bool without_marks(struct normalized *out, const struct normalized *in) {
     return true;
 }
 
-static bool replace(struct normalized *out, const struct normalized *in, const struct step *step) {
+static bool replace(struct normalized *out, const struct normalized *in,
+                    const struct normalizer_step *step) {
     size_t at = 0, begin, end;
     while (component_pattern_next(&step->pattern, in->text, in->n, at, &begin, &end)) {
         if (!copy(out, in, at, begin) ||
@@ -278,7 +290,8 @@ static bool replace(struct normalized *out, const struct normalized *in, const s
     return copy(out, in, at, in->n);
 }
 
-static bool strip(struct normalized *out, const struct normalized *in, const struct step *step) {
+static bool strip(struct normalized *out, const struct normalized *in,
+                  const struct normalizer_step *step) {
     size_t begin = 0, end = in->n, len;
     uint32_t cp;
     while (step->left && begin < end &&
@@ -290,7 +303,8 @@ static bool strip(struct normalized *out, const struct normalized *in, const str
     return copy(out, in, begin, end);
 }
 
-static bool run_step(struct normalized *out, const struct normalized *in, const struct step *step) {
+static bool run_step(struct normalized *out, const struct normalized *in,
+                     const struct normalizer_step *step) {
     static const int options[] = {
         [NFC] = UTF8PROC_STABLE | UTF8PROC_COMPOSE,
         [NFD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE,

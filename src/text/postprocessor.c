@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum kind { BYTE_LEVEL, TEMPLATE, ROBERTA, BERT, SEQUENCE };
+enum postprocessor_kind { BYTE_LEVEL, TEMPLATE, ROBERTA, BERT, SEQUENCE };
 
 static const char *const names[] = {
     [BYTE_LEVEL] = "ByteLevel", [TEMPLATE] = "TemplateProcessing", [ROBERTA] = "RobertaProcessing",

@@ -7,7 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { BYTE_LEVEL, SPLIT, DIGITS, WHITESPACE, WHITESPACE_SPLIT, PUNCTUATION, SEQUENCE };
+enum pretokenizer_kind {
+    BYTE_LEVEL,
+    SPLIT,
+    DIGITS,
+    WHITESPACE,
+    WHITESPACE_SPLIT,
+    PUNCTUATION,
+    SEQUENCE
+};
 
 static const char *const names[] = {
     [BYTE_LEVEL] = "ByteLevel",
@@ -32,14 +40,14 @@ static const char *const behaviors[] = {
     NULL,
 };
 
-struct step {
+struct pretokenizer_step {
     struct pattern pattern;
     enum behavior behavior;
     bool invert; /* what is between matches is the match */
 };
 
 struct pretokenizer {
-    struct step *steps; /* [n] */
+    struct pretokenizer_step *steps; /* [n] */
     size_t n;
 };
 
@@ -60,10 +68,10 @@ static bool read_behavior(enum behavior *out, enum behavior otherwise, const str
     return found >= 0;
 }
 
-static bool read_step(struct step *step, enum kind kind, const struct json *node, const char *name,
-                      struct gpt2_error *err) {
+static bool read_step(struct pretokenizer_step *step, enum pretokenizer_kind kind,
+                      const struct json *node, const char *name, struct gpt2_error *err) {
     bool individual;
-    *step = (struct step){.pattern = {.kind = PATTERN_CLASS}, .behavior = ISOLATED};
+    *step = (struct pretokenizer_step){.pattern = {.kind = PATTERN_CLASS}, .behavior = ISOLATED};
     switch (kind) {
     case SPLIT:
         return component_pattern_parse(&step->pattern, json_get(node, "pattern"),
@@ -136,16 +144,17 @@ static bool add(struct reading *r, const struct json *node, int depth) {
                component_bool(&r->last->use_regex, true, node, "use_regex", "pre_tokenizer",
                               r->name, r->err);
     }
-    struct step *grown = realloc(r->out->steps, (r->out->n + 1) * sizeof *grown);
+    struct pretokenizer_step *grown = realloc(r->out->steps, (r->out->n + 1) * sizeof *grown);
     if (!grown)
         return error_memory(r->err, "the pre-tokenizer", (r->out->n + 1) * sizeof *grown);
     r->out->steps = grown;
-    return read_step(&r->out->steps[r->out->n++], (enum kind)kind, node, r->name, r->err);
+    return read_step(&r->out->steps[r->out->n++], (enum pretokenizer_kind)kind, node, r->name,
+                     r->err);
 }
 
 /* True for a Split by GPT-2's regular expression into its pieces: it matches every character, so
  * nothing is ever between two matches. */
-static bool is_gpt2(const struct step *step) {
+static bool is_gpt2(const struct pretokenizer_step *step) {
     return step->pattern.kind == PATTERN_GPT2 &&
            (step->invert ? step->behavior == REMOVED : step->behavior == ISOLATED);
 }
@@ -261,7 +270,7 @@ static bool stretch(struct cutting *c, size_t begin, size_t end, bool is_match) 
     return true;
 }
 
-static bool cut(struct ranges *out, const struct step *step, const unsigned char *text,
+static bool cut(struct ranges *out, const struct pretokenizer_step *step, const unsigned char *text,
                 struct range range) {
     struct cutting c = {out, step->behavior, range.begin, range.begin, false};
     const unsigned char *part = text + range.begin;

@@ -221,7 +221,7 @@ bool gpt2_tokenizer_save(const struct gpt2_tokenizer *tokenizer, const char *dir
 /* ---- GGUF (weights/gguf/gguf.h) ---- */
 
 enum { TYPE_I32 = 5, TYPE_BOOL = 7, TYPE_STRING = 8, TYPE_ARRAY = 9 };
-enum kind { KIND_NORMAL = 1, KIND_CONTROL = 3, KIND_USER_DEFINED, KIND_UNUSED };
+enum token_kind { KIND_NORMAL = 1, KIND_CONTROL = 3, KIND_USER_DEFINED, KIND_UNUSED };
 
 static void put_u32(struct buffer *out, uint32_t value) {
     buffer_bytes(out, &value, sizeof value);

@@ -8,12 +8,12 @@
 #include <string.h>
 
 /* What is left of the file, and where the next text goes. */
-struct cursor {
+struct vocab_cursor {
     const unsigned char *at, *end;
     char *out;
 };
 
-static inline void skip_space(struct cursor *c) {
+static inline void skip_space(struct vocab_cursor *c) {
     if (c->at<c->end && * c->at> ' ')
         return;
     while (c->at < c->end && (*c->at == ' ' || *c->at == '\n' || *c->at == '\r' || *c->at == '\t'))
@@ -21,7 +21,7 @@ static inline void skip_space(struct cursor *c) {
 }
 
 /* Takes one character, with the space around it. */
-static inline bool take(struct cursor *c, char wanted) {
+static inline bool take(struct vocab_cursor *c, char wanted) {
     skip_space(c);
     if (c->at == c->end || *c->at != wanted)
         return false;
@@ -31,7 +31,7 @@ static inline bool take(struct cursor *c, char wanted) {
 }
 
 /* The four digits of \uXXXX as UTF-8: not NUL, no half of a pair. */
-static bool read_unicode(struct cursor *c) {
+static bool read_unicode(struct vocab_cursor *c) {
     uint32_t cp = 0;
     if (c->end - c->at < 4)
         return false;
@@ -51,7 +51,7 @@ static bool read_unicode(struct cursor *c) {
 }
 
 /* What follows a backslash. */
-static bool read_escape(struct cursor *c) {
+static bool read_escape(struct vocab_cursor *c) {
     static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
     if (c->at == c->end)
         return false;
@@ -66,7 +66,7 @@ static bool read_escape(struct cursor *c) {
 
 /* A string and its quotes. It never becomes longer: an escape has more bytes than its character,
  * and the quotes leave room for the NUL. */
-static bool read_string(struct cursor *c, struct vocab_map_entry *entry) {
+static bool read_string(struct vocab_cursor *c, struct vocab_map_entry *entry) {
     if (c->at == c->end || *c->at++ != '"')
         return false;
     entry->text = c->out;
@@ -107,7 +107,7 @@ static bool read_string(struct cursor *c, struct vocab_map_entry *entry) {
 }
 
 /* Digits without a zero in front, up to VOCAB_MAX_ID. What may follow them is for the caller. */
-static bool read_id(struct cursor *c, int32_t *id) {
+static bool read_id(struct vocab_cursor *c, int32_t *id) {
     const unsigned char *first = c->at;
     *id = 0;
     while (c->at < c->end && *c->at >= '0' && *c->at <= '9' && *id <= VOCAB_MAX_ID)
@@ -115,7 +115,7 @@ static bool read_id(struct cursor *c, int32_t *id) {
     return c->at > first && (*first != '0' || c->at == first + 1) && *id <= VOCAB_MAX_ID;
 }
 
-static bool read_map(struct vocab_map *map, struct cursor *c) {
+static bool read_map(struct vocab_map *map, struct vocab_cursor *c) {
     if (!take(c, '{'))
         return false;
     do {
@@ -142,7 +142,7 @@ bool vocab_map_read_first(struct vocab_map *map, const char *text, size_t len, s
     *map = (struct vocab_map){0};
     map->entries = os_alloc(most, sizeof *map->entries, "", NULL); // what is not used costs nothing
     map->storage = os_alloc(len, 1, "", NULL);
-    struct cursor c = {bytes, bytes + len, map->storage};
+    struct vocab_cursor c = {bytes, bytes + len, map->storage};
     if (map->entries && map->storage && read_map(map, &c)) {
         *used = (size_t)(c.at - bytes);
         return true;
@@ -153,7 +153,7 @@ bool vocab_map_read_first(struct vocab_map *map, const char *text, size_t len, s
 
 /* One string of merges, without its quotes, and `end` after it: "left right" where n_spaces is 1,
  * or one half. What is not halves with one space between them is for the parser. */
-static bool read_merge(struct cursor *c, int n_spaces, char end) {
+static bool read_merge(struct vocab_cursor *c, int n_spaces, char end) {
     const unsigned char *at = c->at, *stop = c->end;
     char *out = c->out, *last_space = out;
     if (at == stop || *at++ != '"')
@@ -193,7 +193,7 @@ static bool read_merge(struct cursor *c, int n_spaces, char end) {
     return true;
 }
 
-static bool read_lines(struct cursor *c) {
+static bool read_lines(struct vocab_cursor *c) {
     if (!take(c, '['))
         return false;
     if (take(c, ']'))
@@ -213,7 +213,7 @@ static bool read_lines(struct cursor *c) {
 bool vocab_lines_read_first(struct vocab_lines *lines, const char *text, size_t len, size_t *used) {
     const unsigned char *bytes = (const unsigned char *)text;
     lines->text = os_alloc(len, 1, "", NULL); // two quotes and a comma leave room for a newline
-    struct cursor c = {bytes, bytes + len, lines->text};
+    struct vocab_cursor c = {bytes, bytes + len, lines->text};
     if (lines->text && read_lines(&c)) {
         lines->len = (size_t)(c.out - lines->text);
         *used = (size_t)(c.at - bytes);

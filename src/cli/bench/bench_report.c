@@ -182,30 +182,31 @@ static bool report_md(struct output *out, const struct bench_context *context,
 /* For programs: CSV and JSON print the same list of fields. */
 #define MAX_FIELDS 40
 
-struct field {
+struct report_field {
     const char *name;
     const char *string; /* NULL: it is a number       */
     char number[32];    /* "": not measured, or does not apply */
 };
 
-struct fields {
-    struct field item[MAX_FIELDS];
+struct report_fields {
+    struct report_field item[MAX_FIELDS];
     int n;
 };
 
-static void add_string(struct fields *fields, const char *name, const char *value) {
-    fields->item[fields->n++] = (struct field){.name = name, .string = value};
+static void add_string(struct report_fields *fields, const char *name, const char *value) {
+    fields->item[fields->n++] = (struct report_field){.name = name, .string = value};
 }
 
-static void add_number(struct fields *fields, const char *name, const char *format, double value) {
-    struct field *field = &fields->item[fields->n++];
-    *field = (struct field){.name = name};
+static void add_number(struct report_fields *fields, const char *name, const char *format,
+                       double value) {
+    struct report_field *field = &fields->item[fields->n++];
+    *field = (struct report_field){.name = name};
     if (value >= 0)
         snprintf(field->number, sizeof field->number, format, value);
 }
 
-static void list_fields(struct fields *fields, char name[64], const struct bench_context *context,
-                        const struct bench_result *result) {
+static void list_fields(struct report_fields *fields, char name[64],
+                        const struct bench_context *context, const struct bench_result *result) {
     struct figures f = figures_of(result, context->rounds);
     fields->n = 0;
     bench_name(name, 64, result);
@@ -254,13 +255,13 @@ static bool csv_string(struct output *out, const char *string, struct gpt2_error
     return ok && output_string(out, "\"", err);
 }
 
-static bool report_csv(struct output *out, const struct fields *fields, bool first,
+static bool report_csv(struct output *out, const struct report_fields *fields, bool first,
                        struct gpt2_error *err) {
     bool ok = true;
     for (int i = 0; ok && first && i < fields->n; i++)
         ok = output_format(out, err, "%s%s", fields->item[i].name, i + 1 < fields->n ? "," : "\n");
     for (int i = 0; ok && i < fields->n; i++) {
-        const struct field *field = &fields->item[i];
+        const struct report_field *field = &fields->item[i];
         ok = (field->string ? csv_string(out, field->string, err)
                             : output_string(out, field->number, err)) &&
              output_string(out, i + 1 < fields->n ? "," : "\n", err);
@@ -268,11 +269,11 @@ static bool report_csv(struct output *out, const struct fields *fields, bool fir
     return ok;
 }
 
-static bool report_json(struct output *out, const struct fields *fields, bool first,
+static bool report_json(struct output *out, const struct report_fields *fields, bool first,
                         struct gpt2_error *err) {
     bool ok = output_string(out, first ? "[\n  {" : ",\n  {", err);
     for (int i = 0; ok && i < fields->n; i++) {
-        const struct field *field = &fields->item[i];
+        const struct report_field *field = &fields->item[i];
         ok = output_format(out, err, "%s\"%s\": ", i ? ", " : "", field->name);
         if (ok && field->string)
             ok = output_json_string(out, field->string, strlen(field->string), err);
@@ -286,7 +287,7 @@ bool bench_report(struct output *out, enum bench_format format, const struct ben
                   struct bench_result *results, int n_results, struct gpt2_error *err) {
     if (format == BENCH_MD)
         return report_md(out, context, results, n_results, err);
-    struct fields fields;
+    struct report_fields fields;
     char name[64];
     bool ok = true;
     for (int i = 0; ok && i < n_results; i++) {

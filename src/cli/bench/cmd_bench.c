@@ -32,7 +32,7 @@
 /* Far larger than any cache; a larger buffer would show the same bandwidth. */
 #define MAX_BUFFER ((uint64_t)1 << 30)
 
-struct arguments {
+struct bench_arguments {
     const char *model, *cpu, *output;
     struct int_list prompt, decode, depth, batch, threads;
     int rounds, kv, format;
@@ -40,8 +40,8 @@ struct arguments {
 };
 
 /* Everything that is allocated; freed by close_all. */
-struct run {
-    struct arguments args;
+struct bench_run {
+    struct bench_arguments args;
     char *path;
     struct gpt2_model *model;
     const struct gpt2_config *config;
@@ -90,7 +90,7 @@ static void fill_ids(int32_t *ids, int n, int n_vocab) {
 
 /* The least that one run of a test multiplies, and reads of the weights. Of a prompt only the last
  * token has logits. */
-static void count_work(const struct run *run, struct bench_result *test) {
+static void count_work(const struct bench_run *run, struct bench_result *test) {
     const struct gpt2_cost *blocks = &run->context.blocks, *head = &run->context.head;
     double tokens = (double)(test->n_prompt + test->n_decode) * test->batch;
     double logits = test->n_prompt ? 1 : tokens;
@@ -107,7 +107,7 @@ static void count_cache(struct bench_result *test, size_t token_bytes) {
         test->read_bytes += (double)(test->depth + i) * (double)token_bytes * test->batch;
 }
 
-static bool add_test(struct run *run, struct bench_result test, struct gpt2_error *err) {
+static bool add_test(struct bench_run *run, struct bench_result test, struct gpt2_error *err) {
     int n = test.n_prompt + test.n_decode;
     if (n > run->config->n_ctx - test.depth)
         return usage_error(err, "--%s: %d tokens at depth %d do not fit the model's context of %d",
@@ -134,8 +134,8 @@ static struct int_list list_or(const struct int_list *given, int fallback, int r
 }
 
 /* Makes a test for each combination of the lists. */
-static bool list_tests(struct run *run, struct gpt2_error *err) {
-    const struct arguments *a = &run->args;
+static bool list_tests(struct bench_run *run, struct gpt2_error *err) {
+    const struct bench_arguments *a = &run->args;
     struct int_list depths = list_or(&a->depth, 0, 0), batches = list_or(&a->batch, 1, 1);
     struct int_list threads = list_or(&a->threads, 0, 0);
     for (int t = 0; t < threads.n; t++) {
@@ -168,14 +168,14 @@ static bool list_tests(struct run *run, struct gpt2_error *err) {
     return run->n_results || usage_error(err, "nothing to measure: --n-prompt and --n-gen are 0");
 }
 
-static struct gpt2_session *create_session(struct run *run, struct gpt2_error *err) {
+static struct gpt2_session *create_session(struct bench_run *run, struct gpt2_error *err) {
     return gpt2_session_create(
         run->model,
         &(struct gpt2_session_options){.n_ctx = run->max_tokens, .kv = (enum gpt2_kv)run->args.kv},
         err);
 }
 
-static void close_group(struct run *run) {
+static void close_group(struct bench_run *run) {
     for (int i = 0; run->sessions && i < run->max_batch; i++)
         gpt2_session_free(run->sessions[i]);
     free(run->sessions);
@@ -193,8 +193,8 @@ static void close_group(struct run *run) {
 }
 
 /* Creates what a group of tests shares; the source reads max_depth tokens. */
-static bool open_group(struct run *run, int n_threads, int n_tests, struct gpt2_error *err) {
-    const struct arguments *args = &run->args;
+static bool open_group(struct bench_run *run, int n_threads, int n_tests, struct gpt2_error *err) {
+    const struct bench_arguments *args = &run->args;
     uint64_t bytes = run->context.blocks.bytes + run->context.head.bytes;
     int rows = run->max_tokens < MAX_ROWS ? run->max_tokens : MAX_ROWS;
     run->runtime = gpt2_runtime_create(
@@ -230,7 +230,8 @@ static bool open_group(struct run *run, int n_threads, int n_tests, struct gpt2_
 }
 
 /* Brings the sessions of a test to its depth by copy or rewind. */
-static bool prepare(struct run *run, const struct bench_result *test, struct gpt2_error *err) {
+static bool prepare(struct bench_run *run, const struct bench_result *test,
+                    struct gpt2_error *err) {
     for (int i = 0; i < test->batch; i++) {
         struct gpt2_session *session = run->sessions[i];
         if (gpt2_session_position(session) < test->depth &&
@@ -243,7 +244,7 @@ static bool prepare(struct run *run, const struct bench_result *test, struct gpt
 }
 
 /* Runs a test once; *rate is in tokens per second. Also true if a signal ended it early. */
-static bool measure(struct run *run, const struct bench_result *test, double *rate,
+static bool measure(struct bench_run *run, const struct bench_result *test, double *rate,
                     struct gpt2_error *err) {
     int n_steps = test->n_prompt ? 1 : test->n_decode;
     int n_ids = test->n_prompt ? test->n_prompt : 1;
@@ -261,7 +262,8 @@ static bool measure(struct run *run, const struct bench_result *test, double *ra
 }
 
 /* Runs all rounds of n tests that share a runtime. */
-static bool run_group(struct run *run, struct bench_result *tests, int n, struct gpt2_error *err) {
+static bool run_group(struct bench_run *run, struct bench_result *tests, int n,
+                      struct gpt2_error *err) {
     int rounds = run->args.rounds;
     for (int round = 0; round <= rounds; round++) {
         for (int i = 0; i < n && !signals_caught(); i++) {
@@ -285,7 +287,7 @@ static bool run_group(struct run *run, struct bench_result *tests, int n, struct
     return true;
 }
 
-static bool run_all(struct run *run, struct gpt2_error *err) {
+static bool run_all(struct bench_run *run, struct gpt2_error *err) {
     for (int first = 0, n; first < run->n_results && !signals_caught(); first += n) {
         struct bench_result *tests = run->results + first;
         for (n = 1; first + n < run->n_results && tests[n].group == tests->group;)
@@ -304,7 +306,7 @@ static bool run_all(struct run *run, struct gpt2_error *err) {
     return true;
 }
 
-static bool open_model(struct run *run, struct gpt2_error *err) {
+static bool open_model(struct bench_run *run, struct gpt2_error *err) {
     struct bench_context *context = &run->context;
     run->path = find_model(run->args.model, err);
     run->model = run->path ? gpt2_model_open(run->path, err) : NULL;
@@ -326,7 +328,7 @@ static bool open_model(struct run *run, struct gpt2_error *err) {
     return true;
 }
 
-static int execute(struct run *run) {
+static int execute(struct bench_run *run) {
     static struct output out;
     struct gpt2_error err;
     if (!open_model(run, &err) || !list_tests(run, &err))
@@ -348,7 +350,7 @@ static int execute(struct run *run) {
     return ok ? 0 : output_failed(&out, &err);
 }
 
-static void close_all(struct run *run) {
+static void close_all(struct bench_run *run) {
     for (int i = 0; i < run->n_results; i++)
         free(run->results[i].rates);
     free(run->results);
@@ -359,8 +361,8 @@ static void close_all(struct run *run) {
 
 static int run_bench(int argc, char **argv) {
     static const char *const formats[] = {"md", "csv", "json", NULL};
-    struct run run = {.args = {.rounds = 5}};
-    struct arguments *a = &run.args;
+    struct bench_run run = {.args = {.rounds = 5}};
+    struct bench_arguments *a = &run.args;
     const struct option table[] = {
         OPT_SECTION("What is measured (lists are tried in every combination)"),
         OPT_INTS("n-prompt", 'p', &a->prompt, 0, 1e6, "N,...",

@@ -17,8 +17,8 @@ static const struct option *owner(const struct option *table, const struct optio
     return option;
 }
 
-bool given_note(struct given *given, const struct option *table, const struct option *option,
-                struct gpt2_error *err) {
+bool given_note(struct given_options *given, const struct option *table,
+                const struct option *option, struct gpt2_error *err) {
     const struct option *whole = owner(table, option);
     size_t i = (size_t)(whole - table);
     assert(i < MAX_OPTIONS && option - table < MAX_OPTIONS);
@@ -72,7 +72,7 @@ static bool has_value(const struct option *option, const char *value, size_t n) 
     return same;
 }
 
-static bool atom_holds(const struct given *given, const struct option *table,
+static bool atom_holds(const struct given_options *given, const struct option *table,
                        const struct atom *atom) {
     bool holds;
     if (!atom->option)
@@ -87,7 +87,7 @@ static bool atom_holds(const struct given *given, const struct option *table,
 }
 
 /* The first term that holds; NULL: none does. */
-static const char *term_that_holds(const struct given *given, const struct option *table,
+static const char *term_that_holds(const struct given_options *given, const struct option *table,
                                    const char *terms) {
     for (const char *at = terms; at && *at;) {
         const char *term = at;
@@ -155,7 +155,7 @@ static void print_needs(struct buffer *out, const struct command *command,
         }
 }
 
-bool given_check(const struct given *given, const struct command *command,
+bool given_check(const struct given_options *given, const struct command *command,
                  const struct option *table, struct gpt2_error *err) {
     for (const struct option *o = table; o->name; o++) {
         if (!given->entry[o - table] || term_that_holds(given, table, o->free_with))

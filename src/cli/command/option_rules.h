@@ -8,7 +8,7 @@
 #define MAX_OPTIONS 256 /* entries of a table */
 
 /* What a command line gives, entry by entry of the table. Starts zeroed. */
-struct given {
+struct given_options {
     bool entry[MAX_OPTIONS];
     const struct option *as[MAX_OPTIONS]; /* of a choice: itself, or the OPTION_VALUE */
     const char *word;                     /* the first plain word; NULL: none */
@@ -16,12 +16,12 @@ struct given {
 
 /* Notes that `option` of the table was given, and set. False with GPT2_ERR_USAGE: it has one value
  * and was given before, by this name or another. */
-bool given_note(struct given *given, const struct option *table, const struct option *option,
-                struct gpt2_error *err);
+bool given_note(struct given_options *given, const struct option *table,
+                const struct option *option, struct gpt2_error *err);
 
 /* Whether each option that is given has an effect. False with GPT2_ERR_USAGE: err names one that
  * has none, and what it belongs to. */
-bool given_check(const struct given *given, const struct command *command,
+bool given_check(const struct given_options *given, const struct command *command,
                  const struct option *table, struct gpt2_error *err);
 
 #endif

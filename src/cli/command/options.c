@@ -363,7 +363,7 @@ static const struct option *read_name(const struct option *table, char *word, ch
 
 /* Reads the option at argv[*i], its value included, and sets it. */
 static bool read_option(const struct option *table, int argc, char **argv, int *i,
-                        struct given *given, struct gpt2_error *err) {
+                        struct given_options *given, struct gpt2_error *err) {
     char *value;
     const struct option *option = read_name(table, argv[*i], &value, err);
     if (!option)
@@ -387,7 +387,7 @@ static bool read_option(const struct option *table, int argc, char **argv, int *
 
 /* Takes the first plain word as the value of an OPTION_FIRST_WORD that is not given. */
 static bool take_first_word(const struct option *table, char **argv, int *n_words,
-                            struct given *given, struct gpt2_error *err) {
+                            struct given_options *given, struct gpt2_error *err) {
     for (const struct option *o = table; o->name && *n_words; o++) {
         if (!(o->flags & OPTION_FIRST_WORD) || given->entry[o - table])
             continue;
@@ -401,7 +401,7 @@ static bool take_first_word(const struct option *table, char **argv, int *n_word
 
 bool options_read(const struct command *command, const struct option *table, int argc, char **argv,
                   int *n_words, bool *help, struct gpt2_error *err) {
-    struct given given = {0};
+    struct given_options given = {0};
     *n_words = 0;
     *help = false;
     bool ended = false;

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum kind { NOTHING, CHOICES, FILES, FOLDERS, MODELS };
+enum word_kind { NOTHING, CHOICES, FILES, FOLDERS, MODELS };
 
-static enum kind kind_of(const struct option *o) {
+static enum word_kind kind_of(const struct option *o) {
     if (o->type == OPTION_CHOICE)
         return CHOICES;
     if (!o->argument || o->type != OPTION_STRING)
@@ -24,7 +24,7 @@ static enum kind kind_of(const struct option *o) {
 #define HUB_NAMES "gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2"
 
 /* What is offered for the plain words of a command. */
-static enum kind words_of(const struct command *command) {
+static enum word_kind words_of(const struct command *command) {
     bool models = command->words != WORDS_BY_USAGE || strstr(command->usage, "NAME") ||
                   strstr(command->usage, "MODEL");
     return models ? MODELS : FILES;
@@ -179,7 +179,7 @@ static void print_bash(void) {
 
 /* ---- zsh ---- */
 
-static void zsh_action(enum kind kind, const struct option *o) {
+static void zsh_action(enum word_kind kind, const struct option *o) {
     if (kind == CHOICES) {
         printf("(");
         print_choices(o, " ");
@@ -264,7 +264,7 @@ static void fish_command(const struct command *command, const struct option *tab
         printf("complete -c gpt2 -n '__gpt2_is %s' -l %s", command->name, o->name);
         if (o->letter)
             printf(" -s %c", o->letter);
-        enum kind kind = kind_of(o);
+        enum word_kind kind = kind_of(o);
         if (kind == CHOICES) {
             printf(" -x -a '");
             print_choices(o, " ");

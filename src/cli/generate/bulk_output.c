@@ -2,7 +2,7 @@
 #include "cli/generate/bulk_output.h"
 #include "base/fnv.h"
 #include "base/outfile.h"
-#include "cli/generate/record_settings.h"
+#include "cli/generate/bulk_record.h"
 #include "cli/io/report.h"
 
 #include <errno.h>
@@ -20,35 +20,35 @@ static void mix(uint64_t *hash, const void *bytes, size_t n) {
 
 /* What the model computes for some tokens stands for its weights: every machine gets the same bits,
  * from any file format. */
-static bool mix_model(uint64_t *hash, const struct bulk *bulk, struct gpt2_error *err) {
-    const struct gpt2_config *config = gpt2_model_config(bulk->model);
+static bool mix_model(uint64_t *hash, const struct bulk_job *job, struct gpt2_error *err) {
+    const struct gpt2_config *config = gpt2_model_config(job->model);
     int32_t ids[16];
     int n = config->n_ctx < 16 ? config->n_ctx : 16;
     for (int i = 0; i < n; i++)
         ids[i] = (int32_t)((int64_t)i * 7919 % config->n_vocab);
     struct gpt2_session *session = gpt2_session_create(
-        bulk->model, &(struct gpt2_session_options){.n_ctx = n, .kv = bulk->kv}, err);
+        job->model, &(struct gpt2_session_options){.n_ctx = n, .kv = job->kv}, err);
     struct gpt2_batch *batch =
-        session ? gpt2_batch_create(bulk->model, bulk->runtime, NULL, err) : NULL;
+        session ? gpt2_batch_create(job->model, job->runtime, NULL, err) : NULL;
     struct gpt2_span span = {.session = session, .ids = ids, .n_ids = n, .n_logits = 1};
     bool ok = batch && gpt2_batch_run(batch, &span, 1, err);
     if (ok)
         mix(hash, gpt2_batch_logits(batch, 0, 0), (size_t)config->n_vocab * sizeof(float));
     gpt2_batch_free(batch);
     gpt2_session_free(session);
-    for (int32_t id = 0; ok && id < gpt2_tokenizer_size(bulk->tokenizer); id++) {
+    for (int32_t id = 0; ok && id < gpt2_tokenizer_size(job->tokenizer); id++) {
         size_t n_bytes;
-        const char *bytes = gpt2_tokenizer_token(bulk->tokenizer, id, &n_bytes);
+        const char *bytes = gpt2_tokenizer_token(job->tokenizer, id, &n_bytes);
         mix(hash, bytes, n_bytes);
         mix(hash, &id, sizeof id);
     }
     return ok;
 }
 
-static bool make_fingerprint(struct bulk_output *out, const struct bulk *bulk,
+static bool make_fingerprint(struct bulk_output *out, const struct bulk_job *job,
                              const struct settings *s, struct gpt2_error *err) {
     uint64_t hash = FNV_START;
-    if (!mix_model(&hash, bulk, err))
+    if (!mix_model(&hash, job, err))
         return false;
     // every option that a record could set, so that a new one counts by itself
     struct settings settings = *s;
@@ -56,8 +56,8 @@ static bool make_fingerprint(struct bulk_output *out, const struct bulk *bulk,
     settings_table(table, &settings);
     struct buffer text = {0};
     options_print(table, &text);
-    buffer_format(&text, "input-format=%d\nmodel=", (int)bulk->options->format);
-    buffer_json(&text, bulk->model_name, strlen(bulk->model_name));
+    buffer_format(&text, "input-format=%d\nmodel=", (int)job->options->format);
+    buffer_json(&text, job->model_name, strlen(job->model_name));
     if (text.failed) {
         buffer_free(&text);
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the fingerprint");
@@ -149,11 +149,11 @@ static bool resume(struct bulk_output *out, const char *path, uint64_t *n_done,
     return true;
 }
 
-bool bulk_output_open(struct bulk_output *out, const struct bulk *bulk,
+bool bulk_output_open(struct bulk_output *out, const struct bulk_job *job,
                       const struct settings *settings, int input_fd, uint64_t *n_done,
                       struct gpt2_error *err) {
-    const struct bulk_options *o = bulk->options;
-    if (!make_fingerprint(out, bulk, settings, err))
+    const struct bulk_options *o = job->options;
+    if (!make_fingerprint(out, job, settings, err))
         return false;
     if (!strcmp(o->output, "-")) {
         if (o->resume)
@@ -189,10 +189,10 @@ bool bulk_output_open(struct bulk_output *out, const struct bulk *bulk,
 }
 
 bool bulk_output_check(const struct bulk_output *out, const char *line, size_t n, bool is_json,
-                       uint64_t number, const struct bulk *bulk, struct gpt2_error *err) {
-    struct record record;
+                       uint64_t number, const struct bulk_job *job, struct gpt2_error *err) {
+    struct bulk_record record;
     struct gpt2_error ignored; // a bad record has its error line
-    record_read(&record, line, n, is_json, number, bulk->settings, bulk->tokenizer, &ignored);
+    bulk_record_read(&record, line, n, is_json, number, job->settings, job->tokenizer, &ignored);
     const char *start = strchr(out->last.data, ':');
     size_t len = record.id.len;
     bool same = start && !strncmp(start + 1, record.id.data, len) && start[1 + len] == ',';
@@ -200,7 +200,7 @@ bool bulk_output_check(const struct bulk_output *out, const char *line, size_t n
         command_error(err, GPT2_ERR_USAGE, "give the same --input and --shard",
                       "--resume: the last line of the output is not of record %.100s of the input",
                       record.id.data);
-    record_free(&record);
+    bulk_record_free(&record);
     return same;
 }
 

@@ -6,7 +6,7 @@
 #define CLI_GENERATE_BULK_OUTPUT_H
 
 #include "base/buffer.h"
-#include "cli/generate/bulk.h"
+#include "cli/generate/bulk_job.h"
 
 struct bulk_output {
     int fd; /* 0: not open */
@@ -17,13 +17,13 @@ struct bulk_output {
 };
 
 /* `settings` are resolved. *n_done is how many records are done already. */
-bool bulk_output_open(struct bulk_output *out, const struct bulk *bulk,
+bool bulk_output_open(struct bulk_output *out, const struct bulk_job *job,
                       const struct settings *settings, int input_fd, uint64_t *n_done,
                       struct gpt2_error *err);
 
 /* Compares the record of the last line that was found with the input's. */
 bool bulk_output_check(const struct bulk_output *out, const char *line, size_t n, bool is_json,
-                       uint64_t number, const struct bulk *bulk, struct gpt2_error *err);
+                       uint64_t number, const struct bulk_job *job, struct gpt2_error *err);
 
 bool bulk_output_line(struct bulk_output *out, const char *line, size_t n, struct gpt2_error *err);
 bool bulk_output_close(struct bulk_output *out, struct gpt2_error *err);

@@ -1,5 +1,6 @@
 /* cmd_generate.c - the options of generate; what they ask for is in generate_once.c and bulk.c. */
 #include "cli/command/commands.h"
+#include "cli/generate/bulk.h"
 #include "cli/generate/generate_once.h"
 #include "cli/generate/interactive.h"
 #include "cli/io/find_model.h"
@@ -30,8 +31,8 @@ static void *open_tokenizer(void *data) {
     return NULL;
 }
 
-static bool open_model(struct run *run, struct gpt2_error *err) {
-    const struct arguments *args = &run->args;
+static bool open_model(struct generate_run *run, struct gpt2_error *err) {
+    const struct generate_arguments *args = &run->args;
     run->model = gpt2_model_open_lazy(run->path, err);
     if (!run->model)
         return false;
@@ -40,8 +41,8 @@ static bool open_model(struct run *run, struct gpt2_error *err) {
     return run->runtime != NULL;
 }
 
-static bool open_all(struct run *run, struct gpt2_error *err) {
-    const struct arguments *args = &run->args;
+static bool open_all(struct generate_run *run, struct gpt2_error *err) {
+    const struct generate_arguments *args = &run->args;
     run->path = find_model(args->model, err);
     if (!run->path)
         return false;
@@ -68,7 +69,7 @@ static bool open_all(struct run *run, struct gpt2_error *err) {
     return ok && (run->tokenizer || opening.is_optional);
 }
 
-static void close_all(struct run *run) {
+static void close_all(struct generate_run *run) {
     generate_run_free(run);
     gpt2_runtime_free(run->runtime);
     gpt2_model_close(run->model);
@@ -76,23 +77,23 @@ static void close_all(struct run *run) {
     free(run->path);
 }
 
-static int run_bulk(struct run *run) {
-    struct arguments *args = &run->args;
+static int run_bulk(struct generate_run *run) {
+    struct generate_arguments *args = &run->args;
     struct gpt2_error err;
     if (!weights_prepare(run->model, &args->weights, 1000, &err))
         return report(&err);
     args->bulk.output = args->output ? args->output : "-";
-    return bulk_run(&(struct bulk){.options = &args->bulk,
-                                   .settings = &args->settings,
-                                   .model = run->model,
-                                   .tokenizer = run->tokenizer,
-                                   .runtime = run->runtime,
-                                   .model_name = args->model ? args->model : "tales",
-                                   .kv = (enum gpt2_kv)args->kv,
-                                   .max_samples = args->parallel});
+    return bulk_run(&(struct bulk_job){.options = &args->bulk,
+                                       .settings = &args->settings,
+                                       .model = run->model,
+                                       .tokenizer = run->tokenizer,
+                                       .runtime = run->runtime,
+                                       .model_name = args->model ? args->model : "tales",
+                                       .kv = (enum gpt2_kv)args->kv,
+                                       .max_samples = args->parallel});
 }
 
-static int execute(struct run *run) {
+static int execute(struct generate_run *run) {
     struct gpt2_error err;
     uint64_t start = os_now_ns();
     if (!open_all(run, &err))
@@ -106,13 +107,13 @@ static int execute(struct run *run) {
 }
 
 static int run_generate(int argc, char **argv) {
-    struct run *run = calloc(1, sizeof *run);
+    struct generate_run *run = calloc(1, sizeof *run);
     struct gpt2_error err;
     if (!run) {
         command_error(&err, GPT2_ERR_MEMORY, NULL, "out of memory");
         return report(&err);
     }
-    struct arguments *a = &run->args;
+    struct generate_arguments *a = &run->args;
     a->settings = settings_unset();
     a->parallel = 64;
     static const char *const inputs[] = {"auto", "jsonl", "lines", NULL};

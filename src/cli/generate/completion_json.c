@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* A prompt and what its choices are written with. */
-struct source {
+struct json_source {
     const struct gpt2_completion *completion;
     const struct settings *settings;
     const struct gpt2_tokenizer *tokenizer; /* or NULL */
@@ -16,7 +16,7 @@ struct source {
 };
 
 /* A token as JSON: what is no character by itself as its bytes. */
-static void json_token(const struct source *from, struct buffer *out, int32_t id) {
+static void json_token(const struct json_source *from, struct buffer *out, int32_t id) {
     size_t n;
     const char *bytes = gpt2_tokenizer_token(from->tokenizer, id, &n);
     bool whole = true;
@@ -34,7 +34,7 @@ static void json_token(const struct source *from, struct buffer *out, int32_t id
     buffer_format(out, "\"");
 }
 
-static void add_bytes(const struct source *from, const int32_t *ids, int n_ids,
+static void add_bytes(const struct json_source *from, const int32_t *ids, int n_ids,
                       struct buffer *out) {
     for (int i = 0; i < n_ids; i++) {
         size_t n;
@@ -44,15 +44,15 @@ static void add_bytes(const struct source *from, const int32_t *ids, int n_ids,
 }
 
 /* The i-th token of prompt and text. */
-static int32_t id_at(const struct source *from, const struct gpt2_sample *s, int i) {
+static int32_t id_at(const struct json_source *from, const struct gpt2_sample *s, int i) {
     return i < from->n_read ? from->prompt[i] : s->ids[i - from->n_read];
 }
 
 /* Where each of the n tokens begins, after `skip` others: in characters, from the start of the
  * prompt, as OpenAI counts. Of a token that begins within a character it is that character's place.
  */
-static void json_offsets(const struct source *from, const struct gpt2_sample *s, int skip, int n,
-                         struct buffer *out) {
+static void json_offsets(const struct json_source *from, const struct gpt2_sample *s, int skip,
+                         int n, struct buffer *out) {
     struct buffer all = {0};
     size_t n_bytes, at = 0, n_characters = 0, start = 0;
     add_bytes(from, from->prompt, from->n_read, &all);
@@ -72,7 +72,7 @@ static void json_offsets(const struct source *from, const struct gpt2_sample *s,
     buffer_free(&all);
 }
 
-static void json_top(const struct source *from, const struct gpt2_logprob *top, int n_top,
+static void json_top(const struct json_source *from, const struct gpt2_logprob *top, int n_top,
                      struct buffer *out) {
     buffer_format(out, "{");
     for (int i = 0; i < n_top; i++) {
@@ -84,7 +84,7 @@ static void json_top(const struct source *from, const struct gpt2_logprob *top, 
 }
 
 /* The alternatives to a token of the prompt, as of one that was generated. */
-static void json_prompt_top(const struct source *from, int i, struct buffer *out) {
+static void json_prompt_top(const struct json_source *from, int i, struct buffer *out) {
     const struct prompt_scores *scores = from->scores;
     struct gpt2_logprob top[100]; // --logprobs has at most so many
     for (int k = 0; k < scores->n_top; k++) {
@@ -95,7 +95,7 @@ static void json_prompt_top(const struct source *from, int i, struct buffer *out
 }
 
 /* With the prompt's scores the lists begin with its tokens, the first of which has none. */
-static void json_logprobs(const struct source *from, const struct gpt2_sample *s,
+static void json_logprobs(const struct json_source *from, const struct gpt2_sample *s,
                           struct buffer *out) {
     int skip = from->scores ? 0 : from->n_read, n = from->n_read + s->n_ids;
     buffer_format(out, "{\"tokens\":[");
@@ -129,7 +129,8 @@ static void json_logprobs(const struct source *from, const struct gpt2_sample *s
     buffer_format(out, "]}");
 }
 
-static void json_text(const struct source *from, const struct gpt2_sample *s, struct buffer *out) {
+static void json_text(const struct json_source *from, const struct gpt2_sample *s,
+                      struct buffer *out) {
     struct buffer text = {0};
     if (from->settings->echo && from->tokenizer)
         add_bytes(from, from->prompt, from->n_prompt, &text);
@@ -157,7 +158,7 @@ static void json_finish(const struct settings *settings, const struct gpt2_sampl
     }
 }
 
-static void json_choice(const struct source *from, const struct gpt2_sample *s, int index,
+static void json_choice(const struct json_source *from, const struct gpt2_sample *s, int index,
                         struct buffer *out) {
     buffer_format(out, "%s{\"index\":%d,\"text\":", index ? "," : "", index);
     json_text(from, s, out);
@@ -220,7 +221,7 @@ bool completion_score_prompt(struct prompt_scores *scores, const struct gpt2_com
 }
 
 /* Writes the choices of one prompt, the first as number `index`. Returns how many. */
-static int json_choices(const struct source *from, int index, struct buffer *out) {
+static int json_choices(const struct json_source *from, int index, struct buffer *out) {
     int chosen[MAX_CHOSEN], n = completion_chosen(from->completion, from->settings, chosen);
     for (int i = 0; i < n; i++) {
         struct gpt2_sample sample = gpt2_completion_get(from->completion, chosen[i]);
@@ -236,10 +237,10 @@ void completions_json(struct gpt2_completion *const *completions,
     size_t n_tokens = 0, n_prompt = 0;
     buffer_format(out, ",\"choices\":[");
     for (int k = 0; k < n; k++) {
-        struct source from = {.completion = completions[k],
-                              .settings = &decoding->settings,
-                              .tokenizer = tokenizer,
-                              .scores = prompts ? &prompts[k] : NULL};
+        struct json_source from = {.completion = completions[k],
+                                   .settings = &decoding->settings,
+                                   .tokenizer = tokenizer,
+                                   .scores = prompts ? &prompts[k] : NULL};
         from.prompt = gpt2_completion_prompt(completions[k], &from.n_prompt, &from.n_read);
         index += json_choices(&from, index, out);
         for (int i = 0; i < gpt2_completion_count(completions[k]); i++)

@@ -40,8 +40,8 @@ static void hint_special(const struct gpt2_tokenizer *tokenizer, const struct te
 }
 
 /* Reads the prompt into run->ids. */
-static bool read_prompt(struct run *run, struct gpt2_error *err) {
-    const struct arguments *args = &run->args;
+static bool read_prompt(struct generate_run *run, struct gpt2_error *err) {
+    const struct generate_arguments *args = &run->args;
     if (args->ids) {
         if (args->source.option || args->source.word || args->source.file)
             return usage_error(err, "the prompt is given more than once: --ids and text");
@@ -61,7 +61,7 @@ static bool read_prompt(struct run *run, struct gpt2_error *err) {
 }
 
 /* Texts that could not be shown as they came: several of them. */
-static bool show_samples(struct run *run, struct gpt2_error *err) {
+static bool show_samples(struct generate_run *run, struct gpt2_error *err) {
     int chosen[MAX_CHOSEN];
     int n = completion_chosen(run->completion, &run->decoding.settings, chosen);
     bool several = run->decoding.settings.num_samples > 1;
@@ -81,7 +81,7 @@ static bool show_samples(struct run *run, struct gpt2_error *err) {
     return true;
 }
 
-static bool show_json(struct run *run, struct gpt2_error *err) {
+static bool show_json(struct generate_run *run, struct gpt2_error *err) {
     struct buffer text = {0};
     struct prompt_scores scores = {0};
     const struct settings *settings = &run->decoding.settings;
@@ -112,7 +112,7 @@ static double rate(int n, uint64_t ns) {
     return ns ? (double)n / ((double)ns * 1e-9) : 0;
 }
 
-static void print_stats(const struct run *run) {
+static void print_stats(const struct generate_run *run) {
     static const char *const reasons[] = {
         "",         "end of text", "stop string", "choice made", "-n reached", "context full",
         "max-time", "interrupted", "failed"};
@@ -147,7 +147,7 @@ static void print_stats(const struct run *run) {
     fprintf(stderr, "logits  %016" PRIx64 "\n", run->hash);
 }
 
-static bool generate(struct run *run, struct gpt2_error *err) {
+static bool generate(struct generate_run *run, struct gpt2_error *err) {
     if (run->args.settings.echo && run->shows && run->args.format != FORMAT_JSONL &&
         !show_prompt(run, err))
         return false;
@@ -157,8 +157,8 @@ static bool generate(struct run *run, struct gpt2_error *err) {
     return ok;
 }
 
-static bool prepare(struct run *run, struct gpt2_error *err) {
-    struct arguments *args = &run->args;
+static bool prepare(struct generate_run *run, struct gpt2_error *err) {
+    struct generate_arguments *args = &run->args;
     struct settings *s = &args->settings;
     if (!read_prompt(run, err))
         return false;
@@ -174,7 +174,7 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
     return weights_prepare(run->model, &args->weights, n_passes, err);
 }
 
-int generate_once(struct run *run) {
+int generate_once(struct generate_run *run) {
     struct gpt2_error err;
     const char *path = run->args.output;
     bool to_file = output_is_file(path);
@@ -207,7 +207,7 @@ int generate_once(struct run *run) {
     return signals_caught() ? 128 + signals_caught() : 0;
 }
 
-void generate_run_free(struct run *run) {
+void generate_run_free(struct generate_run *run) {
     output_discard(&run->out);
     gpt2_completion_free(run->completion);
     decoding_free(&run->decoding);

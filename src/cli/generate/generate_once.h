@@ -2,55 +2,10 @@
 #ifndef CLI_GENERATE_GENERATE_ONCE_H
 #define CLI_GENERATE_GENERATE_ONCE_H
 
-#include "base/os.h"
-#include "cli/command/weights_options.h"
-#include "cli/generate/bulk.h"
-#include "cli/generate/settings.h"
-#include "cli/io/output.h"
-#include "cli/io/prompt_source.h"
-#include "cli/terminal/color.h"
-
-enum generate_format { FORMAT_TEXT, FORMAT_IDS, FORMAT_JSON, FORMAT_JSONL };
-
-struct arguments {
-    struct text_source source;
-    const char *ids;
-    const char *model;
-    struct settings settings;
-    struct weights_options weights;
-    bool stats, interactive;
-    const char *output;          /* NULL or "-": standard output */
-    int format, kv, tint, color; /* enum generate_format; tint: 0 is none */
-    int threads;
-    const char *cpu;
-    int parallel;
-    struct bulk_options bulk;
-};
-
-/* Everything a run holds; freed in one place. */
-struct run {
-    struct arguments args;
-    char *path;
-    struct gpt2_tokenizer *tokenizer; /* NULL where only ids go in and out */
-    struct gpt2_model *model;
-    struct gpt2_runtime *runtime;
-    struct decoding decoding;
-    struct gpt2_completion *completion;
-    bool logprobs, shows; /* the completion has them; its text is shown as it comes */
-    struct text prompt;
-    struct gpt2_ids ids; /* the prompt's */
-    struct output out;   /* standard output, or the file of --output */
-    bool colors;         /* --tint, and colours are wanted (--color) */
-    bool escapes;        /* text goes to a terminal: control characters are shown as \xNN */
-    struct color_text color_text;
-
-    /* for --stats and timings */
-    uint64_t load_ns, start_ns, prompt_ns, decode_ns, hash;
-    bool seen; /* the first logits */
-};
+#include "cli/generate/generate_run.h"
 
 /* Reads the prompt, makes and shows its texts; the exit code. */
-int generate_once(struct run *run);
-void generate_run_free(struct run *run);
+int generate_once(struct generate_run *run);
+void generate_run_free(struct generate_run *run);
 
 #endif

@@ -22,7 +22,7 @@ static uint64_t hash_logits(uint64_t hash, const float *logits, int n) {
 }
 
 bool go_on(void *user, const float *logits) {
-    struct run *run = user;
+    struct generate_run *run = user;
     if (signals_caught())
         return false;
     if (!run->seen) {
@@ -34,8 +34,8 @@ bool go_on(void *user, const float *logits) {
     return true;
 }
 
-bool create_completion(struct run *run, const struct gpt2_ids *ids, struct gpt2_session *session,
-                       bool shows, struct gpt2_error *err) {
+bool create_completion(struct generate_run *run, const struct gpt2_ids *ids,
+                       struct gpt2_session *session, bool shows, struct gpt2_error *err) {
     struct gpt2_completion_options options;
     if (!decoding_options(&run->decoding, ids, run->tokenizer, &options, err))
         return false;
@@ -51,12 +51,13 @@ bool create_completion(struct run *run, const struct gpt2_ids *ids, struct gpt2_
     return run->completion != NULL;
 }
 
-void free_completion(struct run *run) {
+void free_completion(struct generate_run *run) {
     gpt2_completion_free(run->completion);
     run->completion = NULL;
 }
 
-static bool show_object(struct run *run, const struct gpt2_piece *piece, struct gpt2_error *err) {
+static bool show_object(struct generate_run *run, const struct gpt2_piece *piece,
+                        struct gpt2_error *err) {
     bool ok = output_format(&run->out, err, "{\"sample\":%d,\"index\":%d,\"id\":", piece->sample,
                             piece->index);
     ok = ok && (piece->id < 0 ? output_string(&run->out, "null", err)
@@ -68,7 +69,8 @@ static bool show_object(struct run *run, const struct gpt2_piece *piece, struct 
     return ok && output_string(&run->out, "}\n", err) && output_flush(&run->out, err);
 }
 
-static bool show_tinted(struct run *run, const struct gpt2_piece *piece, struct gpt2_error *err) {
+static bool show_tinted(struct generate_run *run, const struct gpt2_piece *piece,
+                        struct gpt2_error *err) {
     char style[32];
     bool tinted = color_of_surprisal(-piece->logprob / 0.69314718055994531, style);
     return color_bytes(&run->color_text, &run->out, tinted ? style : NULL, piece->bytes,
@@ -76,13 +78,13 @@ static bool show_tinted(struct run *run, const struct gpt2_piece *piece, struct 
            output_flush(&run->out, err);
 }
 
-bool show_text(struct run *run, const char *bytes, size_t n, struct gpt2_error *err) {
+bool show_text(struct generate_run *run, const char *bytes, size_t n, struct gpt2_error *err) {
     return run->escapes ? color_bytes(&run->color_text, &run->out, NULL, bytes, n, err)
                         : output_bytes(&run->out, bytes, n, err);
 }
 
 bool show_piece(void *user, const struct gpt2_piece *piece, struct gpt2_error *err) {
-    struct run *run = user;
+    struct generate_run *run = user;
     if (run->args.format == FORMAT_JSONL)
         return show_object(run, piece, err);
     if (run->args.format == FORMAT_IDS) {
@@ -96,7 +98,7 @@ bool show_piece(void *user, const struct gpt2_piece *piece, struct gpt2_error *e
     return show_text(run, piece->bytes, piece->n_bytes, err) && output_flush_text(&run->out, err);
 }
 
-bool show_prompt(struct run *run, struct gpt2_error *err) {
+bool show_prompt(struct generate_run *run, struct gpt2_error *err) {
     int n_ids, n_read;
     const int32_t *ids = gpt2_completion_prompt(run->completion, &n_ids, &n_read);
     for (int i = 0; i < n_ids; i++) {
@@ -114,15 +116,15 @@ bool show_prompt(struct run *run, struct gpt2_error *err) {
                                           : output_flush_text(&run->out, err);
 }
 
-bool show_end(struct run *run, struct gpt2_error *err) {
+bool show_end(struct generate_run *run, struct gpt2_error *err) {
     return color_end(&run->color_text, &run->out, err);
 }
 
-bool wants_escapes(const struct arguments *args) {
+bool wants_escapes(const struct generate_arguments *args) {
     return !output_is_file(args->output) && isatty(STDOUT_FILENO);
 }
 
-bool wants_colors(const struct arguments *args) {
+bool wants_colors(const struct generate_arguments *args) {
     bool elsewhere = output_is_file(args->output) && args->color == COLOR_AUTO;
     return args->tint && !elsewhere && terminal_wants_color(args->color);
 }

@@ -3,7 +3,7 @@
 #ifndef CLI_GENERATE_GENERATE_OUTPUT_H
 #define CLI_GENERATE_GENERATE_OUTPUT_H
 
-#include "cli/generate/generate_once.h"
+#include "cli/generate/generate_run.h"
 
 /* A completion's `show` and `go_on`, with the run as `user`. The latter times the prompt, hashes
  * the logits for --stats, and ends the texts after a signal. */
@@ -11,22 +11,22 @@ bool show_piece(void *user, const struct gpt2_piece *piece, struct gpt2_error *e
 bool go_on(void *user, const float *logits);
 
 /* Makes run->completion from a prompt of ids, by run->decoding and with the callbacks above. */
-bool create_completion(struct run *run, const struct gpt2_ids *ids, struct gpt2_session *session,
-                       bool shows, struct gpt2_error *err);
-void free_completion(struct run *run); /* leaves NULL; none is allowed */
+bool create_completion(struct generate_run *run, const struct gpt2_ids *ids,
+                       struct gpt2_session *session, bool shows, struct gpt2_error *err);
+void free_completion(struct generate_run *run); /* leaves NULL; none is allowed */
 
 /* The prompt's tokens, for --echo. */
-bool show_prompt(struct run *run, struct gpt2_error *err);
+bool show_prompt(struct generate_run *run, struct gpt2_error *err);
 
 /* What is held back of a character that no token has completed. */
-bool show_end(struct run *run, struct gpt2_error *err);
+bool show_end(struct generate_run *run, struct gpt2_error *err);
 
 /* Standard output is a terminal that shall have colours. */
-bool wants_colors(const struct arguments *args);
+bool wants_colors(const struct generate_arguments *args);
 
 /* Writes text from the model or the prompt: on a terminal with its control characters escaped, and
  * exactly elsewhere. show_end writes what is held of a character. */
-bool show_text(struct run *run, const char *bytes, size_t n, struct gpt2_error *err);
-bool wants_escapes(const struct arguments *args);
+bool show_text(struct generate_run *run, const char *bytes, size_t n, struct gpt2_error *err);
+bool wants_escapes(const struct generate_arguments *args);
 
 #endif

@@ -13,18 +13,18 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool has_prompt(const struct arguments *args) {
+static bool has_prompt(const struct generate_arguments *args) {
     return args->source.option || args->source.word || args->source.file || args->ids;
 }
 
-bool interactive_wanted(const struct arguments *args) {
+bool interactive_wanted(const struct generate_arguments *args) {
     bool for_programs = args->format != FORMAT_TEXT || args->output || args->bulk.input ||
                         args->settings.beams > 1 || args->settings.echo;
     return args->interactive ||
            (!has_prompt(args) && !for_programs && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
 }
 
-static bool check(const struct arguments *args, struct gpt2_error *err) {
+static bool check(const struct generate_arguments *args, struct gpt2_error *err) {
     const struct settings *s = &args->settings;
     if (s->best_of || s->logprobs >= 0 || s->num_samples > 1)
         return command_error(err, GPT2_ERR_USAGE, "give a prompt",
@@ -111,7 +111,7 @@ static void take_entry(struct interactive *it, struct buffer *entry) {
 }
 
 static bool begin(struct interactive *it, struct gpt2_error *err) {
-    struct run *run = it->run;
+    struct generate_run *run = it->run;
     struct settings *s = &it->settings;
     *s = run->args.settings;
     s->num_samples = 1;
@@ -129,7 +129,7 @@ static bool begin(struct interactive *it, struct gpt2_error *err) {
     return !has_prompt(&run->args) || text_read(&run->prompt, &run->args.source, err);
 }
 
-int interactive_run(struct run *run) {
+int interactive_run(struct generate_run *run) {
     struct interactive it = {.run = run};
     struct gpt2_error err;
     signals_keep();

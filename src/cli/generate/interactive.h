@@ -6,14 +6,14 @@
 #ifndef CLI_GENERATE_INTERACTIVE_H
 #define CLI_GENERATE_INTERACTIVE_H
 
-#include "cli/generate/generate_once.h"
+#include "cli/generate/generate_run.h"
 
 /* True with --interactive, and where no prompt is given, the output can be shown on a terminal, and
  * standard input and output are both one. */
-bool interactive_wanted(const struct arguments *args);
+bool interactive_wanted(const struct generate_arguments *args);
 
 /* Runs a session; `run` has everything but the prompt. Returns the exit code, errors are reported.
  */
-int interactive_run(struct run *run);
+int interactive_run(struct generate_run *run);
 
 #endif

@@ -39,7 +39,7 @@ const char *interactive_keep(struct interactive *it, const char *text, struct gp
 
 bool interactive_set(struct interactive *it, const struct settings *wanted,
                      struct gpt2_error *err) {
-    struct run *run = it->run;
+    struct generate_run *run = it->run;
     struct settings resolved = *wanted;
     settings_resolve(&resolved, gpt2_model_config(run->model));
     struct decoding decoding;
@@ -68,7 +68,7 @@ void interactive_interrupted(struct interactive *it, bool empty) {
     "starts afresh"
 
 static void print_figures(const struct interactive *it) {
-    const struct run *run = it->run;
+    const struct generate_run *run = it->run;
     int n_ids, n_read;
     gpt2_completion_prompt(run->completion, &n_ids, &n_read);
     fprintf(stderr,
@@ -81,7 +81,7 @@ static void print_figures(const struct interactive *it) {
 
 void interactive_continue(struct interactive *it) {
     struct transcript *transcript = &it->transcript;
-    struct run *run = it->run;
+    struct generate_run *run = it->run;
     struct gpt2_error err;
     bool ok = transcript_continue(transcript, &err);
     if (signals_caught())

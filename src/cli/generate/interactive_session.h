@@ -6,7 +6,7 @@
 #include "cli/terminal/line_input.h"
 
 struct interactive {
-    struct run *run; /* borrowed */
+    struct generate_run *run; /* borrowed */
     struct transcript transcript;
     struct line_input *lines;
     struct settings settings; /* as given, not resolved: run->decoding has the resolved ones */

@@ -10,7 +10,7 @@
 #define MAX_ROWS 128 /* of a pass: how long Ctrl-C may have to wait while a long text is read */
 
 static bool make_generator(struct transcript *transcript, struct gpt2_error *err) {
-    const struct run *run = transcript->run;
+    const struct generate_run *run = transcript->run;
     transcript->generator = gpt2_generator_create(
         run->model, run->runtime,
         &(struct gpt2_generator_options){
@@ -19,7 +19,8 @@ static bool make_generator(struct transcript *transcript, struct gpt2_error *err
     return transcript->generator != NULL;
 }
 
-bool transcript_create(struct transcript *transcript, struct run *run, struct gpt2_error *err) {
+bool transcript_create(struct transcript *transcript, struct generate_run *run,
+                       struct gpt2_error *err) {
     *transcript = (struct transcript){.run = run};
     buffer_bytes(&transcript->text, "", 0);
     transcript->session = gpt2_session_create(
@@ -72,7 +73,7 @@ bool transcript_type(struct transcript *transcript, const char *bytes, size_t n,
 
 static bool encode(const struct transcript *transcript, struct gpt2_ids *ids,
                    struct gpt2_error *err) {
-    const struct run *run = transcript->run;
+    const struct generate_run *run = transcript->run;
     return gpt2_tokenizer_encode(run->tokenizer, transcript->text.data, transcript->text.len,
                                  settings_encode_flags(&run->decoding.settings), ids, err);
 }
@@ -106,7 +107,7 @@ static bool note_read(struct transcript *transcript, struct gpt2_error *err) {
 
 /* Runs the completion to its end. */
 static bool generate(struct transcript *transcript, struct gpt2_error *err) {
-    struct run *run = transcript->run;
+    struct generate_run *run = transcript->run;
     struct gpt2_completion *c = run->completion;
     run->seen = false;
     run->hash = FNV_START;
@@ -138,7 +139,7 @@ static bool keep(struct transcript *transcript, struct gpt2_error *err) {
 }
 
 bool transcript_continue(struct transcript *transcript, struct gpt2_error *err) {
-    struct run *run = transcript->run;
+    struct generate_run *run = transcript->run;
     free_completion(run);
     struct gpt2_ids ids = {0};
     bool ok = encode(transcript, &ids, err) &&

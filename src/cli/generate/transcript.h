@@ -8,10 +8,10 @@
 #define CLI_GENERATE_TRANSCRIPT_H
 
 #include "base/buffer.h"
-#include "cli/generate/generate_once.h"
+#include "cli/generate/generate_run.h"
 
 struct transcript {
-    struct run *run; /* borrowed: model, decoding, completion, output, figures */
+    struct generate_run *run; /* borrowed: model, decoding, completion, output, figures */
     struct gpt2_generator *generator;
     struct buffer text;
     struct transcript_turn {
@@ -24,7 +24,8 @@ struct transcript {
 };
 
 /* An empty one. `run` has model, runtime and tokenizer. */
-bool transcript_create(struct transcript *transcript, struct run *run, struct gpt2_error *err);
+bool transcript_create(struct transcript *transcript, struct generate_run *run,
+                       struct gpt2_error *err);
 void transcript_free(struct transcript *transcript); /* a zeroed struct is allowed */
 
 /* Begins a turn with what the user typed. GPT2_ERR_MEMORY: nothing has changed. */

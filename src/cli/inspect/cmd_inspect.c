@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct kind {
+static const struct inspect_kind {
     const char *name;
     bool (*fill)(struct inspect *inspect, struct gpt2_error *err);
     int least_texts, most_texts;
@@ -21,7 +21,7 @@ static const struct kind {
     {"residual", inspect_residual, 1, 1},
 };
 
-struct arguments {
+struct inspect_arguments {
     struct string_list prompts;
     const char *file, *ids, *model, *cpu, *ablate, *token;
     struct view_form form;
@@ -30,9 +30,9 @@ struct arguments {
 };
 
 /* Everything that is allocated; freed by close_all. */
-struct run {
-    struct arguments args;
-    const struct kind *kind;
+struct inspect_run {
+    struct inspect_arguments args;
+    const struct inspect_kind *kind;
     char *path;
     struct gpt2_model *model;
     struct gpt2_tokenizer *tokenizer;
@@ -42,7 +42,7 @@ struct run {
 
 /* ---- what was asked ---- */
 
-static bool find_kind(struct run *run, const char *word, struct gpt2_error *err) {
+static bool find_kind(struct inspect_run *run, const char *word, struct gpt2_error *err) {
     for (size_t i = 0; word && i < sizeof kinds / sizeof *kinds; i++)
         if (!strcmp(kinds[i].name, word))
             run->kind = &kinds[i];
@@ -56,7 +56,7 @@ static bool find_kind(struct run *run, const char *word, struct gpt2_error *err)
 
 /* ---- texts ---- */
 
-static bool check_text(struct run *run, struct gpt2_ids *ids, struct gpt2_error *err) {
+static bool check_text(struct inspect_run *run, struct gpt2_ids *ids, struct gpt2_error *err) {
     const struct gpt2_config *config = run->inspect.config;
     for (size_t i = 0; i < ids->len; i++)
         if (ids->data[i] >= config->n_vocab)
@@ -74,8 +74,9 @@ static bool check_text(struct run *run, struct gpt2_ids *ids, struct gpt2_error 
 }
 
 /* Puts the bos token before the text if that is asked for, or if the text is empty. */
-static bool start_text(struct run *run, struct gpt2_ids *ids, bool empty, struct gpt2_error *err) {
-    const struct arguments *a = &run->args;
+static bool start_text(struct inspect_run *run, struct gpt2_ids *ids, bool empty,
+                       struct gpt2_error *err) {
+    const struct inspect_arguments *a = &run->args;
     bool wanted = a->bos || (!a->no_bos && run->kind->fill == inspect_compare);
     int32_t bos = run->inspect.config->bos_id;
     if (a->bos && bos < 0)
@@ -86,7 +87,8 @@ static bool start_text(struct run *run, struct gpt2_ids *ids, bool empty, struct
     return gpt2_ids_push(ids, bos, err);
 }
 
-static bool add_text(struct run *run, const struct text_source *source, struct gpt2_error *err) {
+static bool add_text(struct inspect_run *run, const struct text_source *source,
+                     struct gpt2_error *err) {
     struct gpt2_ids *ids = &run->inspect.texts[run->inspect.n_texts++];
     struct text text = {0};
     unsigned flags = run->args.special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT;
@@ -97,7 +99,7 @@ static bool add_text(struct run *run, const struct text_source *source, struct g
     return ok;
 }
 
-static bool add_ids(struct run *run, struct gpt2_error *err) {
+static bool add_ids(struct inspect_run *run, struct gpt2_error *err) {
     struct gpt2_ids *ids = &run->inspect.texts[run->inspect.n_texts++];
     const char *list = run->args.ids;
     return start_text(run, ids, false, err) &&
@@ -106,8 +108,8 @@ static bool add_ids(struct run *run, struct gpt2_error *err) {
 
 /* Reads the texts: those of -p and then the plain words; or --file, which may precede one text;
  * --ids, or standard input. */
-static bool read_texts(struct run *run, char **words, int n_words, struct gpt2_error *err) {
-    const struct arguments *a = &run->args;
+static bool read_texts(struct inspect_run *run, char **words, int n_words, struct gpt2_error *err) {
+    const struct inspect_arguments *a = &run->args;
     int given = a->prompts.n + n_words;
     bool joined = a->file && given == 1 && run->kind->most_texts == 1;
     int other = joined ? 0 : !!a->file + !!a->ids;
@@ -142,7 +144,7 @@ static bool read_texts(struct run *run, char **words, int n_words, struct gpt2_e
 }
 
 /* Finds the token that --token names. */
-static bool find_token(struct run *run, struct gpt2_error *err) {
+static bool find_token(struct inspect_run *run, struct gpt2_error *err) {
     const char *text = run->args.token;
     run->inspect.token = -1;
     if (!text)
@@ -161,8 +163,8 @@ static bool find_token(struct run *run, struct gpt2_error *err) {
 
 /* ---- running and showing ---- */
 
-static bool open_all(struct run *run, struct gpt2_error *err) {
-    const struct arguments *a = &run->args;
+static bool open_all(struct inspect_run *run, struct gpt2_error *err) {
+    const struct inspect_arguments *a = &run->args;
     struct inspect *in = &run->inspect;
     run->path = find_model(a->model, err);
     run->model = run->path ? gpt2_model_open(run->path, err) : NULL;
@@ -188,7 +190,7 @@ static bool open_all(struct run *run, struct gpt2_error *err) {
 
 /* For ln-scale: computes what each site divides by instead of a token's own deviation, the mean
  * deviation over the texts' tokens without position 0. */
-static bool find_deviations(struct run *run, struct gpt2_error *err) {
+static bool find_deviations(struct inspect_run *run, struct gpt2_error *err) {
     struct inspect *in = &run->inspect;
     size_t sites = (size_t)gpt2_norm_sites(run->model), count = 0;
     double *sums = view_alloc(&in->view, sites, sizeof *sums);
@@ -211,7 +213,7 @@ static bool find_deviations(struct run *run, struct gpt2_error *err) {
     return ok;
 }
 
-static bool create_inspector(struct run *run, struct gpt2_error *err) {
+static bool create_inspector(struct inspect_run *run, struct gpt2_error *err) {
     struct inspect *in = &run->inspect;
     bool scale = in->ablations & GPT2_ABLATE_LN_SCALE || run->kind->fill == inspect_compare;
     if (scale && !find_deviations(run, err))
@@ -221,7 +223,7 @@ static bool create_inspector(struct run *run, struct gpt2_error *err) {
     return in->inspector != NULL;
 }
 
-static void close_all(struct run *run) {
+static void close_all(struct inspect_run *run) {
     view_free(&run->inspect.view);
     for (int i = 0; i < INSPECT_TEXTS; i++)
         gpt2_ids_free(&run->inspect.texts[i]);
@@ -232,7 +234,7 @@ static void close_all(struct run *run) {
     free(run->path);
 }
 
-static int execute(struct run *run, char **words, int n_words) {
+static int execute(struct inspect_run *run, char **words, int n_words) {
     struct gpt2_error err;
     bool ok = find_kind(run, n_words ? words[0] : NULL, &err) && open_all(run, &err) &&
               read_texts(run, words + 1, n_words - 1, &err) && create_inspector(run, &err) &&
@@ -245,13 +247,13 @@ static int execute(struct run *run, char **words, int n_words) {
 }
 
 static int run_inspect(int argc, char **argv) {
-    struct run *run = calloc(1, sizeof *run);
+    struct inspect_run *run = calloc(1, sizeof *run);
     struct gpt2_error err;
     if (!run) {
         inspect_no_memory(&err);
         return report(&err);
     }
-    struct arguments *a = &run->args;
+    struct inspect_arguments *a = &run->args;
     a->layer = a->head = -1;
     static const char *const formats[] = {"text", "tsv", "json", NULL};
     const struct option table[] = {

@@ -46,7 +46,7 @@ static bool add_heads_table(struct inspect *inspect, const struct gpt2_head *hea
                                             {"distance", "%.1f", 0}};
     enum { N = sizeof columns / sizeof *columns };
     const struct gpt2_config *c = inspect->config;
-    struct table *table =
+    struct view_table *table =
         view_table(&inspect->view, "heads", "Heads", columns, N, c->n_layer * c->n_head);
     if (!table)
         return false;
@@ -99,7 +99,7 @@ static bool add_weights(struct inspect *inspect, const double *weights, int n) {
                                             {"weight", "%.4f", 0}};
     struct view *view = &inspect->view;
     const int32_t *ids = inspect->texts[0].data;
-    struct table *table = view_table(view, "weights", "Weights", columns, 5, n * (n + 1) / 2);
+    struct view_table *table = view_table(view, "weights", "Weights", columns, 5, n * (n + 1) / 2);
     struct map *map = table ? view_map(view, "weights", "Weights in percent", n, n) : NULL;
     if (!map)
         return false;

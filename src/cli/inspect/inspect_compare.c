@@ -10,7 +10,7 @@
 static const unsigned usual[] = {GPT2_ABLATE_LN_GAIN, GPT2_ABLATE_LN_BIAS,
                                  GPT2_ABLATE_LN_GAIN | GPT2_ABLATE_LN_BIAS, GPT2_ABLATE_LN_SCALE};
 
-struct results {
+struct compare_results {
     int n, sites;                                         /* texts, sites                         */
     struct gpt2_norm *norms[INSPECT_TEXTS];               /* [sites] of the last token of a text  */
     unsigned ablations[1 + sizeof usual / sizeof *usual]; /* the first is none      */
@@ -18,7 +18,7 @@ struct results {
     double *log_probs; /* [n_ablations][n][n_vocab] */
 };
 
-static const double *distribution(const struct inspect *inspect, const struct results *r,
+static const double *distribution(const struct inspect *inspect, const struct compare_results *r,
                                   int ablation, int text) {
     size_t row = (size_t)ablation * (size_t)r->n + (size_t)text;
     return r->log_probs + row * (size_t)inspect->config->n_vocab;
@@ -30,8 +30,8 @@ static int32_t last_token(const struct inspect *inspect, int text) {
 
 /* ---- running the model ---- */
 
-static bool read_norms(struct inspect *inspect, struct gpt2_inspector *plain, struct results *r,
-                       struct gpt2_error *err) {
+static bool read_norms(struct inspect *inspect, struct gpt2_inspector *plain,
+                       struct compare_results *r, struct gpt2_error *err) {
     for (int i = 0; i < r->n; i++) {
         const struct gpt2_ids *ids = &inspect->texts[i];
         size_t n = ids->len, sites = (size_t)r->sites;
@@ -47,8 +47,8 @@ static bool read_norms(struct inspect *inspect, struct gpt2_inspector *plain, st
     return true;
 }
 
-static bool read_next(struct inspect *inspect, struct gpt2_inspector *inspector, struct results *r,
-                      int ablation, struct gpt2_error *err) {
+static bool read_next(struct inspect *inspect, struct gpt2_inspector *inspector,
+                      struct compare_results *r, int ablation, struct gpt2_error *err) {
     for (int i = 0; i < r->n; i++)
         if (!gpt2_inspect_next(inspector, inspect->texts[i].data, (int)inspect->texts[i].len,
                                (double *)distribution(inspect, r, ablation, i), err))
@@ -56,7 +56,7 @@ static bool read_next(struct inspect *inspect, struct gpt2_inspector *inspector,
     return true;
 }
 
-static bool run_all(struct inspect *inspect, struct results *r, struct gpt2_error *err) {
+static bool run_all(struct inspect *inspect, struct compare_results *r, struct gpt2_error *err) {
     bool ok = true;
     for (int a = 0; ok && a < r->n_ablations; a++) {
         struct gpt2_inspector *inspector = gpt2_inspector_create(
@@ -74,8 +74,8 @@ static double value_of(const struct gpt2_spread *s, int which) {
     return which == 0 ? s->norm : which == 1 ? s->kurtosis : s->spike;
 }
 
-static bool add_map(struct inspect *inspect, const struct results *r, int which, const char *name,
-                    const char *title, const char *note) {
+static bool add_map(struct inspect *inspect, const struct compare_results *r, int which,
+                    const char *name, const char *title, const char *note) {
     struct view *view = &inspect->view;
     struct map *map = view_map(view, name, title, r->sites, 2 * r->n);
     if (!map)
@@ -104,14 +104,15 @@ static bool add_map(struct inspect *inspect, const struct results *r, int which,
     return true;
 }
 
-static bool add_spikes(struct inspect *inspect, const struct results *r) {
+static bool add_spikes(struct inspect *inspect, const struct compare_results *r) {
     static const struct column columns[] = {
         {"prompt", "%.0f", 0},  {"token", NULL, 0},     {"site", NULL, 0},
         {"at", NULL, 0},        {"norm", "%.1f", 0},    {"kurtosis", "%.1f", 0},
         {"max/rms", "%.2f", 0}, {"largest", "%.2f", 0}, {"feature", "%.0f", 0}};
     static const char *const at[] = {"stream", "normalised", "branch"};
     struct view *view = &inspect->view;
-    struct table *table = view_table(view, "spikes", "Spikes", columns, 9, 3 * r->n * r->sites);
+    struct view_table *table =
+        view_table(view, "spikes", "Spikes", columns, 9, 3 * r->n * r->sites);
     if (!table)
         return false;
     for (int i = 0, row = 0; i < r->n; i++)
@@ -146,7 +147,7 @@ static int32_t likeliest(const double *log_probs, int n) {
     return best;
 }
 
-static bool add_ablations(struct inspect *inspect, const struct results *r) {
+static bool add_ablations(struct inspect *inspect, const struct compare_results *r) {
     static const struct column columns[] = {{"prompt", "%.0f", 1},
                                             {"token", NULL, -1},
                                             {"without", NULL, -16},
@@ -157,7 +158,7 @@ static bool add_ablations(struct inspect *inspect, const struct results *r) {
                                             {"rank_of_plain_next", "%.0f", 0}};
     struct view *view = &inspect->view;
     int n_vocab = inspect->config->n_vocab;
-    struct table *table =
+    struct view_table *table =
         view_table(view, "ablations", "The next token, with parts of every layer norm taken away",
                    columns, 8, r->n * r->n_ablations);
     if (!table)
@@ -187,7 +188,7 @@ static bool add_ablations(struct inspect *inspect, const struct results *r) {
 }
 
 /* The largest ratio of two texts' numbers at one site. */
-static double most_apart(const struct results *r, bool branch, int which) {
+static double most_apart(const struct compare_results *r, bool branch, int which) {
     double most = 1;
     for (int s = 0; s < r->sites; s++) {
         double low = INFINITY, high = 0;
@@ -202,7 +203,7 @@ static double most_apart(const struct results *r, bool branch, int which) {
     return most;
 }
 
-static double most_changed(const struct results *r) {
+static double most_changed(const struct compare_results *r) {
     double most = 0;
     for (int i = 0; i < r->n; i++)
         for (int s = 0; s < r->sites; s++) {
@@ -229,7 +230,7 @@ static void tell_places(struct inspect *inspect) {
                       "--bos puts the end of a text in front.");
 }
 
-static void tell(struct inspect *inspect, const struct results *r) {
+static void tell(struct inspect *inspect, const struct compare_results *r) {
     struct view *view = &inspect->view;
     int n_vocab = inspect->config->n_vocab;
     tell_places(inspect);
@@ -273,7 +274,7 @@ static void tell(struct inspect *inspect, const struct results *r) {
 
 bool inspect_compare(struct inspect *inspect, struct gpt2_error *err) {
     struct view *view = &inspect->view;
-    struct results r = {.n = inspect->n_texts, .sites = gpt2_norm_sites(inspect->model)};
+    struct compare_results r = {.n = inspect->n_texts, .sites = gpt2_norm_sites(inspect->model)};
     r.n_ablations = 1; // none
     if (inspect->ablations)
         r.ablations[r.n_ablations++] = inspect->ablations;

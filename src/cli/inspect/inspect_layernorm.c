@@ -6,24 +6,24 @@
 #include <string.h>
 
 /* What the view is made from. */
-struct results {
+struct layernorm_results {
     int n, sites;
     const int32_t *ids;
     struct gpt2_norm *norms; /* [sites][n] */
     struct gpt2_independence own;
 };
 
-static const struct gpt2_norm *norm_at(const struct results *r, int site, int token) {
+static const struct gpt2_norm *norm_at(const struct layernorm_results *r, int site, int token) {
     return &r->norms[(size_t)site * (size_t)r->n + (size_t)token];
 }
 
 /* The first token of averages. Position 0 is left out, since its activations are massive (Sun et
  * al. 2024, arXiv:2402.17762), unless it is the only one. */
-static int first_token(const struct results *r) {
+static int first_token(const struct layernorm_results *r) {
     return r->n > 1;
 }
 
-static double average(const struct results *r, int site,
+static double average(const struct layernorm_results *r, int site,
                       double (*get)(const struct gpt2_norm *norm)) {
     double sum = 0;
     for (int t = first_token(r); t < r->n; t++)
@@ -55,7 +55,7 @@ static double change(const struct gpt2_norm *norm) {
     return norm->change;
 }
 
-static bool add_map(struct inspect *inspect, const struct results *r, const char *name,
+static bool add_map(struct inspect *inspect, const struct layernorm_results *r, const char *name,
                     const char *title, const char *note,
                     double (*get)(const struct gpt2_norm *norm), const char *format, bool chart) {
     struct view *view = &inspect->view;
@@ -78,7 +78,7 @@ static bool add_map(struct inspect *inspect, const struct results *r, const char
     return true;
 }
 
-static bool add_maps(struct inspect *inspect, const struct results *r) {
+static bool add_maps(struct inspect *inspect, const struct layernorm_results *r) {
     return add_map(inspect, r, "stream_norm", "The residual stream before each site: its norm",
                    "never normalised: what branches add stays in it. Logarithmic scales, "
                    "position 0 with one of its own",
@@ -110,7 +110,7 @@ static void put_spread(struct cell *row, const char *at, const struct gpt2_sprea
 }
 
 /* Three lines for each token and site: the stream, normalised, and after gain and bias. */
-static bool add_details(struct inspect *inspect, const struct results *r) {
+static bool add_details(struct inspect *inspect, const struct layernorm_results *r) {
     static const struct column columns[] = {
         {"position", "%.0f", 1}, {"token", NULL, -1},    {"site", NULL, -9},
         {"at", NULL, -10},       {"mean", "%.3f", 7},    {"deviation", "%.3f", 9},
@@ -119,7 +119,7 @@ static bool add_details(struct inspect *inspect, const struct results *r) {
         {"rounding", "%.1e", 0},
     };
     enum { N = sizeof columns / sizeof *columns };
-    struct table *table = view_table(
+    struct view_table *table = view_table(
         &inspect->view, "norms", "Each token at each site: before, normalised, after gain and bias",
         columns, N, 3 * r->n * r->sites);
     if (!table)
@@ -146,17 +146,17 @@ static bool add_details(struct inspect *inspect, const struct results *r) {
     return true;
 }
 
-static bool add_learned(struct inspect *inspect, const struct results *r) {
+static bool add_learned(struct inspect *inspect, const struct layernorm_results *r) {
     static const struct column columns[] = {
         {"site", NULL, -9},       {"least_gain", "%.3f", 10}, {"mean_gain", "%.3f", 9},
         {"most_gain", "%.3f", 9}, {"at_feature", "%.0f", 10}, {"least_bias", "%.3f", 10},
         {"most_bias", "%.3f", 9}, {"cosine", "%.3f", 7},
     };
     enum { N = sizeof columns / sizeof *columns };
-    struct table *table = view_table(&inspect->view, "learned",
-                                     "Gain and bias of each site, and how far they turn the "
-                                     "normalised vector",
-                                     columns, N, r->sites);
+    struct view_table *table = view_table(&inspect->view, "learned",
+                                          "Gain and bias of each site, and how far they turn the "
+                                          "normalised vector",
+                                          columns, N, r->sites);
     if (!table)
         return false;
     for (int s = 0; s < r->sites; s++) {
@@ -183,7 +183,7 @@ static const char *verdict(int same, int all) {
     return same == all ? "" : " (they should all be)";
 }
 
-static void tell_counts(struct inspect *inspect, const struct results *r) {
+static void tell_counts(struct inspect *inspect, const struct layernorm_results *r) {
     const struct gpt2_config *c = inspect->config;
     struct view *view = &inspect->view;
     const struct gpt2_independence *own = &r->own;
@@ -223,7 +223,7 @@ static void tell_counts(struct inspect *inspect, const struct results *r) {
     view_fact(view, "later_changed_same_bits", own->change_same);
 }
 
-static void tell_growth(struct inspect *inspect, const struct results *r) {
+static void tell_growth(struct inspect *inspect, const struct layernorm_results *r) {
     struct view *view = &inspect->view;
     double from = average(r, 0, stream_norm), to = average(r, r->sites - 1, stream_norm);
     double low = INFINITY, high = 0;
@@ -265,7 +265,7 @@ static void tell_growth(struct inspect *inspect, const struct results *r) {
     view_fact(view, "position_0_most_times_the_others", ratio);
 }
 
-static void tell_loss(struct inspect *inspect, const struct results *r) {
+static void tell_loss(struct inspect *inspect, const struct layernorm_results *r) {
     struct view *view = &inspect->view;
     double cosine = 1, kurtosis = 0, least = 1, sum = 0, moved = 0, before = 0, after = 0;
     struct gpt2_learned l, lowest = {0}, highest = {0};
@@ -322,9 +322,9 @@ static void tell_loss(struct inspect *inspect, const struct results *r) {
 
 bool inspect_layernorm(struct inspect *inspect, struct gpt2_error *err) {
     struct view *view = &inspect->view;
-    struct results r = {.n = (int)inspect->texts[0].len,
-                        .sites = gpt2_norm_sites(inspect->model),
-                        .ids = inspect->texts[0].data};
+    struct layernorm_results r = {.n = (int)inspect->texts[0].len,
+                                  .sites = gpt2_norm_sites(inspect->model),
+                                  .ids = inspect->texts[0].data};
     r.norms = view_alloc(view, (size_t)r.sites * (size_t)r.n, sizeof *r.norms);
     if (!r.norms)
         return inspect_no_memory(err);

@@ -52,7 +52,7 @@ static bool add_table(struct inspect *inspect, const struct gpt2_lens *lens, int
     _Static_assert(N == 6 + 2 * GPT2_LENS_TOP, "a column for each of the likeliest tokens");
     struct view *view = &inspect->view;
     int depths = inspect->config->n_layer + 1;
-    struct table *table =
+    struct view_table *table =
         view_table(view, "lens", "Rank of the next token, and the likeliest ones, after each layer",
                    columns, N, depths * n);
     if (!table)

@@ -5,7 +5,7 @@
 
 #define CANDIDATES 6 /* the chosen token and the likeliest others */
 
-struct results {
+struct residual_results {
     int n_parts, n_tokens;
     int32_t tokens[CANDIDATES];
     struct gpt2_part *parts; /* [n_parts]           */
@@ -13,11 +13,11 @@ struct results {
     double logits[CANDIDATES], p[CANDIDATES];
 };
 
-static double contribution(const struct results *r, int token, int part) {
+static double contribution(const struct residual_results *r, int token, int part) {
     return r->contributions[(size_t)token * (size_t)r->n_parts + (size_t)part];
 }
 
-static struct label part_name(struct inspect *inspect, const struct results *r, int part) {
+static struct label part_name(struct inspect *inspect, const struct residual_results *r, int part) {
     if (part == 0)
         return view_label(&inspect->view, "embedding");
     if (part == r->n_parts - 1)
@@ -26,7 +26,7 @@ static struct label part_name(struct inspect *inspect, const struct results *r, 
 }
 
 /* The chosen token, then the likeliest others. */
-static void find_candidates(struct results *r, const struct inspect *inspect,
+static void find_candidates(struct residual_results *r, const struct inspect *inspect,
                             const double *log_probs) {
     int n_vocab = inspect->config->n_vocab;
     if (inspect->token >= 0)
@@ -46,13 +46,13 @@ static void find_candidates(struct results *r, const struct inspect *inspect,
         r->p[i] = exp(log_probs[r->tokens[i]]);
 }
 
-static bool add_table(struct inspect *inspect, const struct results *r) {
+static bool add_table(struct inspect *inspect, const struct residual_results *r) {
     static const struct column columns[] = {{"part", NULL, 0},
                                             {"norm", "%.2f", 0},
                                             {"stream", "%.2f", 0},
                                             {"token", NULL, 0},
                                             {"contribution", "%.3f", 0}};
-    struct table *table =
+    struct view_table *table =
         view_table(&inspect->view, "residual", "Parts", columns, 5, r->n_parts * r->n_tokens);
     if (!table)
         return false;
@@ -68,7 +68,7 @@ static bool add_table(struct inspect *inspect, const struct results *r) {
     return true;
 }
 
-static bool add_contributions(struct inspect *inspect, const struct results *r) {
+static bool add_contributions(struct inspect *inspect, const struct residual_results *r) {
     struct view *view = &inspect->view;
     struct map *map =
         view_map(view, "contributions", "What each part adds to the logit of a next token",
@@ -94,7 +94,7 @@ static bool add_contributions(struct inspect *inspect, const struct results *r) 
     return true;
 }
 
-static bool add_norms(struct inspect *inspect, const struct results *r) {
+static bool add_norms(struct inspect *inspect, const struct residual_results *r) {
     struct view *view = &inspect->view;
     struct map *map = view_map(view, "norms",
                                "How long they are: what is added, and the stream "
@@ -116,7 +116,7 @@ static bool add_norms(struct inspect *inspect, const struct results *r) {
     return true;
 }
 
-static void tell(struct inspect *inspect, const struct results *r) {
+static void tell(struct inspect *inspect, const struct residual_results *r) {
     struct view *view = &inspect->view;
     double sum = 0;
     int most = 0, least = 0;
@@ -148,7 +148,7 @@ bool inspect_residual(struct inspect *inspect, struct gpt2_error *err) {
     struct view *view = &inspect->view;
     const int32_t *ids = inspect->texts[0].data;
     int n = (int)inspect->texts[0].len;
-    struct results r = {.n_parts = gpt2_residual_parts(inspect->model)};
+    struct residual_results r = {.n_parts = gpt2_residual_parts(inspect->model)};
     double *log_probs = view_alloc(view, (size_t)inspect->config->n_vocab, sizeof *log_probs);
     r.parts = view_alloc(view, (size_t)r.n_parts, sizeof *r.parts);
     r.contributions = view_alloc(view, (size_t)r.n_parts * CANDIDATES, sizeof *r.contributions);

@@ -78,10 +78,10 @@ void view_fact(struct view *view, const char *name, double value) {
         view->facts[view->n_facts++] = (struct fact){name, value};
 }
 
-struct table *view_table(struct view *view, const char *name, const char *title,
-                         const struct column *columns, int n_columns, int n_rows) {
-    struct table *table = &view->tables[view->n_tables];
-    *table = (struct table){
+struct view_table *view_table(struct view *view, const char *name, const char *title,
+                              const struct column *columns, int n_columns, int n_rows) {
+    struct view_table *table = &view->tables[view->n_tables];
+    *table = (struct view_table){
         .name = name, .title = title, .columns = columns, .n_columns = n_columns, .n_rows = n_rows};
     table->cells = view_alloc(view, (size_t)n_rows * (size_t)n_columns, sizeof *table->cells);
     if (!table->cells)
@@ -108,7 +108,7 @@ struct map *view_map(struct view *view, const char *name, const char *title, int
     return map;
 }
 
-struct cell *table_cell(const struct table *table, int row, int column) {
+struct cell *table_cell(const struct view_table *table, int row, int column) {
     return &table->cells[(size_t)row * (size_t)table->n_columns + (size_t)column];
 }
 

@@ -31,7 +31,7 @@ struct column {
     int width;          /* on a terminal; 0: not shown there; negative: left-aligned */
 };
 
-struct table {
+struct view_table {
     const char *name;  /* of the list in JSON */
     const char *title; /* for people          */
     const struct column *columns;
@@ -68,7 +68,7 @@ struct view {
     const char *what;  /* "layernorm"                     */
     const char *model; /* its path                        */
     const char *title; /* of the picture                  */
-    struct table tables[4];
+    struct view_table tables[4];
     struct map maps[6];
     struct fact facts[VIEW_LIST];
     const char *sentences[VIEW_LIST];
@@ -94,12 +94,12 @@ void view_sentence(struct view *view, const char *format, ...)
 void view_fact(struct view *view, const char *name, double value);
 
 /* Adds a table or a map with room for its cells; NULL if memory ran out. */
-struct table *view_table(struct view *view, const char *name, const char *title,
-                         const struct column *columns, int n_columns, int n_rows);
+struct view_table *view_table(struct view *view, const char *name, const char *title,
+                              const struct column *columns, int n_columns, int n_rows);
 struct map *view_map(struct view *view, const char *name, const char *title, int n_rows,
                      int n_columns);
 
-struct cell *table_cell(const struct table *table, int row, int column);
+struct cell *table_cell(const struct view_table *table, int row, int column);
 double *map_value(const struct map *map, int row, int column);
 
 /* map_shade: how dark a cell is, 0 to 1 (-1 to 1 if diverging), on its column's scale; NaN: no

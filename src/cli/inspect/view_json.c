@@ -26,7 +26,7 @@ static void write_number(struct buffer *out, double number) {
         buffer_text(out, "null");
 }
 
-static void write_table(struct buffer *out, const struct table *table) {
+static void write_table(struct buffer *out, const struct view_table *table) {
     buffer_text(out, ",\n ");
     write_text(out, table->name);
     buffer_text(out, ": [");

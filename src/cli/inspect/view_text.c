@@ -159,7 +159,7 @@ static bool same_cell(const struct cell *a, const struct cell *b) {
     return a->number == b->number;
 }
 
-static void put_group(struct buffer *out, const struct table *table, int row) {
+static void put_group(struct buffer *out, const struct view_table *table, int row) {
     bool same = row > 0;
     for (int c = 0; c < table->n_group && same; c++)
         same = same_cell(table_cell(table, row, c), table_cell(table, row - 1, c));
@@ -175,7 +175,7 @@ static void put_group(struct buffer *out, const struct table *table, int row) {
     buffer_byte(out, '\n');
 }
 
-static void put_table(struct buffer *out, const struct table *table, bool color) {
+static void put_table(struct buffer *out, const struct view_table *table, bool color) {
     put_heading(out, table->title, color);
     const char *gap = "";
     for (int c = table->n_group; c < table->n_columns; c++) {
@@ -203,7 +203,7 @@ static void put_table(struct buffer *out, const struct table *table, bool color)
     buffer_byte(out, '\n');
 }
 
-static bool is_shown(const struct table *table) {
+static bool is_shown(const struct view_table *table) {
     for (int c = 0; c < table->n_columns; c++)
         if (table->columns[c].width)
             return true;

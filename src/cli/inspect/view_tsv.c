@@ -12,7 +12,7 @@ static void write_label(struct buffer *out, struct label label) {
         buffer_text(out, c);
 }
 
-static void write_table(struct buffer *out, const struct table *table) {
+static void write_table(struct buffer *out, const struct view_table *table) {
     for (int c = 0; c < table->n_columns; c++)
         buffer_format(out, "%s%s", c ? "\t" : "", table->columns[c].name);
     buffer_byte(out, '\n');

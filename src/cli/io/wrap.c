@@ -16,13 +16,13 @@ int wrap_width(void) {
 }
 
 /* Where a line is. */
-struct cursor {
+struct wrap_cursor {
     int at;      /* columns that are printed */
     bool begins; /* no word of the line is   */
 };
 
 /* Prints the word text[0..n), on a new line with that indent where this one has no room. */
-static void put_word(struct cursor *c, const char *text, size_t n, int indent, int width) {
+static void put_word(struct wrap_cursor *c, const char *text, size_t n, int indent, int width) {
     const int columns = (int)utf8_count(text, n);
     if (!c->begins && c->at + 1 + columns > width) {
         c->at = printf("\n%*s", indent, "") - 1;
@@ -58,7 +58,7 @@ static const char *print_kept(const char *text, int width) {
         return text + n + (text[n] == '\n');
     }
     const int indent = is_table && (int)column < width / 2 ? (int)column : 4;
-    struct cursor c = {printf("%.*s", (int)column, text), true};
+    struct wrap_cursor c = {printf("%.*s", (int)column, text), true};
     for (text += column; *text && (*text != '\n' || (is_table && goes_on(text, column)));) {
         if (*text == '\n' || *text == ' ') {
             text += 1 + (*text == '\n' ? column : 0);
@@ -73,7 +73,7 @@ static const char *print_kept(const char *text, int width) {
 }
 
 void wrap_print(const char *text, int at, int indent, int width) {
-    struct cursor c = {at, true};
+    struct wrap_cursor c = {at, true};
     while (*text) {
         if (*text == ' ' && c.begins) {
             text = print_kept(text, width);

@@ -12,15 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum format { FORMAT_TSV, FORMAT_JSON, FORMAT_JSONL };
+enum choose_format { FORMAT_TSV, FORMAT_JSON, FORMAT_JSONL };
 enum measure { MEASURE_SUM, MEASURE_MEAN, MEASURE_PMI };
 
-struct arguments {
+struct choose_arguments {
     struct text_source source;
     struct string_list choices;
     const char *choices_file, *separator, *premise, *expected, *model, *cpu, *output;
     bool best, lines;
-    int by, kv, threads, format; /* format: enum format */
+    int by, kv, threads, format; /* format: enum choose_format */
 };
 
 /* A candidate and its scores. */
@@ -32,14 +32,14 @@ struct choice {
     int order;
 };
 
-struct run {
-    struct arguments args;
+struct choose_run {
+    struct choose_arguments args;
     struct engine engine;
     struct gpt2_scorer *scorer;
     struct text prompt, list;
-    struct token_reader reader;        /* of the prompts, with --lines */
-    struct choice *choices;            /* [n] */
-    struct continuation *continuation; /* [n] */
+    struct token_reader reader;               /* of the prompts, with --lines */
+    struct choice *choices;                   /* [n] */
+    struct scored_continuation *continuation; /* [n] */
     int n;
     struct output out;
 };
@@ -48,7 +48,7 @@ static bool no_memory(struct gpt2_error *err) {
     return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
 }
 
-static bool add(struct run *run, const char *name, size_t len, struct gpt2_error *err) {
+static bool add(struct choose_run *run, const char *name, size_t len, struct gpt2_error *err) {
     if (len == 0)
         return usage_error(err, "a choice is empty");
     for (int i = 0; i < run->n; i++)
@@ -67,7 +67,7 @@ static bool add(struct run *run, const char *name, size_t len, struct gpt2_error
     return true;
 }
 
-static bool split(struct run *run, const char *text, size_t len, char separator,
+static bool split(struct choose_run *run, const char *text, size_t len, char separator,
                   struct gpt2_error *err) {
     while (len > 0) {
         const char *end = memchr(text, separator, len);
@@ -85,8 +85,8 @@ static bool split(struct run *run, const char *text, size_t len, char separator,
 /* Reads the prompt (-p, an argument or -f) and the choices (--choices, --choices-file or standard
  * input). If the choices do not come from standard input, the prompt may. With --lines the prompts
  * are only opened. */
-static bool read_input(struct run *run, struct gpt2_error *err) {
-    struct arguments *args = &run->args;
+static bool read_input(struct choose_run *run, struct gpt2_error *err) {
+    struct choose_arguments *args = &run->args;
     bool listed = args->choices.n || (args->choices_file && strcmp(args->choices_file, "-"));
     bool has_prompt = args->source.option || args->source.word || args->source.file;
     if (!listed && !has_prompt)
@@ -111,7 +111,7 @@ static bool read_input(struct run *run, struct gpt2_error *err) {
 
 /* Moves spaces at the prompt's end to the beginning of the choices, since GPT-2's tokens begin with
  * the space. If there is no white space on either side, inserts the separator. */
-static bool join_choices(struct run *run, struct gpt2_error *err) {
+static bool join_choices(struct choose_run *run, struct gpt2_error *err) {
     struct text *prompt = &run->prompt;
     size_t len = prompt->len;
     while (len > 0 && prompt->data[len - 1] == ' ')
@@ -129,7 +129,8 @@ static bool join_choices(struct run *run, struct gpt2_error *err) {
         memcpy(c->text, prompt->data + len, spaces);
         memcpy(c->text + spaces, between, n);
         memcpy(c->text + spaces + n, c->name, c->len);
-        run->continuation[i] = (struct continuation){.text = c->text, .len = spaces + n + c->len};
+        run->continuation[i] =
+            (struct scored_continuation){.text = c->text, .len = spaces + n + c->len};
     }
     prompt->len = len;
     return true;
@@ -148,9 +149,9 @@ static int by_score(const void *a, const void *b) {
 }
 
 /* Scores and sorts all choices, and normalizes their probabilities to a sum of 1. */
-static bool rank(struct run *run, struct gpt2_error *err) {
-    const struct arguments *args = &run->args;
-    struct continuation *c = run->continuation;
+static bool rank(struct choose_run *run, struct gpt2_error *err) {
+    const struct choose_arguments *args = &run->args;
+    struct scored_continuation *c = run->continuation;
     const char *premise = args->premise ? args->premise : "";
     if (!continuation_score(&run->engine, run->scorer, run->prompt.data, run->prompt.len, c, run->n,
                             false, err))
@@ -174,7 +175,7 @@ static bool rank(struct run *run, struct gpt2_error *err) {
     return true;
 }
 
-static bool print(struct run *run, struct gpt2_error *err) {
+static bool print(struct choose_run *run, struct gpt2_error *err) {
     struct output *out = &run->out;
     bool ok = true;
     bool best = run->args.best || run->args.lines;
@@ -202,7 +203,7 @@ static bool print(struct run *run, struct gpt2_error *err) {
 
 /* Sets the exit code of --test: 0 if the first choice is the expected one, which must be among
  * them. */
-static bool test(struct run *run, int *code, struct gpt2_error *err) {
+static bool test(struct choose_run *run, int *code, struct gpt2_error *err) {
     const char *expected = run->args.expected;
     for (int i = 0; i < run->n; i++) {
         const struct choice *c = &run->choices[i];
@@ -214,8 +215,8 @@ static bool test(struct run *run, int *code, struct gpt2_error *err) {
     return usage_error(err, "--test: \"%s\" is none of the choices", expected);
 }
 
-static bool prepare(struct run *run, struct gpt2_error *err) {
-    const struct arguments *args = &run->args;
+static bool prepare(struct choose_run *run, struct gpt2_error *err) {
+    const struct choose_arguments *args = &run->args;
     if (!read_input(run, err))
         return false;
     if (run->n == 0)
@@ -234,12 +235,12 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
 
 /* Answers what is known, before the input is waited for (input.h). */
 static bool answer(void *user, struct gpt2_error *err) {
-    struct run *run = user;
+    struct choose_run *run = user;
     return output_flush(&run->out, err);
 }
 
 /* Ranks the choices after each line of the input. */
-static bool rank_lines(struct run *run, struct gpt2_error *err) {
+static bool rank_lines(struct choose_run *run, struct gpt2_error *err) {
     for (;;) {
         struct text_line line;
         if (!token_reader_line(&run->reader, &line, err))
@@ -259,7 +260,7 @@ static bool rank_lines(struct run *run, struct gpt2_error *err) {
     }
 }
 
-static int answer_lines(struct run *run) {
+static int answer_lines(struct choose_run *run) {
     struct gpt2_error err;
     run->reader.input.idle = answer;
     run->reader.input.idle_user = run;
@@ -268,7 +269,7 @@ static int answer_lines(struct run *run) {
     return ok ? 0 : output_failed(&run->out, &err);
 }
 
-static int execute(struct run *run) {
+static int execute(struct choose_run *run) {
     struct gpt2_error err;
     int code = 0;
     if (!prepare(run, &err))
@@ -285,7 +286,7 @@ static int execute(struct run *run) {
     return 0;
 }
 
-static void close_all(struct run *run) {
+static void close_all(struct choose_run *run) {
     output_discard(&run->out);
     for (int i = 0; i < run->n; i++)
         free(run->choices[i].text);
@@ -300,13 +301,13 @@ static void close_all(struct run *run) {
 
 static int run_choose(int argc, char **argv) {
     struct gpt2_error err;
-    struct run *run = calloc(1, sizeof *run);
+    struct choose_run *run = calloc(1, sizeof *run);
     if (!run) {
         no_memory(&err);
         return report(&err);
     }
     run->reader.input.fd = -1;
-    struct arguments *a = &run->args;
+    struct choose_arguments *a = &run->args;
     static const char *const formats[] = {"tsv", "json", "jsonl", NULL};
     static const char *const measures[] = {"sum", "mean", "pmi", NULL};
     const struct option table[] = {

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct arguments {
+struct eval_arguments {
     const char *task, *file, *model, *cpu, *output;
     int form, kv, threads, limit, format; /* format: 0 TSV, 1 JSON */
 };
@@ -26,8 +26,8 @@ struct tally {
     double logprob, logprob_squared; /* of LAMBADA's last words */
 };
 
-struct run {
-    struct arguments args;
+struct eval_run {
+    struct eval_arguments args;
     enum gpt2_task task;
     struct engine engine;
     struct token_reader reader;
@@ -38,15 +38,15 @@ struct run {
 
 /* What a choice's log-probability is divided by: for lm-eval the number of characters of the
  * ending, for llm.c the number of its tokens. */
-static double norm_of(const struct run *run, const struct continuation *item) {
+static double norm_of(const struct eval_run *run, const struct scored_continuation *item) {
     if (run->args.form == GPT2_FORM_LLM_C)
         return item->n_tokens;
     int n = (int)utf8_count(item->text + 1, strlen(item->text + 1)); // without the space before it
     return n > 0 ? n : 1;
 }
 
-static void count(struct run *run, const struct gpt2_task_item *item,
-                  const struct continuation *items) {
+static void count(struct eval_run *run, const struct gpt2_task_item *item,
+                  const struct scored_continuation *items) {
     struct tally *tally = &run->tally;
     tally->n++;
     if (run->task == GPT2_TASK_LAMBADA) {
@@ -68,15 +68,16 @@ static void count(struct run *run, const struct gpt2_task_item *item,
     tally->right_norm += best_norm == item->label;
 }
 
-static bool eval_line(struct run *run, const char *line, size_t len, const char *what,
+static bool eval_line(struct eval_run *run, const char *line, size_t len, const char *what,
                       struct gpt2_error *err) {
     struct gpt2_task_item item;
-    struct continuation items[GPT2_MAX_CHOICES];
+    struct scored_continuation items[GPT2_MAX_CHOICES];
     if (!gpt2_task_parse(&item, run->task, (enum gpt2_task_form)run->args.form, line, len, what,
                          err))
         return false;
     for (int i = 0; i < item.n_choices; i++)
-        items[i] = (struct continuation){.text = item.choices[i], .len = strlen(item.choices[i])};
+        items[i] =
+            (struct scored_continuation){.text = item.choices[i], .len = strlen(item.choices[i])};
     bool ok = continuation_score(&run->engine, run->scorer, item.context, strlen(item.context),
                                  items, item.n_choices, true, err);
     if (ok)
@@ -85,7 +86,7 @@ static bool eval_line(struct run *run, const char *line, size_t len, const char 
     return ok;
 }
 
-static bool eval_file(struct run *run, struct gpt2_error *err) {
+static bool eval_file(struct eval_run *run, struct gpt2_error *err) {
     char what[300], status[100];
     for (uint64_t number = 1; !run->args.limit || run->tally.n < run->args.limit; number++) {
         struct text_line line;
@@ -114,7 +115,7 @@ static bool eval_file(struct run *run, struct gpt2_error *err) {
 
 /* ---- what is printed ---- */
 
-static bool put(struct run *run, const char *name, double value, double error,
+static bool put(struct eval_run *run, const char *name, double value, double error,
                 struct gpt2_error *err) {
     char spread[40];
     snprintf(spread, sizeof spread,
@@ -129,13 +130,14 @@ static bool put(struct run *run, const char *name, double value, double error,
 }
 
 /* Prints a share of the items and its standard error. */
-static bool put_share(struct run *run, const char *name, int64_t right, struct gpt2_error *err) {
+static bool put_share(struct eval_run *run, const char *name, int64_t right,
+                      struct gpt2_error *err) {
     double n = (double)run->tally.n, p = (double)right / n;
     return put(run, name, p, n > 1 ? sqrt(p * (1 - p) / (n - 1)) : NAN, err);
 }
 
 /* Prints exp(mean of -log p(word)) and its standard error by the delta method. */
-static bool put_perplexity(struct run *run, struct gpt2_error *err) {
+static bool put_perplexity(struct eval_run *run, struct gpt2_error *err) {
     const struct tally *tally = &run->tally;
     double n = (double)tally->n, mean = tally->logprob / n;
     double variance = fmax(tally->logprob_squared / n - mean * mean, 0);
@@ -143,7 +145,7 @@ static bool put_perplexity(struct run *run, struct gpt2_error *err) {
     return put(run, "ppl", perplexity, n > 1 ? perplexity * sqrt(variance / (n - 1)) : NAN, err);
 }
 
-static bool print(struct run *run, struct gpt2_error *err) {
+static bool print(struct eval_run *run, struct gpt2_error *err) {
     static const char *const forms[] = {"lm-eval", "llm.c"};
     const struct tally *tally = &run->tally;
     const char *form = forms[run->args.form];
@@ -166,8 +168,8 @@ static bool print(struct run *run, struct gpt2_error *err) {
            output_end(&run->out, err);
 }
 
-static bool prepare(struct run *run, struct gpt2_error *err) {
-    const struct arguments *args = &run->args;
+static bool prepare(struct eval_run *run, struct gpt2_error *err) {
+    const struct eval_arguments *args = &run->args;
     if (!args->task)
         return usage_error(err, "expected lambada or hellaswag, got nothing");
     if (!strcmp(args->task, "lambada"))
@@ -188,7 +190,7 @@ static bool prepare(struct run *run, struct gpt2_error *err) {
     return run->scorer != NULL;
 }
 
-static int execute(struct run *run) {
+static int execute(struct eval_run *run) {
     struct gpt2_error err;
     if (!prepare(run, &err) || !eval_file(run, &err))
         return report(&err);
@@ -199,13 +201,13 @@ static int execute(struct run *run) {
 
 static int run_eval(int argc, char **argv) {
     struct gpt2_error err;
-    struct run *run = calloc(1, sizeof *run);
+    struct eval_run *run = calloc(1, sizeof *run);
     if (!run) {
         command_error(&err, GPT2_ERR_MEMORY, NULL, "out of memory");
         return report(&err);
     }
     run->reader.input.fd = -1;
-    struct arguments *a = &run->args;
+    struct eval_arguments *a = &run->args;
     static const char *const forms[] = {"lm-eval", "llm.c", NULL};
     static const char *const formats[] = {"tsv", "json", NULL};
     const struct option table[] = {

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct arguments {
+struct score_arguments {
     struct text_source source;
     const char *model, *cpu, *protocol, *filter;
     const char *output;
@@ -21,8 +21,8 @@ struct arguments {
     int by, kv, threads, top, ctx, format, tint, color; /* tint: enum score_tint */
 };
 
-struct run {
-    struct arguments args;
+struct score_run {
+    struct score_arguments args;
     struct engine engine;
     struct token_reader reader;
     struct gpt2_scorer *scorer;
@@ -36,8 +36,8 @@ struct run {
 };
 
 /* Sets run->plan and run->protocol by --protocol, --ctx, --bos and --no-bos. */
-static bool choose_protocol(struct run *run, struct gpt2_error *err) {
-    const struct arguments *args = &run->args;
+static bool choose_protocol(struct score_run *run, struct gpt2_error *err) {
+    const struct score_arguments *args = &run->args;
     const struct gpt2_config *config = gpt2_model_config(run->engine.model);
     const char *name = args->protocol;
     struct gpt2_plan *plan = &run->plan;
@@ -89,7 +89,7 @@ static bool choose_protocol(struct run *run, struct gpt2_error *err) {
 }
 
 /* Marks the ids that begin a word or end the text (score_report.h). */
-static bool mark_words(struct run *run, int n_vocab, struct gpt2_error *err) {
+static bool mark_words(struct score_run *run, int n_vocab, struct gpt2_error *err) {
     const struct gpt2_config *config = gpt2_model_config(run->engine.model);
     if (!run->engine.tokenizer)
         return command_error(err, GPT2_ERR_MODEL, NULL, "--by word: the model has no tokenizer");
@@ -107,8 +107,8 @@ static bool mark_words(struct run *run, int n_vocab, struct gpt2_error *err) {
     return true;
 }
 
-static bool check(struct run *run, struct gpt2_error *err) {
-    struct arguments *args = &run->args;
+static bool check(struct score_run *run, struct gpt2_error *err) {
+    struct score_arguments *args = &run->args;
     if (args->filter && !score_filter_parse(&run->filter, args->filter, err))
         return false;
     if (args->filter || args->by == SCORE_LINE)
@@ -116,8 +116,8 @@ static bool check(struct run *run, struct gpt2_error *err) {
     return true;
 }
 
-static bool create(struct run *run, struct gpt2_error *err) {
-    const struct arguments *args = &run->args;
+static bool create(struct score_run *run, struct gpt2_error *err) {
+    const struct score_arguments *args = &run->args;
     if (!engine_open(&run->engine, args->model, args->threads, args->cpu, args->ids, err) ||
         !choose_protocol(run, err))
         return false;
@@ -161,7 +161,7 @@ static bool create(struct run *run, struct gpt2_error *err) {
 }
 
 /* Checks ids given as numbers before the model reads them. */
-static bool check_ids(const struct run *run, struct gpt2_error *err) {
+static bool check_ids(const struct score_run *run, struct gpt2_error *err) {
     int n_vocab = engine_vocab(&run->engine);
     for (size_t i = 0; run->args.ids && i < run->ids.len; i++)
         if (run->ids.data[i] >= n_vocab)
@@ -173,12 +173,12 @@ static bool check_ids(const struct run *run, struct gpt2_error *err) {
 
 /* Answers what is known, before the input is waited for (input.h). */
 static bool answer(void *user, struct gpt2_error *err) {
-    struct run *run = user;
+    struct score_run *run = user;
     return scoring_flush(run->scoring, err) && output_flush(&run->report.out, err);
 }
 
 /* Scores the whole input as one text. */
-static bool score_stream(struct run *run, struct gpt2_error *err) {
+static bool score_stream(struct score_run *run, struct gpt2_error *err) {
     struct score_text *user = score_text_create(&run->report, 1, 0, NULL, 0, err);
     struct scoring_text *text = user ? scoring_begin(run->scoring, user, err) : NULL;
     bool more = true;
@@ -192,7 +192,7 @@ static bool score_stream(struct run *run, struct gpt2_error *err) {
 }
 
 /* Scores each line as a text of its own. */
-static bool score_lines(struct run *run, struct gpt2_error *err) {
+static bool score_lines(struct score_run *run, struct gpt2_error *err) {
     for (uint64_t number = 1;; number++) {
         struct text_line line;
         uint64_t offset = run->reader.offset;
@@ -213,7 +213,7 @@ static bool score_lines(struct run *run, struct gpt2_error *err) {
     }
 }
 
-static void close_all(struct run *run) {
+static void close_all(struct score_run *run) {
     output_discard(&run->report.out);
     scoring_free(run->scoring);
     gpt2_scorer_free(run->scorer);
@@ -223,8 +223,8 @@ static void close_all(struct run *run) {
     engine_close(&run->engine);
 }
 
-static int execute(struct run *run) {
-    const struct arguments *args = &run->args;
+static int execute(struct score_run *run) {
+    const struct score_arguments *args = &run->args;
     struct gpt2_error err;
     if (!check(run, &err) || !create(run, &err))
         return report(&err);
@@ -255,13 +255,13 @@ static int execute(struct run *run) {
 
 static int run_score(int argc, char **argv) {
     struct gpt2_error err;
-    struct run *run = calloc(1, sizeof *run);
+    struct score_run *run = calloc(1, sizeof *run);
     if (!run) {
         command_error(&err, GPT2_ERR_MEMORY, NULL, "out of memory");
         return report(&err);
     }
     run->reader.input.fd = -1;
-    struct arguments *a = &run->args;
+    struct score_arguments *a = &run->args;
     static const char *const units[] = {"token", "word", "line", "doc", NULL};
     static const char *const formats[] = {"tsv", "json", "jsonl", NULL};
     static const char *const tints[] = {"none", "surprisal", "rank", NULL};

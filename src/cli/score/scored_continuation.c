@@ -11,7 +11,7 @@ struct joined {
     size_t start;
 };
 
-struct job {
+struct scoring_batch {
     const struct engine *engine;
     struct joined *joined; /* [n] */
     struct gpt2_window *windows;
@@ -24,24 +24,24 @@ static bool no_memory(struct gpt2_error *err) {
     return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory while scoring");
 }
 
-static void job_free(struct job *job) {
-    for (int i = 0; job->joined && i < job->n; i++)
-        gpt2_ids_free(&job->joined[i].ids);
-    free(job->joined);
-    free(job->windows);
-    free(job->scores);
-    free(job->text);
+static void batch_free(struct scoring_batch *batch) {
+    for (int i = 0; batch->joined && i < batch->n; i++)
+        gpt2_ids_free(&batch->joined[i].ids);
+    free(batch->joined);
+    free(batch->windows);
+    free(batch->scores);
+    free(batch->text);
 }
 
 /* Tokenizes context + continuation; `own` are the ids of the context alone. */
-static bool join(struct job *job, struct joined *joined, const char *context, size_t len,
-                 const struct gpt2_ids *own, const struct continuation *item,
+static bool join(struct scoring_batch *batch, struct joined *joined, const char *context,
+                 size_t len, const struct gpt2_ids *own, const struct scored_continuation *item,
                  struct gpt2_error *err) {
-    const struct gpt2_config *config = gpt2_model_config(job->engine->model);
-    char *text = realloc(job->text, len + item->len + 1);
+    const struct gpt2_config *config = gpt2_model_config(batch->engine->model);
+    char *text = realloc(batch->text, len + item->len + 1);
     if (!text)
         return no_memory(err);
-    job->text = text;
+    batch->text = text;
     if (len)
         memcpy(text, context, len);
     memcpy(text + len, item->text, item->len);
@@ -53,8 +53,8 @@ static bool join(struct job *job, struct joined *joined, const char *context, si
         if (!gpt2_ids_push(ids, config->bos_id, err))
             return false;
     }
-    if (!gpt2_tokenizer_encode(job->engine->tokenizer, text, len + item->len, GPT2_ENCODE_TEXT, ids,
-                               err))
+    if (!gpt2_tokenizer_encode(batch->engine->tokenizer, text, len + item->len, GPT2_ENCODE_TEXT,
+                               ids, err))
         return false;
     joined->start = len == 0;
     while (joined->start < own->len && joined->start + 1 < ids->len &&
@@ -84,10 +84,10 @@ static bool fit(struct joined *joined, int n_ctx, bool truncate, struct gpt2_err
 
 /* The number of leading ids that all share and that come before the first scored token, without the
  * id that predicts that token. */
-static size_t shared(const struct job *job) {
-    size_t n = job->joined[0].start - 1;
-    for (int i = 1; i < job->n; i++) {
-        const struct joined *a = &job->joined[0], *b = &job->joined[i];
+static size_t shared(const struct scoring_batch *batch) {
+    size_t n = batch->joined[0].start - 1;
+    for (int i = 1; i < batch->n; i++) {
+        const struct joined *a = &batch->joined[0], *b = &batch->joined[i];
         if (b->start - 1 < n)
             n = b->start - 1;
         for (size_t k = 0; k < n; k++)
@@ -97,7 +97,7 @@ static size_t shared(const struct job *job) {
     return n;
 }
 
-static void sum_up(struct continuation *item, const struct gpt2_score *scores, size_t n) {
+static void sum_up(struct scored_continuation *item, const struct gpt2_score *scores, size_t n) {
     item->n_tokens = (int)n;
     item->logprob = 0;
     item->is_greedy = true;
@@ -108,26 +108,26 @@ static void sum_up(struct continuation *item, const struct gpt2_score *scores, s
     item->last_first = n > 0 && scores[n - 1].rank == 0;
 }
 
-static bool run(struct job *job, struct gpt2_scorer *scorer, struct continuation *items,
-                struct gpt2_error *err) {
-    size_t n_shared = job->n > 1 ? shared(job) : 0, n_scores = 0;
-    if (!gpt2_scorer_prefix(scorer, job->joined[0].ids.data, (int)n_shared, err))
+static bool run(struct scoring_batch *batch, struct gpt2_scorer *scorer,
+                struct scored_continuation *items, struct gpt2_error *err) {
+    size_t n_shared = batch->n > 1 ? shared(batch) : 0, n_scores = 0;
+    if (!gpt2_scorer_prefix(scorer, batch->joined[0].ids.data, (int)n_shared, err))
         return false;
-    for (int i = 0; i < job->n; i++) {
-        const struct joined *joined = &job->joined[i];
-        job->windows[i] =
+    for (int i = 0; i < batch->n; i++) {
+        const struct joined *joined = &batch->joined[i];
+        batch->windows[i] =
             (struct gpt2_window){joined->ids.data + n_shared, (int)(joined->ids.len - n_shared),
                                  (int)(joined->start - n_shared)};
         n_scores += joined->ids.len - joined->start;
     }
-    job->scores = calloc(n_scores + 1, sizeof *job->scores);
-    if (!job->scores)
+    batch->scores = calloc(n_scores + 1, sizeof *batch->scores);
+    if (!batch->scores)
         return no_memory(err);
-    if (!gpt2_scorer_run(scorer, job->windows, job->n, job->scores, NULL, err))
+    if (!gpt2_scorer_run(scorer, batch->windows, batch->n, batch->scores, NULL, err))
         return false;
-    const struct gpt2_score *at = job->scores;
-    for (int i = 0; i < job->n; i++) {
-        size_t n = job->joined[i].ids.len - job->joined[i].start;
+    const struct gpt2_score *at = batch->scores;
+    for (int i = 0; i < batch->n; i++) {
+        size_t n = batch->joined[i].ids.len - batch->joined[i].start;
         sum_up(&items[i], at, n);
         at += n;
     }
@@ -135,22 +135,22 @@ static bool run(struct job *job, struct gpt2_scorer *scorer, struct continuation
 }
 
 bool continuation_score(const struct engine *engine, struct gpt2_scorer *scorer,
-                        const char *context, size_t len, struct continuation *items, int n,
+                        const char *context, size_t len, struct scored_continuation *items, int n,
                         bool truncate, struct gpt2_error *err) {
     if (n == 0)
         return true;
-    struct job job = {.engine = engine, .n = n};
+    struct scoring_batch batch = {.engine = engine, .n = n};
     struct gpt2_ids own = {0};
     int n_ctx = gpt2_model_config(engine->model)->n_ctx;
-    job.joined = calloc((size_t)n, sizeof *job.joined);
-    job.windows = calloc((size_t)n, sizeof *job.windows);
-    bool ok = job.joined && job.windows ? true : no_memory(err);
+    batch.joined = calloc((size_t)n, sizeof *batch.joined);
+    batch.windows = calloc((size_t)n, sizeof *batch.windows);
+    bool ok = batch.joined && batch.windows ? true : no_memory(err);
     ok = ok && gpt2_tokenizer_encode(engine->tokenizer, context, len, GPT2_ENCODE_TEXT, &own, err);
     for (int i = 0; ok && i < n; i++)
-        ok = join(&job, &job.joined[i], context, len, &own, &items[i], err) &&
-             fit(&job.joined[i], n_ctx, truncate, err);
-    ok = ok && run(&job, scorer, items, err);
+        ok = join(&batch, &batch.joined[i], context, len, &own, &items[i], err) &&
+             fit(&batch.joined[i], n_ctx, truncate, err);
+    ok = ok && run(&batch, scorer, items, err);
     gpt2_ids_free(&own);
-    job_free(&job);
+    batch_free(&batch);
     return ok;
 }

@@ -12,7 +12,7 @@
 #include <gpt2/score.h>
 
 /* One continuation and its score. */
-struct continuation {
+struct scored_continuation {
     const char *text; /* [len] borrowed */
     size_t len;
     int n_tokens;
@@ -25,7 +25,7 @@ struct continuation {
  * continuation are longer than the model's context, the beginning of the context is cut off with
  * `truncate`; without it false is returned with GPT2_ERR_INPUT. */
 bool continuation_score(const struct engine *engine, struct gpt2_scorer *scorer,
-                        const char *context, size_t len, struct continuation *items, int n,
+                        const char *context, size_t len, struct scored_continuation *items, int n,
                         bool truncate, struct gpt2_error *err);
 
 #endif

@@ -23,7 +23,7 @@ struct scoring_text {
 };
 
 /* Work for the next pass: a window, or the end of a text (n_ids 0). */
-struct entry {
+struct scoring_entry {
     struct scoring_text *text;
     size_t at; /* its ids in the pool */
     int n_ids, first;
@@ -34,7 +34,7 @@ struct scoring {
     struct gpt2_scorer *scorer;
     struct scoring_options options;
     struct scoring_sink sink;
-    struct entry entries[MAX_ENTRIES];
+    struct scoring_entry entries[MAX_ENTRIES];
     int n_entries;
     size_t n_rows;
     int32_t *pool; /* [max_pool] ids of the waiting windows */
@@ -135,7 +135,7 @@ bool scoring_flush(struct scoring *s, struct gpt2_error *err) {
     struct gpt2_window windows[MAX_ENTRIES];
     int n = 0;
     for (int i = 0; i < s->n_entries; i++) {
-        const struct entry *e = &s->entries[i];
+        const struct scoring_entry *e = &s->entries[i];
         if (e->n_ids)
             windows[n++] = (struct gpt2_window){s->pool + e->at, e->n_ids, e->first};
     }
@@ -143,7 +143,7 @@ bool scoring_flush(struct scoring *s, struct gpt2_error *err) {
         return false;
     size_t at = 0; // index into the scores
     for (int i = 0; i < s->n_entries; i++) {
-        const struct entry *e = &s->entries[i];
+        const struct scoring_entry *e = &s->entries[i];
         if (e->n_ids) {
             if (!emit_unscored(s, e->text, e->position, err))
                 return false;
@@ -172,8 +172,8 @@ static bool push(struct scoring *s, struct scoring_text *text,
     if ((s->n_entries == MAX_ENTRIES || (s->n_rows && s->n_rows + n > MAX_ROWS)) &&
         !scoring_flush(s, err))
         return false;
-    struct entry *e = &s->entries[s->n_entries++];
-    *e = (struct entry){.text = text, .at = s->n_rows, .n_ids = (int)n};
+    struct scoring_entry *e = &s->entries[s->n_entries++];
+    *e = (struct scoring_entry){.text = text, .at = s->n_rows, .n_ids = (int)n};
     if (!window)
         return true;
     int32_t *ids = s->pool + s->n_rows;

@@ -21,7 +21,7 @@ static const char merges_key[] = "tokenizer.ggml.merges";
 static const char without[] = "without a tokenizer, give and take token ids: --ids, --output ids";
 
 /* llama.cpp's kinds of token. */
-enum kind { NORMAL = 1, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE };
+enum gguf_token_kind { NORMAL = 1, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE };
 
 /* Byte-level BPE with GPT-2's regular expression. */
 static bool check_model(const struct gguf *gguf, struct gpt2_error *err) {

@@ -20,7 +20,7 @@
 #define NAME_SIZE   48   /* "h.4095.attn.c_attn.weight" */
 
 /* A dimension as multiples of n_embd. */
-static const struct kind {
+static const struct llmc_kind {
     const char *name;
     int out, in; /* [out C, in C]; a vector's `in` is 0 */
 } kinds[] = {

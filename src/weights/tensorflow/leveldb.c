@@ -23,7 +23,7 @@
 #define MAX_KEY      256u
 #define MAX_ENTRIES  1000000u /* so that blocks listed many times cost no more than patience */
 
-struct table {
+struct leveldb_table {
     const unsigned char *bytes; /* [n_bytes] */
     size_t n_bytes;
     const char *name;
@@ -33,7 +33,7 @@ struct table {
     struct gpt2_error *err;
 };
 
-static bool refuse(const struct table *t, const char *what) {
+static bool refuse(const struct leveldb_table *t, const char *what) {
     return error_set(t->err, GPT2_ERR_MODEL, "%s: %s", t->name, what);
 }
 
@@ -62,7 +62,7 @@ bool leveldb_varint(uint64_t *value, const unsigned char **at, const unsigned ch
 }
 
 /* A block: its place is an offset and a size. Checked against its checksum. */
-static bool find_block(const unsigned char **block, size_t *size, const struct table *t,
+static bool find_block(const unsigned char **block, size_t *size, const struct leveldb_table *t,
                        const unsigned char **at, const unsigned char *end) {
     uint64_t offset, n;
     if (!leveldb_varint(&offset, at, end) || !leveldb_varint(&n, at, end) ||
@@ -86,7 +86,7 @@ static bool find_block(const unsigned char **block, size_t *size, const struct t
 }
 
 /* Tells visit every entry of a block. */
-static bool walk_block(struct table *t, const unsigned char *block, size_t size,
+static bool walk_block(struct leveldb_table *t, const unsigned char *block, size_t size,
                        leveldb_visit visit, void *context) {
     char key[MAX_KEY];
     size_t n_key = 0;
@@ -118,7 +118,7 @@ static bool walk_block(struct table *t, const unsigned char *block, size_t size,
 
 static bool visit_index(void *context, const char *key, size_t n_key, const unsigned char *value,
                         size_t n_value, struct gpt2_error *err) {
-    struct table *t = context;
+    struct leveldb_table *t = context;
     const unsigned char *block = NULL;
     size_t size = 0;
     return find_block(&block, &size, t, &value, value + n_value) &&
@@ -127,7 +127,7 @@ static bool visit_index(void *context, const char *key, size_t n_key, const unsi
 
 bool leveldb_walk(const unsigned char *bytes, size_t n_bytes, const char *name, leveldb_visit visit,
                   void *context, struct gpt2_error *err) {
-    struct table t = {bytes, n_bytes, name, visit, context, 0, err};
+    struct leveldb_table t = {bytes, n_bytes, name, visit, context, 0, err};
     const unsigned char *block = NULL;
     size_t size = 0;
     if (n_bytes < FOOTER_SIZE || load(bytes + n_bytes - 8, 8) != MAGIC)

@@ -2,7 +2,7 @@
 #include "weights/tensorflow/tensorflow_message.h"
 #include "weights/tensorflow/leveldb.h"
 
-struct field {
+struct message_field {
     unsigned number;
     uint64_t value;            /* of a varint, or of four or eight bytes */
     struct message_bytes span; /* of a length and its bytes              */
@@ -10,9 +10,9 @@ struct field {
 };
 
 /* The next field. False: the message is damaged. At its end number is 0. */
-static bool next_field(struct field *f, struct message_bytes *s) {
+static bool next_field(struct message_field *f, struct message_bytes *s) {
     uint64_t tag, size = 0;
-    *f = (struct field){0};
+    *f = (struct message_field){0};
     if (s->at == s->end)
         return true;
     if (!leveldb_varint(&tag, &s->at, s->end) || tag >> 3 == 0 || tag >> 3 > 1000000)
@@ -37,7 +37,7 @@ static bool next_field(struct field *f, struct message_bytes *s) {
 /* TensorShapeProto: field 2 of it is a dimension, whose field 1 is its size; 3 says unknown rank.
  */
 static bool read_shape(struct bundle_entry *e, struct message_bytes s) {
-    struct field f, d;
+    struct message_field f, d;
     while (next_field(&f, &s)) {
         if (f.number == 0)
             return true;
@@ -60,7 +60,7 @@ static bool read_shape(struct bundle_entry *e, struct message_bytes s) {
 }
 
 bool tensorflow_message_read(struct bundle_entry *e, struct message_bytes s, bool is_header) {
-    struct field f;
+    struct message_field f;
     *e = (struct bundle_entry){0};
     while (next_field(&f, &s)) {
         switch (is_header && f.number ? f.number + 100 : f.number) {

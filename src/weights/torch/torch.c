@@ -21,7 +21,7 @@
 #define MAX_TENSORS 100000u
 
 /* What a tensor is before its data is put in order. */
-struct view {
+struct torch_view {
     const struct torch_storage *storage;
     uint64_t offset; /* elements */
     int rank;
@@ -31,9 +31,9 @@ struct view {
 struct torch_reader {
     struct tensors *out;
     struct torch_file file;
-    struct view *views; /* [out->count] */
-    size_t n_bytes;     /* of the file          */
-    size_t n_copied;    /* of them, put in order */
+    struct torch_view *views; /* [out->count] */
+    size_t n_bytes;           /* of the file          */
+    size_t n_copied;          /* of them, put in order */
     const char *name;
     struct gpt2_error *err;
 };
@@ -72,7 +72,8 @@ static bool read_sizes(int64_t *out, int *n, const struct torch_reader *r,
 
 /* Every element lies in the storage, and there are not more of them than the storage has: a view
  * may stretch one element over any shape, which no weights do. */
-static bool check_bounds(const struct torch_reader *r, const char *name, const struct view *v) {
+static bool check_bounds(const struct torch_reader *r, const char *name,
+                         const struct torch_view *v) {
     uint64_t count = 1, last = v->offset, step;
     bool overflow = false;
     for (int i = 0; i < v->rank; i++)
@@ -93,7 +94,7 @@ static bool check_bounds(const struct torch_reader *r, const char *name, const s
                   v->storage->count);
 }
 
-static bool read_view(struct view *v, const struct torch_reader *r, const char *name,
+static bool read_view(struct torch_view *v, const struct torch_reader *r, const char *name,
                       const struct pickle_value *value) {
     const struct pickle *p = &r->file.pickle;
     if (value->kind == PICKLE_CALL && value->global == TORCH_REBUILD_PARAMETER) {
@@ -123,7 +124,7 @@ static bool read_view(struct view *v, const struct torch_reader *r, const char *
 
 /* ---- data in order ---- */
 
-static uint64_t count_elements(const struct view *v) {
+static uint64_t count_elements(const struct torch_view *v) {
     uint64_t count = 1;
     for (int i = 0; i < v->rank; i++)
         count *= (uint64_t)v->shape[i]; // check_bounds knows that it fits
@@ -131,7 +132,7 @@ static uint64_t count_elements(const struct view *v) {
 }
 
 /* Dimensions of one element may have any stride. */
-static bool is_row_major(const struct view *v) {
+static bool is_row_major(const struct torch_view *v) {
     int64_t stride = 1;
     for (int i = v->rank - 1; i >= 0; i--) {
         if (v->shape[i] != 1 && v->strides[i] != stride)
@@ -141,8 +142,8 @@ static bool is_row_major(const struct view *v) {
     return true;
 }
 
-static bool copy_in_order(struct tensor *t, const struct torch_reader *r, const struct view *v,
-                          uint64_t count) {
+static bool copy_in_order(struct tensor *t, const struct torch_reader *r,
+                          const struct torch_view *v, uint64_t count) {
     const size_t size = v->storage->element;
     unsigned char *to = tensors_alloc(r->out, (size_t)count, size, "a tensor in order", r->err);
     if (!to)
@@ -160,7 +161,7 @@ static bool copy_in_order(struct tensor *t, const struct torch_reader *r, const 
     return true;
 }
 
-static bool place(struct tensor *t, struct torch_reader *r, const struct view *v) {
+static bool place(struct tensor *t, struct torch_reader *r, const struct torch_view *v) {
     const uint64_t count = count_elements(v);
     const size_t size = v->storage->element;
     t->dtype = v->storage->dtype;
@@ -223,7 +224,7 @@ static bool read_names(const struct torch_reader *r, const struct pickle_value *
 /* [out, in], as torch's own layers are. */
 static bool is_out_in(const struct torch_reader *r) {
     for (size_t i = 0; i < r->out->count; i++) {
-        const struct view *v = &r->views[i];
+        const struct torch_view *v = &r->views[i];
         if (torch_ends_with(r->out->items[i].name, ".attn.c_attn.weight") && v->rank == 2)
             return v->shape[1] < INT64_MAX / 3 && v->shape[0] == 3 * v->shape[1];
     }
@@ -244,7 +245,7 @@ static bool read_tensors(struct torch_reader *r, const struct pickle_value *dict
     }
     const bool turn = is_out_in(r);
     for (size_t i = 0; i < r->out->count; i++) {
-        struct view *v = &r->views[i];
+        struct torch_view *v = &r->views[i];
         if (turn && v->rank == 2 && torch_is_linear(r->out->items[i].name)) {
             const int64_t shape = v->shape[0], stride = v->strides[0];
             v->shape[0] = v->shape[1], v->shape[1] = shape;

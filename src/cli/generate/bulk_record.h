@@ -1,6 +1,6 @@
-/* record_settings.h - one line of input as prompts and their options. */
-#ifndef CLI_GENERATE_RECORD_SETTINGS_H
-#define CLI_GENERATE_RECORD_SETTINGS_H
+/* bulk_record.h - one line of input as prompts and their options. */
+#ifndef CLI_GENERATE_BULK_RECORD_H
+#define CLI_GENERATE_BULK_RECORD_H
 
 #include "base/buffer.h"
 #include "cli/generate/settings.h"
@@ -8,7 +8,7 @@
 
 #define MAX_PROMPTS 2048 /* of one record */
 
-struct record {
+struct bulk_record {
     struct gpt2_record *json; /* what strings are borrowed from; NULL of a plain line */
     struct settings settings; /* unresolved */
     bool has_settings;        /* some of its own */
@@ -22,9 +22,9 @@ struct record {
 
 /* Parses a line, `number` of which is its id where it has none. On failure the id is still filled
  * as far as it could be read, and err says what is wrong. */
-bool record_read(struct record *record, const char *line, size_t n, bool is_json, uint64_t number,
-                 const struct settings *defaults, const struct gpt2_tokenizer *tokenizer,
-                 struct gpt2_error *err);
-void record_free(struct record *record);
+bool bulk_record_read(struct bulk_record *record, const char *line, size_t n, bool is_json,
+                      uint64_t number, const struct settings *defaults,
+                      const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err);
+void bulk_record_free(struct bulk_record *record);
 
 #endif

@@ -1,5 +1,5 @@
-/* record_settings.c - reads a record: its id, its prompts and its own options. */
-#include "cli/generate/record_settings.h"
+/* bulk_record.c - reads a record: its id, its prompts and its own options. */
+#include "cli/generate/bulk_record.h"
 #include "base/fnv.h"
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
@@ -9,14 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-void record_free(struct record *record) {
+void bulk_record_free(struct bulk_record *record) {
     gpt2_record_free(record->json);
     buffer_free(&record->id);
     for (int i = 0; i < record->n_prompts; i++)
         gpt2_ids_free(&record->prompts[i]);
     free(record->prompts);
     free(record->biases);
-    *record = (struct record){0};
+    *record = (struct bulk_record){0};
 }
 
 static uint64_t hash(const char *text) {
@@ -24,7 +24,8 @@ static uint64_t hash(const char *text) {
     return h ^ h >> 32;
 }
 
-static bool read_id(struct record *record, const struct gpt2_field *field, struct gpt2_error *err) {
+static bool read_id(struct bulk_record *record, const struct gpt2_field *field,
+                    struct gpt2_error *err) {
     bool whole = field->kind == GPT2_FIELD_NUMBER && field->text[0] &&
                  strspn(field->text, "0123456789") == strlen(field->text);
     if (field->kind == GPT2_FIELD_STRING) {
@@ -43,21 +44,21 @@ static bool read_id(struct record *record, const struct gpt2_field *field, struc
     return true;
 }
 
-static bool add_prompts(struct record *record, int n, struct gpt2_error *err) {
+static bool add_prompts(struct bulk_record *record, int n, struct gpt2_error *err) {
     record->prompts = calloc((size_t)n, sizeof *record->prompts);
     record->n_prompts = record->prompts ? n : 0;
     return record->prompts ||
            command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
 }
 
-static bool read_text(struct record *record, int i, const char *text, size_t n,
+static bool read_text(struct bulk_record *record, int i, const char *text, size_t n,
                       const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
     return gpt2_tokenizer_encode(tokenizer, text, n, settings_encode_flags(&record->settings),
                                  &record->prompts[i], err);
 }
 
 /* The i-th prompt from the list of ids at a field. */
-static bool read_ids(struct record *record, int i, int at, struct gpt2_error *err) {
+static bool read_ids(struct bulk_record *record, int i, int at, struct gpt2_error *err) {
     const struct gpt2_field *list = gpt2_record_field(record->json, at);
     for (int k = 1; k <= list->n_inside; k++) {
         const struct gpt2_field *field = gpt2_record_field(record->json, at + k);
@@ -73,7 +74,7 @@ static bool read_ids(struct record *record, int i, int at, struct gpt2_error *er
 }
 
 /* As OpenAI has it: a text, a list of texts, a list of token ids, a list of such lists. */
-static bool read_prompts(struct record *record, int at, const struct gpt2_tokenizer *tokenizer,
+static bool read_prompts(struct bulk_record *record, int at, const struct gpt2_tokenizer *tokenizer,
                          struct gpt2_error *err) {
     const struct gpt2_field *field = gpt2_record_field(record->json, at);
     if (field->kind == GPT2_FIELD_STRING)
@@ -113,7 +114,7 @@ static bool read_prompts(struct record *record, int at, const struct gpt2_tokeni
 }
 
 /* {"262": -5}, as OpenAI has it, becomes "262-5". */
-static bool read_bias(struct record *record, const struct option *table, int at,
+static bool read_bias(struct bulk_record *record, const struct option *table, int at,
                       struct gpt2_error *err) {
     const struct gpt2_field *object = gpt2_record_field(record->json, at);
     if (object->n_inside > 64)
@@ -133,7 +134,7 @@ static bool read_bias(struct record *record, const struct option *table, int at,
     return true;
 }
 
-static bool set_option(struct record *record, const struct option *table, int at,
+static bool set_option(struct bulk_record *record, const struct option *table, int at,
                        struct gpt2_error *err) {
     const struct gpt2_field *field = gpt2_record_field(record->json, at);
     const struct option *option = options_find(table, field->name);
@@ -165,7 +166,7 @@ static bool set_option(struct record *record, const struct option *table, int at
 
 /* Members [from, to) of the record or of its body. *prompt becomes the field that has the prompts:
  * how they are read may depend on what follows. */
-static bool read_members(struct record *record, const struct option *table, int from, int to,
+static bool read_members(struct bulk_record *record, const struct option *table, int from, int to,
                          int *prompt, struct gpt2_error *err) {
     static const char *const ignored[] = {"model",  "user",   "method", "url",
                                           "suffix", "stream", "body",   NULL};
@@ -189,7 +190,7 @@ static bool read_members(struct record *record, const struct option *table, int 
     return true;
 }
 
-static bool read_json(struct record *record, const char *line, size_t n,
+static bool read_json(struct bulk_record *record, const char *line, size_t n,
                       const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
     record->json = gpt2_record_parse(line, n, err);
     if (!record->json)
@@ -219,10 +220,10 @@ static bool read_json(struct record *record, const char *line, size_t n,
     return read_prompts(record, prompt, tokenizer, err);
 }
 
-bool record_read(struct record *record, const char *line, size_t n, bool is_json, uint64_t number,
-                 const struct settings *defaults, const struct gpt2_tokenizer *tokenizer,
-                 struct gpt2_error *err) {
-    *record = (struct record){.settings = *defaults, .key = number};
+bool bulk_record_read(struct bulk_record *record, const char *line, size_t n, bool is_json,
+                      uint64_t number, const struct settings *defaults,
+                      const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
+    *record = (struct bulk_record){.settings = *defaults, .key = number};
     buffer_format(&record->id, "%" PRIu64, number);
     if (is_json)
         return read_json(record, line, n, tokenizer, err);

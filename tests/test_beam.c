@@ -236,10 +236,10 @@ static void a_stop_ends_a_beam_as_an_end_id_does(void **state) {
 
 /* ---- beside others ---- */
 
-static int32_t the_likeliest(void *user, const struct gpt2_turn *turn, bool *last) {
+static int32_t the_likeliest(void *user, const struct gpt2_step *step, bool *last) {
     struct gpt2_logprob top;
-    gpt2_logprobs_top(turn->logits, V, 0, &top, 1);
-    ((int32_t *)user)[turn->n_ids - turn->n_prompt] = top.id;
+    gpt2_logprobs_top(step->logits, V, 0, &top, 1);
+    ((int32_t *)user)[step->n_ids - step->n_prompt] = top.id;
     return top.id;
 }
 
@@ -276,7 +276,7 @@ static void searches_side_by_side(void **state) {
         struct gpt2_beams *beams[8];
         int32_t prompts[8][10], greedy[2][12] = {{0}};
         uint64_t random = 5;
-        struct gpt2_job job = {.n_samples = 1, .max_tokens = 12, .choose = the_likeliest};
+        struct gpt2_request job = {.n_samples = 1, .max_tokens = 12, .choose = the_likeliest};
         for (int i = 0; i < 8; i++) {
             struct gpt2_beam_options o = search_of(i);
             for (int k = 0; k < 10; k++)
@@ -428,8 +428,8 @@ static void rules_hold_in_every_beam(void **state) {
     gpt2_sampler_free(rules);
 }
 
-static bool two_steps(void *user, const struct gpt2_turn *turns, int n_turns) {
-    assert_true(n_turns >= 1 && turns[n_turns - 1].n_ids - turns->n_prompt == *(int *)user);
+static bool two_steps(void *user, const struct gpt2_step *steps, int n_steps) {
+    assert_true(n_steps >= 1 && steps[n_steps - 1].n_ids - steps->n_prompt == *(int *)user);
     return ++*(int *)user < 3;
 }
 

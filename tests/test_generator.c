@@ -60,7 +60,7 @@ struct text {
 };
 
 /* What a job's sample has to become: for each token a new session reads everything. */
-static void expect_text(struct text *text, const struct gpt2_job *job, int sample) {
+static void expect_text(struct text *text, const struct gpt2_request *job, int sample) {
     int32_t context[N_CTX + 1];
     int n = job->n_ids;
     memcpy(context, job->ids, (size_t)n * sizeof *context);
@@ -100,19 +100,19 @@ static void expect_text(struct text *text, const struct gpt2_job *job, int sampl
 /* ---- jobs and what they became ---- */
 
 struct record {
-    struct gpt2_job job;
+    struct gpt2_request job;
     int32_t prompt[N_CTX];
     struct text texts[MAX_SAMPLES];
 };
 
-static int32_t choose(void *user, const struct gpt2_turn *turn, bool *last) {
+static int32_t choose(void *user, const struct gpt2_step *step, bool *last) {
     struct record *record = user;
-    struct text *text = &record->texts[turn->sample];
+    struct text *text = &record->texts[step->sample];
     assert_false(text->ended);
-    assert_int_equal(turn->n_prompt, record->job.n_ids);
-    assert_int_equal(turn->n_ids, text->n);
-    assert_memory_equal(turn->ids, text->ids, (size_t)text->n * sizeof *text->ids);
-    int32_t id = choice_of(turn->logits, turn->sample, last);
+    assert_int_equal(step->n_prompt, record->job.n_ids);
+    assert_int_equal(step->n_ids, text->n);
+    assert_memory_equal(step->ids, text->ids, (size_t)text->n * sizeof *text->ids);
+    int32_t id = choice_of(step->logits, step->sample, last);
     if (id >= 0)
         text->ids[text->n++] = id;
     return id;
@@ -130,13 +130,13 @@ static void make_record(struct record *record, int number, int n_ids, int n_samp
     memset(record, 0, sizeof *record);
     for (int i = 0; i < n_ids; i++)
         record->prompt[i] = (number * 17 + i * 5) % world.n_vocab;
-    record->job = (struct gpt2_job){.ids = record->prompt,
-                                    .n_ids = n_ids,
-                                    .n_samples = n_samples,
-                                    .max_tokens = max_tokens,
-                                    .user = record,
-                                    .choose = choose,
-                                    .ended = ended};
+    record->job = (struct gpt2_request){.ids = record->prompt,
+                                        .n_ids = n_ids,
+                                        .n_samples = n_samples,
+                                        .max_tokens = max_tokens,
+                                        .user = record,
+                                        .choose = choose,
+                                        .ended = ended};
     for (int s = 0; s < n_samples; s++) {
         memcpy(record->texts[s].ids, record->prompt, sizeof record->prompt);
         record->texts[s].n = n_ids;
@@ -270,7 +270,7 @@ static void bad_jobs_are_refused_and_change_nothing(void **state) {
     struct gpt2_error err;
     int32_t long_prompt[N_CTX + 1] = {0}, strange[] = {1, world.n_vocab}, negative[] = {-1};
     make_record(&record, 1, 5, 1, 5);
-    struct gpt2_job jobs[9];
+    struct gpt2_request jobs[9];
     for (int i = 0; i < 9; i++)
         jobs[i] = record.job;
     jobs[0].n_ids = 0;
@@ -301,7 +301,7 @@ static void bad_jobs_are_refused_and_change_nothing(void **state) {
     gpt2_generator_free(NULL);
 }
 
-static int32_t choose_nonsense(void *user, const struct gpt2_turn *turn, bool *last) {
+static int32_t choose_nonsense(void *user, const struct gpt2_step *step, bool *last) {
     return world.n_vocab;
 }
 

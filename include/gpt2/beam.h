@@ -16,9 +16,9 @@
  * ended now (with GPT2_EARLY_NEVER and a positive length_penalty: if its sum stayed as it is until
  * the longest length).
  *
- * A search is one of a generator's jobs, beside others: the prompt is read once, and one pass over
- * the weights moves all beams of all searches on. The result does not depend on what else is under
- * way.
+ * A search is one of a generator's requests, beside others: the prompt is read once, and one pass
+ * over the weights moves all beams of all searches on. The result does not depend on what else is
+ * under way.
  *
  *     struct gpt2_beams *beams = gpt2_beams_create(model, &options, &err);
  *     gpt2_beams_run(beams, generator, ids, n_ids, &err);
@@ -68,7 +68,7 @@ struct gpt2_beam_options {
 
     /* Asked before each step, with what it goes on from; false ends the search, as if max_tokens
      * were reached. NULL: never. */
-    bool (*go_on)(void *user, const struct gpt2_turn *turns, int n_turns);
+    bool (*go_on)(void *user, const struct gpt2_step *steps, int n_steps);
     /* The search is over: results are there, or an error. It may free what was given to
      * gpt2_beams_start. NULL: no call. */
     void (*ended)(void *user);

@@ -117,8 +117,8 @@ struct gpt2_completion_options {
     bool logprobs; /* note each token's log-probability (logprobs.h)             */
     int n_top;     /* ... and so many of the likeliest ids at its place; 0: none */
 
-    /* A session of the caller's that has read a beginning of the prompt, as gpt2_job has it; for
-     * one text without beams. NULL: none. */
+    /* A session of the caller's that has read a beginning of the prompt, as gpt2_request has it;
+     * for one text without beams. NULL: none. */
     struct gpt2_session *session;
     enum gpt2_kv kv; /* of the sessions that gpt2_completion_run makes */
 

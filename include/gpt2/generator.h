@@ -1,22 +1,23 @@
 /* generator.h - many texts at once: continuous batching over sessions.
  *
- * A job is a prompt and how many samples to continue it with. Each step is one pass over the
+ * A request is a prompt and how many samples to continue it with. Each step is one pass over the
  * weights for everything in progress: one new token for each sample that is being written,
  * and beside them pieces of prompts that are still being read. Samples join and leave between
- * steps; nothing is padded, and the samples of one job share the pass over its prompt.
+ * steps; nothing is padded, and the samples of one request share the pass over its prompt.
  *
- *     gpt2_generator_add(g, &job, &err);                    // while gpt2_generator_room(g) > 0
+ *     gpt2_generator_add(g, &request, &err);                    // while gpt2_generator_room(g) > 0
  *     while (gpt2_generator_busy(g) && gpt2_generator_step(g, &err))
- *         ;                                                 // calls job.choose and job.ended
+ *         ;                                                 // calls request.choose and
+ * request.ended
  *
  * What comes next is the caller's to say: `choose` gets the logits and returns an id, for example
  * from gpt2_sampler_next. The generator deals in ids alone and draws nothing itself, so with a
  * sampler keyed by (seed, record, sample, position) a text does not depend on what else is under
- * way, in which order jobs came, or how the work was cut into steps.
+ * way, in which order requests came, or how the work was cut into steps.
  *
- * Memory: the KV caches of the running samples, sized to what a job can need, bounded together by
- * `cache_bytes`; the activations of one step; and a row of logits for each sample. A generator is
- * for one thread at a time; the runtime's threads do the work. */
+ * Memory: the KV caches of the running samples, sized to what a request can need, bounded together
+ * by `cache_bytes`; the activations of one step; and a row of logits for each sample. A generator
+ * is for one thread at a time; the runtime's threads do the work. */
 #ifndef GPT2_GENERATOR_H
 #define GPT2_GENERATOR_H
 
@@ -55,9 +56,10 @@ struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
 /* Drops what is in progress, without a call of `ended`. NULL is allowed. */
 void gpt2_generator_free(struct gpt2_generator *generator);
 
-/* What a choice is made from. Everything is borrowed for the call. */
-struct gpt2_turn {
-    int sample;          /* of the job, from 0                                                  */
+/* One step of one sample: what its next token is chosen from. Everything is borrowed for the call.
+ */
+struct gpt2_step {
+    int sample; /* of the request, from 0                                                  */
     const float *logits; /* [n_vocab] for the token that comes next                              */
     const int32_t *ids;  /* [n_ids] prompt and all that was chosen so far, slid out or not       */
     int n_ids;
@@ -68,7 +70,7 @@ struct gpt2_turn {
 enum gpt2_end {
     GPT2_END_CHOSEN, /* `choose` said so                                       */
     GPT2_END_LIMIT,  /* max_tokens were chosen                                 */
-    GPT2_END_CONTEXT /* the model's context is full, and the job does not slide */
+    GPT2_END_CONTEXT /* the model's context is full, and the request does not slide */
 };
 
 /* What happens when the context is full and more is wanted. */
@@ -86,7 +88,7 @@ struct gpt2_branch {
     int32_t id; /* what follows its text               */
 };
 
-struct gpt2_job {
+struct gpt2_request {
     const int32_t *ids; /* [n_ids] the prompt, at least 1 and at most config.n_ctx; copied */
     int n_ids;
     int n_samples;  /* at least 1 */
@@ -104,35 +106,35 @@ struct gpt2_job {
 
     /* The next id, which becomes part of the sample; negative: the sample ends here. With *last set
      * to true it ends with the returned id. */
-    int32_t (*choose)(void *user, const struct gpt2_turn *turn, bool *last);
+    int32_t (*choose)(void *user, const struct gpt2_step *step, bool *last);
 
     /* In place of `choose`, for a search, which weighs its samples against each other (beam.h).
-     * It gets the turns of all that go on, at first the one that has read the prompt, and says what
+     * It gets the steps of all that go on, at first the one that has read the prompt, and says what
      * the next ones are, as many as the return value, at most n_samples. 0: the search is over. A
      * search does not slide. */
-    int (*advance)(void *user, const struct gpt2_turn *turns, int n_turns,
+    int (*advance)(void *user, const struct gpt2_step *steps, int n_steps,
                    struct gpt2_branch *next);
 
     /* The sample will get no more calls; of a search it is called once, for sample 0. */
     void (*ended)(void *user, int sample, enum gpt2_end end);
 };
 
-/* How many more samples can start now. A job with more samples than that is taken, too: they
- * wait for their turn. 0 also where the memory of the waiting jobs says so. */
+/* How many more samples can start now. A request with more samples than that is taken, too: they
+ * wait for their turn. 0 also where the memory of the waiting requests says so. */
 int gpt2_generator_room(const struct gpt2_generator *generator);
 
-/* Takes a job. Fails with GPT2_ERR_USAGE for a bad job, a search of more samples than max_search
- * included, and with GPT2_ERR_MEMORY; nothing has changed then. */
-bool gpt2_generator_add(struct gpt2_generator *generator, const struct gpt2_job *job,
+/* Takes a request. Fails with GPT2_ERR_USAGE for a bad request, a search of more samples than
+ * max_search included, and with GPT2_ERR_MEMORY; nothing has changed then. */
+bool gpt2_generator_add(struct gpt2_generator *generator, const struct gpt2_request *request,
                         struct gpt2_error *err);
 
 /* True while a sample is in progress or waits. */
 bool gpt2_generator_busy(const struct gpt2_generator *generator);
 
-/* One pass. Calls `choose` or `advance` for each sample whose next logits are there, jobs in the
- * order in which they were added, and `ended` right after a sample's last choice. Neither may call
- * the generator. Fails as gpt2_batch_run does, or with GPT2_ERR_MEMORY; the generator can then only
- * be freed. */
+/* One pass. Calls `choose` or `advance` for each sample whose next logits are there, requests in
+ * the order in which they were added, and `ended` right after a sample's last choice. Neither may
+ * call the generator. Fails as gpt2_batch_run does, or with GPT2_ERR_MEMORY; the generator can then
+ * only be freed. */
 bool gpt2_generator_step(struct gpt2_generator *generator, struct gpt2_error *err);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* beam.c - beam search as a job of a generator (the definition: gpt2/beam.h).
+/* beam.c - beam search as a request of a generator (the definition: gpt2/beam.h).
  *
  * This folder holds strategies that drive a model with what the public headers offer: it stands
  * above model and sampling, which do not know each other, and sees neither of them from inside.
@@ -184,11 +184,11 @@ static int offer_beam(struct gpt2_beams *beams, int n, int beam, const float *lo
 }
 
 /* The best continuations of all running beams. Returns how many. */
-static int fill_pool(struct gpt2_beams *beams, const struct gpt2_turn *turns) {
+static int fill_pool(struct gpt2_beams *beams, const struct gpt2_step *steps) {
     const struct gpt2_beam_options *o = &beams->options;
     int n = 0;
     for (int beam = 0; beam < beams->n_running; beam++) {
-        const float *logits = turns[beam].logits;
+        const float *logits = steps[beam].logits;
         beams->totals[beam] = gpt2_logprobs_total(logits, o->n_vocab);
         struct gpt2_logprob *top = beams->top + (size_t)beam * (size_t)o->n_top;
         if (o->n_top)
@@ -246,7 +246,7 @@ static void finish(struct gpt2_beams *beams, struct extension c, bool stopped,
 
 /* Sorts the pool into finished texts and the next beams. `last`: everything ends here. Returns how
  * many go on, -1 for an error. */
-static int sort_pool(struct gpt2_beams *beams, const struct gpt2_turn *turns, int n_pool,
+static int sort_pool(struct gpt2_beams *beams, const struct gpt2_step *steps, int n_pool,
                      bool last) {
     int n_next = 0, n_beams = beams->options.n_beams;
     for (int rank = 0; rank < n_pool; rank++) {
@@ -257,10 +257,10 @@ static int sort_pool(struct gpt2_beams *beams, const struct gpt2_turn *turns, in
             return -1;
         ended = ended || stopped || last;
         if (ended && rank < n_beams)
-            finish(beams, c, stopped, turns[c.beam].logits);
+            finish(beams, c, stopped, steps[c.beam].logits);
         if (ended || n_next == n_beams)
             continue;
-        grow(beams, &beams->next.hypotheses[n_next], c, turns[c.beam].logits);
+        grow(beams, &beams->next.hypotheses[n_next], c, steps[c.beam].logits);
         beams->branches[n_next++] = (struct gpt2_branch){c.beam, c.id};
     }
     return n_next;
@@ -306,14 +306,14 @@ static bool move_on(struct gpt2_beams *beams, int n_next) {
 }
 
 /* The generator has the logits of all running beams. */
-static int advance(void *user, const struct gpt2_turn *turns, int n_turns,
+static int advance(void *user, const struct gpt2_step *steps, int n_steps,
                    struct gpt2_branch *next) {
     struct gpt2_beams *beams = user;
     const struct gpt2_beam_options *o = &beams->options;
     bool last = ++beams->n_steps == beams->limit;
-    if (o->go_on && !o->go_on(o->user, turns, n_turns))
+    if (o->go_on && !o->go_on(o->user, steps, n_steps))
         last = true;
-    int n_next = sort_pool(beams, turns, fill_pool(beams, turns), last);
+    int n_next = sort_pool(beams, steps, fill_pool(beams, steps), last);
     if (n_next <= 0 || !is_open(beams, n_next) || !move_on(beams, n_next))
         return 0;
     memcpy(next, beams->branches, (size_t)n_next * sizeof *next);
@@ -349,13 +349,13 @@ bool gpt2_beams_start(struct gpt2_beams *beams, struct gpt2_generator *generator
     if (o->max_tokens > 0 && o->max_tokens < beams->limit)
         beams->limit = o->max_tokens;
     return gpt2_generator_add(generator,
-                              &(struct gpt2_job){.ids = ids,
-                                                 .n_ids = n_kept,
-                                                 .n_samples = o->n_beams,
-                                                 .max_tokens = beams->limit,
-                                                 .user = beams,
-                                                 .advance = advance,
-                                                 .ended = ended},
+                              &(struct gpt2_request){.ids = ids,
+                                                     .n_ids = n_kept,
+                                                     .n_samples = o->n_beams,
+                                                     .max_tokens = beams->limit,
+                                                     .user = beams,
+                                                     .advance = advance,
+                                                     .ended = ended},
                               err);
 }
 

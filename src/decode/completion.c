@@ -1,4 +1,5 @@
-/* completion.c - from a prompt to new text: what the caller asks for, as jobs of a generator. */
+/* completion.c - from a prompt to new text: what the caller asks for, as requests of a generator.
+ */
 #include <gpt2/completion.h>
 
 #include "base/error_internal.h"
@@ -134,9 +135,10 @@ static bool make_samples(struct gpt2_completion *c, struct gpt2_error *err) {
                                           .choices = o->choices,
                                           .healer = o->healer}; // beams have their own histories
     for (; c->n_samples < o->n_samples; c->n_samples++) {
-        struct generated *text = &c->samples[c->n_samples];
-        if (!generated_begin(text, &options, c->prompt.data, (int)c->prompt.len, &c->n_read, err)) {
-            generated_free(text);
+        struct completion_sample *text = &c->samples[c->n_samples];
+        if (!completion_sample_begin(text, &options, c->prompt.data, (int)c->prompt.len, &c->n_read,
+                                     err)) {
+            completion_sample_free(text);
             return false;
         }
         text->wants_logprobs = o->logprobs;
@@ -177,7 +179,7 @@ void gpt2_completion_free(struct gpt2_completion *c) {
     if (!c)
         return;
     while (c->n_samples > 0)
-        generated_free(&c->samples[--c->n_samples]);
+        completion_sample_free(&c->samples[--c->n_samples]);
     gpt2_beams_free(c->beams);
     gpt2_sampler_free(c->own_sampler);
     gpt2_stops_free(c->own_stops);
@@ -196,11 +198,11 @@ static bool show(struct gpt2_completion *c, const struct gpt2_piece *piece) {
     return false;
 }
 
-bool completion_append(struct gpt2_completion *c, int i, const struct generated_token *token,
+bool completion_append(struct gpt2_completion *c, int i, const struct sample_token *token,
                        bool *last) {
-    struct generated *text = &c->samples[i];
+    struct completion_sample *text = &c->samples[i];
     struct gpt2_shown shown;
-    if (!generated_take(text, token, &shown, &c->err))
+    if (!completion_sample_take(text, token, &shown, &c->err))
         return false;
     *last = text->finish != GPT2_FINISH_NONE;
     return show(c, &(struct gpt2_piece){.sample = i,
@@ -220,7 +222,7 @@ static bool may_be_full(struct gpt2_completion *c) {
 }
 
 void completion_close(struct gpt2_completion *c, int i, enum gpt2_finish finish) {
-    struct generated *text = &c->samples[i];
+    struct completion_sample *text = &c->samples[i];
     struct gpt2_shown rest;
     c->n_ended++;
     if (text->finish == GPT2_FINISH_NONE || finish == GPT2_FINISH_FAILED)
@@ -229,7 +231,7 @@ void completion_close(struct gpt2_completion *c, int i, enum gpt2_finish finish)
         text->finish = GPT2_FINISH_FAILED;
     if (text->finish == GPT2_FINISH_STOP || text->finish == GPT2_FINISH_FAILED)
         return;
-    bool ok = generated_end(text, &rest, &c->err);
+    bool ok = completion_sample_end(text, &rest, &c->err);
     if (ok && rest.n_bytes)
         ok = show(c, &(struct gpt2_piece){
                          .sample = i, .id = -1, .bytes = rest.bytes, .n_bytes = rest.n_bytes});
@@ -253,19 +255,19 @@ static bool is_end(const struct gpt2_completion *c, int32_t id) {
 }
 
 /* The next id, or -1 where there is none. */
-static int32_t draw(const struct gpt2_completion *c, const struct gpt2_turn *turn) {
-    const struct constraints *constraints = &c->samples[turn->sample].constraints;
+static int32_t draw(const struct gpt2_completion *c, const struct gpt2_step *step) {
+    const struct constraints *constraints = &c->samples[step->sample].constraints;
     struct gpt2_draw draw = {.record = c->options.record,
-                             .sample = c->options.first_sample + (uint32_t)turn->sample,
-                             .position = (uint32_t)turn->n_ids,
+                             .sample = c->options.first_sample + (uint32_t)step->sample,
+                             .position = (uint32_t)step->n_ids,
                              .history = constraints->history};
     draw.allowed = constraints_allowed(constraints, &draw.n_allowed);
-    return gpt2_sampler_next(c->options.sampler, turn->logits, draw);
+    return gpt2_sampler_next(c->options.sampler, step->logits, draw);
 }
 
 /* What the logits say about a token, where that is wanted. */
 static void measure(const struct gpt2_completion *c, const float *logits,
-                    struct generated_token *token) {
+                    struct sample_token *token) {
     int n_vocab = c->config->n_vocab, n_top = c->options.n_top;
     if (!c->options.logprobs)
         return;
@@ -276,21 +278,21 @@ static void measure(const struct gpt2_completion *c, const float *logits,
         gpt2_logprobs_top(logits, n_vocab, total, c->top, n_top);
 }
 
-static int32_t choose(void *user, const struct gpt2_turn *turn, bool *last) {
+static int32_t choose(void *user, const struct gpt2_step *step, bool *last) {
     struct gpt2_completion *c = user;
     const struct gpt2_completion_options *o = &c->options;
-    enum gpt2_finish *finish = &c->samples[turn->sample].finish;
-    if (o->go_on && !o->go_on(o->user, turn->logits)) {
+    enum gpt2_finish *finish = &c->samples[step->sample].finish;
+    if (o->go_on && !o->go_on(o->user, step->logits)) {
         *finish = GPT2_FINISH_STOPPED;
         return -1;
     }
-    struct generated_token token = {.id = draw(c, turn)};
+    struct sample_token token = {.id = draw(c, step)};
     if (token.id < 0 || is_end(c, token.id)) {
         *finish = GPT2_FINISH_EOS;
         return -1;
     }
-    measure(c, turn->logits, &token);
-    if (!completion_append(c, turn->sample, &token, last)) {
+    measure(c, step->logits, &token);
+    if (!completion_append(c, step->sample, &token, last)) {
         *finish = GPT2_FINISH_FAILED;
         return -1;
     }
@@ -322,16 +324,16 @@ bool gpt2_completion_start(struct gpt2_completion *c, struct gpt2_generator *gen
         return gpt2_beams_start(c->beams, generator, c->prompt.data, (int)c->prompt.len, err);
     return gpt2_generator_add(
         generator,
-        &(struct gpt2_job){.ids = c->prompt.data,
-                           .n_ids = c->n_read,
-                           .n_samples = c->n_samples,
-                           .max_tokens = o->max_tokens < 0 ? INT_MAX : o->max_tokens,
-                           .overflow = o->overflow,
-                           .keep = o->keep,
-                           .session = o->session,
-                           .user = c,
-                           .choose = choose,
-                           .ended = ended},
+        &(struct gpt2_request){.ids = c->prompt.data,
+                               .n_ids = c->n_read,
+                               .n_samples = c->n_samples,
+                               .max_tokens = o->max_tokens < 0 ? INT_MAX : o->max_tokens,
+                               .overflow = o->overflow,
+                               .keep = o->keep,
+                               .session = o->session,
+                               .user = c,
+                               .choose = choose,
+                               .ended = ended},
         err);
 }
 
@@ -397,7 +399,7 @@ int gpt2_completion_count(const struct gpt2_completion *c) {
 }
 
 struct gpt2_sample gpt2_completion_get(const struct gpt2_completion *c, int i) {
-    const struct generated *text = &c->samples[i];
+    const struct completion_sample *text = &c->samples[i];
     return (struct gpt2_sample){
         .ids = text->ids.data,
         .n_ids = (int)text->ids.len,

@@ -2,7 +2,7 @@
 #ifndef DECODE_COMPLETION_INTERNAL_H
 #define DECODE_COMPLETION_INTERNAL_H
 
-#include "decode/generated.h"
+#include "decode/completion_sample.h"
 
 struct gpt2_completion {
     const struct gpt2_model *model;
@@ -13,7 +13,7 @@ struct gpt2_completion {
     struct gpt2_stops *own_stops;           /* NULL: the caller's, or there is no tokenizer */
     struct gpt2_ids prompt;
     int n_read; /* of its ids; healing generates the others again */
-    struct generated *samples;
+    struct completion_sample *samples;
     int n_samples, n_ended;
     struct gpt2_logprob *top; /* [options.n_top] of the token at hand */
     struct gpt2_beams *beams; /* while a search goes on; else NULL */
@@ -24,7 +24,7 @@ struct gpt2_completion {
 
 /* Appends a token to a text and shows it. *last is set where the text ends with it. False: the
  * text has failed, with its error in c->err. */
-bool completion_append(struct gpt2_completion *c, int sample, const struct generated_token *token,
+bool completion_append(struct gpt2_completion *c, int sample, const struct sample_token *token,
                        bool *last);
 
 /* A text has ended because of `finish`, or of what completion_append found: shows what was held

@@ -2,11 +2,11 @@
 #include "decode/completion_internal.h"
 #include "decode/stops_internal.h"
 
-static bool go_on(void *user, const struct gpt2_turn *turns, int n_turns) {
+static bool go_on(void *user, const struct gpt2_step *steps, int n_steps) {
     struct gpt2_completion *c = user;
     const struct gpt2_completion_options *o = &c->options;
-    for (int i = 0; o->go_on && i < n_turns; i++)
-        c->stopped |= !o->go_on(o->user, turns[i].logits);
+    for (int i = 0; o->go_on && i < n_steps; i++)
+        c->stopped |= !o->go_on(o->user, steps[i].logits);
     c->timed_out = completion_timed_out(c);
     return !c->stopped && !c->timed_out;
 }
@@ -27,9 +27,9 @@ static void take_beam(struct gpt2_completion *c, int sample, const struct gpt2_b
     for (int i = 0; ok && i < beam->n_ids; i++)
         ok = completion_append(
             c, sample,
-            &(struct generated_token){.id = beam->ids[i],
-                                      .logprob = c->options.logprobs ? beam->logprobs[i] : 0,
-                                      .top = beam->top + (size_t)i * (size_t)beam->n_top},
+            &(struct sample_token){.id = beam->ids[i],
+                                   .logprob = c->options.logprobs ? beam->logprobs[i] : 0,
+                                   .top = beam->top + (size_t)i * (size_t)beam->n_top},
             &last);
     completion_close(c, sample, ok ? finish_of(c, beam) : GPT2_FINISH_FAILED);
 }
@@ -41,7 +41,7 @@ static void ended(void *user) {
     if (err)
         c->err = *err;
     for (; !err && c->n_samples > n; c->n_samples--)
-        generated_free(&c->samples[c->n_samples - 1]);
+        completion_sample_free(&c->samples[c->n_samples - 1]);
     for (int i = 0; i < c->n_samples; i++) {
         if (err) {
             completion_close(c, i, GPT2_FINISH_FAILED);

@@ -11,7 +11,7 @@
 #include <gpt2/stops.h>
 #include <gpt2/tokenizer.h>
 
-/* What the sequences of a job have in common. Everything is borrowed and may be NULL. */
+/* What the sequences of a request have in common. Everything is borrowed and may be NULL. */
 struct constraints_options {
     const struct gpt2_sampler *sampler; /* whose rules may need a history */
     const struct gpt2_tokenizer *tokenizer;

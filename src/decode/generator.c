@@ -1,12 +1,12 @@
 /* generator.c - which tokens go into the next pass, and what becomes of its logits.
  *
- *   queue     jobs in the order in which they came; each has samples that have not started yet
+ *   queue     requests in the order in which they came; each has samples that have not started yet
  *   samples   those in progress. The tokens that a sample has and its session has not read are the
  *             last n_pending of its ids: a prompt at first, then one token after the other, or
  *             what a slide reads again.
  *
- * The first sample of a job reads the prompt. Where the others find a place at once they fork its
- * session and choose from the same logits; else the job keeps both until they do.
+ * The first sample of a request reads the prompt. Where the others find a place at once they fork
+ * its session and choose from the same logits; else the request keeps both until they do.
  *
  * The samples of a search (search.c) start together and end together, and stand side by side in the
  * list; those that have no text now sleep. */
@@ -62,11 +62,11 @@ struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
     g->batch = gpt2_batch_create(
         model, runtime, &(struct gpt2_batch_options){.max_rows = o.max_rows, .max_logits = most},
         err);
-    g->turns = os_alloc(n, sizeof *g->turns, "a generator", err);
+    g->steps = os_alloc(n, sizeof *g->steps, "a generator", err);
     g->branches = os_alloc(n, sizeof *g->branches, "a generator", err);
     g->moved = os_alloc(n, sizeof *g->moved, "a generator", err);
     g->slots = os_alloc(n, sizeof *g->slots, "a generator", err);
-    if (!g->samples || !g->spans || !g->span_of || !g->turns || !g->branches || !g->moved ||
+    if (!g->samples || !g->spans || !g->span_of || !g->steps || !g->branches || !g->moved ||
         !g->slots || !g->batch ||
         !session_pool_init(&g->sessions, model, o.kv, o.cache_bytes, most, err)) {
         gpt2_generator_free(g);
@@ -75,7 +75,7 @@ struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
     return g;
 }
 
-static void free_work(struct gpt2_generator *g, struct request *request) {
+static void free_request(struct gpt2_generator *g, struct request *request) {
     session_pool_give(&g->sessions, request->source);
     os_free(request->logits);
     os_free(request->ids);
@@ -89,7 +89,7 @@ void gpt2_generator_free(struct gpt2_generator *g) {
         generator_drop(g, &g->samples[i]);
     while (g->queue) {
         struct request *next = g->queue->next;
-        free_work(g, g->queue);
+        free_request(g, g->queue);
         g->queue = next;
     }
     session_pool_free(&g->sessions);
@@ -97,7 +97,7 @@ void gpt2_generator_free(struct gpt2_generator *g) {
     os_free(g->slots);
     os_free(g->moved);
     os_free(g->branches);
-    os_free(g->turns);
+    os_free(g->steps);
     os_free(g->span_of);
     os_free(g->spans);
     os_free(g->samples);
@@ -113,123 +113,129 @@ bool gpt2_generator_busy(const struct gpt2_generator *g) {
     return g->queue != NULL;
 }
 
-static bool check_job(const struct gpt2_generator *g, const struct gpt2_job *job,
-                      struct gpt2_error *err) {
+static bool check_request(const struct gpt2_generator *g, const struct gpt2_request *asked,
+                          struct gpt2_error *err) {
     int n_ctx = g->config->n_ctx;
-    if (job->n_ids < 1 || job->n_ids > n_ctx)
-        return error_set(err, GPT2_ERR_USAGE, "job: expected a prompt of 1 to %d tokens, got %d",
-                         n_ctx, job->n_ids);
-    for (int i = 0; i < job->n_ids; i++)
-        if (job->ids[i] < 0 || job->ids[i] >= g->config->n_vocab)
-            return error_set(err, GPT2_ERR_USAGE, "job: token id %d: expected 0 to %d",
-                             (int)job->ids[i], g->config->n_vocab - 1);
-    if (job->n_samples < 1 || job->n_samples > INT_MAX - g->n_waiting || job->max_tokens < 1)
+    if (asked->n_ids < 1 || asked->n_ids > n_ctx)
         return error_set(err, GPT2_ERR_USAGE,
-                         "job: expected at least 1 sample and 1 token, got %d and %d",
-                         job->n_samples, job->max_tokens);
-    if (job->advance && (job->n_samples > g->max_search || job->overflow == GPT2_OVERFLOW_SLIDE))
+                         "request: expected a prompt of 1 to %d tokens, got %d", n_ctx,
+                         asked->n_ids);
+    for (int i = 0; i < asked->n_ids; i++)
+        if (asked->ids[i] < 0 || asked->ids[i] >= g->config->n_vocab)
+            return error_set(err, GPT2_ERR_USAGE, "request: token id %d: expected 0 to %d",
+                             (int)asked->ids[i], g->config->n_vocab - 1);
+    if (asked->n_samples < 1 || asked->n_samples > INT_MAX - g->n_waiting || asked->max_tokens < 1)
         return error_set(err, GPT2_ERR_USAGE,
-                         "job: expected a search of at most %d samples that does not slide, got %d",
-                         g->max_search, job->n_samples);
-    if (job->overflow == GPT2_OVERFLOW_SLIDE && (job->keep < 0 || job->keep >= n_ctx))
-        return error_set(err, GPT2_ERR_USAGE, "job: expected 0 to %d tokens to keep, got %d",
-                         n_ctx - 1, job->keep);
-    if (job->session && (job->n_samples != 1 || gpt2_session_capacity(job->session) < n_ctx ||
-                         gpt2_session_position(job->session) >= job->n_ids))
+                         "request: expected at least 1 sample and 1 token, got %d and %d",
+                         asked->n_samples, asked->max_tokens);
+    if (asked->advance &&
+        (asked->n_samples > g->max_search || asked->overflow == GPT2_OVERFLOW_SLIDE))
+        return error_set(
+            err, GPT2_ERR_USAGE,
+            "request: expected a search of at most %d samples that does not slide, got %d",
+            g->max_search, asked->n_samples);
+    if (asked->overflow == GPT2_OVERFLOW_SLIDE && (asked->keep < 0 || asked->keep >= n_ctx))
+        return error_set(err, GPT2_ERR_USAGE, "request: expected 0 to %d tokens to keep, got %d",
+                         n_ctx - 1, asked->keep);
+    if (asked->session && (asked->n_samples != 1 || gpt2_session_capacity(asked->session) < n_ctx ||
+                           gpt2_session_position(asked->session) >= asked->n_ids))
         return error_set(err, GPT2_ERR_USAGE,
-                         "job: expected 1 sample and a session of %d tokens that has read less "
+                         "request: expected 1 sample and a session of %d tokens that has read less "
                          "than the prompt's %d, got %d, %d and %d",
-                         n_ctx, job->n_ids, job->n_samples, gpt2_session_capacity(job->session),
-                         gpt2_session_position(job->session));
+                         n_ctx, asked->n_ids, asked->n_samples,
+                         gpt2_session_capacity(asked->session),
+                         gpt2_session_position(asked->session));
     return true;
 }
 
-bool gpt2_generator_add(struct gpt2_generator *g, const struct gpt2_job *job,
+bool gpt2_generator_add(struct gpt2_generator *g, const struct gpt2_request *asked,
                         struct gpt2_error *err) {
-    if (!check_job(g, job, err))
+    if (!check_request(g, asked, err))
         return false;
-    struct request *request = os_alloc(1, sizeof *request, "a job", err);
+    struct request *request = os_alloc(1, sizeof *request, "a request", err);
     if (!request)
         return false;
-    request->ids = os_alloc((size_t)job->n_ids, sizeof *request->ids, "a prompt", err);
+    request->ids = os_alloc((size_t)asked->n_ids, sizeof *request->ids, "a prompt", err);
     if (!request->ids) {
         os_free(request);
         return false;
     }
-    memcpy(request->ids, job->ids, (size_t)job->n_ids * sizeof *request->ids);
-    request->job = *job;
-    request->job.ids = request->ids;
+    memcpy(request->ids, asked->ids, (size_t)asked->n_ids * sizeof *request->ids);
+    request->asked = *asked;
+    request->asked.ids = request->ids;
     struct request **end = &g->queue;
     while (*end)
         end = &(*end)->next;
     *end = request;
-    g->n_waiting += job->n_samples;
+    g->n_waiting += asked->n_samples;
     return true;
 }
 
 /* Tokens that the session of a sample will have to hold: the last one chosen is never read. */
-static int session_need(const struct gpt2_generator *g, const struct gpt2_job *job) {
+static int session_need(const struct gpt2_generator *g, const struct gpt2_request *asked) {
     int n_ctx = g->config->n_ctx;
-    return job->max_tokens > n_ctx - job->n_ids ? n_ctx : job->n_ids + job->max_tokens - 1;
+    return asked->max_tokens > n_ctx - asked->n_ids ? n_ctx : asked->n_ids + asked->max_tokens - 1;
 }
 
 bool generator_start(struct gpt2_generator *g, struct request *request,
                      const struct gpt2_session *source, bool must, bool *started,
                      struct gpt2_error *err) {
-    struct gpt2_session *session = request->job.session;
+    struct gpt2_session *session = request->asked.session;
     *started = false;
     if (!session &&
-        !session_pool_take(&g->sessions, session_need(g, &request->job), must, &session, err))
+        !session_pool_take(&g->sessions, session_need(g, &request->asked), must, &session, err))
         return false;
     if (!session)
         return true;
-    struct sample *sample = &g->samples[g->n_samples];
-    *sample = (struct sample){.request = request, .index = request->n_started, .session = session};
+    struct generator_sample *sample = &g->samples[g->n_samples];
+    *sample = (struct generator_sample){
+        .request = request, .index = request->n_started, .session = session};
     g->n_samples++; // from here on it is freed with the others
     if (source && !gpt2_session_fork(session, source, err))
         return false;
-    for (int i = 0; i < request->job.n_ids; i++)
+    for (int i = 0; i < request->asked.n_ids; i++)
         if (!gpt2_ids_push(&sample->ids, request->ids[i], err))
             return false;
-    sample->n_pending = source ? 0 : request->job.n_ids - gpt2_session_position(session);
+    sample->n_pending = source ? 0 : request->asked.n_ids - gpt2_session_position(session);
     request->n_started++;
     g->n_waiting--;
     *started = true;
     return true;
 }
 
-void generator_drop(struct gpt2_generator *g, struct sample *sample) {
-    if (!sample->request->job.session)
+void generator_drop(struct gpt2_generator *g, struct generator_sample *sample) {
+    if (!sample->request->asked.session)
         session_pool_give(&g->sessions, sample->session);
     gpt2_ids_free(&sample->ids);
 }
 
 /* Makes the first `keep` tokens and the later half of the others a new beginning. */
-static bool slide(struct gpt2_generator *g, struct sample *sample, struct gpt2_error *err) {
-    int keep = sample->request->job.keep;
+static bool slide(struct gpt2_generator *g, struct generator_sample *sample,
+                  struct gpt2_error *err) {
+    int keep = sample->request->asked.keep;
     sample->n_pending += (g->config->n_ctx - keep) / 2;
     return gpt2_session_rewind(sample->session, keep, err);
 }
 
-static void end(struct sample *sample, enum gpt2_end why) {
+static void end(struct generator_sample *sample, enum gpt2_end why) {
     struct request *request = sample->request;
     sample->done = true;
     request->n_ended++;
-    if (request->job.ended)
-        request->job.ended(request->job.user, sample->index, why);
+    if (request->asked.ended)
+        request->asked.ended(request->asked.user, sample->index, why);
 }
 
 /* Asks for a sample's next token. */
-static bool choose(struct gpt2_generator *g, struct sample *sample, const float *logits,
+static bool choose(struct gpt2_generator *g, struct generator_sample *sample, const float *logits,
                    struct gpt2_error *err) {
-    const struct gpt2_job *job = &sample->request->job;
-    struct gpt2_turn turn = {.sample = sample->index,
+    const struct gpt2_request *asked = &sample->request->asked;
+    struct gpt2_step step = {.sample = sample->index,
                              .logits = logits,
                              .ids = sample->ids.data,
                              .n_ids = (int)sample->ids.len,
-                             .n_prompt = job->n_ids};
+                             .n_prompt = asked->n_ids};
     bool last = false;
-    int32_t id = job->choose(job->user, &turn, &last);
+    int32_t id = asked->choose(asked->user, &step, &last);
     if (id < 0 || last) {
         end(sample, GPT2_END_CHOSEN);
         return true;
@@ -240,30 +246,30 @@ static bool choose(struct gpt2_generator *g, struct sample *sample, const float 
     if (!gpt2_ids_push(&sample->ids, id, err))
         return false;
     sample->n_pending = 1;
-    if ((int)sample->ids.len - job->n_ids == job->max_tokens)
+    if ((int)sample->ids.len - asked->n_ids == asked->max_tokens)
         end(sample, GPT2_END_LIMIT);
     else if (gpt2_session_position(sample->session) < g->config->n_ctx)
         return true;
-    else if (job->overflow == GPT2_OVERFLOW_SLIDE)
+    else if (asked->overflow == GPT2_OVERFLOW_SLIDE)
         return slide(g, sample, err);
     else
         end(sample, GPT2_END_CONTEXT);
     return true;
 }
 
-/* The prompt of a job has been read by its first sample: the others can start. */
+/* The prompt of a request has been read by its first sample: the others can start. */
 static bool share_prompt(struct gpt2_generator *g, struct request *request,
                          const struct gpt2_session *read, const float *logits,
                          struct gpt2_error *err) {
     bool started = true;
-    while (started && request->n_started < request->job.n_samples &&
+    while (started && request->n_started < request->asked.n_samples &&
            g->n_samples < g->max_samples) {
         int at = g->n_samples;
         if (!generator_start(g, request, read, false, &started, err) ||
             (started && !choose(g, &g->samples[at], logits, err)))
             return false;
     }
-    if (request->n_started == request->job.n_samples) {
+    if (request->n_started == request->asked.n_samples) {
         session_pool_give(&g->sessions, request->source);
         request->source = NULL;
         return true;
@@ -271,7 +277,7 @@ static bool share_prompt(struct gpt2_generator *g, struct request *request,
     if (request->source)
         return true;
     // Without memory for a copy of the prompt the next sample reads it again.
-    if (!session_pool_take(&g->sessions, request->job.n_ids, false, &request->source, err))
+    if (!session_pool_take(&g->sessions, request->asked.n_ids, false, &request->source, err))
         return false;
     if (!request->source)
         return true;
@@ -282,10 +288,10 @@ static bool share_prompt(struct gpt2_generator *g, struct request *request,
     return gpt2_session_fork(request->source, read, err);
 }
 
-/* True where a sample of the job is still reading the prompt, which others will share. */
+/* True where a sample of the request is still reading the prompt, which others will share. */
 static bool is_reading(const struct gpt2_generator *g, const struct request *request) {
     for (int i = 0; i < g->n_samples; i++)
-        if (g->samples[i].request == request && (int)g->samples[i].ids.len == request->job.n_ids)
+        if (g->samples[i].request == request && (int)g->samples[i].ids.len == request->asked.n_ids)
             return true;
     return false;
 }
@@ -294,16 +300,16 @@ static bool is_reading(const struct gpt2_generator *g, const struct request *req
 static bool start_waiting(struct gpt2_generator *g, struct gpt2_error *err) {
     for (struct request *request = g->queue; request && g->n_samples < g->max_samples;
          request = request->next) {
-        if (request->n_started == request->job.n_samples)
+        if (request->n_started == request->asked.n_samples)
             continue;
         bool started = false;
         if (request->source) {
             if (!share_prompt(g, request, request->source, request->logits, err))
                 return false;
-            started = request->n_started == request->job.n_samples;
+            started = request->n_started == request->asked.n_samples;
         } else if (is_reading(g, request)) {
             started = true;
-        } else if (request->job.advance) {
+        } else if (request->asked.advance) {
             if (!search_start(g, request, &started, err))
                 return false;
         } else if (!generator_start(g, request, NULL, g->n_samples == 0, &started, err)) {
@@ -315,7 +321,7 @@ static bool start_waiting(struct gpt2_generator *g, struct gpt2_error *err) {
     return true;
 }
 
-static bool reads(const struct sample *sample) {
+static bool reads(const struct generator_sample *sample) {
     return !sample->done && !sample->asleep;
 }
 
@@ -325,7 +331,7 @@ static int gather(struct gpt2_generator *g) {
     for (int i = 0; i < g->n_samples; i++)
         left -= reads(&g->samples[i]); // each gets at least one row
     for (int i = 0; i < g->n_samples; i++) {
-        struct sample *s = &g->samples[i];
+        struct generator_sample *s = &g->samples[i];
         g->span_of[i] = -1;
         if (!reads(s))
             continue;
@@ -341,11 +347,11 @@ static int gather(struct gpt2_generator *g) {
     return n_spans;
 }
 
-/* Frees what has ended: samples, then jobs all of whose samples have. */
+/* Frees what has ended: samples, then requests all of whose samples have. */
 static void sweep(struct gpt2_generator *g) {
     int kept = 0;
     for (int i = 0; i < g->n_samples; i++) {
-        struct sample *s = &g->samples[i];
+        struct generator_sample *s = &g->samples[i];
         if (s->done)
             generator_drop(g, s);
         else
@@ -354,11 +360,11 @@ static void sweep(struct gpt2_generator *g) {
     g->n_samples = kept;
     for (struct request **at = &g->queue; *at;) {
         struct request *request = *at;
-        if (request->n_ended < request->job.n_samples) {
+        if (request->n_ended < request->asked.n_samples) {
             at = &request->next;
         } else {
             *at = request->next;
-            free_work(g, request);
+            free_request(g, request);
         }
     }
 }
@@ -376,18 +382,18 @@ bool gpt2_generator_step(struct gpt2_generator *g, struct gpt2_error *err) {
     if (n_spans > 0 && !gpt2_batch_run(g->batch, g->spans, n_spans, err))
         return false;
     for (int i = 0; i < n_before; i++) { // later ones have started with a choice
-        struct sample *sample = &g->samples[i];
+        struct generator_sample *sample = &g->samples[i];
         struct request *request = sample->request;
-        if (request->job.advance) {
+        if (request->asked.advance) {
             if (!search_advance(g, i, err))
                 return false;
-            i += request->job.n_samples - 1;
+            i += request->asked.n_samples - 1;
             continue;
         }
         const float *logits = generator_logits(g, i);
         if (!logits)
             continue;
-        bool prompt = (int)sample->ids.len == request->job.n_ids;
+        bool prompt = (int)sample->ids.len == request->asked.n_ids;
         // before its own choice, after which a slide may have begun
         if (prompt && !share_prompt(g, request, sample->session, logits, err))
             return false;

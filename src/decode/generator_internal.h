@@ -7,8 +7,8 @@
 #include <gpt2/tokenizer.h>
 
 struct request {
-    struct gpt2_job job;
-    int32_t *ids;  /* the prompt; job.ids points here            */
+    struct gpt2_request asked;
+    int32_t *ids;  /* the prompt; asked.ids points here            */
     int n_started; /* samples                                    */
     int n_ended;
     struct gpt2_session *source; /* the prompt as read, for samples still to start; or NULL */
@@ -16,7 +16,7 @@ struct request {
     struct request *next;
 };
 
-struct sample {
+struct generator_sample {
     struct request *request;
     int index;
     struct gpt2_session *session;
@@ -31,26 +31,26 @@ struct gpt2_generator {
     struct gpt2_batch *batch;
     struct session_pool sessions;
     int max_samples, max_search, max_rows;
-    struct request *queue;  /* in order */
-    int n_waiting;          /* samples that have not started */
-    struct sample *samples; /* room for max_samples or one search, as the lists below */
+    struct request *queue;            /* in order */
+    int n_waiting;                    /* samples that have not started */
+    struct generator_sample *samples; /* room for max_samples or one search, as the lists below */
     int n_samples;
     struct gpt2_span *spans; /* of a step          */
     int *span_of;            /* of a sample, or -1 */
 
     /* what a search is asked with, and where its samples are put in order */
-    struct gpt2_turn *turns;
+    struct gpt2_step *steps;
     struct gpt2_branch *branches;
-    struct sample *moved;
+    struct generator_sample *moved;
     int *slots;
 };
 
-/* Starts one more sample of a job, with what `source` has read or from the beginning of the prompt.
- * *started is false where it must wait for memory, which with `must` is granted anyway. */
+/* Starts one more sample of a request, with what `source` has read or from the beginning of the
+ * prompt. *started is false where it must wait for memory, which with `must` is granted anyway. */
 bool generator_start(struct gpt2_generator *g, struct request *request,
                      const struct gpt2_session *source, bool must, bool *started,
                      struct gpt2_error *err);
-void generator_drop(struct gpt2_generator *g, struct sample *sample);
+void generator_drop(struct gpt2_generator *g, struct generator_sample *sample);
 
 /* The logits that it is to go on from, or NULL where it has not read everything. */
 const float *generator_logits(const struct gpt2_generator *g, int sample);

@@ -1,4 +1,4 @@
-/* search.c - jobs that weigh their samples against each other (generator_internal.h). */
+/* search.c - requests that weigh their samples against each other (generator_internal.h). */
 #include "base/error_internal.h"
 #include "decode/beam_reorder.h"
 #include "decode/generator_internal.h"
@@ -7,7 +7,7 @@
 
 bool search_start(struct gpt2_generator *g, struct request *request, bool *started,
                   struct gpt2_error *err) {
-    int n = request->job.n_samples, before = g->n_samples;
+    int n = request->asked.n_samples, before = g->n_samples;
     bool alone = before == 0; // no other sample would make room
     *started = alone || before + n <= g->max_samples;
     for (int i = 0; *started && i < n; i++) { // the first one reads the prompt
@@ -28,10 +28,10 @@ bool search_start(struct gpt2_generator *g, struct request *request, bool *start
 }
 
 static bool check(const struct gpt2_branch *next, int n_next, int n, int n_vocab,
-                  const struct gpt2_job *job, struct gpt2_error *err) {
-    if (n_next < 0 || n_next > job->n_samples)
+                  const struct gpt2_request *asked, struct gpt2_error *err) {
+    if (n_next < 0 || n_next > asked->n_samples)
         return error_set(err, GPT2_ERR_USAGE, "a search goes on with %d samples: expected 0 to %d",
-                         n_next, job->n_samples);
+                         n_next, asked->n_samples);
     for (int i = 0; i < n_next; i++)
         if (next[i].parent < 0 || next[i].parent >= n || next[i].id < 0 || next[i].id >= n_vocab)
             return error_set(err, GPT2_ERR_USAGE,
@@ -42,7 +42,8 @@ static bool check(const struct gpt2_branch *next, int n_next, int n, int n_vocab
 }
 
 /* Gives `to` the tokens of `from`, read and unread. */
-static bool copy_text(struct sample *to, const struct sample *from, struct gpt2_error *err) {
+static bool copy_text(struct generator_sample *to, const struct generator_sample *from,
+                      struct gpt2_error *err) {
     to->ids.len = 0;
     for (size_t i = 0; i < from->ids.len; i++)
         if (!gpt2_ids_push(&to->ids, from->ids.data[i], err))
@@ -51,10 +52,10 @@ static bool copy_text(struct sample *to, const struct sample *from, struct gpt2_
 }
 
 /* Puts the samples where they grow to; each has one token to read then. */
-static bool move_on(struct gpt2_generator *g, struct sample *group, int n_next,
+static bool move_on(struct gpt2_generator *g, struct generator_sample *group, int n_next,
                     struct gpt2_error *err) {
     const struct gpt2_branch *next = g->branches;
-    int n = group->request->job.n_samples;
+    int n = group->request->asked.n_samples;
     beam_reorder(next, n_next, n, g->slots);
     for (int i = 0; i < n_next; i++)
         if (g->slots[i] != next[i].parent &&
@@ -73,37 +74,37 @@ static bool move_on(struct gpt2_generator *g, struct sample *group, int n_next,
     return true;
 }
 
-static void end(struct sample *group, enum gpt2_end why) {
+static void end(struct generator_sample *group, enum gpt2_end why) {
     struct request *request = group->request;
-    for (int i = 0; i < request->job.n_samples; i++)
+    for (int i = 0; i < request->asked.n_samples; i++)
         group[i].done = true;
-    request->n_ended = request->job.n_samples;
-    if (request->job.ended)
-        request->job.ended(request->job.user, 0, why);
+    request->n_ended = request->asked.n_samples;
+    if (request->asked.ended)
+        request->asked.ended(request->asked.user, 0, why);
 }
 
 bool search_advance(struct gpt2_generator *g, int first, struct gpt2_error *err) {
-    struct sample *group = &g->samples[first];
-    const struct gpt2_job *job = &group->request->job;
+    struct generator_sample *group = &g->samples[first];
+    const struct gpt2_request *asked = &group->request->asked;
     int n = 0;
-    for (; n < job->n_samples && !group[n].asleep; n++) {
-        g->turns[n] = (struct gpt2_turn){.sample = n,
+    for (; n < asked->n_samples && !group[n].asleep; n++) {
+        g->steps[n] = (struct gpt2_step){.sample = n,
                                          .logits = generator_logits(g, first + n),
                                          .ids = group[n].ids.data,
                                          .n_ids = (int)group[n].ids.len,
-                                         .n_prompt = job->n_ids};
-        if (!g->turns[n].logits)
+                                         .n_prompt = asked->n_ids};
+        if (!g->steps[n].logits)
             return true;
     }
-    int n_next = job->advance(job->user, g->turns, n, g->branches);
+    int n_next = asked->advance(asked->user, g->steps, n, g->branches);
     if (n_next == 0) {
         end(group, GPT2_END_CHOSEN);
         return true;
     }
-    if (!check(g->branches, n_next, n, g->config->n_vocab, job, err) ||
+    if (!check(g->branches, n_next, n, g->config->n_vocab, asked, err) ||
         !move_on(g, group, n_next, err))
         return false;
-    if ((int)group->ids.len - job->n_ids == job->max_tokens)
+    if ((int)group->ids.len - asked->n_ids == asked->max_tokens)
         end(group, GPT2_END_LIMIT);
     else if (gpt2_session_position(group->session) == g->config->n_ctx)
         end(group, GPT2_END_CONTEXT);

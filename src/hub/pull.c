@@ -4,7 +4,7 @@
 #include "base/os.h"
 #include "hub/environment.h"
 #include "hub/fetch.h"
-#include "hub/store.h"
+#include "hub/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -190,8 +190,8 @@ static bool check_space(const struct pull *p, struct gpt2_error *err) {
 
 /* What is on its way is listed before it comes, so that `rm` and a later pull know it for ours. */
 static bool write_plan(const struct pull *p, bool final, struct gpt2_error *err) {
-    return store_plan(p->staging, &p->plan, p->name.repo, p->name.revision, final, err) &&
-           (store_look(p->target) != STORE_PULLED || store_check(p->target, &p->plan, err));
+    return folder_plan(p->staging, &p->plan, p->name.repo, p->name.revision, final, err) &&
+           (folder_look(p->target) != FOLDER_PULLED || folder_check(p->target, &p->plan, err));
 }
 
 static bool fetch_all(struct pull *p, struct gpt2_error *err) {
@@ -245,8 +245,8 @@ static bool sync_folder(const char *path) {
 /* Only what we made is replaced. */
 static bool put_in_place(struct pull *p, struct gpt2_error *err) {
     sync_folder(p->staging);
-    if (store_look(p->target) == STORE_PULLED)
-        return store_replace(p->target, p->staging, err);
+    if (folder_look(p->target) == FOLDER_PULLED)
+        return folder_replace(p->target, p->staging, err);
     if (rename(p->staging, p->target) != 0)
         return error_set(err, GPT2_ERR_RUNTIME, "cannot rename %s to %s: %s", p->staging, p->target,
                          strerror(errno));
@@ -255,27 +255,27 @@ static bool put_in_place(struct pull *p, struct gpt2_error *err) {
 
 /* Before anything is fetched. */
 static bool refuse_foreign(const char *path, struct gpt2_error *err) {
-    enum store_kind kind = store_look(path);
-    if (kind == STORE_NOTHING || kind == STORE_PULLED)
+    enum folder_kind kind = folder_look(path);
+    if (kind == FOLDER_NOTHING || kind == FOLDER_PULLED)
         return true;
     error_set(err, GPT2_ERR_USAGE, "%s: is %s, and `gpt2 pull` did not make it", path,
-              kind == STORE_LINK ? "a symbolic link" : "there");
+              kind == FOLDER_LINK ? "a symbolic link" : "there");
     return error_hint(err, "move it away, or pull to another folder with $GPT2_MODELS");
 }
 
 /* A model's folder that is a link to one elsewhere is good to use, but not ours to replace. */
 static bool is_linked(const struct pull *p) {
-    return store_look(p->target) == STORE_LINK;
+    return folder_look(p->target) == FOLDER_LINK;
 }
 
 static bool pull(struct pull *p, struct gpt2_error *err) {
     if ((!is_linked(p) && !refuse_foreign(p->target, err)) ||
-        (store_look(p->staging) == STORE_LINK && !refuse_foreign(p->staging, err)) ||
-        !make_folders(p->staging, err) || (p->lock = store_lock(p->staging, err)) < 0 ||
+        (folder_look(p->staging) == FOLDER_LINK && !refuse_foreign(p->staging, err)) ||
+        !make_folders(p->staging, err) || (p->lock = folder_lock(p->staging, err)) < 0 ||
         !ask_hub(p, err))
         return false;
     if (is_current(p)) {
-        store_tidy(p->staging);
+        folder_tidy(p->staging);
         return true;
     }
     memcpy(p->plan.commit, p->listed.commit, sizeof p->plan.commit);
@@ -318,8 +318,8 @@ char *gpt2_hub_pull(const char *name, const struct gpt2_hub_options *options, ui
     bool ok = prepare(&p, name, options, err) && pull(&p, err);
     if (p.lock >= 0) {
         if (!ok)
-            store_tidy(p.staging);
-        store_unlock(p.lock, p.staging);
+            folder_tidy(p.staging);
+        folder_unlock(p.lock, p.staging);
     }
     if (fetched)
         *fetched = p.fetch.fetched;

@@ -1,4 +1,5 @@
-/* test_job_session.c - a job of the generator that brings a session: what is read, kept, refused.
+/* test_request_session.c - a request of the generator that brings a session: what is read, kept,
+ * refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,7 +47,7 @@ static int close_world(void **state) {
     return 0;
 }
 
-/* What a job gave. */
+/* What a request gave. */
 struct made {
     int n_vocab, n, n_ended;
     int32_t ids[2 * N_CTX];
@@ -54,7 +55,7 @@ struct made {
 };
 
 /* Any function of all logits will do: the place of the largest, moved on by one. */
-static int32_t choose(void *user, const struct gpt2_turn *turn, bool *last) {
+static int32_t choose(void *user, const struct gpt2_step *turn, bool *last) {
     struct made *made = user;
     int best = 0;
     for (int i = 1; i < made->n_vocab; i++)
@@ -69,23 +70,24 @@ static void ended(void *user, int sample, enum gpt2_end end) {
     made->n_ended++;
 }
 
-static struct gpt2_job job_of(struct made *made, const int32_t *ids, int n_ids, int n_more) {
-    return (struct gpt2_job){.ids = ids,
-                             .n_ids = n_ids,
-                             .n_samples = 1,
-                             .max_tokens = n_more,
-                             .user = made,
-                             .choose = choose,
-                             .ended = ended};
+static struct gpt2_request request_of(struct made *made, const int32_t *ids, int n_ids,
+                                      int n_more) {
+    return (struct gpt2_request){.ids = ids,
+                                 .n_ids = n_ids,
+                                 .n_samples = 1,
+                                 .max_tokens = n_more,
+                                 .user = made,
+                                 .choose = choose,
+                                 .ended = ended};
 }
 
 static struct made run(struct world *world, struct gpt2_session *session, const int32_t *ids,
                        int n_ids, int n_more, enum gpt2_overflow overflow) {
     struct made made = {.n_vocab = world->n_vocab};
-    struct gpt2_job job = job_of(&made, ids, n_ids, n_more);
-    job.session = session;
-    job.overflow = overflow;
-    assert_true(gpt2_generator_add(world->generator, &job, NULL));
+    struct gpt2_request request = request_of(&made, ids, n_ids, n_more);
+    request.session = session;
+    request.overflow = overflow;
+    assert_true(gpt2_generator_add(world->generator, &request, NULL));
     while (gpt2_generator_busy(world->generator))
         assert_true(gpt2_generator_step(world->generator, NULL));
     assert_int_equal(made.n_ended, 1);
@@ -136,10 +138,10 @@ static void a_session_outlives_the_generator(void **state) {
     assert_non_null(generator);
     int32_t text[5] = {1, 2, 3, 4, 5};
     struct made made = {.n_vocab = world->n_vocab};
-    struct gpt2_job job = job_of(&made, text, 5, 2);
-    job.session = world->session;
+    struct gpt2_request request = request_of(&made, text, 5, 2);
+    request.session = world->session;
     assert_true(gpt2_session_rewind(world->session, 0, NULL));
-    assert_true(gpt2_generator_add(generator, &job, NULL));
+    assert_true(gpt2_generator_add(generator, &request, NULL));
     assert_true(gpt2_generator_step(generator, NULL)); // two rows of five
     gpt2_generator_free(generator);
     assert_int_equal(made.n + made.n_ended, 0);
@@ -149,9 +151,9 @@ static void a_session_outlives_the_generator(void **state) {
     assert_same(&fresh, &rest);
 }
 
-static void expect_refusal(struct world *world, const struct gpt2_job *job) {
+static void expect_refusal(struct world *world, const struct gpt2_request *request) {
     struct gpt2_error err = {0};
-    assert_false(gpt2_generator_add(world->generator, job, &err));
+    assert_false(gpt2_generator_add(world->generator, request, &err));
     assert_int_equal(err.status, GPT2_ERR_USAGE);
     assert_non_null(strstr(err.message, "session"));
 }
@@ -162,18 +164,18 @@ static void sessions_that_cannot_be_used_are_refused(void **state) {
     struct made made = {.n_vocab = world->n_vocab};
     assert_true(gpt2_session_rewind(world->session, 0, NULL));
     run(world, world->session, text, 3, 1, GPT2_OVERFLOW_STOP);
-    struct gpt2_job job = job_of(&made, text, 3, 1);
-    job.session = world->session;
-    expect_refusal(world, &job); // it has read all of the prompt
+    struct gpt2_request request = request_of(&made, text, 3, 1);
+    request.session = world->session;
+    expect_refusal(world, &request); // it has read all of the prompt
     assert_true(gpt2_session_rewind(world->session, 2, NULL));
-    job.n_samples = 2;
-    expect_refusal(world, &job);
-    job.n_samples = 1;
-    job.session =
+    request.n_samples = 2;
+    expect_refusal(world, &request);
+    request.n_samples = 1;
+    request.session =
         gpt2_session_create(world->model, &(struct gpt2_session_options){.n_ctx = N_CTX - 1}, NULL);
-    assert_non_null(job.session);
-    expect_refusal(world, &job); // too small
-    gpt2_session_free(job.session);
+    assert_non_null(request.session);
+    expect_refusal(world, &request); // too small
+    gpt2_session_free(request.session);
     assert_false(gpt2_generator_busy(world->generator));
 }
 

@@ -1,11 +1,10 @@
-/* store.c - see store.h; and gpt2_hub_remove. */
+/* folder.c - removes, checks and replaces the folder of a pulled model, one process at a time. */
 #define _XOPEN_SOURCE 700 // lockf
 
-#include "hub/store.h"
+#include "hub/folder.h"
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "hub/environment.h"
-#include "hub/name.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -55,20 +54,20 @@ static bool has_manifest(int folder) {
     return fstatat(folder, MANIFEST_NAME, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(info.st_mode);
 }
 
-enum store_kind store_look(const char *path) {
+enum folder_kind folder_look(const char *path) {
     struct stat info;
     if (lstat(path, &info) != 0)
-        return STORE_NOTHING;
+        return FOLDER_NOTHING;
     if (S_ISLNK(info.st_mode))
-        return STORE_LINK;
+        return FOLDER_LINK;
     int folder = open_folder(path);
-    enum store_kind kind = STORE_FOREIGN;
+    enum folder_kind kind = FOLDER_FOREIGN;
     if (folder >= 0 && has_manifest(folder)) {
-        kind = STORE_PULLED;
+        kind = FOLDER_PULLED;
     } else if (folder >= 0) {
         DIR *list = list_folder(folder);
         if (list && !next_entry(list))
-            kind = STORE_EMPTY;
+            kind = FOLDER_EMPTY;
         if (list)
             closedir(list);
     }
@@ -121,11 +120,11 @@ static bool remove_file(int folder, const char *path, const char *name, bool par
 }
 
 /* The folder, if nothing is in it; else the name of something that is. */
-static bool remove_empty(int folder, const char *path, char kept[STORE_ENTRY],
+static bool remove_empty(int folder, const char *path, char kept[FOLDER_ENTRY],
                          struct gpt2_error *err) {
     DIR *list = list_folder(folder);
     const char *entry = list ? next_entry(list) : NULL;
-    snprintf(kept, STORE_ENTRY, "%s", entry ? entry : "");
+    snprintf(kept, FOLDER_ENTRY, "%s", entry ? entry : "");
     if (list)
         closedir(list);
     if (kept[0] || rmdir(path) == 0)
@@ -133,8 +132,8 @@ static bool remove_empty(int folder, const char *path, char kept[STORE_ENTRY],
     return error_set(err, GPT2_ERR_RUNTIME, "cannot remove %s: %s", path, strerror(errno));
 }
 
-bool store_remove(const char *path, bool partial, uint64_t *n_bytes, char kept[STORE_ENTRY],
-                  struct gpt2_error *err) {
+bool folder_remove(const char *path, bool partial, uint64_t *n_bytes, char kept[FOLDER_ENTRY],
+                   struct gpt2_error *err) {
     struct manifest list;
     kept[0] = 0;
     int folder = open_listed(path, &list, err);
@@ -151,7 +150,7 @@ bool store_remove(const char *path, bool partial, uint64_t *n_bytes, char kept[S
     return ok;
 }
 
-void store_tidy(const char *staging) {
+void folder_tidy(const char *staging) {
     int folder = open_folder(staging);
     DIR *list = folder < 0 ? NULL : list_folder(folder);
     bool bare = list != NULL;
@@ -170,8 +169,8 @@ void store_tidy(const char *staging) {
 
 /* ---- fetching and replacing ---- */
 
-bool store_plan(const char *staging, const struct manifest *plan, const char *repo,
-                const char *revision, bool final, struct gpt2_error *err) {
+bool folder_plan(const char *staging, const struct manifest *plan, const char *repo,
+                 const char *revision, bool final, struct gpt2_error *err) {
     struct manifest had, all = {0};
     uint64_t n_bytes = 0;
     int folder = open_listed(staging, &had, err);
@@ -197,7 +196,7 @@ bool store_plan(const char *staging, const struct manifest *plan, const char *re
     return ok;
 }
 
-bool store_check(const char *path, const struct manifest *plan, struct gpt2_error *err) {
+bool folder_check(const char *path, const struct manifest *plan, struct gpt2_error *err) {
     struct manifest list;
     int folder = open_listed(path, &list, err);
     bool ok = folder >= 0;
@@ -250,7 +249,7 @@ static bool change_hands(const char *path, const char *staging, const char *asid
     return false;
 }
 
-bool store_replace(const char *path, const char *staging, struct gpt2_error *err) {
+bool folder_replace(const char *path, const char *staging, struct gpt2_error *err) {
     struct manifest old, new = {0};
     char *aside = environment_format(err, "%s.removed-%ld", path, (long)getpid());
     int from = aside ? open_listed(path, &old, err) : -1;
@@ -261,8 +260,8 @@ bool store_replace(const char *path, const char *staging, struct gpt2_error *err
         move_foreign(to, staging, from, path, &new, NULL);
     if (ok) {
         uint64_t n_bytes = 0;
-        char kept[STORE_ENTRY];
-        ok = store_remove(aside, false, &n_bytes, kept, err);
+        char kept[FOLDER_ENTRY];
+        ok = folder_remove(aside, false, &n_bytes, kept, err);
         if (ok && kept[0])
             ok = error_set(err, GPT2_ERR_RUNTIME,
                            "%s: the new commit is there; %s came meanwhile and is in %s", path,
@@ -288,7 +287,7 @@ static bool is_current(int lock, const char *path) {
            ours.st_ino == there.st_ino;
 }
 
-int store_lock(const char *staging, struct gpt2_error *err) {
+int folder_lock(const char *staging, struct gpt2_error *err) {
     char *path = environment_format(err, "%s.lock", staging);
     int lock = -1;
     while (path && lock < 0) {
@@ -313,77 +312,10 @@ int store_lock(const char *staging, struct gpt2_error *err) {
     return lock;
 }
 
-void store_unlock(int lock, const char *staging) {
+void folder_unlock(int lock, const char *staging) {
     char *path = environment_format(NULL, "%s.lock", staging);
     if (path)
         unlink(path);
     free(path);
     close(lock);
-}
-
-/* ---- gpt2_hub_remove ---- */
-
-/* Neither the model nor a begun fetch of it is there and ours: says what is. */
-static bool refuse(const char *name, const char *target, const char *partial,
-                   struct gpt2_error *err) {
-    const char *paths[] = {target, partial};
-    for (int i = 0; i < 2; i++) {
-        enum store_kind kind = store_look(paths[i]);
-        if (kind == STORE_NOTHING)
-            continue;
-        error_set(err, GPT2_ERR_MODEL, "%s: %s`gpt2 pull` did not make it", paths[i],
-                  kind == STORE_LINK ? "is a symbolic link, and " : "");
-        return error_hint(err, "remove it by hand: rm %s%s", kind == STORE_LINK ? "" : "-r ",
-                          paths[i]);
-    }
-    error_set(err, GPT2_ERR_MODEL, "model \"%s\": not pulled: there is no %s", name, target);
-    return error_hint(err, "`gpt2 models` lists what there is and where");
-}
-
-static bool remove_one(const char *path, bool partial, uint64_t *n_bytes, gpt2_hub_kept kept,
-                       void *user, struct gpt2_error *err) {
-    char entry[STORE_ENTRY];
-    if (!store_remove(path, partial, n_bytes, entry, err))
-        return false;
-    if (entry[0] && kept)
-        kept(user, path, entry);
-    return true;
-}
-
-static bool remove_both(const char *name, const char *target, const char *partial,
-                        uint64_t *n_bytes, gpt2_hub_kept kept, void *user, struct gpt2_error *err) {
-    enum store_kind whole = store_look(target), begun = store_look(partial);
-    bool has_whole = whole == STORE_PULLED, has_begun = begun == STORE_PULLED;
-    has_begun |= begun == STORE_EMPTY;
-    if (!has_whole && !has_begun)
-        return refuse(name, target, partial, err);
-    int lock = store_lock(partial, err);
-    if (lock < 0)
-        return false;
-    bool ok = (!has_whole || remove_one(target, false, n_bytes, kept, user, err)) &&
-              (!has_begun || remove_one(partial, true, n_bytes, kept, user, err));
-    store_unlock(lock, partial);
-    return ok;
-}
-
-bool gpt2_hub_remove(const char *text, uint64_t *n_bytes, gpt2_hub_kept kept, void *user,
-                     struct gpt2_error *err) {
-    struct hub_name name;
-    uint64_t freed = 0;
-    if (!name_parse(&name, text))
-        return error_set(err, GPT2_ERR_USAGE, "\"%s\": expected the name of a model", text);
-    char *folder = gpt2_hub_folder(err);
-    char *target = folder ? environment_format(err, "%s/%s", folder, name.local) : NULL;
-    char *partial = target ? environment_format(err, "%s.partial", target) : NULL;
-    bool ok = partial && remove_both(text, target, partial, &freed, kept, user, err);
-    if (ok && strchr(name.local, '/')) { // the owner's folder, if that was all of it
-        *strrchr(target, '/') = 0;
-        rmdir(target);
-    }
-    free(partial);
-    free(target);
-    free(folder);
-    if (n_bytes)
-        *n_bytes = freed;
-    return ok;
 }

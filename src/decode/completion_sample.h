@@ -1,12 +1,13 @@
-/* generated.h - one sample of a completion: its ids, text and log-probabilities as they come. */
-#ifndef DECODE_GENERATED_H
-#define DECODE_GENERATED_H
+/* completion_sample.h - one sample of a completion: its ids, text and log-probabilities as they
+ * come. */
+#ifndef DECODE_COMPLETION_SAMPLE_H
+#define DECODE_COMPLETION_SAMPLE_H
 
 #include "base/buffer.h"
 #include "decode/constraints.h"
 #include <gpt2/completion.h>
 
-struct generated {
+struct completion_sample {
     struct constraints constraints;
     struct gpt2_ids ids;
     struct buffer bytes; /* what was shown */
@@ -20,7 +21,7 @@ struct generated {
 };
 
 /* A token with what the model thought of it. */
-struct generated_token {
+struct sample_token {
     int32_t id;
     double logprob;                 /* 0 where it is not wanted  */
     const struct gpt2_logprob *top; /* [n_top], NULL likewise    */
@@ -28,16 +29,18 @@ struct generated_token {
 
 /* Starts an empty text after the prompt; wants_logprobs and n_top are set afterwards. *n_read as
  * constraints_begin has it. False: GPT2_ERR_MEMORY; free it all the same. */
-bool generated_begin(struct generated *text, const struct constraints_options *options,
-                     const int32_t *prompt, int n_prompt, int *n_read, struct gpt2_error *err);
-void generated_free(struct generated *text); /* a zeroed struct is allowed */
+bool completion_sample_begin(struct completion_sample *text,
+                             const struct constraints_options *options, const int32_t *prompt,
+                             int n_prompt, int *n_read, struct gpt2_error *err);
+void completion_sample_free(struct completion_sample *text); /* a zeroed struct is allowed */
 
 /* Appends a token. Where the text ends with it, at a stop or as a choice, `finish` says so. *shown
  * is the bytes that can be shown now, valid until the next call. */
-bool generated_take(struct generated *text, const struct generated_token *token,
-                    struct gpt2_shown *shown, struct gpt2_error *err);
+bool completion_sample_take(struct completion_sample *text, const struct sample_token *token,
+                            struct gpt2_shown *shown, struct gpt2_error *err);
 
 /* The text has ended, and `finish` is set: *shown is what was held back, nothing after a stop. */
-bool generated_end(struct generated *text, struct gpt2_shown *shown, struct gpt2_error *err);
+bool completion_sample_end(struct completion_sample *text, struct gpt2_shown *shown,
+                           struct gpt2_error *err);
 
 #endif

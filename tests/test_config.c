@@ -209,6 +209,62 @@ static void generation_config_overrides_what_it_mentions(void **state) {
     expect_words(&p.err, (const char *[]){"g.json", "JSON"}, 2);
 }
 
+static void generation_config_recommends_how_to_draw(void **state) {
+    struct parsed p = accept("{\"temperature\": 0.5, \"top_k\": 7}"); // not of this file
+    assert_int_equal(p.config.generation.top_k, GPT2_UNSAID);
+    assert_true(isnan(p.config.generation.temperature));
+    assert_true(override(&p, "{\"do_sample\": true, \"temperature\": 0.75, \"top_k\": 0,"
+                             " \"top_p\": 0.5, \"min_p\": 0.25, \"typical_p\": null,"
+                             " \"repetition_penalty\": 1.5, \"no_repeat_ngram_size\": 3,"
+                             " \"max_new_tokens\": 99, \"eos_token_id\": 8}"));
+    const struct gpt2_generation_config *g = &p.config.generation;
+    assert_int_equal(p.config.eos_ids[0], 8);
+    assert_int_equal(g->do_sample, 1);
+    assert_true(g->temperature == 0.75F && g->top_p == 0.5F && g->min_p == 0.25F);
+    assert_true(isnan(g->typical_p) && g->repetition_penalty == 1.5F);
+    assert_int_equal(g->top_k, 0);
+    assert_int_equal(g->repeat_last_n, -1); // Hugging Face's penalty is about all tokens
+    assert_int_equal(g->no_repeat_ngram_size, 3);
+    assert_int_equal(g->max_new_tokens, 99);
+    // what is printed is read again
+    char *text = config_print(&p.config, true, &p.err);
+    assert_non_null(text);
+    struct parsed again = accept(text);
+    free(text);
+    assert_memory_equal(&again.config.generation, g, sizeof *g);
+    // the window of a file that has our key; and a second file takes the first one's place
+    assert_true(override(&p, "{\"repetition_penalty\": 2, \"repeat_last_n\": 64}"));
+    assert_int_equal(g->repeat_last_n, 64);
+    assert_int_equal(g->do_sample, GPT2_UNSAID);
+    assert_true(isnan(g->temperature));
+}
+
+static void a_recommendation_out_of_range_is_not_used_and_noted(void **state) {
+    static const char *const bad[][2] = {
+        {"{\"temperature\": -1}", "\"temperature\": expected a number from 0 to 1000000"},
+        {"{\"temperature\": \"hot\"}", "\"temperature\""},
+        {"{\"top_k\": 1.5}", "\"top_k\": expected an integer from 0"},
+        {"{\"top_k\": -1}", "\"top_k\""},
+        {"{\"top_p\": 1.01}", "\"top_p\": expected a number from 0 to 1:"},
+        {"{\"min_p\": [0]}", "\"min_p\""},
+        {"{\"typical_p\": 2}", "\"typical_p\""},
+        {"{\"repetition_penalty\": 0}", "\"repetition_penalty\""},
+        {"{\"no_repeat_ngram_size\": -1}", "\"no_repeat_ngram_size\""},
+        {"{\"max_new_tokens\": 0}", "\"max_new_tokens\""},
+        {"{\"do_sample\": 1}", "\"do_sample\": expected true or false"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct parsed p = accept("{}");
+        const struct gpt2_generation_config unsaid = p.config.generation;
+        assert_true(override(&p, bad[i][0]));
+        assert_memory_equal(&p.config.generation, &unsaid, sizeof unsaid);
+        assert_int_equal(p.notes.count, 1);
+        assert_non_null(strstr(p.notes.items[0], bad[i][1]));
+        assert_non_null(strstr(p.notes.items[0], "not used"));
+        warnings_free(&p.notes);
+    }
+}
+
 /* ---- refused ---- */
 
 static void bad_values_are_refused_with_key_expectation_and_fact(void **state) {
@@ -348,6 +404,8 @@ int main(void) {
         cmocka_unit_test(the_default_end_token_needs_a_vocabulary_that_has_it),
         cmocka_unit_test(ids_outside_the_vocabulary_are_dropped_with_a_note),
         cmocka_unit_test(generation_config_overrides_what_it_mentions),
+        cmocka_unit_test(generation_config_recommends_how_to_draw),
+        cmocka_unit_test(a_recommendation_out_of_range_is_not_used_and_noted),
         cmocka_unit_test(bad_values_are_refused_with_key_expectation_and_fact),
         cmocka_unit_test(the_size_of_the_file_is_bounded),
         cmocka_unit_test(the_number_of_keys_is_bounded),

@@ -82,6 +82,12 @@ struct gpt2_piece {
     double logprob; /* of the token, where options.logprobs asks for it; else 0         */
 };
 
+/* How texts of a model are drawn where nobody says otherwise: gpt2_sampler_defaults
+ * (GPT2_COMPAT_NATIVE), in its place what the model's files recommend (config->generation), and the
+ * model's end ids, borrowed from `config`. */
+void gpt2_completion_defaults(struct gpt2_sampler_options *options,
+                              const struct gpt2_config *config);
+
 /* {0} continues nothing: at least max_tokens is to be set. What is pointed to is borrowed until the
  * completion is freed. */
 struct gpt2_completion_options {
@@ -89,8 +95,8 @@ struct gpt2_completion_options {
     int n_samples;  /* texts for the prompt; 0: 1                           */
 
     /* Draws, which are keyed by `record`, sample and position (sampler.h); one
-     * sampler serves any number of completions. NULL: a sampler of gpt2_sampler_defaults
-     * (GPT2_COMPAT_NATIVE) that knows the model's end ids and bans ids without a token. */
+     * sampler serves any number of completions. NULL: a sampler of gpt2_completion_defaults that
+     * bans ids without a token. */
     struct gpt2_sampler *sampler;
     uint64_t record;
     uint32_t first_sample; /* the number of the first sample in its draws */

@@ -18,7 +18,27 @@ struct gpt2_model;
 
 #define GPT2_MAX_EOS 8
 
-/* Every key of config.json that changes the arithmetic, in the field's own names. */
+#define GPT2_UNSAID INT32_MIN
+
+/* What the model's files recommend for drawing text from it: the keys of Hugging Face's
+ * generation_config.json, or of a GGUF file ("general.sampling."). A float that they do not say is
+ * NAN, an int GPT2_UNSAID. gpt2_completion_defaults (completion.h) makes sampler options of it. */
+struct gpt2_generation_config {
+    int do_sample;            /* 0: greedy, 1: drawn; unsaid: drawn                        */
+    float temperature;        /* >= 0; 0 is greedy                                         */
+    int top_k;                /* 0: off                                                    */
+    float top_p;              /* 0..1; 1: off                                              */
+    float min_p;              /* 0..1; 0: off                                              */
+    float typical_p;          /* 0..1; 1: off                                              */
+    float repetition_penalty; /* > 0; 1: off                                               */
+    int repeat_last_n;        /* how far it looks back, -1: at all tokens (Hugging Face's
+                                 meaning, where a JSON file says a penalty and no window)  */
+    int no_repeat_ngram_size; /* 0: off                                                    */
+    int max_new_tokens;       /* > 0: the length of a text                                 */
+};
+
+/* Every key of config.json that changes the arithmetic, in the field's own names, and what is
+ * recommended for drawing text. */
 struct gpt2_config {
     int n_vocab;              /* rows of wte                              (vocab_size)  */
     int n_ctx;                /* rows of wpe: the longest sequence        (n_positions) */
@@ -33,6 +53,7 @@ struct gpt2_config {
     int n_eos;                     /* how many tokens end a text (0..GPT2_MAX_EOS)           */
     int32_t eos_ids[GPT2_MAX_EOS]; /* their ids                                              */
     int32_t bos_id;                /* the token an empty prompt starts from, or -1           */
+    struct gpt2_generation_config generation; /* changes no number: how to draw, by default  */
 };
 
 /* Opens a Hugging Face directory (config.json and model.safetensors, or its shards and their
@@ -85,6 +106,11 @@ size_t gpt2_model_moved(const struct gpt2_model *model, size_t *huge);
 
 /* Borrowed from the model. */
 const struct gpt2_config *gpt2_model_config(const struct gpt2_model *model);
+
+/* The i-th number that the model's files recommend for drawing text, false past the last one:
+ * *name is its key in generation_config.json, static ("top_p"); a truth is 1 or 0. */
+bool gpt2_model_recommends(const struct gpt2_model *model, size_t i, const char **name,
+                           double *value);
 
 /* One tensor as the file has it; strings are borrowed from the model. */
 struct gpt2_tensor_info {

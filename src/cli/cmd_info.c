@@ -40,6 +40,18 @@ static bool print_types(struct output *out, const struct gpt2_model *model,
     return ok && output_string(out, "\n", err);
 }
 
+/* The numbers that the model's files recommend for drawing text; no line where there are none. */
+static bool print_recommended(struct output *out, const struct gpt2_model *model,
+                              struct gpt2_error *err) {
+    const char *name;
+    double value;
+    size_t n = 0;
+    bool ok = true;
+    for (; ok && gpt2_model_recommends(model, n, &name, &value); n++)
+        ok = output_format(out, err, "%s%s %.9g", n ? ", " : "recommended   ", name, value);
+    return ok && (n == 0 || output_string(out, "\n", err));
+}
+
 static bool print_config(struct output *out, const struct gpt2_model *model, const char *path,
                          struct gpt2_error *err) {
     const struct gpt2_config *c = gpt2_model_config(model);
@@ -68,7 +80,8 @@ static bool print_config(struct output *out, const struct gpt2_model *model, con
     ok = ok && output_string(out, "end of text  ", err);
     for (int i = 0; ok && i < c->n_eos; i++)
         ok = output_format(out, err, " %" PRId32, c->eos_ids[i]);
-    ok = ok && output_string(out, c->n_eos ? "\n" : " none\n", err);
+    ok = ok && output_string(out, c->n_eos ? "\n" : " none\n", err) &&
+         print_recommended(out, model, err);
     return ok && output_format(
                      out, err,
                      "layer norm    %d sites: ln_1 and ln_2 of %d blocks, ln_f\n"
@@ -141,7 +154,12 @@ static bool json_config(struct output *out, const struct gpt2_model *model,
         output_string(out, "\"eos_ids\": [", err);
     for (int i = 0; ok && i < c->n_eos; i++)
         ok = output_format(out, err, "%s%" PRId32, i ? ", " : "", c->eos_ids[i]);
-    return ok && output_string(out, "]", err);
+    const char *name;
+    double value;
+    ok = ok && output_string(out, "], \"generation_config\": {", err);
+    for (size_t i = 0; ok && gpt2_model_recommends(model, i, &name, &value); i++)
+        ok = output_format(out, err, "%s\"%s\": %.9g", i ? ", " : "", name, value);
+    return ok && output_string(out, "}", err);
 }
 
 static bool print_json(struct output *out, const struct gpt2_model *model, const char *path,

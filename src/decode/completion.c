@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 
 #define MAX_SAMPLES 4096
@@ -94,6 +95,36 @@ static bool make_prompt(struct gpt2_completion *c, const struct gpt2_prompt *pro
     return error_hint(err, "give a prompt");
 }
 
+void gpt2_completion_defaults(struct gpt2_sampler_options *o, const struct gpt2_config *config) {
+    const struct gpt2_generation_config *said = &config->generation;
+    gpt2_sampler_defaults(o, GPT2_COMPAT_NATIVE);
+    o->greedy = said->do_sample == 0;
+    const struct {
+        float *to, from;
+    } reals[] = {
+        {&o->temperature, said->temperature},
+        {&o->top_p, said->top_p},
+        {&o->min_p, said->min_p},
+        {&o->typical_p, said->typical_p},
+        {&o->repeat_penalty, said->repetition_penalty},
+    };
+    const struct {
+        int *to, from;
+    } numbers[] = {
+        {&o->top_k, said->top_k},
+        {&o->last_n, said->repeat_last_n},
+        {&o->no_repeat_ngram, said->no_repeat_ngram_size},
+    };
+    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
+        if (!isnan(reals[i].from))
+            *reals[i].to = reals[i].from;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (numbers[i].from != GPT2_UNSAID)
+            *numbers[i].to = numbers[i].from;
+    o->eos_ids = config->eos_ids;
+    o->n_eos = config->n_eos;
+}
+
 /* The sampler of a caller that has none. */
 static bool make_sampler(struct gpt2_completion *c, struct gpt2_error *err) {
     struct gpt2_ids banned = {0};
@@ -103,11 +134,9 @@ static bool make_sampler(struct gpt2_completion *c, struct gpt2_error *err) {
         if (!gpt2_tokenizer_token(c->tokenizer, id, &n))
             ok = gpt2_ids_push(&banned, id, err);
     struct gpt2_sampler_options o;
-    gpt2_sampler_defaults(&o, GPT2_COMPAT_NATIVE);
+    gpt2_completion_defaults(&o, c->config);
     o.banned = banned.data;
     o.n_banned = (int)banned.len;
-    o.eos_ids = c->config->eos_ids;
-    o.n_eos = c->config->n_eos;
     o.ignore_eos = c->options.ignore_eos;
     if (ok)
         c->own_sampler = gpt2_sampler_create(&o, c->config->n_vocab, err);

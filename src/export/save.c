@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "export/save_file.h"
 #include "model/config.h"
+#include "model/generation_config.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -79,7 +80,9 @@ static bool write_weights(const struct gpt2_model *model, const char *path,
 static bool write_config(const struct gpt2_model *model, const char *path, struct gpt2_error *err) {
     static const char front[] = "{\n  \"architectures\": [\"GPT2LMHeadModel\"],";
     struct outfile file = {0};
-    char *text = config_print(&model->config, model->head_is_tied, err);
+    struct gpt2_config config = model->config;
+    config.generation = generation_config_unsaid(); // in a file of its own
+    char *text = config_print(&config, model->head_is_tied, err);
     bool ok = text && outfile_create(&file, path, err) &&
               outfile_write(&file, front, sizeof front - 1, err) &&
               outfile_write(&file, text + 1, strlen(text + 1), err) && outfile_commit(&file, err);
@@ -88,15 +91,47 @@ static bool write_config(const struct gpt2_model *model, const char *path, struc
     return ok;
 }
 
+/* Writes no file where nothing is recommended. Hugging Face looks for the ids in this file, too. */
+static bool write_generation_config(const struct gpt2_model *model, const char *path,
+                                    struct gpt2_error *err) {
+    const struct gpt2_config *config = &model->config;
+    struct buffer said = {0}, text = {0};
+    struct outfile file = {0};
+    bool ok = true;
+    if (generation_config_print(&said, &config->generation)) {
+        if (config->bos_id >= 0)
+            buffer_format(&text, "{\"bos_token_id\": %" PRId32 ", ", config->bos_id);
+        else
+            buffer_text(&text, "{\"bos_token_id\": null, ");
+        buffer_text(&text, "\"eos_token_id\": [");
+        for (int i = 0; i < config->n_eos; i++)
+            buffer_format(&text, "%s%" PRId32, i ? ", " : "", config->eos_ids[i]);
+        buffer_text(&text, "], ");
+        buffer_bytes(&text, said.data ? said.data + 1 : "", said.len ? said.len - 1 : 0);
+        buffer_text(&text, "\n");
+        ok = said.failed || text.failed
+                 ? error_memory(err, "the configuration", 0)
+                 : outfile_create(&file, path, err) &&
+                       outfile_write(&file, text.data, text.len, err) && outfile_commit(&file, err);
+    }
+    outfile_discard(&file);
+    buffer_free(&said);
+    buffer_free(&text);
+    return ok;
+}
+
 bool gpt2_model_save(const struct gpt2_model *model, const char *directory,
                      gpt2_save_progress progress, void *user, struct gpt2_error *err) {
     char *weights = path_join(directory, "model.safetensors", err);
     char *config = weights ? path_join(directory, "config.json", err) : NULL;
+    char *generation = config ? path_join(directory, "generation_config.json", err) : NULL;
     bool ok =
-        config &&
+        generation &&
         weight_reader_check_plain(model, "safetensors as others read it has no such type", err) &&
-        write_weights(model, weights, progress, user, err) && write_config(model, config, err);
+        write_weights(model, weights, progress, user, err) && write_config(model, config, err) &&
+        write_generation_config(model, generation, err);
     free(weights);
     free(config);
+    free(generation);
     return ok;
 }

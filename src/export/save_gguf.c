@@ -6,6 +6,7 @@
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "export/save_file.h"
+#include "model/generation_config.h"
 #include "weights/gguf/ggml_type.h"
 #include "weights/gguf/gguf.h"
 #include "weights/gguf/gguf_model.h"
@@ -96,6 +97,25 @@ static uint32_t file_type(const struct gpt2_model *model) {
     return dtype == DTYPE_F32 ? 0 : dtype == DTYPE_F16 ? 1 : 32;
 }
 
+/* What is recommended for drawing text, as llama.cpp reads it. Returns how many pairs there are. */
+static uint64_t put_sampling(struct buffer *out, const struct gpt2_generation_config *config) {
+    uint64_t n = 0;
+    const struct generation_config_key *key;
+    for (size_t i = 0; (key = generation_config_key(i)); i++)
+        for (const struct gguf_sampling_key *k = gguf_sampling_keys; k->key; k++) {
+            double value;
+            if (strcmp(k->name, key->name) != 0 || !generation_config_get(key, config, &value))
+                continue;
+            const float real = (float)value;
+            const int32_t number = k->is_float ? 0 : (int32_t)value;
+            put_string(out, k->key);
+            put_u32(out, k->is_float ? GGUF_F32 : GGUF_I32);
+            buffer_bytes(out, k->is_float ? (const void *)&real : &number, 4);
+            n++;
+        }
+    return n;
+}
+
 /* Returns how many pairs there are. */
 static uint64_t put_pairs(struct buffer *out, const struct gpt2_model *model) {
     const struct gpt2_config *c = &model->config;
@@ -114,7 +134,7 @@ static uint64_t put_pairs(struct buffer *out, const struct gpt2_model *model) {
         put_key_u32(out, "tokenizer.ggml.bos_token_id", (uint32_t)c->bos_id);
     if (c->n_eos)
         put_key_u32(out, "tokenizer.ggml.eos_token_id", (uint32_t)c->eos_ids[0]);
-    return 9 + (c->bos_id >= 0) + (c->n_eos > 0);
+    return 9 + (c->bos_id >= 0) + (c->n_eos > 0) + put_sampling(out, &c->generation);
 }
 
 static void put_tensors(struct buffer *out, const struct gpt2_model *model) {

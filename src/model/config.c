@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/os.h"
 #include "kernels/kernels.h"
+#include "model/generation_config.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -310,7 +311,10 @@ static bool read_config(struct gpt2_config *config, enum config_tie *tie, struct
         config->bos_id = config->eos_ids[0] = DEFAULT_END;
         config->n_eos = 1;
     }
-    return read_special_ids(config, notes, s);
+    // What config_print writes: a Hugging Face directory has it in a file of its own.
+    return generation_config_read(&config->generation, json_get(s->root, "generation_config"),
+                                  s->path, notes, s->err) &&
+           read_special_ids(config, notes, s);
 }
 
 bool config_parse(struct gpt2_config *config, enum config_tie *tie, struct warnings *notes,
@@ -326,7 +330,8 @@ bool config_parse_generation(struct gpt2_config *config, struct warnings *notes,
                              size_t len, const char *path, struct gpt2_error *err) {
     struct config_source s = {path, NULL, err};
     struct json *root = NULL;
-    bool ok = parse_object(&s, &root, text, len) && read_special_ids(config, notes, &s);
+    bool ok = parse_object(&s, &root, text, len) && read_special_ids(config, notes, &s) &&
+              generation_config_read(&config->generation, root, path, notes, err);
     json_free(root);
     return ok;
 }
@@ -371,9 +376,15 @@ char *config_print(const struct gpt2_config *config, bool tied, struct gpt2_erro
         buffer_format(out, "%s%" PRId32, i ? ", " : "", config->eos_ids[i]);
     buffer_format(out, "],\n  \"bos_token_id\": ");
     if (config->bos_id >= 0)
-        buffer_format(out, "%" PRId32 "\n}\n", config->bos_id);
+        buffer_format(out, "%" PRId32, config->bos_id);
     else
-        buffer_format(out, "null\n}\n");
+        buffer_text(out, "null");
+    struct buffer generation = {0};
+    if (generation_config_print(&generation, &config->generation))
+        buffer_text(out, ",\n  \"generation_config\": ");
+    buffer_append(out, &generation);
+    buffer_free(&generation);
+    buffer_text(out, "\n}\n");
     size_t size;
     char *text = buffer_take(out, &size);
     if (!text)

@@ -26,7 +26,8 @@ enum config_tie {
 bool config_parse(struct gpt2_config *config, enum config_tie *tie, struct warnings *notes,
                   const char *text, size_t len, const char *path, struct gpt2_error *err);
 
-/* Lets the bytes of a generation_config.json override the eos and bos ids in `config`. */
+/* Lets the bytes of a generation_config.json override the eos and bos ids in `config`, and say what
+ * is recommended for drawing text (generation_config.h). */
 bool config_parse_generation(struct gpt2_config *config, struct warnings *notes, const char *text,
                              size_t len, const char *path, struct gpt2_error *err);
 

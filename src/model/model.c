@@ -6,6 +6,7 @@
 #include "base/os.h"
 #include "model/config.h"
 #include "model/directory.h"
+#include "model/generation_config.h"
 #include "model/loader.h"
 #include "model/relocate.h"
 #include "model/weights.h"
@@ -120,6 +121,17 @@ void gpt2_model_close(struct gpt2_model *model) {
 
 const struct gpt2_config *gpt2_model_config(const struct gpt2_model *model) {
     return &model->config;
+}
+
+bool gpt2_model_recommends(const struct gpt2_model *model, size_t i, const char **name,
+                           double *value) {
+    const struct generation_config_key *key;
+    for (size_t at = 0; (key = generation_config_key(at)); at++)
+        if (generation_config_get(key, &model->config.generation, value) && i-- == 0) {
+            *name = key->name;
+            return true;
+        }
+    return false;
 }
 
 bool gpt2_model_tensor(const struct gpt2_model *model, size_t i, struct gpt2_tensor_info *info) {

@@ -112,6 +112,29 @@ static double rate(int n, uint64_t ns) {
     return ns ? (double)n / ((double)ns * 1e-9) : 0;
 }
 
+/* What the texts were drawn with, from wherever it came, and whether the model recommends a part.
+ */
+static void print_sampling(const struct generate_run *run) {
+    const struct settings *s = &run->args.settings;
+    const char *name;
+    double value;
+    if (s->greedy || s->temperature <= 0)
+        fprintf(stderr, "draws   greedy");
+    else
+        fprintf(stderr, "draws   temp %.9g, top-k %d, top-p %.9g", (double)s->temperature, s->top_k,
+                (double)s->top_p);
+    if (s->min_p > 0)
+        fprintf(stderr, ", min-p %.9g", (double)s->min_p);
+    if (s->typical_p < 1)
+        fprintf(stderr, ", typical-p %.9g", (double)s->typical_p);
+    if (s->repeat_penalty != 1)
+        fprintf(stderr, ", repeat-penalty %.9g", (double)s->repeat_penalty);
+    fprintf(stderr, "%s\n",
+            gpt2_model_recommends(run->model, 0, &name, &value)
+                ? " (the model recommends some: gpt2 info)"
+                : "");
+}
+
 static void print_stats(const struct generate_run *run) {
     static const char *const reasons[] = {
         "",         "end of text", "stop string", "choice made", "-n reached", "context full",
@@ -133,6 +156,7 @@ static void print_stats(const struct generate_run *run) {
             decoded, rate(decoded, run->decode_ns));
     fprintf(stderr, "stop    %s\n", reasons[gpt2_completion_get(c, 0).finish]);
     fprintf(stderr, "seed    %" PRIu64 "\n", run->args.settings.seed.value);
+    print_sampling(run);
     fprintf(stderr, "cache   %s\n", kv_types[session ? gpt2_session_kv(session) : kv]);
     gpt2_session_free(session);
     fprintf(stderr, "machine %d threads, kernels %s\n", gpt2_runtime_threads(run->runtime),

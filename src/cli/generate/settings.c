@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COMPAT_UNSET (-1)
+
 struct settings settings_unset(void) {
     return (struct settings){.max_tokens = INT_MIN,
                              .num_samples = INT_MIN,
@@ -23,6 +25,8 @@ struct settings settings_unset(void) {
                              .frequency_penalty = NAN,
                              .top_k = INT_MIN,
                              .repeat_last_n = INT_MIN,
+                             .no_repeat_ngram = INT_MIN,
+                             .compat = COMPAT_UNSET,
                              .beams = 1,
                              .length_penalty = 1};
 }
@@ -64,8 +68,9 @@ int settings_table(struct option *rows, struct settings *s) {
                  .aliases = "random-seed", .not_with = BEAMS),
         OPT_CHOICE("compat", 0, &s->compat, compats, "SYSTEM",
                    "rules and defaults of native, hf, openai, llama.cpp\n"
-                   "or nanogpt (default native); openai and nanogpt go on\n"
-                   "behind <|endoftext|>"),
+                   "or nanogpt; openai and nanogpt go on after\n"
+                   "<|endoftext|> (default native, with the defaults that\n"
+                   "the model's generation_config.json recommends)"),
         OPT_SECTION("Repetition and bans"),
         OPT_FLOAT("repeat-penalty", 0, &s->repeat_penalty, 1e-3, 1e3, "F",
                   "divides the logits of tokens seen lately (default 1:\n"
@@ -193,11 +198,25 @@ static bool told_how_to_draw(const struct option *table) {
     return false;
 }
 
+/* What a command line that says nothing means: the system's habits that --compat names, or else
+ * what the model's files recommend, or else ours. */
+static void find_defaults(struct gpt2_sampler_options *o, struct gpt2_compat_habits *habits,
+                          const struct settings *s, const struct gpt2_config *config) {
+    if (s->compat != COMPAT_UNSET) {
+        gpt2_sampler_defaults(o, (enum gpt2_compat)s->compat);
+        *habits = gpt2_compat_habits((enum gpt2_compat)s->compat, config->n_ctx);
+        return;
+    }
+    gpt2_completion_defaults(o, config);
+    *habits = gpt2_compat_habits(GPT2_COMPAT_NATIVE, config->n_ctx);
+    if (config->generation.max_new_tokens != GPT2_UNSAID)
+        habits->max_tokens = config->generation.max_new_tokens;
+}
+
 void settings_resolve(struct settings *s, const struct gpt2_config *config) {
     struct gpt2_sampler_options o;
-    gpt2_sampler_defaults(&o, (enum gpt2_compat)s->compat);
-    struct gpt2_compat_habits habits =
-        gpt2_compat_habits((enum gpt2_compat)s->compat, config->n_ctx);
+    struct gpt2_compat_habits habits;
+    find_defaults(&o, &habits, s, config);
     struct option table[SETTINGS_ROWS];
     settings_table(table, s);
     s->greedy = s->greedy || (o.greedy && !told_how_to_draw(table));
@@ -210,6 +229,9 @@ void settings_resolve(struct settings *s, const struct gpt2_config *config) {
     or_float(&s->frequency_penalty, o.frequency_penalty);
     or_int(&s->top_k, o.top_k);
     or_int(&s->repeat_last_n, o.last_n);
+    or_int(&s->no_repeat_ngram, o.no_repeat_ngram);
+    if (s->compat == COMPAT_UNSET)
+        s->compat = GPT2_COMPAT_NATIVE;
     or_int(&s->max_tokens, habits.max_tokens);
     or_int(&s->num_samples, habits.num_samples);
     s->goes_on = !habits.ends_at_eos;

@@ -7,7 +7,8 @@
 
 #define MAX_BEAMS 256
 
-/* A number that was not set is INT_MIN or NaN: it becomes what `compat` has. */
+/* A number that was not set is INT_MIN or NaN: it becomes what `compat` has, or where that is not
+ * set either, what the model recommends. */
 struct settings {
     int max_tokens, min_tokens, num_samples, best_of, logprobs;
     int overflow, keep, truncate;

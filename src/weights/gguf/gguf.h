@@ -93,6 +93,14 @@ bool gguf_bool(const struct gguf *gguf, const char *key, bool *out, struct gpt2_
 bool gguf_text(const struct gguf *gguf, const char *key, struct gguf_string *out,
                struct gpt2_error *err);
 
+/* The keys of a GGUF file that recommend how to draw (llama.cpp), and Hugging Face's names for them
+ * in generation_config.json. The list ends at a NULL. */
+struct gguf_sampling_key {
+    const char *key, *name;
+    bool is_float; /* f32; else i32 */
+};
+extern const struct gguf_sampling_key gguf_sampling_keys[];
+
 /* The string at *at of an array of strings; *at moves past it. Start with pair->data. */
 struct gguf_string gguf_next(const unsigned char **at);
 

@@ -1,5 +1,6 @@
 /* gguf_model.c - from the tensors of a GGUF file to those of a GPT-2. */
 #include "weights/gguf/gguf_model.h"
+#include "base/buffer.h"
 #include "base/error_internal.h"
 #include "weights/gguf/ggml_type.h"
 #include "weights/gguf/gguf.h"
@@ -210,6 +211,42 @@ static void trust_tensors(struct metadata *m, const struct gguf *gguf) {
         m->n_inner = c_fc->ne[1];
 }
 
+const struct gguf_sampling_key gguf_sampling_keys[] = {
+    {"general.sampling.temp", "temperature", true},
+    {"general.sampling.top_k", "top_k", false},
+    {"general.sampling.top_p", "top_p", true},
+    {"general.sampling.min_p", "min_p", true},
+    {"general.sampling.penalty_repeat", "repetition_penalty", true},
+    {"general.sampling.penalty_last_n", "repeat_last_n", false},
+    {NULL, NULL, false},
+};
+
+/* Appends the generation_config of a config.json. Where a file says a penalty and no window, the
+ * window is llama.cpp's. */
+static bool print_sampling(struct buffer *out, const struct gguf *gguf, struct gpt2_error *err) {
+    const bool has_penalty = gguf_find(gguf, "general.sampling.penalty_repeat") != NULL;
+    const char *between = "";
+    buffer_text(out, ", \"generation_config\": {");
+    for (const struct gguf_sampling_key *k = gguf_sampling_keys; k->key; k++) {
+        const bool is_window = strcmp(k->name, "repeat_last_n") == 0;
+        double value = 0;
+        int64_t integer = is_window ? 64 : 0;
+        if (!(k->is_float ? gguf_number(gguf, k->key, &value, err)
+                          : gguf_integer(gguf, k->key, &integer, err)))
+            return false;
+        if (!gguf_find(gguf, k->key) && !(is_window && has_penalty))
+            continue;
+        char text[40];
+        snprintf(text, sizeof text, "%.9g", k->is_float ? value : (double)integer);
+        if (strchr(text, ',')) // the program that links us may have set a locale
+            *strchr(text, ',') = '.';
+        buffer_format(out, "%s\"%s\": %s", between, k->name, text);
+        between = ", ";
+    }
+    buffer_byte(out, '}');
+    return true;
+}
+
 /* The text of a config.json. What is not positive is left out where there is a default. */
 static bool print_config(struct tensors *out, const struct gguf *gguf, struct gpt2_error *err) {
     struct metadata m;
@@ -219,7 +256,7 @@ static bool print_config(struct tensors *out, const struct gguf *gguf, struct gp
     if (!m.n_vocab)
         return error_set(err, GPT2_ERR_MODEL, "%s: missing tensor \"token_embd.weight\"",
                          gguf->path);
-    char text[600], epsilon[40], inner[40] = "";
+    char epsilon[40];
     snprintf(epsilon, sizeof epsilon, "%.17g", m.epsilon);
     if (strchr(epsilon, ',')) // the program that links us may have set a locale
         *strchr(epsilon, ',') = '.';
@@ -228,29 +265,31 @@ static bool print_config(struct tensors *out, const struct gguf *gguf, struct gp
                          "%s: \"gpt2.attention.layer_norm_epsilon\": expected a number above 0, "
                          "found %s",
                          gguf->path, epsilon);
+    struct buffer text = {0};
+    buffer_format(&text,
+                  "{\"model_type\": \"gpt2\", \"vocab_size\": %" PRId64
+                  ", \"n_positions\": %" PRId64 ", \"n_embd\": %" PRId64 ", \"n_layer\": %" PRId64
+                  ", \"n_head\": %" PRId64 ", \"layer_norm_epsilon\": %s",
+                  m.n_vocab, m.n_ctx, m.n_embd, m.n_layer, m.n_head, epsilon);
     if (m.n_inner > 0)
-        snprintf(inner, sizeof inner, " \"n_inner\": %" PRId64 ",", m.n_inner);
-    snprintf(text, sizeof text,
-             "{\"model_type\": \"gpt2\", \"vocab_size\": %" PRId64 ", \"n_positions\": %" PRId64
-             ", \"n_embd\": %" PRId64 ", \"n_layer\": %" PRId64 ", \"n_head\": %" PRId64
-             ",%s \"layer_norm_epsilon\": %s, \"tie_word_embeddings\": %s, ",
-             m.n_vocab, m.n_ctx, m.n_embd, m.n_layer, m.n_head, inner, epsilon,
-             find_tensor(gguf, "output.weight") && find_tensor(gguf, "token_embd.weight") ? "false"
-                                                                                          : "true");
+        buffer_format(&text, ", \"n_inner\": %" PRId64, m.n_inner);
+    buffer_format(&text, ", \"tie_word_embeddings\": %s",
+                  find_tensor(gguf, "output.weight") && find_tensor(gguf, "token_embd.weight")
+                      ? "false"
+                      : "true");
     const int64_t ids[] = {m.bos, m.eos};
     for (int i = 0; i < 2; i++) {
-        const size_t n = strlen(text);
-        const char *name = i ? "eos" : "bos", *end = i ? "}" : ", ";
+        buffer_format(&text, ", \"%s_token_id\": ", i ? "eos" : "bos");
         if (ids[i] >= 0 && ids[i] < m.n_vocab)
-            snprintf(text + n, sizeof text - n, "\"%s_token_id\": %" PRId64 "%s", name, ids[i],
-                     end);
+            buffer_format(&text, "%" PRId64, ids[i]);
         else
-            snprintf(text + n, sizeof text - n, "\"%s_token_id\": null%s", name, end);
+            buffer_text(&text, "null");
     }
-    out->config = strdup(text);
-    out->config_len = strlen(text);
+    const bool ok = print_sampling(&text, gguf, err);
+    buffer_byte(&text, '}');
+    out->config = buffer_take(&text, &out->config_len);
     out->config_name = "configuration";
-    return out->config || error_memory(err, "the configuration", sizeof text);
+    return ok && (out->config || error_memory(err, "the configuration", 0));
 }
 
 /* ---- the whole ---- */

@@ -144,8 +144,9 @@ programs: all $(TESTS) $(FUZZ) $(BENCH) $(FAULT_SO) ## build everything, run not
 check: all $(if $(SANITIZE),,shared) $(TESTS) $(FUZZ) $(FAULT_SO) ## run all tests (CASE=name runs one; QUICK=1: fewer rounds; -j makes the build faster)
 	@BUILD=$(BUILD) QUICK=$(if $(SANITIZE),1,$(QUICK)) tests/run.sh $(CASE)
 
-torture: all $(FAULT_SO) ## make every single call of every command fail (long)
+torture: all $(FAULT_SO) ## every call of every command fails; 10,000 random drafts (long)
 	@BUILD=$(BUILD) TORTURE=1 tests/run.sh faults
+	@BUILD=$(BUILD) GPT2_TEST_RUNS=10000 tests/run.sh test_generator
 
 bench-tokenizer: $(BUILD)/tests/bench_tokenizer ## measure the tokenizer, MiB/s on one thread
 	$<

@@ -292,13 +292,209 @@ static void bad_jobs_are_refused_and_change_nothing(void **state) {
     }
     gpt2_generator_free(generator);
 
-    static const struct gpt2_generator_options options[] = {
-        {.max_samples = -1}, {.max_samples = 5000}, {.max_samples = 8, .max_rows = 7}};
-    for (int i = 0; i < 3; i++) {
+    static const struct gpt2_generator_options options[] = {{.max_samples = -1},
+                                                            {.max_samples = 5000},
+                                                            {.max_samples = 8, .max_rows = 7},
+                                                            {.max_draft = -1},
+                                                            {.max_draft = 1025}};
+    for (int i = 0; i < 5; i++) {
         assert_null(gpt2_generator_create(world.model, world.runtime, &options[i], &err));
         assert_int_equal(err.status, GPT2_ERR_USAGE);
     }
     gpt2_generator_free(NULL);
+}
+
+/* ---- speculation ---- */
+
+static uint32_t dice(uint32_t *state, uint32_t n) {
+    *state = *state * 1664525u + 1013904223u;
+    return (uint32_t)((uint64_t)(*state >> 8) * n >> 24);
+}
+
+/* How a job is drafted for. */
+enum drafting { RIGHT, WRONG, MIXED, TOO_LONG, STRANGE, N_DRAFTINGS };
+
+/* A record with the texts that it becomes without drafts, and what its drafts were good for. */
+struct drafted {
+    struct record record, plain;
+    enum drafting kind;
+    uint32_t state;
+    int n_drafted, n_passes;
+};
+
+static int32_t choose_drafted(void *user, const struct gpt2_step *step, bool *last) {
+    return choose(&((struct drafted *)user)->record, step, last);
+}
+
+static void ended_drafted(void *user, int sample, enum gpt2_end end) {
+    struct drafted *d = user;
+    const struct record *r = &d->record;
+    ended(&d->record, sample, end);
+    if (r->job.session) // it has read all, or all but the last, and nothing that was only guessed
+        assert_true(r->job.overflow == GPT2_OVERFLOW_SLIDE ||
+                    gpt2_session_position(r->job.session) == r->texts[0].n ||
+                    gpt2_session_position(r->job.session) == r->texts[0].n - 1);
+}
+
+/* Drafts from the text that the sample will become: right, with mistakes, beyond its end (which an
+ * ending id may follow), beyond the context, or with ids that are none. */
+static int draft(void *user, const struct gpt2_step *step, const struct gpt2_pass *last,
+                 int32_t *ids, int max_draft) {
+    struct drafted *d = user;
+    const struct text *plain = &d->plain.texts[step->sample];
+    assert_null(step->logits);
+    assert_int_equal(step->n_ids, d->record.texts[step->sample].n);
+    assert_true(last->n_rows > 0);
+    d->n_passes++;
+    int n = (int)dice(&d->state, (uint32_t)max_draft + 1);
+    if (d->kind == RIGHT || d->kind == TOO_LONG)
+        n = max_draft;
+    for (int i = 0; i < n; i++) {
+        int at = step->n_ids + i;
+        bool known = at < plain->n;
+        ids[i] = (int32_t)dice(&d->state, (uint32_t)world.n_vocab);
+        if (known && (d->kind == RIGHT || d->kind == TOO_LONG ||
+                      (d->kind != WRONG && dice(&d->state, 4) > 0)))
+            ids[i] = plain->ids[at];
+        if (d->kind == STRANGE && dice(&d->state, 5) == 0)
+            ids[i] = dice(&d->state, 2) ? -1 : world.n_vocab;
+    }
+    d->n_drafted += n;
+    return n;
+}
+
+static void run_jobs(struct gpt2_generator *generator, struct drafted *d, int n, bool drafts) {
+    for (int i = 0; i < n; i++) {
+        struct record *r = drafts ? &d[i].record : &d[i].plain;
+        struct gpt2_request job = r->job;
+        if (drafts) {
+            job.user = &d[i];
+            job.choose = choose_drafted;
+            job.ended = ended_drafted;
+            job.draft = draft;
+        }
+        assert_true(gpt2_generator_add(generator, &job, NULL));
+        if (i % 2)
+            assert_true(gpt2_generator_step(generator, NULL));
+    }
+    run(generator);
+}
+
+static void assert_same_texts(const struct drafted *d) {
+    for (int s = 0; s < d->record.job.n_samples; s++) {
+        const struct text *a = &d->plain.texts[s], *b = &d->record.texts[s];
+        assert_true(b->ended);
+        assert_int_equal(a->end, b->end);
+        assert_int_equal(a->n, b->n);
+        assert_memory_equal(a->ids, b->ids, (size_t)a->n * sizeof *a->ids);
+    }
+}
+
+static int n_runs(void) {
+    const char *runs = getenv("GPT2_TEST_RUNS"), *quick = getenv("QUICK");
+    return runs ? atoi(runs) : quick && *quick ? 200 : 1000;
+}
+
+/* The chooser sees every bit of the logits, so that a row that depends on a guess shows. `make
+ * torture` has 10,000 runs. */
+static void drafts_change_no_text(void **state) {
+    static struct drafted d[3];
+    int n_saved = 0;
+    for (int run = 0; run < n_runs(); run++) {
+        uint32_t seed = (uint32_t)run * 7919u + 1;
+        int n = 1 + (int)dice(&seed, 3), n_tokens = 0, n_passes = 0;
+        struct gpt2_generator *generators[2];
+        int max_samples = 1 + (int)dice(&seed, 5), more_rows = (int)dice(&seed, 30);
+        int max_draft = 1 + (int)dice(&seed, run % 9 == 0 ? 300 : 12);
+        for (int k = 0; k < 2; k++) {
+            generators[k] = gpt2_generator_create(
+                world.model, world.runtime,
+                &(struct gpt2_generator_options){.max_samples = max_samples,
+                                                 .max_rows = max_samples + more_rows,
+                                                 .max_draft = k ? max_draft : 0,
+                                                 .kv = (enum gpt2_kv)(run % 4)},
+                NULL);
+            assert_non_null(generators[k]);
+        }
+        for (int i = 0; i < n; i++) {
+            int n_ids = 1 + (int)dice(&seed, N_CTX), n_samples = 1 + (int)dice(&seed, 3);
+            int max_tokens = 1 + (int)dice(&seed, 60);
+            make_record(&d[i].plain, run + i, n_ids, n_samples, max_tokens);
+            d[i].plain.job.overflow = dice(&seed, 2) ? GPT2_OVERFLOW_SLIDE : GPT2_OVERFLOW_STOP;
+            d[i].plain.job.keep = (int)dice(&seed, N_CTX);
+            make_record(&d[i].record, run + i, n_ids, n_samples, max_tokens);
+            d[i].record.job.overflow = d[i].plain.job.overflow;
+            d[i].record.job.keep = d[i].plain.job.keep;
+            d[i].kind = dice(&seed, N_DRAFTINGS);
+            d[i].state = seed;
+            d[i].n_drafted = d[i].n_passes = 0;
+        }
+        if (n == 1 && d[0].record.job.n_samples == 1 && d[0].record.job.n_ids > 1)
+            d[0].record.job.session = gpt2_session_create(
+                world.model, &(struct gpt2_session_options){.kv = (enum gpt2_kv)(run % 4)}, NULL);
+        run_jobs(generators[0], d, n, false);
+        run_jobs(generators[1], d, n, true);
+        for (int i = 0; i < n; i++) {
+            assert_same_texts(&d[i]);
+            for (int s = 0; s < d[i].record.job.n_samples; s++)
+                n_tokens += d[i].record.texts[s].n - d[i].record.job.n_ids;
+            n_passes += d[i].n_passes;
+        }
+        n_saved += n_tokens - n_passes;
+        gpt2_generator_free(generators[0]);
+        gpt2_generator_free(generators[1]);
+        gpt2_session_free(d[0].record.job.session);
+        d[0].record.job.session = NULL;
+    }
+    assert_true(n_saved > n_runs()); // passes were saved, so drafts were accepted
+}
+
+/* Token 7 is NaN, which only a text that has it may notice. */
+static int draft_damaged(void *user, const struct gpt2_step *step, const struct gpt2_pass *last,
+                         int32_t *ids, int max_draft) {
+    for (int i = 0; i < max_draft; i++)
+        ids[i] = i == 1 ? 7 : 3;
+    return max_draft;
+}
+
+static int32_t choose_three(void *user, const struct gpt2_step *step, bool *last) {
+    ++*(int *)user;
+    return 3;
+}
+
+static void a_draft_of_a_damaged_token_changes_nothing(void **state) {
+    char dir[TESTMODEL_PATH], path[TESTMODEL_PATH];
+    const struct testmodel_options options = {.n_ctx = N_CTX, .head = TESTMODEL_HEAD_OWN};
+    testmodel_tempdir(dir);
+    testmodel_write(dir, &options);
+    testmodel_path(path, dir, "model.safetensors");
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    uint64_t n_header;
+    assert_int_equal(fread(&n_header, sizeof n_header, 1, file), 1);
+    const float nan = NAN; // wte comes first, 16 features wide
+    assert_int_equal(fseek(file, (long)(8 + n_header) + 7 * 16 * 4, SEEK_SET), 0);
+    assert_int_equal(fwrite(&nan, sizeof nan, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+    struct gpt2_model *model = gpt2_model_open(dir, NULL);
+    testmodel_remove(dir);
+    assert_non_null(model);
+    struct gpt2_generator *generator = gpt2_generator_create(
+        model, world.runtime, &(struct gpt2_generator_options){.max_draft = 4}, NULL);
+    int n_chosen = 0;
+    const int32_t prompt[] = {1, 2};
+    struct gpt2_request job = {.ids = prompt,
+                               .n_ids = 2,
+                               .n_samples = 1,
+                               .max_tokens = 9,
+                               .user = &n_chosen,
+                               .choose = choose_three,
+                               .draft = draft_damaged};
+    assert_true(gpt2_generator_add(generator, &job, NULL));
+    run(generator);
+    assert_int_equal(n_chosen, 9);
+    gpt2_generator_free(generator);
+    gpt2_model_close(model);
 }
 
 static int32_t choose_nonsense(void *user, const struct gpt2_step *step, bool *last) {
@@ -338,6 +534,8 @@ int main(void) {
         cmocka_unit_test(room_counts_samples),
         cmocka_unit_test(the_prompt_is_copied),
         cmocka_unit_test(bad_jobs_are_refused_and_change_nothing),
+        cmocka_unit_test(drafts_change_no_text),
+        cmocka_unit_test(a_draft_of_a_damaged_token_changes_nothing),
         cmocka_unit_test(an_id_that_is_none_fails_the_step),
         cmocka_unit_test(what_is_under_way_is_dropped_without_a_word),
     };

@@ -43,7 +43,9 @@ struct gpt2_generator_options {
     int max_rows;       /* tokens of one step; at least as many as samples. 0: 512               */
     size_t cache_bytes; /* of KV caches together; one sample always fits. 0: 2 GiB               */
     enum gpt2_kv kv;    /* of every session                                                      */
-    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
+    int64_t max_draft;  /* drafted tokens of one step, over all samples: 0 to 1024
+                           (gpt2_request.draft);  each has a row of logits of its own  */
+    uint64_t reserved[GPT2_RESERVED - 1]; /* 0 (version.h) */
 };
 
 /* Borrows model and runtime. `options` may be NULL. Fails with GPT2_ERR_USAGE for a number out of
@@ -82,6 +84,12 @@ enum gpt2_overflow {
     GPT2_OVERFLOW_ERROR  /* as GPT2_OVERFLOW_STOP; for a completion an error (completion.h)   */
 };
 
+/* What the generator's last pass was: for drafts that weigh what a row more costs. */
+struct gpt2_pass {
+    int n_rows;  /* tokens that it read */
+    uint64_t ns; /* that it took        */
+};
+
 /* A sample of a search: what it grows out of. */
 struct gpt2_branch {
     int parent; /* a sample as it was before this step */
@@ -108,6 +116,18 @@ struct gpt2_request {
      * to true it ends with the returned id. */
     int32_t (*choose)(void *user, const struct gpt2_step *step, bool *last);
 
+    /* Speculation: guesses what will be chosen after step->ids and writes at most max_draft ids to
+     * `draft`, the next one first; returns how many, 0 for none. NULL: never.
+     * It is asked before each pass that reads one token of a sample, with step->logits NULL, and
+     * max_draft may be 0. The pass then reads the guesses too, and `choose` is called for each
+     * place as long as it returns what was guessed. As logits do not depend on how tokens were cut
+     * into passes, and choices are made one after the other as ever, no guess changes a text, an
+     * error, or the order of a sample's calls: a good one saves passes, a bad one costs rows. Of
+     * several samples each may then come several times in a step. Ids outside the vocabulary end a
+     * draft. Not for a search. */
+    int (*draft)(void *user, const struct gpt2_step *step, const struct gpt2_pass *last,
+                 int32_t *draft, int max_draft);
+
     /* In place of `choose`, for a search, which weighs its samples against each other (beam.h).
      * It gets the steps of all that go on, at first the one that has read the prompt, and says what
      * the next ones are, as many as the return value, at most n_samples. 0: the search is over. A
@@ -131,10 +151,10 @@ bool gpt2_generator_add(struct gpt2_generator *generator, const struct gpt2_requ
 /* True while a sample is in progress or waits. */
 bool gpt2_generator_busy(const struct gpt2_generator *generator);
 
-/* One pass. Calls `choose` or `advance` for each sample whose next logits are there, requests in
- * the order in which they were added, and `ended` right after a sample's last choice. Neither may
- * call the generator. Fails as gpt2_batch_run does, or with GPT2_ERR_MEMORY; the generator can then
- * only be freed. */
+/* One pass. Calls `draft` before it, and `choose` or `advance` for each sample whose next logits
+ * are there, requests in the order in which they were added, and `ended` right after a sample's
+ * last choice. Neither may call the generator. Fails as gpt2_batch_run does, or with
+ * GPT2_ERR_MEMORY; the generator can then only be freed. */
 bool gpt2_generator_step(struct gpt2_generator *generator, struct gpt2_error *err);
 
 #ifdef __cplusplus

@@ -8,6 +8,11 @@
  * The first sample of a request reads the prompt. Where the others find a place at once they fork
  * its session and choose from the same logits; else the request keeps both until they do.
  *
+ * A drafted token stands after its sample's ids, where the choice of that id will put it, and the
+ * session reads it with the one token that is pending: gather() lays it there, choose_all() goes on
+ * from row to row of the logits as long as choices are what was drafted, and settle() makes the
+ * session forget the rest.
+ *
  * The samples of a search (search.c) start together and end together, and stand side by side in the
  * list; those that have no text now sleep. */
 #include <gpt2/generator.h>
@@ -23,6 +28,7 @@
 #define DEFAULT_ROWS    512
 #define DEFAULT_CACHE   ((size_t)2 << 30)
 #define MAX_SAMPLES     4096
+#define MAX_DRAFT       1024
 
 struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
                                              struct gpt2_runtime *runtime,
@@ -48,6 +54,11 @@ struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
             MAX_SAMPLES, o.max_samples, o.max_search, o.max_rows);
         return NULL;
     }
+    if (o.max_draft < 0 || o.max_draft > MAX_DRAFT) {
+        error_set(err, GPT2_ERR_USAGE, "generator: expected 0 to %d drafted tokens, got %lld",
+                  MAX_DRAFT, (long long)o.max_draft);
+        return NULL;
+    }
     struct gpt2_generator *g = os_alloc(1, sizeof *g, "a generator", err);
     if (!g)
         return NULL;
@@ -55,19 +66,22 @@ struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
     g->max_samples = o.max_samples;
     g->max_search = o.max_search;
     g->max_rows = o.max_rows;
+    g->max_draft = (int)o.max_draft;
     size_t n = (size_t)most;
     g->samples = os_alloc(n, sizeof *g->samples, "a generator", err);
     g->spans = os_alloc(n, sizeof *g->spans, "a generator", err);
     g->span_of = os_alloc(n, sizeof *g->span_of, "a generator", err);
     g->batch = gpt2_batch_create(
-        model, runtime, &(struct gpt2_batch_options){.max_rows = o.max_rows, .max_logits = most},
+        model, runtime,
+        &(struct gpt2_batch_options){.max_rows = o.max_rows, .max_logits = most + g->max_draft},
         err);
+    g->draft = os_alloc((size_t)g->max_draft, sizeof *g->draft, "a generator", err);
     g->steps = os_alloc(n, sizeof *g->steps, "a generator", err);
     g->branches = os_alloc(n, sizeof *g->branches, "a generator", err);
     g->moved = os_alloc(n, sizeof *g->moved, "a generator", err);
     g->slots = os_alloc(n, sizeof *g->slots, "a generator", err);
-    if (!g->samples || !g->spans || !g->span_of || !g->steps || !g->branches || !g->moved ||
-        !g->slots || !g->batch ||
+    if (!g->draft || !g->samples || !g->spans || !g->span_of || !g->steps || !g->branches ||
+        !g->moved || !g->slots || !g->batch ||
         !session_pool_init(&g->sessions, model, o.kv, o.cache_bytes, most, err)) {
         gpt2_generator_free(g);
         return NULL;
@@ -94,6 +108,7 @@ void gpt2_generator_free(struct gpt2_generator *g) {
     }
     session_pool_free(&g->sessions);
     gpt2_batch_free(g->batch);
+    os_free(g->draft);
     os_free(g->slots);
     os_free(g->moved);
     os_free(g->branches);
@@ -217,29 +232,46 @@ static bool slide(struct gpt2_generator *g, struct generator_sample *sample,
     return gpt2_session_rewind(sample->session, keep, err);
 }
 
-static void end(struct generator_sample *sample, enum gpt2_end why) {
+/* Where the session would be without drafts. */
+static int position_of(const struct generator_sample *sample) {
+    return gpt2_session_position(sample->session) - sample->n_ahead;
+}
+
+/* Makes the session forget what was drafted and not chosen. */
+static bool settle(struct generator_sample *sample, struct gpt2_error *err) {
+    int position = position_of(sample);
+    sample->n_ahead = 0;
+    return gpt2_session_rewind(sample->session, position, err);
+}
+
+static bool end(struct generator_sample *sample, enum gpt2_end why, struct gpt2_error *err) {
     struct request *request = sample->request;
     sample->done = true;
     request->n_ended++;
+    if (!settle(sample, err)) // the caller may look at a session of its own now
+        return false;
     if (request->asked.ended)
         request->asked.ended(request->asked.user, sample->index, why);
+    return true;
+}
+
+static struct gpt2_step step_of(const struct generator_sample *sample, const float *logits) {
+    return (struct gpt2_step){.sample = sample->index,
+                              .logits = logits,
+                              .ids = sample->ids.data,
+                              .n_ids = (int)sample->ids.len,
+                              .n_prompt = sample->request->asked.n_ids};
 }
 
 /* Asks for a sample's next token. */
 static bool choose(struct gpt2_generator *g, struct generator_sample *sample, const float *logits,
                    struct gpt2_error *err) {
     const struct gpt2_request *asked = &sample->request->asked;
-    struct gpt2_step step = {.sample = sample->index,
-                             .logits = logits,
-                             .ids = sample->ids.data,
-                             .n_ids = (int)sample->ids.len,
-                             .n_prompt = asked->n_ids};
+    struct gpt2_step step = step_of(sample, logits);
     bool last = false;
     int32_t id = asked->choose(asked->user, &step, &last);
-    if (id < 0 || last) {
-        end(sample, GPT2_END_CHOSEN);
-        return true;
-    }
+    if (id < 0 || last)
+        return end(sample, GPT2_END_CHOSEN, err);
     if (id >= g->config->n_vocab)
         return error_set(err, GPT2_ERR_USAGE, "token id %d was chosen: expected 0 to %d", (int)id,
                          g->config->n_vocab - 1);
@@ -247,14 +279,29 @@ static bool choose(struct gpt2_generator *g, struct generator_sample *sample, co
         return false;
     sample->n_pending = 1;
     if ((int)sample->ids.len - asked->n_ids == asked->max_tokens)
-        end(sample, GPT2_END_LIMIT);
-    else if (gpt2_session_position(sample->session) < g->config->n_ctx)
+        return end(sample, GPT2_END_LIMIT, err);
+    if (position_of(sample) < g->config->n_ctx)
         return true;
-    else if (asked->overflow == GPT2_OVERFLOW_SLIDE)
+    if (asked->overflow == GPT2_OVERFLOW_SLIDE)
         return slide(g, sample, err);
-    else
-        end(sample, GPT2_END_CONTEXT);
-    return true;
+    return end(sample, GPT2_END_CONTEXT, err);
+}
+
+/* Asks for its next tokens: one, and one more after each that is what was drafted. */
+static bool choose_all(struct gpt2_generator *g, int i, struct gpt2_error *err) {
+    struct generator_sample *sample = &g->samples[i];
+    for (int row = 0;; row++) {
+        const size_t len = sample->ids.len;
+        const int32_t guess = sample->n_ahead > 0 ? sample->ids.data[len] : -1;
+        if (!choose(g, sample, gpt2_batch_logits(g->batch, g->span_of[i], row), err))
+            return false;
+        if (sample->done || sample->n_ahead == 0)
+            return true;
+        if (sample->ids.data[len] != guess)
+            return settle(sample, err);
+        sample->n_ahead--; // the session has read it already
+        sample->n_pending = 0;
+    }
 }
 
 /* The prompt of a request has been read by its first sample: the others can start. */
@@ -325,26 +372,108 @@ static bool reads(const struct generator_sample *sample) {
     return !sample->done && !sample->asleep;
 }
 
-/* One token for each sample that writes; the rows left over go to those that read, in order. */
-static int gather(struct gpt2_generator *g) {
-    int n_spans = 0, left = g->max_rows;
+/* How many tokens the request would let a pass read and choose from, beyond the one pending.
+ */
+static int draft_room(const struct gpt2_generator *g, const struct generator_sample *sample) {
+    const struct gpt2_request *asked = &sample->request->asked;
+    int chosen = (int)sample->ids.len - asked->n_ids;
+    int context = g->config->n_ctx - gpt2_session_position(sample->session) - 1;
+    int limit = asked->max_tokens - chosen - 1;
+    return limit < context ? limit : context;
+}
+
+/* Asks what may follow and puts at most `most` guesses after the sample's ids. */
+static bool draft(struct gpt2_generator *g, struct generator_sample *sample, int most,
+                  struct gpt2_error *err) {
+    const struct gpt2_request *asked = &sample->request->asked;
+    sample->n_ahead = 0;
+    if (!asked->draft || sample->n_pending != 1 || (int)sample->ids.len == asked->n_ids)
+        return true;
+    int room = draft_room(g, sample);
+    most = room < most ? room : most;
+    struct gpt2_step step = step_of(sample, NULL);
+    int n = asked->draft(asked->user, &step, &g->pass, g->draft, most);
+    const size_t len = sample->ids.len;
+    for (int i = 0; i < n && g->draft[i] >= 0 && g->draft[i] < g->config->n_vocab; i++) {
+        if (!gpt2_ids_push(&sample->ids, g->draft[i], err))
+            return false;
+        sample->n_ahead++;
+    }
+    sample->ids.len = len; // they stand after it
+    return true;
+}
+
+/* Whether drafts are asked for in this step, and how many of each sample that writes. */
+static int draft_share(const struct gpt2_generator *g) {
+    int n_writing = 0;
+    for (int i = 0; i < g->n_samples; i++)
+        n_writing += reads(&g->samples[i]) && g->samples[i].n_pending == 1;
+    return n_writing ? g->max_draft / n_writing : 0;
+}
+
+/* One token for each sample that writes, and what is drafted after it; the rows left over go to
+ * those that read, in order. *n_spans is how many spans there are. */
+static bool gather(struct gpt2_generator *g, int *n_spans, struct gpt2_error *err) {
+    int left = g->max_rows, share = draft_share(g);
     for (int i = 0; i < g->n_samples; i++)
         left -= reads(&g->samples[i]); // each gets at least one row
+    *n_spans = 0;
     for (int i = 0; i < g->n_samples; i++) {
         struct generator_sample *s = &g->samples[i];
         g->span_of[i] = -1;
         if (!reads(s))
             continue;
+        s->position = gpt2_session_position(s->session);
+        if (!draft(g, s, share < left ? share : left, err))
+            return false;
         int n = s->n_pending - 1 < left ? s->n_pending : left + 1;
-        left -= n - 1;
-        g->spans[n_spans] = (struct gpt2_span){.session = s->session,
-                                               .ids = s->ids.data + s->ids.len - s->n_pending,
-                                               .n_ids = n,
-                                               .n_logits = n == s->n_pending};
+        left -= n - 1 + s->n_ahead;
+        g->spans[*n_spans] = (struct gpt2_span){.session = s->session,
+                                                .ids = s->ids.data + s->ids.len - s->n_pending,
+                                                .n_ids = n + s->n_ahead,
+                                                .n_logits = n == s->n_pending ? 1 + s->n_ahead : 0};
         s->n_pending -= n;
-        g->span_of[i] = n_spans++;
+        g->span_of[i] = (*n_spans)++;
     }
-    return n_spans;
+    return true;
+}
+
+/* Takes the drafts out of the step again, and what was read of it. False: there are none. */
+static bool drop_drafts(struct gpt2_generator *g) {
+    bool any = false;
+    for (int i = 0; i < g->n_samples; i++) {
+        struct generator_sample *s = &g->samples[i];
+        if (g->span_of[i] < 0)
+            continue;
+        struct gpt2_span *span = &g->spans[g->span_of[i]];
+        any |= s->n_ahead > 0;
+        span->n_ids -= s->n_ahead;
+        span->n_logits -= s->n_ahead;
+        s->n_ahead = 0;
+        if (gpt2_session_position(s->session) > s->position &&
+            !gpt2_session_rewind(s->session, s->position, NULL))
+            return false;
+    }
+    return any;
+}
+
+/* The pass over what was gathered. Where a drafted token is what makes it fail, as one whose
+ * weights are damaged, the step goes without drafts. */
+static bool run(struct gpt2_generator *g, int n_spans, struct gpt2_error *err) {
+    uint64_t start = os_now_ns();
+    struct gpt2_error failure;
+    bool ok = gpt2_batch_run(g->batch, g->spans, n_spans, &failure);
+    if (!ok && failure.status == GPT2_ERR_MODEL && drop_drafts(g))
+        ok = gpt2_batch_run(g->batch, g->spans, n_spans, &failure);
+    if (!ok) {
+        if (err)
+            *err = failure;
+        return false;
+    }
+    g->pass = (struct gpt2_pass){.ns = os_now_ns() - start};
+    for (int i = 0; i < n_spans; i++)
+        g->pass.n_rows += g->spans[i].n_ids;
+    return true;
 }
 
 /* Frees what has ended: samples, then requests all of whose samples have. */
@@ -377,9 +506,8 @@ const float *generator_logits(const struct gpt2_generator *g, int sample) {
 bool gpt2_generator_step(struct gpt2_generator *g, struct gpt2_error *err) {
     if (!start_waiting(g, err))
         return false;
-    int n_before = g->n_samples;
-    int n_spans = gather(g);
-    if (n_spans > 0 && !gpt2_batch_run(g->batch, g->spans, n_spans, err))
+    int n_before = g->n_samples, n_spans;
+    if (!gather(g, &n_spans, err) || (n_spans > 0 && !run(g, n_spans, err)))
         return false;
     for (int i = 0; i < n_before; i++) { // later ones have started with a choice
         struct generator_sample *sample = &g->samples[i];
@@ -397,7 +525,7 @@ bool gpt2_generator_step(struct gpt2_generator *g, struct gpt2_error *err) {
         // before its own choice, after which a slide may have begun
         if (prompt && !share_prompt(g, request, sample->session, logits, err))
             return false;
-        if (!choose(g, sample, logits, err))
+        if (!choose_all(g, i, err))
             return false;
     }
     sweep(g);

@@ -22,6 +22,8 @@ struct generator_sample {
     struct gpt2_session *session;
     struct gpt2_ids ids;
     int n_pending; /* tokens at the end of `ids` that the session has not read */
+    int n_ahead;   /* drafted tokens that it reads beyond them, at ids.data[ids.len]: of a step */
+    int position;  /* the session's, before the step                              */
     bool asleep;   /* of a search: it has no text now */
     bool done;
 };
@@ -37,6 +39,10 @@ struct gpt2_generator {
     int n_samples;
     struct gpt2_span *spans; /* of a step          */
     int *span_of;            /* of a sample, or -1 */
+
+    int max_draft;         /* of a step       */
+    int32_t *draft;        /* [max_draft]     */
+    struct gpt2_pass pass; /* the last one    */
 
     /* what a search is asked with, and where its samples are put in order */
     struct gpt2_step *steps;

@@ -25,7 +25,7 @@ static void errors_show_control_bytes_and_truncate(void **state) {
     assert_false(
         error_set(&err, GPT2_ERR_MODEL, "tensor \"%s\"", "a\x1b[2Jb\n\xc2\x9b\x7f\xc3\xa9"));
     assert_int_equal(err.status, GPT2_ERR_MODEL);
-    assert_string_equal(err.message, "tensor \"a\\x1B[2Jb\\x0A\\xC2\x9b\\x7F\xc3\xa9\"");
+    assert_string_equal(err.message, "tensor \"a\\x1B[2Jb\\x0A\\xC2\\x9B\\x7F\xc3\xa9\"");
     assert_string_equal(err.hint, "");
     char name[2000];
     memset(name, '\n', sizeof name - 1);
@@ -227,6 +227,28 @@ static void json_reads_values_in_their_ranges(void **state) {
     json_free(NULL);
 }
 
+static void settings_may_have_pythons_numbers(void **state) {
+    static const char text[] = "{\"NaN\": [NaN, -Infinity ,Infinity], \"a\\\"NaN\": \"NaN\"}";
+    struct gpt2_error err = {0};
+    const char *string;
+    double number;
+    assert_null(json_parse(text, strlen(text), "x", GPT2_ERR_MODEL, &err));
+    struct json *root = json_parse_settings(text, strlen(text), "x", GPT2_ERR_MODEL, &err);
+    assert_non_null(root);
+    for (const struct json *n = json_first(json_get(root, "NaN")); n; n = json_next(n)) {
+        assert_int_equal(json_kind(n), JSON_NUMBER);
+        assert_false(json_number(n, &number));
+    }
+    assert_true(json_string(json_get(root, "a\"NaN"), &string));
+    assert_string_equal(string, "NaN");
+    json_free(root);
+    static const char *const wrong[] = {"{\"a\": NaN,,}", "NaNs", "{NaN: 1}", "[nan]",
+                                        "[+Infinity]"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_null(json_parse_settings(wrong[i], strlen(wrong[i]), "x", GPT2_ERR_MODEL, &err));
+    assert_int_equal(err.status, GPT2_ERR_MODEL);
+}
+
 static void json_refuses_what_is_not_json(void **state) {
     static const char *const bad[] = {"",
                                       " ",
@@ -305,6 +327,7 @@ int main(void) {
         cmocka_unit_test(a_pool_calls_every_index_once),
         cmocka_unit_test(runs_see_what_earlier_runs_wrote),
         cmocka_unit_test(json_reads_values_in_their_ranges),
+        cmocka_unit_test(settings_may_have_pythons_numbers),
         cmocka_unit_test(json_refuses_what_is_not_json),
         cmocka_unit_test(halves_and_bfloats_convert_exactly),
     };

@@ -276,7 +276,7 @@ static void bad_values_are_refused_with_key_expectation_and_fact(void **state) {
         {"", {"empty"}},
         {"{", {"JSON"}},
         {"[]", {"a JSON object", "an array"}},
-        {"{\"n_embd\": NaN}", {"JSON"}},
+        {"{\"n_embd\": NaN}", {"n_embd", "found NaN"}},
         {"{\"n_head\": 12, \"n_head\": 8}", {"\"n_head\"", "twice"}},
         {"{\"x\\u001b[2J\": 1, \"x\\u001b[2J\": 1}", {"\\x1B[2J", "twice"}},
         // other models

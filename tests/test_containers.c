@@ -1,6 +1,7 @@
 /* test_containers.c - which format a path means, and the table of tensors that readers fill. */
 #include "testmodel.h"
 
+#include "base/path.h"
 #include "text/alphabet.h"
 #include "text/tokenizer_internal.h"
 #include "weights/containers.h"
@@ -45,10 +46,19 @@ static void expect_file(const char *name) {
 static void a_directory_means_the_first_format_of_the_table(void **state) {
     expect_file("");
     put("notes.txt", "x");
-    put("adapter_model.safetensors", "x");
+    put("other.safetensors", "x");
+    put("model.fp16-00001-of-00002.safetensors", "x"); // a part is no variant
     expect_file("");
     put("tf_model.h5", "x"); // known, not read
     expect_file("tf_model.h5");
+    put("adapter_config.json", "x");
+    expect_file("adapter_config.json");
+    put("pytorch_model.fp16.bin", "x"); // a variant
+    expect_file("pytorch_model.fp16.bin");
+    put("model.safetensors.index.fp16.json", "x");
+    expect_file("model.safetensors.index.fp16.json");
+    put("model.fp16.safetensors", "x");
+    expect_file("model.fp16.safetensors");
     put("some.gguf", "x");
     expect_file("some.gguf");
     put("model.safetensors.index.json", "x");
@@ -71,6 +81,36 @@ static void several_files_of_one_kind_are_a_question(void **state) {
     free(file);
     put("model.safetensors", "x"); // what goes before them settles it
     expect_file("model.safetensors");
+}
+
+static void several_variants_are_a_question(void **state) {
+    const struct container *found;
+    struct gpt2_error err = {0};
+    char *file;
+    put("model.fp16.safetensors", "x");
+    put("model.bf16.safetensors", "x");
+    assert_false(containers_in_directory(&found, &file, dir, &err));
+    assert_non_null(strstr(err.message, "model.*.safetensors, found several"));
+    free(file);
+    put("pytorch_model.bin", "x"); // no variant
+    expect_file("pytorch_model.bin");
+}
+
+/* What no name of the table says: the file's head, or a name that counts where it is given. */
+static void a_guess_is_the_first_that_is_known(void **state) {
+    char *file;
+    put("training_args.bin", "PK\3\4");
+    put("notes.txt", "x");
+    assert_null(containers_guess(&file, dir));
+    assert_null(file);
+    put("weights.bin", "lmgg");
+    assert_ptr_equal(containers_guess(&file, dir), &container_ggml);
+    assert_string_equal(path_name(file), "weights.bin");
+    free(file);
+    put("gpt2.safetensors", "x");
+    assert_ptr_equal(containers_guess(&file, dir), &container_safetensors);
+    assert_string_equal(path_name(file), "gpt2.safetensors");
+    free(file);
 }
 
 /* What a file of this name and content is; *what of its format, or NULL. */
@@ -172,7 +212,7 @@ static void a_file_is_what_it_is_or_refused(void **state) {
     char path[TESTMODEL_PATH];
     testmodel_path(path, dir, "link");
     assert_int_equal(symlink("nowhere", path), 0);
-    expect_stranger("link", "cannot open");
+    expect_stranger("link", "cannot open: download incomplete");
     remove(path);
 }
 
@@ -289,6 +329,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_directory_means_the_first_format_of_the_table),
         TEST(several_files_of_one_kind_are_a_question),
+        TEST(several_variants_are_a_question),
+        TEST(a_guess_is_the_first_that_is_known),
         TEST(what_a_file_begins_with_counts_before_its_name),
         TEST(a_file_is_what_it_is_or_refused),
         TEST(what_cannot_be_opened_is_refused_as_that),

@@ -120,6 +120,56 @@ struct json *json_parse(const char *text, size_t len, const char *what, enum gpt
     return (struct json *)root;
 }
 
+/* Python's names of what JSON has no number for, and numbers that are read as infinite. */
+static const struct non_finite {
+    const char *name, *number;
+} non_finites[] = {{"NaN", "1e999"}, {"Infinity", "1e999"}, {"-Infinity", "-1e999"}};
+
+/* The one that text[0..len) begins with; NULL: none. */
+static const struct non_finite *non_finite_at(const char *text, size_t len) {
+    for (size_t i = 0; i < sizeof non_finites / sizeof *non_finites; i++)
+        if (len >= strlen(non_finites[i].name) &&
+            !memcmp(text, non_finites[i].name, strlen(non_finites[i].name)))
+            return &non_finites[i];
+    return NULL;
+}
+
+/* Appends the text with numbers for those names, strings aside. Returns how many. */
+static size_t replace_non_finite(struct buffer *out, const char *text, size_t len) {
+    size_t n = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < len;) {
+        const struct non_finite *found = in_string ? NULL : non_finite_at(text + i, len - i);
+        if (found) {
+            buffer_text(out, found->number);
+            i += strlen(found->name);
+            n++;
+            continue;
+        }
+        if (text[i] == '"')
+            in_string = !in_string;
+        else if (in_string && text[i] == '\\' && i + 1 < len)
+            buffer_byte(out, text[i++]);
+        buffer_byte(out, text[i++]);
+    }
+    return n;
+}
+
+struct json *json_parse_settings(const char *text, size_t len, const char *what,
+                                 enum gpt2_status status, struct gpt2_error *err) {
+    struct gpt2_error strict = {0};
+    struct json *root = json_parse(text, len, what, status, &strict);
+    if (!root) {
+        struct buffer copy = {0};
+        if (strict.status == status && replace_non_finite(&copy, text, len) && !copy.failed)
+            root = json_parse(copy.data, copy.len, what, status, NULL);
+        buffer_free(&copy);
+    }
+    if (!root && err)
+        *err = strict;
+    return root;
+}
+
 void json_free(struct json *root) {
     cJSON_Delete((cJSON *)root);
 }

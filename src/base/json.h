@@ -18,6 +18,13 @@ struct json; /* one node; really a cJSON item */
  * NULL on failure: `what` is named with the byte offset of the first error, with `status`. */
 struct json *json_parse(const char *text, size_t len, const char *what, enum gpt2_status status,
                         struct gpt2_error *err);
+
+/* The same, and NaN, Infinity and -Infinity are numbers, as Python's json writes them into files of
+ * settings: json_number and json_integer refuse such a node, which harms nobody who does not ask.
+ */
+struct json *json_parse_settings(const char *text, size_t len, const char *what,
+                                 enum gpt2_status status, struct gpt2_error *err);
+
 void json_free(struct json *root); /* NULL is allowed; only the root */
 
 enum json_kind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };

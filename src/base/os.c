@@ -23,12 +23,28 @@
 #include <sys/sysctl.h>
 #endif
 
+/* Why open() failed. A link to nothing is what a cache is left with where a download ended early.
+ */
+static bool refuse_to_open(const char *path, enum gpt2_status status, int reason,
+                           struct gpt2_error *err) {
+    char target[200];
+    const ssize_t n = reason == ENOENT ? readlink(path, target, sizeof target - 1) : -1;
+    if (n < 0)
+        return error_set(err, status, "%s: cannot open: %s", path, strerror(reason));
+    target[n] = 0;
+    error_set(err, status,
+              "%s: cannot open: download incomplete: it is a link to %s, which is missing", path,
+              target);
+    return error_hint(err, "fetch the model again, or copy the directory with what its links mean "
+                           "(cp -L)");
+}
+
 bool os_map(struct os_file *file, const char *path, enum gpt2_status status,
             struct gpt2_error *err) {
     *file = (struct os_file){NULL, 0};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe is refused, not waited for
     if (fd < 0)
-        return error_set(err, status, "%s: cannot open: %s", path, strerror(errno));
+        return refuse_to_open(path, status, errno, err);
     struct stat info;
     bool ok = false;
     if (fstat(fd, &info) < 0) {

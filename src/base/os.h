@@ -14,7 +14,7 @@ struct os_file {
 };
 
 /* Maps a regular file. Fails with `status` naming the path and the reason (missing, a directory,
- * no permission ...), with GPT2_ERR_MEMORY where the address space is out. */
+ * no permission, a link to nothing ...), with GPT2_ERR_MEMORY where the address space is out. */
 bool os_map(struct os_file *file, const char *path, enum gpt2_status status,
             struct gpt2_error *err);
 void os_unmap(struct os_file *file); /* leaves {NULL, 0}; a zeroed struct is allowed */

@@ -3,6 +3,7 @@
 #include "base/error_internal.h"
 #include "base/os.h"
 
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,8 +37,5 @@ char *path_directory(const char *path, struct gpt2_error *err) {
 }
 
 bool path_matches(const char *name, const char *pattern) {
-    if (*pattern != '*')
-        return strcmp(name, pattern) == 0;
-    size_t n = strlen(name), n_end = strlen(pattern + 1);
-    return n >= n_end && strcmp(name + n - n_end, pattern + 1) == 0;
+    return fnmatch(pattern, name, 0) == 0;
 }

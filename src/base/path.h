@@ -15,7 +15,8 @@ char *path_join(const char *dir, const char *name, struct gpt2_error *err);
  * path is a name alone. No slash at its end. NULL where memory is out. */
 char *path_directory(const char *path, struct gpt2_error *err);
 
-/* True if `name` is that of the pattern: the same, or where the pattern is "*END", ends so. */
+/* True if all of `name` is as the pattern says, in which * stands for any characters and [0-9] for
+ * a digit, as a shell has it. */
 bool path_matches(const char *name, const char *pattern);
 
 #endif

@@ -114,7 +114,7 @@ static bool is_gpt2(const char *snapshot) {
     const char *type = "";
     struct json *root = NULL;
     if (path && os_map(&file, path, GPT2_ERR_MODEL, NULL)) {
-        root = json_parse((const char *)file.data, file.size, path, GPT2_ERR_MODEL, NULL);
+        root = json_parse_settings((const char *)file.data, file.size, path, GPT2_ERR_MODEL, NULL);
         os_unmap(&file);
     }
     free(path);

@@ -142,7 +142,8 @@ static bool check_config(const struct pull *p, struct gpt2_error *err) {
     char what[2 * GPT2_HUB_NAME_MAX];
     snprintf(what, sizeof what, "%s: config.json", p->name.repo);
     const char *type = "gpt2";
-    struct json *root = json_parse((const char *)file.data, file.size, what, GPT2_ERR_MODEL, err);
+    struct json *root =
+        json_parse_settings((const char *)file.data, file.size, what, GPT2_ERR_MODEL, err);
     bool ok = root != NULL;
     if (ok) {
         json_string(json_get(root, "model_type"), &type);

@@ -58,6 +58,8 @@ static const char *describe(char text[64], const struct json *node) {
         snprintf(text, 64, "%.15g", number);
     else if (json_bool(node, &truth))
         snprintf(text, 64, "%s", truth ? "true" : "false");
+    else if (json_kind(node) == JSON_NUMBER)
+        snprintf(text, 64, "NaN, or a number beyond a double's range");
     else
         snprintf(text, 64, "%s", json_kind_name(node));
     return text;
@@ -88,7 +90,7 @@ static bool parse_object(struct config_source *s, struct json **root, const char
     if (len == 0)
         return error_set(s->err, GPT2_ERR_MODEL, "%s: expected a JSON object, found it empty",
                          s->path);
-    *root = json_parse(text, len, s->path, GPT2_ERR_MODEL, s->err);
+    *root = json_parse_settings(text, len, s->path, GPT2_ERR_MODEL, s->err);
     if (!*root)
         return false;
     s->root = *root;

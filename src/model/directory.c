@@ -9,26 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool refuse_foreign(const char *path, const struct container *format,
-                           struct gpt2_error *err) {
-    char list[CONTAINERS_LIST];
-    error_set(err, GPT2_ERR_MODEL, "%s: expected weights in a format that is read (%s), found %s",
-              path, containers_list(list), format->what);
-    return error_hint(err, "%s", format->hint);
-}
-
 static bool refuse_without_weights(const struct directory *d, struct gpt2_error *err) {
+    char *file;
+    const struct container *guess = containers_guess(&file, d->path);
+    if (guess && !guess->parse) {
+        containers_refuse(guess, file, err);
+        free(file);
+        return false;
+    }
     error_set(err, GPT2_ERR_MODEL, "%s: expected a model directory, found no %smodel.safetensors",
               d->path, d->config ? "" : "config.json and no ");
-    return error_hint(err, "a model directory has config.json, model.safetensors and the "
-                           "tokenizer's files: vocab.json and merges.txt, or tokenizer.json");
-}
-
-/* No config.json, and the weights do not have all of it inside. */
-static bool refuse_without_config(const struct directory *d, struct gpt2_error *err) {
-    error_set(err, GPT2_ERR_MODEL, "%s/config.json: no such file, though %s is there", d->path,
-              path_name(d->weights));
-    return error_hint(err, "it belongs to the weights: it says how many heads there are");
+    if (guess)
+        error_hint(err, "%s there is %s: -m %s uses it", path_name(file), guess->what, file);
+    free(file);
+    return guess
+               ? false
+               : error_hint(err, "a model directory has config.json, model.safetensors and the "
+                                 "tokenizer's files: vocab.json and merges.txt, or tokenizer.json");
 }
 
 /* Sets *out to a file of the directory, or leaves it NULL. */
@@ -52,7 +49,7 @@ static bool find_weights(struct directory *out, const char *path, struct given *
         out->file = given->file;
         given->file = (struct os_file){NULL, 0};
         out->weights = strdup(path);
-        return out->weights ? out->format->parse || refuse_foreign(path, out->format, err)
+        return out->weights ? out->format->parse || containers_refuse(out->format, path, err)
                             : error_memory(err, "a path", strlen(path) + 1);
     }
     if (!containers_in_directory(&out->format, &out->weights, out->path, &found)) {
@@ -84,9 +81,7 @@ static bool find(struct directory *out, const char *path, struct given *given,
                          "%s: expected a model directory or a file in one, found no config.json "
                          "beside it",
                          path);
-    if (!out->weights || !out->format->parse)
-        return directory_check_weights(out, err);
-    return refuse_without_config(out, err);
+    return directory_check_weights(out, err);
 }
 
 bool directory_find(struct directory *out, const char *path, struct given *given,
@@ -101,7 +96,14 @@ bool directory_find(struct directory *out, const char *path, struct given *given
 bool directory_check_weights(const struct directory *directory, struct gpt2_error *err) {
     if (!directory->weights)
         return refuse_without_weights(directory, err);
-    return directory->format->parse || refuse_foreign(directory->weights, directory->format, err);
+    return directory->format->parse ||
+           containers_refuse(directory->format, directory->weights, err);
+}
+
+bool directory_refuse_without_config(const struct directory *d, struct gpt2_error *err) {
+    error_set(err, GPT2_ERR_MODEL, "%s/config.json: no such file, though %s is there", d->path,
+              path_name(d->weights));
+    return error_hint(err, "it belongs to the weights: it says how many heads there are");
 }
 
 void directory_free(struct directory *directory) {

@@ -18,7 +18,7 @@ struct directory {
 
 /* `path` is what `given` says: a directory, a part of one, or a file of weights, and then that very
  * file is used: its mapping is taken from `given`. Fails with GPT2_ERR_MODEL where the directory
- * cannot be read or has no configuration. */
+ * cannot be read, and where it has neither config.json nor weights that are read. */
 bool directory_find(struct directory *out, const char *path, struct given *given,
                     struct gpt2_error *err);
 
@@ -26,6 +26,10 @@ bool directory_find(struct directory *out, const char *path, struct given *given
  * are named, with what to do. Apart from directory_find so that config.json can be read first: a
  * model of another type is refused as that. */
 bool directory_check_weights(const struct directory *directory, struct gpt2_error *err);
+
+/* Refuses a model without config.json whose weights do not have all of it inside. Apart, so that
+ * tensors of another kind of model are named first. Returns false. */
+bool directory_refuse_without_config(const struct directory *directory, struct gpt2_error *err);
 
 void directory_free(struct directory *directory); /* a zeroed struct is allowed */
 

@@ -9,6 +9,7 @@
 #include "model/generation_config.h"
 #include "model/loader.h"
 #include "model/relocate.h"
+#include "model/tensor_names.h"
 #include "model/weights.h"
 #include "weights/block_check.h"
 
@@ -17,14 +18,11 @@
 
 /* The configuration that the weights have inside. */
 static bool read_inner_config(struct gpt2_model *model, enum config_tie *tie,
-                              struct gpt2_error *err) {
+                              const struct directory *files, struct gpt2_error *err) {
     const struct tensors *tensors = &model->tensors;
     char what[sizeof err->message];
-    if (!tensors->config) {
-        error_set(err, GPT2_ERR_MODEL, "%s: expected a config.json beside it, found none",
-                  tensors->path);
-        return error_hint(err, "it belongs to the weights: it says how many heads there are");
-    }
+    if (!tensors->config)
+        return directory_refuse_without_config(files, err);
     snprintf(what, sizeof what, "%s: %s", tensors->path, tensors->config_name);
     return config_parse(&model->config, tie, &model->notes, tensors->config, tensors->config_len,
                         what, err);
@@ -39,7 +37,8 @@ static bool check_data(struct gpt2_model *model, bool lazy, struct gpt2_error *e
            (model->check = block_check_create(&model->tensors, err));
 }
 
-/* A config.json is read before the weights: a model of another type is refused as that. */
+/* A config.json is read before the weights: a model of another type is refused as that. The names
+ * of tensors come before a config.json that is missing, and before any other fault of theirs. */
 static bool open_files(struct gpt2_model *model, const char *path, struct given *given, bool lazy,
                        struct gpt2_error *err) {
     enum config_tie tie = CONFIG_TIE_UNSAID;
@@ -51,8 +50,9 @@ static bool open_files(struct gpt2_model *model, const char *path, struct given 
                                       files.generation, err)) &&
               directory_check_weights(&files, err) &&
               containers_open(&model->tensors, files.format, &files.file, files.weights, err) &&
-              check_data(model, lazy, err) && (beside || read_inner_config(model, &tie, err)) &&
-              loader_bind(model, tie, err);
+              tensor_names_check(&model->tensors, err) &&
+              (beside || read_inner_config(model, &tie, &files, err)) &&
+              check_data(model, lazy, err) && loader_bind(model, tie, err);
     directory_free(&files);
     return ok;
 }

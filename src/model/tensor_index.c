@@ -2,25 +2,10 @@
 #include "model/tensor_index.h"
 #include "base/error_internal.h"
 #include "base/os.h"
+#include "model/tensor_names.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static const char *const prefixes[] = {"_orig_mod.", "module.", "model.", "transformer."};
-#define N_PREFIXES (sizeof prefixes / sizeof *prefixes)
-
-static const char *strip(const char *name) {
-    for (size_t i = 0; i < N_PREFIXES;) {
-        size_t len = strlen(prefixes[i]);
-        if (strncmp(name, prefixes[i], len) == 0) {
-            name += len;
-            i = 0; // wrappers nest in any order
-        } else {
-            i++;
-        }
-    }
-    return name;
-}
 
 static int by_name(const void *a, const void *b) {
     return strcmp(((const struct tensor_entry *)a)->name, ((const struct tensor_entry *)b)->name);
@@ -34,8 +19,8 @@ bool tensor_index_build(struct tensor_index *names, const struct tensors *tensor
     if (!entries)
         return false;
     for (size_t i = 0; i < tensors->count; i++)
-        entries[i] =
-            (struct tensor_entry){strip(tensors->items[i].name), &tensors->items[i], false};
+        entries[i] = (struct tensor_entry){tensor_names_strip(tensors->items[i].name),
+                                           &tensors->items[i], false};
     qsort(entries, tensors->count, sizeof *entries, by_name);
     *names = (struct tensor_index){entries, tensors->count};
     for (size_t i = 1; i < names->count; i++) {

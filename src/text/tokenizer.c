@@ -167,7 +167,7 @@ static struct gpt2_tokenizer *open_tables(struct given *given, const char *path,
     *none = !tables;
     if (!tables) {
         error_set(err, GPT2_ERR_MODEL, "%s: expected a tokenizer in the file, found none", path);
-        error_hint(err, "without a tokenizer, give and take token ids: --ids, --output ids");
+        error_hint(err, "without a tokenizer, give and take token ids: --ids, --format ids");
         return NULL;
     }
     struct gpt2_tokenizer *t = tokenizer_unpack(tables, n_tables, path, err);

@@ -170,7 +170,7 @@ static void refuse_nothing(const char *directory, struct gpt2_error *err) {
         {"sentencepiece.bpe.model", "a SentencePiece tokenizer"},
         {"vocab.txt", "a WordPiece tokenizer"},
     };
-    static const char hint[] = "without a tokenizer, give and take token ids: --ids, --output ids";
+    static const char hint[] = "without a tokenizer, give and take token ids: --ids, --format ids";
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         char *path = path_join(directory, others[i][0], err);
         const bool found = path && os_exists(path);

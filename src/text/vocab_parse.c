@@ -372,7 +372,7 @@ static bool parse_file(struct parser *p, enum vocab_file file) {
         p->whole.root = NULL;
     } else {
         p->roots[file] =
-            json_parse(source->text, source->len, source->name, GPT2_ERR_MODEL, p->err);
+            json_parse_settings(source->text, source->len, source->name, GPT2_ERR_MODEL, p->err);
     }
     if (!p->roots[file])
         return false;

@@ -61,12 +61,12 @@ void tokenizer_texts_free(struct tokenizer_texts *texts) {
     *texts = (struct tokenizer_texts){0};
 }
 
-/* How a name matches a row: 0 not at all, else 1 + its place in the row's list. */
-static size_t match(const struct container *c, const char *name) {
-    for (size_t i = 0; c->names && c->names[i]; i++)
-        if (path_matches(name, c->names[i]))
-            return i + 1;
-    return 0;
+/* The pattern of the list that a name matches, NULL: none. */
+static const char *match(const char *const *patterns, const char *name) {
+    for (; patterns && *patterns; patterns++)
+        if (path_matches(name, *patterns))
+            return *patterns;
+    return NULL;
 }
 
 static const struct container *by_head(const unsigned char *head, size_t n) {
@@ -78,7 +78,7 @@ static const struct container *by_head(const unsigned char *head, size_t n) {
 
 static const struct container *by_name(const char *name) {
     for (size_t i = 0; i < N_CONTAINERS; i++)
-        if (match(containers[i], name))
+        if (match(containers[i]->names, name) || match(containers[i]->variants, name))
             return containers[i];
     return NULL;
 }
@@ -135,31 +135,48 @@ bool containers_open(struct tensors *out, const struct container *format, struct
     return true;
 }
 
-/* The best so far of a directory: an earlier row, then an earlier name of its list. */
+/* ---- what a directory has ---- */
+
+/* The best so far of a directory. */
 struct best {
     const struct container *container; /* NULL: none */
-    size_t row;                        /* in the table */
-    size_t place;                      /* as match() says */
+    const char *pattern;               /* of its lists, as match() says */
+    size_t rank;                       /* of the pattern: the least is the best */
     char *name;                        /* owned */
     bool several;                      /* files that match the same pattern */
 };
 
-/* In a directory a pattern counts where it is the first of its row: model.safetensors is the
- * weights, any other *.safetensors may be an adapter or one part of several. */
-static bool counts(const struct container *c, size_t place) {
-    return c->names[place - 1][0] != '*' || place == 1;
+/* One part of several: what an index lists. */
+static bool is_shard(const char *name) {
+    return path_matches(name, "*-[0-9]*-of-[0-9]*.*");
 }
 
-static bool consider(struct best *best, size_t row, const char *name, struct gpt2_error *err) {
-    const struct container *c = containers[row];
-    const size_t place = match(c, name);
-    if (!place || !counts(c, place))
+/* By its name, what a file of a directory is to the i-th row: the pattern, and its rank. NULL: no
+ * weights. A pattern that is an ending alone counts where it is the first of its row:
+ * model.safetensors is the weights, any other *.safetensors may be a part of them. */
+static const char *place(size_t *rank, size_t i, const char *name) {
+    const struct container *c = containers[i];
+    const char *pattern = match(c->names, name);
+    const char *const *list = c->names;
+    enum { READ, VARIANT, UNREAD } class = c->parse ? READ : UNREAD;
+    if (!pattern || (c->parse && *pattern == '*' && pattern != c->names[0])) {
+        pattern = is_shard(name) ? NULL : match(c->variants, name);
+        list = c->variants;
+        class = VARIANT;
+    }
+    *rank = (size_t) class * N_CONTAINERS + i;
+    for (*rank *= CONTAINER_MAX_NAMES; pattern && *list != pattern; list++)
+        ++*rank;
+    return pattern;
+}
+
+static bool consider(struct best *best, size_t i, const char *name, struct gpt2_error *err) {
+    size_t rank;
+    const char *pattern = place(&rank, i, name);
+    if (!pattern)
         return true;
-    const bool better = !best->container || (c->parse && !best->container->parse) ||
-                        (!c->parse == !best->container->parse &&
-                         (row < best->row || (row == best->row && place < best->place)));
-    const bool equal = c == best->container && place == best->place;
-    if (!better && (!equal || strcmp(name, best->name) > 0)) {
+    const bool equal = best->container && rank == best->rank;
+    if (best->container && rank >= best->rank && (!equal || strcmp(name, best->name) > 0)) {
         best->several |= equal;
         return true;
     }
@@ -167,7 +184,7 @@ static bool consider(struct best *best, size_t row, const char *name, struct gpt
     if (!copy)
         return error_memory(err, "a path", strlen(name) + 1);
     free(best->name);
-    *best = (struct best){c, row, place, copy, equal};
+    *best = (struct best){containers[i], pattern, rank, copy, equal};
     return true;
 }
 
@@ -186,7 +203,7 @@ bool containers_in_directory(const struct container **found, char **file, const 
     closedir(folder);
     if (ok && best.several && best.container->parse) {
         ok = error_set(err, GPT2_ERR_MODEL, "%s: expected one file like %s, found several", dir,
-                       best.container->names[best.place - 1]);
+                       best.pattern);
         error_hint(err, "say which: -m %s/%s", dir, best.name);
     }
     if (ok && best.container) {
@@ -196,4 +213,44 @@ bool containers_in_directory(const struct container **found, char **file, const 
     }
     free(best.name);
     return ok && best.container;
+}
+
+/* What a training run leaves beside weights, in PyTorch's format. */
+static bool is_state_of_training(const char *name) {
+    static const char *const patterns[] = {"training_args.bin", "optimizer*", "scheduler*",
+                                           "rng_state*",        "scaler*",    NULL};
+    return match(patterns, name) != NULL;
+}
+
+const struct container *containers_guess(char **file, const char *dir) {
+    const struct container *found = NULL;
+    *file = NULL;
+    DIR *folder = opendir(dir);
+    for (struct dirent *entry; folder && (entry = readdir(folder)) != NULL;) {
+        struct given given;
+        char *path = path_join(dir, entry->d_name, NULL);
+        if (path && !is_state_of_training(entry->d_name) && (!*file || strcmp(path, *file) < 0) &&
+            containers_identify(&given, path, NULL)) {
+            if (given.kind == GIVEN_WEIGHTS) {
+                char *former = *file;
+                *file = path;
+                path = former;
+                found = given.format;
+            }
+            containers_close(&given);
+        }
+        free(path);
+    }
+    if (folder)
+        closedir(folder);
+    return found;
+}
+
+bool containers_refuse(const struct container *format, const char *path, struct gpt2_error *err) {
+    char list[CONTAINERS_LIST];
+    if (format->refuse)
+        return format->refuse(path, err);
+    error_set(err, GPT2_ERR_MODEL, "%s: expected weights in a format that is read (%s), found %s",
+              path, containers_list(list), format->what);
+    return error_hint(err, "%s", format->hint);
 }

@@ -37,6 +37,9 @@ struct container {
     const char *name;         /* in lists of the formats that are read, "GGUF"; NULL: not in them */
     const char *const *names; /* of its files, NULL-ended: "model.safetensors", "*.gguf";
                                  NULL: it is known by its first bytes alone                    */
+    /* Of a variant of its files, NULL-ended: "model.*.safetensors". In a directory such a file
+     * counts where no other weights are that are read. NULL: none. */
+    const char *const *variants;
     enum container_config config;
     bool whole; /* one file is all of a model: nothing beside it is looked at, and it is never the
                    weights of a directory                                                     */
@@ -65,9 +68,15 @@ struct container {
                    size_t n_bytes, const char *path, struct gpt2_error *err);
 
     const char *hint; /* what to do with a format that is not read */
+
+    /* Sets err to what is at `path`, of a format that is not read, and what to do, where that takes
+     * a look at the files. Returns false. NULL: `what` and `hint` say it. */
+    bool (*refuse)(const char *path, struct gpt2_error *err);
 };
 
-#define CONTAINER_HEAD 64
+#define CONTAINER_HEAD 256
+
+#define CONTAINER_MAX_NAMES 16 /* of a list */
 
 /* The list of names in an entry. */
 #define CONTAINER_NAMES(...) \
@@ -109,12 +118,20 @@ void containers_close(struct given *given);
 bool containers_open(struct tensors *out, const struct container *format, struct os_file *file,
                      const char *path, struct gpt2_error *err);
 
-/* The weights in a directory: the first file of the table's order, *file (to be freed) its path.
- * Formats that are read go before those that are not. False with *found = NULL and no error: there
- * are none. Fails with GPT2_ERR_MODEL where there are several of a name like *.gguf: which? And
- * where the directory cannot be read. */
+/* The weights in a directory by their names: the first file of the table's order, *file (to be
+ * freed) its path. Formats that are read go before their variants, and these before formats that
+ * are not. False with *found = NULL and no error: there are none. Fails with GPT2_ERR_MODEL where
+ * there are several of a name like *.gguf: which? And where the directory cannot be read. */
 bool containers_in_directory(const struct container **found, char **file, const char *dir,
                              struct gpt2_error *err);
+
+/* Where containers_in_directory found none: the first file by name, *file (to be freed) its path,
+ * that is of a format by its first bytes or by a name that counts only where the file is named. For
+ * messages. NULL, and *file too: there is none, or memory is out. */
+const struct container *containers_guess(char **file, const char *dir);
+
+/* Refuses the file at `path`, which is of a format that is not read. Returns false. */
+bool containers_refuse(const struct container *format, const char *path, struct gpt2_error *err);
 
 #define CONTAINERS_LIST 200 /* bytes */
 

@@ -364,5 +364,6 @@ const struct container container_safetensors = {
     .what = "a safetensors file",
     .name = "safetensors",
     .names = CONTAINER_NAMES("model.safetensors", "*.safetensors"),
+    .variants = CONTAINER_NAMES("model.*.safetensors"),
     .parse = safetensors_parse,
 };

@@ -271,6 +271,7 @@ static bool parse_safetensors_index(struct tensors *out, const unsigned char *by
 const struct container container_safetensors_index = {
     .what = "an index of safetensors files",
     .names = CONTAINER_NAMES("model.safetensors.index.json", "*.safetensors.index.json"),
+    .variants = CONTAINER_NAMES("model.safetensors.index.*.json"),
     .lists = true,
     .parse = parse_safetensors_index,
 };
@@ -283,6 +284,7 @@ static bool parse_torch_index(struct tensors *out, const unsigned char *bytes, s
 const struct container container_torch_index = {
     .what = "an index of PyTorch files",
     .names = CONTAINER_NAMES("pytorch_model.bin.index.json", "*.bin.index.json"),
+    .variants = CONTAINER_NAMES("pytorch_model.bin.index.*.json"),
     .lists = true,
     .parse = parse_torch_index,
 };

@@ -10,11 +10,11 @@ bool engine_open(struct engine *engine, const char *model, int n_threads, const 
     engine->path = find_model(model, err);
     if (!engine->path)
         return false;
-    if (ids_only ? !gpt2_tokenizer_open_if_any(&engine->tokenizer, engine->path, err)
-                 : !(engine->tokenizer = gpt2_tokenizer_open(engine->path, err)))
-        return false;
     engine->model = gpt2_model_open(engine->path, err);
     if (!engine->model)
+        return false;
+    if (ids_only ? !gpt2_tokenizer_open_if_any(&engine->tokenizer, engine->path, err)
+                 : !(engine->tokenizer = gpt2_tokenizer_open(engine->path, err)))
         return false;
     for (size_t i = 0; gpt2_model_warning(engine->model, i); i++)
         report_note("%s", gpt2_model_warning(engine->model, i));

@@ -14,8 +14,9 @@ struct engine {
     struct gpt2_runtime *runtime;
 };
 
-/* Finds the model (find_model.h) and opens all three; the loader's warnings go to standard error.
- * With `ids_only` there may be no tokenizer; one that cannot be opened is an error all the same. On
+/* Finds the model (find_model.h) and opens all three, the model first: what is wrong with it is
+ * said before what is wrong with its tokenizer. The loader's warnings go to standard error. With
+ * `ids_only` there may be no tokenizer; one that cannot be opened is an error all the same. On
  * failure err is set, and engine_close frees what was opened. */
 bool engine_open(struct engine *engine, const char *model, int n_threads, const char *cpu,
                  bool ids_only, struct gpt2_error *err);

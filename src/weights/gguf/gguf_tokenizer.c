@@ -18,7 +18,7 @@ static const char tokens_key[] = "tokenizer.ggml.tokens";
 static const char types_key[] = "tokenizer.ggml.token_type";
 static const char merges_key[] = "tokenizer.ggml.merges";
 
-static const char without[] = "without a tokenizer, give and take token ids: --ids, --output ids";
+static const char without[] = "without a tokenizer, give and take token ids: --ids, --format ids";
 
 /* llama.cpp's kinds of token. */
 enum gguf_token_kind { NORMAL = 1, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE };

@@ -308,6 +308,7 @@ const struct container container_torch = {
     .what = "PyTorch weights",
     .name = "PyTorch (nanoGPT too)",
     .names = CONTAINER_NAMES("pytorch_model.bin", "ckpt.pt", "*.pt", "*.pth"),
+    .variants = CONTAINER_NAMES("pytorch_model.*.bin"),
     .config = CONFIG_EITHER,
     .recognise = torch_file_recognise,
     .parse = torch_parse,

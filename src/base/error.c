@@ -13,7 +13,8 @@ static void format_printable(char *out, size_t cap, const char *format, va_list 
     char text[sizeof((struct gpt2_error *)0)->message], form[ESCAPE_BYTES];
     vsnprintf(text, sizeof text, format, args);
     size_t n = 0, left = strlen(text);
-    for (const unsigned char *p = (const unsigned char *)text; left > 0 && n + 5 < cap;) {
+    for (const unsigned char *p = (const unsigned char *)text;
+         left > 0 && n + ESCAPE_BYTES <= cap;) {
         size_t used = escape_message(form, p, left);
         n += (size_t)snprintf(out + n, cap - n, "%s", form);
         p += used;

@@ -6,12 +6,17 @@
 #ifndef BASE_ESCAPE_H
 #define BASE_ESCAPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-#define ESCAPE_BYTES 8 /* room for every form, with its NUL */
+#define ESCAPE_BYTES 12 /* room for every form, with its NUL */
+
+/* Whether a text has any control character. */
+bool escape_has_control(const char *text);
 
 /* For a message: control characters as \xNN, everything else as it is, valid UTF-8 or not, as file
- * names may have any encoding. */
+ * names may have any encoding. A byte that is no UTF-8 is a control character where it is one in
+ * ISO 8859: 0x80 to 0x9F. */
 size_t escape_message(char out[ESCAPE_BYTES], const unsigned char *s, size_t n);
 
 /* For a field of a table, from which the bytes can be had back: \n, \t, \r, \\, and \xNN for each
@@ -19,8 +24,8 @@ size_t escape_message(char out[ESCAPE_BYTES], const unsigned char *s, size_t n);
  * have. */
 size_t escape_field(char out[ESCAPE_BYTES], const unsigned char *s, size_t n);
 
-/* For a JSON string (RFC 8259, section 7): \" and \\, C0 and DEL as \u00NN, U+FFFD for each byte
- * that is not valid UTF-8. */
+/* For a JSON string (RFC 8259, section 7): \" and \\, control characters as \u00NN, U+FFFD for each
+ * byte that is not valid UTF-8. */
 size_t escape_json(char out[ESCAPE_BYTES], const unsigned char *s, size_t n);
 
 #endif

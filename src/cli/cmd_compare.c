@@ -253,7 +253,8 @@ static bool print_table(struct output *out, const struct comparison *c, struct g
                                     100 * (perplexity(c, side) / perplexity(c, reference) - 1),
                                     side->kl / (double)c->n_tokens, side->max_kl,
                                     100 * (double)side->n_same_top / (double)c->n_tokens);
-        ok = ok && output_format(out, err, "  %s\n", side->path);
+        ok = ok && output_string(out, "  ", err) && output_shown(out, side->path, err) &&
+             output_string(out, "\n", err);
     }
     return ok;
 }

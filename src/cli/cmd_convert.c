@@ -174,8 +174,8 @@ static int convert(const struct convert_arguments *args) {
         ok = write_packed(&run, args, &err);
     bar_hide(&run.bar);
     if (ok)
-        fprintf(stderr, "%s: written as %s in %.1f s\n", args->output, formats[args->to],
-                (double)(os_now_ns() - start) * 1e-9);
+        report_done("%s: written as %s in %.1f s", args->output, formats[args->to],
+                    (double)(os_now_ns() - start) * 1e-9);
     int code = ok ? 0 : signals_caught() ? 128 + signals_caught() : report(&err);
     gpt2_tokenizer_close(run.tokenizer);
     gpt2_model_close(run.model);

@@ -60,7 +60,8 @@ static bool print_config(struct output *out, const struct gpt2_model *model, con
     for (; gpt2_model_tensor(model, n, &info); n++)
         bytes += info.n_bytes;
     int sites = 2 * c->n_layer + 1;
-    bool ok = output_format(out, err, "model         %s\n", path) &&
+    bool ok = output_string(out, "model         ", err) && output_shown(out, path, err) &&
+              output_string(out, "\n", err) &&
               output_format(out, err, "parameters    %" PRIu64 " in %zu tensors, %.1f MiB\n",
                             gpt2_model_parameters(model), n, (double)bytes / (1 << 20)) &&
               print_types(out, model, err) &&
@@ -105,7 +106,7 @@ static bool print_tensors(struct output *out, const struct gpt2_model *model,
             snprintf(shape, sizeof shape, "[%" PRId64 ", %" PRId64 "]", info.shape[0],
                      info.shape[1]);
         if (!output_format(out, err, "  %-28s %-5s %-16s %12zu bytes\n", info.name, info.dtype,
-                           shape, info.n_bytes))
+                           shape, info.n_bytes)) // names are GPT-2's
             return false;
     }
     return true;
@@ -191,7 +192,7 @@ static bool print_text(struct output *out, const struct gpt2_model *model, const
     bool ok = print_config(out, model, path, err) && print_machine(out, runtime, err);
     for (size_t i = 0; ok && gpt2_model_warning(model, i); i++)
         ok = output_string(out, "note          ", err) &&
-             output_string(out, gpt2_model_warning(model, i), err) && output_string(out, "\n", err);
+             output_shown(out, gpt2_model_warning(model, i), err) && output_string(out, "\n", err);
     return ok && (!tensors || print_tensors(out, model, err));
 }
 

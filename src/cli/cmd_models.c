@@ -80,21 +80,7 @@ static bool describe(const char *path, bool partial, char *type, size_t cap, uin
 /* Whether --names prints it: no control characters, and not like an option. All else is quoted by
  * the completion scripts. */
 static bool is_offered(const char *name) {
-    for (const char *c = name; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7F)
-            return false;
-    return *name != '-';
-}
-
-/* Prints a name in the table, control characters escaped. */
-static bool output_shown(struct output *out, const char *name, struct gpt2_error *err) {
-    char form[ESCAPE_BYTES];
-    bool ok = true;
-    for (size_t n = strlen(name), used; ok && n > 0; name += used, n -= used) {
-        used = escape_message(form, (const unsigned char *)name, n);
-        ok = output_string(out, form, err);
-    }
-    return ok;
+    return *name != '-' && !escape_has_control(name);
 }
 
 static bool print_model(struct models_listing *l, const char *name, const char *path,
@@ -271,7 +257,7 @@ static int run_rm(int argc, char **argv) {
         uint64_t n_bytes;
         if (!gpt2_hub_remove(argv[i], &n_bytes, name_kept, NULL, &err))
             return report(&err);
-        fprintf(stderr, "%s: removed, %.1f MB\n", argv[i], (double)n_bytes / 1e6);
+        report_done("%s: removed, %.1f MB", argv[i], (double)n_bytes / 1e6);
     }
     return 0;
 }

@@ -25,7 +25,7 @@ struct pull_progress {
 static void show(struct pull_progress *p, const char *file, uint64_t done, uint64_t total) {
     if (!terminal_has_status()) {
         if (strcmp(p->file, file) != 0)
-            fprintf(stderr, "fetching %s\n", file);
+            report_done("fetching %s", file);
         snprintf(p->file, sizeof p->file, "%s", file);
         return;
     }
@@ -68,10 +68,10 @@ static int pull(const char *name, struct pull_progress *p) {
     if (!path)
         return signals_caught() ? 128 + signals_caught() : report(&err);
     if (!p->quiet && fetched)
-        fprintf(stderr, "%s: fetched %.1f MB; try: gpt2 generate -m %s \"Hello\"\n", name,
+        fprintf(stderr, "%s: fetched %.1f MB; try: gpt2 generate -m %s \"Hello\"", name,
                 (double)fetched / 1e6, name);
     else if (!p->quiet)
-        fprintf(stderr, "%s: nothing to fetch, it is all there\n", name);
+        report_done("%s: nothing to fetch, it is all there", name);
     bool ok = output_format(&out, &err, "%s\n", path) && output_flush(&out, &err);
     free(path);
     return ok ? 0 : output_failed(&out, &err);

@@ -93,8 +93,8 @@ static void print_sizes(const struct quantize_arguments *args, const struct gpt2
     double before = 0, after = stat(args->output, &file) == 0 ? (double)file.st_size : 0;
     for (size_t i = 0; gpt2_model_tensor(model, i, &info); i++)
         before += (double)info.n_bytes;
-    fprintf(stderr, "%s: %.1f MiB of weights are now a file of %.1f MiB (%.2f of it), %.1f s\n",
-            types[args->type], before / (1 << 20), after / (1 << 20), after / before, seconds);
+    report_done("%s: %.1f MiB of weights are now a file of %.1f MiB (%.2f of it), %.1f s",
+                types[args->type], before / (1 << 20), after / (1 << 20), after / before, seconds);
 }
 
 static int quantize(const struct quantize_arguments *args) {

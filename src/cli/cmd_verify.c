@@ -29,7 +29,8 @@ static bool print_check(struct output *out, const struct gpt2_model *model, cons
     while (gpt2_model_tensor(model, n, &info))
         n++;
     bool ok =
-        output_format(out, err, "model         %s\n", path) &&
+        output_string(out, "model         ", err) && output_shown(out, path, err) &&
+        output_string(out, "\n", err) &&
         output_format(out, err, "shapes        %zu tensors, each as the configuration says\n", n);
     if (check->hash)
         ok = ok && output_format(out, err, "hash          right: %s\n", check->hash);

@@ -92,6 +92,16 @@ bool output_format(struct output *out, struct gpt2_error *err, const char *forma
     return output_bytes(out, text, n < (int)sizeof text ? (size_t)n : sizeof text - 1, err);
 }
 
+bool output_shown(struct output *out, const char *name, struct gpt2_error *err) {
+    char form[ESCAPE_BYTES];
+    bool ok = true;
+    for (size_t n = strlen(name), used; ok && n > 0; name += used, n -= used) {
+        used = escape_message(form, (const unsigned char *)name, n);
+        ok = output_string(out, form, err);
+    }
+    return ok;
+}
+
 bool output_json_string(struct output *out, const char *bytes, size_t n, struct gpt2_error *err) {
     char form[ESCAPE_BYTES];
     bool ok = output_string(out, "\"", err);

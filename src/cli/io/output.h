@@ -38,6 +38,10 @@ bool output_string(struct output *out, const char *string, struct gpt2_error *er
 bool output_format(struct output *out, struct gpt2_error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Appends a name or path from outside to a listing: control characters as \xNN, all else as it is.
+ */
+bool output_shown(struct output *out, const char *name, struct gpt2_error *err);
+
 /* Appends bytes as a JSON string, with its quotes. Invalid UTF-8 becomes U+FFFD. */
 bool output_json_string(struct output *out, const char *bytes, size_t n, struct gpt2_error *err);
 

@@ -38,6 +38,15 @@ void report_note(const char *format, ...) {
     print_line("gpt2: note: ", note.message);
 }
 
+void report_done(const char *format, ...) {
+    struct gpt2_error line;
+    va_list args;
+    va_start(args, format);
+    error_format(&line, GPT2_OK, format, args);
+    va_end(args);
+    print_line("", line.message);
+}
+
 bool usage_error(struct gpt2_error *err, const char *format, ...) {
     va_list args;
     va_start(args, format);

@@ -11,6 +11,9 @@ int report(const struct gpt2_error *err);
 /* Prints "gpt2: note: ..." */
 void report_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Prints a line that says what was done. Control characters in it are escaped. */
+void report_done(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Fills err as the library does. Return false. */
 bool usage_error(struct gpt2_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -5,6 +5,7 @@
 #include "cli/io/report.h"
 #include "cli/io/separator.h"
 #include "cli/io/token_reader.h"
+#include "cli/score/score_row.h"
 #include "cli/score/scored_continuation.h"
 
 #include <math.h>
@@ -196,7 +197,7 @@ static bool print(struct choose_run *run, struct gpt2_error *err) {
                                c->p, c->score + 0.0, n_tokens, whole && i + 1 < run->n ? "," : "");
         else
             ok = output_format(out, err, "%.6f\t%.6f\t%d\t", c->p, c->score + 0.0, n_tokens) &&
-                 output_bytes(out, c->name, c->len, err) && output_string(out, "\n", err);
+                 score_escaped(out, c->name, c->len, err) && output_string(out, "\n", err);
     }
     return ok && (!whole || output_string(out, "]\n", err));
 }

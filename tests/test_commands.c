@@ -57,7 +57,7 @@ static void collect(const struct command *command, const struct option *table, v
 
 static int setup(void **state) {
     for (size_t i = 0; command_at(i); i++)
-        options_visit(command_at(i), collect, NULL);
+        command_visit(command_at(i), collect, NULL);
     return n_entries == 0;
 }
 
@@ -528,7 +528,7 @@ static void read_line(const struct command *command, const struct option *table,
     argv[line_read.n] = NULL;
     line_read.err = (struct gpt2_error){0};
     line_read.accepted =
-        options_read(command, table, line_read.n, argv, &n_words, &help, &line_read.err);
+        command_read(command, table, line_read.n, argv, &n_words, &help, &line_read.err);
 }
 
 static char values[12][100];
@@ -596,7 +596,7 @@ static void begin_line(const struct entry *e) {
 
 static void expect_line(const struct entry *e, bool accepted, const char *error) {
     char line[400] = "", begin[200];
-    options_visit(e->command, read_line, NULL);
+    command_visit(e->command, read_line, NULL);
     for (int i = 0; i < line_read.n; i++)
         snprintf(line + strlen(line), sizeof line - strlen(line), " %s", line_read.words[i]);
     snprintf(begin, sizeof begin, "--%s has %s", e->option.name, error ? error : "");
@@ -629,7 +629,7 @@ static void an_option_without_effect_is_refused(void **state) {
             if (!o->free_with)
                 continue;
             add_term(e, o->free_with, &by_default);
-            options_visit(e->command, read_line, NULL);
+            command_visit(e->command, read_line, NULL);
             char begin[100];
             snprintf(begin, sizeof begin, "--%s has", o->name);
             if (!line_read.accepted && starts(line_read.err.message, begin))
@@ -655,7 +655,7 @@ static void one_value_is_given_once(void **state) {
         bool once = option_has_value(&e->option) && e->option.type != OPTION_STRINGS;
         char given[200];
         snprintf(given, sizeof given, "--%s is given twice", e->option.name);
-        options_visit(e->command, read_line, NULL);
+        command_visit(e->command, read_line, NULL);
         if (line_read.accepted == once || (once && !starts(line_read.err.message, given)))
             fail_msg("gpt2 %s --%s twice: expected %s, got \"%s\"", e->command->name,
                      e->option.name, once ? given : "it to be accepted",
@@ -675,7 +675,7 @@ static void short_forms_exclude_each_other(void **state) {
                 continue;
             begin_line(a);
             add_option(b, NULL);
-            options_visit(a->command, read_line, NULL);
+            command_visit(a->command, read_line, NULL);
             if (line_read.accepted || !strstr(line_read.err.message, "both say the "))
                 fail_msg("gpt2 %s --%s --%s: expected an error", a->command->name, a->option.name,
                          b->option.name);
@@ -700,7 +700,7 @@ static int run_needs(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    return options_begin(&command_needs, table, argc, argv, 0, &n_words, &code) ? 0 : code;
+    return command_begin(&command_needs, table, argc, argv, 0, &n_words, &code) ? 0 : code;
 }
 
 static void an_option_needs_what_it_belongs_to(void **state) {

@@ -338,7 +338,7 @@ static int run_compare(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (!options_begin(&command_compare, table, argc, argv, MAX_MODELS, &n_words, &code))
+    if (!command_begin(&command_compare, table, argc, argv, MAX_MODELS, &n_words, &code))
         return code;
     args.models = argv;
     args.n_models = n_words;

@@ -9,7 +9,7 @@ static int run_completions(int argc, char **argv) {
     const struct option table[] = {OPT_END};
     struct gpt2_error err;
     int n_words, code;
-    if (!options_begin(&command_completions, table, argc, argv, 1, &n_words, &code))
+    if (!command_begin(&command_completions, table, argc, argv, 1, &n_words, &code))
         return code;
     if (n_words == 0 || !shell_completion_print(argv[0], &code)) {
         usage_error(&err, "expected bash, zsh or fish, got %s", n_words ? argv[0] : "nothing");

@@ -209,7 +209,7 @@ static int run_convert(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (!options_begin(&command_convert, table, argc, argv, 0, &n_words, &code))
+    if (!command_begin(&command_convert, table, argc, argv, 0, &n_words, &code))
         return code;
     bool ok = true;
     if (!args.output || !*args.output)

@@ -236,7 +236,7 @@ static int run_info(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (!options_begin(&command_info, table, argc, argv, 0, &n_words, &code))
+    if (!command_begin(&command_info, table, argc, argv, 0, &n_words, &code))
         return code;
     return info(&args);
 }

@@ -207,7 +207,7 @@ static int run_models(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (!options_begin(&command_models, table, argc, argv, 0, &n_words, &code))
+    if (!command_begin(&command_models, table, argc, argv, 0, &n_words, &code))
         return code;
     l.failed = !output_begin(&l.out, l.output, &l.err);
     if (!l.failed && l.format == FORMAT_JSON)
@@ -246,7 +246,7 @@ static int run_rm(int argc, char **argv) {
     struct gpt2_error err;
     const struct option table[] = {OPT_END};
     int n_words, code;
-    if (!options_begin(&command_rm, table, argc, argv, argc, &n_words, &code))
+    if (!command_begin(&command_rm, table, argc, argv, argc, &n_words, &code))
         return code;
     if (n_words == 0) {
         command_error(&err, GPT2_ERR_USAGE, "`gpt2 models` lists them",

@@ -85,7 +85,7 @@ static int run_pull(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (!options_begin(&command_pull, table, argc, argv, 1, &n_words, &code))
+    if (!command_begin(&command_pull, table, argc, argv, 1, &n_words, &code))
         return code;
     const char *hide = getenv("HF_HUB_DISABLE_PROGRESS_BARS");
     p.quiet |= hide && *hide && strcmp(hide, "0") != 0;

@@ -148,7 +148,7 @@ static int run_quantize(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (!options_begin(&command_quantize, table, argc, argv, 0, &n_words, &code))
+    if (!command_begin(&command_quantize, table, argc, argv, 0, &n_words, &code))
         return code;
     bool ok = true;
     if (!args.output)

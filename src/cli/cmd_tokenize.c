@@ -208,7 +208,7 @@ static int run_tokenize(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (!options_begin(&command_tokenize, table, argc, argv, 1, &n_words, &code))
+    if (!command_begin(&command_tokenize, table, argc, argv, 1, &n_words, &code))
         return code;
     args.source.word = n_words ? argv[0] : NULL;
     args.source.keep_newline |= args.lines;
@@ -236,7 +236,7 @@ static int run_detokenize(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (!options_begin(&command_detokenize, table, argc, argv, 1, &n_words, &code))
+    if (!command_begin(&command_detokenize, table, argc, argv, 1, &n_words, &code))
         return code;
     args.source.word = n_words ? argv[0] : NULL;
     args.lines |= args.format != 0;

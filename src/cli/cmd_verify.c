@@ -113,7 +113,7 @@ static int run_verify(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (!options_begin(&command_verify, table, argc, argv, 0, &n_words, &code))
+    if (!command_begin(&command_verify, table, argc, argv, 0, &n_words, &code))
         return code;
     return verify(&args);
 }

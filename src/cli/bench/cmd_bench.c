@@ -394,7 +394,7 @@ static int run_bench(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (options_begin(&command_bench, table, argc, argv, 0, &n_words, &code))
+    if (command_begin(&command_bench, table, argc, argv, 0, &n_words, &code))
         code = execute(&run);
     close_all(&run);
     return code;

@@ -2,7 +2,7 @@
 #ifndef CLI_COMMAND_COMMANDS_H
 #define CLI_COMMAND_COMMANDS_H
 
-#include "cli/command/options.h"
+#include "cli/command/command.h"
 
 #define COMMAND(name) extern const struct command command_##name;
 #include "cli/command/commands.def"

@@ -1,5 +1,5 @@
 /* manual.c - prints a command's man page from its table of options and its texts. */
-#include "cli/command/shell_completion.h"
+#include "cli/command/manual.h"
 
 #include <gpt2/version.h>
 #include <stdio.h>

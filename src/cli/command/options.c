@@ -1,12 +1,8 @@
-/* options.c - parses a command line by a table of options, and prints help and values. */
+/* options.c - finds, sets and prints the options of a table. */
 #include "cli/command/options.h"
 #include "base/buffer.h"
-#include "cli/command/option_rules.h"
-#include "cli/command/shell_completion.h"
 #include "cli/command/suggest.h"
 #include "cli/io/report.h"
-#include "cli/io/unescape.h"
-#include "cli/io/wrap.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -52,21 +48,21 @@ static bool answers_to(const struct option *option, const char *word, size_t len
     return false;
 }
 
-static const struct option *find_name(const struct option *table, const char *word, size_t len) {
+const struct option *options_find_name(const struct option *table, const char *word, size_t len) {
     for (const struct option *o = table; o->name; o++)
         if (o->type != OPTION_SECTION && answers_to(o, word, len))
             return o;
     return NULL;
 }
 
-static const struct option *find_letter(const struct option *table, char letter) {
+const struct option *options_find_letter(const struct option *table, char letter) {
     for (const struct option *o = table; o->name; o++)
         if (o->type != OPTION_SECTION && o->letter == letter)
             return o;
     return NULL;
 }
 
-static bool unknown(const struct option *table, const char *word, size_t len,
+bool options_refuse(const struct option *table, const char *word, size_t len,
                     struct gpt2_error *err) {
     usage_error(err, "unknown option --%.*s", (int)(len < 100 ? len : 100), word);
     struct suggestion nearest = {.distance = 3};
@@ -196,7 +192,7 @@ static bool set_value(const struct option *o) {
     return true;
 }
 
-static bool set(const struct option *o, const char *value, struct gpt2_error *err) {
+bool options_assign(const struct option *o, const char *value, struct gpt2_error *err) {
     switch (o->type) {
     case OPTION_FLAG:
         *o->dest.flag = true;
@@ -226,7 +222,7 @@ static bool set(const struct option *o, const char *value, struct gpt2_error *er
 }
 
 const struct option *options_find(const struct option *table, const char *name) {
-    return find_name(table, name, strlen(name));
+    return options_find_name(table, name, strlen(name));
 }
 
 bool options_set(const struct option *table, const char *name, const char *value,
@@ -235,7 +231,7 @@ bool options_set(const struct option *table, const char *name, const char *value
     if (!option)
         return usage_error(err, "unknown option \"%.100s\"", name);
     if (option_has_value(option))
-        return set(option, value, err);
+        return options_assign(option, value, err);
     bool yes = !strcmp(value, "true");
     if (!yes && strcmp(value, "false"))
         return usage_error(err, "\"%s\": expected true or false, got \"%.100s\"", name, value);
@@ -336,173 +332,4 @@ void options_print(const struct option *table, struct buffer *out) {
         }
         buffer_format(out, "\n");
     }
-}
-
-/* The option that argv[*i] names. *value is what is behind its name in the same word, or NULL.
- * NULL: there is none. */
-static const struct option *read_name(const struct option *table, char *word, char **value,
-                                      struct gpt2_error *err) {
-    const struct option *option;
-    *value = NULL;
-    if (word[1] == '-') {
-        size_t len = strcspn(word + 2, "=");
-        option = find_name(table, word + 2, len);
-        if (!option)
-            unknown(table, word + 2, len, err);
-        if (word[2 + len] == '=')
-            *value = word + 2 + len + 1;
-    } else {
-        option = find_letter(table, word[1]);
-        if (!option)
-            usage_error(err, "unknown option -%c", word[1]);
-        if (word[2])
-            *value = word + 2;
-    }
-    return option;
-}
-
-/* Reads the option at argv[*i], its value included, and sets it. */
-static bool read_option(const struct option *table, int argc, char **argv, int *i,
-                        struct given_options *given, struct gpt2_error *err) {
-    char *value;
-    const struct option *option = read_name(table, argv[*i], &value, err);
-    if (!option)
-        return false;
-    if (option->type == OPTION_RENAMED)
-        return set(option, NULL, err);
-    if (!option_has_value(option) && value)
-        return usage_error(err, "--%s takes no value, got \"%s\"", option->name, value);
-    if (option_has_value(option) && !value) {
-        if (*i + 1 == argc)
-            return usage_error(err, "--%s: expected %s, got nothing", option->name,
-                               option->argument);
-        value = argv[++*i];
-    }
-    char name[64];
-    snprintf(name, sizeof name, "--%s", option->name);
-    if ((option->flags & OPTION_ESCAPES) && !unescape_string(value, name, err))
-        return false;
-    return given_note(given, table, option, err) && set(option, value, err);
-}
-
-/* Takes the first plain word as the value of an OPTION_FIRST_WORD that is not given. */
-static bool take_first_word(const struct option *table, char **argv, int *n_words,
-                            struct given_options *given, struct gpt2_error *err) {
-    for (const struct option *o = table; o->name && *n_words; o++) {
-        if (!(o->flags & OPTION_FIRST_WORD) || given->entry[o - table])
-            continue;
-        if (!given_note(given, table, o, err) || !set(o, argv[0], err))
-            return false;
-        memmove(argv, argv + 1, (size_t)-- * n_words * sizeof *argv);
-    }
-    given->word = *n_words ? argv[0] : NULL;
-    return true;
-}
-
-bool options_read(const struct command *command, const struct option *table, int argc, char **argv,
-                  int *n_words, bool *help, struct gpt2_error *err) {
-    struct given_options given = {0};
-    *n_words = 0;
-    *help = false;
-    bool ended = false;
-    for (int i = 1; i < argc; i++) {
-        char *word = argv[i];
-        if (ended || word[0] != '-' || word[1] == 0) { // "-" alone is a word
-            argv[(*n_words)++] = word;
-        } else if (!strcmp(word, "--")) {
-            ended = true;
-        } else if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
-            *help = true;
-            return true;
-        } else if (!read_option(table, argc, argv, &i, &given, err)) {
-            return false;
-        }
-    }
-    return take_first_word(table, argv, n_words, &given, err) &&
-           given_check(&given, command, table, err);
-}
-
-/* The help of an option, in the column for it, or below where the terminal is narrow. */
-static void print_option(const struct option *o, int width) {
-    const int column = width < 60 ? 8 : 28;
-    int at = o->letter ? printf("  -%c, --%s", o->letter, o->name) : printf("      --%s", o->name);
-    if (o->argument) {
-        if (at + 1 + (int)strlen(o->argument) > width)
-            at = printf("\n%*s", column - 1, "") - 1;
-        at += printf(" %s", o->argument);
-    }
-    if (at + 2 > column || column < 28) {
-        printf("\n");
-        at = 0;
-    }
-    printf("%*s", column - at, "");
-    wrap_print(o->help, column, column, width);
-}
-
-static void print_help(const struct command *command, const struct option *table) {
-    const int width = wrap_width();
-    int at = printf("gpt2 %s - ", command->name);
-    wrap_print(command->summary, at, 2, width);
-    at = printf("\nusage: gpt2 %s ", command->name) - 1;
-    wrap_print(command->usage, at, 7, width);
-    for (const struct option *o = table; o->name; o++) {
-        if (o->type == OPTION_SECTION)
-            printf("\n%s\n", o->name);
-        else if (option_is_shown(o))
-            print_option(o, width);
-    }
-    printf("  -h, --help                this text\n");
-    if (command->details) {
-        putchar('\n');
-        wrap_print(command->details, 0, 0, width);
-    }
-}
-
-/* Set during options_visit, which no other thread calls: options_begin shows it the table. */
-static struct {
-    option_visit visit;
-    void *user;
-} visitor;
-
-int options_visit(const struct command *command, option_visit visit, void *user) {
-    char name[64];
-    snprintf(name, sizeof name, "%s", command->name);
-    char *argv[] = {name, NULL};
-    visitor.visit = visit;
-    visitor.user = user;
-    const int code = command->run(1, argv);
-    visitor.visit = NULL;
-    return code;
-}
-
-bool options_begin(const struct command *command, const struct option *table, int argc, char **argv,
-                   int max_words, int *n_words, int *code) {
-    struct gpt2_error err = {0};
-    bool help;
-    if (visitor.visit || (argc == 2 && !strcmp(argv[1], "--help=man"))) {
-        if (visitor.visit)
-            visitor.visit(command, table, visitor.user);
-        else
-            manual_print(command, table);
-        *code = fflush(stdout) == 0 ? 0 : GPT2_ERR_RUNTIME;
-        return false;
-    }
-    bool ok = options_read(command, table, argc, argv, n_words, &help, &err);
-    if (ok && help) {
-        print_help(command, table);
-        *code = fflush(stdout) == 0 ? 0 : GPT2_ERR_RUNTIME;
-        return false;
-    }
-    if (ok && *n_words > max_words)
-        ok = command_error(&err, GPT2_ERR_USAGE,
-                           strstr(command->usage, "TEXT") || strstr(command->usage, "PROMPT")
-                               ? "put a text with spaces in quotes"
-                               : NULL,
-                           "unexpected argument \"%s\"", argv[max_words]);
-    if (ok)
-        return true;
-    if (!err.hint[0])
-        snprintf(err.hint, sizeof err.hint, "`gpt2 %s --help` lists the options", command->name);
-    *code = report(&err);
-    return false;
 }

@@ -209,7 +209,19 @@ struct command {
  * is not valid. */
 bool options_set(const struct option *table, const char *name, const char *value,
                  struct gpt2_error *err);
+
+/* Sets an option to a value, which is NULL for one that takes none. Fails as above. */
+bool options_assign(const struct option *option, const char *value, struct gpt2_error *err);
+
+/* The option of a name or an alias; NULL: there is none. */
 const struct option *options_find(const struct option *table, const char *name);
+const struct option *options_find_name(const struct option *table, const char *name, size_t len);
+const struct option *options_find_letter(const struct option *table, char letter);
+
+/* GPT2_ERR_USAGE: name[0..len) is no option; the hint has one with a similar name. Returns false.
+ */
+bool options_refuse(const struct option *table, const char *name, size_t len,
+                    struct gpt2_error *err);
 
 /* Copies the value of `from` to the destination of `to`, which has the same type. */
 void options_copy(const struct option *to, const struct option *from);
@@ -228,24 +240,5 @@ extern const char *const kv_types[]; /* in the order of enum gpt2_kv */
 
 /* The help of OPT_CPU, with the names of this build's kernel variants; never freed. */
 const char *options_cpu_help(void);
-
-/* Calls `visit` with the command's table, which is local to its run function. The table is valid
- * during the call. The command does nothing else. Returns 0, or the exit code of a command that has
- * reported that memory is out; `visit` was not called then. */
-typedef void (*option_visit)(const struct command *command, const struct option *table, void *user);
-int options_visit(const struct command *command, option_visit visit, void *user);
-
-/* Reads argv[1..argc) into the table's destinations, and checks that each option has an effect.
- * *help: --help or -h was found, and the rest was not read. Plain words are moved to
- * argv[0..*n_words) in order. */
-bool options_read(const struct command *command, const struct option *table, int argc, char **argv,
-                  int *n_words, bool *help, struct gpt2_error *err);
-
-/* Every command calls this first. Parses argv[1..argc), prints the help for --help and the man page
- * for --help=man, and reports errors. Words that are not options, at most `max_words` without that
- * of OPTION_FIRST_WORD, are moved to argv[0..*n_words) in order. Returns true if the command goes
- * on, else sets *code to the exit code. */
-bool options_begin(const struct command *command, const struct option *table, int argc, char **argv,
-                   int max_words, int *n_words, int *code);
 
 #endif

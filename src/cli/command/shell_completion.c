@@ -67,8 +67,8 @@ static void print_plain(const char *text, const char *escape) {
 /* What the first command said that could not show its table; 0: all did. */
 static int failure;
 
-static void visit(const struct command *command, option_visit print) {
-    const int code = options_visit(command, print, NULL);
+static void visit(const struct command *command, command_visitor print) {
+    const int code = command_visit(command, print, NULL);
     failure = failure ? failure : code;
 }
 

@@ -1,14 +1,11 @@
-/* shell_completion.h - completion scripts and man pages, made from the tables of options. */
+/* shell_completion.h - completion scripts, made from the tables of options. */
 #ifndef CLI_COMMAND_SHELL_COMPLETION_H
 #define CLI_COMMAND_SHELL_COMPLETION_H
 
-#include "cli/command/options.h"
+#include <stdbool.h>
 
 /* Prints the script for "bash", "zsh" or "fish"; false for any other shell. *code is 0, or the exit
  * code of a command that could not show its options (out of memory, which it has reported). */
 bool shell_completion_print(const char *shell, int *code);
-
-/* Prints the man page of one command in man(7) format. */
-void manual_print(const struct command *command, const struct option *table);
 
 #endif

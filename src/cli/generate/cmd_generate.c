@@ -202,7 +202,7 @@ static int run_generate(int argc, char **argv) {
         table[N_HEAD + i].free_with = "input interactive";
     memcpy(table + N_HEAD + n, tail, sizeof tail);
     int n_words, code;
-    if (options_begin(&command_generate, table, argc, argv, 1, &n_words, &code)) {
+    if (command_begin(&command_generate, table, argc, argv, 1, &n_words, &code)) {
         a->source.word = n_words ? argv[0] : NULL;
         code = execute(run);
     }

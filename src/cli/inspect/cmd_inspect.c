@@ -308,7 +308,7 @@ static int run_inspect(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (options_begin(&command_inspect, table, argc, argv, argc, &n_words, &code))
+    if (command_begin(&command_inspect, table, argc, argv, argc, &n_words, &code))
         code = execute(run, argv, n_words);
     close_all(run);
     free(run);

@@ -229,7 +229,7 @@ static int run_eval(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (options_begin(&command_eval, table, argc, argv, 2, &n_words, &code)) {
+    if (command_begin(&command_eval, table, argc, argv, 2, &n_words, &code)) {
         a->task = n_words > 0 ? argv[0] : NULL;
         a->file = n_words > 1 ? argv[1] : NULL;
         code = execute(run);

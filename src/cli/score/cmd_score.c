@@ -337,7 +337,7 @@ static int run_score(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (options_begin(&command_score, table, argc, argv, 1, &n_words, &code)) {
+    if (command_begin(&command_score, table, argc, argv, 1, &n_words, &code)) {
         a->source.word = n_words ? argv[0] : NULL;
         code = execute(run);
     }

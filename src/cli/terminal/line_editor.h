@@ -5,9 +5,16 @@
 #ifndef CLI_TERMINAL_LINE_EDITOR_H
 #define CLI_TERMINAL_LINE_EDITOR_H
 
-#include "cli/terminal/line_input.h"
+#include "base/buffer.h"
 
 struct line_editor;
+
+enum line_kind {
+    LINE_TEXT,
+    LINE_INTERRUPTED, /* Ctrl-C: what was typed of the line is dropped, and is in the buffer; or
+                         SIGTERM: see signals_caught                                        */
+    LINE_END          /* Ctrl-D, or the end of the input                                      */
+};
 
 /* On standard input and standard error. NULL: there is no libedit, or no memory. */
 struct line_editor *line_editor_open(void);

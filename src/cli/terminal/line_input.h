@@ -6,16 +6,9 @@
 #ifndef CLI_TERMINAL_LINE_INPUT_H
 #define CLI_TERMINAL_LINE_INPUT_H
 
-#include "base/buffer.h"
+#include "cli/terminal/line_editor.h"
 
 struct line_input;
-
-enum line_kind {
-    LINE_TEXT,
-    LINE_INTERRUPTED, /* Ctrl-C: what was typed of the line is dropped, and is in the buffer; or
-                         SIGTERM: see signals_caught                                        */
-    LINE_END          /* Ctrl-D, or the end of the input                                      */
-};
 
 /* Reads standard input. NULL: out of memory. */
 struct line_input *line_input_open(void);

@@ -104,6 +104,39 @@ bad_includes() {
     done
 }
 
+# What includes what has no circle. A file and its header are one: b.h may not include a.h where a.c
+# includes b.h.
+bad_circles() {
+    grep '^src/' "$tmp/c_files" | xargs grep -HE '^[[:space:]]*#[[:space:]]*include "' |
+        sed -E 's,^src/([^:]*)\.[ch]:[^"]*"([^"]*)\.[ch]".*,\1 \2,' | awk '
+        function visit(unit,    i, n, next_units, circle, at) {
+            state[unit] = 1
+            path[++depth] = unit
+            n = split(includes[unit], next_units, " ")
+            for (i = 1; i <= n; i++) {
+                if (!state[next_units[i]])
+                    visit(next_units[i])
+                else if (state[next_units[i]] == 1) {
+                    circle = next_units[i]
+                    for (at = depth; path[at] != next_units[i]; at--)
+                        circle = path[at] " -> " circle
+                    print "src/" next_units[i] ".h:1: a circle of includes: " next_units[i] " -> " circle
+                }
+            }
+            depth--
+            state[unit] = 2
+        }
+        NF == 2 && $1 != $2 { includes[$1] = includes[$1] " " $2 }
+        END { for (unit in includes) if (!state[unit]) visit(unit) }'
+}
+
+# A name of a struct, union or enum says whose it is: no two files of src have the same.
+bad_tags() {
+    grep '^src/' "$tmp/c_files" | xargs grep -HnE '^(static |const )*(struct|union|enum) [a-z0-9_]+ \{' |
+        sed -E 's/^([^:]*:[0-9]+):(static |const )*(struct|union|enum) ([a-z0-9_]+) .*/\4 \1/' | sort |
+        awk '$1 == name { print $2 ": " $1 " is also in " place } { name = $1; place = $2 }'
+}
+
 # Every public header is C17 by itself, and C++ where there is a C++ compiler.
 bad_headers() {
     cxx=$(command -v g++ || command -v clang++ || command -v c++)
@@ -240,6 +273,8 @@ else
     echo "lint: clang-format: skipped: clang-format not installed"
 fi
 check "include direction" bad_includes
+check "no circle of includes" bad_circles
+check "one owner of a tag" bad_tags
 check "public headers alone" bad_headers
 check "options that can grow" bad_options
 check "typed option tables" bad_option_types

@@ -7,7 +7,6 @@
 #include "forward/attention.h"
 #include "base/os.h"
 #include "base/prefetch.h"
-#include "forward/forward.h"
 #include "forward/tiling.h"
 
 #include <assert.h>
@@ -57,34 +56,34 @@ static float score_scale(const struct gpt2_config *config, int layer) {
     return scale;
 }
 
-/* The attention of one layer in a pass. */
-struct attention_pass {
-    struct forward *f;
-    int layer;
+/* The attention of one layer, for threads. */
+struct attention_work {
+    struct attention *attention;
+    const struct attention_pass *pass;
     float scale;
 };
 
 /* Stores keys and values of rows [row, row + n) of a chunk, which lie in one block, all heads. */
 static void store_rows(const struct attention_pass *pass, const struct chunk *chunk, int row,
                        int n) {
-    const struct forward *f = pass->f;
     const struct gpt2_session *session = chunk->session;
-    int n_embd = f->model->config.n_embd, head_dim = session->kv.head_dim;
+    int n_embd = pass->config->n_embd, head_dim = session->kv.head_dim;
     int block = (chunk->position + row) / KV_BLOCK, at = (chunk->position + row) % KV_BLOCK;
-    const float *k = f->qkv.data + (size_t)(chunk->first_row + row) * f->qkv.stride + n_embd;
-    for (int head = 0; head < f->model->config.n_head; head++) {
-        kv_store(&session->kv, f->mm.kernels, session_keys(session, pass->layer, head, block),
+    const float *k = pass->qkv.data + (size_t)(chunk->first_row + row) * pass->qkv.stride + n_embd;
+    for (int head = 0; head < pass->config->n_head; head++) {
+        kv_store(&session->kv, pass->kernels, session_keys(session, pass->layer, head, block),
                  session_values(session, pass->layer, head, block), at, k, k + n_embd,
-                 f->qkv.stride, n);
+                 pass->qkv.stride, n);
         k += head_dim;
     }
 }
 
 /* Stores the rows of one tile, block by block. */
 static void store_tile(void *arg, int i, int worker) {
-    const struct attention_pass *pass = arg;
-    const struct attention_tile *tile = &pass->f->attention.tiles[i];
-    const struct chunk *chunk = &pass->f->chunks[tile->chunk];
+    const struct attention_work *work = arg;
+    const struct attention_pass *pass = work->pass;
+    const struct attention_tile *tile = &work->attention->tiles[i];
+    const struct chunk *chunk = &pass->chunks[tile->chunk];
     for (int row = tile->row, end = tile->row + tile->n_rows; row < end;) {
         int n = min(end - row, KV_BLOCK - (chunk->position + row) % KV_BLOCK);
         store_rows(pass, chunk, row, n);
@@ -104,8 +103,8 @@ struct attention_task {
     int n_keys;   /* that its last row sees, in n_blocks */
     int n_blocks;
     int streams;    /* blocks that are best read side by side */
-    const float *q; /* [n_rows, n_heads * head_dim] in f->qkv */
-    float *o;       /* the same in f->o                       */
+    const float *q; /* [n_rows, n_heads * head_dim] in pass->qkv */
+    float *o;       /* the same in pass->o                      */
 
     /* Row r of the h-th head is row h * n_rows + r of all of these. */
     float *scores; /* rows `stride` apart */
@@ -114,18 +113,18 @@ struct attention_task {
     size_t groups;
 };
 
-static struct attention_task task_of(const struct attention_pass *pass, int i, int worker) {
-    const struct forward *f = pass->f;
-    const struct attention *a = &f->attention;
+static struct attention_task task_of(const struct attention_work *work, int i, int worker) {
+    const struct attention_pass *pass = work->pass;
+    const struct attention *a = work->attention;
     const struct attention_tile *tile =
         &a->tiles[a->n_tiles - 1 - i / a->n_tasks]; // the longest work first
-    const struct chunk *chunk = &f->chunks[tile->chunk];
-    const int n_head = f->model->config.n_head, share = i % a->n_tasks;
+    const struct chunk *chunk = &pass->chunks[tile->chunk];
+    const int n_head = pass->config->n_head, share = i % a->n_tasks;
     const size_t row = (size_t)worker * ATTENTION_ROWS;
     const size_t first = (size_t)(chunk->first_row + tile->row);
     struct attention_task t = {
         .pass = pass,
-        .kernels = f->mm.kernels,
+        .kernels = pass->kernels,
         .session = chunk->session,
         .kv = &chunk->session->kv,
         .first_head = n_head * share / a->n_tasks,
@@ -144,8 +143,8 @@ static struct attention_task task_of(const struct attention_pass *pass, int i, i
     assert(t.n_heads * t.n_rows <= ATTENTION_ROWS && (size_t)(t.n_blocks * KV_BLOCK) <= t.stride &&
            (size_t)panels_groups(t.kv->head_dim) <= t.groups && t.streams <= KV_STREAMS);
     const size_t features = (size_t)t.first_head * (size_t)t.kv->head_dim;
-    t.q = f->qkv.data + first * f->qkv.stride + features;
-    t.o = f->o.data + first * f->o.stride + features;
+    t.q = pass->qkv.data + first * pass->qkv.stride + features;
+    t.o = pass->o.data + first * pass->o.stride + features;
     return t;
 }
 
@@ -163,7 +162,7 @@ static void prefetch_block(const struct attention_task *t, const void *block, si
 
 /* s = q . k for all keys; those beyond a row's own position are not looked at. */
 static void score_keys(const struct attention_task *t) {
-    const size_t head_dim = (size_t)t->kv->head_dim, stride = t->pass->f->qkv.stride;
+    const size_t head_dim = (size_t)t->kv->head_dim, stride = t->pass->qkv.stride;
     const int layer = t->pass->layer;
     struct kv_queries queries[ATTENTION_ROWS];
     for (int h = 0; h < t->n_heads; h++) {
@@ -193,7 +192,7 @@ static void score_keys(const struct attention_task *t) {
 
 /* o = sum of w v. */
 static void mix_values(const struct attention_task *t) {
-    const size_t head_dim = (size_t)t->kv->head_dim, stride = t->pass->f->o.stride;
+    const size_t head_dim = (size_t)t->kv->head_dim, stride = t->pass->o.stride;
     const int layer = t->pass->layer;
     for (int r = 0; r < t->n_rows; r++)
         memset(t->o + (size_t)r * stride, 0, (size_t)t->n_heads * head_dim * sizeof(float));
@@ -214,14 +213,14 @@ static void mix_values(const struct attention_task *t) {
 
 /* The weights stay undivided until the end: one division a row, and not one a key. */
 static void attend(void *arg, int i, int worker) {
-    const struct attention_pass *pass = arg;
-    const struct attention_task t = task_of(pass, i, worker);
-    const size_t head_dim = (size_t)t.kv->head_dim, stride = pass->f->o.stride;
+    const struct attention_work *work = arg;
+    const struct attention_task t = task_of(work, i, worker);
+    const size_t head_dim = (size_t)t.kv->head_dim, stride = work->pass->o.stride;
     float sums[ATTENTION_ROWS];
     score_keys(&t);
     for (int r = 0; r < t.n_heads * t.n_rows; r++)
         sums[r] = t.kernels->softmax(t.scores + (size_t)r * t.stride,
-                                     (size_t)(t.position + r % t.n_rows + 1), pass->scale);
+                                     (size_t)(t.position + r % t.n_rows + 1), work->scale);
     mix_values(&t);
     for (int h = 0; h < t.n_heads; h++)
         for (int r = 0; r < t.n_rows; r++)
@@ -231,31 +230,29 @@ static void attend(void *arg, int i, int worker) {
 
 /* Cuts the chunks into tiles of whole register tiles of rows, and tiles into tasks: as many as give
  * each thread some, or as the rows of a task demand. */
-static void cut_tiles(struct forward *f) {
-    struct attention *a = &f->attention;
-    int mr = f->mm.kernels->mr, rows = ATTENTION_ROWS / mr * mr, most = 1;
-    int n_head = f->model->config.n_head;
-    assert(rows > 0 && f->n_rows <= a->max_tiles); // a tile has a row at least
+static void cut_tiles(struct attention *a, const struct attention_pass *pass) {
+    int mr = pass->kernels->mr, rows = ATTENTION_ROWS / mr * mr, most = 1;
+    int n_head = pass->config->n_head;
+    assert(rows > 0 && pass->n_rows <= a->max_tiles); // a tile has a row at least
     a->n_tiles = 0;
-    for (int i = 0; i < f->n_chunks; i++)
-        for (int row = 0; row < f->chunks[i].n_rows; row += rows) {
-            struct attention_tile tile = {i, row, min(rows, f->chunks[i].n_rows - row)};
+    for (int i = 0; i < pass->n_chunks; i++)
+        for (int row = 0; row < pass->chunks[i].n_rows; row += rows) {
+            struct attention_tile tile = {i, row, min(rows, pass->chunks[i].n_rows - row)};
             most = tile.n_rows > most ? tile.n_rows : most;
             a->tiles[a->n_tiles++] = tile;
         }
-    int wanted = divide_up(TASKS * pool_size(f->mm.pool), a->n_tiles);
+    int wanted = divide_up(TASKS * pool_size(pass->pool), a->n_tiles);
     int needed = divide_up(n_head, ATTENTION_ROWS / most);
     a->n_tasks = min(n_head, needed > wanted ? needed : wanted);
 }
 
-void attention(struct forward *f, int layer) {
-    struct attention_pass pass = {f, layer, score_scale(&f->model->config, layer)};
-    if (layer == 0)
-        cut_tiles(f); // the same for all layers
-    int n_tiles = f->attention.n_tiles;
-    if (f->n_rows == 1)
-        store_tile(&pass, 0, 0); // too little work to wake anybody
+void attention(struct attention *a, const struct attention_pass *pass) {
+    struct attention_work work = {a, pass, score_scale(pass->config, pass->layer)};
+    if (pass->layer == 0)
+        cut_tiles(a, pass); // the same for all layers
+    if (pass->n_rows == 1)
+        store_tile(&work, 0, 0); // too little work to wake anybody
     else
-        pool_run(f->mm.pool, n_tiles, store_tile, &pass);
-    pool_run(f->mm.pool, n_tiles * f->attention.n_tasks, attend, &pass);
+        pool_run(pass->pool, a->n_tiles, store_tile, &work);
+    pool_run(pass->pool, a->n_tiles * a->n_tasks, attend, &work);
 }

@@ -4,11 +4,8 @@
 #define FORWARD_ATTENTION_H
 
 #include "base/pool.h"
-#include <gpt2/model.h>
-#include <stddef.h>
-#include <stdint.h>
-
-struct forward;
+#include "forward/rows.h"
+#include "kernels/kernels.h"
 
 /* A tile of query rows of one chunk: with some heads, the unit of work. */
 struct attention_tile {
@@ -35,16 +32,28 @@ bool attention_init(struct attention *attention, const struct gpt2_config *confi
                     const struct pool *pool, int max_rows, struct gpt2_error *err);
 void attention_free(struct attention *attention); /* half made or all zero is allowed */
 
+/* One layer of a pass. Everything is borrowed. */
+struct attention_pass {
+    const struct gpt2_config *config;
+    const struct kernels *kernels;
+    struct pool *pool;
+    const struct chunk *chunks; /* [n_chunks], the same in all layers of a pass */
+    int n_chunks;
+    int n_rows;             /* of all chunks                                              */
+    struct activations qkv; /* [n_rows, 3 n_embd] is read: query, key, value of all heads */
+    struct activations o;   /* [n_rows, n_embd] is written                                */
+    int layer;              /* from 0 on, in order                                        */
+};
+
 /* For every row t of every chunk and every head h:
  *
  *   s[j] = (q_h[t] . k_h[j]) * sigma            for j = 0..t
  *   w    = softmax(s)
  *   o_h[t] = sum over j of w[j] v_h[j]
  *
- * Reads f->qkv and the caches, writes f->o. The keys and values of the chunks' own rows are stored
- * into the caches first, rounded to the session's type (forward/kv.h). One definition for prompt
- * and decoding: scores for all keys, their maximum, exp, sum, weighted sum of values, each in the
- * order of the keys. */
-void attention(struct forward *f, int layer);
+ * The keys and values of the chunks' own rows are stored into the sessions' caches first, rounded
+ * to the session's type (forward/kv.h). One definition for prompt and decoding: scores for all
+ * keys, their maximum, exp, sum, weighted sum of values, each in the order of the keys. */
+void attention(struct attention *attention, const struct attention_pass *pass);
 
 #endif

@@ -113,6 +113,19 @@ static void add_branch(struct forward *f) {
     each_row(f, f->n_rows, add_row, &job);
 }
 
+/* o = what each head reads of the rows it may see, side by side */
+static void attend(struct forward *f, int layer) {
+    attention(&f->attention, &(struct attention_pass){.config = &f->model->config,
+                                                      .kernels = f->mm.kernels,
+                                                      .pool = f->mm.pool,
+                                                      .chunks = f->chunks,
+                                                      .n_chunks = f->n_chunks,
+                                                      .n_rows = f->n_rows,
+                                                      .qkv = f->qkv,
+                                                      .o = f->o,
+                                                      .layer = layer});
+}
+
 void forward_blocks(struct forward *f, const struct chunk *chunks, int n_chunks) {
     const struct gpt2_model *model = f->model;
     int n_embd = model->config.n_embd;
@@ -131,7 +144,7 @@ void forward_blocks(struct forward *f, const struct chunk *chunks, int n_chunks)
         tap(f, GPT2_SITE_LN_1, layer, &f->a, n_embd);
         linear(f, &f->qkv, &f->a, &h->attn.c_attn, NULL);
         tap(f, GPT2_SITE_QKV, layer, &f->qkv, 3 * n_embd);
-        attention(f, layer);
+        attend(f, layer);
         tap(f, GPT2_SITE_HEADS, layer, &f->o, n_embd);
         linear(f, &f->a, &f->o, &h->attn.c_proj, NULL);
         tap(f, GPT2_SITE_ATTN, layer, &f->a, n_embd);

@@ -4,6 +4,7 @@
 #include "text/bpe.h"
 #include "base/error_internal.h"
 #include "base/os.h"
+#include "text/bpe_long.h"
 #include "text/bpe_table.h"
 #include "text/ids.h"
 

@@ -3,9 +3,8 @@
  * As for short ones the ranks of all adjacent pairs lie in an array, but with a tree of minima
  * above it, so that a merge costs log n. Very long pieces are cut into windows first, where that
  * can be proved to change nothing: a tree over a million bytes does not fit the nearer caches. */
+#include "text/bpe_long.h"
 #include "base/os.h"
-#include "text/bpe_table.h"
-#include "text/ids.h"
 
 #include <string.h>
 

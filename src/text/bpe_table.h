@@ -2,7 +2,9 @@
 #ifndef TEXT_BPE_TABLE_H
 #define TEXT_BPE_TABLE_H
 
-#include "text/bpe.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #define NO_RANK INT32_MAX /* of a pair that is not in the merge list */
 
@@ -49,10 +51,5 @@ static inline int32_t bpe_rank(const struct bpe *bpe, int32_t left, int32_t righ
         return NO_RANK;
     return bpe_find(bpe, left, right)->rank;
 }
-
-/* Appends the tokens of one piece of any length. *known is set: false if a byte of it has no token.
- * False: that, or out of memory. */
-bool bpe_merge_long(const struct bpe *bpe, const unsigned char *text, size_t n,
-                    struct gpt2_ids *ids, bool *known, struct gpt2_error *err);
 
 #endif

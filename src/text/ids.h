@@ -4,6 +4,8 @@
 
 #include <gpt2/tokenizer.h>
 
+#define VOCAB_MAX_ID 9999999 /* ids fit 24 bits; the largest real vocabularies have 256k */
+
 /* Makes room for n more ids. False: out of memory, the list is unchanged. */
 bool ids_reserve(struct gpt2_ids *ids, size_t n, struct gpt2_error *err);
 

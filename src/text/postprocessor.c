@@ -2,7 +2,7 @@
 #include "text/postprocessor.h"
 #include "base/error_internal.h"
 #include "text/component.h"
-#include "text/vocab.h"
+#include "text/ids.h"
 
 #include <string.h>
 

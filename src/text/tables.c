@@ -18,7 +18,7 @@ _Static_assert(sizeof(struct vocab_token) == 8 && sizeof(struct pair_slot) == 16
 #define MAX_BITS 30
 
 /* Where each array begins. */
-struct layout {
+struct table_layout {
     uint64_t byte_ids, tokens, ordinary, added_index, added, results, filter, pairs, pieces, bytes,
         rules;
     uint64_t end;
@@ -31,8 +31,8 @@ static uint64_t place(uint64_t *end, uint64_t count, size_t size) {
     return at;
 }
 
-static struct layout layout_of(const struct tables_header *h) {
-    struct layout at;
+static struct table_layout layout_of(const struct tables_header *h) {
+    struct table_layout at;
     uint64_t end = sizeof *h, n_pairs = (uint64_t)1 << h->pair_bits;
     at.byte_ids = place(&end, 256, sizeof(int32_t));
     at.tokens = place(&end, h->size, sizeof(struct vocab_token));
@@ -92,7 +92,7 @@ bool tables_pack(const struct tables *tables, unsigned char **bytes, size_t *n_b
         .piece_bits = bits_of(pieces->mask),
         .n_rules = vocab->rules ? (uint32_t)vocab->rules->text.len : 0,
     };
-    struct layout at = layout_of(&header);
+    struct table_layout at = layout_of(&header);
     *n_bytes = (size_t)at.end;
     unsigned char *out = *bytes = aligned_alloc(TABLES_ALIGN, *n_bytes);
     if (!out)
@@ -230,7 +230,7 @@ static void *at(const unsigned char *bytes, uint64_t offset) {
 
 static void borrow(struct tables *tables, const unsigned char *bytes,
                    const struct tables_header *h) {
-    struct layout from = layout_of(h);
+    struct table_layout from = layout_of(h);
     *tables->vocab = (struct vocab){
         .bytes = at(bytes, from.bytes),
         .n_bytes = h->n_bytes,

@@ -5,14 +5,13 @@
 #ifndef TEXT_VOCAB_H
 #define TEXT_VOCAB_H
 
+#include "text/ids.h"
 #include <gpt2/error.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct text_rules;
-
-#define VOCAB_MAX_ID 9999999 /* ids fit 24 bits; the largest real vocabularies have 256k */
 
 #define VOCAB_MAX_TOKEN ((1 << 26) - 1) /* bytes of one token */
 

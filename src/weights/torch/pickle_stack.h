@@ -8,7 +8,8 @@
 #ifndef WEIGHTS_TORCH_PICKLE_STACK_H
 #define WEIGHTS_TORCH_PICKLE_STACK_H
 
-#include "weights/torch/pickle.h"
+#include "weights/torch/pickle_value.h"
+#include <gpt2/error.h>
 
 #define PICKLE_MAX_VALUES (1u << 21) /* of them, of cells, of the memo and of the stack */
 #define PICKLE_NO_VALUE   UINT32_MAX /* a mark on the stack, a free place in the memo   */
@@ -18,6 +19,8 @@ struct pickle_places {
     uint32_t *data;
     uint32_t len, cap;
 };
+
+struct pickle_global;
 
 struct pickle_machine {
     struct pickle *out;

@@ -1,5 +1,5 @@
 /* pickle_value.c - looking at what a pickle has: items of containers, keys of dicts. */
-#include "weights/torch/pickle.h"
+#include "weights/torch/pickle_value.h"
 
 #include <string.h>
 

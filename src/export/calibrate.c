@@ -12,7 +12,7 @@
 #define ROWS 64 /* of a pass; part of what is computed, since sums are taken pass by pass */
 
 /* The inputs of one block's four products. */
-enum input { IN_C_ATTN, IN_ATTN_C_PROJ, IN_C_FC, IN_MLP_C_PROJ, N_INPUTS };
+enum calibrated_input { IN_C_ATTN, IN_ATTN_C_PROJ, IN_C_FC, IN_MLP_C_PROJ, N_INPUTS };
 
 struct calibration {
     const struct gpt2_model *model;
@@ -24,7 +24,7 @@ struct calibration {
     size_t n_rows;  /* in the sums */
 };
 
-static size_t index_of(int layer, enum input input) {
+static size_t index_of(int layer, enum calibrated_input input) {
     return (size_t)layer * N_INPUTS + (size_t)input;
 }
 
@@ -76,7 +76,7 @@ const struct moments *calibrate_moments(const struct calibration *c, const struc
                                                   &h->mlp.c_fc.weight, &h->mlp.c_proj.weight};
         for (int i = 0; i < N_INPUTS; i++)
             if (weights[i] == weight)
-                return &c->inputs[index_of(layer, (enum input)i)];
+                return &c->inputs[index_of(layer, (enum calibrated_input)i)];
     }
     // a tied head is read through wte
     const bool head =

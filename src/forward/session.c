@@ -5,13 +5,7 @@
 #include "model/weights.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <string.h>
-
-struct page {
-    atomic_int n_users; /* sessions that have it */
-    _Alignas(64) char data[];
-};
 
 /* What AUTO stands for: with quantized weights the cache would be a large part of what a token
  * reads. */
@@ -58,55 +52,43 @@ static size_t n_heads(const struct gpt2_session *session) {
     return (size_t)config->n_layer * (size_t)config->n_head;
 }
 
-static size_t data_bytes(const struct gpt2_session *session) {
+size_t session_page_bytes(const struct gpt2_session *session) {
     return n_heads(session) * (kv_key_bytes(&session->kv) + kv_value_bytes(&session->kv));
-}
-
-/* Of a whole page, and what fills up its last 2 MiB where it has most of them. */
-static size_t page_bytes(const struct gpt2_session *session) {
-    size_t n_bytes = sizeof(struct page) + data_bytes(session);
-    size_t rest = n_bytes % OS_HUGE_PAGE;
-    return rest > OS_HUGE_PAGE / 2 ? n_bytes - rest + OS_HUGE_PAGE : n_bytes;
-}
-
-/* On 2 MiB pages of the system, but for a rest that would leave most of one empty (page_bytes). */
-static struct page *alloc_page(size_t n_bytes, struct gpt2_error *err) {
-    char *memory = os_alloc_huge(n_bytes, "the KV cache", err);
-    size_t rest = n_bytes % OS_HUGE_PAGE;
-    if (memory && n_bytes > rest && rest)
-        os_small_pages(memory + n_bytes - rest, rest);
-    return (struct page *)(void *)memory;
 }
 
 /* Lets go of pages[block]. The last who has it keeps it for what comes next, or frees it. */
 static void release(struct gpt2_session *session, int block) {
     struct page *page = session->pages[block];
     session->pages[block] = NULL;
-    if (!page || atomic_fetch_sub_explicit(&page->n_users, 1, memory_order_acq_rel) > 1)
-        return;
-    if (session->spare)
-        os_free_huge(page, page_bytes(session));
-    else
+    if (page && !session->spare && page_is_own(page))
         session->spare = page;
+    else
+        page_release(page);
 }
 
 /* Makes pages[block] the session's own, with what is in it where `keep`. */
 static bool own(struct gpt2_session *session, int block, bool keep, struct gpt2_error *err) {
     struct page *old = session->pages[block];
-    if (old && atomic_load_explicit(&old->n_users, memory_order_acquire) == 1)
+    if (old && page_is_own(old))
         return true;
     struct page *page = session->spare;
     session->spare = NULL;
     if (!page)
-        page = alloc_page(page_bytes(session), err);
+        page = page_create(session_page_bytes(session), err);
     if (!page)
         return false;
-    atomic_init(&page->n_users, 1);
     if (old && keep)
-        memcpy(page->data, old->data, data_bytes(session));
+        memcpy(page->data, old->data, session_page_bytes(session));
     release(session, block);
     session->pages[block] = page;
     return true;
+}
+
+void session_put_page(struct gpt2_session *session, int block, struct page *page) {
+    assert(block < session->n_blocks);
+    page_share(page);
+    release(session, block);
+    session->pages[block] = page;
 }
 
 bool session_reserve(struct gpt2_session *session, int n, struct gpt2_error *err) {
@@ -129,7 +111,7 @@ void gpt2_session_free(struct gpt2_session *session) {
         return;
     for (int block = 0; session->pages && block < session->n_blocks; block++)
         release(session, block);
-    os_free_huge(session->spare, page_bytes(session));
+    page_release(session->spare);
     os_free(session->pages);
     os_free(session);
 }
@@ -192,9 +174,9 @@ bool gpt2_session_fork(struct gpt2_session *session, const struct gpt2_session *
     for (int block = 0; session != source && block < session->n_blocks; block++) {
         struct page *page = block * KV_BLOCK < source->position ? source->pages[block] : NULL;
         if (page)
-            atomic_fetch_add_explicit(&page->n_users, 1, memory_order_relaxed);
-        release(session, block);
-        session->pages[block] = page;
+            session_put_page(session, block, page);
+        else
+            release(session, block);
     }
     return true;
 }

@@ -13,6 +13,7 @@
 #define FORWARD_SESSION_INTERNAL_H
 
 #include "forward/kv.h"
+#include "forward/page.h"
 #include <gpt2/session.h>
 #include <stddef.h>
 
@@ -30,6 +31,13 @@ struct gpt2_session {
 /* Makes the pages of the next n tokens the session's own; n is at most what its capacity leaves.
  * False: GPT2_ERR_MEMORY, with nothing lost. */
 bool session_reserve(struct gpt2_session *session, int n, struct gpt2_error *err);
+
+/* Bytes of a page's data. */
+size_t session_page_bytes(const struct gpt2_session *session);
+
+/* Puts a page of another session of the same model and type of cache in the place of pages[block],
+ * as one more user of it. The position is the caller's. */
+void session_put_page(struct gpt2_session *session, int block, struct page *page);
 
 /* A block of a head, in a page that is there. */
 void *session_keys(const struct gpt2_session *session, int layer, int head, int block);

@@ -1,0 +1,39 @@
+/* page.c - allocates pages of the KV cache and counts their users. */
+#include "forward/page.h"
+#include "base/os.h"
+
+#define HEADER ((sizeof(struct page) + 63) / 64 * 64)
+
+/* On 2 MiB pages of the system. A rest that has most of one gets the whole; the memory after a
+ * smaller rest would be mostly empty, so that it lies on small ones. */
+struct page *page_create(size_t n_bytes, struct gpt2_error *err) {
+    size_t total = HEADER + n_bytes, rest = total % OS_HUGE_PAGE;
+    if (rest > OS_HUGE_PAGE / 2) {
+        total += OS_HUGE_PAGE - rest;
+        rest = 0;
+    }
+    char *memory = os_alloc_huge(total, "the KV cache", err);
+    if (!memory)
+        return NULL;
+    if (total > rest && rest)
+        os_small_pages(memory + total - rest, rest);
+    struct page *page = (struct page *)(void *)memory;
+    atomic_init(&page->n_users, 1);
+    page->data = memory + HEADER;
+    page->n_bytes = total;
+    return page;
+}
+
+struct page *page_share(struct page *page) {
+    atomic_fetch_add_explicit(&page->n_users, 1, memory_order_relaxed);
+    return page;
+}
+
+void page_release(struct page *page) {
+    if (page && atomic_fetch_sub_explicit(&page->n_users, 1, memory_order_acq_rel) == 1)
+        os_free_huge(page, page->n_bytes);
+}
+
+bool page_is_own(const struct page *page) {
+    return atomic_load_explicit(&page->n_users, memory_order_acquire) == 1;
+}

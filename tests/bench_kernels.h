@@ -99,8 +99,6 @@ static const struct {
 #define BENCH_N_INNER 3072
 #define BENCH_STRIDE  (BENCH_N_INNER + 16) /* rows not at a power of two, as sessions have them */
 
-#define BENCH_GROUPS panels_groups(BENCH_N_INNER)
-
 struct bench {
     char *w;            /* BENCH_BYTES */
     float *x, *y, *v;   /* room for 512 rows of BENCH_STRIDE; a vector and its parameters */
@@ -113,7 +111,7 @@ static void bench_vector(const struct bench *b, const struct kernels *kernels, c
         memcpy(b->y, b->v, n * sizeof *b->y); // the same values each time
         if (strncmp(name, "quant", 5) == 0)
             kernels->quantize((int8_t *)(uintptr_t)b->q.q, (float *)(uintptr_t)b->q.scale,
-                              (int32_t *)(uintptr_t)b->q.sum, b->x, n);
+                              (int32_t *)(uintptr_t)b->q.sum, b->x, n, GROUP);
         else if (strncmp(name, "layer", 5) == 0)
             kernels->layer_norm(b->y, b->y, b->v, b->v, n, 1e-5f);
         else if (strncmp(name, "softmax", 7) == 0)
@@ -127,20 +125,19 @@ static void bench_vector(const struct bench *b, const struct kernels *kernels, c
 static void bench_strip(const struct bench *b, const struct kernels *kernels, enum dtype dtype,
                         const void *w, int m, int K) {
     size_t ps = panel_bytes(dtype, K);
-    if (dtype == DTYPE_Q8)
-        kernels->gemm_q8(b->y, BENCH_STRIDE, b->q, w, ps, m, STRIP, panels_groups(K));
-    else if (dtype == DTYPE_Q4)
-        kernels->gemm_q4(b->y, BENCH_STRIDE, b->q, w, ps, m, STRIP, panels_groups(K));
+    if (dtype_is_quantized(dtype))
+        kernels->gemm_quantized[dtype](b->y, BENCH_STRIDE, b->q, w, ps, m, STRIP,
+                                       panels_groups(dtype, K));
     else
         kernels->gemm[dtype](b->y, BENCH_STRIDE, b->x, BENCH_STRIDE, w, PANEL,
                              ps / dtype_size(dtype), m, STRIP, K);
 }
 
-/* One query and all heads of KV_STREAMS pages, heads of GROUP features: n_bytes in all. */
+/* One query and all heads of KV_STREAMS pages, heads of KV_GROUP features: n_bytes in all. */
 static void bench_blocks(const struct bench *b, const struct kernels *kernels, int op,
                          size_t n_bytes) {
-    const size_t page = n_bytes / KV_STREAMS, panel = panel_bytes(DTYPE_Q8, GROUP);
-    const size_t block = op == BENCH_KEYS ? KV_BLOCK / PANEL * panel : KV_BLOCK * GROUP;
+    const size_t page = n_bytes / KV_STREAMS, panel = panel_bytes(KV_PANELS, KV_GROUP);
+    const size_t block = op == BENCH_KEYS ? KV_BLOCK / PANEL * panel : KV_BLOCK * KV_GROUP;
     struct kv_weights w[KV_STREAMS] = {{{0}, 1}};
     for (size_t at = 0; at + block <= page; at += block) {
         const void *blocks[KV_STREAMS];
@@ -149,7 +146,7 @@ static void bench_blocks(const struct bench *b, const struct kernels *kernels, i
         if (op == BENCH_KEYS)
             kernels->scores_q8(b->y, b->q, blocks, panel, KV_STREAMS, KV_BLOCK, 1);
         else
-            kernels->mix_q8(b->y, 0, w, blocks, KV_STREAMS, 1, GROUP, KV_BLOCK);
+            kernels->mix_q8(b->y, 0, w, blocks, KV_STREAMS, 1, KV_GROUP, KV_BLOCK);
     }
 }
 
@@ -252,11 +249,11 @@ static int bench(void) {
         .y = os_alloc(n, sizeof *b.y, "y", NULL),
         .v = os_alloc(n, sizeof *b.v, "v", NULL),
     };
-    size_t groups = (size_t)512 * BENCH_GROUPS;
-    int8_t *q = os_alloc(groups, GROUP, "q", NULL);
-    float *scale = os_alloc(groups, sizeof *scale, "scale", NULL);
-    int32_t *sum = os_alloc(groups, sizeof *sum, "sum", NULL);
-    b.q = (struct quantized){q, scale, sum, (size_t)BENCH_GROUPS * GROUP, BENCH_GROUPS};
+    const size_t most = BENCH_N_INNER / PANEL_MIN_GROUP; // groups of a row
+    int8_t *q = os_alloc(512, BENCH_N_INNER, "q", NULL);
+    float *scale = os_alloc(512, most * sizeof *scale, "scale", NULL);
+    int32_t *sum = os_alloc(512, most * sizeof *sum, "sum", NULL);
+    b.q = (struct quantized){q, scale, sum, BENCH_N_INNER, most};
     bool ok = b.w && b.x && b.y && b.v && q && scale && sum;
     if (ok) {
         memset(b.w, 0x2D, BENCH_BYTES); // an ordinary small number in every type
@@ -264,7 +261,7 @@ static int bench(void) {
             b.x[i] = b.v[i] = (float)(i % 29) * 0.1f - 1.4f;
         for (int r = 0; r < 512; r++)
             kernels_variant(0)->quantize(q + r * b.q.qs, scale + r * b.q.gs, sum + r * b.q.gs,
-                                         b.x + r * BENCH_STRIDE, BENCH_N_INNER);
+                                         b.x + r * BENCH_STRIDE, BENCH_N_INNER, PANEL_MIN_GROUP);
         for (int i = 0; kernels_variant(i); i++)
             bench_variant(&b, kernels_variant(i));
     }

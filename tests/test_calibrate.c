@@ -102,7 +102,7 @@ static void watch_windows(struct seen *seen, const struct gpt2_model *model,
 static void expect_moments(const struct moments *m, const float *rows, int K) {
     assert_non_null(m);
     assert_int_equal(m->K, K);
-    for (int k = 0; k < panels_groups(K) * GROUP; k++) {
+    for (int k = 0; k < panels_groups(DTYPE_Q8, K) * GROUP; k++) {
         const int group = k / GROUP;
         double mean = 0;
         int n = 0;

@@ -290,35 +290,44 @@ static void random_half(unsigned char *at, enum data data) {
  * result. */
 struct quant_problem {
     enum dtype dtype;
+    size_t group, group_bytes; /* of the type */
     int m, n, n_groups;
     size_t ys;
     struct guarded y, panels, q, scale, sum;
     struct quantized x;
 };
 
+/* Fills a group of panels: scales and mins, then integers. */
+static void random_group(unsigned char *group, struct panel_form form, enum data data,
+                         bool extreme) {
+    const size_t head = panel_form_head(form), size = (size_t)form.scale_bytes;
+    for (size_t i = 0; i < head; i += size) {
+        float value = random_value(data);
+        if (size == sizeof value)
+            memcpy(group + i, &value, size);
+        else
+            random_half(group + i, data);
+    }
+    for (size_t i = head; i < panel_form_bytes(form); i++)
+        group[i] = !extreme          ? (unsigned char)random_bits()
+                   : random_below(8) ? 255
+                   : form.bits == 8  ? (unsigned char)random_below(2)
+                                     : 0;
+}
+
 static struct quant_problem quant_create(enum dtype dtype, int m, int n, int n_groups,
                                          enum data data, bool extreme) {
-    size_t group_bytes = dtype == DTYPE_Q8 ? Q8_GROUP_BYTES : Q4_GROUP_BYTES;
-    size_t header = dtype == DTYPE_Q8 ? 2 * PANEL : 4 * PANEL;
+    const struct panel_form form = panel_form(dtype);
     size_t gs = (size_t)(n_groups + random_below(3));
     struct quant_problem p = {.dtype = dtype, .m = m, .n = n, .n_groups = n_groups};
+    p.group = (size_t)form.group;
+    p.group_bytes = panel_form_bytes(form);
     p.ys = (size_t)(n + random_below(9));
     p.y = random_matrix(m, n, p.ys, data);
-    p.panels = guarded_alloc((size_t)panels_count(n) * (size_t)n_groups * group_bytes);
-    for (size_t i = 0; i < p.panels.n_bytes; i++) {
-        unsigned char *at = (unsigned char *)p.panels.data + i;
-        size_t within = i % group_bytes;
-        if (within < header && within % 2 == 0)
-            random_half(at, data);
-        else if (within >= header)
-            *at = extreme ? (unsigned char)(dtype == DTYPE_Q4 ? 0xFF
-                                            : random_below(8) ? 255
-                                                              : 1)
-                          : (unsigned char)random_bits();
-        if (within >= header && dtype == DTYPE_Q8 && *at == 0)
-            *at = 128;
-    }
-    p.q = guarded_alloc(((size_t)(m - 1) * gs + (size_t)n_groups) * GROUP);
+    p.panels = guarded_alloc((size_t)panels_count(n) * (size_t)n_groups * p.group_bytes);
+    for (size_t i = 0; i < p.panels.n_bytes; i += p.group_bytes)
+        random_group((unsigned char *)p.panels.data + i, form, data, extreme);
+    p.q = guarded_alloc(((size_t)(m - 1) * gs + (size_t)n_groups) * p.group);
     p.scale = random_matrix(m, n_groups, gs, data);
     p.sum = guarded_alloc(((size_t)(m - 1) * gs + (size_t)n_groups) * sizeof(int32_t));
     int8_t sign = random_bits() & 1 ? 127 : -127;
@@ -326,11 +335,11 @@ static struct quant_problem quant_create(enum dtype dtype, int m, int n, int n_g
         ((int8_t *)p.q.data)[i] = extreme ? sign : (int8_t)(random_below(255) - 127);
     for (size_t g = 0; g < p.sum.n_bytes / sizeof(int32_t); g++) {
         int32_t sum = 0;
-        for (int k = 0; k < GROUP; k++)
-            sum += ((int8_t *)p.q.data)[g * GROUP + (size_t)k];
+        for (size_t k = 0; k < p.group; k++)
+            sum += ((int8_t *)p.q.data)[g * p.group + k];
         ((int32_t *)p.sum.data)[g] = sum;
     }
-    p.x = (struct quantized){p.q.data, p.scale.data, p.sum.data, gs * GROUP, gs};
+    p.x = (struct quantized){p.q.data, p.scale.data, p.sum.data, gs * p.group, gs};
     return p;
 }
 
@@ -346,16 +355,13 @@ static void quant_free(struct quant_problem *p) {
 static void quant_compute(const struct kernels *kernels, const struct quant_problem *p, float *y,
                           int r, int m, int g, int n_groups) {
     size_t row = (size_t)r, group = (size_t)g;
-    struct quantized x = {p->x.q + row * p->x.qs + group * GROUP,
+    struct quantized x = {p->x.q + row * p->x.qs + group * p->group,
                           p->x.scale + row * p->x.gs + group, p->x.sum + row * p->x.gs + group,
                           p->x.qs, p->x.gs};
     const char *panels = p->panels.data;
-    size_t ps = panel_bytes(p->dtype, p->n_groups * GROUP);
-    y += row * p->ys;
-    if (p->dtype == DTYPE_Q8)
-        kernels->gemm_q8(y, p->ys, x, panels + group * Q8_GROUP_BYTES, ps, m, p->n, n_groups);
-    else
-        kernels->gemm_q4(y, p->ys, x, panels + group * Q4_GROUP_BYTES, ps, m, p->n, n_groups);
+    size_t ps = (size_t)p->n_groups * p->group_bytes;
+    kernels->gemm_quantized[p->dtype](y + row * p->ys, p->ys, x, panels + group * p->group_bytes,
+                                      ps, m, p->n, n_groups);
 }
 
 static void check_quantized(enum dtype dtype, int m, int n, int n_groups, enum data data,
@@ -393,35 +399,43 @@ static void variants_agree_on_quantized(enum dtype dtype) {
             check_quantized(dtype, m, widths[i], 1 + random_below(4), i % 2 ? WILD : PLAIN, false);
     for (int m = 1; m <= 7; m++)
         check_quantized(dtype, m, 64, 2, PLAIN, true);
+    for (int m = 24; m <= 40; m += 8) // wide enough for 16-bit lanes
+        for (int extreme = 0; extreme < 2; extreme++)
+            check_quantized(dtype, m, 48, 1 + random_below(20), PLAIN, extreme);
     check_quantized(dtype, 3, 64, 24, PLAIN, false);
     check_quantized(dtype, 9, 64, 53, PLAIN, false);
 }
 
-static void variants_agree_on_q8(void **state) {
-    variants_agree_on_quantized(DTYPE_Q8);
-}
+static const enum dtype quantized_types[] = {
+#define TYPE(dtype, form) dtype,
+    PANEL_TYPES(TYPE)
+#undef TYPE
+};
 
-static void variants_agree_on_q4(void **state) {
-    variants_agree_on_quantized(DTYPE_Q4);
+#define N_QUANTIZED ((int)(sizeof quantized_types / sizeof *quantized_types))
+
+static void variants_agree_on_all_quantized(void **state) {
+    for (int i = 0; i < N_QUANTIZED; i++)
+        variants_agree_on_quantized(quantized_types[i]);
 }
 
 /* Against the sum, in f64, of products of the values that the panel and the activations represent.
  */
 static void quantized_products_match_f64(void **state) {
-    for (int i = 0; i < 2; i++) {
-        enum dtype dtype = i ? DTYPE_Q4 : DTYPE_Q8;
+    for (int i = 0; i < N_QUANTIZED; i++) {
+        enum dtype dtype = quantized_types[i];
         struct quant_problem p = quant_create(dtype, 5, PANEL, 7, PLAIN, false);
         struct guarded y = copy_of(p.y);
         quant_compute(kernels_variant(0), &p, y.data, 0, p.m, 0, p.n_groups);
         for (int c = 0; c < p.n; c++) {
-            float w[7 * GROUP];
-            panels_column(w, p.panels.data, dtype, c, p.n_groups * GROUP);
+            float w[7 * PANEL_MAX_GROUP];
+            panels_column(w, p.panels.data, dtype, c, p.n_groups * (int)p.group);
             for (int r = 0; r < p.m; r++) {
                 double sum = (double)((float *)p.y.data)[(size_t)r * p.ys + (size_t)c];
                 double magnitude = fabs(sum);
-                for (int k = 0; k < p.n_groups * GROUP; k++) {
+                for (int k = 0; k < p.n_groups * (int)p.group; k++) {
                     double x = (double)p.x.q[(size_t)r * p.x.qs + (size_t)k] *
-                               (double)p.x.scale[(size_t)r * p.x.gs + (size_t)(k / GROUP)];
+                               (double)p.x.scale[(size_t)r * p.x.gs + (size_t)k / p.group];
                     sum += x * (double)w[k];
                     magnitude += fabs(x * (double)w[k]);
                 }
@@ -435,20 +449,20 @@ static void quantized_products_match_f64(void **state) {
 }
 
 /* One row of x in guarded memory, quantized by a kernel variant into guarded memory. */
-static void check_quantize(const float *values, int n) {
-    size_t groups = (size_t)panels_groups(n);
+static void check_quantize_by(const float *values, int n, size_t group) {
+    size_t groups = ((size_t)n + group - 1) / group;
     struct guarded x = guarded_alloc((size_t)n * sizeof(float));
     memcpy(x.data, values, (size_t)n * sizeof(float));
     struct guarded q[2], scale[2], sum[2];
     const struct kernels *variant;
     for (int i = 0; (variant = kernels_variant(i)); i++) {
         int at = i > 0;
-        q[at] = guarded_alloc(groups * GROUP);
+        q[at] = guarded_alloc(groups * group);
         scale[at] = guarded_alloc(groups * sizeof(float));
         sum[at] = guarded_alloc(groups * sizeof(int32_t));
-        variant->quantize(q[at].data, scale[at].data, sum[at].data, x.data, (size_t)n);
+        variant->quantize(q[at].data, scale[at].data, sum[at].data, x.data, (size_t)n, (int)group);
         if (at) {
-            assert_memory_equal(q[1].data, q[0].data, groups * GROUP);
+            assert_memory_equal(q[1].data, q[0].data, groups * group);
             assert_memory_equal(sum[1].data, sum[0].data, groups * sizeof(int32_t));
             assert_same(scale[1].data, scale[0].data, groups, variant->name);
             guarded_free(q[1]);
@@ -457,7 +471,7 @@ static void check_quantize(const float *values, int n) {
         }
     }
     for (size_t g = 0; g < groups; g++) { // the definition, in f64 and with the C library
-        size_t first = g * GROUP, end = first + GROUP < (size_t)n ? first + GROUP : (size_t)n;
+        size_t first = g * group, end = first + group < (size_t)n ? first + group : (size_t)n;
         float max = 0;
         bool finite = true;
         for (size_t k = first; k < end; k++) {
@@ -466,7 +480,7 @@ static void check_quantize(const float *values, int n) {
         }
         bool zero = !finite || max < 0x1p-120f;
         int32_t total = 0;
-        for (size_t k = first; k < first + GROUP; k++) {
+        for (size_t k = first; k < first + group; k++) {
             int expected = zero || k >= end ? 0 : (int)nearbyintf(values[k] * (127.0f / max));
             assert_int_equal(((int8_t *)q[0].data)[k], expected);
             total += expected;
@@ -480,6 +494,11 @@ static void check_quantize(const float *values, int n) {
     guarded_free(scale[0]);
     guarded_free(sum[0]);
     guarded_free(x);
+}
+
+static void check_quantize(const float *values, int n) {
+    for (size_t group = PANEL_MIN_GROUP; group <= PANEL_MAX_GROUP; group *= 2)
+        check_quantize_by(values, n, group);
 }
 
 static void quantize_is_its_definition(void **state) {
@@ -732,8 +751,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(gemm_nt_skip_missing_lanes),
         cmocka_unit_test(gemm_is_gemv),
         cmocka_unit_test(products_match_f64),
-        cmocka_unit_test(variants_agree_on_q8),
-        cmocka_unit_test(variants_agree_on_q4),
+        cmocka_unit_test(variants_agree_on_all_quantized),
         cmocka_unit_test(quantized_products_match_f64),
         cmocka_unit_test(quantize_is_its_definition),
         cmocka_unit_test(conversions_are_exact),

@@ -25,16 +25,17 @@ static struct guarded random_bytes(size_t n_bytes) {
 /* ---- scores ---- */
 
 static void check_scores(int n_blocks, int n, int n_groups) {
-    struct guarded blocks[KV_STREAMS], q = random_bytes((size_t)n_groups * GROUP);
+    struct guarded blocks[KV_STREAMS], q = random_bytes((size_t)n_groups * KV_GROUP);
     struct guarded scale = random_matrix(1, n_groups, 0, PLAIN);
     const void *keys[KV_STREAMS];
-    const size_t ps = panel_bytes(DTYPE_Q8, n_groups * GROUP) + 32 * (size_t)random_below(2);
-    const size_t panels = (size_t)panels_count(n), last = panel_bytes(DTYPE_Q8, n_groups * GROUP);
+    const size_t ps = panel_bytes(KV_PANELS, n_groups * KV_GROUP) + 32 * (size_t)random_below(2);
+    const size_t panels = (size_t)panels_count(n),
+                 last = panel_bytes(KV_PANELS, n_groups * KV_GROUP);
     int32_t sums[4] = {0};
-    for (int i = 0; i < n_groups * GROUP; i++) {
+    for (int i = 0; i < n_groups * KV_GROUP; i++) {
         int8_t *x = (int8_t *)q.data + i;
         *x = *x == -128 ? 127 : *x;
-        sums[i / GROUP] += *x;
+        sums[i / KV_GROUP] += *x;
     }
     for (int i = 0; i < n_blocks; i++) {
         blocks[i] = random_bytes((panels - 1) * ps + last);
@@ -42,7 +43,8 @@ static void check_scores(int n_blocks, int n, int n_groups) {
             for (int g = 0; g < n_groups; g++)
                 for (int c = 0; c < PANEL; c++) {
                     uint16_t half = (uint16_t)((random_bits() & 0x3FF) | 9 << 10);
-                    memcpy((char *)blocks[i].data + p * ps + (size_t)g * Q8_GROUP_BYTES + 2 * c,
+                    memcpy((char *)blocks[i].data + p * ps +
+                               (size_t)g * panel_group_bytes(KV_PANELS) + 2 * c,
                            &half, sizeof half);
                 }
         keys[i] = blocks[i].data;
@@ -52,8 +54,9 @@ static void check_scores(int n_blocks, int n, int n_groups) {
     int n_y = (n_blocks - 1) * KV_BLOCK + (int)panels * PANEL;
     struct guarded y = random_matrix(1, n_y, 0, PLAIN), expected = copy_of(y);
     for (int i = 0; i < n_blocks; i++)
-        kernels_variant(0)->gemm_q8((float *)expected.data + i * KV_BLOCK, 0, x, keys[i], ps, 1,
-                                    (int)panels * PANEL, n_groups);
+        kernels_variant(0)->gemm_quantized[KV_PANELS]((float *)expected.data + i * KV_BLOCK, 0, x,
+                                                      keys[i], ps, 1, (int)panels * PANEL,
+                                                      n_groups);
     const struct kernels *variant;
     for (int i = 0; (variant = kernels_variant(i)); i++) {
         struct guarded found = copy_of(y);

@@ -317,7 +317,8 @@ static struct matrix real_matrix(const struct real *r, enum dtype dtype, enum la
 /* The definition, for the rows of x that differ. All types of floats have one. */
 static void expect_real(struct real *r, const struct matrix *w) {
     const struct kernels *generic = kernels_variant(0);
-    size_t in = (size_t)r->in, out = (size_t)r->out, groups = (size_t)panels_groups(r->in);
+    size_t in = (size_t)r->in, out = (size_t)r->out,
+           groups = (size_t)panels_groups(w->dtype, r->in);
     for (int row = 0; row < DISTINCT; row++)
         memcpy(r->expected + (size_t)row * out, r->bias, out * sizeof *r->bias);
     if (!dtype_is_quantized(w->dtype)) {
@@ -328,15 +329,16 @@ static void expect_real(struct real *r, const struct matrix *w) {
                                                       r->expected[row * out + c]);
         return;
     }
-    int8_t *q = allocate(DISTINCT * groups, GROUP);
+    const size_t group = (size_t)panel_form(w->dtype).group;
+    int8_t *q = allocate(DISTINCT * groups, group);
     float *scale = allocate(DISTINCT * groups, sizeof *scale);
     int32_t *sum = allocate(DISTINCT * groups, sizeof *sum);
     for (size_t row = 0; row < DISTINCT; row++)
-        generic->quantize(q + row * groups * GROUP, scale + row * groups, sum + row * groups,
-                          r->x + row * in, in);
-    struct quantized x = {q, scale, sum, groups * GROUP, groups};
-    (w->dtype == DTYPE_Q8 ? generic->gemm_q8 : generic->gemm_q4)(
-        r->expected, out, x, w->data, panel_bytes(w->dtype, r->in), DISTINCT, r->out, (int)groups);
+        generic->quantize(q + row * groups * group, scale + row * groups, sum + row * groups,
+                          r->x + row * in, in, (int)group);
+    struct quantized x = {q, scale, sum, groups * group, groups};
+    generic->gemm_quantized[w->dtype](r->expected, out, x, w->data, panel_bytes(w->dtype, r->in),
+                                      DISTINCT, r->out, (int)groups);
     os_free(q);
     os_free(scale);
     os_free(sum);

@@ -16,7 +16,7 @@ const char *dtype_name(enum dtype dtype); /* "F32", as safetensors spells it; "Q
 size_t dtype_size(enum dtype dtype);      /* bytes an element; 0 for Q8 and Q4           */
 
 static inline bool dtype_is_quantized(enum dtype dtype) {
-    return dtype == DTYPE_Q8 || dtype == DTYPE_Q4;
+    return dtype >= DTYPE_Q8;
 }
 
 /* IEEE half to single: exact, subnormals, infinities and NaN included. */

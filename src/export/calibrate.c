@@ -29,7 +29,7 @@ static size_t index_of(int layer, enum calibrated_input input) {
 }
 
 static bool alloc_moments(struct calibration *c, size_t i, int K, struct gpt2_error *err) {
-    size_t groups = (size_t)panels_groups(K);
+    size_t groups = (size_t)panels_groups(DTYPE_Q8, K);
     c->memory[i] = os_alloc(groups, (1 + GROUP) * GROUP * sizeof(float), "moments", err);
     if (!c->memory[i])
         return false;
@@ -145,12 +145,12 @@ static void watch(void *user, enum gpt2_site site, int layer, const struct gpt2_
     const int skip = position == 0;
     struct rows rows = {c, &c->inputs[i], data + (size_t)skip * stride, stride, n_rows - skip};
     if (rows.n > 0)
-        pool_run(c->pool, panels_groups(width), add_group, &rows);
+        pool_run(c->pool, panels_groups(DTYPE_Q8, width), add_group, &rows);
 }
 
 static void divide(struct calibration *c) {
     for (size_t i = 0; i < c->n_inputs; i++) {
-        size_t n = (size_t)panels_groups(c->inputs[i].K) * (1 + GROUP) * GROUP;
+        size_t n = (size_t)panels_groups(DTYPE_Q8, c->inputs[i].K) * (1 + GROUP) * GROUP;
         for (size_t k = 0; k < n; k++)
             c->memory[i][k] /= (float)c->n_rows;
     }

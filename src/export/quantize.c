@@ -349,7 +349,7 @@ static void weigh_item(struct quantization *w, const struct quantized_tensor *it
     const struct moments *moments = calibrate_moments(w->calibration, item->spec.field);
     assert((size_t)moments->K <= w->inputs);
     w->mean = item->spec.kind == SPEC_LINEAR ? moments->mean : NULL;
-    for (int g = 0; g < panels_groups(moments->K); g++) {
+    for (int g = 0; g < panels_groups(item->dtype, moments->K); g++) {
         const int first = g * GROUP, left = moments->K - first;
         error_metric_of(&w->metrics[g], moments->second + (size_t)g * GROUP * GROUP,
                         w->mean ? w->mean + first : NULL, left < GROUP ? left : GROUP);
@@ -422,8 +422,8 @@ static bool alloc_scratch(struct quantization *w) {
     w->batch = BATCH_UNITS * threads;
     bool ok = (w->bad = os_alloc(w->batch, sizeof *w->bad, "flags", w->err)) &&
               (w->made = os_alloc(w->batch, w->unit, "panels", w->err)) &&
-              (w->metrics = os_alloc((size_t)panels_groups((int)w->inputs), sizeof *w->metrics,
-                                     "metrics", w->err)) &&
+              (w->metrics = os_alloc((size_t)panels_groups(DTYPE_Q8, (int)w->inputs),
+                                     sizeof *w->metrics, "metrics", w->err)) &&
               (w->shift = os_alloc(w->outputs, sizeof *w->shift, "biases", w->err)) &&
               (w->scratch = os_alloc(threads, sizeof *w->scratch, "scratch", w->err));
     for (size_t i = 0; ok && i < threads; i++)

@@ -234,7 +234,7 @@ bool quantize_panel(void *panel, enum dtype type, const float *w, size_t ws, int
         else
             choose_q4(&g);
         store(out, &g, type);
-        out += type == DTYPE_Q8 ? Q8_GROUP_BYTES : Q4_GROUP_BYTES;
+        out += panel_group_bytes(type);
     }
     return true;
 }

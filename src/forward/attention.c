@@ -24,13 +24,13 @@ bool attention_init(struct attention *attention, const struct gpt2_config *confi
                     const struct pool *pool, int max_rows, struct gpt2_error *err) {
     size_t rows = (size_t)pool_size(pool) * ATTENTION_ROWS;
     size_t blocks = ((size_t)config->n_ctx + KV_BLOCK - 1) / KV_BLOCK;
-    size_t groups = (size_t)panels_groups(config->n_embd / config->n_head);
+    size_t groups = (size_t)divide_up(config->n_embd / config->n_head, KV_GROUP);
     struct attention *a = attention;
     *a = (struct attention){
         .max_tiles = max_rows, .stride = blocks * KV_BLOCK + 16, .groups = groups};
     a->tiles = os_alloc((size_t)max_rows, sizeof *a->tiles, "tiles", err);
     a->scores = os_alloc(rows, a->stride * sizeof *a->scores, "attention scores", err);
-    a->q = os_alloc(rows, groups * GROUP, "quantized queries", err);
+    a->q = os_alloc(rows, groups * KV_GROUP, "quantized queries", err);
     a->q_scale = os_alloc(rows, groups * sizeof *a->q_scale, "quantized queries", err);
     a->q_sum = os_alloc(rows, groups * sizeof *a->q_sum, "quantized queries", err);
     return a->tiles && a->scores && a->q && a->q_scale && a->q_sum;
@@ -132,7 +132,7 @@ static struct attention_task task_of(const struct attention_work *work, int i, i
         .position = chunk->position + tile->row,
         .scores = a->scores + row * a->stride,
         .stride = a->stride,
-        .room = {a->q + row * a->groups * GROUP, a->q_scale + row * a->groups,
+        .room = {a->q + row * a->groups * KV_GROUP, a->q_scale + row * a->groups,
                  a->q_sum + row * a->groups},
         .groups = a->groups,
     };
@@ -141,7 +141,7 @@ static struct attention_task task_of(const struct attention_work *work, int i, i
     t.n_blocks = divide_up(t.n_keys, KV_BLOCK);
     t.streams = kv_streams(t.kv, t.n_rows);
     assert(t.n_heads * t.n_rows <= ATTENTION_ROWS && (size_t)(t.n_blocks * KV_BLOCK) <= t.stride &&
-           (size_t)panels_groups(t.kv->head_dim) <= t.groups && t.streams <= KV_STREAMS);
+           (size_t)t.kv->head_dim <= t.groups * KV_GROUP && t.streams <= KV_STREAMS);
     const size_t features = (size_t)t.first_head * (size_t)t.kv->head_dim;
     t.q = pass->qkv.data + first * pass->qkv.stride + features;
     t.o = pass->o.data + first * pass->o.stride + features;
@@ -169,7 +169,7 @@ static void score_keys(const struct attention_task *t) {
         size_t at = (size_t)(h * t->n_rows) * t->groups;
         queries[h] = kv_prepare(
             t->kv, t->kernels, t->q + (size_t)h * head_dim, stride, t->n_rows,
-            (struct kv_room){t->room.q + at * GROUP, t->room.scale + at, t->room.sum + at});
+            (struct kv_room){t->room.q + at * KV_GROUP, t->room.scale + at, t->room.sum + at});
     }
     for (int b = 0, n; b < t->n_blocks; b += n) {
         n = min(t->streams, t->n_blocks - b);

@@ -22,7 +22,7 @@ struct attention {
 
     float *scores; /* [worker][ATTENTION_ROWS, n_ctx up to whole blocks], rows `stride` apart */
     size_t stride;
-    int8_t *q;      /* [worker][ATTENTION_ROWS][groups * GROUP] quantized queries */
+    int8_t *q;      /* [worker][ATTENTION_ROWS][groups * KV_GROUP] quantized queries */
     float *q_scale; /* [worker][ATTENTION_ROWS][groups]                           */
     int32_t *q_sum; /* [worker][ATTENTION_ROWS][groups]                           */
     size_t groups;  /* of a head's features                                       */

@@ -9,7 +9,7 @@ struct kv kv_of(enum gpt2_kv type, int head_dim) {
     static const enum dtype dtypes[] = {[GPT2_KV_AUTO] = DTYPE_F32,
                                         [GPT2_KV_F32] = DTYPE_F32,
                                         [GPT2_KV_F16] = DTYPE_F16,
-                                        [GPT2_KV_Q8] = DTYPE_Q8};
+                                        [GPT2_KV_Q8] = KV_PANELS};
     return (struct kv){type, dtypes[type], head_dim};
 }
 
@@ -19,13 +19,20 @@ const char *kv_name(enum gpt2_kv type) {
     return names[type];
 }
 
+_Static_assert(KV_GROUP % PANEL == 0, "the features of a group are whole panels of values");
+
+/* How many groups the features of a head are. */
+static int groups_of(const struct kv *kv) {
+    return divide_up(kv->head_dim, KV_GROUP);
+}
+
 size_t kv_key_bytes(const struct kv *kv) {
     return KV_BLOCK / PANEL * panel_bytes(kv->dtype, kv->head_dim);
 }
 
 /* Bytes of the scales before a block of quantized values. */
 static size_t scale_bytes(const struct kv *kv) {
-    return (size_t)panels_groups(kv->head_dim) * KV_BLOCK * sizeof(float);
+    return (size_t)groups_of(kv) * KV_BLOCK * sizeof(float);
 }
 
 size_t kv_value_bytes(const struct kv *kv) {
@@ -39,7 +46,7 @@ static void store_key_group(char *group, int at, const int8_t *q, float scale) {
     uint16_t half = dtype_f32_to_f16(scale);
     memcpy(group + (size_t)at * sizeof half, &half, sizeof half);
     char *column = group + PANEL * sizeof half + (size_t)at * 4;
-    for (int k = 0; k < GROUP; k += 4) {
+    for (int k = 0; k < KV_GROUP; k += 4) {
         uint32_t four;
         memcpy(&four, q + k, sizeof four);
         four ^= 0x80808080; // q + 128 in each byte
@@ -58,16 +65,16 @@ static void store_value_group(char *panels, int at, const int8_t *q, int n) {
 static void store_q8(const struct kv *kv, const struct kernels *kernels, char *keys, char *values,
                      int at, const float *key, const float *value) {
     float *scales = (float *)values;
-    char *panel = keys + (size_t)(at / PANEL) * panel_bytes(DTYPE_Q8, kv->head_dim);
+    char *panel = keys + (size_t)(at / PANEL) * panel_bytes(KV_PANELS, kv->head_dim);
     char *bytes = values + scale_bytes(kv);
-    int8_t q[GROUP];
+    int8_t q[KV_GROUP];
     float scale;
     int32_t sum;
-    for (int k = 0, g = 0; k < kv->head_dim; k += GROUP, g++) {
-        int n = min(kv->head_dim - k, GROUP);
-        kernels->quantize(q, &scale, &sum, key + k, (size_t)n);
-        store_key_group(panel + (size_t)g * Q8_GROUP_BYTES, at % PANEL, q, scale);
-        kernels->quantize(q, &scale, &sum, value + k, (size_t)n);
+    for (int k = 0, g = 0; k < kv->head_dim; k += KV_GROUP, g++) {
+        int n = min(kv->head_dim - k, KV_GROUP);
+        kernels->quantize(q, &scale, &sum, key + k, (size_t)n, KV_GROUP);
+        store_key_group(panel + (size_t)g * panel_group_bytes(KV_PANELS), at % PANEL, q, scale);
+        kernels->quantize(q, &scale, &sum, value + k, (size_t)n, KV_GROUP);
         scales[g * KV_BLOCK + at] = scale;
         store_value_group(bytes + (size_t)(k / PANEL) * KV_PANEL_BYTES, at, q, n);
     }
@@ -111,11 +118,12 @@ struct kv_queries kv_prepare(const struct kv *kv, const struct kernels *kernels,
                              size_t stride, int m, struct kv_room room) {
     struct kv_queries queries = {.x = x, .stride = stride};
     if (kv->type == GPT2_KV_Q8) {
-        size_t groups = (size_t)panels_groups(kv->head_dim);
+        size_t groups = (size_t)groups_of(kv);
         for (size_t r = 0; r < (size_t)m; r++)
-            kernels->quantize(room.q + r * groups * GROUP, room.scale + r * groups,
-                              room.sum + r * groups, x + r * stride, (size_t)kv->head_dim);
-        queries.q = (struct quantized){room.q, room.scale, room.sum, groups * GROUP, groups};
+            kernels->quantize(room.q + r * groups * KV_GROUP, room.scale + r * groups,
+                              room.sum + r * groups, x + r * stride, (size_t)kv->head_dim,
+                              KV_GROUP);
+        queries.q = (struct quantized){room.q, room.scale, room.sum, groups * KV_GROUP, groups};
     }
     return queries;
 }
@@ -130,7 +138,7 @@ void kv_scores(const struct kv *kv, const struct kernels *kernels, float *scores
                const struct kv_queries *queries, const void *const *keys, int n_blocks, int m,
                int n) {
     const size_t ps = panel_bytes(kv->dtype, kv->head_dim);
-    const int groups = panels_groups(kv->head_dim);
+    const int groups = groups_of(kv);
     for (int r = 0; r < m; r++)
         memset(scores + (size_t)r * stride, 0, (size_t)n_blocks * KV_BLOCK * sizeof *scores);
     if (kv->type == GPT2_KV_Q8 && m == 1) {
@@ -140,7 +148,8 @@ void kv_scores(const struct kv *kv, const struct kernels *kernels, float *scores
     for (int i = 0; i < n_blocks; i++, scores += KV_BLOCK, n -= KV_BLOCK) {
         int n_here = min(n, KV_BLOCK);
         if (kv->type == GPT2_KV_Q8)
-            kernels->gemm_q8(scores, stride, queries->q, keys[i], ps, m, n_here, groups);
+            kernels->gemm_quantized[KV_PANELS](scores, stride, queries->q, keys[i], ps, m, n_here,
+                                               groups);
         else
             kernels->gemm[kv->dtype](scores, stride, queries->x, queries->stride, keys[i], KV_BLOCK,
                                      PANEL, m, n_here, kv->head_dim);
@@ -165,7 +174,7 @@ static void mix_group(const struct kv *kv, const struct kernels *kernels, float 
                       int seen, int m, int group) {
     struct kv_weights w[MIX_ROWS];
     const void *panels[KV_STREAMS];
-    const int first = group * GROUP;
+    const int first = group * KV_GROUP;
     assert((m == 1 && n_blocks <= KV_STREAMS) || (m <= MIX_ROWS && n_blocks == 1));
     for (int i = 0; i < n_blocks; i++) {
         const char *block = values[i];
@@ -175,7 +184,7 @@ static void mix_group(const struct kv *kv, const struct kernels *kernels, float 
             kernels->quantize16(&w[i + r], weights + (size_t)r * ws + (size_t)i * KV_BLOCK, scales,
                                 within_block(seen + r - i * KV_BLOCK));
     }
-    int n = min(kv->head_dim - first, GROUP);
+    int n = min(kv->head_dim - first, KV_GROUP);
     kernels->mix_q8(o + first, os, w, panels, n_blocks, m, n, within_block(seen + m - 1));
 }
 
@@ -184,7 +193,7 @@ static void mix_quantized(const struct kv *kv, const struct kernels *kernels, fl
                           int seen, int m) {
     for (int row = 0; row < m; row += MIX_ROWS) {
         int n = min(m - row, MIX_ROWS);
-        for (int g = 0; g < panels_groups(kv->head_dim); g++)
+        for (int g = 0; g < groups_of(kv); g++)
             mix_group(kv, kernels, o + (size_t)row * os, os, weights + (size_t)row * ws, ws, values,
                       n_blocks, seen + row, n, g);
     }

@@ -24,10 +24,10 @@
  *   f16  the nearest f16. Above 65504 that is infinite; it is refused at the logits.
  *   q8   `quantize` (kernels.h) of a position's key, its scales rounded to f16; and of its value.
  *        NaN, Inf, and keys too large for such a scale are refused at the logits, too.
- *        Queries are quantized too, so that a score is one exact sum of integers for each GROUP of
- *        features. The weights of the values of a block, times their scales, become integers of 16
- *        bits (`quantize16`), so that what a block adds is one exact sum, too. They are those of
- *        the positions that the row sees: a fact of the row, not of the tile that it is in. */
+ *        Queries are quantized too, so that a score is one exact sum of integers for each KV_GROUP
+ *        of features. The weights of the values of a block, times their scales, become integers of
+ * 16 bits (`quantize16`), so that what a block adds is one exact sum, too. They are those of the
+ * positions that the row sees: a fact of the row, not of the tile that it is in. */
 #ifndef FORWARD_KV_H
 #define FORWARD_KV_H
 

@@ -56,11 +56,13 @@
 bool matmul_init(struct matmul *mm, struct pool *pool, const struct kernels *kernels, int max_rows,
                  int max_in, struct gpt2_error *err) {
     int n = pool_size(pool);
-    size_t rows = (size_t)max_rows, groups = (size_t)panels_groups(max_in);
-    *mm = (struct matmul){.pool = pool, .kernels = kernels, .max_rows = max_rows, .groups = groups};
+    size_t rows = (size_t)max_rows, in = (size_t)round_up(max_in, PANEL_MAX_GROUP);
+    size_t groups = in / PANEL_MIN_GROUP;
+    *mm = (struct matmul){
+        .pool = pool, .kernels = kernels, .max_rows = max_rows, .max_in = in, .groups = groups};
     assert(kernels->mr <= ROWS && kernels->mr <= Q_ROWS); // else a block of rows would be empty
     mm->scratch = os_alloc((size_t)n, sizeof *mm->scratch, "matmul scratch", err);
-    mm->q = os_alloc(rows, groups * GROUP, "quantized activations", err);
+    mm->q = os_alloc(rows, in, "quantized activations", err);
     mm->q_scale = os_alloc(rows, groups * sizeof *mm->q_scale, "quantized activations", err);
     mm->q_sum = os_alloc(rows, groups * sizeof *mm->q_sum, "quantized activations", err);
     bool ok = mm->scratch && mm->q && mm->q_scale && mm->q_sum;
@@ -114,12 +116,10 @@ static const void *element(const struct matrix *w, int row, int column) {
     return (const char *)w->data + i * dtype_size(w->dtype);
 }
 
-/* Where the panel of output `column` has input k. */
+/* Where the panel of output `column` has input k, the first of a group where it is quantized. */
 static const void *panel_at(const void *panels, enum dtype dtype, int n_in, int column, int k) {
-    size_t within = dtype == DTYPE_Q8   ? (size_t)(k / GROUP) * Q8_GROUP_BYTES
-                    : dtype == DTYPE_Q4 ? (size_t)(k / GROUP) * Q4_GROUP_BYTES
-                                        : (size_t)k * PANEL * dtype_size(dtype);
-    return (const char *)panels + (size_t)(column / PANEL) * panel_bytes(dtype, n_in) + within;
+    return (const char *)panels + (size_t)(column / PANEL) * panel_bytes(dtype, n_in) +
+           panel_bytes(dtype, k);
 }
 
 /* Some columns of W as a kernel takes them: k at k * ws, panels ps elements (quantized: bytes)
@@ -182,11 +182,11 @@ static void add_strip(const struct product *p, float *y, struct strip w, int row
     const struct matmul *mm = p->mm;
     const struct kernels *kernels = mm->kernels;
     if (dtype_is_quantized(w.dtype)) {
-        size_t g = (size_t)row * mm->groups + (size_t)(k / GROUP);
-        struct quantized x = {mm->q + g * GROUP, mm->q_scale + g, mm->q_sum + g, mm->groups * GROUP,
-                              mm->groups};
-        (w.dtype == DTYPE_Q8 ? kernels->gemm_q8 : kernels->gemm_q4)(y, p->ys, x, w.data, w.ps, m, n,
-                                                                    panels_groups(n_k));
+        size_t g = (size_t)row * mm->groups + (size_t)panels_groups(w.dtype, k);
+        struct quantized x = {mm->q + (size_t)row * mm->max_in + k, mm->q_scale + g, mm->q_sum + g,
+                              mm->max_in, mm->groups};
+        kernels->gemm_quantized[w.dtype](y, p->ys, x, w.data, w.ps, m, n,
+                                         panels_groups(w.dtype, n_k));
     } else {
         kernels->gemm[w.dtype](y, p->ys, p->x + (size_t)row * p->xs + k, p->xs, w.data, w.ws, w.ps,
                                m, n, n_k);
@@ -322,12 +322,13 @@ static void quantize_row(void *arg, int row, int worker) {
     const struct product *p = arg;
     const struct matmul *mm = p->mm;
     size_t g = (size_t)row * mm->groups;
-    mm->kernels->quantize(mm->q + g * GROUP, mm->q_scale + g, mm->q_sum + g,
-                          p->x + (size_t)row * p->xs, (size_t)p->weights.n_in);
+    mm->kernels->quantize(mm->q + (size_t)row * mm->max_in, mm->q_scale + g, mm->q_sum + g,
+                          p->x + (size_t)row * p->xs, (size_t)p->weights.n_in,
+                          panel_form(p->weights.matrix->dtype).group);
 }
 
 static void quantize_rows(struct product *p) {
-    assert(p->m <= p->mm->max_rows && (size_t)panels_groups(p->weights.n_in) <= p->mm->groups);
+    assert(p->m <= p->mm->max_rows && (size_t)p->weights.n_in <= p->mm->max_in);
     if (p->m > FEW_ROWS) {
         pool_run(p->mm->pool, p->m, quantize_row, p);
     } else {

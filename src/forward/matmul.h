@@ -20,10 +20,11 @@ struct matmul {
 
     /* x as integers, for quantized weights (kernels.h: quantize); owned */
     int max_rows;
-    size_t groups;  /* of a row                     */
-    int8_t *q;      /* [max_rows, groups * GROUP]   */
-    float *q_scale; /* [max_rows, groups]           */
-    int32_t *q_sum; /* [max_rows, groups]           */
+    size_t max_in;  /* inputs of a row, whole groups of any size */
+    size_t groups;  /* of a row, of the smallest size            */
+    int8_t *q;      /* [max_rows, max_in]                        */
+    float *q_scale; /* [max_rows, groups]                        */
+    int32_t *q_sum; /* [max_rows, groups]                        */
 };
 
 /* Allocates the scratch, for up to max_rows rows of up to max_in inputs. Free with matmul_free,
@@ -34,13 +35,13 @@ void matmul_free(struct matmul *mm);
 
 /* y[r, o] = bias[o] + chain over k of x[r, k] * weight[k, o], then act in place if act is not NULL.
  * y [m, out] with stride ys, x [m, in] with stride xs, m >= 1. The chain starts from the bias. With
- * Q8 or Q4 weights x is quantized first, each row by itself, and the chain is that of gemm_q8 or
- * gemm_q4; then m and in must be within what matmul_init was told. */
+ * quantized weights x is quantized first, each row by itself, and the chain is that of
+ * gemm_quantized; then m and in must be within what matmul_init was told. */
 void matmul_linear(const struct matmul *mm, float *y, size_t ys, const float *x, size_t xs,
                    const struct linear *linear, activation_fn act, int m);
 
 /* logits[r, v] = lanes16 over k of x[r, k] * head[v, k]          (kernels.h: gemm_nt)
- * logits [m, n_vocab] with stride ls, x [m, n_embd] with stride xs. A Q8 or Q4 head is a linear
+ * logits [m, n_vocab] with stride ls, x [m, n_embd] with stride xs. A quantized head is a linear
  * layer without bias: a chain from 0. */
 void matmul_head(const struct matmul *mm, float *logits, size_t ls, const float *x, size_t xs,
                  const struct matrix *head, int m);

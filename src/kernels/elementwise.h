@@ -67,32 +67,43 @@ static void scale(float *y, float factor, size_t n) {
         y[i] *= factor;
 }
 
-ALWAYS_INLINE void quantize_group(int8_t *q, float *scale, int32_t *sum, const float *x) {
-    uint32_t largest = largest_magnitude(x);
+ALWAYS_INLINE void quantize_group(int8_t *q, float *scale, int32_t *sum, const float *x,
+                                  int group) {
+    uint32_t largest = largest_magnitude(x, group);
     *scale = 0;
     *sum = 0;
     if (largest >= 0x03800000 && largest < 0x7F800000) { // 2^-120 .. finite
         float max = math_from_bits(largest);
         *scale = max / 127.0f;
-        *sum = quantize_by(q, x, 127.0f / max);
+        *sum = quantize_by(q, x, 127.0f / max, group);
     } else {
-        memset(q, 0, GROUP);
+        memset(q, 0, (size_t)group);
         if (largest >= 0x7F800000)
             *scale = NAN;
     }
 }
 
-static void quantize(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n) {
-    for (; n >= GROUP; n -= GROUP) {
-        quantize_group(q, scale++, sum++, x);
-        q += GROUP;
-        x += GROUP;
+ALWAYS_INLINE void quantize_groups(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n,
+                                   int group) {
+    for (; n >= (size_t)group; n -= (size_t)group) {
+        quantize_group(q, scale++, sum++, x, group);
+        q += group;
+        x += group;
     }
     if (n > 0) {
-        float last[GROUP] = {0};
+        float last[PANEL_MAX_GROUP] = {0};
         memcpy(last, x, n * sizeof *x);
-        quantize_group(q, scale, sum, last);
+        quantize_group(q, scale, sum, last, group);
     }
+}
+
+static void quantize(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n, int group) {
+    if (group == 64)
+        quantize_groups(q, scale, sum, x, n, 64);
+    else if (group == 32)
+        quantize_groups(q, scale, sum, x, n, 32);
+    else
+        quantize_groups(q, scale, sum, x, n, 16);
 }
 
 static void quantize16(struct kv_weights *w, const float *weights, const float *scales, int n) {
@@ -100,7 +111,7 @@ static void quantize16(struct kv_weights *w, const float *weights, const float *
     int16_t q[KV_BLOCK] = {0};
     for (int j = 0; j < KV_BLOCK; j++)
         x[j] = j < n ? weights[j] * scales[j] : 0;
-    uint32_t largest = largest_magnitude(x);
+    uint32_t largest = largest_magnitude(x, KV_BLOCK);
     w->scale = largest >= 0x7F800000 ? NAN : 0;
     if (largest >= 0x07800000 && largest < 0x7F800000) { // 2^-112 .. finite
         float max = math_from_bits(largest);

@@ -33,11 +33,11 @@ static void gelu_tanh(float *x, size_t n) {
     }
 }
 
-/* The bits of the largest |x[i]| of GROUP elements. As integers they are ordered as the numbers
+/* The bits of the largest |x[i]| of n elements. As integers they are ordered as the numbers
  * are, with infinity and NaN above them. */
-ALWAYS_INLINE uint32_t largest_magnitude(const float *x) {
+ALWAYS_INLINE uint32_t largest_magnitude(const float *x, int n) {
     uint32_t largest = 0;
-    for (int i = 0; i < GROUP; i++) {
+    for (int i = 0; i < n; i++) {
         uint32_t magnitude = math_bits(x[i]) & 0x7FFFFFFF;
         largest = magnitude > largest ? magnitude : largest;
     }
@@ -50,10 +50,10 @@ ALWAYS_INLINE int32_t rounded(float x, float factor) {
     return (int32_t)(math_bits(x * factor + 0x1.8p23f) - math_bits(0x1.8p23f));
 }
 
-/* Writes q of GROUP elements and returns their sum. */
-ALWAYS_INLINE int32_t quantize_by(int8_t *q, const float *x, float per_scale) {
+/* Writes q of n elements and returns their sum. */
+ALWAYS_INLINE int32_t quantize_by(int8_t *q, const float *x, float per_scale, int n) {
     int32_t sum = 0;
-    for (int i = 0; i < GROUP; i++) {
+    for (int i = 0; i < n; i++) {
         q[i] = (int8_t)rounded(x[i], per_scale);
         sum += q[i];
     }
@@ -154,61 +154,54 @@ PRODUCTS_OF(f32, 4)
 PRODUCTS_OF(f16, 2)
 PRODUCTS_OF(bf16, 2)
 
-/* The group at byte `at` of the panel of column c. */
-ALWAYS_INLINE const unsigned char *group_at(const void *panels, size_t ps, int c, size_t at) {
-    return (const unsigned char *)panels + (size_t)(c / PANEL) * ps + at;
-}
-
-/* isum (kernels.h) of one row and output; w: the first of the four bytes of each step. */
-ALWAYS_INLINE int32_t sum_q8(const int8_t *q, const unsigned char *w) {
+/* isum (kernels.h) of one row and output; w: the first byte of the output in a group. */
+ALWAYS_INLINE int32_t sum_of_products(const int8_t *q, const unsigned char *w,
+                                      struct panel_form form) {
+    const int rest = form.bits == 8 ? 128 : form.mins ? 0 : 8, half = form.group / 2;
     int32_t sum = 0;
-    for (int step = 0; step < GROUP / 4; step++)
-        for (int i = 0; i < 4; i++)
-            sum += q[4 * step + i] * (w[step * 4 * PANEL + i] - 128);
+    for (int k = 0; k < (form.bits == 8 ? form.group : half); k++) {
+        int byte = w[k / 4 * 4 * PANEL + k % 4];
+        if (form.bits == 8)
+            sum += q[k] * (byte - rest);
+        else
+            sum += q[k] * ((byte & 15) - rest) + q[half + k] * ((byte >> 4) - rest);
+    }
     return sum;
 }
 
-ALWAYS_INLINE int32_t sum_q4(const int8_t *q, const unsigned char *w) {
-    int32_t sum = 0;
-    for (int step = 0; step < GROUP / 8; step++)
-        for (int i = 0; i < 4; i++) {
-            int byte = w[step * 4 * PANEL + i];
-            sum += q[4 * step + i] * (byte & 15) + q[GROUP / 2 + 4 * step + i] * (byte >> 4);
-        }
-    return sum;
+ALWAYS_INLINE float load_scale(const unsigned char *scales, struct panel_form form, int c) {
+    return form.scale_bytes == PANEL_F32 ? load_f32(scales + 4 * c) : load_f16(scales + 2 * c);
 }
 
-static void gemm_q8(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
-                    int n, int n_groups) {
+ALWAYS_INLINE void product_quantized(struct y_rows y, struct quantized x, struct panels w, int m,
+                                     int n, int n_groups, struct panel_form form) {
     for (int g = 0; g < n_groups; g++)
         for (int r = 0; r < m; r++) {
-            const int8_t *q = x.q + (size_t)r * x.qs + (size_t)g * GROUP;
-            float xscale = x.scale[(size_t)r * x.gs + (size_t)g];
-            for (int c = 0; c < n; c++) {
-                float *out = &y[(size_t)r * ys + (size_t)c];
-                const unsigned char *group = group_at(panels, ps, c, (size_t)g * Q8_GROUP_BYTES);
-                int32_t isum = sum_q8(q, group + 2 * PANEL + 4 * (c % PANEL));
-                *out = fmaf((float)isum, load_f16(group + 2 * (c % PANEL)) * xscale, *out);
-            }
-        }
-}
-
-static void gemm_q4(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
-                    int n, int n_groups) {
-    for (int g = 0; g < n_groups; g++)
-        for (int r = 0; r < m; r++) {
-            const int8_t *q = x.q + (size_t)r * x.qs + (size_t)g * GROUP;
+            const int8_t *q = x.q + (size_t)r * x.qs + (size_t)g * (size_t)form.group;
             size_t at = (size_t)r * x.gs + (size_t)g;
             float xscale = x.scale[at], xmin = (float)x.sum[at] * xscale;
             for (int c = 0; c < n; c++) {
-                float *out = &y[(size_t)r * ys + (size_t)c];
-                const unsigned char *group = group_at(panels, ps, c, (size_t)g * Q4_GROUP_BYTES);
-                int32_t isum = sum_q4(q, group + 4 * PANEL + 4 * (c % PANEL));
-                *out = fmaf((float)isum, load_f16(group + 2 * (c % PANEL)) * xscale, *out);
-                *out = fmaf(xmin, load_f16(group + 2 * (PANEL + c % PANEL)), *out);
+                float *out = y_from(y, r, c).p;
+                const int column = c % PANEL;
+                const unsigned char *group =
+                    (const unsigned char *)panels_from(w, g, c - column, 0).w;
+                int32_t isum = sum_of_products(q, group + panel_form_head(form) + 4 * column, form);
+                *out = fmaf((float)isum, load_scale(group, form, column) * xscale, *out);
+                if (form.mins)
+                    *out = fmaf(xmin, load_scale(group, form, PANEL + column), *out);
             }
         }
 }
+
+#define QUANTIZED_PRODUCT(name, group, bits, scale_bytes, mins)                                \
+    static void gemm_##name(float *y, size_t ys, struct quantized x, const void *panels,       \
+                            size_t ps, int m, int n, int n_groups) {                           \
+        const struct panel_form form = {group, bits, scale_bytes, mins};                       \
+        product_quantized((struct y_rows){y, ys}, x,                                           \
+                          (struct panels){panels, panel_form_bytes(form), ps}, m, n, n_groups, \
+                          form);                                                               \
+    }
+PANEL_FORMS(QUANTIZED_PRODUCT)
 
 static void scores_q8(float *y, struct quantized x, const void *const *keys, size_t ps,
                       int n_blocks, int n, int n_groups) {

@@ -11,31 +11,36 @@
 
 #include "kernels/tiles.h"
 
-#define QUANT_ROWS  WORDS_TILE  /* the most rows of any tile of integers */
-#define WORDS_STEPS (GROUP / 2) /* steps of two inputs in a group */
+#define QUANT_ROWS  WORDS_TILE /* the most rows of any tile of integers */
+#define PANEL_WORDS 64         /* words of each output of a panel, and */
+#define ROW_WORDS   32         /* of a row of x, that are widened at a time */
 
-/* A group of a panel and a group of a row of x. Each word has two adjacent inputs. */
-typedef int32_t panel_words[WORDS_STEPS][PANEL];
-typedef int32_t row_words[WORDS_STEPS];
+/* Groups of a panel and a group of a row of x; or a block of positions of the KV cache and its
+ * weights. Each word has two adjacent inputs. */
+typedef int32_t panel_words[PANEL_WORDS][PANEL];
+typedef int32_t row_words[ROW_WORDS];
+
+_Static_assert(PANEL_MAX_GROUP / 2 <= ROW_WORDS && KV_BLOCK / 2 <= ROW_WORDS, "they fit");
 
 /* The integer sums of a tile, over a group of inputs or a block of positions. */
 typedef ivec tile_sums[QUANT_ROWS][STRIP / WIDTH];
 
 _Static_assert(Q8_ROWS <= QUANT_ROWS && Q4_ROWS <= QUANT_ROWS, "no tile has more rows");
 
-ALWAYS_INLINE void int16_sums(tile_sums sum, row_words *x, panel_words *w, struct prefetch prefetch,
-                              struct tile tile) {
+/* The sums of a tile over `steps` words, those of w from word `first` of each panel on. */
+ALWAYS_INLINE void int16_sums(tile_sums sum, row_words *x, panel_words *w, int first, int steps,
+                              struct prefetch prefetch, struct tile tile) {
     const int rows = tile.rows, vecs = tile.vecs;
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             sum[r][v] = ivec_set(0);
         }
     }
-    for (int some = 0; some < WORDS_STEPS; some += 4)
+    for (int some = 0; some < steps; some += 4)
         UNROLL for (int step = some; step < some + 4; step++) {
             ivec weights[STRIP / WIDTH];
             UNROLL for (int v = 0; v < vecs; v++) {
-                weights[v] = ivec_load(&w[v * WIDTH / PANEL][step][v * WIDTH % PANEL]);
+                weights[v] = ivec_load(&w[v * WIDTH / PANEL][first + step][v * WIDTH % PANEL]);
             }
             UNROLL for (int r = 0; r < rows; r++) {
                 ivec xs = ivec_set((uint32_t)x[r][step]);

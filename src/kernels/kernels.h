@@ -36,7 +36,7 @@ struct activation {
 
 /* Rows of x as `quantize` writes them. Row r: q + r * qs, scale + r * gs, sum + r * gs. */
 struct quantized {
-    const int8_t *q;    /* [m, groups * GROUP], stride qs */
+    const int8_t *q;    /* [m, groups * group], stride qs */
     const float *scale; /* [m, groups], stride gs         */
     const int32_t *sum; /* [m, groups], stride gs         */
     size_t qs, gs;
@@ -77,42 +77,42 @@ struct kernels {
     void (*gemm_nt[DTYPE_N_KERNELS])(float *y, size_t ys, const float *x, size_t xs, const void *w,
                                      size_t ws, int m, int n, int K);
 
-    /* Quantized products (panels.h has the layout). Inputs k are in groups of GROUP; the last group
-     * is padded with zeros. isum is the sum of q[r, k] * w[k, c] over the k of a group, exact in
-     * int32, where w is the stored integer (Q8: minus 128). For each group g in order:
+    /* Quantized products (panels.h has the layout). Inputs k are in the groups of the type, those
+     * of x too; the last group is padded with zeros. isum is the sum of q[r, k] * w[k, c] over the
+     * k of a group, exact in int32, where w is the integer of panels.h. For each group g in order:
      *
      *   y[r, c] = fma((f32)isum, wscale[g, c] * xscale[r, g], y[r, c])
-     *   and for Q4: y[r, c] = fma((f32)xsum[r, g] * xscale[r, g], wmin[g, c], y[r, c])
+     *   and where there are mins: y[r, c] = fma((f32)xsum[r, g] * xscale[r, g], wmin[g, c], y[r,
+     * c])
      *
      * y [m, n]; x: m rows, as quantize writes them; panels: those of the n columns, `ps` bytes
      * apart. The chain starts from the value in y and may be cut between groups: x and panels then
-     * begin at a later group. n_groups is the number of groups of this call. */
-    void (*gemm_q8)(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
-                    int n, int n_groups);
-    void (*gemm_q4)(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
-                    int n, int n_groups);
+     * begin at a later group. n_groups is the number of groups of this call. NULL for types that
+     * are not quantized. */
+    void (*gemm_quantized[DTYPE_COUNT])(float *y, size_t ys, struct quantized x, const void *panels,
+                                        size_t ps, int m, int n, int n_groups);
 
-    /* Quantizes ONE row x[0..n), group by group:
+    /* Quantizes ONE row x[0..n), group by group; `group` is 16, 32 or 64:
      *   max   = the largest |x[k]| of the group
      *   scale = max / 127
      *   q[k]  = (int8) round-half-even(x[k] * (127 / max)); 0 for padding
      *   sum   = the sum of q
      * If max is below 2^-120, scale, q and sum are 0. If the group holds a NaN or an infinity, q
      * and sum are 0 and scale is NaN, so that every result that depends on it is NaN, which the
-     * caller detects at the logits. Whole groups are written: q [groups * GROUP], scale [groups],
+     * caller detects at the logits. Whole groups are written: q [groups * group], scale [groups],
      * sum [groups]. */
-    void (*quantize)(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n);
+    void (*quantize)(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n, int group);
 
     /* Attention over a Q8 cache (forward/kv.h has the layout). Its blocks may be anywhere in
      * memory. One row of x reads n_blocks of them side by side, 1 <= n_blocks <= KV_STREAMS.
      *
-     * scores_q8: gemm_q8 for ONE row of x and the first n outputs of each block, where n is rounded
-     * up to a multiple of PANEL. Block i is at keys[i], its panels are `ps` bytes apart, and its
-     * outputs begin at y[i * KV_BLOCK].
+     * scores_q8: the product of KV_PANELS for ONE row of x and the first n outputs of each block,
+     * where n is rounded up to a multiple of PANEL. Block i is at keys[i], its panels are `ps`
+     * bytes apart, and its outputs begin at y[i * KV_BLOCK].
      *
-     * mix_q8: n features of the values, n <= GROUP, either for one row (m = 1) and n_blocks blocks
-     * in order or for m rows and one block. isum is the sum of w * v over the positions of a block,
-     * exact in int32:
+     * mix_q8: n features of the values, n <= KV_GROUP, either for one row (m = 1) and n_blocks
+     * blocks in order or for m rows and one block. isum is the sum of w * v over the positions of a
+     * block, exact in int32:
      *
      *   y[r, c] = fma((f32)isum, w.scale, y[r, c])      (f32) rounds to the nearest, ties to even
      *

@@ -5,28 +5,27 @@
 
 #include "kernels/quantized.h"
 
-_Static_assert(KV_BLOCK == GROUP && KV_BLOCK == STRIP, "a block is a group and a strip");
-
 #define VALUE_STEP (2 * PANEL) /* bytes of two positions in a panel of values */
 
 /* One row of x, all its groups, and the PANEL positions at at[i] in each block i. */
 ALWAYS_INLINE void score_panels(float *y, struct quantized x, const unsigned char *const *at,
                                 int n_groups, int blocks) {
     const int vecs = PANEL / WIDTH;
+    const struct panel_form form = panel_form(KV_PANELS);
     for (int g = 0; g < n_groups; g++) {
-        const size_t group = (size_t)g * Q8_GROUP_BYTES;
+        const size_t group = (size_t)g * panel_form_bytes(form);
         ivec sum[KV_STREAMS][PANEL / WIDTH];
         UNROLL for (int i = 0; i < blocks; i++) {
             UNROLL for (int v = 0; v < vecs; v++) {
                 sum[i][v] = q8_start(x.sum[g]);
             }
         }
-        for (int step = 0; step < QUANT_STEPS; step++) {
-            q8_x xs = q8_activations(quant_x(x, 0, step));
-            const size_t bytes = group + 2 * PANEL + (size_t)step * 4 * PANEL;
+        for (int step = 0; step < KV_GROUP / 4; step++) {
+            ivec xs = quant_x(x, 0, step);
+            const size_t bytes = group + panel_form_head(form) + (size_t)step * 4 * PANEL;
             UNROLL for (int i = 0; i < blocks; i++) {
                 UNROLL for (int v = 0; v < vecs; v++) {
-                    ivec w = q8_weights(ivec_load(at[i] + bytes + v * 4 * WIDTH));
+                    q8_w w = q8_weights(ivec_load(at[i] + bytes + v * 4 * WIDTH));
                     sum[i][v] = q8_add(sum[i][v], w, xs);
                     IN_ORDER(sum[i][v]);
                 }
@@ -41,7 +40,7 @@ ALWAYS_INLINE void score_panels(float *y, struct quantized x, const unsigned cha
                 vec_store(out, vec_fma(ivec_to_f32(sum[i][v]), scale, chain), WIDTH);
             }
         }
-        x.q += GROUP;
+        x.q += KV_GROUP;
     }
 }
 
@@ -98,9 +97,9 @@ ALWAYS_INLINE void mix_panels(float *y, const struct kv_weights *w, const unsign
 /* Many rows and one block, whose bytes are widened to 16-bit lanes once. */
 ALWAYS_INLINE void mix_rows(struct y_rows y, const struct kv_weights *w,
                             const unsigned char *values, int m, int n) {
-    panel_words words[STRIP / PANEL];
+    panel_words words[KV_GROUP / PANEL];
     for (int c = 0; c < n; c += PANEL)
-        for (int i = 0; i < WORDS_STEPS * PANEL; i += WIDTH)
+        for (int i = 0; i < KV_BLOCK / 2 * PANEL; i += WIDTH)
             ivec_store(&words[c / PANEL][0][0] + i,
                        ivec_widen8(values + (size_t)(c / PANEL) * KV_PANEL_BYTES + 2 * i));
     const struct prefetch nothing = {(const char *)values, 0, 0};
@@ -108,15 +107,15 @@ ALWAYS_INLINE void mix_rows(struct y_rows y, const struct kv_weights *w,
         rows = m < WORDS_TILE ? m : WORDS_TILE;
         row_words x[QUANT_ROWS];
         for (int r = 0; r < rows; r++)
-            memcpy(x[r], w[r].pairs, sizeof x[r]);
+            memcpy(x[r], w[r].pairs, sizeof w[r].pairs);
         for (int c = 0; c < n; c += PANEL) {
             tile_sums sum;
             int left = n - c < PANEL ? n - c : PANEL;
-#define TILE(rows)                                            \
-    do {                                                      \
-        const struct tile tile = {rows, PANEL / WIDTH, left}; \
-        int16_sums(sum, x, &words[c / PANEL], nothing, tile); \
-        mix_chain(y_from(y, 0, c), sum, w, tile);             \
+#define TILE(rows)                                                             \
+    do {                                                                       \
+        const struct tile tile = {rows, PANEL / WIDTH, left};                  \
+        int16_sums(sum, x, &words[c / PANEL], 0, KV_BLOCK / 2, nothing, tile); \
+        mix_chain(y_from(y, 0, c), sum, w, tile);                              \
     } while (0)
             WITH_CONSTANT(rows, WORDS_TILE + 1, TILE)
 #undef TILE

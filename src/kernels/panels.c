@@ -4,10 +4,25 @@
 #include <math.h>
 #include <string.h>
 
-static float half_at(const unsigned char *at) {
+/* Element i of the scales or mins that begin a group. */
+static float scale_at(const unsigned char *at, struct panel_form form, int i) {
+    float value;
     uint16_t bits;
+    at += i * form.scale_bytes;
+    if (form.scale_bytes == PANEL_F32) {
+        memcpy(&value, at, sizeof value);
+        return value;
+    }
     memcpy(&bits, at, sizeof bits);
     return dtype_f16_to_f32(bits);
+}
+
+/* Integer i of a group; w: the first byte of the output. */
+static int integer_at(const unsigned char *w, struct panel_form form, int i) {
+    if (form.bits == 8)
+        return w[i / 4 * PANEL * 4 + i % 4] - 128;
+    int step = i / 4 % (form.group / 8), shift = i < form.group / 2 ? 0 : 4;
+    return (w[step * PANEL * 4 + i % 4] >> shift & 15) - (form.mins ? 0 : 8);
 }
 
 void panels_column(float *out, const void *panel, enum dtype dtype, int column, int K) {
@@ -18,23 +33,15 @@ void panels_column(float *out, const void *panel, enum dtype dtype, int column, 
             dtype_to_f32(out + k, group + ((size_t)k * PANEL + (size_t)column) * size, dtype, 1);
         return;
     }
-    for (int k = 0; k < K; k += GROUP) {
-        int n = K - k < GROUP ? K - k : GROUP;
-        float scale = half_at(group + 2 * column);
-        if (dtype == DTYPE_Q8) {
-            const unsigned char *w = group + 2 * PANEL + 4 * column;
-            for (int i = 0; i < n; i++)
-                out[k + i] = (float)(w[i / 4 * PANEL * 4 + i % 4] - 128) * scale;
-            group += Q8_GROUP_BYTES;
-        } else {
-            float min = half_at(group + 2 * (PANEL + column));
-            const unsigned char *w = group + 4 * PANEL + 4 * column;
-            for (int i = 0; i < n; i++) {
-                int step = i / 4 % (GROUP / 8), shift = i < GROUP / 2 ? 0 : 4;
-                int nibble = w[step * PANEL * 4 + i % 4] >> shift & 15;
-                out[k + i] = fmaf((float)nibble, scale, min);
-            }
-            group += Q4_GROUP_BYTES;
+    const struct panel_form form = panel_form(dtype);
+    for (int k = 0; k < K; k += form.group, group += panel_form_bytes(form)) {
+        int n = K - k < form.group ? K - k : form.group;
+        float scale = scale_at(group, form, column);
+        float min = form.mins ? scale_at(group, form, PANEL + column) : 0;
+        const unsigned char *w = group + panel_form_head(form) + 4 * column;
+        for (int i = 0; i < n; i++) {
+            float integer = (float)integer_at(w, form, i);
+            out[k + i] = form.mins ? fmaf(integer, scale, min) : integer * scale;
         }
     }
 }

@@ -9,52 +9,119 @@
  *
  * F32, F16, BF16: [K][PANEL] elements.
  *
- * Q8: for each group of GROUP inputs (the last one is padded)
+ * Quantized types keep small integers, and for each group of inputs and output a scale, perhaps a
+ * min too (struct panel_form says which type has what):
  *
- *     f16 scale[PANEL]                             weight = (byte - 128) * scale, byte in 1..255
- *     u8  w[GROUP / 4][PANEL][4]                   four inputs of one output are adjacent, as
+ *     scale[PANEL]                                 f16 or f32
+ *     min[PANEL]                                   of the same type; or nothing
+ *
+ * Integers of 8 bits: weight = (byte - 128) * scale + min
+ *
+ *     u8  w[group / 4][PANEL][4]                   four inputs of one output are adjacent, as
  *                                                  4-way integer dot products take them
  *              output 0        output 1             output 15
  *     step 0   k0 k1 k2 k3     k0 k1 k2 k3    ...   k0 k1 k2 k3
  *     step 1   k4 k5 k6 k7     k4 k5 k6 k7    ...   k4 k5 k6 k7
  *
- * Q4: for each group of GROUP inputs
+ * Integers of 4 bits: weight = nibble * scale + min, or without a min (nibble - 8) * scale
  *
- *     f16 scale[PANEL]
- *     f16 min[PANEL]                               weight = nibble * scale + min, nibble in 0..15
- *     u8  w[GROUP / 8][PANEL][4]                   low nibble: the inputs of this step of Q8;
- *                                                  high nibble: those of step + GROUP / 8
+ *     u8  w[group / 8][PANEL][4]                   low nibble: the inputs of this step of 8 bits;
+ *                                                  high nibble: those of step + group / 8
  *
- * A group's scale and min are computed from its real inputs. Padding is 128 in Q8 and 0 in Q4; the
- * activations there are 0. */
+ * The last group is filled up with integers of 0 (the byte 128, the nibble 0 or 8), and the
+ * activations there are 0; its scale and min are those of its real inputs. */
 #ifndef KERNELS_PANELS_H
 #define KERNELS_PANELS_H
 
 #include "base/dtype.h"
+#include <stdbool.h>
 #include <stddef.h>
 
-#define PANEL    16 /* outputs of a panel */
-#define GROUP    64 /* inputs that share a scale */
-#define KV_BLOCK 64 /* positions in a block of the KV cache (forward/kv.h) */
+#define PANEL 16 /* outputs of a panel */
+#define GROUP 64 /* inputs that share a scale in the types that we make, Q8 and Q4 */
 
 /* The number of outputs that a product is best called with: those of four panels, which one row
  * reads side by side, and blocks of which stay in the L1 cache while many rows use them. */
 #define STRIP (4 * PANEL)
 
-#define KV_PANEL_BYTES ((size_t)KV_BLOCK * PANEL) /* a panel of values in a Q8 cache */
-#define Q8_GROUP_BYTES ((size_t)PANEL * (2 + GROUP))
-#define Q4_GROUP_BYTES ((size_t)PANEL * (4 + GROUP / 2))
+/* Blocks of the KV cache (forward/kv.h). Their groups are their own. */
+#define KV_BLOCK       64                         /* positions in a block              */
+#define KV_GROUP       64                         /* features that share a scale in Q8 */
+#define KV_PANELS      DTYPE_Q8                   /* what keys are in Q8: panels of that type */
+#define KV_PANEL_BYTES ((size_t)KV_BLOCK * PANEL) /* a panel of values in Q8 */
 
-static inline int panels_groups(int K) {
-    return (K + GROUP - 1) / GROUP;
+/* What a quantized panel is made of. */
+struct panel_form {
+    int group;       /* inputs that share a scale: 16, 32 or 64   */
+    int bits;        /* of an integer: 8 or 4                     */
+    int scale_bytes; /* of a scale and of a min: 2, f16, or 4, f32 */
+    bool mins;
+};
+
+#define PANEL_F16 2
+#define PANEL_F32 4
+
+/* The forms there are, each with a product of its own (kernels.h): FORM(name, group, bits,
+ * scale_bytes, mins). */
+#define PANEL_FORMS(FORM)                \
+    FORM(q8, GROUP, 8, PANEL_F16, false) \
+    FORM(q4, GROUP, 4, PANEL_F16, true)
+
+/* The form of each quantized type: TYPE(dtype, form). */
+#define PANEL_TYPES(TYPE) \
+    TYPE(DTYPE_Q8, q8)    \
+    TYPE(DTYPE_Q4, q4)
+
+#define PANEL_MIN_GROUP 16
+#define PANEL_MAX_GROUP 64
+
+enum panel_form_id {
+#define FORM(name, ...) PANEL_FORM_##name,
+    PANEL_FORMS(FORM)
+#undef FORM
+};
+
+/* Of a quantized type. */
+static inline struct panel_form panel_form(enum dtype dtype) {
+    static const struct panel_form forms[] = {
+#define FORM(name, group, bits, scale_bytes, mins) {group, bits, scale_bytes, mins},
+        PANEL_FORMS(FORM)
+#undef FORM
+    };
+    switch (dtype) {
+#define TYPE(dtype, form) \
+    case dtype:           \
+        return forms[PANEL_FORM_##form];
+        PANEL_TYPES(TYPE)
+#undef TYPE
+    default:
+        return (struct panel_form){1, 0, 0, false};
+    }
+}
+
+/* Bytes before the integers of a group, and of all of it: multiples of 32. */
+static inline size_t panel_form_head(struct panel_form form) {
+    return (size_t)PANEL * (size_t)(form.scale_bytes * (form.mins ? 2 : 1));
+}
+
+static inline size_t panel_form_bytes(struct panel_form form) {
+    return panel_form_head(form) + (size_t)PANEL * (size_t)(form.group * form.bits / 8);
+}
+
+static inline size_t panel_group_bytes(enum dtype dtype) {
+    return panel_form_bytes(panel_form(dtype));
+}
+
+/* How many groups K inputs are. */
+static inline int panels_groups(enum dtype dtype, int K) {
+    int group = panel_form(dtype).group;
+    return (K + group - 1) / group;
 }
 
 /* Bytes of one panel for K inputs: a multiple of 32. */
 static inline size_t panel_bytes(enum dtype dtype, int K) {
-    if (dtype == DTYPE_Q8)
-        return (size_t)panels_groups(K) * Q8_GROUP_BYTES;
-    if (dtype == DTYPE_Q4)
-        return (size_t)panels_groups(K) * Q4_GROUP_BYTES;
+    if (dtype_is_quantized(dtype))
+        return (size_t)panels_groups(dtype, K) * panel_group_bytes(dtype);
     return (size_t)K * PANEL * dtype_size(dtype);
 }
 
@@ -62,8 +129,8 @@ static inline int panels_count(int n) {
     return (n + PANEL - 1) / PANEL;
 }
 
-/* out[k] = weight k of one output of a panel of any type as f32, 0 <= column < PANEL, k < K. Q8 is
- * (byte - 128) * scale, Q4 is fma(nibble, scale, min), each rounded once. */
+/* out[k] = weight k of one output of a panel of any type as f32, 0 <= column < PANEL, k < K: the
+ * integer times the scale, or the fma of these and the min, rounded once. */
 void panels_column(float *out, const void *panel, enum dtype dtype, int column, int K);
 
 #endif

@@ -11,7 +11,7 @@
  *     gemv.h                 gemv: W as a file has it
  *     gemm_nt.h              gemm_nt: rows of x by rows of W
  *     int16_products.h       sums of products of 16-bit integers
- *       quantized.h          gemm_q8, gemm_q4: quantized panels
+ *       quantized.h          gemm_quantized: quantized panels
  *         kv_q8.h            scores_q8, mix_q8: blocks of a Q8 cache
  *
  * This file makes functions of the float products, one for each type of weights. All other kernels

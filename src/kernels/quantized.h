@@ -1,5 +1,5 @@
-/* quantized.h - gemm_q8 and gemm_q4 for all variants with vectors (contract: kernels.h; layout of
- * panels: panels.h).
+/* quantized.h - the quantized products for all variants with vectors (contract: kernels.h; layout
+ * of panels: panels.h).
  *
  * In addition to what tiles.h lists, the file that includes this one defines
  *
@@ -26,18 +26,17 @@
  *   ivec_xor, ivec_add16  of 32-bit words; of 16-bit lanes
  *   ivec_even8, ivec_odd8 bytes 0, 2, 4 ... or 1, 3, 5 ... of signed bytes as 16-bit lanes
  *
- * Without dot products, bytes are multiplied as |x| * w', where w' is w with the sign of x: with
- * |x| and |w| up to 127, the sum of two such products fits in 16 bits. For many rows, x and w are
- * first widened to 16-bit lanes: a step then has one instruction less, and the cost of widening a
- * byte is spread over all its products. The nibbles of Q4 are unsigned: |u s| <= 15 * 127, and the
- * sum of 16 such products, as many as a lane gets in half a group, is below 2^15. */
+ * Without dot products, bytes are multiplied as |w| * x', where x' is x with the sign of w: with
+ * |x| up to 127 and |w| up to 128, the sum of two such products fits in 16 bits. For many rows, x
+ * and w are first widened to 16-bit lanes: a step then has one instruction less, and the cost of
+ * widening a byte is spread over all its products. The nibbles of Q4 are unsigned: |u s| <= 15 *
+ * 127, and the sum of 16 such products, as many as a lane gets in half a group of 64, is below
+ * 2^15. */
 #ifndef KERNELS_QUANTIZED_H
 #define KERNELS_QUANTIZED_H
 
 #include "kernels/int16_products.h"
 #include <string.h>
-
-#define QUANT_STEPS (GROUP / 4) /* steps of four inputs in a group */
 
 /* How the steps of a group are unrolled. All of them where a step needs no register beyond the
  * sums, weights and x; else four, so that no more than these steps' registers are in use. */
@@ -49,33 +48,42 @@
 #define UNROLL_HALF  UNROLL_2
 #endif
 
-#define QUANT_DEPTH 4  /* groups in a block, which fits in half of the L1 cache */
-#define WORDS_DEPTH 2  /* the same for bytes widened to 16-bit lanes */
-#define WORDS_ROWS  24 /* from this many rows on, widening is faster */
+#define QUANT_DEPTH 256 /* inputs in a block, which fits in half of the L1 cache */
+#define WORDS_DEPTH 128 /* the same for bytes widened to 16-bit lanes */
+#define WORDS_ROWS  24  /* from this many rows on, widening is faster */
 
 _Static_assert(QUANT_VECS(1) * WIDTH <= STRIP && QUANT_VECS(QUANT_ROWS) * WIDTH <= STRIP,
                "a tile of quantized products is at most a STRIP wide");
+_Static_assert(WORDS_DEPTH / 2 <= PANEL_WORDS, "a block of widened bytes fits");
+
+/* How the products of a tile are computed, as a constant of each instance: from panels of that
+ * form; `words`: from 16-bit lanes, to which the caller has widened the bytes. */
+struct quant_way {
+    struct panel_form form;
+    bool words;
+};
+
+/* Steps of four inputs in a group. */
+ALWAYS_INLINE int quant_steps(struct panel_form form) {
+    return form.group / 4;
+}
 
 /* --- four bytes at a time --------------------------------------------------------------------- */
 
 #if defined(QUANT_DOT4)
 
-typedef ivec q8_x;
+typedef ivec q8_w;
 
 /* What a sum starts from, as a byte of a panel is a weight + 128. */
 ALWAYS_INLINE ivec q8_start(int32_t sum_of_x) {
     return ivec_set((uint32_t)(-128 * sum_of_x));
 }
 
-ALWAYS_INLINE ivec q8_weights(ivec bytes) {
+ALWAYS_INLINE q8_w q8_weights(ivec bytes) {
     return bytes;
 }
 
-ALWAYS_INLINE q8_x q8_activations(ivec bytes) {
-    return bytes;
-}
-
-ALWAYS_INLINE ivec q8_add(ivec sum, ivec w, q8_x x) {
+ALWAYS_INLINE ivec q8_add(ivec sum, q8_w w, ivec x) {
     return ivec_dot4(sum, w, x);
 }
 
@@ -87,22 +95,19 @@ ALWAYS_INLINE ivec q4_add(ivec sum, ivec nibbles, ivec x) {
 
 typedef struct {
     ivec sizes, bytes;
-} q8_x;
+} q8_w;
 
 ALWAYS_INLINE ivec q8_start(int32_t sum_of_x) {
     return ivec_set(0);
 }
 
-ALWAYS_INLINE ivec q8_weights(ivec bytes) {
-    return ivec_xor(bytes, ivec_set(0x80808080)); // less 128, as signed bytes
+ALWAYS_INLINE q8_w q8_weights(ivec bytes) {
+    ivec w = ivec_xor(bytes, ivec_set(0x80808080)); // less 128, as signed bytes
+    return (q8_w){ivec_abs8(w), w};
 }
 
-ALWAYS_INLINE q8_x q8_activations(ivec bytes) {
-    return (q8_x){ivec_abs8(bytes), bytes};
-}
-
-ALWAYS_INLINE ivec q8_add(ivec sum, ivec w, q8_x x) {
-    ivec pairs = ivec_pairs8(x.sizes, ivec_sign8(w, x.bytes));
+ALWAYS_INLINE ivec q8_add(ivec sum, q8_w w, ivec x) {
+    ivec pairs = ivec_pairs8(w.sizes, ivec_sign8(x, w.bytes));
     return ivec_add(sum, ivec_pairs(pairs, ivec_set(0x00010001)));
 }
 
@@ -122,9 +127,9 @@ ALWAYS_INLINE ivec quant_x(struct quantized x, int r, int step) {
     return ivec_set(word);
 }
 
-/* The sums of a tile over a group; w begins at the first step of the group. */
+/* The sums of a tile over a group of bytes; w begins at its first step. */
 ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, struct panels w,
-                           struct prefetch prefetch, struct tile tile) {
+                           struct prefetch prefetch, struct tile tile, struct panel_form form) {
     const int rows = tile.rows, vecs = tile.vecs, many = rows == 1 ? 0 : rows;
     const char *at = w.w;
     UNROLL for (int r = 0; r < rows; r++) {
@@ -132,9 +137,9 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, struct panels w,
             sum[r][v] = q8_start(x.sum[(size_t)r * x.gs]);
         }
     }
-    UNROLL_STEPS for (int step = 0; step < QUANT_STEPS; step++) {
-        ivec weights[STRIP / WIDTH];
-        q8_x first = q8_activations(quant_x(x, 0, step));
+    UNROLL_STEPS for (int step = 0; step < quant_steps(form); step++) {
+        q8_w weights[STRIP / WIDTH];
+        ivec first = quant_x(x, 0, step);
         UNROLL for (int v = 0; v < vecs; v++) {
             weights[v] = q8_weights(ivec_load(at + column_at(w, v * WIDTH, 4)));
             if (rows == 1) { // at once: there are not enough registers to keep them all
@@ -143,7 +148,7 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, struct panels w,
             }
         }
         UNROLL for (int r = 0; r < many; r++) {
-            q8_x xs = q8_activations(quant_x(x, r, step));
+            ivec xs = quant_x(x, r, step);
             UNROLL for (int v = 0; v < vecs; v++) {
                 sum[r][v] = q8_add(sum[r][v], weights[v], xs);
                 IN_ORDER(sum[r][v]);
@@ -158,13 +163,21 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, struct panels w,
 #if !defined(QUANT_DOT4)
 
 /* Widens n words of four bytes to 16-bit lanes: n words with the even bytes of each, then n words
- * with the odd ones. The bytes are signed after an xor with `flip`. */
+ * with the odd ones; n is rounded up to WIDTH. The bytes are signed after an xor with `flip`. */
 ALWAYS_INLINE void to_words(int32_t *words, const void *bytes, int n, uint32_t flip) {
     for (int i = 0; i < n; i += WIDTH) {
         ivec v = ivec_xor(ivec_load((const char *)bytes + 4 * i), ivec_set(flip));
         ivec_store(words + i, ivec_even8(v));
         ivec_store(words + n + i, ivec_odd8(v));
     }
+}
+
+/* A group of a row of x, which may be shorter than a vector. */
+ALWAYS_INLINE void row_to_words(row_words words, const int8_t *q, int steps) {
+    int8_t padded[4 * WIDTH] = {0};
+    if (steps < WIDTH)
+        q = memcpy(padded, q, 4 * (size_t)steps);
+    to_words(words, q, steps, 0);
 }
 
 #endif
@@ -175,10 +188,11 @@ ALWAYS_INLINE ivec q4_nibbles(ivec bytes, bool high) {
 
 /* One row: both nibbles of half the steps, so that each byte is read once. */
 ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, struct panels w,
-                              int half, int vecs) {
-    UNROLL_HALF for (int i = 0; i < QUANT_STEPS / 4; i++) {
-        const int step = half * QUANT_STEPS / 4 + i;
-        ivec low = quant_x(x, 0, step), high = quant_x(x, 0, QUANT_STEPS / 2 + step);
+                              int half, int vecs, struct panel_form form) {
+    const int steps = quant_steps(form);
+    UNROLL_HALF for (int i = 0; i < steps / 4; i++) {
+        const int step = half * steps / 4 + i;
+        ivec low = quant_x(x, 0, step), high = quant_x(x, 0, steps / 2 + step);
         UNROLL for (int v = 0; v < vecs; v++) {
             ivec bytes = ivec_load(w.w + step * PANEL * 4 + column_at(w, v * WIDTH, 4));
             part[v] = q4_add(part[v], q4_nibbles(bytes, false), low);
@@ -191,28 +205,60 @@ ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, stru
 
 /* Many rows: the low or the high nibbles of all steps, which need fewer registers. */
 ALWAYS_INLINE void q4_many_rows(tile_sums part, struct quantized x, struct panels w,
-                                struct prefetch prefetch, int half, struct tile tile) {
-    const int rows = tile.rows, vecs = tile.vecs;
+                                struct prefetch prefetch, int half, struct tile tile,
+                                struct panel_form form) {
+    const int rows = tile.rows, vecs = tile.vecs, steps = quant_steps(form);
     const char *at = w.w;
     __asm__ volatile(
         ""
         : "+r"(at)); // or a compiler keeps the bytes of one half for the other, on the stack
-    UNROLL_STEPS for (int step = 0; step < QUANT_STEPS / 2; step++) {
+    UNROLL_STEPS for (int step = 0; step < steps / 2; step++) {
         ivec nibbles[STRIP / WIDTH];
         UNROLL for (int v = 0; v < vecs; v++) {
             nibbles[v] = q4_nibbles(ivec_load(at + column_at(w, v * WIDTH, 4)), half);
         }
         UNROLL for (int r = 0; r < rows; r++) {
-            ivec xs = quant_x(x, r, half * QUANT_STEPS / 2 + step);
+            ivec xs = quant_x(x, r, half * steps / 2 + step);
             UNROLL for (int v = 0; v < vecs; v++) {
                 part[r][v] = q4_add(part[r][v], nibbles[v], xs);
                 IN_ORDER(part[r][v]);
             }
         }
-        prefetch_step(prefetch, half * QUANT_STEPS / 2 + step, vecs * WIDTH / PANEL);
+        prefetch_step(prefetch, half * steps / 2 + step, vecs * WIDTH / PANEL);
         at += PANEL * 4;
     }
 }
+
+/* What the sums of nibbles start from where there are no mins, as a nibble is then an integer + 8.
+ */
+ALWAYS_INLINE ivec q4_start(int32_t sum_of_x, struct panel_form form) {
+    return ivec_set(form.mins ? 0 : (uint32_t)(-8 * sum_of_x));
+}
+
+/* Half of the products of a group, as many as 16-bit lanes can sum. */
+ALWAYS_INLINE void q4_half(tile_sums part, struct quantized x, struct panels w,
+                           struct prefetch prefetch, int half, struct tile tile,
+                           struct panel_form form) {
+    if (tile.rows == 1)
+        q4_one_row(part[0], x, w, half, tile.vecs, form);
+    else
+        q4_many_rows(part, x, w, prefetch, half, tile, form);
+}
+
+#if defined(QUANT_DOT4)
+
+ALWAYS_INLINE void q4_sums(tile_sums sum, struct quantized x, struct panels w,
+                           struct prefetch prefetch, struct tile tile, struct panel_form form) {
+    UNROLL for (int r = 0; r < tile.rows; r++) {
+        UNROLL for (int v = 0; v < tile.vecs; v++) {
+            sum[r][v] = q4_start(x.sum[(size_t)r * x.gs], form);
+        }
+    }
+    q4_half(sum, x, w, prefetch, 0, tile, form);
+    q4_half(sum, x, w, prefetch, 1, tile, form);
+}
+
+#else
 
 ALWAYS_INLINE void sums_clear(tile_sums sum, struct tile tile) {
     UNROLL for (int r = 0; r < tile.rows; r++) {
@@ -222,39 +268,25 @@ ALWAYS_INLINE void sums_clear(tile_sums sum, struct tile tile) {
     }
 }
 
-/* Half of the products of a group, as many as 16-bit lanes can sum. */
-ALWAYS_INLINE void q4_half(tile_sums part, struct quantized x, struct panels w,
-                           struct prefetch prefetch, int half, struct tile tile) {
-    if (tile.rows == 1)
-        q4_one_row(part[0], x, w, half, tile.vecs);
-    else
-        q4_many_rows(part, x, w, prefetch, half, tile);
-}
-
-#if defined(QUANT_DOT4)
-
+/* The part sums of a group of 32 or less fit 16 bits as a whole. */
 ALWAYS_INLINE void q4_sums(tile_sums sum, struct quantized x, struct panels w,
-                           struct prefetch prefetch, struct tile tile) {
-    sums_clear(sum, tile);
-    q4_half(sum, x, w, prefetch, 0, tile);
-    q4_half(sum, x, w, prefetch, 1, tile);
-}
-
-#else
-
-ALWAYS_INLINE void q4_sums(tile_sums sum, struct quantized x, struct panels w,
-                           struct prefetch prefetch, struct tile tile) {
+                           struct prefetch prefetch, struct tile tile, struct panel_form form) {
+    const bool at_once = form.group <= 32;
     tile_sums part, first;
     UNROLL for (int half = 0; half < 2; half++) {
-        sums_clear(part, tile);
-        q4_half(part, x, w, prefetch, half, tile);
+        if (half == 0 || !at_once)
+            sums_clear(part, tile);
+        q4_half(part, x, w, prefetch, half, tile, form);
         UNROLL for (int r = 0; r < tile.rows; r++) {
+            const ivec start = q4_start(x.sum[(size_t)r * x.gs], form);
             UNROLL for (int v = 0; v < tile.vecs; v++) {
+                if (half == 0 && at_once)
+                    continue;
                 ivec whole = ivec_pairs(part[r][v], ivec_set(0x00010001));
                 if (half) {
-                    sum[r][v] = ivec_add(whole, first[r][v]);
+                    sum[r][v] = ivec_add(whole, at_once ? start : first[r][v]);
                 } else {
-                    first[r][v] = whole;
+                    first[r][v] = form.mins ? whole : ivec_add(whole, start);
                     if (tile.rows > 1) // the registers are those of the second half
                         __asm__ volatile("" : "+m"(first[r][v]));
                 }
@@ -267,31 +299,32 @@ ALWAYS_INLINE void q4_sums(tile_sums sum, struct quantized x, struct panels w,
 
 /* --- from sums to y --------------------------------------------------------------------------- */
 
-/* How the products of a tile are computed. Q8_WORDS: from 16-bit lanes, widened by the caller. */
-enum quant_way { Q8_BYTES, Q8_WORDS, Q4_NIBBLES };
-
 /* The panels, beginning `bytes` bytes later. */
 ALWAYS_INLINE struct panels panels_skip(struct panels w, size_t bytes) {
     w.w += bytes;
     return w;
 }
 
-/* Continues the chains of y by one group. The group begins with the scales of its columns, in Q4
- * followed by their minima. */
+/* Scales or mins of a vector of columns, those of all columns beginning at `scales`. */
+ALWAYS_INLINE vec load_scales(struct panels scales, int v, struct panel_form form) {
+    const char *at = scales.w + column_at(scales, v * WIDTH, (size_t)form.scale_bytes);
+    return form.scale_bytes == PANEL_F32 ? load_f32(at, WIDTH) : load_f16(at, WIDTH);
+}
+
+/* Continues the chains of y by one group. */
 ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized x,
-                               struct panels group, struct tile tile, enum quant_way way) {
-    const struct panels mins = panels_skip(group, 2 * PANEL);
+                               struct panels group, struct tile tile, struct panel_form form) {
+    const struct panels mins = panels_skip(group, (size_t)form.scale_bytes * PANEL);
     UNROLL for (int v = 0; v < tile.vecs; v++) {
-        vec scale = load_f16(group.w + column_at(group, v * WIDTH, 2), WIDTH);
-        vec min =
-            way == Q4_NIBBLES ? load_f16(mins.w + column_at(mins, v * WIDTH, 2), WIDTH) : scale;
+        vec scale = load_scales(group, v, form);
+        vec min = form.mins ? load_scales(mins, v, form) : scale;
         const int lanes = tile_lanes(tile, v);
         UNROLL for (int r = 0; r < tile.rows; r++) {
             float *out = y_from(y, r, v * WIDTH).p;
             float xscale = x.scale[(size_t)r * x.gs];
             vec chain = load_f32(out, lanes);
             chain = vec_fma(ivec_to_f32(sum[r][v]), vec_mul(scale, vec_set(xscale)), chain);
-            if (way == Q4_NIBBLES)
+            if (form.mins)
                 chain = vec_fma(vec_set((float)x.sum[(size_t)r * x.gs] * xscale), min, chain);
             vec_store(out, chain, lanes);
         }
@@ -300,49 +333,52 @@ ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized 
 
 /* --- tiles of panels -------------------------------------------------------------------------- */
 
-/* One tile and one group. xw, w: x and the panels as 16-bit lanes, for Q8_WORDS only. */
+/* One tile and one group. xw, w: x and the panels as 16-bit lanes, from word `first` of w on, for
+ * way.words only. */
 ALWAYS_INLINE void quant_tile(struct y_rows y, struct quantized x, row_words *xw,
-                              struct panels group, panel_words *w, struct prefetch prefetch,
-                              struct tile tile, enum quant_way way) {
+                              struct panels group, panel_words *w, int first,
+                              struct prefetch prefetch, struct tile tile, struct quant_way way) {
+    const struct panels integers = panels_skip(group, panel_form_head(way.form));
     tile_sums sum;
     LOADS_STAY();
-    if (way == Q4_NIBBLES)
-        q4_sums(sum, x, panels_skip(group, 4 * PANEL), prefetch, tile);
+    if (way.form.bits == 4)
+        q4_sums(sum, x, integers, prefetch, tile, way.form);
 #if !defined(QUANT_DOT4)
-    else if (way == Q8_WORDS)
-        int16_sums(sum, xw, w, prefetch, tile);
+    else if (way.words)
+        int16_sums(sum, xw, w, first, way.form.group / 2, prefetch, tile);
 #endif
     else
-        q8_sums(sum, x, panels_skip(group, 2 * PANEL), prefetch, tile);
-    quant_chain(y, sum, x, group, tile, way);
+        q8_sums(sum, x, integers, prefetch, tile, way.form);
+    quant_chain(y, sum, x, group, tile, way.form);
 }
 
 /* The quantized rows, beginning at row r and group g. */
-ALWAYS_INLINE struct quantized quant_from(struct quantized x, int r, int g) {
-    x.q += (size_t)r * x.qs + (size_t)g * GROUP;
+ALWAYS_INLINE struct quantized quant_from(struct quantized x, int r, int g,
+                                          struct panel_form form) {
+    x.q += (size_t)r * x.qs + (size_t)g * (size_t)form.group;
     x.scale += (size_t)r * x.gs + (size_t)g;
     x.sum += (size_t)r * x.gs + (size_t)g;
     return x;
 }
 
 /* All columns and some groups of `rows` rows: whole tiles, then single panels. w: the panels as
- * 16-bit lanes, group by group, for Q8_WORDS only. prefetch: that of the first panel. */
+ * 16-bit lanes, for way.words only. prefetch: that of the first panel. */
 ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels groups,
-                              panel_words (*w)[STRIP / PANEL], struct prefetch prefetch, int n,
-                              int n_groups, int rows, enum quant_way way) {
+                              panel_words *w, struct prefetch prefetch, int n, int n_groups,
+                              int rows, struct quant_way way) {
     const int vecs = QUANT_VECS(rows), whole = vecs * WIDTH;
     row_words xw[QUANT_ROWS];
     for (int g = 0; g < n_groups; g++) {
 #if !defined(QUANT_DOT4)
-        for (int r = 0; way == Q8_WORDS && r < rows; r++)
-            to_words(xw[r], x.q + (size_t)r * x.qs, QUANT_STEPS, 0);
+        for (int r = 0; way.words && r < rows; r++)
+            row_to_words(xw[r], x.q + (size_t)r * x.qs, quant_steps(way.form));
 #endif
         int c = 0;
 #define COLUMNS(vecs, columns)                                                       \
     do {                                                                             \
         const size_t at = column_at(groups, c, 0);                                   \
         quant_tile(y_from(y, 0, c), x, xw, panels_skip(groups, at),                  \
-                   way == Q8_WORDS ? &w[g][c / PANEL] : NULL,                        \
+                   way.words ? &w[c / PANEL] : NULL, g *way.form.group / 2,          \
                    (struct prefetch){prefetch.p + at, prefetch.step, prefetch.next}, \
                    (struct tile){rows, vecs, columns}, way);                         \
     } while (0)
@@ -353,24 +389,26 @@ ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels
 #undef COLUMNS
         groups.w += groups.stride;
         prefetch.p += groups.stride;
-        x = quant_from(x, 0, 1);
+        x = quant_from(x, 0, 1, way.form);
     }
 }
 
 /* All rows, for a block of groups that stays in the L1 cache. Each tile of rows prefetches an equal
  * share of the block at `next`, as in gemm_block. */
 ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panels groups,
-                               const char *next, int m, int n, int n_groups, enum quant_way way) {
-    const int max = way == Q4_NIBBLES ? Q4_ROWS : way == Q8_WORDS ? WORDS_TILE : Q8_ROWS;
+                               const char *next, int m, int n, int n_groups, struct quant_way way) {
+    const int steps = quant_steps(way.form);
+    const int max = way.form.bits == 4 ? Q4_ROWS : way.words ? WORDS_TILE : Q8_ROWS;
     size_t share = groups.stride / (size_t)((m + max - 1) / max);
-    struct prefetch prefetch = {next, share / QUANT_STEPS, groups.next};
-    panel_words w[WORDS_DEPTH][STRIP / PANEL];
+    struct prefetch prefetch = {next, share / (size_t)steps, groups.next};
+    panel_words w[STRIP / PANEL];
 #if !defined(QUANT_DOT4)
-    for (int g = 0; way == Q8_WORDS && g < n_groups; g++)
+    for (int g = 0; way.words && g < n_groups; g++)
         for (int c = 0; c < n; c += PANEL)
-            to_words(w[g][c / PANEL][0],
-                     groups.w + (size_t)g * groups.stride + column_at(groups, c, 0) + 2 * PANEL,
-                     QUANT_STEPS * PANEL, 0x80808080);
+            to_words(w[c / PANEL][g * 2 * steps],
+                     groups.w + (size_t)g * groups.stride + column_at(groups, c, 0) +
+                         panel_form_head(way.form),
+                     steps * PANEL, 0x80808080);
 #endif
     for (int rows; m > 0; m -= rows) {
         // no last tile of one row: it would load each weight for a single product
@@ -380,42 +418,45 @@ ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panel
 #undef TILE
         prefetch.p += share;
         y = y_from(y, rows, 0);
-        x = quant_from(x, rows, 0);
+        x = quant_from(x, rows, 0, way.form);
     }
 }
 
 /* Blocks of STRIP columns by `depth` groups. */
 ALWAYS_INLINE void quant_blocks(struct y_rows y, struct quantized x, struct panels w, int m, int n,
-                                int n_groups, int depth, enum quant_way way) {
+                                int n_groups, int depth, struct quant_way way) {
     for (int c = 0; c < n; c += STRIP)
         for (int g = 0; g < n_groups; g += depth) {
             struct panels strip = panels_skip(w, column_at(w, c, 0));
             struct panels groups = panels_skip(strip, (size_t)g * w.stride);
             const char *next = g + depth < n_groups ? groups.w + (size_t)depth * w.stride
                                                     : strip.w + column_at(strip, STRIP, 0);
-            quant_block(y_from(y, 0, c), quant_from(x, 0, g), groups, next, m,
+            quant_block(y_from(y, 0, c), quant_from(x, 0, g, way.form), groups, next, m,
                         n - c < STRIP ? n - c : STRIP, n_groups - g < depth ? n_groups - g : depth,
                         way);
         }
 }
 
-static void gemm_q8(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
-                    int n, int n_groups) {
-    const struct y_rows rows = {y, ys};
-    const struct panels w = {panels, Q8_GROUP_BYTES, ps};
+ALWAYS_INLINE void gemm_panels(struct y_rows y, struct quantized x, struct panels w, int m, int n,
+                               int n_groups, struct panel_form form) {
 #if !defined(QUANT_DOT4)
-    if (m >= WORDS_ROWS) {
-        quant_blocks(rows, x, w, m, n, n_groups, WORDS_DEPTH, Q8_WORDS);
+    if (form.bits == 8 && m >= WORDS_ROWS) {
+        quant_blocks(y, x, w, m, n, n_groups, WORDS_DEPTH / form.group,
+                     (struct quant_way){form, true});
         return;
     }
 #endif
-    quant_blocks(rows, x, w, m, n, n_groups, m == 1 ? n_groups : QUANT_DEPTH, Q8_BYTES);
+    quant_blocks(y, x, w, m, n, n_groups, m == 1 ? n_groups : QUANT_DEPTH / form.group,
+                 (struct quant_way){form, false});
 }
 
-static void gemm_q4(float *y, size_t ys, struct quantized x, const void *panels, size_t ps, int m,
-                    int n, int n_groups) {
-    quant_blocks((struct y_rows){y, ys}, x, (struct panels){panels, Q4_GROUP_BYTES, ps}, m, n,
-                 n_groups, m == 1 ? n_groups : QUANT_DEPTH, Q4_NIBBLES);
-}
+#define QUANTIZED_PRODUCT(name, group, bits, scale_bytes, mins)                                 \
+    static void gemm_##name(float *y, size_t ys, struct quantized x, const void *panels,        \
+                            size_t ps, int m, int n, int n_groups) {                            \
+        const struct panel_form form = {group, bits, scale_bytes, mins};                        \
+        gemm_panels((struct y_rows){y, ys}, x,                                                  \
+                    (struct panels){panels, panel_form_bytes(form), ps}, m, n, n_groups, form); \
+    }
+PANEL_FORMS(QUANTIZED_PRODUCT)
 
 #endif

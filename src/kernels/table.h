@@ -9,6 +9,11 @@
 #define FOR_EACH_TYPE(op) \
     { [DTYPE_F32] = op##f32, [DTYPE_F16] = op##f16, [DTYPE_BF16] = op##bf16 }
 
+/* The product of each quantized type. */
+#define TYPE_PRODUCT(dtype, form) [dtype] = gemm_##form,
+#define FOR_EACH_QUANTIZED \
+    { PANEL_TYPES(TYPE_PRODUCT) }
+
 /* Defines kernels_NAME. Without an entry in variants.def that is a compile error: undeclared. */
 #define KERNELS_TABLE(name_, mr_, nr_)                                               \
     _Static_assert(sizeof kernels_##name_ != 0, "variants.def has an entry for it"); \
@@ -19,8 +24,7 @@
         .mr = mr_,                                                                   \
         .nr = nr_,                                                                   \
         .gemm_nt = FOR_EACH_TYPE(gemm_nt_),                                          \
-        .gemm_q8 = gemm_q8,                                                          \
-        .gemm_q4 = gemm_q4,                                                          \
+        .gemm_quantized = FOR_EACH_QUANTIZED,                                        \
         .quantize = quantize,                                                        \
         .scores_q8 = scores_q8,                                                      \
         .mix_q8 = mix_q8,                                                            \

@@ -16,6 +16,7 @@
 
 #include "base/math.h"
 #include "kernels/tiles.h"
+#include <string.h>
 
 #define LANES16 (16 / WIDTH) /* vectors of the partial sums of lanes16 */
 
@@ -106,9 +107,9 @@ static void gelu_tanh(float *x, size_t n) {
 
 /* ---- quantize ---- */
 
-ALWAYS_INLINE uint32_t largest_magnitude(const float *x) {
+ALWAYS_INLINE uint32_t largest_magnitude(const float *x, int n) {
     ivec largest = ivec_set(0);
-    UNROLL for (int i = 0; i < GROUP; i += WIDTH) {
+    UNROLL for (int i = 0; i < n; i += WIDTH) {
         largest = ivec_max(largest, ivec_and(ivec_load(x + i), ivec_set(0x7FFFFFFF)));
     }
     return (uint32_t)ivec_largest(largest);
@@ -121,15 +122,22 @@ ALWAYS_INLINE ivec rounded(const float *x, float factor) {
     return (ivec)((bits)t - (bits)magic);
 }
 
-ALWAYS_INLINE int32_t quantize_by(int8_t *q, const float *x, float per_scale) {
+ALWAYS_INLINE int32_t quantize_by(int8_t *q, const float *x, float per_scale, int n) {
     ivec total = ivec_set(0);
-    UNROLL for (int i = 0; i < GROUP; i += 32) {
+    UNROLL for (int i = 0; i < n; i += 32) {
         ivec some[32 / WIDTH];
         UNROLL for (int v = 0; v < 32 / WIDTH; v++) {
-            some[v] = rounded(x + i + v * WIDTH, per_scale);
+            const bool here = i + v * WIDTH < n;
+            some[v] = here ? rounded(x + i + v * WIDTH, per_scale) : ivec_set(0);
             total = ivec_add(total, some[v]);
         }
-        store_i8(q + i, some);
+        if (i + 32 <= n) {
+            store_i8(q + i, some);
+        } else {
+            int8_t bytes[32];
+            store_i8(bytes, some);
+            memcpy(q + i, bytes, 16);
+        }
     }
     return ivec_total(total);
 }

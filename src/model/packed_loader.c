@@ -30,8 +30,8 @@ void packed_loader_shape(struct tensor *out, const struct tensor_spec *spec, enu
         const bool groups = dtype_is_quantized(dtype);
         out->rank = 3;
         out->shape[0] = n_panels;
-        out->shape[1] = groups ? panels_groups(K) : K;
-        out->shape[2] = groups ? (int64_t)size / panels_groups(K) : PANEL;
+        out->shape[1] = groups ? panels_groups(dtype, K) : K;
+        out->shape[2] = groups ? (int64_t)panel_group_bytes(dtype) : PANEL;
         out->n_bytes = (size_t)n_panels * size;
     }
     out->dtype = dtype_is_quantized(dtype) ? "U8" : dtype_name(dtype);

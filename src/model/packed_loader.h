@@ -1,7 +1,7 @@
 /* packed_loader.h - binds the table of a packed file (weights/packed.h) to struct gpt2_model.
  *
  * The file's weights, in the order in which a pass reads them; wte is the last where it is the head
- * too. A group is GROUP inputs of a panel (kernels/panels.h).
+ * too. Groups are those of the type (kernels/panels.h).
  *
  *   vectors       F32 [n]
  *   wpe           F32, F16, BF16 [n_ctx, n_embd]

@@ -2,6 +2,7 @@
 #include "base/buffer.h"
 #include "cli/command/commands.h"
 #include "cli/io/find_model.h"
+#include "cli/io/line_errors.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
 #include "cli/io/token_reader.h"
@@ -26,6 +27,7 @@ struct tokenize_run {
     struct gpt2_ids ids;
     struct token_extents extents; /* of ids, with --json */
     uint64_t n_ids;               /* of the text so far */
+    uint64_t n_errors;            /* lines that could not be tokenized */
     struct output out;
 };
 
@@ -118,16 +120,35 @@ struct direction {
     bool (*end)(struct tokenize_run *run, struct gpt2_error *err); /* of a text */
 };
 
+/* The answer to a line that cannot be tokenized: an empty line, or {"error": ...}. */
+static bool tokenize_error(struct tokenize_run *run, const struct gpt2_error *fault,
+                           struct gpt2_error *err) {
+    run->ids.len = 0;
+    run->extents.n = 0;
+    if (!run->args->format)
+        return output_string(&run->out, "\n", err);
+    return output_string(&run->out, "{\"error\": ", err) &&
+           output_json_string(&run->out, fault->message, strlen(fault->message), err) &&
+           output_string(&run->out, "}\n", err);
+}
+
 static bool convert_lines(struct tokenize_run *run, const struct direction *to,
                           struct gpt2_error *err) {
-    for (;;) {
+    for (uint64_t number = 1;; number++) {
         struct text_line line;
         if (!token_reader_line(&run->reader, &line, err))
             return false;
         if (!line.bytes)
             return true;
-        if (!token_reader_encode(&run->reader, line.bytes, line.n, &run->ids, err) ||
-            !to->piece(run, err) || !to->end(run, err))
+        if (token_reader_encode(&run->reader, line.bytes, line.n, &run->ids, err)) {
+            if (!to->piece(run, err) || !to->end(run, err))
+                return false;
+            continue;
+        }
+        const struct gpt2_error fault = *err;
+        if (run->reader.is_ids ||
+            !line_errors_take(&run->n_errors, run->reader.input.name, number, &fault) ||
+            !tokenize_error(run, &fault, err))
             return false;
     }
 }
@@ -165,7 +186,7 @@ static int convert(const struct tokenize_arguments *args, bool is_ids, const str
     struct gpt2_error write_err;
     bool written = run.out.broken_pipe || !ok || output_end(&run.out, &write_err);
     int code = !ok       ? output_failed(&run.out, &err)
-               : written ? 0
+               : written ? line_errors_code(run.n_errors)
                          : output_failed(&run.out, &write_err);
     output_discard(&run.out);
     token_reader_close(&run.reader);
@@ -249,7 +270,9 @@ const struct command command_tokenize = {
     .usage = "[OPTIONS] [TEXT]",
     .details =
         "A directory with only the tokenizer's files is enough for -m. A text of any size is read\n"
-        "in pieces; a word, or a line with --lines, may have 64 MiB.\n",
+        "in pieces; a word, or a line with --lines, may have 64 MiB. With --lines, one that has a\n"
+        "byte of which no token is made is reported and answered by an empty line; the exit code\n"
+        "is 3 then.\n",
     .run = run_tokenize,
 };
 

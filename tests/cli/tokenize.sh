@@ -115,6 +115,36 @@ else
     run generate -m "$m" -n 1 --greedy -q --input "$tmp/lines"
     expect "a bulk job goes on after it" test "$(grep -c '"choices"' "$out")" -eq 2
     expect "... with a record error" grep -q '"code":"invalid_record"' "$out"
+    # Commands that read line by line go on too: each line is answered, the fault is named.
+    faulty() { exits 3 && says "$tmp/lines, line 2: the vocabulary has no token for the byte 0x23"; }
+    for given in "score --by line --no-header" "score --by line --json" "score --by doc --lines" \
+        "score --by line --jsonl --no-header" "score --lines --json" "score --lines" \
+        "score --filter bytes>0" "score --tint rank --lines" "choose -c a,b --lines" \
+        "choose -c a,b --lines --jsonl" "tokenize --lines" "tokenize --lines --json" \
+        "tokenize --lines --count"; do
+        # shellcheck disable=SC2086 # words
+        run $given -m "$m" -f "$tmp/lines"
+        expect "$given goes on after it" faulty
+        # shellcheck disable=SC2086
+        run $given -m "$m" -f "$tmp/lines" -o "$tmp/written"
+        expect "$given writes it" exits 3
+        case $given in
+        *--filter*) expect "$given leaves it out" test "$(tr '\n' , <"$tmp/written")" = hello,hello, ;;
+        *--json*) expect "$given says so" grep -q '"error": "the vocabulary has no' "$tmp/written" ;;
+        "score --lines") expect "$given has rows of others" grep -q '^3	' "$tmp/written" ;;
+        *--tint*) expect "$given prints it plain" grep -q '^a#b$' "$tmp/written" ;;
+        score*) expect "$given has no numbers" grep -q '^2	3	NA	NA	NA	NA	NA	NA	NA$' "$tmp/written" ;;
+        *) expect "$given answers each" test "$(wc -l <"$tmp/written")" -eq 3 ;;
+        esac
+    done
+    run score --by line --no-header -m "$m" -f "$tmp/lines"
+    expect "in their order" test "$(cut -f 1 "$out" | tr -d '\n')" = 123
+    printf '{"text": "hello hello"}\n{"text": "a# hello"}\n{"text": "hello hello"}\n' >"$tmp/lines"
+    run eval lambada "$tmp/lines" -m "$m"
+    expect "eval goes on after it" faulty
+    expect "eval counts it" grep -q ' 2 items, 1 left out$' "$out"
+    run eval lambada "$tmp/lines" -m "$m" --json
+    expect "eval --json counts it" grep -q '"items": 2, "errors": 1,' "$out"
 fi
 
 # What lies in place of a file that was not fetched is named, whatever the file.

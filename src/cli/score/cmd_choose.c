@@ -1,5 +1,6 @@
 /* cmd_choose.c - `gpt2 choose`: ranks given continuations of a prompt by their probability. */
 #include "cli/command/commands.h"
+#include "cli/io/line_errors.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
@@ -8,6 +9,7 @@
 #include "cli/score/score_row.h"
 #include "cli/score/scored_continuation.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +44,7 @@ struct choose_run {
     struct choice *choices;                   /* [n] */
     struct scored_continuation *continuation; /* [n] */
     int n;
+    uint64_t n_errors; /* lines after which nothing could be ranked */
     struct output out;
 };
 
@@ -240,9 +243,19 @@ static bool answer(void *user, struct gpt2_error *err) {
     return output_flush(&run->out, err);
 }
 
+/* The answer to a line after which nothing can be ranked: an empty line, or {"error": ...}. */
+static bool print_error(struct choose_run *run, const struct gpt2_error *fault,
+                        struct gpt2_error *err) {
+    if (run->args.format == FORMAT_TSV)
+        return output_string(&run->out, "\n", err);
+    return output_string(&run->out, "{\"error\": ", err) &&
+           output_json_string(&run->out, fault->message, strlen(fault->message), err) &&
+           output_string(&run->out, "}\n", err);
+}
+
 /* Ranks the choices after each line of the input. */
 static bool rank_lines(struct choose_run *run, struct gpt2_error *err) {
-    for (;;) {
+    for (uint64_t number = 1;; number++) {
         struct text_line line;
         if (!token_reader_line(&run->reader, &line, err))
             return false;
@@ -256,7 +269,16 @@ static bool rank_lines(struct choose_run *run, struct gpt2_error *err) {
         run->prompt.data[line.n] = 0;
         run->prompt.len = line.n;
         qsort(run->choices, (size_t)run->n, sizeof *run->choices, by_order);
-        if (!join_choices(run, err) || !rank(run, err) || !print(run, err))
+        if (!join_choices(run, err))
+            return false;
+        if (rank(run, err)) {
+            if (!print(run, err))
+                return false;
+            continue;
+        }
+        const struct gpt2_error fault = *err;
+        if (!line_errors_take(&run->n_errors, run->reader.input.name, number, &fault) ||
+            !print_error(run, &fault, err))
             return false;
     }
 }
@@ -267,7 +289,7 @@ static int answer_lines(struct choose_run *run) {
     run->reader.input.idle_user = run;
     bool ok = output_begin(&run->out, run->args.output, &err) && rank_lines(run, &err) &&
               output_end(&run->out, &err);
-    return ok ? 0 : output_failed(&run->out, &err);
+    return ok ? line_errors_code(run->n_errors) : output_failed(&run->out, &err);
 }
 
 static int execute(struct choose_run *run) {
@@ -385,7 +407,9 @@ const struct command command_choose = {
         "score and its number of tokens. Equal scores keep the order in which they were given.\n"
         "sum is the probability of the text; it favours short choices. mean divides by the "
         "tokens.\n"
-        "A prompt, the list of choices and a line have at most 64 MiB each.\n"
+        "A prompt, the list of choices and a line have at most 64 MiB each. A line of --lines "
+        "that\n"
+        "cannot be read is reported and answered by an empty one; the exit code is 3 then.\n"
         "pmi asks how much likelier the prompt makes a choice (Holtzman et al. 2021).\n\n"
         "  if gpt2 choose \"$review I liked it:\" -c yes,no --test yes; then ...\n",
     .run = run_choose,

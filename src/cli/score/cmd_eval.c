@@ -1,6 +1,7 @@
 /* cmd_eval.c - `gpt2 eval`: LAMBADA and HellaSwag, by the rules of the published figures. */
 #include "base/utf8.h"
 #include "cli/command/commands.h"
+#include "cli/io/line_errors.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
 #include "cli/io/terminal.h"
@@ -33,6 +34,7 @@ struct eval_run {
     struct token_reader reader;
     struct gpt2_scorer *scorer;
     struct tally tally;
+    uint64_t n_errors; /* records that could not be scored */
     struct output out;
 };
 
@@ -68,8 +70,12 @@ static void count(struct eval_run *run, const struct gpt2_task_item *item,
     tally->right_norm += best_norm == item->label;
 }
 
-static bool eval_line(struct eval_run *run, const char *line, size_t len, const char *what,
+/* A record that is none ends the run: it is another file than was meant. One that the model cannot
+ * score is reported and left out. */
+static bool eval_line(struct eval_run *run, const char *line, size_t len, uint64_t number,
                       struct gpt2_error *err) {
+    char what[300];
+    snprintf(what, sizeof what, "%s, line %" PRIu64, run->reader.input.name, number);
     struct gpt2_task_item item;
     struct scored_continuation items[GPT2_MAX_CHOICES];
     if (!gpt2_task_parse(&item, run->task, (enum gpt2_task_form)run->args.form, line, len, what,
@@ -83,12 +89,13 @@ static bool eval_line(struct eval_run *run, const char *line, size_t len, const 
     if (ok)
         count(run, &item, items);
     gpt2_task_free(&item);
-    return ok;
+    return ok || line_errors_take(&run->n_errors, run->reader.input.name, number, err);
 }
 
 static bool eval_file(struct eval_run *run, struct gpt2_error *err) {
-    char what[300], status[100];
-    for (uint64_t number = 1; !run->args.limit || run->tally.n < run->args.limit; number++) {
+    char status[100];
+    const uint64_t limit = run->args.limit ? (uint64_t)run->args.limit : UINT64_MAX;
+    for (uint64_t number = 1; (uint64_t)run->tally.n + run->n_errors < limit; number++) {
         struct text_line line;
         if (!token_reader_line(&run->reader, &line, err))
             return false;
@@ -99,10 +106,9 @@ static bool eval_file(struct eval_run *run, struct gpt2_error *err) {
             blank++;
         if (blank == line.n)
             continue;
-        snprintf(what, sizeof what, "%s, line %" PRIu64, run->reader.input.name, number);
-        if (!eval_line(run, line.bytes, line.n, what, err))
+        if (!eval_line(run, line.bytes, line.n, number, err))
             return false;
-        if (run->tally.n % 10 == 0) {
+        if (run->tally.n && run->tally.n % 10 == 0) {
             snprintf(status, sizeof status, "%" PRId64 " items, acc %.4f", run->tally.n,
                      (double)run->tally.right / (double)run->tally.n);
             terminal_status(status);
@@ -110,7 +116,8 @@ static bool eval_file(struct eval_run *run, struct gpt2_error *err) {
     }
     terminal_clear_status();
     return run->tally.n > 0 ||
-           command_error(err, GPT2_ERR_INPUT, NULL, "%s: no records", run->reader.input.name);
+           command_error(err, GPT2_ERR_INPUT, NULL, "%s: no records%s", run->reader.input.name,
+                         run->n_errors ? " that could be scored" : "");
 }
 
 /* ---- what is printed ---- */
@@ -152,11 +159,15 @@ static bool print(struct eval_run *run, struct gpt2_error *err) {
     bool ok;
     if (run->args.format)
         ok = output_format(&run->out, err,
-                           "{\"task\": \"%s\", \"form\": \"%s\", \"items\": %" PRId64,
-                           run->args.task, form, tally->n);
+                           "{\"task\": \"%s\", \"form\": \"%s\", \"items\": %" PRId64
+                           ", \"errors\": %" PRIu64,
+                           run->args.task, form, tally->n, run->n_errors);
     else
-        ok = output_format(&run->out, err, "# gpt2 eval: %s, form %s, %" PRId64 " items\n",
+        ok = output_format(&run->out, err, "# gpt2 eval: %s, form %s, %" PRId64 " items",
                            run->args.task, form, tally->n) &&
+             (!run->n_errors ||
+              output_format(&run->out, err, ", %" PRIu64 " left out", run->n_errors)) &&
+             output_string(&run->out, "\n", err) &&
              output_string(&run->out, "metric\tvalue\tstderr\n", err);
     ok = ok && put_share(run, "acc", tally->right, err);
     if (run->task == GPT2_TASK_LAMBADA)
@@ -196,7 +207,7 @@ static int execute(struct eval_run *run) {
         return report(&err);
     bool ok = output_begin(&run->out, run->args.output, &err) && print(run, &err);
     output_discard(&run->out);
-    return ok ? 0 : output_failed(&run->out, &err);
+    return ok ? line_errors_code(run->n_errors) : output_failed(&run->out, &err);
 }
 
 static int run_eval(int argc, char **argv) {
@@ -253,6 +264,7 @@ const struct command command_eval = {
         "             llm.c {\"ctx\", \"endings\", \"label\"}: acc by the sum of an ending's\n"
         "             log-probabilities; acc_norm by the same per character (lm-eval) or token "
         "(llm.c)\n"
+        "A record that cannot be scored is reported and left out; the exit code is 3 then.\n"
         "Published for gpt2 (124M): lambada acc 0.3256, ppl 40.06; hellaswag in llm.c's form acc\n"
         "0.2859, acc_norm 0.2955.\n",
     .run = run_eval,

@@ -1,6 +1,7 @@
 /* cmd_score.c - `gpt2 score`: log-probabilities of a text by token, word, line or document. */
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
+#include "cli/io/line_errors.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
@@ -28,6 +29,7 @@ struct score_run {
     struct gpt2_scorer *scorer;
     struct scoring *scoring;
     struct gpt2_ids ids;
+    uint64_t n_errors; /* lines that could not be scored */
     unsigned char *marked;
     struct gpt2_plan plan;
     char protocol[40]; /* its name */
@@ -41,6 +43,7 @@ static bool choose_protocol(struct score_run *run, struct gpt2_error *err) {
     const struct gpt2_config *config = gpt2_model_config(run->engine.model);
     const char *name = args->protocol;
     struct gpt2_plan *plan = &run->plan;
+    const bool has_bos = config->bos_id >= 0 && config->bos_id < engine_vocab(&run->engine);
     int ctx = config->n_ctx;
     bool is_stride = !name || !strcmp(name, "stride") || !strncmp(name, "stride=", 7);
     if (is_stride)
@@ -80,11 +83,11 @@ static bool choose_protocol(struct score_run *run, struct gpt2_error *err) {
         snprintf(run->protocol, sizeof run->protocol, "stride=%d", plan->stride);
     }
     plan->bos = !name || plan->protocol == GPT2_PROTOCOL_LM_EVAL;
-    if (args->bos && config->bos_id < 0)
+    if (args->bos && !has_bos)
         return usage_error(err, "--bos: the model has no token that begins a text");
     if (args->bos || args->no_bos)
         plan->bos = args->bos;
-    plan->bos = plan->bos && config->bos_id >= 0;
+    plan->bos = plan->bos && has_bos;
     return true;
 }
 
@@ -134,10 +137,11 @@ static bool create(struct score_run *run, struct gpt2_error *err) {
     run->scorer = engine_scorer(&run->engine, scorer, err);
     if (!run->scorer)
         return false;
-    struct scoring_options options = {.plan = run->plan,
-                                      .bos_id = config->bos_id,
-                                      .end_id = words && config->n_eos ? config->eos_ids[0] : -1,
-                                      .n_top = args->top};
+    struct scoring_options options = {
+        .plan = run->plan,
+        .bos_id = config->bos_id,
+        .end_id = words && config->n_eos && config->eos_ids[0] < n_vocab ? config->eos_ids[0] : -1,
+        .n_top = args->top};
     const struct scoring_sink sink = {score_report_token, score_report_end, score_text_free,
                                       &run->report};
     run->scoring = scoring_create(run->scorer, &options, &sink, err);
@@ -191,6 +195,15 @@ static bool score_stream(struct score_run *run, struct gpt2_error *err) {
     return text && scoring_end(run->scoring, text, err) && scoring_flush(run->scoring, err);
 }
 
+/* A line that cannot be scored is answered in its turn. */
+static bool take_error(struct score_run *run, uint64_t number, const struct text_line *line,
+                       struct gpt2_error *err) {
+    const struct gpt2_error fault = *err;
+    return line_errors_take(&run->n_errors, run->reader.input.name, number, &fault) &&
+           scoring_flush(run->scoring, err) &&
+           score_report_error(&run->report, number, line->bytes, line->n, &fault, err);
+}
+
 /* Scores each line as a text of its own. */
 static bool score_lines(struct score_run *run, struct gpt2_error *err) {
     for (uint64_t number = 1;; number++) {
@@ -201,8 +214,12 @@ static bool score_lines(struct score_run *run, struct gpt2_error *err) {
         if (!line.bytes)
             return scoring_flush(run->scoring, err);
         run->ids.len = 0;
-        if (!token_reader_encode(&run->reader, line.bytes, line.n, &run->ids, err) ||
-            !check_ids(run, err))
+        if (!token_reader_encode(&run->reader, line.bytes, line.n, &run->ids, err)) {
+            if (!take_error(run, number, &line, err))
+                return false;
+            continue;
+        }
+        if (!check_ids(run, err))
             return false;
         struct score_text *user =
             score_text_create(&run->report, number, offset, line.bytes, line.n_whole, err);
@@ -250,7 +267,7 @@ static int execute(struct score_run *run) {
         out->broken_pipe || (ok ? output_end(out, &write_err) : output_flush(out, &write_err));
     if (!ok)
         return output_failed(&run->report.out, &err);
-    return written ? 0 : output_failed(&run->report.out, &write_err);
+    return written ? line_errors_code(run->n_errors) : output_failed(out, &write_err);
 }
 
 static int run_score(int argc, char **argv) {

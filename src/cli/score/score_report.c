@@ -364,3 +364,26 @@ bool score_report_end(void *user, void *data, const struct gpt2_plan *plan,
         ok = print_text(r, text, plan, err);
     return ok && (!r->lines || output_flush(&r->out, err));
 }
+
+bool score_report_error(struct score_report *r, uint64_t line, const char *bytes, size_t n,
+                        const struct gpt2_error *fault, struct gpt2_error *err) {
+    static const char *const unknown[] = {"tokens", "scored",        "windows", "logprob",
+                                          "bits",   "bits_per_byte", "ppl"};
+    const struct score_text text = {.line = line};
+    const bool totals = r->by == SCORE_LINE || r->by == SCORE_DOC;
+    bool ok = true;
+    if (r->tint) {
+        ok = output_bytes(&r->out, bytes, n, err) && output_string(&r->out, "\n", err);
+    } else if (!r->filter && (totals || r->format != SCORE_TSV)) {
+        struct score_row row = row_begin(r, &text, err);
+        if (r->format != SCORE_TSV) {
+            score_row_text(&row, "error", fault->message, strlen(fault->message));
+        } else {
+            score_row_count(&row, "bytes", n);
+            for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+                score_row_number(&row, unknown[i], NAN);
+        }
+        ok = row_end(r, &row);
+    }
+    return ok && output_flush(&r->out, err);
+}

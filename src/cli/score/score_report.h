@@ -64,4 +64,10 @@ bool score_report_token(void *user, void *text, const struct scored_token *token
                         struct gpt2_error *err);
 bool score_report_end(void *user, void *text, const struct gpt2_plan *plan, struct gpt2_error *err);
 
+/* The answer to a line that cannot be scored: a row without numbers (--by line and doc), an object
+ * with "error" (JSON), the line as it is (tints), nothing (--filter, and words and tokens in TSV).
+ */
+bool score_report_error(struct score_report *report, uint64_t line, const char *bytes, size_t n,
+                        const struct gpt2_error *fault, struct gpt2_error *err);
+
 #endif

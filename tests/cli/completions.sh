@@ -102,6 +102,9 @@ typed() {
     line 'gpt2 info -m models/a1' "<info> <-m> <models/a1\$(id>ran)$slash> "
     line 'gpt2 info -m ta' '<info> <-m> <tales> '
     line 'gpt2 quantize --type q8' '<quantize> <--type> <q8> '
+    line 'gpt2 hel' '<help> '
+    line 'gpt2 help detok' '<help> <detokenize> '
+    line 'gpt2 help f' '<help> <f> ' # no file
     # Where there are several they are listed, or taken in turn.
     printf 'send "gpt2 info -m \\t\\t\\x03\\x15"\nsend "\\rexit\\r"\n' >>"$tmp/script"
     (cd "$here" && PATH="$tmp/bin:$PATH" HOME="$tmp/home" XDG_DATA_HOME='' XDG_CONFIG_HOME='' \
@@ -139,9 +142,20 @@ offered_by_fish() {
     HOME="$tmp/home" fish --no-config -c 'source $argv[1]; complete -C "gpt2 $argv[2] --"' \
         "$tmp/completions" "$1" | cut -f 1
 }
+commands_after_help_by_bash() {
+    bash --norc --noprofile -c '. "$1"; COMP_WORDS=("$2" help "") COMP_CWORD=2; _gpt2; printf "%s\n" "${COMPREPLY[@]}"' \
+        bash "$tmp/completions" "$GPT2"
+}
+commands_after_help_by_fish() {
+    HOME="$tmp/home" fish --no-config -c 'source $argv[1]; complete -C "gpt2 help "' "$tmp/completions" |
+        cut -f 1
+}
 "$GPT2" --help | sed -n '/^commands/,/^$/s/^  \([a-z]*\) .*/\1/p' >"$tmp/commands"
 for shell in bash fish; do
     command -v $shell >/dev/null || continue # said above
+    "$GPT2" completions $shell >"$tmp/completions"
+    commands_after_help_by_$shell </dev/null | sort >"$tmp/offered"
+    expect "$shell offers the commands after help" test "$(sort "$tmp/commands")" = "$(cat "$tmp/offered")"
     while read -r command; do
         "$GPT2" "$command" --help | sed -n 's/^  \(-., \|    \)\(--[a-z-]*\).*/\2/p' |
             grep -v '^--help$' | sort >"$tmp/options"

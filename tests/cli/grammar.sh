@@ -30,12 +30,25 @@ expect "one value, twice" refuses 2 '--temp is given twice'
 
 for case in "generate --resume x=--resume" "generate --shard 0/2 x=--shard" "generate --logprobs 2 x=--logprobs" \
     "generate --length-penalty 1 x=--length-penalty" "generate --greedy --temp 1 x=--temp" \
-    "tokenize --count --json x=--count" "generate --color always x=--color" "convert --to gguf -t 2 -o $tmp/g=--threads" \
+    "tokenize --count --json x=--count" "convert --to gguf -t 2 -o $tmp/g=--threads" \
     "models --names --json=--json" "inspect lens --layer 1 --head 1 x=--layer"; do
     # shellcheck disable=SC2086
     run ${case%=*}
     expect "${case%=*}" refuses 2 "${case##*=} has "
 done
+
+# --color is the exception: each command takes it, and checks its value.
+"$GPT2" --help | sed -n '/^commands/,/^$/s/^  \([a-z]*\) .*/\1/p' >"$tmp/commands"
+while read -r command; do
+    for value in auto always never; do
+        run "$command" --color $value --no-such-option
+        expect "$command --color $value" refuses 2 'unknown option --no-such-option'
+    done
+    run "$command" --colour=sometimes
+    expect "$command --color sometimes" refuses 2 '--color: expected one of auto, always, never'
+done <"$tmp/commands"
+run models --names --color always
+expect "models --color always" exits 0
 
 if [ ! -f models/tales/model.safetensors ]; then
     skip "the grammar with a model" "models/tales is not there"

@@ -6,6 +6,7 @@
 #include "cli/io/unescape.h"
 #include "cli/io/wrap.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -146,10 +147,32 @@ int command_visit(const struct command *command, command_visitor visit, void *us
     return code;
 }
 
-bool command_begin(const struct command *command, const struct option *table, int argc, char **argv,
+/* Fills whole[MAX_OPTIONS] with the command's options and those that each command has, whether they
+ * have an effect there or not. */
+static void add_common(struct option *whole, const struct option *table) {
+    static int ignored;
+    const struct option common[] = {
+        OPT_CHOICE("color", 0, &ignored, color_modes, "auto|always|never",
+                   "accepted in every command; this one has no colours", .aliases = "colour"),
+        OPT_END,
+    };
+    size_t n = 0;
+    while (table[n].name)
+        n++;
+    assert(n + sizeof common / sizeof *common <= MAX_OPTIONS);
+    memcpy(whole, table, n * sizeof *table);
+    for (const struct option *o = common; o->name; o++)
+        if (!options_find(table, o->name))
+            whole[n++] = *o;
+    whole[n] = (struct option)OPT_END;
+}
+
+bool command_begin(const struct command *command, const struct option *own, int argc, char **argv,
                    int max_words, int *n_words, int *code) {
     struct gpt2_error err = {0};
+    struct option table[MAX_OPTIONS];
     bool help;
+    add_common(table, own);
     if (visitor.visit || (argc == 2 && !strcmp(argv[1], "--help=man"))) {
         if (visitor.visit)
             visitor.visit(command, table, visitor.user);

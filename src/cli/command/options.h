@@ -185,7 +185,8 @@ struct command {
                "where the result goes (default \"-\": standard\n" \
                "output); a file is there whole or not at all",    \
                .flags = OPTION_RESULT)
-/* Members follow: the options without which there are no colours. */
+/* Of commands that have colours; command_begin adds one without an effect to all others. It is the
+ * exception among options: never an error, so that an alias or a script can have it everywhere. */
 #define OPT_COLOR(dest, ...)                                       \
     OPT_CHOICE("color", 0, dest, color_modes, "auto|always|never", \
                "colours: auto (default: on a terminal, unless\n"   \

@@ -21,6 +21,8 @@ static enum word_kind kind_of(const struct option *o) {
                                          : NOTHING;
 }
 
+#define HELP_SUMMARY "list the options of a command"
+
 #define HUB_NAMES "gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2"
 
 /* What is offered for the plain words of a command. */
@@ -137,7 +139,11 @@ static void print_bash(void) {
         "  if [[ $word == = ]]; then word=''; before=${COMP_WORDS[COMP_CWORD-1]}\n"
         "  elif [[ $before == = ]]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
         "  if ((COMP_CWORD == 1)); then\n"
-        "    _gpt2_offer $_gpt2_commands\n"
+        "    _gpt2_offer $_gpt2_commands help --help --version\n"
+        "    return\n"
+        "  fi\n"
+        "  if [[ $command == help ]]; then\n"
+        "    ((COMP_CWORD == 2)) && _gpt2_offer $_gpt2_commands\n"
         "    return\n"
         "  fi\n"
         "  case $command in\n",
@@ -174,7 +180,7 @@ static void print_bash(void) {
            "_gpt2_commands='");
     for (size_t i = 0; command_at(i); i++)
         printf("%s%s", i ? " " : "", command_at(i)->name);
-    printf(" --help --version'\ncomplete -o default -F _gpt2 gpt2\n");
+    printf("'\ncomplete -o default -F _gpt2 gpt2\n");
 }
 
 /* ---- zsh ---- */
@@ -246,7 +252,12 @@ static void print_zsh(void) {
         printf("'\n");
     }
     printf("  )\n"
-           "  if ((CURRENT == 2)); then _describe command commands; return; fi\n"
+           "  local -a topics=(\"help:" HELP_SUMMARY "\")\n"
+           "  if ((CURRENT == 2)); then _describe command commands -- topics; return; fi\n"
+           "  if [[ $words[2] == help ]]; then\n"
+           "    ((CURRENT == 3)) && _describe command commands\n"
+           "    return\n"
+           "  fi\n"
            "  shift words; ((CURRENT--))\n"
            "  case $words[1] in\n");
     for (size_t i = 0; command_at(i); i++)
@@ -310,6 +321,12 @@ static void print_fish(void) {
         printf("'\n");
         visit(command, fish_command);
     }
+    printf("complete -c gpt2 -n __fish_use_subcommand -f -a help -d '" HELP_SUMMARY "'\n"
+           "complete -c gpt2 -n '__gpt2_is help' -f\n"
+           "complete -c gpt2 -n '__gpt2_is help 2' -f -a '");
+    for (size_t i = 0; (command = command_at(i)); i++)
+        printf("%s%s", i ? " " : "", command->name);
+    printf("'\n");
 }
 
 bool shell_completion_print(const char *shell, int *code) {

@@ -166,8 +166,7 @@ static int run_generate(int argc, char **argv) {
                    "text on a background that shows how surprising each\n"
                    "token was, in bits, and what the colours mean",
                    .not_with = "input format=ids format=json format=jsonl"),
-        OPT_COLOR(&a->color, .needs = "tint=surprisal",
-                  .hint = "--tint surprisal shows how surprising tokens were"),
+        OPT_COLOR(&a->color, .hint = "--tint surprisal shows how surprising tokens were"),
         OPT_FLAG("stats", 0, &a->stats,
                  "times, rates, seed and a hash of all logits on\n"
                  "standard error",

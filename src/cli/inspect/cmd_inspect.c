@@ -300,7 +300,7 @@ static int run_inspect(int argc, char **argv) {
         OPT_STRING("svg", 0, &a->form.svg, "FILE",
                    "write a picture, too; \"-\": only that, to standard\n"
                    "output"),
-        OPT_COLOR(&a->form.color, .not_with = "format=tsv format=json svg=-"),
+        OPT_COLOR(&a->form.color, .hint = NULL),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
         OPT_THREADS(&a->threads),

@@ -349,8 +349,7 @@ static int run_score(int argc, char **argv) {
                    "surprising each token is, in bits, or its rank, and\n"
                    "what the colours mean",
                    .not_with = "ids"),
-        OPT_COLOR(&a->color, .needs = "tint=surprisal tint=rank",
-                  .hint = "--tint surprisal or --tint rank shows the text in colours"),
+        OPT_COLOR(&a->color, .hint = "--tint surprisal or --tint rank shows the text in colours"),
         OPT_END,
     };
     int n_words, code;

@@ -164,10 +164,10 @@ bad_options() {
 # An entry of an option table takes a destination of its own type and no other.
 bad_option_types() {
     while read -r entry fits; do
-        for member in flag string number numbers strings real seed; do
+        for member in flag string number numbers strings real seed size; do
             printf '%s\n' '#include "cli/command/options.h"' \
                 'static struct { bool flag; const char *string; int number; struct int_list numbers;' \
-                '    struct string_list strings; float real; struct seed seed; } to;' \
+                '    struct string_list strings; float real; struct seed seed; size_t size; } to;' \
                 'extern const struct option *table;' \
                 'static const char *const words[] = {"a", NULL};' \
                 "const struct option *table = (const struct option[]){$entry, OPT_END};" |
@@ -186,6 +186,7 @@ OPT_INT("a",0,DEST,0,1,"N","help") number
 OPT_INTS("a",0,DEST,0,1,"N","help") numbers
 OPT_FLOAT("a",0,DEST,0,1,"F","help") real
 OPT_SEED("a",0,DEST,"N","help") seed
+OPT_SIZE("a",0,DEST,"SIZE","help") size
 OPT_CHOICE("a",0,DEST,words,"WORD","help") number
 END
 }

@@ -16,6 +16,7 @@
 #include "cli/command/commands.h"
 #include "cli/command/shell_completion.h"
 #include "cli/generate/settings.h"
+#include "model/generation_config.h"
 #include <ctype.h>
 #include <limits.h>
 #include <math.h>
@@ -477,6 +478,10 @@ static void wrong_values_are_refused_by_name(void **state) {
         }
         if (o->type != OPTION_FLOAT && o->type != OPTION_CHOICE)
             refuses(e, name, "1.5", "a fraction");
+        static const char *const sizes[] = {
+            "K", "1KK", "1k", "-1", "+1", " 1", "1 ", "1.5G", "18446744073709551616", "16777216T"};
+        for (size_t i = 0; o->type == OPTION_SIZE && i < sizeof sizes / sizeof *sizes; i++)
+            refuses(e, name, sizes[i], "a wrong size");
     }
 }
 
@@ -488,6 +493,8 @@ static void accepts_name(const struct entry *e, const char *name, size_t n) {
         snprintf(value, sizeof value, "%.9g", o->min);
     else if (o->type == OPTION_SEED)
         snprintf(value, sizeof value, "random");
+    else if (o->type == OPTION_SIZE)
+        snprintf(value, sizeof value, "64M");
     else if (o->type == OPTION_CHOICE)
         snprintf(value, sizeof value, "%s", o->choices[0]);
     const char *given = option_has_value(o) ? value : NULL;
@@ -549,6 +556,7 @@ static void add_option(const struct entry *e, const char *value) {
     else
         snprintf(text, sizeof *values, "%s",
                  o->type == OPTION_SEED     ? "1"
+                 : o->type == OPTION_SIZE   ? "1M"
                  : o->type == OPTION_CHOICE ? o->choices[0]
                                             : "x");
     line_read.words[line_read.n++] = text;
@@ -732,7 +740,7 @@ static void an_option_needs_what_it_belongs_to(void **state) {
  * none that this type could have. */
 static bool documented(const struct option *o, char value[64]) {
     const char *at = strstr(o->help, "(default");
-    if (!at || (!is_number(o) && o->type != OPTION_CHOICE))
+    if (!at || (!is_number(o) && o->type != OPTION_CHOICE && o->type != OPTION_SIZE))
         return false;
     const char *after = at + strlen("(default");
     after += *after == ':';
@@ -751,6 +759,8 @@ static bool documented(const struct option *o, char value[64]) {
     strtod(value, &end);
     if (is_number(o))
         return end != value && !*end;
+    if (o->type == OPTION_SIZE)
+        return end != value;
     for (int i = 0; o->choices[i]; i++)
         if (!strcmp(value, o->choices[i]))
             return true;
@@ -782,6 +792,9 @@ static void good_values_are_accepted(void **state) {
             accepts(e, name, o->choices[i], "a choice");
         if (o->type == OPTION_STRING || o->type == OPTION_STRINGS)
             accepts(e, name, "", "an empty text");
+        static const char *const sizes[] = {"0", "4096", "64K", "512M", "2G", "1T"};
+        for (size_t i = 0; o->type == OPTION_SIZE && i < sizeof sizes / sizeof *sizes; i++)
+            accepts(e, name, sizes[i], "a size");
     }
     assert_true(n_documented > 0);
 }
@@ -792,8 +805,9 @@ static void check_documented(const struct entry *e) {
     char value[64];
     if (!documented(o, value) || !e->value[0])
         return; // not known yet: it depends on the model, or on other options
-    bool same = o->type == OPTION_CHOICE ? !strcmp(value, e->value)
-                                         : (float)strtod(value, NULL) == strtof(e->value, NULL);
+    bool same = o->type == OPTION_CHOICE || o->type == OPTION_SIZE
+                    ? !strcmp(value, e->value)
+                    : (float)strtod(value, NULL) == strtof(e->value, NULL);
     if (!same)
         fail_msg("gpt2 %s --%s: the default is %s, help says %s", e->command->name, o->name,
                  e->value, value);
@@ -802,7 +816,8 @@ static void check_documented(const struct entry *e) {
 static void help_names_the_defaults(void **state) {
     struct settings settings = settings_unset();
     struct option table[SETTINGS_ROWS];
-    settings_resolve(&settings, &(struct gpt2_config){.n_ctx = 1024});
+    settings_resolve(
+        &settings, &(struct gpt2_config){.n_ctx = 1024, .generation = generation_config_unsaid()});
     settings_table(table, &settings);
     for (const struct entry *e = entries; e < entries + n_entries; e++) {
         const struct option *o = options_find(table, e->option.name);

@@ -13,7 +13,8 @@
  * What comes next is the caller's to say: `choose` gets the logits and returns an id, for example
  * from gpt2_sampler_next. The generator deals in ids alone and draws nothing itself, so with a
  * sampler keyed by (seed, record, sample, position) a text does not depend on what else is under
- * way, in which order requests came, or how the work was cut into steps.
+ * way, in which order requests came, or how the work was cut into steps. Requests whose prompts
+ * begin alike share the reading of that (prefix_cache.h), which changes no bit either.
  *
  * Memory: the KV caches of the running samples, sized to what a request can need, bounded together
  * by `cache_bytes`; the activations of one step; and a row of logits for each sample. A generator
@@ -37,15 +38,16 @@ extern "C" {
 struct gpt2_generator;
 
 struct gpt2_generator_options {
-    int max_samples;    /* in progress at once. 0: 64                                            */
-    int max_search;     /* samples of one search; one with more than max_samples runs alone. 0:
-                           max_samples                                                            */
-    int max_rows;       /* tokens of one step; at least as many as samples. 0: 512               */
-    size_t cache_bytes; /* of KV caches together; one sample always fits. 0: 2 GiB               */
-    enum gpt2_kv kv;    /* of every session                                                      */
-    int64_t max_draft;  /* drafted tokens of one step, over all samples: 0 to 1024
-                           (gpt2_request.draft);  each has a row of logits of its own  */
-    uint64_t reserved[GPT2_RESERVED - 1]; /* 0 (version.h) */
+    int max_samples;     /* in progress at once. 0: 64                                            */
+    int max_search;      /* samples of one search; one with more than max_samples runs alone. 0:
+                            max_samples                                                            */
+    int max_rows;        /* tokens of one step; at least as many as samples. 0: 512               */
+    size_t cache_bytes;  /* of KV caches together; one sample always fits. 0: 2 GiB               */
+    enum gpt2_kv kv;     /* of every session                                                      */
+    int64_t max_draft;   /* drafted tokens of one step, over all samples: 0 to 1024
+                            (gpt2_request.draft);  each has a row of logits of its own  */
+    size_t prefix_bytes; /* of what prompts begin with, kept for later ones; 0: nothing is       */
+    uint64_t reserved[GPT2_RESERVED - 2]; /* 0 (version.h) */
 };
 
 /* Borrows model and runtime. `options` may be NULL. Fails with GPT2_ERR_USAGE for a number out of

@@ -6,7 +6,9 @@
  *             what a slide reads again.
  *
  * The first sample of a request reads the prompt. Where the others find a place at once they fork
- * its session and choose from the same logits; else the request keeps both until they do.
+ * its session and choose from the same logits; else the request keeps both until they do. Where
+ * another sample has read the beginning of a prompt, or is about to, the reading goes on from
+ * there.
  *
  * A drafted token stands after its sample's ids, where the choice of that id will put it, and the
  * session reads it with the one token that is pending: gather() lays it there, choose_all() goes on
@@ -29,6 +31,17 @@
 #define DEFAULT_CACHE   ((size_t)2 << 30)
 #define MAX_SAMPLES     4096
 #define MAX_DRAFT       1024
+
+static bool make_prefixes(struct gpt2_generator *g, const struct gpt2_model *model,
+                          const struct gpt2_generator_options *options, struct gpt2_error *err) {
+    if (!options->prefix_bytes)
+        return true;
+    g->prefixes = gpt2_prefix_cache_create(
+        model,
+        &(struct gpt2_prefix_cache_options){.max_bytes = options->prefix_bytes, .kv = options->kv},
+        err);
+    return g->prefixes != NULL;
+}
 
 struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
                                              struct gpt2_runtime *runtime,
@@ -82,7 +95,8 @@ struct gpt2_generator *gpt2_generator_create(const struct gpt2_model *model,
     g->slots = os_alloc(n, sizeof *g->slots, "a generator", err);
     if (!g->draft || !g->samples || !g->spans || !g->span_of || !g->steps || !g->branches ||
         !g->moved || !g->slots || !g->batch ||
-        !session_pool_init(&g->sessions, model, o.kv, o.cache_bytes, most, err)) {
+        !session_pool_init(&g->sessions, model, o.kv, o.cache_bytes, most, err) ||
+        !make_prefixes(g, model, &o, err)) {
         gpt2_generator_free(g);
         return NULL;
     }
@@ -106,6 +120,7 @@ void gpt2_generator_free(struct gpt2_generator *g) {
         free_request(g, g->queue);
         g->queue = next;
     }
+    gpt2_prefix_cache_free(g->prefixes);
     session_pool_free(&g->sessions);
     gpt2_batch_free(g->batch);
     os_free(g->draft);
@@ -192,6 +207,31 @@ static int session_need(const struct gpt2_generator *g, const struct gpt2_reques
     return asked->max_tokens > n_ctx - asked->n_ids ? n_ctx : asked->n_ids + asked->max_tokens - 1;
 }
 
+/* Begins to read what no other sample has read or is about to, or else waits. */
+static bool take_prefix(struct generator_sample *sample, struct gpt2_error *err) {
+    sample->waits = gpt2_prefix_waits(sample->prefix);
+    if (sample->waits)
+        return true;
+    if (!gpt2_prefix_take(sample->prefix, sample->session, err))
+        return false;
+    sample->n_pending = (int)sample->ids.len - gpt2_session_position(sample->session);
+    return true;
+}
+
+static bool begin_prefix(struct gpt2_generator *g, struct generator_sample *sample,
+                         struct gpt2_error *err) {
+    const struct gpt2_request *asked = &sample->request->asked;
+    if (!g->prefixes || asked->session)
+        return true;
+    sample->prefix = gpt2_prefix_begin(g->prefixes, asked->ids, asked->n_ids, err);
+    return sample->prefix && take_prefix(sample, err);
+}
+
+static void end_prefix(struct generator_sample *sample) {
+    gpt2_prefix_end(sample->prefix);
+    sample->prefix = NULL;
+}
+
 bool generator_start(struct gpt2_generator *g, struct request *request,
                      const struct gpt2_session *source, bool must, bool *started,
                      struct gpt2_error *err) {
@@ -215,10 +255,12 @@ bool generator_start(struct gpt2_generator *g, struct request *request,
     request->n_started++;
     g->n_waiting--;
     *started = true;
-    return true;
+    bool reads = !source && !(request->asked.advance && sample->index > 0);
+    return !reads || begin_prefix(g, sample, err);
 }
 
 void generator_drop(struct gpt2_generator *g, struct generator_sample *sample) {
+    end_prefix(sample);
     if (!sample->request->asked.session)
         session_pool_give(&g->sessions, sample->session);
     gpt2_ids_free(&sample->ids);
@@ -229,6 +271,7 @@ static bool slide(struct gpt2_generator *g, struct generator_sample *sample,
                   struct gpt2_error *err) {
     int keep = sample->request->asked.keep;
     sample->n_pending += (g->config->n_ctx - keep) / 2;
+    end_prefix(sample);
     return gpt2_session_rewind(sample->session, keep, err);
 }
 
@@ -369,7 +412,7 @@ static bool start_waiting(struct gpt2_generator *g, struct gpt2_error *err) {
 }
 
 static bool reads(const struct generator_sample *sample) {
-    return !sample->done && !sample->asleep;
+    return !sample->done && !sample->asleep && !sample->waits;
 }
 
 /* How many tokens the request would let a pass read and choose from, beyond the one pending.
@@ -504,11 +547,17 @@ const float *generator_logits(const struct gpt2_generator *g, int sample) {
 }
 
 bool gpt2_generator_step(struct gpt2_generator *g, struct gpt2_error *err) {
+    for (int i = 0; i < g->n_samples; i++)
+        if (g->samples[i].waits && !take_prefix(&g->samples[i], err))
+            return false;
     if (!start_waiting(g, err))
         return false;
     int n_before = g->n_samples, n_spans;
     if (!gather(g, &n_spans, err) || (n_spans > 0 && !run(g, n_spans, err)))
         return false;
+    for (int i = 0; i < n_before; i++)
+        if (g->samples[i].prefix && !g->samples[i].waits)
+            gpt2_prefix_read(g->samples[i].prefix);
     for (int i = 0; i < n_before; i++) { // later ones have started with a choice
         struct generator_sample *sample = &g->samples[i];
         struct request *request = sample->request;

@@ -4,6 +4,7 @@
 
 #include "decode/session_pool.h"
 #include <gpt2/generator.h>
+#include <gpt2/prefix_cache.h>
 #include <gpt2/tokenizer.h>
 
 struct request {
@@ -25,6 +26,8 @@ struct generator_sample {
     int n_ahead;   /* drafted tokens that it reads beyond them, at ids.data[ids.len]: of a step */
     int position;  /* the session's, before the step                              */
     bool asleep;   /* of a search: it has no text now */
+    struct gpt2_prefix *prefix; /* of the one that reads a request's prompt; or NULL */
+    bool waits;                 /* another sample reads what its prompt begins with  */
     bool done;
 };
 
@@ -32,6 +35,7 @@ struct gpt2_generator {
     const struct gpt2_config *config;
     struct gpt2_batch *batch;
     struct session_pool sessions;
+    struct gpt2_prefix_cache *prefixes; /* NULL: nothing is kept */
     int max_samples, max_search, max_rows;
     struct request *queue;            /* in order */
     int n_waiting;                    /* samples that have not started */

@@ -4,14 +4,15 @@
 
 #define HEADER ((sizeof(struct page) + 63) / 64 * 64)
 
-/* On 2 MiB pages of the system. A rest that has most of one gets the whole; the memory after a
- * smaller rest would be mostly empty, so that it lies on small ones. */
-struct page *page_create(size_t n_bytes, struct gpt2_error *err) {
+/* A rest that has most of a 2 MiB page of the system gets the whole. */
+size_t page_bytes(size_t n_bytes) {
     size_t total = HEADER + n_bytes, rest = total % OS_HUGE_PAGE;
-    if (rest > OS_HUGE_PAGE / 2) {
-        total += OS_HUGE_PAGE - rest;
-        rest = 0;
-    }
+    return rest > OS_HUGE_PAGE / 2 ? total - rest + OS_HUGE_PAGE : total;
+}
+
+/* A smaller rest would leave such a page mostly empty: it lies on small ones. */
+struct page *page_create(size_t n_bytes, struct gpt2_error *err) {
+    size_t total = page_bytes(n_bytes), rest = total % OS_HUGE_PAGE;
     char *memory = os_alloc_huge(total, "the KV cache", err);
     if (!memory)
         return NULL;

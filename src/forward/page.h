@@ -15,6 +15,9 @@ struct page {
     size_t n_bytes; /* of the page's memory, of which this struct is the beginning */
 };
 
+/* Memory of a page with room for n_bytes of data. */
+size_t page_bytes(size_t n_bytes);
+
 /* A page with room for n_bytes of data, zeroed, and one user. NULL: GPT2_ERR_MEMORY. */
 struct page *page_create(size_t n_bytes, struct gpt2_error *err);
 

@@ -63,6 +63,39 @@ while read -r line; do
 done <"$tmp/in"
 expect "the same bytes one record at a time" same "$tmp/whole" "$tmp/again"
 
+# Prompts that begin alike are read once, whatever is asked of each.
+awk 'BEGIN {
+    common = "Once upon a time there was a little girl who had a dog, and the dog was big and red."
+    for (i = 0; i < 3; i++) common = common " " common
+    split(",\"n\":3|,\"beams\":3,\"n\":2|,\"echo\":true,\"logprobs\":1|,\"repeat_penalty\":1.2|,\"presence_penalty\":1|" \
+          ",\"stop\":\"the\"|,\"choices\":[\"good\",\"bad\"]|,\"heal\":true|,\"no_repeat_ngram\":2|,\"top_k\":0", more, "|")
+    for (i = 0; i < 30; i++)
+        printf "{\"id\":%d,\"prompt\":\"%s %s\",\"max_tokens\":%d%s}\n", i,
+            substr(common, 1, i % 3 ? length(common) : 400), i % 5 ? "It was " i : "", 2 + i % 4, more[i % 10 + 1]
+}' >"$tmp/alike"
+"$GPT2" generate --input "$tmp/alike" -q --cache-memory 0 --parallel 1 >"$tmp/read" 2>"$err"
+expect "a job of prompts that begin alike, each read by itself" test "$(grep -c '"choices"' "$tmp/read")" -eq 30
+for more in "" "--cache-memory 1M" "--parallel 1" "--parallel 3 --cache-memory 5M" "-t 1"; do
+    # shellcheck disable=SC2086
+    run generate --input "$tmp/alike" -o "$tmp/again" -q $more
+    expect "the same bytes where they are read once ${more:+with $more}" same "$tmp/read" "$tmp/again"
+done
+for kv in f16 q8; do
+    run generate --input "$tmp/alike" -o "$tmp/read.$kv" -q --kv $kv --cache-memory 0
+    run generate --input "$tmp/alike" -o "$tmp/again" -q --kv $kv
+    expect "... with a cache of $kv" same "$tmp/read.$kv" "$tmp/again"
+done
+head -c 9000 "$tmp/read" >"$tmp/again"
+run generate --input "$tmp/alike" -o "$tmp/again" -q --resume --cache-memory 3M
+expect "... resumed with another bound" same "$tmp/read" "$tmp/again"
+for i in 0 1; do run generate --input "$tmp/alike" -o "$tmp/shard$i" -q --shard $i/2; done
+paste -d '\n' "$tmp/shard0" "$tmp/shard1" | grep . >"$tmp/again"
+expect "... as two shards" same "$tmp/read" "$tmp/again"
+run generate "Once" --cache-memory 1M
+expect "--cache-memory belongs to jobs" refuses 2 "--cache-memory"
+run generate --input "$tmp/alike" --cache-memory lots
+expect "--cache-memory takes a size" refuses 2 '--cache-memory: expected bytes, as a whole number with or without K, M, G or T after it, got "lots"'
+
 # Killed at many moments, each time resumed; slow enough to be met on its way.
 rm -f "$tmp/again"
 killed=0

@@ -120,6 +120,31 @@ static bool set_float(const struct option *o, const char *value, struct gpt2_err
     return true;
 }
 
+static const char size_units[] = " KMGT"; // powers of 1024
+
+static bool set_size(const struct option *o, const char *value, struct gpt2_error *err) {
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(value, &end, 10);
+    const char *unit = !*end ? size_units : *end == ' ' ? NULL : strchr(size_units, *end);
+    int shift = unit ? 10 * (int)(unit - size_units) : 0;
+    end += *end != 0;
+    if (*value < '0' || *value > '9' || !unit || *end || errno || number > SIZE_MAX >> shift)
+        return usage_error(err,
+                           "--%s: expected bytes, as a whole number with or without K, M, G or T "
+                           "after it, got \"%s\"",
+                           o->name, value);
+    *o->dest.size = (size_t)number << shift;
+    return true;
+}
+
+static void print_size(size_t size, struct buffer *out) {
+    int unit = 0;
+    for (; size && size % 1024 == 0 && size_units[unit + 1]; unit++)
+        size /= 1024;
+    buffer_format(out, "%zu%.*s", size, unit ? 1 : 0, &size_units[unit]);
+}
+
 static bool add_string(const struct option *o, const char *value, struct gpt2_error *err) {
     struct string_list *list = o->dest.strings;
     const int cap = (int)(sizeof list->items / sizeof *list->items);
@@ -205,6 +230,8 @@ bool options_assign(const struct option *o, const char *value, struct gpt2_error
         return set_ints(o, value, err);
     case OPTION_FLOAT:
         return set_float(o, value, err);
+    case OPTION_SIZE:
+        return set_size(o, value, err);
     case OPTION_STRINGS:
         return add_string(o, value, err);
     case OPTION_SEED:
@@ -262,6 +289,9 @@ void options_copy(const struct option *to, const struct option *from) {
     case OPTION_FLOAT:
         *to->dest.real = *from->dest.real;
         break;
+    case OPTION_SIZE:
+        *to->dest.size = *from->dest.size;
+        break;
     case OPTION_SEED:
         *to->dest.seed = *from->dest.seed;
         break;
@@ -301,6 +331,9 @@ static void print_value(const struct option *o, const char *float_format, struct
     }
     case OPTION_FLOAT:
         buffer_format(out, float_format, (double)*o->dest.real);
+        break;
+    case OPTION_SIZE:
+        print_size(*o->dest.size, out);
         break;
     case OPTION_SEED:
         buffer_format(out, "%" PRIu64, o->dest.seed->value);

@@ -31,6 +31,7 @@ enum option_type {
     OPTION_INTS,    /* "1,2,4", each within [min, max]                       */
     OPTION_STRINGS, /* each use adds one, borrowed from argv                 */
     OPTION_FLOAT,   /* within [min, max], not NaN                            */
+    OPTION_SIZE,    /* bytes: "4096", "64K", "512M", "2G", powers of 1024    */
     OPTION_SEED,    /* 0 to 2^64 - 1, or "random": read from /dev/urandom    */
     OPTION_CHOICE,  /* index of one of `choices`; index of their NULL: unset */
     OPTION_VALUE,   /* a flag that sets the OPTION_CHOICE with the same destination */
@@ -72,6 +73,7 @@ union option_dest {
     struct string_list *strings;
     float *real;
     struct seed *seed;
+    size_t *size;
 };
 
 struct option {
@@ -114,6 +116,9 @@ struct option {
 #define OPT_FLOAT(name_, letter_, dest_, min_, max_, argument_, ...)                  \
     OPT_ENTRY_(name_, letter_, FLOAT, real, float *, dest_, .min = min_, .max = max_, \
                .argument = argument_, .help = __VA_ARGS__)
+#define OPT_SIZE(name_, letter_, dest_, argument_, ...)                            \
+    OPT_ENTRY_(name_, letter_, SIZE, size, size_t *, dest_, .argument = argument_, \
+               .help = __VA_ARGS__)
 #define OPT_SEED(name_, letter_, dest_, argument_, ...)                                 \
     OPT_ENTRY_(name_, letter_, SEED, seed, struct seed *, dest_, .argument = argument_, \
                .help = __VA_ARGS__)
@@ -204,6 +209,15 @@ struct command {
                "quantized weights, else f32); f16 and q8 are rounded,\n" \
                "so each gives its own results",                          \
                .aliases = "cache-type")
+
+/* Members follow: where it has an effect. */
+#define OPT_CACHE_MEMORY(dest, ...)                                   \
+    OPT_SIZE("cache-memory", 0, dest, "SIZE",                         \
+             "memory for what texts begin with, so that later ones\n" \
+             "do not read it again (default 1G; 0: none); the\n"      \
+             "result is the same for any",                            \
+             __VA_ARGS__)
+#define CACHE_MEMORY ((size_t)1 << 30) /* its default */
 
 /* Sets one option by its name or an alias, as a command line does; a flag takes "true" or "false".
  * Strings are borrowed. Returns false with GPT2_ERR_USAGE if there is no such option or the value

@@ -349,8 +349,10 @@ static bool open_run(struct bulk_run *run, struct gpt2_error *err) {
     settings_resolve(&settings, config);
     run->generator = gpt2_generator_create(
         run->job->model, run->job->runtime,
-        &(struct gpt2_generator_options){
-            .max_samples = run->job->max_samples, .max_search = MAX_BEAMS, .kv = run->job->kv},
+        &(struct gpt2_generator_options){.max_samples = run->job->max_samples,
+                                         .max_search = MAX_BEAMS,
+                                         .kv = run->job->kv,
+                                         .prefix_bytes = run->job->cache_memory},
         err);
     if (!run->generator ||
         !decoding_create(&run->decoding, &settings, run->job->model, run->job->tokenizer, err))

@@ -23,7 +23,8 @@ struct bulk_job {
     struct gpt2_runtime *runtime;
     const char *model_name;
     enum gpt2_kv kv;
-    int max_samples; /* in progress at once */
+    int max_samples;     /* in progress at once                  */
+    size_t cache_memory; /* for what prompts begin with; 0: none */
 };
 
 #endif

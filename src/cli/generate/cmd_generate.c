@@ -90,7 +90,8 @@ static int run_bulk(struct generate_run *run) {
                                        .runtime = run->runtime,
                                        .model_name = args->model ? args->model : "tales",
                                        .kv = (enum gpt2_kv)args->kv,
-                                       .max_samples = args->parallel});
+                                       .max_samples = args->parallel,
+                                       .cache_memory = args->cache_memory});
 }
 
 static int execute(struct generate_run *run) {
@@ -116,6 +117,7 @@ static int run_generate(int argc, char **argv) {
     struct generate_arguments *a = &run->args;
     a->settings = settings_unset();
     a->parallel = 64;
+    a->cache_memory = CACHE_MEMORY;
     static const char *const inputs[] = {"auto", "jsonl", "lines", NULL};
     static const char *const formats[] = {"text", "ids", "json", "jsonl", NULL};
     static const char *const tints[] = {"none", "surprisal", NULL};
@@ -181,6 +183,7 @@ static int run_generate(int argc, char **argv) {
                 "texts under way at once (default 64); the result is\n"
                 "the same for any",
                 .aliases = "np", .needs = "input"),
+        OPT_CACHE_MEMORY(&a->cache_memory, .needs = "input"),
         OPT_FLAG("resume", 0, &a->bulk.resume, "go on where the output ends",
                  .needs = "input+output"),
         OPT_STRING("shard", 0, &a->bulk.shard, "I/N",

@@ -24,6 +24,7 @@ struct generate_arguments {
     int threads;
     const char *cpu;
     int parallel;
+    size_t cache_memory;
     struct bulk_options bulk;
 };
 

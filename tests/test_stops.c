@@ -317,8 +317,50 @@ static void stops_and_ends_together(void **state) {
     expect(&options, "a b\nc. ", "a b", 0);
 }
 
+static void ends_before_so_many_tokens_do_not_count(void **state) {
+    static const struct {
+        enum gpt2_until until;
+        uint64_t tokens;
+        const char *pieces[8], *text;
+    } cases[] = {
+        {GPT2_UNTIL_SENTENCE, 0, {"A. ", "B. ", "C. "}, "A."},
+        {GPT2_UNTIL_SENTENCE, 1, {"A. ", "B. ", "C. "}, "A. B."},
+        {GPT2_UNTIL_SENTENCE, 2, {"A. ", "B. ", "C. "}, "A. B. C."},
+        {GPT2_UNTIL_SENTENCE, 3, {"A. ", "B. ", "C. "}, NULL},
+        {GPT2_UNTIL_SENTENCE, 1, {"A.", " ", "B. "}, "A."}, // known with the second
+        {GPT2_UNTIL_LINE, 1, {"\n\n", "a\n"}, "\n\na"},
+        {GPT2_UNTIL_PARAGRAPH, 2, {"a\n\n", "\n", "b", "\n\nc"}, "a\n\n\nb"},
+        {GPT2_UNTIL_PARAGRAPH, 2, {"a\n", "\n", "b", "\n\nc"}, "a\n\nb"},
+    };
+    struct gpt2_error err;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct gpt2_stops *stops = gpt2_stops_create(
+            &(struct gpt2_stops_options){.until = cases[i].until, .until_tokens = cases[i].tokens},
+            &err);
+        assert_non_null(stops);
+        struct gpt2_stop_stream *stream = gpt2_stop_stream_create(stops, &err);
+        assert_non_null(stream);
+        for (int twice = 0; twice < 2; twice++) { // the second text counts anew
+            char text[64] = "";
+            struct gpt2_shown shown = {.stop = GPT2_STOP_NONE};
+            for (int k = 0; cases[i].pieces[k] && shown.stop == GPT2_STOP_NONE; k++) {
+                const char *piece = cases[i].pieces[k];
+                assert_true(gpt2_stop_stream_push(stream, piece, strlen(piece), &shown, &err));
+                strncat(text, shown.bytes, shown.n_bytes);
+            }
+            assert_int_equal(shown.stop, cases[i].text ? GPT2_STOP_UNTIL : GPT2_STOP_NONE);
+            if (cases[i].text)
+                assert_string_equal(text, cases[i].text);
+            gpt2_stop_stream_clear(stream);
+        }
+        gpt2_stop_stream_free(stream);
+        gpt2_stops_free(stops);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ends_before_so_many_tokens_do_not_count),
         cmocka_unit_test(stop_strings_end_the_text_where_the_model_says),
         cmocka_unit_test(no_more_is_held_back_than_must_be),
         cmocka_unit_test(stops_by_hand),

@@ -55,7 +55,9 @@ struct gpt2_stops_options {
     int n_strings;
     enum gpt2_until until;
     bool include;
-    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
+    uint64_t
+        until_tokens; /* an end of text does not count before so many pushes; stop strings do */
+    uint64_t reserved[GPT2_RESERVED - 1]; /* 0 (version.h) */
 };
 
 /* All stops of a job, compiled to one automaton (Aho and Corasick 1975): a byte costs the same

@@ -19,6 +19,7 @@ struct gpt2_stop_stream {
     size_t base; /* offset of buffer[0] in the text */
     uint32_t node;
     struct ends ends;
+    uint64_t n_tokens; /* pushed before this one */
     int stop;
 };
 
@@ -42,6 +43,7 @@ void gpt2_stop_stream_free(struct gpt2_stop_stream *stream) {
 void gpt2_stop_stream_clear(struct gpt2_stop_stream *stream) {
     stream->from = stream->len = stream->base = 0;
     stream->node = 0;
+    stream->n_tokens = 0;
     stream->stop = GPT2_STOP_NONE;
     ends_init(&stream->ends, stream->stops->until);
 }
@@ -121,6 +123,12 @@ static bool look(struct gpt2_stop_stream *stream, size_t at, size_t *end) {
     unsigned char byte = (unsigned char)stream->buffer[at];
     stream->node = stops_step(stops, stream->node, byte);
     bool over = ends_byte(&stream->ends, byte);
+    if (over && stream->n_tokens < stops->until_tokens) { // too early: look for the next one
+        const size_t taken = stream->ends.at;
+        ends_init(&stream->ends, stops->until);
+        stream->ends.at = taken;
+        over = false;
+    }
     int stop = stops->nodes[stream->node].stop;
     if (stop >= 0) {
         stream->stop = stop;
@@ -155,6 +163,7 @@ bool gpt2_stop_stream_push(struct gpt2_stop_stream *stream, const char *bytes, s
             return true;
         }
     }
+    stream->n_tokens++;
     show_up_to(stream, whole(stream, safe(stream), stream->len), shown);
     return true;
 }

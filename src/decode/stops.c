@@ -147,6 +147,7 @@ struct gpt2_stops *gpt2_stops_create(const struct gpt2_stops_options *options,
     if (!stops || !strings)
         goto fail;
     stops->until = options->until;
+    stops->until_tokens = options->until_tokens;
     stops->include = options->include;
     stops->lengths = os_alloc(n, sizeof *stops->lengths, "the stop strings", err);
     if (!stops->lengths || !read_strings(stops, options, strings, &total, err) ||

@@ -19,6 +19,7 @@ struct stops_node {
 struct gpt2_stops {
     enum gpt2_until until;
     bool include;
+    uint64_t until_tokens;
     struct stops_node *nodes;  /* [n_nodes], the root first */
     unsigned char *edge_bytes; /* [n_nodes - 1] */
     uint32_t *edge_nodes;      /* [n_nodes - 1] */

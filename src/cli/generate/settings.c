@@ -100,8 +100,9 @@ int settings_table(struct option *rows, struct settings *s) {
                 "context is full)",
                 .aliases = "n-predict predict max-new-tokens length num-predict sample-len"),
         OPT_INT("min-tokens", 0, &s->min_tokens, 0, INT_MAX, "N",
-                "no end of text before so many tokens", .aliases = "min-new-tokens",
-                .not_with = "ignore-eos"),
+                "no end of text, and none by --until, before so many\n"
+                "tokens",
+                .aliases = "min-new-tokens", .not_with = "ignore-eos"),
         OPT_FLAG("ignore-eos", 0, &s->ignore_eos, "never choose the token that ends a text"),
         OPT_STRINGS("stop", 0, &s->stop, "TEXT", "end in front of this text; may be repeated",
                     .flags = OPTION_ESCAPES, .aliases = "reverse-prompt stop-token stop-strings"),
@@ -356,12 +357,13 @@ static bool make_stops(struct decoding *d, struct gpt2_error *err) {
     for (int i = 0; i < d->settings.stop.n; i++)
         strings[i] =
             (struct gpt2_stop){d->settings.stop.items[i], strlen(d->settings.stop.items[i])};
-    d->stops =
-        gpt2_stops_create(&(struct gpt2_stops_options){.strings = strings,
-                                                       .n_strings = d->settings.stop.n,
-                                                       .until = (enum gpt2_until)d->settings.until,
-                                                       .include = d->settings.include_stop},
-                          err);
+    d->stops = gpt2_stops_create(
+        &(struct gpt2_stops_options){.strings = strings,
+                                     .n_strings = d->settings.stop.n,
+                                     .until = (enum gpt2_until)d->settings.until,
+                                     .until_tokens = (uint64_t)d->settings.min_tokens,
+                                     .include = d->settings.include_stop},
+        err);
     return d->stops != NULL;
 }
 

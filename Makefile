@@ -112,7 +112,7 @@ $(BUILD)/libedit: FORCE
 	@[ "$$(cat $@ 2>/dev/null)" = '$(LIBEDIT)' ] || echo '$(LIBEDIT)' >$@
 
 # Loops over a whole vocabulary, which -O2 leaves scalar.
-VECTORIZED := base/rng sampling/filters sampling/race
+VECTORIZED := base/rng model/merge sampling/filters sampling/race
 $(foreach f,$(VECTORIZED),$(BUILD)/src/$f.o $(BUILD)/pic/src/$f.o): FILE_CFLAGS := \
     $(if $(SANITIZE)$(filter -O0 -Og,$(CFLAGS)),,-O3)
 

@@ -828,6 +828,27 @@ static void help_names_the_defaults(void **state) {
     }
 }
 
+static bool has_option(const char *command, const char *name) {
+    for (const struct entry *e = entries; e < entries + n_entries; e++)
+        if (!strcmp(e->command->name, command) && !strcmp(e->option.name, name))
+            return true;
+    return false;
+}
+
+/* Adapters are for every command that opens the weights of a model. */
+static void commands_of_a_model_take_adapters(void **state) {
+    static const char *const tokenizer_alone[] = {"tokenize", "detokenize"};
+    for (size_t i = 0; command_at(i); i++) {
+        const char *name = command_at(i)->name;
+        bool weights = has_option(name, "model");
+        for (size_t k = 0; k < sizeof tokenizer_alone / sizeof *tokenizer_alone; k++)
+            weights = weights && strcmp(name, tokenizer_alone[k]) != 0;
+        if (weights != has_option(name, "lora"))
+            fail_msg("gpt2 %s: it has %s, %s", name, weights ? "a model" : "--lora",
+                     weights ? "but no --lora" : "but no model");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_are_well_formed),
@@ -844,6 +865,7 @@ int main(void) {
         cmocka_unit_test(short_forms_exclude_each_other),
         cmocka_unit_test(good_values_are_accepted),
         cmocka_unit_test(help_names_the_defaults),
+        cmocka_unit_test(commands_of_a_model_take_adapters),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

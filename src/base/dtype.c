@@ -19,6 +19,16 @@ size_t dtype_size(enum dtype dtype) {
     return table[dtype].size;
 }
 
+bool dtype_find(enum dtype *dtype, const char *name) {
+    for (int i = 0; i < DTYPE_COUNT; i++) {
+        if (table[i].size && strcmp(table[i].name, name) == 0) {
+            *dtype = (enum dtype)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static float from_bits(uint32_t bits) {
     float value;
     memcpy(&value, &bits, sizeof value);

@@ -15,6 +15,9 @@ enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F64, DTYPE_Q8, DTYPE_Q4, DT
 const char *dtype_name(enum dtype dtype); /* "F32", as safetensors spells it; "Q8", "Q4" */
 size_t dtype_size(enum dtype dtype);      /* bytes an element; 0 for Q8 and Q4           */
 
+/* *dtype = the type of an element that dtype_name calls so, F32, F16, BF16 or F64; false: none. */
+bool dtype_find(enum dtype *dtype, const char *name);
+
 static inline bool dtype_is_quantized(enum dtype dtype) {
     return dtype >= DTYPE_Q8;
 }

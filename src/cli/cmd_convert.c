@@ -1,6 +1,7 @@
 /* cmd_convert.c - `gpt2 convert`: writes a model in a format that other programs read. */
 #include "base/os.h"
 #include "cli/command/commands.h"
+#include "cli/command/lora_option.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -22,6 +23,7 @@ static const char *const formats[] = {"safetensors", "gguf", "packed", NULL};
 
 struct convert_arguments {
     const char *model, *output, *cpu;
+    struct string_list lora;
     int to, threads;
     bool no_tokenizer;
 };
@@ -145,7 +147,7 @@ static bool write_packed(struct convert_run *run, const struct convert_arguments
 
 static bool open_run(struct convert_run *run, const struct convert_arguments *args,
                      const char *path, struct gpt2_error *err) {
-    run->model = gpt2_model_open(path, err);
+    run->model = lora_open(path, &args->lora, NULL, err);
     if (!run->model)
         return false;
     for (size_t i = 0; gpt2_model_warning(run->model, i); i++)
@@ -194,12 +196,15 @@ static int run_convert(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL_WORD(&args.model),
+        OPT_LORA(&args.lora),
         OPT_STRING("output", 'o', &args.output, "DIR|FILE",
                    "a new directory for safetensors, else a file; one that is\n"
                    "there is replaced",
                    .aliases = "out", .flags = OPTION_RESULT),
         OPT_CHOICE("to", 0, &args.to, formats, "safetensors|gguf|packed",
-                   "the format (default: gguf where -o ends in .gguf)", .aliases = "format"),
+                   "the format (default: gguf where -o ends in .gguf,\n"
+                   "else with --lora safetensors)",
+                   .aliases = "format"),
         OPT_FLAG("no-tokenizer", 0, &args.no_tokenizer, "leave the tokenizer out"),
         OPT_INT("threads", 't', &args.threads, 0, 1024, "N",
                 "threads that pack (default 0: all processors this\n"
@@ -221,6 +226,8 @@ static int run_convert(int argc, char **argv) {
             "stream");
     if (ok && args.to == UNSAID && ends_with(args.output, ".gguf"))
         args.to = GGUF;
+    if (ok && args.to == UNSAID && args.lora.n)
+        args.to = SAFETENSORS;
     if (ok && args.to == UNSAID)
         ok = command_error(&err, GPT2_ERR_USAGE, NULL,
                            "expected --to safetensors, gguf or packed: -o %s names no format",

@@ -1,9 +1,11 @@
 /* cmd_info.c - `gpt2 info`: prints a model's configuration, tensors and layer-norm sites. */
 #include "cli/command/commands.h"
+#include "cli/command/lora_option.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
 
+#include <gpt2/lora.h>
 #include <gpt2/model.h>
 #include <gpt2/runtime.h>
 #include <inttypes.h>
@@ -13,6 +15,7 @@
 
 struct info_arguments {
     const char *model, *cpu, *output;
+    struct string_list lora;
     bool tensors;
     int threads, format; /* format: 0 text, 1 JSON */
 };
@@ -78,6 +81,13 @@ static bool print_config(struct output *out, const struct gpt2_model *model, con
               output_format(out, err, "attention     scores %s%s\n",
                             c->scale_attn_weights ? "/ sqrt(head size)" : "not scaled",
                             c->scale_attn_by_inverse_layer_idx ? " / (layer + 1)" : "");
+    struct gpt2_adapter_info adapter;
+    for (size_t i = 0; ok && gpt2_model_adapter(model, i, &adapter); i++)
+        ok = output_format(out, err,
+                           "adapter       %s, scale %.9g: rank %d on %zu matrices, %zu tensors "
+                           "whole\n",
+                           adapter.path, adapter.scale, adapter.max_rank, adapter.n_pairs,
+                           adapter.n_whole);
     ok = ok && output_string(out, "end of text  ", err);
     for (int i = 0; ok && i < c->n_eos; i++)
         ok = output_format(out, err, " %" PRId32, c->eos_ids[i]);
@@ -163,6 +173,20 @@ static bool json_config(struct output *out, const struct gpt2_model *model,
     return ok && output_string(out, "}", err);
 }
 
+static bool json_adapters(struct output *out, const struct gpt2_model *model,
+                          struct gpt2_error *err) {
+    struct gpt2_adapter_info adapter;
+    bool ok = output_string(out, ", \"adapters\": [", err);
+    for (size_t i = 0; ok && gpt2_model_adapter(model, i, &adapter); i++)
+        ok = output_string(out, i ? ", {\"path\": " : "{\"path\": ", err) &&
+             output_json_string(out, adapter.path, strlen(adapter.path), err) &&
+             output_format(out, err,
+                           ", \"scale\": %.17g, \"rank\": %d, \"matrices\": %zu, \"whole\": "
+                           "%zu}",
+                           adapter.scale, adapter.max_rank, adapter.n_pairs, adapter.n_whole);
+    return ok && output_string(out, "]", err);
+}
+
 static bool print_json(struct output *out, const struct gpt2_model *model, const char *path,
                        const struct gpt2_runtime *runtime, bool tensors, struct gpt2_error *err) {
     size_t bytes = 0;
@@ -176,7 +200,7 @@ static bool print_json(struct output *out, const struct gpt2_model *model, const
         output_json_string(out, path, strlen(path), err) &&
         output_format(out, err, ", \"parameters\": %" PRIu64 ", \"bytes\": %zu, \"type\": \"%s\"",
                       gpt2_model_parameters(model), bytes, blocks.type) &&
-        json_config(out, model, err) &&
+        json_config(out, model, err) && json_adapters(out, model, err) &&
         output_format(out, err, ", \"threads\": %d, \"kernels\": \"%s\", \"notes\": [",
                       gpt2_runtime_threads(runtime), gpt2_runtime_cpu(runtime));
     for (size_t i = 0; ok && gpt2_model_warning(model, i); i++)
@@ -202,7 +226,7 @@ static int info(const struct info_arguments *args) {
     struct gpt2_runtime *runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, &err);
     char *path = runtime ? find_model(args->model, &err) : NULL;
-    struct gpt2_model *model = path ? gpt2_model_open(path, &err) : NULL;
+    struct gpt2_model *model = path ? lora_open(path, &args->lora, runtime, &err) : NULL;
     int code = 0;
     if (!model) {
         code = report(&err);
@@ -226,6 +250,7 @@ static int run_info(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL_WORD(&args.model),
+        OPT_LORA(&args.lora),
         OPT_FLAG("tensors", 0, &args.tensors, "list every tensor with its type and shape"),
         OPT_OUTPUT(&args.output),
         OPT_CHOICE("format", 0, &args.format, formats, "text|json",

@@ -1,6 +1,7 @@
 /* cmd_quantize.c - `gpt2 quantize`: writes a model as one packed file. */
 #include "base/os.h"
 #include "cli/command/commands.h"
+#include "cli/command/lora_option.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
@@ -19,6 +20,7 @@ static const char *const types[] = {"f16", "bf16", "q8", "q4", NULL}; // enum gp
 
 struct quantize_arguments {
     const char *model, *output, *calibrate, *cpu;
+    struct string_list lora;
     int type, threads;
     bool no_tokenizer;
 };
@@ -59,7 +61,7 @@ static bool prepare(struct quantize_run *run, const struct quantize_arguments *a
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
     if (!run->runtime)
         return false;
-    run->model = gpt2_model_open(path, err);
+    run->model = lora_open(path, &args->lora, run->runtime, err);
     if (!run->model)
         return false;
     if (!args->no_tokenizer || args->calibrate) {
@@ -132,6 +134,7 @@ static int run_quantize(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL_WORD(&args.model),
+        OPT_LORA(&args.lora),
         OPT_STRING("output", 'o', &args.output, "FILE",
                    "the file to write; one that is there is replaced", .aliases = "out",
                    .flags = OPTION_RESULT),

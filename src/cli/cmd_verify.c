@@ -1,5 +1,6 @@
 /* cmd_verify.c - `gpt2 verify`: checks a model's files and prints its weights' fingerprint. */
 #include "cli/command/commands.h"
+#include "cli/command/lora_option.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -14,6 +15,7 @@
 
 struct verify_arguments {
     const char *model, *output;
+    struct string_list lora;
     int format; /* 0 text, 1 JSON */
 };
 
@@ -75,7 +77,7 @@ static int verify(const struct verify_arguments *args) {
     struct gpt2_check check;
     static struct output out;
     char *path = find_model(args->model, &err);
-    struct gpt2_model *model = path ? gpt2_model_open(path, &err) : NULL;
+    struct gpt2_model *model = path ? lora_open(path, &args->lora, NULL, &err) : NULL;
     signals_catch();
     int code = 0;
     struct bar bar = bar_begin();
@@ -106,6 +108,7 @@ static int run_verify(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL_WORD(&args.model),
+        OPT_LORA(&args.lora),
         OPT_OUTPUT(&args.output),
         OPT_CHOICE("format", 0, &args.format, formats, "text|json",
                    "lines to read (default), or one JSON object"),

@@ -75,14 +75,8 @@ static bool check_shape(const struct loader *l, const struct tensor_spec *spec,
 }
 
 static bool read_dtype(enum dtype *out, const struct loader *l, const struct tensor *t) {
-    static const enum dtype known[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F64};
-    for (size_t i = 0; i < COUNT(known); i++) {
-        if (strcmp(dtype_name(known[i]), t->dtype) == 0) {
-            *out = known[i];
-            return true;
-        }
-    }
-    return error_set(l->err, GPT2_ERR_MODEL,
+    return dtype_find(out, t->dtype) ||
+           error_set(l->err, GPT2_ERR_MODEL,
                      "%s: tensor \"%s\": expected dtype F32, F16, BF16 or F64, found %s",
                      path_of(l), t->name, t->dtype);
 }

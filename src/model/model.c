@@ -4,6 +4,7 @@
  * shape, loader.c binds the tensors to GPT-2's parts. */
 #include "base/error_internal.h"
 #include "base/os.h"
+#include "model/adapt.h"
 #include "model/config.h"
 #include "model/directory.h"
 #include "model/generation_config.h"
@@ -108,6 +109,7 @@ void gpt2_model_close(struct gpt2_model *model) {
     if (!model)
         return;
     relocate_free(model);
+    adapt_free(model);
     block_check_free(model->check);
     for (size_t i = 0; i < model->n_converted; i++)
         os_free(model->converted[i]);

@@ -87,7 +87,9 @@ struct gpt2_model {
     struct gpt2_tensor_info *infos; /* [n_infos] in the order of the pass    */
     size_t n_infos;
     struct warnings notes;
-    struct relocation *move;   /* copies of matrices in faster memory (relocate.h), or NULL */
+    struct relocation *move;        /* copies of matrices in faster memory (relocate.h), or NULL */
+    struct adaptation *adaptations; /* [n_adaptations] adapters merged into it (adapt.h); owned */
+    size_t n_adaptations;
     struct block_check *check; /* of a file with checksums that was opened lazily, or NULL */
 };
 

@@ -45,9 +45,12 @@ bool adapter_refuse(const char *path, struct gpt2_error *err) {
               lora ? "a LoRA" : "an adapter: a ", lora ? "" : says.kind,
               *says.base ? " for \"" : "", says.base,
               *says.base ? "\"" : ", whose model is not named");
+    const char *base = *says.base ? says.base : "BASE";
     if (lora)
-        error_hint(err, "an adapter changes a model: -m %s --lora %s",
-                   *says.base ? says.base : "BASE", dir);
+        error_hint(err,
+                   "an adapter changes a model: -m %s --lora %s, or `gpt2 convert -m %s --lora %s "
+                   "-o MERGED` for one model of both",
+                   base, dir, base, dir);
     else
         error_hint(err,
                    "merge it into its model with PEFT: merge_and_unload() and save_pretrained()");

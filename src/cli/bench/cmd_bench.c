@@ -12,6 +12,7 @@
 #include "base/os.h"
 #include "cli/bench/bench_report.h"
 #include "cli/command/commands.h"
+#include "cli/command/lora_option.h"
 #include "cli/command/weights_options.h"
 #include "cli/io/find_model.h"
 #include "cli/io/report.h"
@@ -34,6 +35,7 @@
 
 struct bench_arguments {
     const char *model, *cpu, *output;
+    struct string_list lora;
     struct int_list prompt, decode, depth, batch, threads;
     int rounds, kv, format;
     struct weights_options weights;
@@ -309,7 +311,7 @@ static bool run_all(struct bench_run *run, struct gpt2_error *err) {
 static bool open_model(struct bench_run *run, struct gpt2_error *err) {
     struct bench_context *context = &run->context;
     run->path = find_model(run->args.model, err);
-    run->model = run->path ? gpt2_model_open(run->path, err) : NULL;
+    run->model = run->path ? lora_open(run->path, &run->args.lora, NULL, err) : NULL;
     if (!run->model)
         return false;
     if (!weights_prepare(run->model, &run->args.weights, MANY_PASSES, err))
@@ -380,6 +382,7 @@ static int run_bench(int argc, char **argv) {
                 .aliases = "rounds"),
         OPT_SECTION("Model and machine"),
         OPT_MODEL_WORD(&a->model),
+        OPT_LORA(&a->lora),
         OPT_INTS("threads", 't', &a->threads, 1, 1024, "N,...",
                  "threads (default: all processors this process may use)", .aliases = "n-threads"),
         OPT_CPU(&a->cpu),

@@ -1,16 +1,21 @@
 /* engine.c - opens and closes the tokenizer, the model and the runtime of a command. */
 #include "cli/command/engine.h"
+#include "cli/command/lora_option.h"
 #include "cli/io/find_model.h"
 #include "cli/io/report.h"
 
 #include <stdlib.h>
 
-bool engine_open(struct engine *engine, const char *model, int n_threads, const char *cpu,
-                 bool ids_only, struct gpt2_error *err) {
+bool engine_open(struct engine *engine, const char *model, const struct string_list *adapters,
+                 int n_threads, const char *cpu, bool ids_only, struct gpt2_error *err) {
     engine->path = find_model(model, err);
     if (!engine->path)
         return false;
-    engine->model = gpt2_model_open(engine->path, err);
+    engine->runtime = gpt2_runtime_create(
+        &(struct gpt2_runtime_options){.n_threads = n_threads, .cpu = cpu}, err);
+    if (!engine->runtime)
+        return false;
+    engine->model = lora_open(engine->path, adapters, engine->runtime, err);
     if (!engine->model)
         return false;
     if (ids_only ? !gpt2_tokenizer_open_if_any(&engine->tokenizer, engine->path, err)
@@ -18,9 +23,7 @@ bool engine_open(struct engine *engine, const char *model, int n_threads, const 
         return false;
     for (size_t i = 0; gpt2_model_warning(engine->model, i); i++)
         report_note("%s", gpt2_model_warning(engine->model, i));
-    engine->runtime = gpt2_runtime_create(
-        &(struct gpt2_runtime_options){.n_threads = n_threads, .cpu = cpu}, err);
-    return engine->runtime != NULL;
+    return true;
 }
 
 void engine_close(struct engine *engine) {

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gpt2/lora.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,6 +59,11 @@ static bool make_fingerprint(struct bulk_output *out, const struct bulk_job *job
     options_print(table, &text);
     buffer_format(&text, "input-format=%d\nmodel=", (int)job->options->format);
     buffer_json(&text, job->model_name, strlen(job->model_name));
+    struct gpt2_adapter_info adapter;
+    for (size_t i = 0; gpt2_model_adapter(job->model, i, &adapter); i++) {
+        buffer_format(&text, "\nadapter=%.17g*", adapter.scale);
+        buffer_json(&text, adapter.path, strlen(adapter.path));
+    }
     if (text.failed) {
         buffer_free(&text);
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the fingerprint");

@@ -1,5 +1,6 @@
 /* cmd_generate.c - the options of generate; what they ask for is in generate_once.c and bulk.c. */
 #include "cli/command/commands.h"
+#include "cli/command/lora_option.h"
 #include "cli/generate/bulk.h"
 #include "cli/generate/generate_once.h"
 #include "cli/generate/interactive.h"
@@ -38,7 +39,7 @@ static bool open_model(struct generate_run *run, struct gpt2_error *err) {
         return false;
     run->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
-    return run->runtime != NULL;
+    return run->runtime && lora_merge(run->model, &args->lora, run->runtime, err);
 }
 
 static bool open_all(struct generate_run *run, struct gpt2_error *err) {
@@ -148,6 +149,7 @@ static int run_generate(int argc, char **argv) {
         OPT_STRING("ids", 0, &a->ids, "1,2,3", "the prompt as token ids", .not_with = "@ input"),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
+        OPT_LORA(&a->lora),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),

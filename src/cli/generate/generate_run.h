@@ -16,6 +16,7 @@ struct generate_arguments {
     struct text_source source;
     const char *ids;
     const char *model;
+    struct string_list lora;
     struct settings settings;
     struct weights_options weights;
     bool stats, interactive;

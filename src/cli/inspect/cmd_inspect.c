@@ -1,5 +1,6 @@
 /* cmd_inspect.c - `gpt2 inspect`: reads texts, runs one of five inspections and shows its view. */
 #include "cli/command/commands.h"
+#include "cli/command/lora_option.h"
 #include "cli/inspect/inspection.h"
 #include "cli/io/find_model.h"
 #include "cli/io/prompt_source.h"
@@ -22,7 +23,7 @@ static const struct inspect_kind {
 };
 
 struct inspect_arguments {
-    struct string_list prompts;
+    struct string_list prompts, lora;
     const char *file, *ids, *model, *cpu, *ablate, *token;
     struct view_form form;
     bool special, bos, no_bos, escape;
@@ -167,7 +168,7 @@ static bool open_all(struct inspect_run *run, struct gpt2_error *err) {
     const struct inspect_arguments *a = &run->args;
     struct inspect *in = &run->inspect;
     run->path = find_model(a->model, err);
-    run->model = run->path ? gpt2_model_open(run->path, err) : NULL;
+    run->model = run->path ? lora_open(run->path, &a->lora, NULL, err) : NULL;
     if (!run->model)
         return false;
     if (a->ids ? !gpt2_tokenizer_open_if_any(&run->tokenizer, run->path, err)
@@ -303,6 +304,7 @@ static int run_inspect(int argc, char **argv) {
         OPT_COLOR(&a->form.color, .hint = NULL),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
+        OPT_LORA(&a->lora),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_END,

@@ -1,5 +1,6 @@
 /* cmd_choose.c - `gpt2 choose`: ranks given continuations of a prompt by their probability. */
 #include "cli/command/commands.h"
+#include "cli/command/lora_option.h"
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
@@ -20,7 +21,7 @@ enum measure { MEASURE_SUM, MEASURE_MEAN, MEASURE_PMI };
 
 struct choose_arguments {
     struct text_source source;
-    struct string_list choices;
+    struct string_list choices, lora;
     const char *choices_file, *separator, *premise, *expected, *model, *cpu, *output;
     bool best, lines;
     int by, kv, threads, format; /* format: enum choose_format */
@@ -230,7 +231,7 @@ static bool prepare(struct choose_run *run, struct gpt2_error *err) {
         return no_memory(err);
     int ignored;
     if ((args->expected && !test(run, &ignored, err)) ||
-        !engine_open(&run->engine, args->model, args->threads, args->cpu, false, err))
+        !engine_open(&run->engine, args->model, &args->lora, args->threads, args->cpu, false, err))
         return false;
     struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv};
     run->scorer = engine_scorer(&run->engine, options, err);
@@ -360,6 +361,7 @@ static int run_choose(int argc, char **argv) {
                    .flags = OPTION_ESCAPES),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
+        OPT_LORA(&a->lora),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),

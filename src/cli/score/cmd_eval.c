@@ -1,6 +1,7 @@
 /* cmd_eval.c - `gpt2 eval`: LAMBADA and HellaSwag, by the rules of the published figures. */
 #include "base/utf8.h"
 #include "cli/command/commands.h"
+#include "cli/command/lora_option.h"
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -17,6 +18,7 @@
 
 struct eval_arguments {
     const char *task, *file, *model, *cpu, *output;
+    struct string_list lora;
     int form, kv, threads, limit, format; /* format: 0 TSV, 1 JSON */
 };
 
@@ -194,7 +196,7 @@ static bool prepare(struct eval_run *run, struct gpt2_error *err) {
     struct text_source source = {.file = args->file, .keep_newline = true};
     run->reader.lines = true;
     if (!token_reader_open(&run->reader, &source, err) ||
-        !engine_open(&run->engine, args->model, args->threads, args->cpu, false, err))
+        !engine_open(&run->engine, args->model, &args->lora, args->threads, args->cpu, false, err))
         return false;
     struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv};
     run->scorer = engine_scorer(&run->engine, options, err);
@@ -224,6 +226,7 @@ static int run_eval(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL(&a->model),
+        OPT_LORA(&a->lora),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),

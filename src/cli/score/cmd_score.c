@@ -1,6 +1,7 @@
 /* cmd_score.c - `gpt2 score`: log-probabilities of a text by token, word, line or document. */
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
+#include "cli/command/lora_option.h"
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
@@ -18,6 +19,7 @@ struct score_arguments {
     struct text_source source;
     const char *model, *cpu, *protocol, *filter;
     const char *output;
+    struct string_list lora;
     bool ids, special, lines, bos, no_bos, no_header;
     int by, kv, threads, top, ctx, format, tint, color; /* tint: enum score_tint */
 };
@@ -121,7 +123,8 @@ static bool check(struct score_run *run, struct gpt2_error *err) {
 
 static bool create(struct score_run *run, struct gpt2_error *err) {
     const struct score_arguments *args = &run->args;
-    if (!engine_open(&run->engine, args->model, args->threads, args->cpu, args->ids, err) ||
+    if (!engine_open(&run->engine, args->model, &args->lora, args->threads, args->cpu, args->ids,
+                     err) ||
         !choose_protocol(run, err))
         return false;
     const struct gpt2_config *config = gpt2_model_config(run->engine.model);
@@ -305,6 +308,7 @@ static int run_score(int argc, char **argv) {
                  "--filter imply it)"),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
+        OPT_LORA(&a->lora),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),

@@ -131,11 +131,17 @@ static const struct gguf_tensor *find_tensor(const struct gguf *gguf, const char
 
 /* What is in the file is a whole GPT-2. */
 static bool check_kind(const struct gguf *gguf, struct gpt2_error *err) {
-    struct gguf_string architecture = {"", 0};
+    struct gguf_string architecture = {"", 0}, kind = {"", 0};
     int64_t n_files = 1;
     if (!gguf_text(gguf, "general.architecture", &architecture, err) ||
+        !gguf_text(gguf, "general.type", &kind, err) ||
         !gguf_integer(gguf, "split.count", &n_files, err))
         return false;
+    if (gguf_equal(kind, "adapter")) {
+        error_set(err, GPT2_ERR_MODEL, "%s: expected a model, found an adapter (\"general.type\")",
+                  gguf->path);
+        return error_hint(err, "use the PEFT folder that it was made from: -m BASE --lora DIR");
+    }
     if (!gguf_equal(architecture, "gpt2")) {
         error_set(err, GPT2_ERR_MODEL,
                   "%s: \"general.architecture\": expected \"gpt2\", found \"%.*s\"", gguf->path,

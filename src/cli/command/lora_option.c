@@ -1,0 +1,51 @@
+/* lora_option.c - reads what --lora was given and merges it. */
+#include "cli/command/lora_option.h"
+#include "cli/io/report.h"
+
+#include <gpt2/lora.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Merges one: DIR, or DIR:SCALE. */
+static bool merge_item(struct gpt2_model *model, const char *item, struct gpt2_runtime *runtime,
+                       struct gpt2_error *err) {
+    const char *colon = access(item, F_OK) == 0 ? NULL : strrchr(item, ':');
+    const size_t len = colon ? (size_t)(colon - item) : strlen(item);
+    char *end = NULL;
+    const double scale = colon ? strtod(colon + 1, &end) : 1;
+    if (colon && (end == colon + 1 || *end || !isfinite(scale)))
+        return command_error(err, GPT2_ERR_USAGE, NULL,
+                             "--lora: expected DIR or DIR:SCALE with a number, got \"%s\"", item);
+    char *path = strndup(item, len);
+    if (!path)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory while reading --lora");
+    const bool ok = gpt2_model_adapt(model, path, scale, runtime, err);
+    free(path);
+    return ok;
+}
+
+bool lora_merge(struct gpt2_model *model, const struct string_list *adapters,
+                struct gpt2_runtime *runtime, struct gpt2_error *err) {
+    struct gpt2_runtime *own = NULL;
+    if (adapters->n && !runtime) {
+        runtime = own = gpt2_runtime_create(&(struct gpt2_runtime_options){.n_threads = 0}, err);
+        if (!own)
+            return false;
+    }
+    bool ok = true;
+    for (int i = 0; ok && i < adapters->n; i++)
+        ok = merge_item(model, adapters->items[i], runtime, err);
+    gpt2_runtime_free(own);
+    return ok;
+}
+
+struct gpt2_model *lora_open(const char *path, const struct string_list *adapters,
+                             struct gpt2_runtime *runtime, struct gpt2_error *err) {
+    struct gpt2_model *model = gpt2_model_open(path, err);
+    if (model && lora_merge(model, adapters, runtime, err))
+        return model;
+    gpt2_model_close(model);
+    return NULL;
+}

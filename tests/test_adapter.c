@@ -1,0 +1,249 @@
+/* test_adapter.c - adapters through the library: the stated sums in every layout and for any number
+ * of threads, and a model that is as it was where an adapter is refused. cli/lora.sh has the
+ * switches of PEFT, against numpy. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "export/weight_reader.h"
+#include "testpacked.h"
+#include <gpt2/lora.h>
+#include <gpt2/save.h>
+
+#define RANK  5
+#define N     19 /* n_embd: no multiple of a block or a panel */
+#define ALPHA 3.0
+#define SCALE 0.7
+
+static char adapter[TESTMODEL_PATH];
+static const struct testmodel_options shape = {
+    .n_embd = N, .n_head = 1, .n_layer = 2, .n_vocab = 33};
+static const char prefix[] = "base_model.model.transformer.";
+static const char a_name[] = "h.1.attn.c_attn.lora_A.weight";
+static const char b_name[] = "h.1.attn.c_attn.lora_B.weight";
+
+/* The pair of h.1.attn.c_attn, with more settings and perhaps one more tensor. */
+static void write_adapter(const char *settings, const char *more) {
+    char text[400], path[TESTMODEL_PATH];
+    struct testmodel_list list = {0};
+    testmodel_add(&list, prefix, a_name, "F32", 2, RANK, N)->deviation = 1;
+    testmodel_add(&list, prefix, b_name, "F32", 2, 3 * N, RANK)->deviation = 1;
+    if (more)
+        testmodel_add(&list, prefix, more, "F32", 1, N, 1)->deviation = 1;
+    testmodel_path(path, adapter, "adapter_model.safetensors");
+    testmodel_write_list(path, &list, NULL);
+    free(list.items);
+    snprintf(text, sizeof text, "{\"peft_type\": \"LORA\", \"r\": %d, \"lora_alpha\": %.1f%s}",
+             RANK, ALPHA, settings);
+    testmodel_write_file(adapter, "adapter_config.json", text, strlen(text));
+}
+
+static int setup_adapter(void **state) {
+    testmodel_tempdir(adapter);
+    return setup(state);
+}
+
+static int teardown_adapter(void **state) {
+    testmodel_remove(adapter);
+    return teardown(state);
+}
+
+/* Element i of a tensor that write_adapter wrote. */
+static double element(const char *name, size_t i) {
+    struct testmodel_list list = {0};
+    struct testmodel_tensor *t = testmodel_add(&list, prefix, name, "F32", 1, 1, 1);
+    t->deviation = 1;
+    const float value = (float)testmodel_value(t, 0, i);
+    free(list.items);
+    return (double)value;
+}
+
+/* The matrix of h.1.attn.c_attn as f32, to be freed. */
+static float *c_attn(const struct gpt2_model *model) {
+    float *out = malloc(N * 3 * N * sizeof *out);
+    assert_non_null(out);
+    for (size_t i = 0; i < weight_reader_count(model); i++) {
+        const struct tensor_spec spec = weight_reader_at(model, i);
+        unsigned char rows[N * 3 * N * 4];
+        if (strcmp(spec.name, "h.1.attn.c_attn.weight") != 0)
+            continue;
+        weight_reader_rows(rows, &spec, 0, N);
+        dtype_to_f32(out, rows, weight_reader_dtype(&spec), N * 3 * N);
+        return out;
+    }
+    fail_msg("no c_attn");
+    return NULL;
+}
+
+static void expect_sums(const float *is, const float *before) {
+    for (size_t k = 0; k < N; k++)
+        for (size_t i = 0; i < 3 * N; i++) {
+            double s = 0;
+            for (size_t j = 0; j < RANK; j++) {
+                const double product = element(b_name, i * RANK + j) * element(a_name, j * N + k);
+                s = s + product;
+            }
+            const double c = SCALE * (ALPHA / RANK);
+            const float right = (float)((double)before[k * 3 * N + i] + c * s);
+            if (memcmp(&right, &is[k * 3 * N + i], sizeof right) != 0)
+                fail_msg("[%zu, %zu]: expected %.9g, found %.9g", k, i, (double)right,
+                         (double)is[k * 3 * N + i]);
+        }
+}
+
+static void adapt(struct gpt2_model *model, struct gpt2_runtime *with) {
+    struct gpt2_error err = {0};
+    if (!gpt2_model_adapt(model, adapter, SCALE, with, &err))
+        fail_msg("%s [%s]", err.message, err.hint);
+}
+
+static void test_sums_are_as_stated_in_every_layout(void **state) {
+    static const enum gpt2_weight_type types[] = {GPT2_F32, GPT2_F16, GPT2_BF16};
+    write_adapter("", NULL);
+    for (size_t i = 0; i < 3; i++) {
+        struct testmodel_options options = shape;
+        options.dtype = i == 0 ? DTYPE_F32 : i == 1 ? DTYPE_F16 : DTYPE_BF16;
+        options.misalign = (int)i;
+        struct gpt2_model *model = make_model(&options);
+        float *before = c_attn(model), *is;
+        pack(model, types[i]);
+        struct gpt2_model *models[3] = {model, open_model(file), gpt2_model_open_lazy(file, NULL)};
+        assert_non_null(models[2]);
+        for (size_t m = 0; m < 3; m++) {
+            adapt(models[m], m == 1 ? NULL : runtime);
+            is = c_attn(models[m]);
+            expect_sums(is, before);
+            free(is);
+            gpt2_model_close(models[m]);
+        }
+        free(before);
+        testmodel_remove(dir);
+        assert_int_equal(mkdir(dir, 0700), 0);
+    }
+}
+
+static void fingerprint(char out[sizeof((struct gpt2_check *)0)->fingerprint],
+                        const struct gpt2_model *model) {
+    struct gpt2_check check;
+    struct gpt2_error err = {0};
+    if (!gpt2_model_check(model, &check, NULL, NULL, &err))
+        fail_msg("%s", err.message);
+    strcpy(out, check.fingerprint);
+}
+
+static void expect_refused(struct gpt2_model *model, double scale, enum gpt2_status status,
+                           const char *words) {
+    struct gpt2_error err = {0};
+    char before[80], after[80];
+    struct gpt2_adapter_info info;
+    fingerprint(before, model);
+    assert_false(gpt2_model_adapt(model, adapter, scale, runtime, &err));
+    assert_int_equal(err.status, status);
+    expect_words(&err, words, "");
+    fingerprint(after, model);
+    assert_string_equal(before, after);
+    assert_false(gpt2_model_adapter(model, 0, &info));
+}
+
+static void test_a_refused_adapter_leaves_the_model(void **state) {
+    struct gpt2_model *model = make_model(&shape);
+    write_adapter(", \"use_dora\": true", NULL);
+    expect_refused(model, 1, GPT2_ERR_MODEL, "DoRA");
+    write_adapter("", "h.1.attn.c_attn.lora_magnitude_vector");
+    expect_refused(model, 1, GPT2_ERR_MODEL, "this is DoRA");
+    write_adapter("", "h.1.attn.c_attn.other");
+    expect_refused(model, 1, GPT2_ERR_MODEL, "h.1.attn.c_attn.other");
+    write_adapter("", "ln_f.weights");
+    expect_refused(model, 1, GPT2_ERR_MODEL, "ln_f.weights");
+    write_adapter(", \"peft_type\": \"LORA\"} x", NULL);
+    expect_refused(model, 1, GPT2_ERR_MODEL, "adapter_config.json");
+    write_adapter("", NULL);
+    expect_refused(model, NAN, GPT2_ERR_USAGE, "finite");
+    assert_true(gpt2_model_move(model, NULL, NULL));
+    expect_refused(model, 1, GPT2_ERR_USAGE, "moved");
+    gpt2_model_close(model);
+}
+
+static void test_a_quantized_base_is_refused(void **state) {
+    struct gpt2_model *model = make_model(&shape);
+    struct gpt2_error err = {0};
+    pack(model, GPT2_Q8);
+    gpt2_model_close(model);
+    model = open_model(file);
+    write_adapter("", NULL);
+    assert_false(gpt2_model_adapt(model, adapter, 1, runtime, &err));
+    expect_words(&err, "found Q8", "wte.weight");
+    assert_non_null(strstr(err.hint, "gpt2 convert -m BASE --lora DIR -o MERGED"));
+    gpt2_model_close(model);
+}
+
+/* A packed file whose data is damaged is refused before its weights are merged. */
+static void test_a_damaged_base_is_noticed(void **state) {
+    struct gpt2_error err = {0};
+    struct testmodel_options large = shape; // so that its weights have blocks of their own
+    large.n_vocab = 20000;
+    struct gpt2_model *model = make_model(&large);
+    pack(model, GPT2_F32);
+    gpt2_model_close(model);
+    FILE *f = fopen(file, "r+b");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    const long middle = ftell(f) / 2; // weights, which are looked at by the first pass
+    fseek(f, middle, SEEK_SET);
+    const int byte = fgetc(f);
+    fseek(f, middle, SEEK_SET);
+    fputc(byte ^ 1, f);
+    fclose(f);
+    write_adapter("", NULL);
+    for (int i = 0; i < 2; i++) {
+        model = gpt2_model_open_lazy(file, &err);
+        if (!model)
+            fail_msg("%s", err.message);
+        assert_false(gpt2_model_adapt(model, adapter, 1, i ? runtime : NULL, &err));
+        assert_int_equal(err.status, GPT2_ERR_MODEL);
+        expect_words(&err, "the file is damaged", "");
+        gpt2_model_close(model);
+    }
+}
+
+static void test_what_was_merged_is_told(void **state) {
+    struct gpt2_model *model = make_model(&shape);
+    struct gpt2_adapter_info info;
+    struct gpt2_tensor_info tensor;
+    write_adapter("", "ln_f.bias");
+    adapt(model, runtime);
+    adapt(model, runtime);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(gpt2_model_adapter(model, i, &info));
+        assert_string_equal(info.path, adapter);
+        assert_true(info.scale == SCALE);
+        assert_int_equal(info.max_rank, RANK);
+        assert_int_equal(info.n_pairs, 1);
+        assert_int_equal(info.n_whole, 1);
+    }
+    assert_false(gpt2_model_adapter(model, 2, &info));
+    size_t n = 0;
+    while (gpt2_model_tensor(model, n, &tensor))
+        n++;
+    assert_int_equal(n, 2 + 2 * 12 + 2);
+    gpt2_model_close(model);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_sums_are_as_stated_in_every_layout, setup_adapter,
+                                        teardown_adapter),
+        cmocka_unit_test_setup_teardown(test_a_refused_adapter_leaves_the_model, setup_adapter,
+                                        teardown_adapter),
+        cmocka_unit_test_setup_teardown(test_a_quantized_base_is_refused, setup_adapter,
+                                        teardown_adapter),
+        cmocka_unit_test_setup_teardown(test_a_damaged_base_is_noticed, setup_adapter,
+                                        teardown_adapter),
+        cmocka_unit_test_setup_teardown(test_what_was_merged_is_told, setup_adapter,
+                                        teardown_adapter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

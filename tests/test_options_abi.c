@@ -62,7 +62,7 @@ static bool accepts_batch(uint64_t word) {
 }
 
 static bool accepts_scorer(uint64_t word) {
-    struct gpt2_scorer_options options = {.reserved = {0, 0, 0, word}};
+    struct gpt2_scorer_options options = {.reserved = {0, 0, word}};
     struct gpt2_scorer *made = gpt2_scorer_create(model, runtime, &options, &err);
     gpt2_scorer_free(made);
     return made != NULL;

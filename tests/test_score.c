@@ -212,6 +212,57 @@ static void a_prefix_is_as_good_as_its_tokens(void **state) {
     close_model(&f);
 }
 
+/* Contexts that begin alike are read once, in whatever order and company, and so are prefixes: no
+ * score changes. */
+static void shared_contexts_change_no_score(void **state) {
+    (void)state;
+    enum { N = 150, LONGEST = 290, VOCAB = 61 };
+    static int32_t ids[N][LONGEST];
+    static struct gpt2_score apart[N * LONGEST], shared[N * LONGEST];
+    struct gpt2_window windows[N];
+    struct gpt2_error err = {0};
+    for (enum gpt2_kv kv = GPT2_KV_F32; kv <= GPT2_KV_Q8; kv++) {
+        struct fixture f;
+        open_model(&f, &(struct testmodel_options){.seed = 5, .n_ctx = 300}, 2);
+        struct gpt2_scorer *a = create(&f, &(struct gpt2_scorer_options){.kv = kv});
+        struct gpt2_scorer *b =
+            create(&f, &(struct gpt2_scorer_options){.kv = kv, .prefix_bytes = SIZE_MAX});
+        struct gpt2_scorer *c = create(
+            &f, &(struct gpt2_scorer_options){.kv = kv, .prefix_bytes = 200000, .max_windows = 3});
+        size_t n_scores = 0;
+        for (int i = 0; i < N; i++) {
+            static const int lengths[] = {1, 2, 20, 63, 64, 65, 200, 280};
+            int n_context = lengths[i % 8], n = n_context + i % 7;
+            random_ids(ids[i], n_context, VOCAB, (uint64_t)(i % 3));
+            random_ids(ids[i] + n_context, n - n_context, VOCAB, (uint64_t)i);
+            windows[i] = (struct gpt2_window){ids[i], n, i % 11 == 10 ? 1 : n_context};
+            n_scores += (size_t)(n - windows[i].first);
+        }
+        assert_true(gpt2_scorer_run(a, windows, N, apart, NULL, &err));
+        struct gpt2_scorer *sharing[] = {b, c, b}; // the last one finds what the first has kept
+        for (int s = 0; s < 3; s++) {
+            memset(shared, 0, sizeof shared);
+            assert_true(gpt2_scorer_run(sharing[s], windows, N, shared, NULL, &err));
+            for (size_t i = 0; i < n_scores; i++) {
+                assert_int_equal(shared[i].id, apart[i].id);
+                assert_memory_equal(&shared[i].logprob, &apart[i].logprob, sizeof(double));
+            }
+        }
+        for (int n = 100; n < 250; n += 30) { // prefixes that grow and shrink
+            struct gpt2_window rest = {ids[7] + n, 20, 3};
+            assert_true(gpt2_scorer_prefix(a, ids[7], n, &err));
+            assert_true(gpt2_scorer_prefix(b, ids[7], n, &err));
+            assert_true(gpt2_scorer_run(a, &rest, 1, apart, NULL, &err));
+            assert_true(gpt2_scorer_run(b, &rest, 1, shared, NULL, &err));
+            assert_memory_equal(&shared[5].logprob, &apart[5].logprob, sizeof(double));
+        }
+        gpt2_scorer_free(c);
+        gpt2_scorer_free(b);
+        gpt2_scorer_free(a);
+        close_model(&f);
+    }
+}
+
 static void marked_and_unmarked_share_all_probability(void **state) {
     (void)state;
     unsigned char marked[50] = {0};
@@ -646,6 +697,7 @@ int main(void) {
         cmocka_unit_test(scores_agree_with_the_reference),
         cmocka_unit_test(windows_score_the_same_alone_and_together),
         cmocka_unit_test(a_prefix_is_as_good_as_its_tokens),
+        cmocka_unit_test(shared_contexts_change_no_score),
         cmocka_unit_test(marked_and_unmarked_share_all_probability),
         cmocka_unit_test(bad_windows_are_refused),
         cmocka_unit_test(plans_score_each_token_once),

@@ -62,6 +62,9 @@ struct gpt2_prefix *gpt2_prefix_begin(struct gpt2_prefix_cache *cache, const int
  * text does not wait itself, so that its reading ends the wait, and so does its end. */
 bool gpt2_prefix_waits(const struct gpt2_prefix *prefix);
 
+/* How many of the ids could be taken now. */
+int gpt2_prefix_ready(const struct gpt2_prefix *prefix);
+
 /* Makes the session, whatever it held, one that has read as much of the ids as is kept, but never
  * all: the last of them is left to give logits. From now on the text is one that reads; the session
  * is borrowed until its end. Once for each text. False (GPT2_ERR_USAGE): the session is of another

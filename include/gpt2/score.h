@@ -39,7 +39,9 @@ struct gpt2_scorer_options {
                                     wanted (gpt2_score.marked); copied. NULL: none             */
     enum gpt2_kv kv;
     int max_windows; /* how many windows are read side by side. 0: 32                          */
-    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
+    size_t prefix_bytes; /* of what prefixes and contexts begin with, kept for later ones
+                            (prefix_cache.h); 0: nothing is. No score depends on it            */
+    uint64_t reserved[GPT2_RESERVED - 1]; /* 0 (version.h) */
 };
 
 /* What the model thought of one token when it had read what is before it. */

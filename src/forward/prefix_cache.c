@@ -276,6 +276,10 @@ struct gpt2_prefix *gpt2_prefix_begin(struct gpt2_prefix_cache *cache, const int
     return prefix;
 }
 
+int gpt2_prefix_ready(const struct gpt2_prefix *prefix) {
+    return reach(prefix, false);
+}
+
 bool gpt2_prefix_waits(const struct gpt2_prefix *prefix) {
     return reach(prefix, true) >= reach(prefix, false) + LEAST;
 }

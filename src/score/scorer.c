@@ -7,11 +7,15 @@
  *
  *     windows  ->  one pass of the blocks over up to MAX_ROWS tokens
  *                    -> head: PORTION rows of logits  -> scores
- *                    -> head: the next PORTION rows   -> scores ... */
+ *                    -> head: the next PORTION rows   -> scores ...
+ *
+ * A window whose context begins as that of one in the same pass goes into a later one, and does not
+ * read that again. */
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "machine/runtime_internal.h"
 #include "score/distribution.h"
+#include <gpt2/prefix_cache.h>
 
 #include <inttypes.h>
 #include <string.h>
@@ -23,6 +27,22 @@
 #define PORTION 96
 
 #define DEFAULT_WINDOWS 32
+
+#define LOOK_AHEAD 128 /* windows among which those of a pass are looked for */
+
+/* A window that is not read yet. */
+struct waiting {
+    const struct gpt2_window *window;
+    size_t at;                  /* of its first score in the run */
+    struct gpt2_prefix *prefix; /* of its context, or NULL       */
+    bool joins;                 /* the pass at hand              */
+};
+
+/* What a row of logits is for. */
+struct logits_row {
+    int32_t target;
+    size_t at; /* of its score in the run */
+};
 
 struct gpt2_scorer {
     const struct gpt2_model *model; /* borrowed */
@@ -38,9 +58,13 @@ struct gpt2_scorer {
     bool *continues;                /* [max_windows] session i holds a copy of the prefix  */
     struct gpt2_span *spans;        /* [max_windows] */
 
+    struct gpt2_prefix_cache *prefixes; /* NULL: nothing is kept */
+
     /* of the current run */
-    int32_t *targets;             /* [max_targets] the token that each row of logits is for */
-    size_t max_targets;           /*                                                        */
+    struct waiting *waiting; /* [LOOK_AHEAD] windows that are next, in order */
+    int n_waiting;
+    struct logits_row *rows; /* [max_rows] of logits of a pass */
+    size_t max_rows;
     struct gpt2_score *scores;    /* [rows of the run]         */
     struct gpt2_alternative *top; /* [rows of the run, n_top]  */
 };
@@ -56,13 +80,14 @@ static void score_row(void *arg, int row, int worker) {
     const struct portion *portion = arg;
     const struct gpt2_scorer *s = portion->scorer;
     size_t stride = (size_t)gpt2_model_config(s->model)->n_vocab;
-    size_t at = (size_t)portion->first + (size_t)row, n_vocab = (size_t)s->n_vocab;
+    const struct logits_row *made = &s->rows[(size_t)portion->first + (size_t)row];
+    size_t at = made->at, n_vocab = (size_t)s->n_vocab;
     const float *logits = portion->logits + (size_t)row * stride;
     float *exps = s->exps + (size_t)worker * n_vocab;
     memcpy(exps, logits, n_vocab * sizeof *exps);
     s->kernels->softmax(exps, n_vocab, 1.0f);
     distribution_score(&s->scores[at], s->n_top ? s->top + at * (size_t)s->n_top : NULL, s->n_top,
-                       logits, exps, s->n_vocab, s->targets[at], s->marked);
+                       logits, exps, s->n_vocab, made->target, s->marked);
 }
 
 static void take_logits(void *user, int first, int n, const float *logits) {
@@ -118,8 +143,18 @@ struct gpt2_scorer *gpt2_scorer_create(const struct gpt2_model *model, struct gp
     s->prefix = gpt2_session_create(model, &(struct gpt2_session_options){.kv = options->kv}, err);
     size_t floats = (size_t)pool_size(s->pool) * (size_t)s->n_vocab;
     s->exps = os_alloc(floats, sizeof *s->exps, "the scorer", err);
-    if (!s->sessions || !s->continues || !s->spans || !s->prefix || !s->exps)
+    s->waiting = os_alloc(LOOK_AHEAD, sizeof *s->waiting, "the scorer", err);
+    if (!s->sessions || !s->continues || !s->spans || !s->prefix || !s->exps || !s->waiting)
         goto fail;
+    if (options->prefix_bytes) {
+        s->prefixes =
+            gpt2_prefix_cache_create(model,
+                                     &(struct gpt2_prefix_cache_options){
+                                         .max_bytes = options->prefix_bytes, .kv = options->kv},
+                                     err);
+        if (!s->prefixes)
+            goto fail;
+    }
     if (options->marked) {
         s->marked = os_alloc((size_t)s->n_vocab, 1, "the scorer", err);
         if (!s->marked)
@@ -137,7 +172,9 @@ void gpt2_scorer_free(struct gpt2_scorer *s) {
         return;
     for (int i = 0; s->sessions && i < s->max_windows; i++)
         gpt2_session_free(s->sessions[i]);
-    os_free(s->targets);
+    gpt2_prefix_cache_free(s->prefixes);
+    os_free(s->waiting);
+    os_free(s->rows);
     os_free(s->exps);
     os_free(s->marked);
     gpt2_session_free(s->prefix);
@@ -148,13 +185,34 @@ void gpt2_scorer_free(struct gpt2_scorer *s) {
     os_free(s);
 }
 
+/* Reads ids [n_ids] into the prefix's session, but for what another text has read. */
+static bool read_prefix(struct gpt2_scorer *s, const int32_t *ids, int n_ids,
+                        struct gpt2_prefix *prefix, struct gpt2_error *err) {
+    if (prefix && !gpt2_prefix_take(prefix, s->prefix, err))
+        return false;
+    int n_read = gpt2_session_position(s->prefix);
+    struct gpt2_span span = {.session = s->prefix, .ids = ids + n_read, .n_ids = n_ids - n_read};
+    if (!gpt2_batch_run(s->batch, &span, 1, err))
+        return false;
+    if (prefix)
+        gpt2_prefix_read(prefix);
+    return true;
+}
+
 bool gpt2_scorer_prefix(struct gpt2_scorer *s, const int32_t *ids, int n_ids,
                         struct gpt2_error *err) {
     memset(s->continues, 0, (size_t)s->max_windows * sizeof *s->continues);
     if (!gpt2_session_rewind(s->prefix, 0, err))
         return false;
-    struct gpt2_span span = {.session = s->prefix, .ids = ids, .n_ids = n_ids};
-    return n_ids == 0 || gpt2_batch_run(s->batch, &span, 1, err);
+    if (n_ids == 0)
+        return true;
+    struct gpt2_prefix *prefix = NULL;
+    if (s->prefixes && n_ids <= gpt2_session_capacity(s->prefix) &&
+        !(prefix = gpt2_prefix_begin(s->prefixes, ids, n_ids, err)))
+        return false;
+    bool ok = read_prefix(s, ids, n_ids, prefix, err);
+    gpt2_prefix_end(prefix);
+    return ok;
 }
 
 /* Session i with the prefix in it and nothing else; NULL: out of memory. */
@@ -189,41 +247,109 @@ static bool check_window(const struct gpt2_scorer *s, const struct gpt2_window *
 }
 
 /* Room to remember what n rows of logits are for. */
-static bool reserve_targets(struct gpt2_scorer *s, size_t n, struct gpt2_error *err) {
-    if (n <= s->max_targets)
+static bool reserve_rows(struct gpt2_scorer *s, size_t n, struct gpt2_error *err) {
+    if (n <= s->max_rows)
         return true;
-    os_free(s->targets);
-    s->max_targets = 0;
-    s->targets = os_alloc(n, sizeof *s->targets, "the scorer", err);
-    if (s->targets)
-        s->max_targets = n;
-    return s->targets != NULL;
+    os_free(s->rows);
+    s->max_rows = 0;
+    s->rows = os_alloc(n, sizeof *s->rows, "the scorer", err);
+    if (s->rows)
+        s->max_rows = n;
+    return s->rows != NULL;
 }
 
-/* Reads windows[0..n): all of them at once. */
-static bool run_together(struct gpt2_scorer *s, const struct gpt2_window *windows, int n,
-                         struct gpt2_error *err) {
-    size_t n_targets = 0;
-    int n_spans = 0;
-    for (int i = 0; i < n; i++)
-        n_targets += (size_t)(windows[i].n_ids - windows[i].first);
-    if (!reserve_targets(s, n_targets, err))
-        return false;
-    n_targets = 0;
-    for (int i = 0; i < n; i++) {
-        const struct gpt2_window *window = &windows[i];
-        int n_scored = window->n_ids - window->first;
-        if (n_scored == 0)
+/* ---- which windows are read together ---- */
+
+/* What the windows' contexts begin with is shared where nothing else stands before them. */
+static bool begin_prefix(struct gpt2_scorer *s, struct waiting *w, struct gpt2_error *err) {
+    if (!s->prefixes || gpt2_session_position(s->prefix) > 0 || w->window->first < 2)
+        return true;
+    w->prefix = gpt2_prefix_begin(s->prefixes, w->window->ids, w->window->first, err);
+    return w->prefix != NULL;
+}
+
+/* Fills the list of those that are looked at. */
+static bool look_ahead(struct gpt2_scorer *s, const struct gpt2_window *windows, int n_windows,
+                       int *next, size_t *at, struct gpt2_error *err) {
+    while (s->n_waiting < LOOK_AHEAD && *next < n_windows) {
+        const struct gpt2_window *window = &windows[(*next)++];
+        struct waiting *w = &s->waiting[s->n_waiting];
+        *w = (struct waiting){.window = window, .at = *at};
+        *at += (size_t)(window->n_ids - window->first);
+        if (window->first == window->n_ids) // nothing of it is scored
             continue;
-        struct gpt2_session *session = session_at_prefix(s, n_spans, err);
-        if (!session)
+        s->n_waiting++;
+        if (!begin_prefix(s, w, err))
             return false;
-        s->spans[n_spans++] = (struct gpt2_span){session, window->ids, window->n_ids - 1, n_scored};
-        memcpy(s->targets + n_targets, window->ids + window->first,
-               (size_t)n_scored * sizeof *s->targets);
-        n_targets += (size_t)n_scored;
     }
-    return gpt2_batch_run(s->batch, s->spans, n_spans, err);
+    return true;
+}
+
+/* Puts a window into the next pass, unless it waits for another one or does not fit. */
+static bool join_pass(struct gpt2_scorer *s, struct waiting *w, int *n_spans, size_t *n_rows,
+                      struct gpt2_error *err) {
+    const struct gpt2_window *window = w->window;
+    int n_read = w->prefix ? gpt2_prefix_ready(w->prefix) : 0;
+    size_t rows = (size_t)(window->n_ids - 1 - n_read);
+    // a window that is longer than a pass goes alone
+    if (*n_spans == s->max_windows || (*n_spans > 0 && *n_rows + rows > MAX_ROWS) ||
+        (w->prefix && gpt2_prefix_waits(w->prefix)))
+        return true;
+    struct gpt2_session *session = session_at_prefix(s, *n_spans, err);
+    if (!session || (w->prefix && !gpt2_prefix_take(w->prefix, session, err)))
+        return false;
+    w->joins = true;
+    *n_rows += rows;
+    s->spans[(*n_spans)++] = (struct gpt2_span){
+        session, window->ids + n_read, window->n_ids - 1 - n_read, window->n_ids - window->first};
+    return true;
+}
+
+/* Says what the rows of logits of the pass are for. */
+static bool note_rows(struct gpt2_scorer *s, struct gpt2_error *err) {
+    size_t n = 0;
+    for (int i = 0; i < s->n_waiting; i++)
+        if (s->waiting[i].joins)
+            n += (size_t)(s->waiting[i].window->n_ids - s->waiting[i].window->first);
+    if (!reserve_rows(s, n, err))
+        return false;
+    n = 0;
+    for (int i = 0; i < s->n_waiting; i++) {
+        const struct waiting *w = &s->waiting[i];
+        for (int k = w->window->first; w->joins && k < w->window->n_ids; k++)
+            s->rows[n++] =
+                (struct logits_row){w->window->ids[k], w->at + (size_t)(k - w->window->first)};
+    }
+    return true;
+}
+
+/* Takes those that were read, or with `all` every one, from the list. */
+static void sweep(struct gpt2_scorer *s, bool all) {
+    int n_kept = 0;
+    for (int i = 0; i < s->n_waiting; i++) {
+        struct waiting *w = &s->waiting[i];
+        if (!all && !w->joins) {
+            s->waiting[n_kept++] = *w;
+            continue;
+        }
+        gpt2_prefix_end(w->prefix);
+    }
+    s->n_waiting = n_kept;
+}
+
+/* One pass: of the windows in the list as many as fit. */
+static bool run_pass(struct gpt2_scorer *s, struct gpt2_error *err) {
+    int n_spans = 0;
+    size_t n_rows = 0;
+    for (int i = 0; i < s->n_waiting; i++)
+        if (!join_pass(s, &s->waiting[i], &n_spans, &n_rows, err))
+            return false;
+    if (!note_rows(s, err) || !gpt2_batch_run(s->batch, s->spans, n_spans, err))
+        return false;
+    for (int i = 0; i < s->n_waiting; i++)
+        if (s->waiting[i].joins && s->waiting[i].prefix)
+            gpt2_prefix_read(s->waiting[i].prefix);
+    return true;
 }
 
 bool gpt2_scorer_run(struct gpt2_scorer *s, const struct gpt2_window *windows, int n_windows,
@@ -232,24 +358,15 @@ bool gpt2_scorer_run(struct gpt2_scorer *s, const struct gpt2_window *windows, i
     for (int i = 0; i < n_windows; i++)
         if (!check_window(s, &windows[i], i, err))
             return false;
-    for (int from = 0; from < n_windows;) {
-        // As many as fit one pass; a window that is longer than a pass goes alone.
-        size_t rows = 0, n_scored = 0;
-        int n = 0;
-        while (from + n < n_windows && n < s->max_windows &&
-               (n == 0 || rows + (size_t)windows[from + n].n_ids <= MAX_ROWS)) {
-            rows += (size_t)windows[from + n].n_ids;
-            n_scored += (size_t)(windows[from + n].n_ids - windows[from + n].first);
-            n++;
-        }
-        s->scores = scores;
-        s->top = top;
-        if (!run_together(s, windows + from, n, err))
-            return false;
-        scores += n_scored;
-        if (top)
-            top += n_scored * (size_t)s->n_top;
-        from += n;
+    s->scores = scores;
+    s->top = top;
+    int next = 0;
+    size_t at = 0;
+    bool ok = true;
+    while (ok && (next < n_windows || s->n_waiting > 0)) {
+        ok = look_ahead(s, windows, n_windows, &next, &at, err) &&
+             (s->n_waiting == 0 || run_pass(s, err));
+        sweep(s, !ok);
     }
-    return true;
+    return ok;
 }

@@ -24,6 +24,7 @@ struct choose_arguments {
     struct string_list choices, lora;
     const char *choices_file, *separator, *premise, *expected, *model, *cpu, *output;
     bool best, lines;
+    size_t cache_memory;
     int by, kv, threads, format; /* format: enum choose_format */
 };
 
@@ -233,7 +234,8 @@ static bool prepare(struct choose_run *run, struct gpt2_error *err) {
     if ((args->expected && !test(run, &ignored, err)) ||
         !engine_open(&run->engine, args->model, &args->lora, args->threads, args->cpu, false, err))
         return false;
-    struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv};
+    struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv,
+                                          .prefix_bytes = args->lines ? args->cache_memory : 0};
     run->scorer = engine_scorer(&run->engine, options, err);
     return run->scorer != NULL;
 }
@@ -332,6 +334,7 @@ static int run_choose(int argc, char **argv) {
     }
     run->reader.input.fd = -1;
     struct choose_arguments *a = &run->args;
+    a->cache_memory = CACHE_MEMORY;
     static const char *const formats[] = {"tsv", "json", "jsonl", NULL};
     static const char *const measures[] = {"sum", "mean", "pmi", NULL};
     const struct option table[] = {
@@ -365,6 +368,7 @@ static int run_choose(int argc, char **argv) {
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
+        OPT_CACHE_MEMORY(&a->cache_memory, .needs = "lines"),
         OPT_SECTION("Ranking"),
         OPT_CHOICE("by", 0, &a->by, measures, "sum|mean|pmi",
                    "the sum of the tokens' log-probabilities (default),\n"

@@ -20,6 +20,7 @@ struct eval_arguments {
     const char *task, *file, *model, *cpu, *output;
     struct string_list lora;
     int form, kv, threads, limit, format; /* format: 0 TSV, 1 JSON */
+    size_t cache_memory;
 };
 
 /* Sums over all items. */
@@ -198,7 +199,8 @@ static bool prepare(struct eval_run *run, struct gpt2_error *err) {
     if (!token_reader_open(&run->reader, &source, err) ||
         !engine_open(&run->engine, args->model, &args->lora, args->threads, args->cpu, false, err))
         return false;
-    struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv};
+    struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv,
+                                          .prefix_bytes = args->cache_memory};
     run->scorer = engine_scorer(&run->engine, options, err);
     return run->scorer != NULL;
 }
@@ -221,6 +223,7 @@ static int run_eval(int argc, char **argv) {
     }
     run->reader.input.fd = -1;
     struct eval_arguments *a = &run->args;
+    a->cache_memory = CACHE_MEMORY;
     static const char *const forms[] = {"lm-eval", "llm.c", NULL};
     static const char *const formats[] = {"tsv", "json", NULL};
     const struct option table[] = {
@@ -230,6 +233,7 @@ static int run_eval(int argc, char **argv) {
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
+        OPT_CACHE_MEMORY(&a->cache_memory, .needs = NULL),
         OPT_CHOICE("form", 0, &a->form, forms, "lm-eval|llm.c",
                    "whose rules: lm-evaluation-harness (default), or those\n"
                    "of llm.c's hellaswag.py"),

@@ -69,6 +69,46 @@ expect "a premise without pmi" refuses 2 '--premise has an effect only with --by
 run choose "$(yes word | head -n 600)" -c a,b
 expect "a prompt beyond the context" refuses 5 "the model's context holds 512"
 
+# Many prompts that begin alike: each has the answer that it has alone.
+common=$(yes "One day the little cat sat on the mat and saw a big dog." | head -n 12 | tr '\n' ' ')
+for i in 1 2 3 4 5 6 7 8; do printf '%sThe cat had %d\n' "$common" $i; done >"$tmp/prompts"
+for more in "--cache-memory 0" "" "--cache-memory 2M" "-t 1"; do
+    # shellcheck disable=SC2086
+    "$GPT2" choose --lines -f "$tmp/prompts" -c "mice,dogs,a big red ball" --jsonl $more >"$tmp/lines${more%% *}" 2>"$err"
+    expect "choose --lines ${more}" test "$(grep -c '^{"choice": ' "$tmp/lines${more%% *}")" -eq 8
+    expect "... says the same" same "$tmp/lines--cache-memory" "$tmp/lines${more%% *}"
+done
+while read -r prompt; do
+    printf '{"id": "r%d", "prompt": "%s", "choices": ["mice", "dogs", " a big red ball"]}\n' "${#prompt}" "$prompt"
+done <"$tmp/prompts" >"$tmp/records"
+"$GPT2" choose --input - <"$tmp/records" >"$tmp/answers" 2>"$err"
+expect "choose --input: a line for each" test "$(grep -c '^{"id": "r[0-9]*", "best": [0-2], "choices": \[{"choice": "mice", "p": ' "$tmp/answers")" -eq 8
+run choose --input "$tmp/records" --cache-memory 0 -t 1
+expect "... the same without what is shared" same "$tmp/answers" "$out"
+run choose "$(head -n 1 "$tmp/prompts")" -c "mice,dogs, a big red ball" --jsonl
+expect "... and what the prompt has alone" grep -qF "$(sed -n '1s/}$//p' "$out")" "$tmp/answers"
+run choose --input "$tmp/records" -o "$tmp/out" --by mean
+expect "--input with --output and --by" test "$(wc -l <"$tmp/out")" -eq 8
+run choose --input "$tmp/records" --by pmi --premise "The"
+expect "--input with --by pmi" test "$(grep -c '"greedy": ' "$out")" -eq 8
+cat >"$tmp/bad" <<'END'
+{"prompt": "The cat", "choices": ["sat", "sat"]}
+{"prompt": "The cat", "choices": []}
+
+{"id": 7, "prompt": "The cat", "choices": ["sat"], "n": 1}
+{"prompt": 5, "choices": ["sat"]}
+not JSON
+{"prompt": "", "choices": ["Once"]}
+END
+run choose --input "$tmp/bad"
+expect "--input: bad records are answered, the others too" exits 3
+expect "... in their places" test "$(cut -c 1-15 "$out" | tr '\n' ' ')" = '{"id": 0, "erro {"id": 1, "erro {"id": 7, "erro {"id": 4, "erro {"id": 5, "erro {"id": 6, "best '
+expect "... by name" grep -qF '"error": {"message": "unknown member \"n\""}' "$out"
+run choose --input "$tmp/records" -c a,b
+expect "--input and --choices" refuses 2 "--input"
+run choose --input "$tmp/none"
+expect "--input that is not there" exits 5
+
 printf '{"text": "Once upon a time"}\n\n{"text": "Once upon a zebra"}\n' >"$tmp/lambada"
 run eval lambada "$tmp/lambada"
 expect "lambada: two records" grep -q '^# gpt2 eval: lambada, form lm-eval, 2 items$' "$out"

@@ -7,6 +7,7 @@
 #include "cli/io/report.h"
 #include "cli/io/separator.h"
 #include "cli/io/token_reader.h"
+#include "cli/score/choose_record.h"
 #include "cli/score/score_row.h"
 #include "cli/score/scored_continuation.h"
 
@@ -22,7 +23,7 @@ enum measure { MEASURE_SUM, MEASURE_MEAN, MEASURE_PMI };
 struct choose_arguments {
     struct text_source source;
     struct string_list choices, lora;
-    const char *choices_file, *separator, *premise, *expected, *model, *cpu, *output;
+    const char *input, *choices_file, *separator, *premise, *expected, *model, *cpu, *output;
     bool best, lines;
     size_t cache_memory;
     int by, kv, threads, format; /* format: enum choose_format */
@@ -34,6 +35,7 @@ struct choice {
     size_t len;
     char *text; /* including what joins it to the prompt */
     double score, p;
+    bool is_greedy; /* each of its tokens is the likeliest at its place */
     int order;
 };
 
@@ -93,12 +95,16 @@ static bool split(struct choose_run *run, const char *text, size_t len, char sep
  * are only opened. */
 static bool read_input(struct choose_run *run, struct gpt2_error *err) {
     struct choose_arguments *args = &run->args;
+    run->reader.lines = true;
+    if (args->input) {
+        args->source = (struct text_source){.file = args->input, .keep_newline = true};
+        return token_reader_open(&run->reader, &args->source, err);
+    }
     bool listed = args->choices.n || (args->choices_file && strcmp(args->choices_file, "-"));
     bool has_prompt = args->source.option || args->source.word || args->source.file;
     if (!listed && !has_prompt)
         return usage_error(err,
                            "expected choices and a prompt, got neither --choices nor a prompt");
-    run->reader.lines = true;
     args->source.keep_newline = args->lines;
     if (args->lines && !listed)
         return usage_error(err, "--lines reads prompts: expected --choices or --choices-file");
@@ -162,9 +168,11 @@ static bool rank(struct choose_run *run, struct gpt2_error *err) {
     if (!continuation_score(&run->engine, run->scorer, run->prompt.data, run->prompt.len, c, run->n,
                             false, err))
         return false;
-    for (int i = 0; i < run->n; i++)
+    for (int i = 0; i < run->n; i++) {
+        run->choices[i].is_greedy = c[i].is_greedy;
         run->choices[i].score =
             args->by == MEASURE_MEAN ? c[i].logprob / c[i].n_tokens : c[i].logprob;
+    }
     if (args->by == MEASURE_PMI) {
         if (!continuation_score(&run->engine, run->scorer, premise, strlen(premise), c, run->n,
                                 false, err))
@@ -221,21 +229,28 @@ static bool test(struct choose_run *run, int *code, struct gpt2_error *err) {
     return usage_error(err, "--test: \"%s\" is none of the choices", expected);
 }
 
+/* For the scores of the n choices. */
+static bool make_room(struct choose_run *run, struct gpt2_error *err) {
+    free(run->continuation);
+    run->continuation = calloc((size_t)run->n, sizeof *run->continuation);
+    return run->continuation || no_memory(err);
+}
+
 static bool prepare(struct choose_run *run, struct gpt2_error *err) {
     const struct choose_arguments *args = &run->args;
     if (!read_input(run, err))
         return false;
-    if (run->n == 0)
+    if (!args->input && run->n == 0)
         return usage_error(err, "no choices given: expected at least one");
-    run->continuation = calloc((size_t)run->n, sizeof *run->continuation);
-    if (!run->continuation)
-        return no_memory(err);
+    if (!args->input && !make_room(run, err))
+        return false;
     int ignored;
     if ((args->expected && !test(run, &ignored, err)) ||
         !engine_open(&run->engine, args->model, &args->lora, args->threads, args->cpu, false, err))
         return false;
     struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv,
-                                          .prefix_bytes = args->lines ? args->cache_memory : 0};
+                                          .prefix_bytes =
+                                              args->lines || args->input ? args->cache_memory : 0};
     run->scorer = engine_scorer(&run->engine, options, err);
     return run->scorer != NULL;
 }
@@ -256,6 +271,18 @@ static bool print_error(struct choose_run *run, const struct gpt2_error *fault,
            output_string(&run->out, "}\n", err);
 }
 
+static bool set_prompt(struct choose_run *run, const char *text, size_t len,
+                       struct gpt2_error *err) {
+    text_free(&run->prompt);
+    run->prompt.data = malloc(len + 1);
+    if (!run->prompt.data)
+        return no_memory(err);
+    memcpy(run->prompt.data, text, len);
+    run->prompt.data[len] = 0;
+    run->prompt.len = len;
+    return true;
+}
+
 /* Ranks the choices after each line of the input. */
 static bool rank_lines(struct choose_run *run, struct gpt2_error *err) {
     for (uint64_t number = 1;; number++) {
@@ -264,15 +291,8 @@ static bool rank_lines(struct choose_run *run, struct gpt2_error *err) {
             return false;
         if (!line.bytes)
             return true;
-        text_free(&run->prompt);
-        run->prompt.data = malloc(line.n + 1);
-        if (!run->prompt.data)
-            return no_memory(err);
-        memcpy(run->prompt.data, line.bytes, line.n);
-        run->prompt.data[line.n] = 0;
-        run->prompt.len = line.n;
         qsort(run->choices, (size_t)run->n, sizeof *run->choices, by_order);
-        if (!join_choices(run, err))
+        if (!set_prompt(run, line.bytes, line.n, err) || !join_choices(run, err))
             return false;
         if (rank(run, err)) {
             if (!print(run, err))
@@ -286,11 +306,88 @@ static bool rank_lines(struct choose_run *run, struct gpt2_error *err) {
     }
 }
 
+static void free_choices(struct choose_run *run) {
+    for (int i = 0; i < run->n; i++)
+        free(run->choices[i].text);
+    free(run->choices);
+    run->choices = NULL;
+    run->n = 0;
+}
+
+/* A fault of a record is one of its line. */
+static bool add_choices(struct choose_run *run, const struct gpt2_field *list,
+                        struct gpt2_error *err) {
+    for (int i = 1; i <= list->n_inside; i++)
+        if (!add(run, list[i].text, strlen(list[i].text), err)) {
+            err->status = err->status == GPT2_ERR_USAGE ? GPT2_ERR_INPUT : err->status;
+            return false;
+        }
+    return true;
+}
+
+static bool rank_record(struct choose_run *run, const struct choose_record *record,
+                        struct gpt2_error *err) {
+    return add_choices(run, record->choices, err) && make_room(run, err) &&
+           set_prompt(run, record->prompt, strlen(record->prompt), err) && join_choices(run, err) &&
+           rank(run, err);
+}
+
+/* The choices in the order of the record, and which one is the first of the ranking. */
+static bool print_record(struct choose_run *run, const struct choose_record *record,
+                         const struct gpt2_error *fault, struct gpt2_error *err) {
+    struct output *out = &run->out;
+    bool ok = output_string(out, "{\"id\": ", err) &&
+              output_bytes(out, record->id.data, record->id.len, err);
+    if (fault)
+        return ok && output_string(out, ", \"error\": {\"message\": ", err) &&
+               output_json_string(out, fault->message, strlen(fault->message), err) &&
+               output_string(out, "}}\n", err);
+    int best = run->choices[0].order;
+    qsort(run->choices, (size_t)run->n, sizeof *run->choices, by_order);
+    ok = ok && output_format(out, err, ", \"best\": %d, \"choices\": [", best);
+    for (int i = 0; ok && i < run->n; i++) {
+        const struct choice *c = &run->choices[i];
+        ok = output_string(out, i ? ", {\"choice\": " : "{\"choice\": ", err) &&
+             output_json_string(out, c->name, c->len, err) &&
+             output_format(
+                 out, err, ", \"p\": %.6f, \"score\": %.6f, \"tokens\": %d, \"greedy\": %s}", c->p,
+                 c->score + 0.0, run->continuation[i].n_tokens, c->is_greedy ? "true" : "false");
+    }
+    return ok && output_string(out, "]}\n", err);
+}
+
+/* Ranks the choices of each record of the input. */
+static bool rank_records(struct choose_run *run, struct gpt2_error *err) {
+    for (uint64_t number = 0;; number++) {
+        struct text_line line;
+        if (!token_reader_line(&run->reader, &line, err))
+            return false;
+        if (!line.bytes)
+            return true;
+        if (strspn(line.bytes, " \t") == line.n)
+            continue;
+        struct choose_record record;
+        struct gpt2_error fault;
+        free_choices(run);
+        bool ok = choose_record_read(&record, line.bytes, line.n, number, &fault) &&
+                  rank_record(run, &record, &fault);
+        bool goes_on =
+            ok || line_errors_take(&run->n_errors, run->reader.input.name, number + 1, &fault);
+        if (!goes_on)
+            *err = fault;
+        goes_on = goes_on && print_record(run, &record, ok ? NULL : &fault, err);
+        choose_record_free(&record);
+        if (!goes_on)
+            return false;
+    }
+}
+
 static int answer_lines(struct choose_run *run) {
     struct gpt2_error err;
     run->reader.input.idle = answer;
     run->reader.input.idle_user = run;
-    bool ok = output_begin(&run->out, run->args.output, &err) && rank_lines(run, &err) &&
+    bool ok = output_begin(&run->out, run->args.output, &err) &&
+              (run->args.input ? rank_records(run, &err) : rank_lines(run, &err)) &&
               output_end(&run->out, &err);
     return ok ? line_errors_code(run->n_errors) : output_failed(&run->out, &err);
 }
@@ -300,7 +397,7 @@ static int execute(struct choose_run *run) {
     int code = 0;
     if (!prepare(run, &err))
         return report(&err);
-    if (run->args.lines)
+    if (run->args.lines || run->args.input)
         return answer_lines(run);
     if (!join_choices(run, &err) || !rank(run, &err))
         return report(&err);
@@ -314,9 +411,7 @@ static int execute(struct choose_run *run) {
 
 static void close_all(struct choose_run *run) {
     output_discard(&run->out);
-    for (int i = 0; i < run->n; i++)
-        free(run->choices[i].text);
-    free(run->choices);
+    free_choices(run);
     free(run->continuation);
     token_reader_close(&run->reader);
     gpt2_scorer_free(run->scorer);
@@ -352,6 +447,11 @@ static int run_choose(int argc, char **argv) {
                  "every line of the input is a prompt of its own, answered\n"
                  "by its first choice before the next one is waited for",
                  .not_with = "test best"),
+        OPT_STRING("input", 0, &a->input, "FILE",
+                   "an object of JSON on each line, with \"prompt\",\n"
+                   "\"choices\" and an \"id\"; \"-\" is stdin. Each is answered\n"
+                   "by an object with \"best\" and the \"choices\"",
+                   .not_with = "prompt @ file lines choices choices-file test best format"),
         OPT_STRINGS("choices", 'c', &a->choices, "A,B,C",
                     "the choices, separated by commas; may be repeated\n"
                     "(default: the lines of standard input)",
@@ -368,7 +468,7 @@ static int run_choose(int argc, char **argv) {
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
-        OPT_CACHE_MEMORY(&a->cache_memory, .needs = "lines"),
+        OPT_CACHE_MEMORY(&a->cache_memory, .needs = "lines input"),
         OPT_SECTION("Ranking"),
         OPT_CHOICE("by", 0, &a->by, measures, "sum|mean|pmi",
                    "the sum of the tokens' log-probabilities (default),\n"

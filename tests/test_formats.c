@@ -113,7 +113,7 @@ static bool write_safetensors(const struct gpt2_model *model, const char *path,
 }
 
 static bool write_gguf(const struct gpt2_model *model, const char *path, struct gpt2_error *err) {
-    return gpt2_model_save_gguf(model, NULL, path, NULL, NULL, err);
+    return gpt2_model_save_gguf(model, NULL, path, err);
 }
 
 static bool write_packed(const struct gpt2_model *model, const char *path, struct gpt2_error *err) {

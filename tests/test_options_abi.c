@@ -15,6 +15,7 @@
 #include <gpt2/generator.h>
 #include <gpt2/hub.h>
 #include <gpt2/quantize.h>
+#include <gpt2/save.h>
 #include <gpt2/score.h>
 #include <gpt2/stops.h>
 #include <string.h>
@@ -34,6 +35,7 @@ PINNED(sampler_options, 144);
 PINNED(stops_options, 56);
 PINNED(quantize_options, 88);
 PINNED(hub_options, 48);
+PINNED(gguf_options, 72);
 
 static struct gpt2_model *model;
 static struct gpt2_runtime *runtime;
@@ -108,6 +110,16 @@ static bool accepts_stops(uint64_t word) {
     return made != NULL;
 }
 
+static bool accepts_gguf(uint64_t word) {
+    char dir[TESTMODEL_PATH], path[TESTMODEL_PATH];
+    testmodel_tempdir(dir);
+    testmodel_path(path, dir, "m.gguf");
+    struct gpt2_gguf_options options = {.type = GPT2_GGUF_F16, .reserved = {0, word}};
+    bool ok = gpt2_model_save_gguf(model, &options, path, &err);
+    testmodel_remove(dir);
+    return ok;
+}
+
 static bool accepts_quantize(uint64_t word) {
     char path[TESTMODEL_PATH + 8];
     char dir[TESTMODEL_PATH];
@@ -131,7 +143,7 @@ static void unknown_options_are_refused(void **state) {
     static bool (*const functions[])(uint64_t) = {
         accepts_runtime,   accepts_session,  accepts_batch,      accepts_scorer,
         accepts_generator, accepts_beams,    accepts_completion, accepts_sampler,
-        accepts_stops,     accepts_quantize, accepts_hub};
+        accepts_stops,     accepts_quantize, accepts_hub,        accepts_gguf};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         err = (struct gpt2_error){0};
         if (!functions[i](0))

@@ -1,14 +1,16 @@
 /* save.h - writing an open model in other programs' formats, and checking its weights.
  *
- * Weights are written with the bits they have: matrices in their type (F32, F16, BF16), biases and
- * layer norms in F32. So the model that is read back gives the same logits, bit for bit. Quantized
- * models are refused: another program could not give their results. */
+ * Unless a type is asked for, weights are written with the bits they have: matrices in their type
+ * (F32, F16, BF16), biases and layer norms in F32. So the model that is read back gives the same
+ * logits, bit for bit. Quantized models are refused: another program could not give their results.
+ */
 #ifndef GPT2_SAVE_H
 #define GPT2_SAVE_H
 
 #include <gpt2/error.h>
 #include <gpt2/model.h>
 #include <gpt2/tokenizer.h>
+#include <gpt2/version.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,14 +26,35 @@ typedef bool (*gpt2_save_progress)(void *user, size_t done, size_t total);
 bool gpt2_model_save(const struct gpt2_model *model, const char *directory,
                      gpt2_save_progress progress, void *user, struct gpt2_error *err);
 
-/* Writes one GGUF file (version 3) of architecture gpt2, in the place of one that is there.
- * `tokenizer` is what gpt2_tokenizer_gguf gave, or NULL: without one. Fails as gpt2_model_save
- * does, and with GPT2_ERR_MODEL where GGUF cannot say what the model computes: an activation other
- * than gelu_new, attention scaled in another way. Of several ids that end a text the first is
- * written. */
-bool gpt2_model_save_gguf(const struct gpt2_model *model, const struct gpt2_gguf_pairs *tokenizer,
-                          const char *path, gpt2_save_progress progress, void *user,
-                          struct gpt2_error *err);
+/* What the matrices of a GGUF file are. Vectors and position embeddings are F32 in each. Rounding
+ * is to the nearest; blocks are made as ggml's own reference makes them. */
+enum gpt2_gguf_type {
+    GPT2_GGUF_AS_IS, /* F32, F16 or BF16, each matrix as the model has it               */
+    GPT2_GGUF_F32,
+    GPT2_GGUF_F16,
+    GPT2_GGUF_BF16,
+    GPT2_GGUF_Q8_0, /* blocks of 32 8-bit integers and a scale                          */
+    GPT2_GGUF_Q4_0  /* blocks of 32 4-bit integers and a scale; embeddings and head Q8_0 */
+};
+
+struct gpt2_gguf_options {
+    enum gpt2_gguf_type type;
+    bool tied;        /* a head that is wte is written once. False: twice, as token_embd and output,
+                         without which older programs do not load a file; it is read as tied again */
+    const char *name; /* "general.name"; NULL: "gpt2" */
+    const struct gpt2_gguf_pairs *tokenizer; /* of gpt2_tokenizer_gguf; NULL: without one */
+    gpt2_save_progress progress;             /* NULL: none */
+    void *user;
+    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
+};
+
+/* Writes one GGUF file (version 3) of architecture gpt2, in the place of one that is there. NULL
+ * options: all of them 0. Fails as gpt2_model_save does, and with GPT2_ERR_MODEL where GGUF cannot
+ * say what the model computes (an activation other than gelu_new, attention scaled in another way),
+ * where a weight does not fit the type, and where a row of n_embd or n_inner weights is no multiple
+ * of a block. Of several ids that end a text the first is written. */
+bool gpt2_model_save_gguf(const struct gpt2_model *model, const struct gpt2_gguf_options *options,
+                          const char *path, struct gpt2_error *err);
 
 /* What gpt2_model_check found. */
 struct gpt2_check {

@@ -19,13 +19,15 @@
 #include <unistd.h>
 
 enum convert_format { SAFETENSORS, GGUF, PACKED, UNSAID };
+static const char *const types[] = {"as-is", "f32", "f16", "bf16", "q8_0", "q4_0", NULL};
 static const char *const formats[] = {"safetensors", "gguf", "packed", NULL};
 
 struct convert_arguments {
     const char *model, *output, *cpu;
     struct string_list lora;
-    int to, threads;
-    bool no_tokenizer;
+    const char *name;
+    int to, type, threads;
+    bool no_tokenizer, tied;
 };
 
 struct convert_run {
@@ -94,12 +96,38 @@ static bool write_directory(struct convert_run *run, const char *path, struct gp
 
 /* ---- files ---- */
 
-static bool write_gguf(struct convert_run *run, const char *path, struct gpt2_error *err) {
+/* What a model is called: --name, else the last part of its name or path, without an ending. */
+static void name_model(char name[200], const struct convert_arguments *args) {
+    const char *given = args->name ? args->name : args->model ? args->model : "tales";
+    size_t n = strlen(given);
+    while (!args->name && n > 1 && given[n - 1] == '/')
+        n--;
+    const char *start = given;
+    for (size_t i = 0; !args->name && i + 1 < n; i++)
+        if (given[i] == '/')
+            start = given + i + 1;
+    snprintf(name, 200, "%.*s", (int)(given + n - start), start);
+    char *dot = args->name ? NULL : strrchr(name, '.');
+    if (dot && dot > name && strlen(dot) > 3) // ".gguf", but not a version
+        *dot = 0;
+}
+
+static bool write_gguf(struct convert_run *run, const struct convert_arguments *args,
+                       struct gpt2_error *err) {
     struct gpt2_gguf_pairs pairs = {0};
+    char name[200];
+    name_model(name, args);
     const int n_vocab = gpt2_model_config(run->model)->n_vocab;
+    const struct gpt2_gguf_options options = {
+        .type = (enum gpt2_gguf_type)args->type,
+        .tied = args->tied,
+        .name = name,
+        .tokenizer = run->tokenizer ? &pairs : NULL,
+        .progress = go_on,
+        .user = &run->bar,
+    };
     bool ok = (!run->tokenizer || gpt2_tokenizer_gguf(run->tokenizer, n_vocab, &pairs, err)) &&
-              gpt2_model_save_gguf(run->model, run->tokenizer ? &pairs : NULL, path, go_on,
-                                   &run->bar, err);
+              gpt2_model_save_gguf(run->model, &options, args->output, err);
     free(pairs.bytes);
     return ok;
 }
@@ -171,7 +199,7 @@ static int convert(const struct convert_arguments *args) {
     if (ok && args->to == SAFETENSORS)
         ok = write_directory(&run, args->output, &err);
     else if (ok && args->to == GGUF)
-        ok = write_gguf(&run, args->output, &err);
+        ok = write_gguf(&run, args, &err);
     else if (ok)
         ok = write_packed(&run, args, &err);
     bar_hide(&run.bar);
@@ -205,6 +233,14 @@ static int run_convert(int argc, char **argv) {
                    "the format (default: gguf where -o ends in .gguf,\n"
                    "else with --lora safetensors)",
                    .aliases = "format"),
+        OPT_CHOICE("type", 0, &args.type, types, "as-is|f32|f16|bf16|q8_0|q4_0",
+                   "of the matrices of a GGUF file (default as-is: no\n"
+                   "number is rounded); q4_0 has embeddings and head q8_0",
+                   .aliases = "outtype"),
+        OPT_FLAG("tied", 0, &args.tied,
+                 "GGUF: write a head that is wte once. Without it\n"
+                 "output.weight has it again, which older programs need"),
+        OPT_STRING("name", 0, &args.name, "NAME", "GGUF: general.name (default: the model's name)"),
         OPT_FLAG("no-tokenizer", 0, &args.no_tokenizer, "leave the tokenizer out"),
         OPT_INT("threads", 't', &args.threads, 0, 1024, "N",
                 "threads that pack (default 0: all processors this\n"
@@ -232,6 +268,12 @@ static int run_convert(int argc, char **argv) {
         ok = command_error(&err, GPT2_ERR_USAGE, NULL,
                            "expected --to safetensors, gguf or packed: -o %s names no format",
                            args.output);
+    if (ok && args.to != GGUF && (args.type || args.tied || args.name))
+        ok = usage_error(&err, "--%s is about GGUF files, the format here is %s",
+                         args.type   ? "type"
+                         : args.tied ? "tied"
+                                     : "name",
+                         formats[args.to]);
     return ok ? convert(&args) : report(&err);
 }
 
@@ -243,7 +285,8 @@ const struct command command_convert = {
         "safetensors is a Hugging Face directory: model.safetensors, config.json, vocab.json and\n"
         "merges.txt. gguf is one file with all of it, for llama.cpp and its kin. packed is this\n"
         "program's own, which starts quickest; `gpt2 quantize` makes smaller ones.\n\n"
-        "No number is rounded: the model gives the same logits bits before and after. `gpt2 "
+        "Unless --type asks for it no number is rounded: the model gives the same logits bits "
+        "before and after. `gpt2 "
         "verify`\nprints the same fingerprint for both.\n",
     .run = run_convert,
 };

@@ -51,7 +51,7 @@ static char *print_header(size_t *size, const struct gpt2_model *model, struct g
     return text;
 }
 
-static bool write_part(struct outfile *file, const struct tensor_spec *spec,
+static bool write_part(struct outfile *file, const struct tensor_spec *spec, const void *writer,
                        struct gpt2_error *err) {
     const bool vector = spec->kind == SPEC_VECTOR;
     const size_t rows = vector ? 1 : (size_t)spec->shape[0];
@@ -72,7 +72,14 @@ static bool write_weights(const struct gpt2_model *model, const char *path,
                           gpt2_save_progress progress, void *user, struct gpt2_error *err) {
     size_t n_header;
     char *header = print_header(&n_header, model, err);
-    bool ok = header && save_file(model, path, header, n_header, write_part, progress, user, err);
+    const struct save_contents contents = {.model = model,
+                                           .front = header,
+                                           .n_front = n_header,
+                                           .n_tensors = weight_reader_count(model),
+                                           .write = write_part,
+                                           .progress = progress,
+                                           .user = user};
+    bool ok = header && save_file(&contents, path, err);
     free(header);
     return ok;
 }

@@ -1,5 +1,5 @@
-/* save_gguf.c - a model as one GGUF file (weights/gguf/gguf.h): linear layers are [out, in] there.
- */
+/* save_gguf.c - a model as one GGUF file (weights/gguf/gguf.h): linear layers are [out, in] there,
+ * and matrices of the type that is asked for. */
 #include <gpt2/save.h>
 
 #include "base/buffer.h"
@@ -11,6 +11,7 @@
 #include "weights/gguf/gguf.h"
 #include "weights/gguf/gguf_model.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,13 +56,69 @@ static const struct gguf_name *translate(char out[SPEC_NAME], const struct tenso
     return NULL; // tensor_schema.h and gguf_names do not agree: a test would have said so
 }
 
-/* Position embeddings are F32 in every GGUF file of GPT-2. */
-static enum dtype written_dtype(const struct tensor_spec *spec) {
-    return spec->kind == SPEC_POSITIONS ? DTYPE_F32 : weight_reader_dtype(spec);
+/* ---- which tensors, and their types ---- */
+
+struct gguf_writer {
+    const struct gpt2_model *model;
+    struct gpt2_gguf_options options;
+    size_t n_tensors; /* the first ones of weight_reader_at: after a tied wte its head, or not */
+};
+
+static bool is_turned(const struct tensor_spec *spec) {
+    return spec->kind == SPEC_LINEAR; // [out, in] in the file
 }
 
-static uint32_t type_id(enum dtype dtype) {
-    return dtype == DTYPE_F32 ? 0 : dtype == DTYPE_F16 ? 1 : 30;
+/* Weights of a row of the file. */
+static size_t row_of(const struct tensor_spec *spec) {
+    const bool first = spec->kind == SPEC_VECTOR || is_turned(spec);
+    return (size_t)spec->shape[first ? 0 : 1];
+}
+
+enum { ID_F32 = 0, ID_F16 = 1, ID_Q4_0 = 2, ID_Q8_0 = 8, ID_BF16 = 30 };
+
+static const struct ggml_type *type_of(const struct gguf_writer *w,
+                                       const struct tensor_spec *spec) {
+    const enum dtype dtype = weight_reader_dtype(spec);
+    uint32_t id = dtype == DTYPE_F32 ? ID_F32 : dtype == DTYPE_F16 ? ID_F16 : ID_BF16;
+    switch (w->options.type) {
+    case GPT2_GGUF_AS_IS:
+        break;
+    case GPT2_GGUF_F32:
+        id = ID_F32;
+        break;
+    case GPT2_GGUF_F16:
+        id = ID_F16;
+        break;
+    case GPT2_GGUF_BF16:
+        id = ID_BF16;
+        break;
+    case GPT2_GGUF_Q8_0:
+        id = ID_Q8_0;
+        break;
+    case GPT2_GGUF_Q4_0: // what the head is wrong by goes straight into the logits
+        id = is_turned(spec) ? ID_Q4_0 : ID_Q8_0;
+        break;
+    }
+    const bool f32 = spec->kind == SPEC_VECTOR || spec->kind == SPEC_POSITIONS;
+    return ggml_type_find(f32 ? ID_F32 : id); // so they are in every GGUF file of GPT-2
+}
+
+static size_t bytes_of_row(const struct ggml_type *type, size_t n) {
+    return n / type->n_elements * type->n_bytes;
+}
+
+static bool check_rows(const struct gguf_writer *w, struct gpt2_error *err) {
+    for (size_t i = 0; i < w->n_tensors; i++) {
+        const struct tensor_spec spec = weight_reader_at(w->model, i);
+        const struct ggml_type *type = type_of(w, &spec);
+        if (row_of(&spec) % type->n_elements == 0)
+            continue;
+        error_set(err, GPT2_ERR_MODEL,
+                  "%s: tensor \"%s\": expected rows of a multiple of %u weights for %s, found %zu",
+                  w->model->tensors.path, spec.name, type->n_elements, type->name, row_of(&spec));
+        return error_hint(err, "--type f16 or bf16 takes rows of any length");
+    }
+    return true;
 }
 
 /* ---- before the data ---- */
@@ -91,10 +148,20 @@ static void put_key_text(struct buffer *out, const char *key, const char *value)
     put_string(out, value);
 }
 
-/* llama.cpp's numbers for "all F32", "mostly F16", "mostly BF16". */
-static uint32_t file_type(const struct gpt2_model *model) {
-    const enum dtype dtype = model->h[0].mlp.c_fc.weight.dtype;
-    return dtype == DTYPE_F32 ? 0 : dtype == DTYPE_F16 ? 1 : 32;
+/* llama.cpp's numbers (enum llama_ftype): "all F32", "mostly F16" ... */
+static uint32_t file_type(const struct gguf_writer *w) {
+    const struct tensor_spec spec = tensor_schema_at(w->model, 4); // h.0.attn.c_attn.weight
+    switch (type_of(w, &spec)->id) {
+    case ID_F16:
+        return 1;
+    case ID_Q4_0:
+        return 2;
+    case ID_Q8_0:
+        return 7;
+    case ID_BF16:
+        return 32;
+    }
+    return 0;
 }
 
 /* What is recommended for drawing text, as llama.cpp reads it. Returns how many pairs there are. */
@@ -117,11 +184,14 @@ static uint64_t put_sampling(struct buffer *out, const struct gpt2_generation_co
 }
 
 /* Returns how many pairs there are. */
-static uint64_t put_pairs(struct buffer *out, const struct gpt2_model *model) {
-    const struct gpt2_config *c = &model->config;
+static uint64_t put_pairs(struct buffer *out, const struct gguf_writer *w) {
+    const struct gpt2_config *c = &w->model->config;
+    const bool blocks = file_type(w) == 2 || file_type(w) == 7;
     put_key_text(out, "general.architecture", "gpt2");
-    put_key_text(out, "general.name", "gpt2");
-    put_key_u32(out, "general.file_type", file_type(model));
+    put_key_text(out, "general.name", w->options.name ? w->options.name : "gpt2");
+    put_key_u32(out, "general.file_type", file_type(w));
+    if (blocks)
+        put_key_u32(out, "general.quantization_version", 2);
     put_key_u32(out, "gpt2.context_length", (uint32_t)c->n_ctx);
     put_key_u32(out, "gpt2.embedding_length", (uint32_t)c->n_embd);
     put_key_u32(out, "gpt2.feed_forward_length", (uint32_t)c->n_inner);
@@ -134,42 +204,42 @@ static uint64_t put_pairs(struct buffer *out, const struct gpt2_model *model) {
         put_key_u32(out, "tokenizer.ggml.bos_token_id", (uint32_t)c->bos_id);
     if (c->n_eos)
         put_key_u32(out, "tokenizer.ggml.eos_token_id", (uint32_t)c->eos_ids[0]);
-    return 9 + (c->bos_id >= 0) + (c->n_eos > 0) + put_sampling(out, &c->generation);
+    return 9 + blocks + (c->bos_id >= 0) + (c->n_eos > 0) + put_sampling(out, &c->generation);
 }
 
-static void put_tensors(struct buffer *out, const struct gpt2_model *model) {
+static void put_tensors(struct buffer *out, const struct gguf_writer *w) {
     uint64_t at = 0;
-    for (size_t i = 0; i < weight_reader_count(model); i++) {
-        const struct tensor_spec spec = weight_reader_at(model, i);
+    for (size_t i = 0; i < w->n_tensors; i++) {
+        const struct tensor_spec spec = weight_reader_at(w->model, i);
+        const struct ggml_type *type = type_of(w, &spec);
+        const size_t n = row_of(&spec), rows = weight_reader_elements(&spec) / n;
         char name[SPEC_NAME] = "";
-        const struct gguf_name *n = translate(name, &spec);
-        const bool vector = spec.kind == SPEC_VECTOR;
-        const bool turned = n && n->is_linear && !vector;
+        translate(name, &spec);
         put_string(out, name);
-        put_u32(out, vector ? 1 : 2);
-        put_u64(out, (uint64_t)spec.shape[vector || turned ? 0 : 1]); // the fastest first
-        if (!vector)
-            put_u64(out, (uint64_t)spec.shape[turned ? 1 : 0]);
-        put_u32(out, type_id(written_dtype(&spec)));
+        put_u32(out, spec.kind == SPEC_VECTOR ? 1 : 2);
+        put_u64(out, n); // the fastest first
+        if (spec.kind != SPEC_VECTOR)
+            put_u64(out, rows);
+        put_u32(out, type->id);
         put_u64(out, at);
-        at += weight_reader_elements(&spec) * dtype_size(written_dtype(&spec));
+        at += rows * bytes_of_row(type, n);
         at = (at + ALIGN - 1) / ALIGN * ALIGN;
     }
 }
 
-static char *print_front(size_t *size, const struct gpt2_model *model,
-                         const struct gpt2_gguf_pairs *tokenizer, struct gpt2_error *err) {
+static char *print_front(size_t *size, const struct gguf_writer *w, struct gpt2_error *err) {
+    const struct gpt2_gguf_pairs *tokenizer = w->options.tokenizer;
     struct buffer buffer = {0}, *out = &buffer;
     buffer_text(out, "GGUF");
     put_u32(out, 3);
-    put_u64(out, weight_reader_count(model));
+    put_u64(out, w->n_tensors);
     put_u64(out, 0); // the number of pairs, below
-    uint64_t n_pairs = put_pairs(out, model);
+    uint64_t n_pairs = put_pairs(out, w);
     if (tokenizer) {
         buffer_bytes(out, tokenizer->bytes, tokenizer->n_bytes);
         n_pairs += tokenizer->n_pairs;
     }
-    put_tensors(out, model);
+    put_tensors(out, w);
     buffer_pad(out, ALIGN, 0);
     char *text = buffer_take(out, size);
     if (!text) {
@@ -182,63 +252,118 @@ static char *print_front(size_t *size, const struct gpt2_model *model,
 
 /* ---- the data ---- */
 
-/* A linear layer, column after column: [out, in]. */
-static bool write_turned(struct outfile *file, const struct tensor_spec *spec,
-                         struct gpt2_error *err) {
-    const size_t rows = (size_t)spec->shape[0], cols = (size_t)spec->shape[1];
-    const size_t column = rows * dtype_size(weight_reader_dtype(spec));
-    unsigned char *buffer = os_alloc(BATCH, column, "columns", err);
-    bool ok = buffer != NULL;
-    for (size_t i = 0; ok && i < cols; i += BATCH) {
-        const size_t n = cols - i < BATCH ? cols - i : BATCH;
-        weight_reader_columns(buffer, spec, i, n);
-        ok = outfile_write(file, buffer, n * column, err);
+/* Rows of the file while they are written. */
+struct row_buffers {
+    unsigned char *from; /* [BATCH] rows in the model's type */
+    float *wide;         /* a row                            */
+    unsigned char *to;   /* a row in the file's type         */
+};
+
+/* out = wide[n] in the type. False: a number does not fit. */
+static bool encode(unsigned char *out, const struct ggml_type *type, const float *wide, size_t n) {
+    if (type->id == ID_F32) {
+        memcpy(out, wide, n * sizeof *wide);
+        return true;
     }
-    os_free(buffer);
-    return ok;
+    bool fits = true;
+    for (size_t i = 0; type->quantize && i < n; i += type->n_elements) {
+        float back[32];
+        unsigned char *block = out + i / type->n_elements * type->n_bytes;
+        for (size_t k = 0; k < type->n_elements; k++)
+            fits = fits && isfinite(wide[i + k]);
+        if (!fits)
+            return false;
+        type->quantize(block, wide + i);
+        type->dequantize(back, block);
+        for (size_t k = 0; k < type->n_elements; k++)
+            fits = fits && isfinite(back[k]); // the scale is F16
+    }
+    for (size_t i = 0; !type->quantize && i < n; i++) {
+        const bool f16 = type->id == ID_F16;
+        const uint16_t bits = f16 ? dtype_f32_to_f16(wide[i]) : dtype_f32_to_bf16(wide[i]);
+        float back;
+        memcpy(out + 2 * i, &bits, sizeof bits);
+        dtype_to_f32(&back, &bits, f16 ? DTYPE_F16 : DTYPE_BF16, 1);
+        fits = fits && (isfinite(back) || !isfinite(wide[i]));
+    }
+    return fits;
 }
 
-static bool write_straight(struct outfile *file, const struct tensor_spec *spec,
-                           struct gpt2_error *err) {
-    const bool vector = spec->kind == SPEC_VECTOR;
-    const size_t rows = vector ? 1 : (size_t)spec->shape[0],
-                 cols = weight_reader_elements(spec) / rows;
-    const enum dtype from = weight_reader_dtype(spec), to = written_dtype(spec);
-    unsigned char *buffer = os_alloc(cols, dtype_size(from), "a row", err);
-    float *wide = buffer ? os_alloc(cols, sizeof *wide, "a row", err) : NULL;
-    bool ok = wide != NULL;
-    for (size_t i = 0; ok && i < rows; i++) {
-        weight_reader_rows(buffer, spec, i, 1);
-        if (from != to)
-            dtype_to_f32(wide, buffer, from, cols);
-        ok = outfile_write(file, from == to ? (void *)buffer : wide, cols * dtype_size(to), err);
+static bool write_rows(struct outfile *file, const struct gguf_writer *w,
+                       const struct tensor_spec *spec, const struct row_buffers *b,
+                       struct gpt2_error *err) {
+    const struct ggml_type *type = type_of(w, spec);
+    const enum dtype from = weight_reader_dtype(spec);
+    const size_t n = row_of(spec), rows = weight_reader_elements(spec) / n;
+    const bool as_is = type->dtype && strcmp(type->dtype, dtype_name(from)) == 0;
+    for (size_t i = 0; i < rows; i += BATCH) {
+        const size_t n_rows = rows - i < BATCH ? rows - i : BATCH;
+        if (is_turned(spec))
+            weight_reader_columns(b->from, spec, i, n_rows);
+        else
+            weight_reader_rows(b->from, spec, i, n_rows);
+        for (size_t k = 0; k < n_rows; k++) {
+            const unsigned char *row = b->from + k * n * dtype_size(from);
+            if (!as_is) {
+                dtype_to_f32(b->wide, row, from, n);
+                if (!encode(b->to, type, b->wide, n))
+                    return error_set(err, GPT2_ERR_MODEL,
+                                     "%s: tensor \"%s\": expected weights that fit %s, found some "
+                                     "that are too large or not finite",
+                                     w->model->tensors.path, spec->name, type->name);
+                row = b->to;
+            }
+            if (!outfile_write(file, row, bytes_of_row(type, n), err))
+                return false;
+        }
     }
-    os_free(buffer);
-    os_free(wide);
-    return ok;
+    return true;
 }
 
-static bool write_part(struct outfile *file, const struct tensor_spec *spec,
+static bool write_part(struct outfile *file, const struct tensor_spec *spec, const void *writer,
                        struct gpt2_error *err) {
     static const unsigned char zeros[ALIGN];
-    char name[SPEC_NAME];
-    const struct gguf_name *n = translate(name, spec);
-    const size_t size = weight_reader_elements(spec) * dtype_size(written_dtype(spec));
-    return (n && n->is_linear && spec->kind != SPEC_VECTOR ? write_turned(file, spec, err)
-                                                           : write_straight(file, spec, err)) &&
-           (size % ALIGN == 0 || outfile_write(file, zeros, ALIGN - size % ALIGN, err));
+    const struct gguf_writer *w = writer;
+    const size_t n = row_of(spec), rows = weight_reader_elements(spec) / n;
+    const size_t size = rows * bytes_of_row(type_of(w, spec), n);
+    struct row_buffers b = {0};
+    bool ok = (b.from = os_alloc(BATCH * n, sizeof(float), "rows", err)) &&
+              (b.wide = os_alloc(n, sizeof(float), "a row", err)) &&
+              (b.to = os_alloc(n, sizeof(float), "a row", err)) &&
+              write_rows(file, w, spec, &b, err) &&
+              (size % ALIGN == 0 || outfile_write(file, zeros, ALIGN - size % ALIGN, err));
+    os_free(b.from);
+    os_free(b.wide);
+    os_free(b.to);
+    return ok;
 }
 
-bool gpt2_model_save_gguf(const struct gpt2_model *model, const struct gpt2_gguf_pairs *tokenizer,
-                          const char *path, gpt2_save_progress progress, void *user,
-                          struct gpt2_error *err) {
+bool gpt2_model_save_gguf(const struct gpt2_model *model, const struct gpt2_gguf_options *options,
+                          const char *path, struct gpt2_error *err) {
+    struct gguf_writer w = {.model = model};
+    if (options)
+        w.options = *options;
+    if (!error_reserved(w.options.reserved, "gpt2_gguf_options", err))
+        return false;
+    if (w.options.type > GPT2_GGUF_Q4_0)
+        return error_set(err, GPT2_ERR_USAGE, "gpt2_gguf_options: expected a type, got %d",
+                         (int)w.options.type);
+    w.n_tensors = weight_reader_count(model) + (model->head_is_tied && !w.options.tied);
     if (!weight_reader_check_plain(model, "its groups of 64 weights are none of GGUF's types",
                                    err) ||
-        !check_config(model, err))
+        !check_config(model, err) || !check_rows(&w, err))
         return false;
     size_t n_front;
-    char *front = print_front(&n_front, model, tokenizer, err);
-    bool ok = front && save_file(model, path, front, n_front, write_part, progress, user, err);
+    char *front = print_front(&n_front, &w, err);
+    const struct save_contents contents = {.model = model,
+                                           .front = front,
+                                           .n_front = n_front,
+                                           .n_tensors = w.n_tensors,
+                                           .write = write_part,
+                                           .writer = &w,
+                                           .progress = w.options.progress,
+                                           .user = w.options.user};
+    bool ok = front && save_file(&contents, path, err);
     free(front);
     return ok;
 }

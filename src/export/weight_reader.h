@@ -7,6 +7,7 @@
 
 /* The tensors that a file has: those of tensor_schema.h, and lm_head where it is not tied. */
 size_t weight_reader_count(const struct gpt2_model *model);
+/* Past their end it is lm_head, the same matrix as wte where it is tied. */
 struct tensor_spec weight_reader_at(const struct gpt2_model *model, size_t i);
 
 enum dtype weight_reader_dtype(const struct tensor_spec *spec);

@@ -119,7 +119,7 @@ for source in t.gguf t.packed; do
     expect "vocab.json from $source" same "$tmp/dir/vocab.json" "$tmp/from-$source/vocab.json"
     expect "merges.txt from $source" same "$tmp/dir/merges.txt" "$tmp/from-$source/merges.txt"
 done
-run convert -m "$tmp/t.packed" -o "$tmp/again.gguf"
+run convert -m "$tmp/t.packed" -o "$tmp/again.gguf" --name tales
 expect "GGUF from packed is GGUF from the directory" same "$tmp/t.gguf" "$tmp/again.gguf"
 run quantize --type q8 -o "$tmp/q8"
 run convert -m "$tmp/q8" --to safetensors -o "$tmp/from-q8"
@@ -193,6 +193,31 @@ for type in q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k q4_k q5_k q6_k; do
     rm -r "$tmp/plain"
 done
 rewrite "$tmp/padded" --pad 1000
+# What we write, against an independent reader and quantizer.
+rm -r "$tmp/F16" "$tmp/BF16"
+for type in as-is f32 f16 bf16 q8_0 q4_0; do
+    for tied in "" --tied; do
+        # shellcheck disable=SC2086
+        run convert -o "$tmp/is.gguf" --type $type $tied
+        "$python" tests/gguf_written.py models/tales "$tmp/is.gguf" $type tales $tied "$tmp/plain" >"$tmp/said" 2>&1
+        expect "GGUF $type $tied as ggml has it: $(tail -n 1 "$tmp/said")" grep -qx right "$tmp/said"
+        expected "$tmp/plain"
+        equal "GGUF $type $tied is read as that" "$tmp/is.gguf"
+        rm -r "$tmp/plain"
+    done
+done
+run convert -o "$tmp/named.gguf" --name 'a "tale"'
+expect "general.name" grep -qaF 'a "tale"' "$tmp/named.gguf"
+run convert -o "$tmp/no" --to safetensors --type q8_0
+expect "--type is GGUF's" refuses 2 '--type is about GGUF files, the format here is safetensors'
+"$python" tools/make_random_model.py "$tmp/odd" --n-embd 40 --n-head 2 --n-layer 1 --n-vocab 60 --n-ctx 16 >/dev/null
+run convert "$tmp/odd" -o "$tmp/odd.gguf" --type q8_0 --no-tokenizer
+expect "rows that are no blocks" refuses 4 'expected rows of a multiple of 32 weights for Q8_0, found 40'
+expect "leave nothing" test ! -e "$tmp/odd.gguf"
+"$python" tests/gguf_written.py --large "$tmp/odd" "$tmp/large"
+run convert "$tmp/large" -o "$tmp/odd.gguf" --type f16 --no-tokenizer
+expect "numbers that do not fit" refuses 4 'expected weights that fit F16'
+
 run generate -m "$tmp/padded" "Once upon a time" -n 16 --greedy
 cp "$out" "$tmp/tale"
 run generate "Once upon a time" -n 16 --greedy

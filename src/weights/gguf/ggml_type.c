@@ -3,6 +3,7 @@
 #include "weights/gguf/ggml_type.h"
 #include "base/dtype.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef unsigned char byte;
@@ -140,16 +141,48 @@ static void q6_k(float *y, const byte *b) {
     }
 }
 
+/* ---- making blocks ---- */
+
+static void put_half(byte *at, float value) {
+    const uint16_t bits = dtype_f32_to_f16(value);
+    memcpy(at, &bits, sizeof bits);
+}
+
+/* The scale puts the largest magnitude at 127; integers are the nearest, halves away from 0. They
+ * are of the scale as it was, not as it is kept. */
+static void make_q8_0(byte *b, const float *x) {
+    float most = 0;
+    for (int i = 0; i < 32; i++)
+        most = fmaxf(most, fabsf(x[i]));
+    const float d = most / 127, inverse = d != 0 ? 1 / d : 0;
+    put_half(b, d);
+    for (int i = 0; i < 32; i++)
+        b[2 + i] = (byte)(int8_t)roundf(x[i] * inverse);
+}
+
+/* The scale puts the element of largest magnitude, the first of equals, at -8. */
+static void make_q4_0(byte *b, const float *x) {
+    float most = 0;
+    for (int i = 0; i < 32; i++)
+        most = fabsf(x[i]) > fabsf(most) ? x[i] : most;
+    const float d = most / -8, inverse = d != 0 ? 1 / d : 0;
+    put_half(b, d);
+    for (int i = 0; i < 16; i++) {
+        const int low = (int)(x[i] * inverse + 8.5f), high = (int)(x[i + 16] * inverse + 8.5f);
+        b[2 + i] = (byte)((low < 15 ? low : 15) | (high < 15 ? high : 15) << 4);
+    }
+}
+
 /* ---- the table ---- */
 
 static const struct ggml_type types[] = {
-    {"F32", 0, 1, 4, "F32", NULL},      {"F16", 1, 1, 2, "F16", NULL},
-    {"BF16", 30, 1, 2, "BF16", NULL},   {"F64", 28, 1, 8, "F64", NULL},
-    {"Q4_0", 2, 32, 18, NULL, q4_0},    {"Q4_1", 3, 32, 20, NULL, q4_1},
-    {"Q5_0", 6, 32, 22, NULL, q5_0},    {"Q5_1", 7, 32, 24, NULL, q5_1},
-    {"Q8_0", 8, 32, 34, NULL, q8_0},    {"Q2_K", 10, 256, 84, NULL, q2_k},
-    {"Q3_K", 11, 256, 110, NULL, q3_k}, {"Q4_K", 12, 256, 144, NULL, q4_k},
-    {"Q5_K", 13, 256, 176, NULL, q5_k}, {"Q6_K", 14, 256, 210, NULL, q6_k},
+    {"F32", 0, 1, 4, "F32", NULL, NULL},        {"F16", 1, 1, 2, "F16", NULL, NULL},
+    {"BF16", 30, 1, 2, "BF16", NULL, NULL},     {"F64", 28, 1, 8, "F64", NULL, NULL},
+    {"Q4_0", 2, 32, 18, NULL, q4_0, make_q4_0}, {"Q4_1", 3, 32, 20, NULL, q4_1, NULL},
+    {"Q5_0", 6, 32, 22, NULL, q5_0, NULL},      {"Q5_1", 7, 32, 24, NULL, q5_1, NULL},
+    {"Q8_0", 8, 32, 34, NULL, q8_0, make_q8_0}, {"Q2_K", 10, 256, 84, NULL, q2_k, NULL},
+    {"Q3_K", 11, 256, 110, NULL, q3_k, NULL},   {"Q4_K", 12, 256, 144, NULL, q4_k, NULL},
+    {"Q5_K", 13, 256, 176, NULL, q5_k, NULL},   {"Q6_K", 14, 256, 210, NULL, q6_k, NULL},
 };
 
 static const char *const other_names[] = {

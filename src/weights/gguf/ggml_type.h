@@ -18,6 +18,10 @@ struct ggml_type {
     /* y[0..n_elements) = the values of one block at any address. Every value is the one that ggml
      * computes. NULL where dtype is not. */
     void (*dequantize)(float *y, const unsigned char *block);
+
+    /* block[n_bytes] = the nearest to x[0..n_elements), as ggml's quantize_row_..._ref makes it.
+     * NULL where blocks of the type are not written. */
+    void (*quantize)(unsigned char *block, const float *x);
 };
 
 const struct ggml_type *ggml_type_find(uint32_t id); /* NULL: not read here             */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "testmodel.h"
+#include <gpt2/completion.h>
 #include <gpt2/quantize.h>
 #include <gpt2/session.h>
 #include <inttypes.h>
@@ -534,8 +535,186 @@ static void real_shapes_give_the_same_bits_in_every_form(void **state) {
     assert_int_equal(different, 0);
 }
 
+/* ---- speculation ----
+ *
+ * A text with all that is known of it, with guesses of every kind and without, for every type of
+ * weights and cache and every rule and filter of a sampler: one hash each. */
+
+enum { TEXT_CTX = 48, TEXT_VOCAB = 61, TEXT_TOKENS = 40 };
+
+static const int32_t text_prompt[] = {5, 17, 3, 5, 17, 3, 40, 8, 5, 17};
+static const int32_t text_banned[] = {1, 2, 3};
+static const int32_t text_ends[] = {60, 11};
+static const struct gpt2_bias text_biases[] = {{7, 2.5f}, {8, -INFINITY}};
+
+/* What is asked for beside tokens: the last is all of what completions have. */
+struct asked {
+    const char *name;
+    struct gpt2_sampler_options sampler;
+    struct gpt2_completion_options options;
+    bool choices;
+};
+
+static const struct asked asked[] = {
+    {"greedy", {.top_p = 1}, {0}, false},
+    {"all of the vocabulary", {.top_p = 1, .temperature = 0.9f}, {0}, false},
+    {"top-k", {.top_p = 1, .temperature = 0.7f, .top_k = 9, .seed = 4}, {0}, false},
+    {"top-p", {.top_p = 0.6f, .temperature = 1.1f}, {0}, false},
+    {"min-p", {.top_p = 1, .temperature = 1.1f, .min_p = 0.2f}, {0}, false},
+    {"typical-p", {.top_p = 1, .temperature = 0.6f, .typical_p = 0.5f}, {0}, false},
+    {"penalties",
+     {.top_p = 1,
+      .temperature = 0.3f,
+      .repeat_penalty = 1.2f,
+      .presence_penalty = 0.2f,
+      .frequency_penalty = 0.3f,
+      .last_n = 6},
+     {0},
+     false},
+    {"no-repeat-ngram", {.top_p = 1, .no_repeat_ngram = 3}, {0}, false},
+    {"bans, biases and min-tokens",
+     {.top_p = 1,
+      .temperature = 0.5f,
+      .banned = text_banned,
+      .n_banned = 3,
+      .biases = text_biases,
+      .n_biases = 2,
+      .min_tokens = 9,
+      .eos_ids = text_ends,
+      .n_eos = 2},
+     {0},
+     false},
+    {"ignore-eos",
+     {.top_p = 1, .ignore_eos = true, .eos_ids = text_ends, .n_eos = 2},
+     {.ignore_eos = true},
+     false},
+    {"hf", {.top_p = 0.8f, .temperature = 0.8f, .top_k = 6, .compat = GPT2_COMPAT_HF}, {0}, false},
+    {"openai", {.top_p = 0.8f, .temperature = 1, .compat = GPT2_COMPAT_OPENAI}, {0}, false},
+    {"llama.cpp",
+     {.top_p = 0.8f, .temperature = 0.8f, .min_p = 0.05f, .compat = GPT2_COMPAT_LLAMA_CPP},
+     {0},
+     false},
+    {"choices", {.top_p = 1, .temperature = 1}, {0}, true},
+    {"until the context is full", {.top_p = 1}, {.max_tokens = -1}, false},
+    {"a context that slides",
+     {.top_p = 1, .temperature = 0.2f},
+     {.max_tokens = 90, .overflow = GPT2_OVERFLOW_SLIDE, .keep = 5},
+     false},
+    {"three texts with log-probabilities",
+     {.top_p = 1, .temperature = 0.4f},
+     {.n_samples = 3, .logprobs = true, .n_top = 3, .record = 9, .first_sample = 2},
+     false},
+};
+#define N_ASKED (sizeof asked / sizeof *asked)
+
+static bool add_logits(void *user, const float *logits) {
+    *(uint64_t *)user += hash_floats(HASH_START, logits, TEXT_VOCAB);
+    return true;
+}
+
+static uint64_t mix(uint64_t hash, const void *data, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ ((const unsigned char *)data)[i]) * 0x100000001B3;
+    return hash;
+}
+
+/* Of ids, reasons, log-probabilities, and of the logits that became text. */
+static uint64_t hash_text(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+                          enum gpt2_kv kv, const struct asked *what,
+                          struct gpt2_speculation *speculation) {
+    static const int32_t a[] = {9, 4, 30, 31, 5}, b[] = {9, 4, 7}, c[] = {22, 9};
+    static const struct gpt2_choice list[] = {{a, 5}, {b, 3}, {c, 2}};
+    struct gpt2_error err;
+    uint64_t logits = 0, hash = HASH_START;
+    struct gpt2_sampler *sampler = gpt2_sampler_create(&what->sampler, TEXT_VOCAB, &err);
+    struct gpt2_choices *choices = gpt2_choices_create(list, 3, 60, &err);
+    struct gpt2_completion_options options = what->options;
+    if (!options.max_tokens)
+        options.max_tokens = TEXT_TOKENS - (int)(sizeof text_prompt / sizeof *text_prompt);
+    options.sampler = sampler;
+    options.choices = what->choices ? choices : NULL;
+    options.kv = kv;
+    options.go_on = add_logits;
+    options.user = &logits;
+    options.speculation = speculation;
+    const struct gpt2_prompt prompt = {.ids = text_prompt,
+                                       .n_ids = sizeof text_prompt / sizeof *text_prompt};
+    struct gpt2_completion *completion =
+        gpt2_completion_create(model, NULL, &prompt, &options, &err);
+    if (!sampler || !choices || !completion || !gpt2_completion_run(completion, runtime, &err))
+        fail_msg("%s: %s", what->name, err.message);
+    for (int i = 0; i < gpt2_completion_count(completion); i++) {
+        struct gpt2_sample text = gpt2_completion_get(completion, i);
+        hash = mix(hash, text.ids, (size_t)text.n_ids * sizeof *text.ids);
+        hash = mix(hash, &text.finish, sizeof text.finish);
+        if (text.logprobs)
+            hash = mix(hash, text.logprobs, (size_t)text.n_ids * sizeof *text.logprobs);
+        for (int k = 0; text.top && k < text.n_ids * text.n_top; k++) {
+            hash = mix(hash, &text.top[k].id, sizeof text.top[k].id);
+            hash = mix(hash, &text.top[k].logprob, sizeof text.top[k].logprob);
+        }
+    }
+    gpt2_completion_free(completion);
+    gpt2_choices_free(choices);
+    gpt2_sampler_free(sampler);
+    return mix(hash, &logits, sizeof logits);
+}
+
+static void speculation_changes_nothing(void **state) {
+    static const struct shape texts[] = {
+        {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21}, {0}, AS_IT_IS},
+        {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21, .dtype = DTYPE_F16},
+         {0},
+         AS_IT_IS},
+        {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21}, {0}, PACKED_Q8},
+        {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21}, {0}, PACKED_Q4},
+    };
+    static const struct shape other = {
+        {.n_embd = 32, .n_head = 2, .n_ctx = 30, .n_layer = 1, .seed = 22}, {0}, AS_IT_IS};
+    static const char *const names[] = {"lookup", "self", "another model", "as it pays"};
+    const size_t step = is_set("VALGRIND") ? 5 : 1;
+    struct gpt2_error err;
+    struct gpt2_runtime *runtime = create_runtime(NULL, 2);
+    struct gpt2_model *small = open_model(&other), *self = open_model(&texts[3]);
+    uint64_t n_accepted[4] = {0};
+    for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
+        struct gpt2_model *model = open_model(&texts[t]);
+        for (enum gpt2_kv kv = GPT2_KV_F32; kv <= GPT2_KV_Q8; kv++)
+            for (int way = 0; way < 4; way++) {
+                const struct gpt2_model *guesses[] = {NULL, self, small, NULL};
+                const struct gpt2_speculation_options options = {
+                    .lookup = !guesses[way],
+                    .model = guesses[way],
+                    .runtime = runtime,
+                    .always = way < 3,
+                    .corpus = text_prompt,
+                    .n_corpus = guesses[way] ? 0 : sizeof text_prompt / sizeof *text_prompt,
+                    .max_draft = way == 1 ? 5 : 0};
+                struct gpt2_speculation *speculation = gpt2_speculation_create(&options, &err);
+                if (!speculation)
+                    fail_msg("%s", err.message);
+                for (size_t i = t % step; i < N_ASKED; i += step)
+                    if (hash_text(model, runtime, kv, &asked[i], NULL) !=
+                        hash_text(model, runtime, kv, &asked[i], speculation))
+                        fail_msg("weights %d, cache type %d, guesses by %s, %s: another text",
+                                 (int)t, (int)kv, names[way], asked[i].name);
+                assert_null(gpt2_speculation_error(speculation));
+                n_accepted[way] += gpt2_speculation_counts(speculation).n_accepted;
+                gpt2_speculation_free(speculation);
+            }
+        gpt2_model_close(model);
+    }
+    gpt2_model_close(small);
+    gpt2_model_close(self);
+    gpt2_runtime_free(runtime);
+    for (int way = 0; way < 3; way++)
+        assert_true(n_accepted[way] > 0);
+    assert_true(n_accepted[1] > n_accepted[2]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(speculation_changes_nothing),
         cmocka_unit_test(plainest_run_gives_the_published_bits),
         cmocka_unit_test(variants_threads_and_cuts_change_nothing),
         cmocka_unit_test(company_in_a_batch_changes_nothing),

@@ -344,7 +344,7 @@ static int draft(void *user, const struct gpt2_step *step, const struct gpt2_pas
     const struct text *plain = &d->plain.texts[step->sample];
     assert_null(step->logits);
     assert_int_equal(step->n_ids, d->record.texts[step->sample].n);
-    assert_true(last->n_rows > 0);
+    assert_true(last->n_rows >= 0 && last->n_rows <= 5 + 300 && last->ns > 0);
     d->n_passes++;
     int n = (int)dice(&d->state, (uint32_t)max_draft + 1);
     if (d->kind == RIGHT || d->kind == TOO_LONG)

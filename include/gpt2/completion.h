@@ -32,6 +32,7 @@
 #include <gpt2/runtime.h>
 #include <gpt2/sampler.h>
 #include <gpt2/session.h>
+#include <gpt2/speculation.h>
 #include <gpt2/stops.h>
 #include <gpt2/tokenizer.h>
 #include <gpt2/version.h>
@@ -135,7 +136,11 @@ struct gpt2_completion_options {
      * (a search: all texts) without that token. NULL: never. */
     bool (*go_on)(void *user, const float *logits);
     void *user;
-    uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
+    /* Guesses of what comes next, so that a pass yields several tokens: the texts stay the same.
+     * For texts without beams. NULL: none. In a generator of the caller's it needs max_draft there.
+     */
+    struct gpt2_speculation *speculation;
+    uint64_t reserved[GPT2_RESERVED - 1]; /* 0 (version.h) */
 };
 
 /* Continues a prompt and returns when all its texts have ended. `tokenizer` may be NULL where the

@@ -88,8 +88,8 @@ enum gpt2_overflow {
 
 /* What the generator's last pass was: for drafts that weigh what a row more costs. */
 struct gpt2_pass {
-    int n_rows;  /* tokens that it read */
-    uint64_t ns; /* that it took        */
+    int n_rows; /* tokens that it read, one and what is drafted of each text; 0: of a prompt, too */
+    uint64_t ns; /* that it took */
 };
 
 /* A sample of a search: what it grows out of. */

@@ -65,6 +65,12 @@ bool gpt2_quantize(const struct gpt2_model *model, struct gpt2_runtime *runtime,
                    const struct gpt2_quantize_options *options, const char *path,
                    struct gpt2_error *err);
 
+/* The same as a model in memory, in place of a file that is then opened: for a quantized form that
+ * is needed once. Needs neither `model` nor `runtime` afterwards. NULL: fails as above. */
+struct gpt2_model *gpt2_model_quantize(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+                                       const struct gpt2_quantize_options *options,
+                                       struct gpt2_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -156,6 +156,15 @@ void os_free_huge(void *memory, size_t n_bytes) {
         munmap(memory, size);
 }
 
+void os_large_pages(void *memory, size_t n_bytes) {
+#if defined(MADV_HUGEPAGE)
+    uintptr_t begin = (uintptr_t)memory, end = (begin + n_bytes) / OS_HUGE_PAGE * OS_HUGE_PAGE;
+    begin = (begin + OS_HUGE_PAGE - 1) / OS_HUGE_PAGE * OS_HUGE_PAGE;
+    if (begin < end)
+        madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+#endif
+}
+
 void os_small_pages(void *memory, size_t n_bytes) {
 #if defined(MADV_NOHUGEPAGE)
     if (n_bytes)

@@ -33,6 +33,9 @@ void os_free(void *memory); /* NULL is allowed */
 void *os_alloc_huge(size_t n_bytes, const char *what, struct gpt2_error *err);
 void os_free_huge(void *memory, size_t n_bytes); /* NULL is allowed */
 
+/* Asks for 2 MiB pages where whole ones lie in the memory. Before it is touched. */
+void os_large_pages(void *memory, size_t n_bytes);
+
 /* Asks for ordinary pages instead. Before the memory is touched; to measure what pages matter. */
 void os_small_pages(void *memory, size_t n_bytes);
 

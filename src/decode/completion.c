@@ -16,11 +16,11 @@
 #define MAX_BATCH   64  /* texts at once, in a generator of its own       */
 
 static bool check_search(const struct gpt2_completion_options *o, struct gpt2_error *err) {
-    if (o->n_beams > 1 && (o->n_samples > o->n_beams || o->session ||
+    if (o->n_beams > 1 && (o->n_samples > o->n_beams || o->session || o->speculation ||
                            o->overflow == GPT2_OVERFLOW_SLIDE || o->max_tokens == 0))
         return error_set(err, GPT2_ERR_USAGE,
                          "completion: %d beams: expected no more texts than that, got %d, at least "
-                         "one token, no session and no sliding",
+                         "one token, no session, no speculation and no sliding",
                          o->n_beams, o->n_samples);
     return true;
 }
@@ -173,7 +173,8 @@ static bool make_samples(struct gpt2_completion *c, struct gpt2_error *err) {
         text->wants_logprobs = o->logprobs;
         text->n_top = o->n_top;
     }
-    return o->n_beams <= 1 || completion_search_create(c, err);
+    return completion_draft_begin(c, &options, err) &&
+           (o->n_beams <= 1 || completion_search_create(c, err));
 }
 
 struct gpt2_completion *gpt2_completion_create(const struct gpt2_model *model,
@@ -209,6 +210,7 @@ void gpt2_completion_free(struct gpt2_completion *c) {
         return;
     while (c->n_samples > 0)
         completion_sample_free(&c->samples[--c->n_samples]);
+    constraints_free(&c->probe);
     gpt2_beams_free(c->beams);
     gpt2_sampler_free(c->own_sampler);
     gpt2_stops_free(c->own_stops);
@@ -273,8 +275,7 @@ bool completion_timed_out(const struct gpt2_completion *c) {
     return max_time > 0 && (double)(os_now_ns() - c->start_ns) * 1e-9 >= max_time;
 }
 
-/* Whether a text ends with this id. Among choices it says which of two is meant. */
-static bool is_end(const struct gpt2_completion *c, int32_t id) {
+bool completion_ends_with(const struct gpt2_completion *c, int32_t id) {
     if (c->options.ignore_eos && !c->options.choices)
         return false;
     for (int i = 0; i < c->config->n_eos; i++)
@@ -283,9 +284,8 @@ static bool is_end(const struct gpt2_completion *c, int32_t id) {
     return false;
 }
 
-/* The next id, or -1 where there is none. */
-static int32_t draw(const struct gpt2_completion *c, const struct gpt2_step *step) {
-    const struct constraints *constraints = &c->samples[step->sample].constraints;
+int32_t completion_draw(const struct gpt2_completion *c, const struct constraints *constraints,
+                        const struct gpt2_step *step) {
     struct gpt2_draw draw = {.record = c->options.record,
                              .sample = c->options.first_sample + (uint32_t)step->sample,
                              .position = (uint32_t)step->n_ids,
@@ -315,8 +315,9 @@ static int32_t choose(void *user, const struct gpt2_step *step, bool *last) {
         *finish = GPT2_FINISH_STOPPED;
         return -1;
     }
-    struct sample_token token = {.id = draw(c, step)};
-    if (token.id < 0 || is_end(c, token.id)) {
+    struct sample_token token = {
+        .id = completion_draw(c, &c->samples[step->sample].constraints, step)};
+    if (token.id < 0 || completion_ends_with(c, token.id)) {
         *finish = GPT2_FINISH_EOS;
         return -1;
     }
@@ -338,7 +339,10 @@ static void ended(void *user, int sample, enum gpt2_end end) {
         [GPT2_END_LIMIT] = GPT2_FINISH_LENGTH,
         [GPT2_END_CONTEXT] = GPT2_FINISH_CONTEXT,
     };
-    completion_close(user, sample, finishes[end]);
+    struct gpt2_completion *c = user;
+    if (c->options.speculation)
+        completion_draft_end(c, sample);
+    completion_close(c, sample, finishes[end]);
 }
 
 bool gpt2_completion_start(struct gpt2_completion *c, struct gpt2_generator *generator,
@@ -362,6 +366,7 @@ bool gpt2_completion_start(struct gpt2_completion *c, struct gpt2_generator *gen
                                .session = o->session,
                                .user = c,
                                .choose = choose,
+                               .draft = o->speculation ? completion_draft : NULL,
                                .ended = ended},
         err);
 }
@@ -384,9 +389,12 @@ static struct gpt2_generator *make_generator(const struct gpt2_completion *c,
     int max_rows = c->n_read < MAX_ROWS ? c->n_read : MAX_ROWS;
     if (c->options.n_beams > 1)
         max_samples = c->options.n_beams;
+    const struct gpt2_speculation *speculation = c->options.speculation;
+    const int max_draft = speculation ? gpt2_speculation_max_draft(speculation) : 0;
+    const int least = max_samples + max_draft;
     struct gpt2_generator_options options = {.max_samples = max_samples,
-                                             .max_rows =
-                                                 max_rows > max_samples ? max_rows : max_samples,
+                                             .max_rows = max_rows > least ? max_rows : least,
+                                             .max_draft = max_draft,
                                              .kv = c->options.kv};
     return gpt2_generator_create(c->model, runtime, &options, err);
 }

@@ -15,6 +15,7 @@ struct gpt2_completion {
     int n_read; /* of its ids; healing generates the others again */
     struct completion_sample *samples;
     int n_samples, n_ended;
+    struct constraints probe; /* of a text that is only guessed, where there is speculation */
     struct gpt2_logprob *top; /* [options.n_top] of the token at hand */
     struct gpt2_beams *beams; /* while a search goes on; else NULL */
     bool stopped, timed_out;  /* what ended it */
@@ -33,6 +34,26 @@ void completion_close(struct gpt2_completion *c, int sample, enum gpt2_finish fi
 
 /* True where max_time is over. */
 bool completion_timed_out(const struct gpt2_completion *c);
+
+/* The next id by these constraints, keyed by step->sample and n_ids, or -1 where there is none. */
+int32_t completion_draw(const struct gpt2_completion *c, const struct constraints *constraints,
+                        const struct gpt2_step *step);
+
+/* Whether a text ends with this id. Among choices it says which of two is meant. */
+bool completion_ends_with(const struct gpt2_completion *c, int32_t id);
+
+/* ---- completion_draft.c: guesses, where options.speculation asks for them ---- */
+
+/* Makes c->probe. */
+bool completion_draft_begin(struct gpt2_completion *c, const struct constraints_options *options,
+                            struct gpt2_error *err);
+
+/* gpt2_request.draft, with the completion as `user`. */
+int completion_draft(void *user, const struct gpt2_step *step, const struct gpt2_pass *last,
+                     int32_t *draft, int max_draft);
+
+/* A text has ended: what was guessed last can be checked. */
+void completion_draft_end(struct gpt2_completion *c, int sample);
 
 /* ---- completion_search.c: texts that are searched for ---- */
 

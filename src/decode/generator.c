@@ -505,6 +505,10 @@ static bool drop_drafts(struct gpt2_generator *g) {
 static bool run(struct gpt2_generator *g, int n_spans, struct gpt2_error *err) {
     uint64_t start = os_now_ns();
     struct gpt2_error failure;
+    bool reads_prompt = false;
+    for (int i = 0; i < g->n_samples; i++)
+        if (g->span_of[i] >= 0)
+            reads_prompt |= g->spans[g->span_of[i]].n_ids > 1 + g->samples[i].n_ahead;
     bool ok = gpt2_batch_run(g->batch, g->spans, n_spans, &failure);
     if (!ok && failure.status == GPT2_ERR_MODEL && drop_drafts(g))
         ok = gpt2_batch_run(g->batch, g->spans, n_spans, &failure);
@@ -516,6 +520,8 @@ static bool run(struct gpt2_generator *g, int n_spans, struct gpt2_error *err) {
     g->pass = (struct gpt2_pass){.ns = os_now_ns() - start};
     for (int i = 0; i < n_spans; i++)
         g->pass.n_rows += g->spans[i].n_ids;
+    if (reads_prompt)
+        g->pass.n_rows = 0;
     return true;
 }
 

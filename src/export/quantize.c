@@ -70,6 +70,10 @@ struct quantization {
     struct error_metric *metrics;    /* [groups of `inputs`] of the item's inputs */
     const float *mean;               /* of the item's inputs; NULL: no bias takes up errors */
     float *shift;                    /* [outputs] what the item's bias takes up */
+
+    const char *path; /* of the file; NULL: it is made in memory, */
+    void *memory;     /* [n_memory] and is here then              */
+    size_t n_memory;
 };
 
 /* ---- what becomes what ---- */
@@ -380,7 +384,7 @@ static bool write_item(struct quantization *w, struct packed_writer *file,
     return true;
 }
 
-static bool write_file(struct quantization *w, const char *path, const char *config) {
+static bool write_file(struct quantization *w, const char *config) {
     const struct gpt2_quantize_options *options = w->options;
     struct tensor *tensors = os_alloc(w->n_items + 2, sizeof *tensors, "tensors", w->err);
     if (!tensors)
@@ -398,12 +402,15 @@ static bool write_file(struct quantization *w, const char *path, const char *con
         packed_loader_shape(&tensors[n++], &item->spec, item->dtype, item->layout);
     }
     struct packed_writer file;
-    bool ok = packed_writer_create(&file, path, type_names[options->type], tensors, n, w->err);
+    bool ok = packed_writer_create(&file, w->path, type_names[options->type], tensors, n, w->err);
     for (size_t i = 0; ok && i < n_front; i++)
         ok = packed_write(&file, tensors[i].data, tensors[i].n_bytes, w->err);
     for (size_t i = 0; ok && i < w->n_items; i++)
         ok = write_item(w, &file, &w->items[i]);
-    ok = ok && packed_writer_commit(&file, w->err);
+    if (ok && w->path)
+        ok = packed_writer_commit(&file, w->err);
+    else if (ok)
+        ok = (w->memory = packed_writer_take(&file, &w->n_memory, w->err)) != NULL;
     packed_writer_discard(&file);
     os_free(tensors);
     return ok;
@@ -443,19 +450,31 @@ static void free_work(struct quantization *w) {
     os_free(w->items);
 }
 
+static bool quantize(struct quantization *w) {
+    const struct gpt2_quantize_options *options = w->options;
+    if (!error_reserved(options->reserved, "gpt2_quantize_options", w->err))
+        return false;
+    if ((int)options->type < 0 || (int)options->type >= N_TYPES)
+        return error_set(w->err, GPT2_ERR_USAGE, "quantize: expected a type from 0 to %d, got %d",
+                         N_TYPES - 1, (int)options->type);
+    char *config = config_print(&w->model->config, w->model->head_is_tied, w->err);
+    bool ok =
+        config && list_items(w) && alloc_scratch(w) && calibrate_work(w) && write_file(w, config);
+    free(config);
+    free_work(w);
+    return ok;
+}
+
 bool gpt2_quantize(const struct gpt2_model *model, struct gpt2_runtime *runtime,
                    const struct gpt2_quantize_options *options, const char *path,
                    struct gpt2_error *err) {
-    if (!error_reserved(options->reserved, "gpt2_quantize_options", err))
-        return false;
-    if ((int)options->type < 0 || (int)options->type >= N_TYPES)
-        return error_set(err, GPT2_ERR_USAGE, "quantize: expected a type from 0 to %d, got %d",
-                         N_TYPES - 1, (int)options->type);
+    return quantize(&(struct quantization){
+        .model = model, .runtime = runtime, .options = options, .path = path, .err = err});
+}
+
+struct gpt2_model *gpt2_model_quantize(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+                                       const struct gpt2_quantize_options *options,
+                                       struct gpt2_error *err) {
     struct quantization w = {.model = model, .runtime = runtime, .options = options, .err = err};
-    char *config = config_print(&model->config, model->head_is_tied, err);
-    bool ok = config && list_items(&w) && alloc_scratch(&w) && calibrate_work(&w) &&
-              write_file(&w, path, config);
-    free(config);
-    free_work(&w);
-    return ok;
+    return quantize(&w) ? model_open_packed(w.memory, w.n_memory, model->tensors.path, err) : NULL;
 }

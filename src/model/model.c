@@ -19,11 +19,9 @@
 
 /* The configuration that the weights have inside. */
 static bool read_inner_config(struct gpt2_model *model, enum config_tie *tie,
-                              const struct directory *files, struct gpt2_error *err) {
+                              struct gpt2_error *err) {
     const struct tensors *tensors = &model->tensors;
     char what[sizeof err->message];
-    if (!tensors->config)
-        return directory_refuse_without_config(files, err);
     snprintf(what, sizeof what, "%s: %s", tensors->path, tensors->config_name);
     return config_parse(&model->config, tie, &model->notes, tensors->config, tensors->config_len,
                         what, err);
@@ -52,8 +50,9 @@ static bool open_files(struct gpt2_model *model, const char *path, struct given 
               directory_check_weights(&files, err) &&
               containers_open(&model->tensors, files.format, &files.file, files.weights, err) &&
               tensor_names_check(&model->tensors, err) &&
-              (beside || read_inner_config(model, &tie, &files, err)) &&
-              check_data(model, lazy, err) && loader_bind(model, tie, err);
+              (beside || model->tensors.config || directory_refuse_without_config(&files, err)) &&
+              (beside || read_inner_config(model, &tie, err)) && check_data(model, lazy, err) &&
+              loader_bind(model, tie, err);
     directory_free(&files);
     return ok;
 }
@@ -66,6 +65,22 @@ static struct gpt2_model *open_model(const char *path, bool lazy, struct gpt2_er
     const bool ok = model && open_files(model, path, &given, lazy, err);
     containers_close(&given);
     if (ok)
+        return model;
+    gpt2_model_close(model);
+    return NULL;
+}
+
+struct gpt2_model *model_open_packed(void *bytes, size_t n_bytes, const char *name,
+                                     struct gpt2_error *err) {
+    enum config_tie tie = CONFIG_TIE_UNSAID;
+    struct gpt2_model *model = os_alloc(1, sizeof *model, "the model", err);
+    if (!model || !container_packed.parse(&model->tensors, bytes, n_bytes, name, err) ||
+        !tensors_adopt(&model->tensors, bytes, err)) {
+        os_free(bytes);
+        gpt2_model_close(model);
+        return NULL;
+    }
+    if (read_inner_config(model, &tie, err) && loader_bind(model, tie, err))
         return model;
     gpt2_model_close(model);
     return NULL;

@@ -93,4 +93,9 @@ struct gpt2_model {
     struct block_check *check; /* of a file with checksums that was opened lazily, or NULL */
 };
 
+/* A model of the bytes of a packed file (weights/packed.h) in memory of os_alloc, which the model
+ * owns from now on, also where this fails. `name` is for messages. */
+struct gpt2_model *model_open_packed(void *bytes, size_t n_bytes, const char *name,
+                                     struct gpt2_error *err);
+
 #endif

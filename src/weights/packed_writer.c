@@ -6,6 +6,7 @@
 #include "base/os.h"
 #include "weights/packed.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,12 +61,22 @@ static char *make_header(size_t *size, const struct packed_writer *w, const char
     return header;
 }
 
+/* Appends to the file. */
+static bool put(struct packed_writer *w, const void *data, size_t n, struct gpt2_error *err) {
+    if (!w->memory)
+        return outfile_write(&w->file, data, n, err);
+    assert(n <= w->n_memory - w->at);
+    memcpy(w->memory + w->at, data, n);
+    w->at += n;
+    return true;
+}
+
 /* The block is full, or the last. */
 static bool write_block(struct packed_writer *w, struct gpt2_error *err) {
     w->sums[1 + w->n_blocks++] = checksum(w->block, w->n_block);
     size_t n = w->n_block;
     w->n_block = 0;
-    return outfile_write(&w->file, w->block, n, err);
+    return put(w, w->block, n, err);
 }
 
 static bool append(struct packed_writer *w, const void *data, size_t n_bytes,
@@ -112,9 +123,13 @@ static bool begin(struct packed_writer *w, const char *path, const char *type,
     w->table_at = n_header;
     w->left = w->n_tensors ? w->tensors[0].n_bytes : 0;
     // This reserves the place of the table; its values are known at the end.
-    bool ok = outfile_create(&w->file, path, err) &&
-              outfile_write(&w->file, header, n_header, err) &&
-              outfile_write(&w->file, w->sums, w->n_sums * 8, err) && next_tensor(w, err);
+    w->n_memory = n_header + w->n_sums * 8 + n_bytes;
+    bool ok = path ? outfile_create(&w->file, path, err)
+                   : (w->memory = os_alloc(w->n_memory, 1, "packed weights", err)) != NULL;
+    if (ok && w->memory)
+        os_large_pages(w->memory, w->n_memory);
+    ok = ok && put(w, header, n_header, err) && put(w, w->sums, w->n_sums * 8, err) &&
+         next_tensor(w, err);
     free(header);
     return ok;
 }
@@ -143,8 +158,21 @@ bool packed_writer_commit(struct packed_writer *writer, struct gpt2_error *err) 
     return ok;
 }
 
+void *packed_writer_take(struct packed_writer *writer, size_t *n_bytes, struct gpt2_error *err) {
+    unsigned char *memory = NULL;
+    if (writer->n_block == 0 || write_block(writer, err)) {
+        memory = writer->memory;
+        memcpy(memory + writer->table_at, writer->sums, writer->n_sums * 8);
+        *n_bytes = writer->at;
+        writer->memory = NULL;
+    }
+    packed_writer_discard(writer);
+    return memory;
+}
+
 void packed_writer_discard(struct packed_writer *writer) {
     outfile_discard(&writer->file);
+    os_free(writer->memory);
     os_free(writer->sums);
     os_free(writer->block);
     *writer = (struct packed_writer){0};

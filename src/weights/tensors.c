@@ -36,19 +36,23 @@ const struct os_file *tensors_map(struct tensors *tensors, const char *path,
     return file;
 }
 
-void *tensors_alloc(struct tensors *tensors, size_t count, size_t size, const char *what,
-                    struct gpt2_error *err) {
+bool tensors_adopt(struct tensors *tensors, void *memory, struct gpt2_error *err) {
     const size_t list_size = (tensors->n_copies + 1) * sizeof *tensors->copies;
     void **grown = realloc(tensors->copies, list_size);
-    if (!grown) {
-        error_memory(err, "the list of copies", list_size);
-        return NULL;
-    }
+    if (!grown)
+        return error_memory(err, "the list of copies", list_size);
     tensors->copies = grown;
+    grown[tensors->n_copies++] = memory;
+    return true;
+}
+
+void *tensors_alloc(struct tensors *tensors, size_t count, size_t size, const char *what,
+                    struct gpt2_error *err) {
     void *memory = os_alloc(count, size, what, err);
-    if (memory)
-        grown[tensors->n_copies++] = memory;
-    return memory;
+    if (memory && tensors_adopt(tensors, memory, err))
+        return memory;
+    os_free(memory);
+    return NULL;
 }
 
 #define TILE 16 /* rows and columns at a time, so that both sides stay in the first cache */

@@ -78,6 +78,9 @@ const struct os_file *tensors_map(struct tensors *tensors, const char *path,
 void *tensors_alloc(struct tensors *tensors, size_t count, size_t size, const char *what,
                     struct gpt2_error *err);
 
+/* Memory of os_alloc goes away with the table from now on. False: GPT2_ERR_MEMORY, it does not. */
+bool tensors_adopt(struct tensors *tensors, void *memory, struct gpt2_error *err);
+
 /* Turns a matrix [a, b], whose elements have a whole number of bytes, into [b, a]: the data is then
  * an owned copy. Fails with GPT2_ERR_MEMORY. */
 bool tensors_transpose(struct tensors *tensors, struct tensor *matrix, struct gpt2_error *err);

@@ -154,6 +154,7 @@ static int run_generate(int argc, char **argv) {
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
         OPT_WEIGHTS(&a->weights),
+        OPT_SPECULATE(&a->speculate),
     };
     const struct option tail[] = {
         OPT_SECTION("Output"),

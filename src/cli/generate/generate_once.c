@@ -168,6 +168,7 @@ static void print_stats(const struct generate_run *run) {
                 huge ? "" : ": the system grants none");
     else
         fprintf(stderr, "weights in the mapped file, on its pages\n");
+    speculate_print(&run->speculate);
     fprintf(stderr, "logits  %016" PRIx64 "\n", run->hash);
 }
 
@@ -192,6 +193,9 @@ static bool prepare(struct generate_run *run, struct gpt2_error *err) {
     run->shows = args->format == FORMAT_JSONL ||
                  (args->format != FORMAT_JSON && s->num_samples == 1 && s->best_of <= 1);
     if (!decoding_create(&run->decoding, s, run->model, run->tokenizer, err) ||
+        !speculate_create(&run->speculate, &args->speculate, run->model, run->tokenizer,
+                          run->runtime, s->best_of > s->num_samples ? s->best_of : s->num_samples,
+                          s->beams > 1, err) ||
         !create_completion(run, &run->ids, NULL, run->shows, err))
         return false;
     long long n_passes = s->max_tokens < 0 ? gpt2_model_config(run->model)->n_ctx : s->max_tokens;
@@ -234,6 +238,7 @@ int generate_once(struct generate_run *run) {
 void generate_run_free(struct generate_run *run) {
     output_discard(&run->out);
     gpt2_completion_free(run->completion);
+    speculate_free(&run->speculate);
     decoding_free(&run->decoding);
     gpt2_ids_free(&run->ids);
     text_free(&run->prompt);

@@ -21,6 +21,16 @@ static uint64_t hash_logits(uint64_t hash, const float *logits, int n) {
     return hash;
 }
 
+/* Of one text in the order of its tokens. Several texts come in an order that depends on how their
+ * tokens are cut into passes, which is not computed: then a sum. */
+static void note_logits(struct generate_run *run, const float *logits) {
+    const int n_vocab = gpt2_model_config(run->model)->n_vocab;
+    if (gpt2_completion_count(run->completion) == 1)
+        run->hash = hash_logits(run->hash, logits, n_vocab);
+    else
+        run->hash += hash_logits(FNV_START, logits, n_vocab);
+}
+
 bool go_on(void *user, const float *logits) {
     struct generate_run *run = user;
     if (signals_caught())
@@ -30,7 +40,7 @@ bool go_on(void *user, const float *logits) {
         run->prompt_ns = os_now_ns() - run->start_ns;
     }
     if (run->args.stats)
-        run->hash = hash_logits(run->hash, logits, gpt2_model_config(run->model)->n_vocab);
+        note_logits(run, logits);
     return true;
 }
 
@@ -42,6 +52,7 @@ bool create_completion(struct generate_run *run, const struct gpt2_ids *ids,
     options.logprobs |= run->colors;
     options.session = options.n_beams > 1 ? NULL : session; // beams have their own
     options.kv = (enum gpt2_kv)run->args.kv;
+    options.speculation = options.n_beams > 1 ? NULL : run->speculate.speculation;
     options.show = shows ? show_piece : NULL;
     options.go_on = go_on;
     options.user = run;

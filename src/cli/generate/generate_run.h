@@ -6,6 +6,7 @@
 #include "cli/command/weights_options.h"
 #include "cli/generate/bulk_job.h"
 #include "cli/generate/settings.h"
+#include "cli/generate/speculate.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
 #include "cli/terminal/color.h"
@@ -19,6 +20,7 @@ struct generate_arguments {
     struct string_list lora;
     struct settings settings;
     struct weights_options weights;
+    struct speculate_arguments speculate;
     bool stats, interactive;
     const char *output;          /* NULL or "-": standard output */
     int format, kv, tint, color; /* enum generate_format; tint: 0 is none */
@@ -37,6 +39,7 @@ struct generate_run {
     struct gpt2_model *model;
     struct gpt2_runtime *runtime;
     struct decoding decoding;
+    struct speculate speculate;
     struct gpt2_completion *completion;
     bool logprobs, shows; /* the completion has them; its text is shown as it comes */
     struct text prompt;

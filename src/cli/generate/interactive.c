@@ -117,6 +117,8 @@ static bool begin(struct interactive *it, struct gpt2_error *err) {
     s->num_samples = 1;
     if (!check(&run->args, err) || !interactive_set(it, s, err) ||
         !weights_prepare(run->model, &run->args.weights, INT_MAX, err) ||
+        !speculate_create(&run->speculate, &run->args.speculate, run->model, run->tokenizer,
+                          run->runtime, 1, false, err) ||
         !transcript_create(&it->transcript, run, err))
         return false;
     run->colors = wants_colors(&run->args);

@@ -11,10 +11,14 @@
 
 static bool make_generator(struct transcript *transcript, struct gpt2_error *err) {
     const struct generate_run *run = transcript->run;
+    const struct gpt2_speculation *speculation = run->speculate.speculation;
     transcript->generator = gpt2_generator_create(
         run->model, run->runtime,
         &(struct gpt2_generator_options){
-            .max_samples = 1, .max_rows = MAX_ROWS, .kv = (enum gpt2_kv)run->args.kv},
+            .max_samples = 1,
+            .max_rows = MAX_ROWS,
+            .max_draft = speculation ? gpt2_speculation_max_draft(speculation) : 0,
+            .kv = (enum gpt2_kv)run->args.kv},
         err);
     return transcript->generator != NULL;
 }

@@ -35,6 +35,18 @@ expect "an unknown kernel variant" refuses 2 'kernel variant "abacus"'
 run bench -m no-such-model
 expect "an unknown model" refuses 4 'model "no-such-model"'
 
+run bench --speculate lookup -r 1 -n 9 -t 1
+expect "guesses" exits 0
+expect "how many were right" grep -qE '^\| lookup \| 1 \|.* \| [0-9.]+ % \| [0-9.]+ \| [0-9.]+ % \|$' "$out"
+run bench --speculate self -r 1 -n 9 -t 1
+expect "guesses of its own" grep -q '^| self | 1 |' "$out"
+run bench --speculate lookup -n 510
+expect "more than the context" refuses 2 '--speculate: 510 tokens after a prompt of 4 do not fit'
+run bench --speculate lookup -p 3
+expect "guesses for a prompt" refuses 2 '--speculate has no effect with --n-prompt'
+run bench --speculate lookup -t 1,2
+expect "two numbers of threads" refuses 2 'expected one number of threads and one of tokens'
+
 small="-p 3 -n 2 -r 1"
 run bench $small
 expect "a table" exits 0

@@ -11,6 +11,7 @@
  * rewind if it is past it, and else by a copy of a session that has been there. */
 #include "base/os.h"
 #include "cli/bench/bench_report.h"
+#include "cli/bench/bench_speculate.h"
 #include "cli/command/commands.h"
 #include "cli/command/lora_option.h"
 #include "cli/command/weights_options.h"
@@ -39,6 +40,7 @@ struct bench_arguments {
     struct int_list prompt, decode, depth, batch, threads;
     int rounds, kv, format;
     struct weights_options weights;
+    const char *speculate, *file;
 };
 
 /* Everything that is allocated; freed by close_all. */
@@ -330,6 +332,34 @@ static bool open_model(struct bench_run *run, struct gpt2_error *err) {
     return true;
 }
 
+/* --speculate, in place of the tests. */
+static int speculate(struct bench_run *run, struct output *out) {
+    const struct bench_arguments *a = &run->args;
+    struct gpt2_error err;
+    const struct bench_speculate bench = {.args = {.speculate = a->speculate},
+                                          .file = a->file,
+                                          .path = run->path,
+                                          .model = run->model,
+                                          .cpu = a->cpu,
+                                          .kv = (enum gpt2_kv)a->kv,
+                                          .threads = a->threads.n ? a->threads.values[0] : 0,
+                                          .n_decode = a->decode.n ? a->decode.values[0] : 128,
+                                          .rounds = a->rounds};
+    if (a->threads.n > 1 || a->decode.n > 1 || bench.n_decode < 1) {
+        usage_error(&err,
+                    "--speculate: expected one number of threads and one of tokens, at least 1");
+        return report(&err);
+    }
+    bool ok = output_begin(out, a->output, &err) && bench_speculate(&bench, out, &err);
+    if (ok && signals_caught()) {
+        output_discard(out);
+        return 128 + signals_caught();
+    }
+    ok = ok && output_end(out, &err);
+    output_discard(out);
+    return ok ? 0 : output_failed(out, &err);
+}
+
 static int execute(struct bench_run *run) {
     static struct output out;
     struct gpt2_error err;
@@ -338,6 +368,8 @@ static int execute(struct bench_run *run) {
     for (size_t i = 0; gpt2_model_warning(run->model, i); i++)
         report_note("%s", gpt2_model_warning(run->model, i));
     signals_catch();
+    if (run->args.speculate)
+        return speculate(run, &out);
     bool ok = run_all(run, &err);
     terminal_clear_status();
     if (!ok)
@@ -380,6 +412,12 @@ static int run_bench(int argc, char **argv) {
                  .not_with = "n-gen=0"),
         OPT_INT("repetitions", 'r', &a->rounds, 1, 1000, "N", "rounds that count (default 5)",
                 .aliases = "rounds"),
+        OPT_STRING("speculate", 0, &a->speculate, "lookup|self|MODEL",
+                   "in place of these tests: one text with guesses and\n"
+                   "without (generate --help), -n tokens of it",
+                   .not_with = "n-prompt n-depth batch format=csv format=json"),
+        OPT_STRING("file", 'f', &a->file, "FILE", "its prompt (default \"Once upon a time\")",
+                   .needs = "speculate"),
         OPT_SECTION("Model and machine"),
         OPT_MODEL_WORD(&a->model),
         OPT_LORA(&a->lora),
@@ -413,6 +451,8 @@ const struct command command_bench = {
         "are measured with the same threads: how fast memory can be read, in a buffer as large\n"
         "as the weights (at most 1 GiB), and how fast the kernels' instructions can multiply.\n"
         "Decoding is bounded by reading, prompts by multiplying, batches by one or the other.\n"
-        "Numbers are medians.\n",
+        "Numbers are medians. With --speculate the rate may exceed what reading allows: a pass "
+        "then\n"
+        "yields several tokens.\n",
     .run = run_bench,
 };

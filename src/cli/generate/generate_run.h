@@ -3,10 +3,10 @@
 #define CLI_GENERATE_GENERATE_RUN_H
 
 #include "base/os.h"
+#include "cli/command/speculate.h"
 #include "cli/command/weights_options.h"
 #include "cli/generate/bulk_job.h"
 #include "cli/generate/settings.h"
-#include "cli/generate/speculate.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
 #include "cli/terminal/color.h"

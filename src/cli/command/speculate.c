@@ -1,5 +1,5 @@
 /* speculate.c - where guesses come from, by the options, and what became of them. */
-#include "cli/generate/speculate.h"
+#include "cli/command/speculate.h"
 #include "cli/io/find_model.h"
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"

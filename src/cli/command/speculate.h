@@ -1,7 +1,7 @@
 /* speculate.h - --speculate and --lookup: guesses that save passes and change no text
  * (gpt2/speculation.h). */
-#ifndef CLI_GENERATE_SPECULATE_H
-#define CLI_GENERATE_SPECULATE_H
+#ifndef CLI_COMMAND_SPECULATE_H
+#define CLI_COMMAND_SPECULATE_H
 
 #include "base/buffer.h"
 #include "cli/command/options.h"

@@ -1,0 +1,26 @@
+/* bench_speculate.h - `gpt2 bench --speculate`: one text with guesses and without, in turns. */
+#ifndef CLI_BENCH_BENCH_SPECULATE_H
+#define CLI_BENCH_BENCH_SPECULATE_H
+
+#include "cli/command/speculate.h"
+#include "cli/io/output.h"
+#include <gpt2/session.h>
+
+struct bench_speculate {
+    struct speculate_arguments args; /* args.speculate is set */
+    const char *file;                /* of the prompt; NULL: "Once upon a time" */
+    const char *path;                /* the model's; borrowed                   */
+    const struct gpt2_model *model;  /* borrowed                                */
+    const char *cpu;
+    enum gpt2_kv kv;
+    int threads, n_decode, rounds;
+};
+
+/* Measures and appends a table: rates of both ways, medians of the rounds; how many guesses were
+ * right; and the rate as a share of what reading all weights for each token would allow. The first
+ * round warms up. With a signal it ends early, and the table has nothing. Fails as the completion
+ * does, and with GPT2_ERR_RUNTIME where the texts differ. */
+bool bench_speculate(const struct bench_speculate *bench, struct output *out,
+                     struct gpt2_error *err);
+
+#endif

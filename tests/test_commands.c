@@ -17,6 +17,7 @@
 #include "cli/command/shell_completion.h"
 #include "cli/generate/settings.h"
 #include "model/generation_config.h"
+
 #include <ctype.h>
 #include <limits.h>
 #include <math.h>

@@ -40,6 +40,7 @@
 #include <gpt2/error.h>
 #include <gpt2/version.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -101,6 +102,21 @@ struct gpt2_sampler_options {
     int n_eos;
     uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };
+
+/* A filter after top-k, for programs that let their users set them: the names of its option on a
+ * command line, and where its value, a float, is in struct gpt2_sampler_options. */
+struct gpt2_filter {
+    const char *name;     /* "top-p"                                             */
+    const char *aliases;  /* other names, separated by spaces; NULL: none        */
+    const char *argument; /* what stands for the value in help: "P"              */
+    const char *help;     /* what it does, and its default; may have line breaks */
+    size_t offset;
+    float min, max; /* the range of the value    */
+    float off;      /* the value that is no filter */
+};
+
+/* The i-th filter in the order in which they run (`native`); NULL past the last one. */
+const struct gpt2_filter *gpt2_filter_at(size_t i);
 
 /* Fills `options` with what a system does when it is told nothing; what the caller knows better is
  * set afterwards. Pointers and counts are left NULL and 0.

@@ -1,52 +1,43 @@
-/* filters.h - who takes part in the draw.
+/* filters.h - the filters after top-k: each drops ids from a list of candidates (gpt2/sampler.h).
  *
- * A list of candidates is in the order of the ids whenever a function here begins or ends; every
- * order in between is total (logit, then id), so neither the sort algorithm nor the machine can
- * change which ids are kept or how they are summed. Each filter keeps at least one and returns how
- * many it keeps, moved to the front. */
+ * filters.def lists them. Their options' ranges, defaults and command-line options follow from what
+ * `struct filter` says. */
 #ifndef SAMPLING_FILTERS_H
 #define SAMPLING_FILTERS_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "sampling/candidates.h"
+#include <gpt2/sampler.h>
+#include <stddef.h>
 
-struct candidate {
-    double weight; /* exp((logit - max) / temperature): 1 for the likeliest */
-    float logit;
-    int32_t id;
+struct filter {
+    struct gpt2_filter option;
+    bool zero_is_off;        /* 0 means the same as option.off */
+    bool first_in_llama_cpp; /* GPT2_COMPAT_LLAMA_CPP: comes before the others */
+    size_t scratch;          /* bytes for each candidate */
+
+    /* Keeps at least one of n >= 1 candidates, moved to the front, and returns how many.
+     * `list` is in the order of the ids, with weights. `value` is on. scratch [n]. */
+    int (*keep)(struct candidate *list, int n, double value, enum gpt2_compat compat,
+                void *scratch);
 };
 
-/* Where the ids come from. */
-struct filters_source {
-    const float *logits;            /* [n_vocab]; -infinity: banned                   */
-    const unsigned char *is_banned; /* [n_vocab]                                      */
-    const int32_t *ids;             /* [n_ids] ascending, or NULL: 0..n_ids-1         */
-    int n_ids;
-};
+#define FILTER(name) extern const struct filter filter_##name;
+#include "sampling/filters.def"
 
-/* The likeliest id, of equals the lowest; -1 where all are banned. */
-int32_t filters_likeliest(const struct filters_source *from);
+/* Sets each filter's option to what leaves it off. */
+void filters_set_off(struct gpt2_sampler_options *options);
 
-/* Fills the list [n_ids] with the k likeliest (0: all) and, with ties, all that are as likely as
- * the last of those. Weights are not set. */
-int filters_top_k(struct candidate *list, const struct filters_source *from, int k, bool ties);
+/* False (GPT2_ERR_USAGE): an option is out of its range, or NaN. */
+bool filters_check(const struct gpt2_sampler_options *options, struct gpt2_error *err);
 
-/* weight = exp((logit - max) / temperature) */
-void filters_weigh(struct candidate *list, int n, double max, double temperature);
+/* True if any filter is on. */
+bool filters_on(const struct gpt2_sampler_options *options);
 
-/* The likeliest first, until their weights reach p of the total; `crossing`: with the one that
- * reaches it, else those whose sum does not exceed it, and their equals. */
-int filters_top_p(struct candidate *list, int n, double p, bool crossing);
+/* Bytes of scratch for each candidate that filters_run needs. */
+size_t filters_scratch(const struct gpt2_sampler_options *options);
 
-int filters_min_p(struct candidate *list, int n, double min_p);
-
-/* Locally typical sampling; with ties: all that are as typical as the last one. `scratch` is [n].
- */
-struct typicality {
-    double distance; /* |-ln p - H| */
-    int at;          /* index in the list */
-};
-int filters_typical(struct candidate *list, int n, double mass, bool ties,
-                    struct typicality *scratch);
+/* Runs the filters that are on over list [n], n >= 1; returns how many candidates are kept. */
+int filters_run(const struct gpt2_sampler_options *options, struct candidate *list, int n,
+                void *scratch);
 
 #endif

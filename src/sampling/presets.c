@@ -1,16 +1,14 @@
 /* presets.c - what other systems do when they are told nothing (the tables of gpt2/sampler.h). */
-#include <gpt2/sampler.h>
-#include <stddef.h>
+#include "sampling/filters.h"
 
 void gpt2_sampler_defaults(struct gpt2_sampler_options *options, enum gpt2_compat compat) {
     *options = (struct gpt2_sampler_options){
         .compat = compat,
         .temperature = 1,
-        .top_p = 1,
-        .typical_p = 1,
         .repeat_penalty = 1,
         .last_n = -1,
     };
+    filters_set_off(options);
     switch (compat) {
     case GPT2_COMPAT_NATIVE:
         options->temperature = 0.8f;

@@ -2,6 +2,7 @@
 #include "sampling/rules.h"
 #include "base/error_internal.h"
 #include "base/os.h"
+#include "sampling/filters.h"
 #include "sampling/history.h"
 
 #include <float.h>
@@ -40,9 +41,7 @@ static bool check_options(const struct gpt2_sampler_options *o, int n_vocab,
         return error_set(err, GPT2_ERR_USAGE, "compat: expected %d to %d, got %d",
                          (int)GPT2_COMPAT_NATIVE, (int)GPT2_COMPAT_NANOGPT, (int)o->compat);
     return check_range("temperature", o->temperature, 0, 1e6f, err) &&
-           check_count("top-k", o->top_k, 0, err) && check_range("top-p", o->top_p, 0, 1, err) &&
-           check_range("min-p", o->min_p, 0, 1, err) &&
-           check_range("typical-p", o->typical_p, 0, 1, err) &&
+           check_count("top-k", o->top_k, 0, err) && filters_check(o, err) &&
            check_range("repeat-penalty", o->repeat_penalty, 0, 1e6f, err) &&
            check_range("presence-penalty", o->presence_penalty, -1e6f, 1e6f, err) &&
            check_range("frequency-penalty", o->frequency_penalty, -1e6f, 1e6f, err) &&
@@ -95,8 +94,6 @@ bool rules_init(struct rules *rules, const struct gpt2_sampler_options *options,
         return false;
     if (rules->options.repeat_penalty == 0)
         rules->options.repeat_penalty = 1;
-    if (rules->options.typical_p == 0)
-        rules->options.typical_p = 1;
     for (int id = 0; id < n_vocab; id++)
         if (!rules->is_banned[id])
             return true;

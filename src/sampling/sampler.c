@@ -3,6 +3,7 @@
 
 #include "base/error_internal.h"
 #include "base/os.h"
+#include "sampling/candidates.h"
 #include "sampling/filters.h"
 #include "sampling/history.h"
 #include "sampling/race.h"
@@ -15,12 +16,8 @@ struct gpt2_sampler {
     struct rules rules;
     float *scores;                /* [n_vocab] scratch, where rules change the logits */
     struct candidate *candidates; /* [n_vocab] scratch */
-    struct typicality *typical;   /* [n_vocab] scratch, where typical_p is on */
+    void *scratch;                /* [n_vocab] of the filters, as large as they ask for */
 };
-
-static bool is_typical(const struct gpt2_sampler_options *options) {
-    return options->typical_p < 1;
-}
 
 struct gpt2_sampler *gpt2_sampler_create(const struct gpt2_sampler_options *options, int n_vocab,
                                          struct gpt2_error *err) {
@@ -30,11 +27,10 @@ struct gpt2_sampler *gpt2_sampler_create(const struct gpt2_sampler_options *opti
     if (!rules_init(&sampler->rules, options, n_vocab, err))
         goto fail;
     size_t n = (size_t)n_vocab, n_scores = rules_change(&sampler->rules) ? n : 0;
-    size_t n_typical = is_typical(&sampler->rules.options) ? n : 0;
     sampler->candidates = os_alloc(n, sizeof *sampler->candidates, "the sampler", err);
     sampler->scores = os_alloc(n_scores, sizeof *sampler->scores, "the sampler", err);
-    sampler->typical = os_alloc(n_typical, sizeof *sampler->typical, "the sampler", err);
-    if (sampler->candidates && sampler->scores && sampler->typical)
+    sampler->scratch = os_alloc(n, filters_scratch(options), "the sampler", err);
+    if (sampler->candidates && sampler->scores && sampler->scratch)
         return sampler;
 fail:
     gpt2_sampler_free(sampler);
@@ -44,7 +40,7 @@ fail:
 void gpt2_sampler_free(struct gpt2_sampler *sampler) {
     if (!sampler)
         return;
-    os_free(sampler->typical);
+    os_free(sampler->scratch);
     os_free(sampler->scores);
     os_free(sampler->candidates);
     rules_free(&sampler->rules);
@@ -77,7 +73,7 @@ void gpt2_sampler_apply_rules(struct gpt2_sampler *sampler, float *scores,
 }
 
 /* The draw's allowed ids, without those outside the vocabulary at either end of the list. */
-static void restrict_to(struct filters_source *from, struct gpt2_draw draw, int n_vocab) {
+static void restrict_to(struct candidates_source *from, struct gpt2_draw draw, int n_vocab) {
     const int32_t *ids = draw.allowed;
     int n = draw.n_allowed > 0 ? draw.n_allowed : 0;
     for (; n > 0 && ids[n - 1] >= n_vocab; n--)
@@ -88,29 +84,13 @@ static void restrict_to(struct filters_source *from, struct gpt2_draw draw, int 
     from->n_ids = n;
 }
 
-/* True if a filter after top-k is on. */
-static bool filters_by_weight(const struct gpt2_sampler_options *options) {
-    return options->top_p < 1 || options->min_p > 0 || is_typical(options);
-}
-
-/* The filters after top-k, in the order of the system whose details are asked for. */
+/* The filters after top-k; llama.cpp's see weights without the temperature. */
 static int filter_by_weight(struct gpt2_sampler *sampler, struct candidate *list, int n,
                             double max) {
     const struct gpt2_sampler_options *options = &sampler->rules.options;
-    bool hf = options->compat == GPT2_COMPAT_HF;
-    bool typical_first = options->compat == GPT2_COMPAT_LLAMA_CPP;
     bool temperature_last = options->compat == GPT2_COMPAT_LLAMA_CPP;
-    bool crossing = options->compat != GPT2_COMPAT_OPENAI;
-    filters_weigh(list, n, max, temperature_last ? 1 : (double)options->temperature);
-    if (is_typical(options) && typical_first)
-        n = filters_typical(list, n, options->typical_p, hf, sampler->typical);
-    if (options->top_p < 1)
-        n = filters_top_p(list, n, options->top_p, crossing);
-    if (options->min_p > 0)
-        n = filters_min_p(list, n, options->min_p);
-    if (is_typical(options) && !typical_first)
-        n = filters_typical(list, n, options->typical_p, hf, sampler->typical);
-    return n;
+    candidates_weigh(list, n, max, temperature_last ? 1 : (double)options->temperature);
+    return filters_run(options, list, n, sampler->scratch);
 }
 
 /* The winner of the race among a list. Its likeliest need not be the likeliest of all, which
@@ -141,15 +121,15 @@ int32_t gpt2_sampler_next(struct gpt2_sampler *sampler, const float *logits,
         rules_apply(rules, sampler->scores, draw.history);
         logits = sampler->scores;
     }
-    struct filters_source from = {
+    struct candidates_source from = {
         .logits = logits, .is_banned = rules->is_banned, .n_ids = rules->n_vocab};
     if (draw.allowed)
         restrict_to(&from, draw, rules->n_vocab);
-    int32_t best = filters_likeliest(&from);
+    int32_t best = candidates_likeliest(&from);
     if (best < 0 || options->greedy || options->temperature == 0)
         return best;
     struct race race;
-    const bool all_take_part = !draw.allowed && !filters_by_weight(options) &&
+    const bool all_take_part = !draw.allowed && !filters_on(options) &&
                                (options->top_k <= 0 || options->top_k >= rules->n_vocab);
     if (all_take_part) {
         race_begin(&race, options->seed, &draw, logits[best], options->temperature);
@@ -157,8 +137,8 @@ int32_t gpt2_sampler_next(struct gpt2_sampler *sampler, const float *logits,
         return race.winner;
     }
     struct candidate *list = sampler->candidates;
-    int n = filters_top_k(list, &from, options->top_k, keeps_ties(options->compat));
-    if (filters_by_weight(options))
+    int n = candidates_top_k(list, &from, options->top_k, keeps_ties(options->compat));
+    if (filters_on(options))
         n = filter_by_weight(sampler, list, n, logits[best]);
     return draw_from(list, n, options, &draw);
 }

@@ -115,20 +115,23 @@ static double rate(int n, uint64_t ns) {
 /* What the texts were drawn with, from wherever it came, and whether the model recommends a part.
  */
 static void print_sampling(const struct generate_run *run) {
-    const struct settings *s = &run->args.settings;
+    const struct gpt2_sampler_options *o = &run->args.settings.sampler;
     const char *name;
     double value;
-    if (s->greedy || s->temperature <= 0)
+    const struct gpt2_filter *filter;
+    const bool greedy = o->greedy || o->temperature <= 0;
+    if (greedy)
         fprintf(stderr, "draws   greedy");
     else
-        fprintf(stderr, "draws   temp %.9g, top-k %d, top-p %.9g", (double)s->temperature, s->top_k,
-                (double)s->top_p);
-    if (s->min_p > 0)
-        fprintf(stderr, ", min-p %.9g", (double)s->min_p);
-    if (s->typical_p < 1)
-        fprintf(stderr, ", typical-p %.9g", (double)s->typical_p);
-    if (s->repeat_penalty != 1)
-        fprintf(stderr, ", repeat-penalty %.9g", (double)s->repeat_penalty);
+        fprintf(stderr, "draws   temp %.9g, top-k %d", (double)o->temperature, o->top_k);
+    for (size_t i = 0; !greedy && (filter = gpt2_filter_at(i)); i++) {
+        float set;
+        memcpy(&set, (const char *)o + filter->offset, sizeof set);
+        if (set != filter->off)
+            fprintf(stderr, ", %s %.9g", filter->name, (double)set);
+    }
+    if (o->repeat_penalty != 1)
+        fprintf(stderr, ", repeat-penalty %.9g", (double)o->repeat_penalty);
     fprintf(stderr, "%s\n",
             gpt2_model_recommends(run->model, 0, &name, &value)
                 ? " (the model recommends some: gpt2 info)"

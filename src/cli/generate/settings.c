@@ -7,28 +7,24 @@
 #include <assert.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define COMPAT_UNSET (-1)
 
-struct settings settings_unset(void) {
-    return (struct settings){.max_tokens = INT_MIN,
-                             .num_samples = INT_MIN,
-                             .logprobs = -1,
-                             .temperature = NAN,
-                             .top_p = NAN,
-                             .min_p = NAN,
-                             .typical_p = NAN,
-                             .repeat_penalty = NAN,
-                             .presence_penalty = NAN,
-                             .frequency_penalty = NAN,
-                             .top_k = INT_MIN,
-                             .repeat_last_n = INT_MIN,
-                             .no_repeat_ngram = INT_MIN,
-                             .compat = COMPAT_UNSET,
-                             .beams = 1,
-                             .length_penalty = 1};
+/* The heading of the options of drawing, with the filters in their order. */
+static const char *sampling_section(void) {
+    static char text[256];
+    int n = snprintf(text, sizeof text, "Sampling (in this order: temperature, top-k");
+    for (size_t i = 0; gpt2_filter_at(i); i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, ", %s", gpt2_filter_at(i)->name);
+    snprintf(text + n, sizeof text - (size_t)n, ")");
+    return text;
+}
+
+static float *filter_value(struct settings *s, const struct gpt2_filter *filter) {
+    return (float *)(void *)((char *)&s->sampler + filter->offset);
 }
 
 /* What sampling has no effect with: the likeliest token is chosen anyway, or beams are searched. */
@@ -41,27 +37,19 @@ int settings_table(struct option *rows, struct settings *s) {
     static const char *const truncates[] = {"error", "left", "right", NULL};
     static const char *const untils[] = {"never", "sentence", "line", "paragraph", NULL};
     static const char *const early[] = {"false", "true", "never", NULL};
-    const struct option table[] = {
-        OPT_SECTION("Sampling (in this order: temperature, top-k, top-p, min-p, typical-p)"),
-        OPT_FLOAT("temp", 0, &s->temperature, 0, 1e6, "F", "temperature (default 0.8); 0 is greedy",
-                  .aliases = "temperature", .not_with = "greedy " BEAMS),
-        OPT_INT("top-k", 0, &s->top_k, 0, INT_MAX, "K",
+    const struct option first[] = {
+        OPT_SECTION(sampling_section()),
+        OPT_FLOAT("temp", 0, &s->sampler.temperature, 0, 1e6, "F",
+                  "temperature (default 0.8); 0 is greedy", .aliases = "temperature",
+                  .not_with = "greedy " BEAMS),
+        OPT_INT("top-k", 0, &s->sampler.top_k, 0, INT_MAX, "K",
                 "only the K likeliest tokens (default 40; 0: off)", .aliases = "k",
                 .not_with = GREEDY BEAMS),
-        OPT_FLOAT("top-p", 0, &s->top_p, 0, 1, "P",
-                  "only the likeliest tokens that together reach P\n"
-                  "(default 0.95; 1: off)",
-                  .not_with = GREEDY BEAMS),
-        OPT_FLOAT("min-p", 0, &s->min_p, 0, 1, "P",
-                  "only tokens at least P times as likely as the\n"
-                  "likeliest (default 0: off)",
-                  .not_with = GREEDY BEAMS),
-        OPT_FLOAT("typical-p", 0, &s->typical_p, 0, 1, "P",
-                  "only tokens about as surprising as expected, that\n"
-                  "together reach P (default 1: off)",
-                  .aliases = "typical", .not_with = GREEDY BEAMS),
-        OPT_FLAG("greedy", 0, &s->greedy, "always the likeliest token, of equals the lowest id",
-                 .aliases = "no-sample", .not_with = BEAMS),
+    };
+    const struct option rest[] = {
+        OPT_FLAG("greedy", 0, &s->sampler.greedy,
+                 "always the likeliest token, of equals the lowest id", .aliases = "no-sample",
+                 .not_with = BEAMS),
         OPT_SEED("seed", 's', &s->seed, "SEED",
                  "a number (default 0; nanogpt: 1337), or \"random\" for\n"
                  "another text each time",
@@ -72,18 +60,18 @@ int settings_table(struct option *rows, struct settings *s) {
                    "<|endoftext|> (default native, with the defaults that\n"
                    "the model's generation_config.json recommends)"),
         OPT_SECTION("Repetition and bans"),
-        OPT_FLOAT("repeat-penalty", 0, &s->repeat_penalty, 1e-3, 1e3, "F",
+        OPT_FLOAT("repeat-penalty", 0, &s->sampler.repeat_penalty, 1e-3, 1e3, "F",
                   "divides the logits of tokens seen lately (default 1:\n"
                   "off)",
                   .aliases = "repetition-penalty"),
-        OPT_INT("repeat-last-n", 0, &s->repeat_last_n, -1, INT_MAX, "N",
+        OPT_INT("repeat-last-n", 0, &s->sampler.last_n, -1, INT_MAX, "N",
                 "how far back penalties look (default 64; -1: all)",
                 .needs = "repeat-penalty presence-penalty frequency-penalty"),
-        OPT_FLOAT("presence-penalty", 0, &s->presence_penalty, -1e3, 1e3, "F",
+        OPT_FLOAT("presence-penalty", 0, &s->sampler.presence_penalty, -1e3, 1e3, "F",
                   "taken off the logits of tokens seen lately"),
-        OPT_FLOAT("frequency-penalty", 0, &s->frequency_penalty, -1e3, 1e3, "F",
+        OPT_FLOAT("frequency-penalty", 0, &s->sampler.frequency_penalty, -1e3, 1e3, "F",
                   "the same, for each time they were seen"),
-        OPT_INT("no-repeat-ngram", 0, &s->no_repeat_ngram, 0, INT_MAX, "N",
+        OPT_INT("no-repeat-ngram", 0, &s->sampler.no_repeat_ngram, 0, INT_MAX, "N",
                 "never the same N tokens in a row twice (default 0:\n"
                 "off)",
                 .aliases = "no-repeat-ngram-size"),
@@ -99,11 +87,12 @@ int settings_table(struct option *rows, struct settings *s) {
                 "how many tokens at most (default 256; -1: until the\n"
                 "context is full)",
                 .aliases = "n-predict predict max-new-tokens length num-predict sample-len"),
-        OPT_INT("min-tokens", 0, &s->min_tokens, 0, INT_MAX, "N",
+        OPT_INT("min-tokens", 0, &s->sampler.min_tokens, 0, INT_MAX, "N",
                 "no end of text, and none by --until, before so many\n"
                 "tokens",
                 .aliases = "min-new-tokens", .not_with = "ignore-eos"),
-        OPT_FLAG("ignore-eos", 0, &s->ignore_eos, "never choose the token that ends a text"),
+        OPT_FLAG("ignore-eos", 0, &s->sampler.ignore_eos,
+                 "never choose the token that ends a text"),
         OPT_STRINGS("stop", 0, &s->stop, "TEXT", "end in front of this text; may be repeated",
                     .flags = OPTION_ESCAPES, .aliases = "reverse-prompt stop-token stop-strings"),
         OPT_FLAG("include-stop", 0, &s->include_stop, "end after it",
@@ -169,19 +158,43 @@ int settings_table(struct option *rows, struct settings *s) {
                    "false (default), true: when N texts have ended, never", .needs = "beams"),
         OPT_END,
     };
-    _Static_assert(sizeof table / sizeof *table <= SETTINGS_ROWS, "SETTINGS_ROWS is too small");
-    memcpy(rows, table, sizeof table);
-    return (int)(sizeof table / sizeof *table) - 1;
+    const int n_first = sizeof first / sizeof *first, n_rest = sizeof rest / sizeof *rest;
+    int n = n_first;
+    memcpy(rows, first, sizeof first);
+    for (const struct gpt2_filter *f; (f = gpt2_filter_at((size_t)(n - n_first))); n++)
+        rows[n] = (struct option)OPT_FLOAT(f->name, 0, filter_value(s, f), (double)f->min,
+                                           (double)f->max, f->argument, f->help,
+                                           .aliases = f->aliases, .not_with = GREEDY BEAMS);
+    assert(n + n_rest <= SETTINGS_ROWS);
+    memcpy(rows + n, rest, sizeof rest);
+    return n + n_rest - 1;
 }
 
-static void or_float(float *value, float otherwise) {
-    if (isnan(*value))
-        *value = otherwise;
+/* True if a table's row sets a number of the sampler. */
+static bool is_sampler_number(const struct option *o, const struct settings *s) {
+    const char *dest = o->type == OPTION_FLOAT ? (const char *)o->dest.real
+                       : o->type == OPTION_INT ? (const char *)o->dest.number
+                                               : NULL;
+    const char *sampler = (const char *)&s->sampler;
+    return dest && dest >= sampler && dest < sampler + sizeof s->sampler;
 }
 
-static void or_int(int *value, int otherwise) {
-    if (*value == INT_MIN)
-        *value = otherwise;
+struct settings settings_unset(void) {
+    struct settings s = {.compat = COMPAT_UNSET,
+                         .max_tokens = INT_MIN,
+                         .num_samples = INT_MIN,
+                         .logprobs = -1,
+                         .beams = 1,
+                         .length_penalty = 1};
+    struct option table[SETTINGS_ROWS];
+    settings_table(table, &s);
+    for (const struct option *o = table; o->name; o++) {
+        if (is_sampler_number(o, &s) && o->type == OPTION_FLOAT)
+            *o->dest.real = NAN;
+        else if (is_sampler_number(o, &s))
+            *o->dest.number = INT_MIN;
+    }
+    return s;
 }
 
 /* False for a number that still is what settings_unset made it. */
@@ -215,31 +228,28 @@ static void find_defaults(struct gpt2_sampler_options *o, struct gpt2_compat_hab
 }
 
 void settings_resolve(struct settings *s, const struct gpt2_config *config) {
-    struct gpt2_sampler_options o;
+    struct settings given = *s;
+    struct option table[SETTINGS_ROWS], given_table[SETTINGS_ROWS];
     struct gpt2_compat_habits habits;
-    find_defaults(&o, &habits, s, config);
-    struct option table[SETTINGS_ROWS];
     settings_table(table, s);
-    s->greedy = s->greedy || (o.greedy && !told_how_to_draw(table));
-    or_float(&s->temperature, o.temperature);
-    or_float(&s->top_p, o.top_p);
-    or_float(&s->min_p, o.min_p);
-    or_float(&s->typical_p, o.typical_p);
-    or_float(&s->repeat_penalty, o.repeat_penalty);
-    or_float(&s->presence_penalty, o.presence_penalty);
-    or_float(&s->frequency_penalty, o.frequency_penalty);
-    or_int(&s->top_k, o.top_k);
-    or_int(&s->repeat_last_n, o.last_n);
-    or_int(&s->no_repeat_ngram, o.no_repeat_ngram);
+    settings_table(given_table, &given);
+    find_defaults(&s->sampler, &habits, &given, config);
+    const bool greedy = s->sampler.greedy && !told_how_to_draw(given_table);
+    s->max_tokens = habits.max_tokens;
+    s->num_samples = habits.num_samples;
+    for (int i = 0; table[i].name; i++) // what was given replaces the defaults
+        if (option_is_shown(&table[i]) && is_set(&given_table[i]))
+            options_copy(&table[i], &given_table[i]);
+    s->sampler.greedy |= greedy;
     if (s->compat == COMPAT_UNSET)
         s->compat = GPT2_COMPAT_NATIVE;
-    or_int(&s->max_tokens, habits.max_tokens);
-    or_int(&s->num_samples, habits.num_samples);
-    s->goes_on = !habits.ends_at_eos;
+    s->sampler.compat = (enum gpt2_compat)s->compat;
     if (!s->seed.is_set)
-        s->seed.value = o.seed;
-    for (const struct option *option = table; option->name; option++)
-        assert(!option_is_shown(option) || is_set(option)); // a new one has a default above
+        s->seed.value = s->sampler.seed;
+    s->sampler.seed = s->seed.value;
+    s->goes_on = !habits.ends_at_eos;
+    for (const struct option *o = table; o->name; o++)
+        assert(!option_is_shown(o) || is_set(o)); // a new one has a default above
 }
 
 unsigned settings_encode_flags(const struct settings *s) {
@@ -326,26 +336,13 @@ static bool make_sampler(struct decoding *d, const struct gpt2_config *config,
     for (int i = 0; i < s->bias.n; i++)
         if (!parse_bias(s->bias.items[i], tokenizer, config->n_vocab, &biases[i], err))
             return false;
-    struct gpt2_sampler_options o;
-    gpt2_sampler_defaults(&o, (enum gpt2_compat)s->compat);
-    o.temperature = s->greedy ? 0 : s->temperature;
-    o.greedy = s->greedy;
-    o.top_k = s->top_k;
-    o.top_p = s->top_p;
-    o.min_p = s->min_p;
-    o.typical_p = s->typical_p;
-    o.seed = s->seed.value;
+    struct gpt2_sampler_options o = s->sampler;
+    if (o.greedy)
+        o.temperature = 0;
     o.banned = d->banned.data;
     o.n_banned = (int)d->banned.len;
-    o.repeat_penalty = s->repeat_penalty;
-    o.presence_penalty = s->presence_penalty;
-    o.frequency_penalty = s->frequency_penalty;
-    o.last_n = s->repeat_last_n;
-    o.no_repeat_ngram = s->no_repeat_ngram;
     o.biases = biases;
     o.n_biases = s->bias.n;
-    o.min_tokens = s->min_tokens;
-    o.ignore_eos = s->ignore_eos;
     o.eos_ids = config->eos_ids;
     o.n_eos = config->n_eos;
     d->sampler = gpt2_sampler_create(&o, config->n_vocab, err);
@@ -361,7 +358,7 @@ static bool make_stops(struct decoding *d, struct gpt2_error *err) {
         &(struct gpt2_stops_options){.strings = strings,
                                      .n_strings = d->settings.stop.n,
                                      .until = (enum gpt2_until)d->settings.until,
-                                     .until_tokens = (uint64_t)d->settings.min_tokens,
+                                     .until_tokens = (uint64_t)d->settings.sampler.min_tokens,
                                      .include = d->settings.include_stop},
         err);
     return d->stops != NULL;
@@ -489,7 +486,7 @@ bool decoding_options(const struct decoding *d, const struct gpt2_ids *prompt,
         .choices = choices_after(d, prompt, tokenizer),
         .healer = d->healer,
         .stops = d->stops,
-        .ignore_eos = s->ignore_eos || s->goes_on,
+        .ignore_eos = s->sampler.ignore_eos || s->goes_on,
         .truncate = (enum gpt2_truncate)s->truncate,
         .overflow = (enum gpt2_overflow)s->overflow,
         .keep = s->keep,

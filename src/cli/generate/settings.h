@@ -8,26 +8,27 @@
 #define MAX_BEAMS 256
 
 /* A number that was not set is INT_MIN or NaN: it becomes what `compat` has, or where that is not
- * set either, what the model recommends. */
+ * set either, what the model recommends. What a sampler is made from is in `sampler`, so that an
+ * option of it cannot be read and not used; settings_resolve completes it, all but its lists. */
 struct settings {
-    int max_tokens, min_tokens, num_samples, best_of, logprobs;
+    struct gpt2_sampler_options sampler;
+    int compat; /* enum gpt2_compat; -1: not set */
+    struct seed seed;
+    struct string_list ban, bias;
+    int max_tokens, num_samples, best_of, logprobs;
     int overflow, keep, truncate;
     float max_time; /* seconds; 0: none */
-    float temperature, top_p, min_p, typical_p;
-    float repeat_penalty, presence_penalty, frequency_penalty;
-    int top_k, repeat_last_n, no_repeat_ngram, compat;
-    bool greedy, ignore_eos, special, include_stop, heal, echo;
+    bool special, include_stop, heal, echo;
     bool goes_on; /* after <|endoftext|>; follows from compat */
-    struct seed seed;
     int until;
     int beams, early_stopping; /* beams: 1 is off */
     float length_penalty;
-    struct string_list stop, ban, bias;
+    struct string_list stop;
     struct string_list choices; /* each item one or several, separated by commas */
     const char *separator;      /* before a choice; NULL: choice_separator */
 };
 
-#define SETTINGS_ROWS 45 /* of a table, its end included */
+#define SETTINGS_ROWS 64 /* room for a table, its end included */
 
 struct settings settings_unset(void);
 

@@ -124,8 +124,8 @@ $(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: FILE_CFLAGS := \
 $(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
 
 # Tests: one program per tests/test_*.c. They see the internals; the program sees include/ only.
-# test_commands links the program, all of it but main().
-$(BUILD)/tests/test_commands: $(filter-out %/main.o,$(CLI_OBJ))
+# These link the program, all of it but main().
+$(BUILD)/tests/test_commands $(BUILD)/tests/test_settings: $(filter-out %/main.o,$(CLI_OBJ))
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')

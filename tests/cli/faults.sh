@@ -17,6 +17,7 @@ ln -s "$PWD/models/tales" "$tmp/tales"
 model=$tmp/tales
 printf 'once upon\na time there\n' >"$tmp/lines"
 printf '{"prompt":"once"}\n{"prompt":"a king","n":2}\n' >"$tmp/records"
+printf '{"text":"once upon a time"}\n' >"$tmp/lambada"
 "$GPT2" convert -m "$model" --to gguf -o "$tmp/m.gguf" 2>/dev/null
 "$GPT2" quantize -m "$model" -o "$tmp/m.q8" --type q8 2>/dev/null
 
@@ -66,8 +67,10 @@ judge() {
 }
 
 # fault COMMAND... : reads $input.
+tried_commands=
 faults() {
     words=$*
+    tried_commands="$tried_commands $1"
     for kind in $kinds; do
         : >"$wrong"
         tried "$kind:0"
@@ -100,8 +103,10 @@ faults generate $m -n 3 --input $tmp/records -o lines.jsonl
 faults generate -m $tmp/m.gguf -t 1 -p once -n 3
 faults generate -m $tmp/m.q8 -t 1 -p once -n 3
 faults tokenize -m $model -p once
+faults detokenize -m $model --ids "1,2"
 faults score $m -f $tmp/lines --by line
 faults choose $m -p once -c upon -c over
+faults eval lambada $tmp/lambada $m
 faults inspect layernorm $m -p once --json
 faults inspect attention $m -p once --svg picture.svg
 faults convert -m $model --to safetensors -o model
@@ -114,3 +119,6 @@ faults compare $model $tmp/m.q8 -t 1 -f $tmp/lines
 kinds="alloc write space" # a model that cannot be read is listed as unusable
 faults models
 faults completions bash
+# A new command is tried, too. bench prints times, pull and rm work on folders (cli/hub.sh).
+all_tried() { commands | all_in "$tried_commands bench pull rm"; }
+expect "every command is tried" all_tried

@@ -67,27 +67,10 @@ expect "--json is not" refuses 2 '--json has no effect with --input'
 
 printf 'once upon a time there was\n' >"$tmp/text"
 printf '{"text": "Once upon a time"}\n' >"$tmp/lambada"
-i=0
-while read -r line; do
-    # shellcheck disable=SC2086
-    run $line
-    expect "$line" exits 0
-    i=$((i + 1))
-    command -v python3 >/dev/null && expect "... is JSON" parses "$out"
-    sed 's/"[a-z_]*ms":[^,}]*//g; s/"created":[0-9]*//' "$out" >"$tmp/shown"
-    # shellcheck disable=SC2086
-    run $line -o "$tmp/file"
-    expect "... -o FILE" exits 0
-    expect "... and nothing on standard output" silent
-    sed 's/"[a-z_]*ms":[^,}]*//g; s/"created":[0-9]*//' "$tmp/file" >"$tmp/written"
-    case $line in
-    bench*) ;;
-    *) expect "... the same" same "$tmp/shown" "$tmp/written" ;;
-    esac
-    rm -f "$tmp/file"
-done <<END
+cat >"$tmp/lines" <<END
 generate once -n 2 --json
 tokenize once --json
+detokenize 1,2 --json
 score once --json
 score once --by doc --json
 choose once -c a,b --json
@@ -100,6 +83,25 @@ compare -f $tmp/text -n 4 --json
 bench -p 2 -n 0 -r 1 --json
 models --json
 END
+has_case() { commands_with "--json" | all_in "$(cut -d' ' -f1 "$tmp/lines")"; }
+expect "every command with --json has a case" has_case
+while read -r line; do
+    # shellcheck disable=SC2086
+    run $line
+    expect "$line" exits 0
+    command -v python3 >/dev/null && expect "... is JSON" parses "$out"
+    sed 's/"[a-z_]*ms":[^,}]*//g; s/"created":[0-9]*//' "$out" >"$tmp/shown"
+    # shellcheck disable=SC2086
+    run $line -o "$tmp/file"
+    expect "... -o FILE" exits 0
+    expect "... and nothing on standard output" silent
+    sed 's/"[a-z_]*ms":[^,}]*//g; s/"created":[0-9]*//' "$tmp/file" >"$tmp/written"
+    case $line in
+    bench*) ;;
+    *) expect "... the same" same "$tmp/shown" "$tmp/written" ;;
+    esac
+    rm -f "$tmp/file"
+done <"$tmp/lines"
 run score once --format jsonl
 expect "score --jsonl: an object a line" test "$(grep -c '^{.*}$' "$out")" -eq "$(wc -l <"$out")"
 run detokenize 1,2 -o "$tmp/file"
@@ -107,8 +109,14 @@ expect "detokenize -o" test -s "$tmp/file"
 
 # ---- which model ----
 
-run info no-such-model
-expect "MODEL is the first word" refuses 4 'model "no-such-model"'
+for command in $(commands_with "first plain argument"); do
+    case $command in
+    quantize) run $command no-such-model -o "$tmp/never" ;;
+    convert) run $command no-such-model --to gguf -o "$tmp/never" ;;
+    *) run "$command" no-such-model ;;
+    esac
+    expect "$command MODEL: the first word" refuses 4 'model "no-such-model"'
+done
 run info no-such-model -m tales
 expect "... not beside -m" refuses 2 'unexpected argument "no-such-model"'
 for command in info verify; do

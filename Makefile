@@ -191,9 +191,17 @@ MAN := $(BUILD)/man
 man: $(BUILD)/gpt2 ## make the man pages
 	@tools/make_man $(BUILD)/gpt2 $(MAN)
 
+# Where gpt2.py goes under PREFIX: a folder that the system's python3 looks in; empty where there is
+# no python3, and then it is not installed.
+PYTHON_DIR ?= $(shell python3 -c 'import sys; dist = any(p.endswith("dist-packages") for p in sys.path); \
+    print("lib/python3/dist-packages" if dist and "$(PREFIX)" == "/usr" else \
+    "lib/python%d.%d/%s-packages" % (*sys.version_info[:2], "dist" if dist else "site"))' 2>/dev/null)
+
+PYTHON_SCRIPTS := $(filter-out %/gpt2.py,$(wildcard tools/python/*.py))
+
 D = $(DESTDIR)$(PREFIX)
 STRIP ?= strip
-install: all shared $(EMBED) man ## install program, library, headers, man pages and the shipped model under PREFIX (STRIP=: keeps debug information)
+install: all shared $(EMBED) man ## install program, library, headers, man pages, the shipped model and, where there is a python3, gpt2.py under PREFIX (STRIP=: keeps debug information)
 	install -d $D/bin $D/lib/pkgconfig $D/include/gpt2 $D/share/gpt2/models/tales $D/share/man/man1 $D/share/man/man5 \
 	    $D/share/bash-completion/completions $D/share/zsh/site-functions $D/share/fish/vendor_completions.d
 	install -m 755 $(BUILD)/gpt2 $D/bin/gpt2
@@ -206,19 +214,23 @@ install: all shared $(EMBED) man ## install program, library, headers, man pages
 	$(BUILD)/gpt2 completions bash >$D/share/bash-completion/completions/gpt2
 	$(BUILD)/gpt2 completions zsh >$D/share/zsh/site-functions/_gpt2
 	$(BUILD)/gpt2 completions fish >$D/share/fish/vendor_completions.d/gpt2.fish
+	$(if $(PYTHON_DIR),install -d $D/$(PYTHON_DIR) $D/share/gpt2/python)
+	$(if $(PYTHON_DIR),install -m 644 tools/python/gpt2.py $D/$(PYTHON_DIR)/)
+	$(if $(PYTHON_DIR),install -m 755 $(PYTHON_SCRIPTS) $D/share/gpt2/python/)
 	printf 'prefix=%s\nName: gpt2\nDescription: GPT-2 on the CPU\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lgpt2\nLibs.private: $(PKG_LIBS) -lm -pthread\n' \
 	    '$(PREFIX)' '$(VERSION)' >$D/lib/pkgconfig/gpt2.pc
 	cd $D && ls bin/gpt2 lib/libgpt2.* lib/pkgconfig/gpt2.pc $(patsubst include/%,include/%,$(wildcard include/gpt2/*.h)) \
 	    share/gpt2/models/tales/* share/man/man1/gpt2.1 share/man/man1/gpt2-*.1 share/man/man5/gpt2-*.5 \
-	    share/bash-completion/completions/gpt2 share/zsh/site-functions/_gpt2 share/fish/vendor_completions.d/gpt2.fish >share/gpt2/installed
+	    share/bash-completion/completions/gpt2 share/zsh/site-functions/_gpt2 share/fish/vendor_completions.d/gpt2.fish \
+	    $(if $(PYTHON_DIR),$(PYTHON_DIR)/gpt2.py $(PYTHON_SCRIPTS:tools/%=share/gpt2/%)) >share/gpt2/installed
 
 uninstall: ## remove what install put under PREFIX, and nothing else
 	cd $D && while read -r file; do rm -f "$$file"; done <share/gpt2/installed && rm share/gpt2/installed
-	-cd $D && rmdir share/gpt2/models/tales share/gpt2/models share/gpt2 include/gpt2 2>/dev/null
+	-cd $D && rmdir share/gpt2/python share/gpt2/models/tales share/gpt2/models share/gpt2 include/gpt2 2>/dev/null
 
 deb: ## make a Debian package, $(BUILD)/gpt2.deb
 	rm -rf $(BUILD)/deb/stage
-	$(MAKE) BUILD=$(BUILD)/deb PREFIX=/usr DESTDIR=$(abspath $(BUILD))/deb/stage install
+	$(MAKE) BUILD=$(BUILD)/deb PREFIX=/usr PYTHON_DIR=lib/python3/dist-packages DESTDIR=$(abspath $(BUILD))/deb/stage install
 	tools/make_deb $(BUILD)/deb/stage $(VERSION) $(BUILD)/gpt2.deb
 
 clean: ## remove everything built (checkpoints of a training run in build/train are kept)

@@ -34,6 +34,20 @@ for shell in bash zsh fish; do
         skip "$shell completions" "$shell is not installed"
     fi
 done
+module=$(find "$root/lib" -name gpt2.py)
+if command -v python3 >/dev/null; then
+    expect "gpt2.py is where python3 looks" test -f "$module"
+    expect "with its scripts" test -x "$root/share/gpt2/python/surprisal.py"
+else
+    expect "no gpt2.py without python3" test -z "$module"
+fi
+for p in python3 /usr/bin/python3; do
+    if [ -n "$module" ] && "$p" -c 'import numpy' 2>/dev/null; then
+        expect "$p: gpt2.py finds its library" env PYTHONDONTWRITEBYTECODE=1 \
+            PYTHONPATH="$(dirname "$module")" "$p" -c 'import gpt2'
+        break
+    fi
+done
 complete() { # the words completed for a command line
     bash -c 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gpt2; echo "${COMPREPLY[*]}"' \
         "$root/share/bash-completion/completions/gpt2" "$@" >"$out"

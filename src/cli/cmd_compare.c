@@ -238,6 +238,7 @@ static const char *weight_type(const struct compared_model *side) {
 
 static bool print_table(struct output *out, const struct comparison *c, struct gpt2_error *err) {
     const struct compared_model *reference = &c->sides[0];
+    output_fit(out);
     bool ok = output_format(out, err, "%zu tokens, %zu bytes, windows of %d tokens\n\n",
                             c->n_tokens, c->n_bytes, c->n_ctx) &&
               output_string(out,

@@ -98,8 +98,8 @@ static bool print_config(struct output *out, const struct gpt2_model *model, con
                      "layer norm    %d sites: ln_1 and ln_2 of %d blocks, ln_f\n"
                      "              %d statistics per token: one mean and one deviation at each "
                      "site,\n"
-                     "              over the token's own %d features, epsilon %g; shared with no "
-                     "other token\n"
+                     "              over the token's own %d features, epsilon %g;\n"
+                     "              shared with no other token\n"
                      "              %d learned numbers: a gain and a bias per feature and site\n",
                      sites, c->n_layer, 2 * sites, c->n_embd, (double)c->layer_norm_epsilon,
                      2 * sites * c->n_embd);
@@ -124,8 +124,9 @@ static bool print_tensors(struct output *out, const struct gpt2_model *model,
 
 static bool print_machine(struct output *out, const struct gpt2_runtime *runtime,
                           struct gpt2_error *err) {
-    bool ok = output_format(out, err, "machine       %d threads, kernels %s (this CPU can run:",
-                            gpt2_runtime_threads(runtime), gpt2_runtime_cpu(runtime));
+    bool ok = output_format(
+        out, err, "machine       %d threads, kernels %s\n              (this CPU can run:",
+        gpt2_runtime_threads(runtime), gpt2_runtime_cpu(runtime));
     for (int i = 0; ok && gpt2_cpu_variant(i); i++)
         ok = output_format(out, err, " %s", gpt2_cpu_variant(i));
     return ok && output_string(out, ")\n", err);
@@ -213,6 +214,7 @@ static bool print_json(struct output *out, const struct gpt2_model *model, const
 
 static bool print_text(struct output *out, const struct gpt2_model *model, const char *path,
                        const struct gpt2_runtime *runtime, bool tensors, struct gpt2_error *err) {
+    output_fit(out);
     bool ok = print_config(out, model, path, err) && print_machine(out, runtime, err);
     for (size_t i = 0; ok && gpt2_model_warning(model, i); i++)
         ok = output_string(out, "note          ", err) &&

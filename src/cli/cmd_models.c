@@ -210,6 +210,8 @@ static int run_models(int argc, char **argv) {
     if (!command_begin(&command_models, table, argc, argv, 0, &n_words, &code))
         return code;
     l.failed = !output_begin(&l.out, l.output, &l.err);
+    if (l.format == FORMAT_TEXT && !l.names)
+        output_fit(&l.out);
     if (!l.failed && l.format == FORMAT_JSON)
         l.failed = !output_string(&l.out, "[", &l.err);
     if (!l.failed && l.format == FORMAT_TEXT && !l.names)

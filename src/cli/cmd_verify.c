@@ -30,6 +30,7 @@ static bool print_check(struct output *out, const struct gpt2_model *model, cons
     size_t n = 0;
     while (gpt2_model_tensor(model, n, &info))
         n++;
+    output_fit(out);
     bool ok =
         output_string(out, "model         ", err) && output_shown(out, path, err) &&
         output_string(out, "\n", err) &&

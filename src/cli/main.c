@@ -10,20 +10,28 @@
 
 static int help(void) {
     const int width = wrap_width();
-    printf("gpt2 - run GPT-2 models on the CPU, exactly and reproducibly\n\n"
-           "usage: gpt2 COMMAND [OPTIONS]\n\n"
-           "  gpt2 generate --prompt \"Once upon a time\"\n"
-           "  echo \"Once upon a time\" | gpt2 generate -n 40\n"
-           "  gpt2 tokenize \"Hello, world\"\n\n"
-           "commands\n");
+    wrap_print("gpt2 - run GPT-2 models on the CPU, exactly and reproducibly\n\n"
+               "usage: gpt2 COMMAND [OPTIONS]\n\n"
+               "  gpt2 generate --prompt \"Once upon a time\"\n"
+               "  echo \"Once upon a time\" | gpt2 generate -n 40\n"
+               "  gpt2 tokenize \"Hello, world\"\n\n"
+               "commands",
+               0, 0, width);
     for (size_t i = 0; command_at(i); i++)
         wrap_print(command_at(i)->summary, printf("  %-12s ", command_at(i)->name), 15, width);
-    printf("\n`gpt2 COMMAND --help` or `gpt2 help COMMAND` lists a command's options.\n\n"
-           "exit codes\n"
-           "  0 ok  1 runtime error  2 wrong usage  3 finished, some records of a job failed\n"
-           "  4 model or tokenizer missing or invalid  5 input unreadable or too long\n"
-           "  6 out of memory\n"
-           "  130 interrupted  141 the reader of a pipe went away  143 terminated\n");
+    wrap_print("\n`gpt2 COMMAND --help` or `gpt2 help COMMAND` lists a command's options.\n\n"
+               "exit codes\n"
+               "  0    ok\n"
+               "  1    runtime error\n"
+               "  2    wrong usage\n"
+               "  3    finished, some records of a job failed\n"
+               "  4    model or tokenizer missing or invalid\n"
+               "  5    input unreadable or too long\n"
+               "  6    out of memory\n"
+               "  130  interrupted\n"
+               "  141  the reader of a pipe went away\n"
+               "  143  terminated\n",
+               0, 0, width);
     return fflush(stdout) == 0 ? 0 : 1;
 }
 

@@ -76,7 +76,7 @@ here=$(sed -n 's/.*(this CPU can run: \(.*\))/\1/p' "$out")
 for variant in $(echo "$names" | tr -d ,); do
     run info --cpu "$variant"
     case " $here " in
-    *" $variant "*) expect "--cpu $variant" grep -q "kernels $variant (" "$out" ;;
+    *" $variant "*) expect "--cpu $variant" grep -q "kernels $variant\$" "$out" ;;
     *) expect "--cpu $variant on a CPU without it" refuses 2 "\"$variant\": this CPU cannot run it" ;;
     esac
 done

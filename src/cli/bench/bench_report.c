@@ -286,6 +286,8 @@ static bool report_json(struct output *out, const struct report_fields *fields, 
 bool bench_report(struct output *out, enum bench_format format, const struct bench_context *context,
                   struct bench_result *results, int n_results, struct gpt2_error *err) {
     if (format == BENCH_MD)
+        output_fit(out);
+    if (format == BENCH_MD)
         return report_md(out, context, results, n_results, err);
     struct report_fields fields;
     char name[64];

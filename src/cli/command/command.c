@@ -119,11 +119,12 @@ static void print_help(const struct command *command, const struct option *table
     wrap_print(command->usage, at, 7, width);
     for (const struct option *o = table; o->name; o++) {
         if (o->type == OPTION_SECTION)
-            printf("\n%s\n", o->name);
+            putchar('\n'), wrap_print(o->name, 0, 2, width);
         else if (option_is_shown(o))
             print_option(o, width);
     }
-    printf("  -h, --help                this text\n");
+    printf(width < 60 ? "  -h, --help\n        this text\n"
+                      : "  -h, --help                this text\n");
     if (command->details) {
         putchar('\n');
         wrap_print(command->details, 0, 0, width);

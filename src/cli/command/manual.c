@@ -17,12 +17,27 @@ static void print_text(const char *text, bool joined) {
             fputs("\\e", stdout);
         else if (*text == '-')
             fputs("\\-", stdout);
+
         else if (*text == '\n' && joined)
             putchar(' ');
         else if (*text == '\n' && text[1] == '\n')
             fputs("\n.PP\n", stdout), text++;
         else
             putchar(*text);
+    }
+}
+
+/* Alternatives have spaces between them, where a line may be broken. */
+static void print_usage(const char *text) {
+    for (size_t n; *text; text += n) {
+        char part[100];
+        n = strcspn(text, "|");
+        snprintf(part, sizeof part, "%.*s", (int)n, text);
+        print_text(part, true);
+        if (text[n]) {
+            printf(" | ");
+            n++;
+        }
     }
 }
 
@@ -63,7 +78,7 @@ void manual_print(const struct command *command, const struct option *table) {
            command->name);
     print_text(command->summary, true);
     printf("\n.SH SYNOPSIS\n\\fBgpt2 %s\\fR ", command->name);
-    print_text(command->usage, true);
+    print_usage(command->usage);
     printf("\n.SH DESCRIPTION\n");
     if (command->details)
         print_text(command->details, false);

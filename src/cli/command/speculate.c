@@ -1,5 +1,6 @@
 /* speculate.c - where guesses come from, by the options, and what became of them. */
 #include "cli/command/speculate.h"
+#include "base/buffer.h"
 #include "cli/io/find_model.h"
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
@@ -142,21 +143,21 @@ void speculate_free(struct speculate *s) {
     *s = (struct speculate){0};
 }
 
-void speculate_print(const struct speculate *s) {
+void speculate_print(struct buffer *out, const struct speculate *s) {
     if (!s->speculation) {
-        fprintf(stderr, "guesses none: %s\n", s->why_off);
+        buffer_format(out, "guesses none: %s\n", s->why_off);
         return;
     }
     const struct gpt2_speculation_counts n = gpt2_speculation_counts(s->speculation);
     const double rate = n.n_passes ? (double)n.n_tokens / (double)n.n_passes : 1;
-    fprintf(stderr, "guesses %" PRIu64 " of %" PRIu64 " right, %.2f tokens a pass (%s)\n",
-            n.n_accepted, n.n_drafted, rate, s->mode);
+    buffer_format(out, "guesses %" PRIu64 " of %" PRIu64 " right, %.2f tokens a pass (%s)\n",
+                  n.n_accepted, n.n_drafted, rate, s->mode);
     const struct gpt2_error *failure = gpt2_speculation_error(s->speculation);
     if (failure)
-        fprintf(stderr, "guesses ended: %s\n", failure->message);
+        buffer_format(out, "guesses ended: %s\n", failure->message);
     if (s->model) {
         uint64_t n_bytes;
         const char *type = type_of(s->model, &n_bytes);
-        fprintf(stderr, "guesses from %s, %.1f MiB\n", type, (double)n_bytes / (1 << 20));
+        buffer_format(out, "guesses from %s, %.1f MiB\n", type, (double)n_bytes / (1 << 20));
     }
 }

@@ -46,7 +46,8 @@ bool speculate_create(struct speculate *speculate, const struct speculate_argume
                       struct gpt2_error *err);
 void speculate_free(struct speculate *speculate); /* a zeroed struct is allowed */
 
-/* A line of --stats: what the guesses were good for, or why there are none. */
-void speculate_print(const struct speculate *speculate);
+/* Appends lines of --stats: what the guesses were good for, or why there are none. */
+struct buffer;
+void speculate_print(struct buffer *out, const struct speculate *speculate);
 
 #endif

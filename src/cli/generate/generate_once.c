@@ -30,10 +30,9 @@ static void hint_special(const struct gpt2_tokenizer *tokenizer, const struct te
                                 ? gpt2_tokenizer_token(tokenizer, id, &n)
                                 : NULL;
         if (token && spells(prompt, token, n)) {
-            fprintf(stderr,
-                    "hint: %.*s in the prompt is read as text; --special reads it as the "
-                    "special token\n",
-                    (int)(n < 60 ? n : 60), token);
+            report_done("hint: %.*s in the prompt is read as text; --special reads it as the "
+                        "special token",
+                        (int)(n < 60 ? n : 60), token);
             return;
         }
     }
@@ -114,28 +113,28 @@ static double rate(int n, uint64_t ns) {
 
 /* What the texts were drawn with, from wherever it came, and whether the model recommends a part.
  */
-static void print_sampling(const struct generate_run *run) {
+static void print_sampling(struct buffer *out, const struct generate_run *run) {
     const struct gpt2_sampler_options *o = &run->args.settings.sampler;
     const char *name;
     double value;
     const struct gpt2_filter *filter;
     const bool greedy = o->greedy || o->temperature <= 0;
     if (greedy)
-        fprintf(stderr, "draws   greedy");
+        buffer_format(out, "draws   greedy");
     else
-        fprintf(stderr, "draws   temp %.9g, top-k %d", (double)o->temperature, o->top_k);
+        buffer_format(out, "draws   temp %.9g, top-k %d", (double)o->temperature, o->top_k);
     for (size_t i = 0; !greedy && (filter = gpt2_filter_at(i)); i++) {
         float set;
         memcpy(&set, (const char *)o + filter->offset, sizeof set);
         if (set != filter->off)
-            fprintf(stderr, ", %s %.9g", filter->name, (double)set);
+            buffer_format(out, ", %s %.9g", filter->name, (double)set);
     }
     if (o->repeat_penalty != 1)
-        fprintf(stderr, ", repeat-penalty %.9g", (double)o->repeat_penalty);
-    fprintf(stderr, "%s\n",
-            gpt2_model_recommends(run->model, 0, &name, &value)
-                ? " (the model recommends some: gpt2 info)"
-                : "");
+        buffer_format(out, ", repeat-penalty %.9g", (double)o->repeat_penalty);
+    buffer_format(out, "%s\n",
+                  gpt2_model_recommends(run->model, 0, &name, &value)
+                      ? " (the model recommends some: gpt2 info)"
+                      : "");
 }
 
 static void print_stats(const struct generate_run *run) {
@@ -149,30 +148,33 @@ static void print_stats(const struct generate_run *run) {
         int n = gpt2_completion_get(c, i).n_ids;
         decoded += n > 1 ? n - 1 : 0;
     }
+    struct buffer table = {0}, *out = &table;
     enum gpt2_kv kv = (enum gpt2_kv)run->args.kv;
     struct gpt2_session *session =
         gpt2_session_create(run->model, &(struct gpt2_session_options){.n_ctx = 1, .kv = kv}, NULL);
-    fprintf(stderr, "load    %9.1f ms\n", (double)run->load_ns * 1e-6);
-    fprintf(stderr, "prompt  %9.1f ms  %6d tokens  %10.1f tok/s\n", (double)run->prompt_ns * 1e-6,
-            n_read, rate(n_read, run->prompt_ns));
-    fprintf(stderr, "decode  %9.1f ms  %6d tokens  %10.1f tok/s\n", (double)run->decode_ns * 1e-6,
-            decoded, rate(decoded, run->decode_ns));
-    fprintf(stderr, "stop    %s\n", reasons[gpt2_completion_get(c, 0).finish]);
-    fprintf(stderr, "seed    %" PRIu64 "\n", run->args.settings.seed.value);
-    print_sampling(run);
-    fprintf(stderr, "cache   %s\n", kv_types[session ? gpt2_session_kv(session) : kv]);
+    buffer_format(out, "load    %9.1f ms\n", (double)run->load_ns * 1e-6);
+    buffer_format(out, "prompt  %9.1f ms  %6d tokens  %10.1f tok/s\n",
+                  (double)run->prompt_ns * 1e-6, n_read, rate(n_read, run->prompt_ns));
+    buffer_format(out, "decode  %9.1f ms  %6d tokens  %10.1f tok/s\n",
+                  (double)run->decode_ns * 1e-6, decoded, rate(decoded, run->decode_ns));
+    buffer_format(out, "stop    %s\n", reasons[gpt2_completion_get(c, 0).finish]);
+    buffer_format(out, "seed    %" PRIu64 "\n", run->args.settings.seed.value);
+    print_sampling(out, run);
+    buffer_format(out, "cache   %s\n", kv_types[session ? gpt2_session_kv(session) : kv]);
     gpt2_session_free(session);
-    fprintf(stderr, "machine %d threads, kernels %s\n", gpt2_runtime_threads(run->runtime),
-            gpt2_runtime_cpu(run->runtime));
+    buffer_format(out, "machine %d threads, kernels %s\n", gpt2_runtime_threads(run->runtime),
+                  gpt2_runtime_cpu(run->runtime));
     size_t huge, moved = gpt2_model_moved(run->model, &huge);
     if (moved)
-        fprintf(stderr, "weights moved, %.1f MiB, %.0f %% on huge pages%s\n",
-                (double)moved / (1 << 20), 100 * (double)huge / (double)moved,
-                huge ? "" : ": the system grants none");
+        buffer_format(out, "weights moved, %.1f MiB, %.0f %% on huge pages%s\n",
+                      (double)moved / (1 << 20), 100 * (double)huge / (double)moved,
+                      huge ? "" : ": the system grants none");
     else
-        fprintf(stderr, "weights in the mapped file, on its pages\n");
-    speculate_print(&run->speculate);
-    fprintf(stderr, "logits  %016" PRIx64 "\n", run->hash);
+        buffer_format(out, "weights in the mapped file, on its pages\n");
+    speculate_print(out, &run->speculate);
+    buffer_format(out, "logits  %016" PRIx64 "\n", run->hash);
+    report_table(out);
+    buffer_free(out);
 }
 
 static bool generate(struct generate_run *run, struct gpt2_error *err) {

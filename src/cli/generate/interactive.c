@@ -139,9 +139,13 @@ int interactive_run(struct generate_run *run) {
         it.code = report(&err);
         it.ended = true;
     } else if (line_input_is_terminal(it.lines)) {
-        fputs("A line you type is added to the text as it is, and continued; an empty one just\n"
-              "continues. /help lists commands, Ctrl-C stops, Ctrl-D leaves.\n",
-              stderr);
+        struct buffer greeting = {0};
+        buffer_text(
+            &greeting,
+            "A line you type is added to the text as it is, and continued; an empty one just\n"
+            "continues. /help lists commands, Ctrl-C stops, Ctrl-D leaves.\n");
+        report_table(&greeting);
+        buffer_free(&greeting);
     }
     if (!it.ended && has_prompt(&run->args))
         take_turn(&it, run->prompt.data, run->prompt.len);

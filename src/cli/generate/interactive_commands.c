@@ -189,15 +189,19 @@ static const struct {
 };
 
 static bool do_help(struct interactive *it, char *argument, struct gpt2_error *err) {
+    struct buffer table = {0};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         const char *value = commands[i].argument ? commands[i].argument : "";
-        int n = fprintf(stderr, "  /%s %s", commands[i].name, value);
-        fprintf(stderr, "%*s%s\n", n < 22 ? 22 - n : 1, "", commands[i].help);
+        const int n = (int)(strlen(commands[i].name) + strlen(value)) + 4;
+        buffer_format(&table, "  /%s %s%*s%s\n", commands[i].name, value, n < 22 ? 22 - n : 1, "",
+                      commands[i].help);
     }
-    fputs("A line that is to begin with a slash begins with two. A backslash at the end of\n"
-          "a line joins the next one to it, with the line end between them. A value in\n"
-          "double quotes is a string of JSON: /set stop \"\\n\\n\".\n",
-          stderr);
+    buffer_text(&table,
+                "A line that is to begin with a slash begins with two. A backslash at the end of\n"
+                "a line joins the next one to it, with the line end between them. A value in\n"
+                "double quotes is a string of JSON: /set stop \"\\n\\n\".\n");
+    report_table(&table);
+    buffer_free(&table);
     return true;
 }
 

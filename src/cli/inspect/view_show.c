@@ -59,8 +59,10 @@ int view_show(const struct view *view, const struct view_form *form) {
         no_memory(&err);
         return report(&err);
     }
-    ok = output_begin(&out, form->output, &err) && output_bytes(&out, data, n, &err) &&
-         output_end(&out, &err);
+    ok = output_begin(&out, form->output, &err);
+    if (form->format == VIEW_TEXT && !picture)
+        output_fit(&out);
+    ok = ok && output_bytes(&out, data, n, &err) && output_end(&out, &err);
     output_discard(&out);
     free(data);
     return ok ? 0 : output_failed(&out, &err);

@@ -1,7 +1,9 @@
 /* output.c - buffered writes to standard output or a file. */
 #include "cli/io/output.h"
 #include "base/escape.h"
+#include "cli/io/fold.h"
 #include "cli/io/report.h"
+#include "cli/io/terminal.h"
 
 #include <errno.h>
 #include <gpt2/tokenizer.h>
@@ -31,8 +33,53 @@ static bool write_held(struct output *out, size_t n, struct gpt2_error *err) {
     return true;
 }
 
+static bool hold(struct output *out, const char *bytes, size_t n, struct gpt2_error *err) {
+    while (n > 0) {
+        if (out->n_held == sizeof out->held && !write_held(out, out->n_held, err))
+            return false;
+        size_t room = sizeof out->held - out->n_held;
+        size_t part = n < room ? n : room;
+        memcpy(out->held + out->n_held, bytes, part);
+        out->n_held += part;
+        bytes += part;
+        n -= part;
+    }
+    return true;
+}
+
+void output_fit(struct output *out) {
+    const int columns = terminal_columns(STDOUT_FILENO);
+    if (!out->file.path && isatty(STDOUT_FILENO))
+        out->width = columns < 40 ? 40 : columns;
+}
+
+/* Writes the line that is kept, and forgets it. */
+static bool end_line(struct output *out, struct gpt2_error *err) {
+    struct buffer folded = {0};
+    fold_line(&folded, out->line.data, out->line.len, out->width);
+    bool ok = !out->line.failed && !folded.failed;
+    ok = ok ? hold(out, folded.data, folded.len, err)
+            : command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a line");
+    buffer_free(&folded);
+    out->line.len = 0;
+    return ok;
+}
+
+static bool hold_lines(struct output *out, const char *bytes, size_t n, struct gpt2_error *err) {
+    for (const char *newline; n > 0 && (newline = memchr(bytes, '\n', n)) != NULL;) {
+        const size_t part = (size_t)(newline - bytes);
+        buffer_bytes(&out->line, bytes, part);
+        if (!end_line(out, err) || !hold(out, newline, 1, err))
+            return false;
+        bytes += part + 1;
+        n -= part + 1;
+    }
+    buffer_bytes(&out->line, bytes, n);
+    return true;
+}
+
 bool output_flush(struct output *out, struct gpt2_error *err) {
-    return write_held(out, out->n_held, err);
+    return (!out->line.len || end_line(out, err)) && write_held(out, out->n_held, err);
 }
 
 bool output_flush_text(struct output *out, struct gpt2_error *err) {
@@ -62,21 +109,12 @@ bool output_end(struct output *out, struct gpt2_error *err) {
 }
 
 void output_discard(struct output *out) {
+    buffer_free(&out->line);
     outfile_discard(&out->file);
 }
 
 bool output_bytes(struct output *out, const char *bytes, size_t n, struct gpt2_error *err) {
-    while (n > 0) {
-        if (out->n_held == sizeof out->held && !write_held(out, out->n_held, err))
-            return false;
-        size_t room = sizeof out->held - out->n_held;
-        size_t part = n < room ? n : room;
-        memcpy(out->held + out->n_held, bytes, part);
-        out->n_held += part;
-        bytes += part;
-        n -= part;
-    }
-    return true;
+    return (out->width ? hold_lines : hold)(out, bytes, n, err);
 }
 
 bool output_string(struct output *out, const char *string, struct gpt2_error *err) {

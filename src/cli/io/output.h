@@ -6,6 +6,7 @@
 #ifndef CLI_IO_OUTPUT_H
 #define CLI_IO_OUTPUT_H
 
+#include "base/buffer.h"
 #include "base/outfile.h"
 
 #include <gpt2/error.h>
@@ -17,6 +18,8 @@ struct output {
     size_t n_held;
     struct outfile file; /* of output_open; zeroed: standard output */
     bool broken_pipe;
+    int width;          /* output_fit: of the terminal; 0: lines are whole */
+    struct buffer line; /* with a width: the line that has not ended       */
 };
 
 /* Directs an empty output to the file `path` (base/outfile.h, OUTFILE_IN_PLACE). The file appears
@@ -31,6 +34,11 @@ void output_discard(struct output *out);
 bool output_is_file(const char *path);
 bool output_begin(struct output *out, const char *path, struct gpt2_error *err);
 bool output_end(struct output *out, struct gpt2_error *err);
+
+/* Has lines broken (fold.h) that are wider than the terminal, where the result goes to one: files
+ * and pipes get them whole. Called before anything is appended, for tables and not for generated
+ * text. */
+void output_fit(struct output *out);
 
 /* Append bytes. The text of output_format is cut after 1023 bytes. */
 bool output_bytes(struct output *out, const char *bytes, size_t n, struct gpt2_error *err);

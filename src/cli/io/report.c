@@ -2,11 +2,14 @@
 #include "cli/io/report.h"
 #include "base/error_internal.h"
 #include "base/escape.h"
+#include "cli/io/fold.h"
 #include "cli/io/terminal.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Notes name files and words of the command line as they are; errors are escaped already. */
 static void print_line(const char *label, const char *text) {
@@ -45,6 +48,21 @@ void report_done(const char *format, ...) {
     error_format(&line, GPT2_OK, format, args);
     va_end(args);
     print_line("", line.message);
+}
+
+void report_table(const struct buffer *table) {
+    const int columns = isatty(STDERR_FILENO) ? terminal_columns(STDERR_FILENO) : INT_MAX;
+    struct buffer folded = {0};
+    for (size_t at = 0; at < table->len; at++) {
+        const char *line = table->data + at;
+        const size_t n = strcspn(line, "\n");
+        fold_line(&folded, line, n, columns < 40 ? 40 : columns);
+        buffer_byte(&folded, '\n');
+        at += n;
+    }
+    if (folded.data)
+        fputs(folded.data, stderr);
+    buffer_free(&folded);
 }
 
 bool usage_error(struct gpt2_error *err, const char *format, ...) {

@@ -14,6 +14,11 @@ void report_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints a line that says what was done. Control characters in it are escaped. */
 void report_done(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Prints the lines of a table, broken (fold.h) where standard error is a terminal too narrow for
+ * them. */
+struct buffer;
+void report_table(const struct buffer *table);
+
 /* Fills err as the library does. Return false. */
 bool usage_error(struct gpt2_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

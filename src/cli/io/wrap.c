@@ -21,8 +21,32 @@ struct wrap_cursor {
     bool begins; /* no word of the line is   */
 };
 
+/* How much of a word that is wider than a line is printed on one: up to a "|", or what fits. */
+static size_t part_of_word(const char *text, size_t n, int room) {
+    size_t part = 0, i = 0;
+    for (int columns = 0; i < n && columns < room; columns++) {
+        for (i++; i < n && utf8_is_continuation(text[i]); i++) {
+        }
+        if (text[i - 1] == '|')
+            part = i;
+    }
+    return part ? part : i;
+}
+
 /* Prints the word text[0..n), on a new line with that indent where this one has no room. */
 static void put_word(struct wrap_cursor *c, const char *text, size_t n, int indent, int width) {
+    while ((int)utf8_count(text, n) > width - indent && width > indent) {
+        const bool full = c->at + !c->begins >= width;
+        const size_t part = full ? 0 : part_of_word(text, n, width - c->at - !c->begins);
+        if (part)
+            printf("%s%.*s", c->begins ? "" : " ", (int)part, text);
+        c->at = printf("\n%*s", indent, "") - 1;
+        c->begins = true;
+        text += part;
+        n -= part;
+    }
+    if (n == 0)
+        return;
     const int columns = (int)utf8_count(text, n);
     if (!c->begins && c->at + 1 + columns > width) {
         c->at = printf("\n%*s", indent, "") - 1;

@@ -147,6 +147,15 @@ def hidden(model):
     assert np.array_equal(model.embed(TEXT, pool="last"), resid[-1][-1])
 
 
+def embed(model):
+    for pool in ("mean", "last"):
+        for layer in (0, model.n_layer - 1):
+            printed = json.loads(program("embed", "-m", PATH, TEXT, "--pool", pool, "--layer",
+                                         str(layer)))["embedding"]
+            assert np.array_equal(model.embed(TEXT, layer=layer, pool=pool),
+                                  np.array(printed, np.float32)), (pool, layer)
+
+
 def errors(model):
     for run, status, words in ((lambda: gpt2.Model("/nowhere"), 4, "no such file"),
                                (lambda: model.logits([model.n_vocab]), 2, "rows of wte"),

@@ -76,6 +76,7 @@ score once --by doc --json
 choose once -c a,b --json
 eval lambada $tmp/lambada --json
 inspect lens once --json
+embed once --jsonl
 info --json
 info tales --tensors --json
 verify --json

@@ -114,6 +114,33 @@ void kv_store(const struct kv *kv, const struct kernels *kernels, void *keys, vo
                      value + (size_t)i * stride);
 }
 
+/* `size` bytes a number. */
+static void clear_floats(const struct kv *kv, char *keys, char *values, int at, size_t size) {
+    size_t head_dim = (size_t)kv->head_dim, n = (size_t)(KV_BLOCK - at);
+    for (size_t d = 0; d < head_dim; d++)
+        memset(keys + (d * KV_BLOCK + (size_t)at) * size, 0, n * size);
+    memset(values + (size_t)at * head_dim * size, 0, n * head_dim * size);
+}
+
+void kv_clear(const struct kv *kv, void *keys, void *values, int at) {
+    if (kv->type != GPT2_KV_Q8) {
+        clear_floats(kv, keys, values, at, dtype_size(kv->dtype));
+        return;
+    }
+    const int8_t q[KV_GROUP] = {0};
+    float *scales = values;
+    for (; at < KV_BLOCK; at++) {
+        char *panel = (char *)keys + (size_t)(at / PANEL) * panel_bytes(KV_PANELS, kv->head_dim);
+        char *bytes = (char *)values + scale_bytes(kv);
+        for (int k = 0, g = 0; k < kv->head_dim; k += KV_GROUP, g++) {
+            store_key_group(panel + (size_t)g * panel_group_bytes(KV_PANELS), at % PANEL, q, 0);
+            scales[g * KV_BLOCK + at] = 0;
+            store_value_group(bytes + (size_t)(k / PANEL) * KV_PANEL_BYTES, at, q,
+                              min(kv->head_dim - k, KV_GROUP));
+        }
+    }
+}
+
 struct kv_queries kv_prepare(const struct kv *kv, const struct kernels *kernels, const float *x,
                              size_t stride, int m, struct kv_room room) {
     struct kv_queries queries = {.x = x, .stride = stride};

@@ -53,6 +53,9 @@ size_t kv_value_bytes(const struct kv *kv);
 void kv_store(const struct kv *kv, const struct kernels *kernels, void *keys, void *values, int at,
               const float *key, const float *value, size_t stride, int n);
 
+/* Makes the positions from `at` on of a block zeros. */
+void kv_clear(const struct kv *kv, void *keys, void *values, int at);
+
 /* Some rows of queries: as they are, and for q8 quantized. */
 struct kv_queries {
     const float *x; /* [m, head_dim], stride `stride` */

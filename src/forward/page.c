@@ -2,6 +2,8 @@
 #include "forward/page.h"
 #include "base/os.h"
 
+#include <stdint.h>
+
 #define HEADER ((sizeof(struct page) + 63) / 64 * 64)
 
 /* A rest that has most of a 2 MiB page of the system gets the whole. */
@@ -31,10 +33,35 @@ struct page *page_share(struct page *page) {
 }
 
 void page_release(struct page *page) {
-    if (page && atomic_fetch_sub_explicit(&page->n_users, 1, memory_order_acq_rel) == 1)
+    if (!page || atomic_fetch_sub_explicit(&page->n_users, 1, memory_order_acq_rel) > 1)
+        return;
+    if (page->file) {
+        page_file_release(page->file);
+        os_free(page);
+    } else {
         os_free_huge(page, page->n_bytes);
+    }
+}
+
+void page_file_release(struct page_file *file) {
+    if (!file || atomic_fetch_sub_explicit(&file->n_users, 1, memory_order_acq_rel) > 1)
+        return;
+    os_unmap(&file->mapped);
+    os_free(file);
+}
+
+struct page *page_create_in(struct page_file *file, size_t at, struct gpt2_error *err) {
+    struct page *page = os_alloc(1, sizeof *page, "the KV cache", err);
+    if (!page)
+        return NULL;
+    atomic_init(&page->n_users, 1);
+    page->data = (char *)(uintptr_t)(file->mapped.data + at);
+    page->n_bytes = sizeof *page;
+    page->file = file;
+    atomic_fetch_add_explicit(&file->n_users, 1, memory_order_relaxed);
+    return page;
 }
 
 bool page_is_own(const struct page *page) {
-    return atomic_load_explicit(&page->n_users, memory_order_acquire) == 1;
+    return !page->file && atomic_load_explicit(&page->n_users, memory_order_acquire) == 1;
 }

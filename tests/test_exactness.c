@@ -1,5 +1,6 @@
 /* test_exactness.c - the contract: the same tokens give the same logits, bit for bit, whatever the
- * kernel variant, the number of threads, the cuts of the prompt, and the company in a batch.
+ * kernel variant, the number of threads, the cuts of the prompt, the company in a batch, and where
+ * what the text begins with comes from.
  *
  * Every model is run once in the plainest way (generic variant, one thread, the prompt in one
  * call). All other ways must reproduce the hash of every token's logits. The hashes of the plainest
@@ -13,7 +14,9 @@
 
 #include "testmodel.h"
 #include <gpt2/completion.h>
+#include <gpt2/prefix_cache.h>
 #include <gpt2/quantize.h>
+#include <gpt2/saved_session.h>
 #include <gpt2/session.h>
 #include <inttypes.h>
 
@@ -376,6 +379,104 @@ static void company_in_a_batch_changes_nothing(void **state) {
     }
 }
 
+/* ---- what another text, or another process, has read ---- */
+
+/* hashes[i] = of the logits of tokens from `first` on, which are read in uneven spans. */
+static void run_on(uint64_t *hashes, struct gpt2_batch *batch, struct gpt2_session *session,
+                   const int32_t *ids, int first, int n, int n_vocab) {
+    for (int done = first, step = 1; done < n; done += step, step = step % 5 + 1) {
+        int part = n - done < step ? n - done : step;
+        run_batch(batch, &(struct gpt2_span){session, ids + done, part, part}, 1);
+        for (int i = 0; i < part; i++)
+            hashes[done + i] = hash_floats(HASH_START, gpt2_batch_logits(batch, 0, i), n_vocab);
+    }
+}
+
+/* The session gets what it can of ids from a text that begins with the first `shared` of them. */
+static void take_shared(struct gpt2_session *session, struct gpt2_batch *batch,
+                        const struct gpt2_model *model, const int32_t *ids, int n, int shared,
+                        enum gpt2_kv kv) {
+    struct gpt2_prefix_cache *cache = gpt2_prefix_cache_create(
+        model, &(struct gpt2_prefix_cache_options){.max_bytes = SIZE_MAX, .kv = kv}, NULL);
+    struct gpt2_session *other = create_session(model, kv);
+    int32_t others[MAX_TOKENS];
+    make_ids(others, n, model, 77);
+    memcpy(others, ids, (size_t)shared * sizeof *ids);
+    if (shared < n)
+        others[shared] = (ids[shared] + 1) % gpt2_model_config(model)->n_vocab;
+    struct gpt2_prefix *first = gpt2_prefix_begin(cache, others, n, NULL);
+    assert_true(gpt2_prefix_take(first, other, NULL));
+    run_batch(batch, &(struct gpt2_span){other, others, n, 0}, 1);
+    gpt2_prefix_read(first);
+    struct gpt2_prefix *second = gpt2_prefix_begin(cache, ids, n, NULL);
+    assert_true(gpt2_prefix_take(second, session, NULL));
+    assert_true(gpt2_session_position(session) <= shared);
+    gpt2_prefix_end(second);
+    gpt2_prefix_end(first);
+    gpt2_session_free(other);
+    gpt2_prefix_cache_free(cache);
+}
+
+/* The session gets the first n ids from a file that the plainest way has written. */
+static void take_saved(struct gpt2_session *session, struct gpt2_batch *batch,
+                       const struct gpt2_model *model, const int32_t *ids, int n, const char *path,
+                       enum gpt2_kv kv) {
+    struct gpt2_error err = {0};
+    struct gpt2_runtime *runtime = create_runtime("generic", 1);
+    struct gpt2_batch *plain = create_batch(model, runtime, 7, 1);
+    struct gpt2_session *other = create_session(model, kv);
+    if (!gpt2_session_save(other, plain, ids, n, n, path, &err))
+        fail_msg("%s", err.message);
+    struct gpt2_saved_session *saved = gpt2_saved_session_open(path, model, &err);
+    if (!saved || !gpt2_saved_session_restore(saved, session, batch, &err))
+        fail_msg("%s", err.message);
+    gpt2_saved_session_close(saved);
+    gpt2_session_free(other);
+    gpt2_batch_free(plain);
+    gpt2_runtime_free(runtime);
+}
+
+static void shared_and_saved_beginnings_change_nothing(void **state) {
+    char dir[TESTMODEL_PATH], path[TESTMODEL_PATH];
+    testmodel_tempdir(dir);
+    testmodel_path(path, dir, "saved");
+    for (const struct shape *shape = first_shape(); shape < shapes + N_SHAPES; shape++) {
+        struct gpt2_model *model = open_model(shape);
+        int32_t ids[MAX_TOKENS];
+        uint64_t expected[MAX_TOKENS], found[MAX_TOKENS];
+        int n = context(model), n_vocab = gpt2_model_config(model)->n_vocab;
+        if (is_set("QUICK") && n > 75)
+            n = 75;
+        make_ids(ids, n, model, 0);
+        for (enum gpt2_kv kv = GPT2_KV_F32; kv <= GPT2_KV_Q8; kv++) {
+            run_way(expected, model, ids, n, plainest(kv));
+            for (int v = 0; gpt2_cpu_variant(v); v++) {
+                struct way way = {gpt2_cpu_variant(v), 2, 0, 0, kv};
+                struct gpt2_runtime *runtime = create_runtime(way.cpu, way.threads);
+                struct gpt2_batch *batch = create_batch(model, runtime, 0, 5);
+                for (int part = 1; part < n; part += n / 3) {
+                    for (int is_saved = 0; is_saved < 2; is_saved++) {
+                        struct gpt2_session *session = create_session(model, kv);
+                        if (is_saved)
+                            take_saved(session, batch, model, ids, part, path, kv);
+                        else
+                            take_shared(session, batch, model, ids, n, part, kv);
+                        int first = gpt2_session_position(session);
+                        memcpy(found, expected, (size_t)first * sizeof *found);
+                        run_on(found, batch, session, ids, first, n, n_vocab);
+                        expect_same(expected, found, n, shape, is_saved ? "saved" : "shared", way);
+                        gpt2_session_free(session);
+                    }
+                }
+                gpt2_batch_free(batch);
+                gpt2_runtime_free(runtime);
+            }
+        }
+        gpt2_model_close(model);
+    }
+    testmodel_remove(dir);
+}
+
 /* ---- real shapes ----
  *
  * Blocks of n_embd 768 and 1600: several blocks of everything that is cut. The prompt is one pass
@@ -718,6 +819,7 @@ int main(void) {
         cmocka_unit_test(plainest_run_gives_the_published_bits),
         cmocka_unit_test(variants_threads_and_cuts_change_nothing),
         cmocka_unit_test(company_in_a_batch_changes_nothing),
+        cmocka_unit_test(shared_and_saved_beginnings_change_nothing),
         cmocka_unit_test(real_shapes_give_the_same_bits_in_every_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

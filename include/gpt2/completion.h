@@ -140,7 +140,9 @@ struct gpt2_completion_options {
      * For texts without beams. NULL: none. In a generator of the caller's it needs max_draft there.
      */
     struct gpt2_speculation *speculation;
-    uint64_t reserved[GPT2_RESERVED - 1]; /* 0 (version.h) */
+    int64_t n_generated; /* so many of the prompt's last ids count as generated ones, as where a
+                            text goes on that was saved: to the rules they are (sampler.h)   */
+    uint64_t reserved[GPT2_RESERVED - 2]; /* 0 (version.h) */
 };
 
 /* Continues a prompt and returns when all its texts have ended. `tokenizer` may be NULL where the

@@ -36,6 +36,11 @@ static bool check_options(const struct gpt2_completion_options *o, struct gpt2_e
                          "completion: expected 0 to %d texts, and no negative number of beams and "
                          "likeliest ids, got %d, %d and %d",
                          MAX_SAMPLES, o->n_samples, o->n_beams, o->n_top);
+    if (o->n_generated < 0 || o->n_generated > INT_MAX || (o->n_generated && o->n_beams > 1))
+        return error_set(err, GPT2_ERR_USAGE,
+                         "completion: expected 0 or more generated ids, and none for a search, got "
+                         "%" PRId64,
+                         o->n_generated);
     if (!(o->max_time >= 0)) // NaN fails
         return error_set(err, GPT2_ERR_USAGE, "completion: expected a time of 0 or more, got %g",
                          (double)o->max_time);
@@ -158,11 +163,13 @@ static bool make_samples(struct gpt2_completion *c, struct gpt2_error *err) {
     c->top = os_alloc((size_t)o->n_top, sizeof *c->top, "the likeliest tokens", err);
     if ((c->tokenizer && !o->stops) || !c->samples || !c->top)
         return false;
-    struct constraints_options options = {.sampler = o->n_beams > 1 ? NULL : o->sampler,
-                                          .tokenizer = c->tokenizer,
-                                          .stops = o->stops,
-                                          .choices = o->choices,
-                                          .healer = o->healer}; // beams have their own histories
+    struct constraints_options options = {
+        .sampler = o->n_beams > 1 ? NULL : o->sampler,
+        .tokenizer = c->tokenizer,
+        .stops = o->stops,
+        .choices = o->choices,
+        .healer = o->healer,
+        .n_generated = (int)o->n_generated}; // beams have their own histories
     for (; c->n_samples < o->n_samples; c->n_samples++) {
         struct completion_sample *text = &c->samples[c->n_samples];
         if (!completion_sample_begin(text, &options, c->prompt.data, (int)c->prompt.len, &c->n_read,

@@ -35,7 +35,10 @@ bool constraints_begin(struct constraints *c, const int32_t *ids, int n_ids, int
     if (!c->history)
         return true;
     gpt2_history_clear(c->history);
-    return gpt2_history_push(c->history, ids, *n_kept, false, err);
+    int n_prompt = n_ids > c->options.n_generated ? n_ids - c->options.n_generated : 0;
+    n_prompt = n_prompt < *n_kept ? n_prompt : *n_kept;
+    return gpt2_history_push(c->history, ids, n_prompt, false, err) &&
+           gpt2_history_push(c->history, ids + n_prompt, *n_kept - n_prompt, true, err);
 }
 
 bool constraints_copy(struct constraints *c, const struct constraints *source,

@@ -18,6 +18,7 @@ struct constraints_options {
     const struct gpt2_stops *stops; /* needs the tokenizer */
     const struct gpt2_choices *choices;
     const struct gpt2_healer *healer;
+    int n_generated; /* of the last ids of the prompt: to the history they are no prompt */
 };
 
 struct constraints {

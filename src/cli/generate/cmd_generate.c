@@ -176,6 +176,19 @@ static int run_generate(int argc, char **argv) {
                  "times, rates, seed and a hash of all logits on\n"
                  "standard error",
                  .not_with = "input"),
+        OPT_SECTION("Saved sessions"),
+        OPT_STRING("save-session", 0, &a->save_session, "FILE",
+                   "write the text's tokens and what was computed of them,\n"
+                   "for --load-session; --stats says the size first",
+                   .not_with = "input interactive prompt-cache on-overflow=slide"),
+        OPT_STRING("load-session", 0, &a->load_session, "FILE",
+                   "go on from there as if never stopped; a prompt has to\n"
+                   "begin with the saved tokens, only its rest is read",
+                   .not_with = "input interactive prompt-cache"),
+        OPT_STRING("prompt-cache", 0, &a->prompt_cache, "FILE",
+                   "take what the prompt and the saved one begin with, if\n"
+                   "the file is there, and save the prompt",
+                   .not_with = "input interactive"),
         OPT_SECTION("Many prompts"),
         OPT_STRING("input", 0, &a->bulk.input, "FILE",
                    "a prompt on each line, plain or as an object of JSON\n"

@@ -3,6 +3,7 @@
 #include "base/fnv.h"
 #include "cli/generate/completion_json.h"
 #include "cli/generate/generate_output.h"
+#include "cli/generate/session_file.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 
@@ -155,6 +156,8 @@ static void print_stats(const struct generate_run *run) {
     buffer_format(out, "load    %9.1f ms\n", (double)run->load_ns * 1e-6);
     buffer_format(out, "prompt  %9.1f ms  %6d tokens  %10.1f tok/s\n",
                   (double)run->prompt_ns * 1e-6, n_read, rate(n_read, run->prompt_ns));
+    if (run->session)
+        buffer_format(out, "reused  %d of these tokens, from a saved session\n", run->n_reused);
     buffer_format(out, "decode  %9.1f ms  %6d tokens  %10.1f tok/s\n",
                   (double)run->decode_ns * 1e-6, decoded, rate(decoded, run->decode_ns));
     buffer_format(out, "stop    %s\n", reasons[gpt2_completion_get(c, 0).finish]);
@@ -190,18 +193,24 @@ static bool generate(struct generate_run *run, struct gpt2_error *err) {
 static bool prepare(struct generate_run *run, struct gpt2_error *err) {
     struct generate_arguments *args = &run->args;
     struct settings *s = &args->settings;
-    if (!read_prompt(run, err))
+    if (!session_file_is_prompt(args) && !read_prompt(run, err))
         return false;
     settings_resolve(s, gpt2_model_config(run->model));
     run->colors = wants_colors(args);
     run->escapes = wants_escapes(args);
     run->shows = args->format == FORMAT_JSONL ||
                  (args->format != FORMAT_JSON && s->num_samples == 1 && s->best_of <= 1);
-    if (!decoding_create(&run->decoding, s, run->model, run->tokenizer, err) ||
+    if (session_file_wanted(args) && (s->num_samples > 1 || s->best_of > 1 || s->beams > 1))
+        return usage_error(err,
+                           "a saved session has one text: expected no --num-samples, --best-of "
+                           "and --beams");
+    if ((session_file_wanted(args) && !session_file_load(run, err)) ||
+        !decoding_create(&run->decoding, s, run->model, run->tokenizer, err) ||
         !speculate_create(&run->speculate, &args->speculate, run->model, run->tokenizer,
                           run->runtime, s->best_of > s->num_samples ? s->best_of : s->num_samples,
                           s->beams > 1, err) ||
-        !create_completion(run, &run->ids, NULL, run->shows, err))
+        !create_completion(run, &run->ids, run->session, run->shows, err) ||
+        !session_file_fit(run, err))
         return false;
     long long n_passes = s->max_tokens < 0 ? gpt2_model_config(run->model)->n_ctx : s->max_tokens;
     return weights_prepare(run->model, &args->weights, n_passes, err);
@@ -237,6 +246,8 @@ int generate_once(struct generate_run *run) {
         return output_failed(&run->out, &write_err);
     if (run->args.stats)
         print_stats(run);
+    if (!session_file_save(run, &err))
+        return report(&err);
     return signals_caught() ? 128 + signals_caught() : 0;
 }
 
@@ -244,6 +255,8 @@ void generate_run_free(struct generate_run *run) {
     output_discard(&run->out);
     gpt2_completion_free(run->completion);
     speculate_free(&run->speculate);
+    gpt2_session_free(run->session);
+    gpt2_ids_free(&run->saved);
     decoding_free(&run->decoding);
     gpt2_ids_free(&run->ids);
     text_free(&run->prompt);

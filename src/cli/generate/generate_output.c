@@ -53,6 +53,7 @@ bool create_completion(struct generate_run *run, const struct gpt2_ids *ids,
     options.session = options.n_beams > 1 ? NULL : session; // beams have their own
     options.kv = (enum gpt2_kv)run->args.kv;
     options.speculation = options.n_beams > 1 ? NULL : run->speculate.speculation;
+    options.n_generated = run->n_generated;
     options.show = shows ? show_piece : NULL;
     options.go_on = go_on;
     options.user = run;

@@ -29,6 +29,7 @@ struct generate_arguments {
     int parallel;
     size_t cache_memory;
     struct bulk_options bulk;
+    const char *load_session, *save_session, *prompt_cache; /* session_file.h */
 };
 
 /* Everything a run holds; freed in one place. */
@@ -44,9 +45,16 @@ struct generate_run {
     bool logprobs, shows; /* the completion has them; its text is shown as it comes */
     struct text prompt;
     struct gpt2_ids ids; /* the prompt's */
-    struct output out;   /* standard output, or the file of --output */
-    bool colors;         /* --tint, and colours are wanted (--color) */
-    bool escapes;        /* text goes to a terminal: control characters are shown as \xNN */
+
+    /* session_file.h */
+    struct gpt2_session *session; /* NULL: no file is named                           */
+    struct gpt2_ids saved;        /* what the file has                                */
+    int n_reused;                 /* tokens of the prompt that were there             */
+    int n_generated;              /* the last ones of the prompt, by the run before   */
+
+    struct output out; /* standard output, or the file of --output */
+    bool colors;       /* --tint, and colours are wanted (--color) */
+    bool escapes;      /* text goes to a terminal: control characters are shown as \xNN */
     struct color_text color_text;
 
     /* for --stats and timings */

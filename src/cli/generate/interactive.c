@@ -2,6 +2,7 @@
 #include "cli/generate/interactive.h"
 #include "cli/generate/generate_output.h"
 #include "cli/generate/interactive_commands.h"
+#include "cli/generate/session_file.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 
@@ -19,7 +20,8 @@ static bool has_prompt(const struct generate_arguments *args) {
 
 bool interactive_wanted(const struct generate_arguments *args) {
     bool for_programs = args->format != FORMAT_TEXT || args->output || args->bulk.input ||
-                        args->settings.beams > 1 || args->settings.echo;
+                        args->settings.beams > 1 || args->settings.echo ||
+                        session_file_wanted(args);
     return args->interactive ||
            (!has_prompt(args) && !for_programs && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
 }

@@ -161,6 +161,22 @@ static bool do_save(struct interactive *it, char *argument, struct gpt2_error *e
     return true;
 }
 
+static bool do_save_session(struct interactive *it, char *argument, struct gpt2_error *err) {
+    size_t n_bytes;
+    int n_ids;
+    if (!transcript_save_session(&it->transcript, argument, &n_ids, &n_bytes, err))
+        return false;
+    report_note("%d tokens, %zu bytes in %s", n_ids, n_bytes, argument);
+    return true;
+}
+
+static bool do_load_session(struct interactive *it, char *argument, struct gpt2_error *err) {
+    if (!transcript_load_session(&it->transcript, argument, err))
+        return false;
+    print_end(it);
+    return true;
+}
+
 static bool do_quit(struct interactive *it, char *argument, struct gpt2_error *err) {
     it->ended = true;
     return true;
@@ -180,6 +196,9 @@ static const struct {
     {"new", "reset", NULL, false, "start afresh, with an empty text", do_new},
     {"text", NULL, NULL, false, "show the text so far", do_text},
     {"save", NULL, "FILE", true, "write it to a file", do_save},
+    {"save-session", NULL, "FILE", true, "write it with what was computed, for --load-session",
+     do_save_session},
+    {"load-session", NULL, "FILE", true, "go on from there, in place of the text", do_load_session},
     {"set", NULL, "NAME VALUE", false, "an option of generate, from the next line on; alone: all",
      do_set},
     {"unset", NULL, "NAME", true, "its default again", do_unset},

@@ -2,6 +2,7 @@
 #include "cli/generate/transcript.h"
 #include "base/fnv.h"
 #include "cli/generate/generate_output.h"
+#include "cli/generate/session_file.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 
@@ -177,5 +178,72 @@ bool transcript_save(const struct transcript *transcript, const char *path,
               output_bytes(&out, transcript->text.data, transcript->text.len, err) &&
               output_commit(&out, err);
     output_discard(&out);
+    return ok;
+}
+
+/* Makes the session one that has read no more than a beginning of ids. */
+static bool keep_beginning(struct transcript *transcript, const struct gpt2_ids *ids,
+                           struct gpt2_error *err) {
+    size_t n = 0;
+    while (n < transcript->read.len && n < ids->len && transcript->read.data[n] == ids->data[n])
+        n++;
+    transcript->read.len = n;
+    return gpt2_session_rewind(transcript->session, (int)n, err);
+}
+
+bool transcript_save_session(struct transcript *transcript, const char *path, int *n_ids,
+                             size_t *n_bytes, struct gpt2_error *err) {
+    const struct generate_run *run = transcript->run;
+    struct gpt2_ids ids = {0};
+    int room = gpt2_session_capacity(transcript->session);
+    bool ok = encode(transcript, &ids, err);
+    *n_ids = (int)ids.len;
+    *n_bytes = gpt2_session_file_bytes(transcript->session, *n_ids);
+    if (ok && (*n_ids == 0 || *n_ids > room))
+        ok = command_error(err, GPT2_ERR_INPUT, NULL,
+                           "the text has %d tokens: expected 1 to %d, the context", *n_ids, room);
+    ok = ok && keep_beginning(transcript, &ids, err);
+    transcript->read.len = 0; // until it is known
+    ok = ok && session_file_write(run, transcript->session, &ids, path, err);
+    if (ok) { // now it has read everything
+        gpt2_ids_free(&transcript->read);
+        transcript->read = ids;
+        return true;
+    }
+    struct gpt2_error ignored;
+    gpt2_ids_free(&ids);
+    gpt2_session_rewind(transcript->session, 0, &ignored);
+    return false;
+}
+
+bool transcript_load_session(struct transcript *transcript, const char *path,
+                             struct gpt2_error *err) {
+    const struct generate_run *run = transcript->run;
+    struct gpt2_ids ids = {0};
+    struct buffer text = {0};
+    int n_prompt;
+    free_completion(transcript->run); // it borrows the session
+    transcript->read.len = 0;
+    bool ok = session_file_read(run, transcript->session, path, &ids, &n_prompt, err);
+    for (size_t i = 0; ok && i < ids.len; i++) {
+        size_t n = 0;
+        const char *bytes = gpt2_tokenizer_token(run->tokenizer, ids.data[i], &n);
+        buffer_bytes(&text, bytes ? bytes : "", bytes ? n : 0);
+    }
+    ok = ok && (!text.failed || no_memory(err));
+    if (ok) {
+        transcript_clear(transcript);
+        ok = transcript_type(transcript, text.data, text.len, err);
+    }
+    if (ok) {
+        ids.len = (size_t)gpt2_session_position(transcript->session);
+        gpt2_ids_free(&transcript->read);
+        transcript->read = ids;
+    } else {
+        struct gpt2_error ignored;
+        gpt2_session_rewind(transcript->session, 0, &ignored);
+        gpt2_ids_free(&ids);
+    }
+    buffer_free(&text);
     return ok;
 }

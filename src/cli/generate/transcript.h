@@ -49,4 +49,14 @@ void transcript_clear(struct transcript *transcript);
 /* Writes the text to a file, which is then there whole or as it was before. */
 bool transcript_save(const struct transcript *transcript, const char *path, struct gpt2_error *err);
 
+/* The same with what the session has read of it (session_file.h); *n_ids tokens, *n_bytes of file.
+ * GPT2_ERR_INPUT: the text is empty, or does not fit the context. */
+bool transcript_save_session(struct transcript *transcript, const char *path, int *n_ids,
+                             size_t *n_bytes, struct gpt2_error *err);
+
+/* Puts a saved text in the place of this one, as one turn. On failure nothing has changed, but that
+ * the text will be read again. */
+bool transcript_load_session(struct transcript *transcript, const char *path,
+                             struct gpt2_error *err);
+
 #endif

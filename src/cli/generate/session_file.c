@@ -1,0 +1,167 @@
+/* session_file.c - loads and saves what a run of generate goes on from. */
+#include "cli/generate/session_file.h"
+#include "cli/io/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_ROWS 512 /* of a pass */
+
+bool session_file_wanted(const struct generate_arguments *args) {
+    return args->load_session || args->save_session || args->prompt_cache;
+}
+
+bool session_file_is_prompt(const struct generate_arguments *args) {
+    return args->load_session && !args->source.option && !args->source.word && !args->source.file &&
+           !args->ids;
+}
+
+/* A batch to read n tokens with. */
+static struct gpt2_batch *make_batch(const struct generate_run *run, int n,
+                                     struct gpt2_error *err) {
+    struct gpt2_batch_options options = {.max_rows = n < MAX_ROWS ? n : MAX_ROWS};
+    return gpt2_batch_create(run->model, run->runtime, &options, err);
+}
+
+bool session_file_read(const struct generate_run *run, struct gpt2_session *session,
+                       const char *path, struct gpt2_ids *ids, int *n_prompt,
+                       struct gpt2_error *err) {
+    struct gpt2_saved_session *saved = gpt2_saved_session_open(path, run->model, err);
+    struct gpt2_batch *batch = saved ? make_batch(run, 1, err) : NULL;
+    bool ok = batch && gpt2_saved_session_restore(saved, session, batch, err);
+    int n = 0;
+    const int32_t *read = ok ? gpt2_saved_session_ids(saved, &n, n_prompt) : NULL;
+    ids->len = 0;
+    for (int i = 0; ok && i < n; i++)
+        ok = gpt2_ids_push(ids, read[i], err);
+    gpt2_batch_free(batch);
+    gpt2_saved_session_close(saved);
+    return ok;
+}
+
+bool session_file_write(const struct generate_run *run, struct gpt2_session *session,
+                        const struct gpt2_ids *ids, const char *path, struct gpt2_error *err) {
+    int n = (int)ids->len - gpt2_session_position(session);
+    struct gpt2_batch *batch = make_batch(run, n < 1 ? 1 : n, err);
+    bool ok = batch && gpt2_session_save(session, batch, ids->data, (int)ids->len,
+                                         (int)ids->len - run->n_generated, path, err);
+    gpt2_batch_free(batch);
+    return ok;
+}
+
+/* The number of ids that both begin with. */
+static size_t common(const struct gpt2_ids *a, const int32_t *ids, size_t n) {
+    size_t i = 0;
+    while (i < a->len && i < n && a->data[i] == ids[i])
+        i++;
+    return i;
+}
+
+/* A token for a message: its text, as far as it is printable. */
+static void name_token(const struct generate_run *run, int32_t id, char name[40]) {
+    size_t n = 0;
+    const char *bytes = run->tokenizer ? gpt2_tokenizer_token(run->tokenizer, id, &n) : NULL;
+    bool plain = bytes && n > 0 && n < 30;
+    for (size_t i = 0; plain && i < n; i++)
+        plain = bytes[i] >= ' ' && bytes[i] <= '~';
+    if (plain)
+        snprintf(name, 40, "\"%.*s\"", (int)n, bytes);
+    else
+        snprintf(name, 40, "%" PRId32, id);
+}
+
+/* The prompt begins with the saved tokens. */
+static bool check_beginning(const struct generate_run *run, struct gpt2_error *err) {
+    const char *path = run->args.load_session;
+    size_t n = common(&run->saved, run->ids.data, run->ids.len);
+    if (n == run->saved.len)
+        return true;
+    char there[40], here[40];
+    name_token(run, run->saved.data[n], there);
+    if (n < run->ids.len)
+        name_token(run, run->ids.data[n], here);
+    return command_error(err, GPT2_ERR_INPUT,
+                         "--prompt-cache FILE takes what is common; without a prompt the saved "
+                         "text goes on",
+                         n < run->ids.len
+                             ? "--load-session: %s has the token %s at %zu, the prompt has %s"
+                             : "--load-session: %s has the token %s at %zu, where the prompt ends",
+                         path, there, n, here);
+}
+
+static bool load(struct generate_run *run, const char *path, struct gpt2_error *err) {
+    int n_prompt = 0;
+    if (!session_file_read(run, run->session, path, &run->saved, &n_prompt, err))
+        return false;
+    if (!session_file_is_prompt(&run->args))
+        return run->args.prompt_cache || check_beginning(run, err);
+    run->n_generated = (int)run->saved.len - n_prompt;
+    for (size_t i = 0; i < run->saved.len; i++)
+        if (!gpt2_ids_push(&run->ids, run->saved.data[i], err))
+            return false;
+    return true;
+}
+
+bool session_file_load(struct generate_run *run, struct gpt2_error *err) {
+    const struct generate_arguments *args = &run->args;
+    const char *cache = args->prompt_cache;
+    run->session = gpt2_session_create(
+        run->model, &(struct gpt2_session_options){.kv = (enum gpt2_kv)args->kv}, err);
+    if (!run->session)
+        return false;
+    const char *path = cache && access(cache, F_OK) == 0 ? cache : args->load_session;
+    return !path || load(run, path, err);
+}
+
+bool session_file_fit(struct generate_run *run, struct gpt2_error *err) {
+    if (!run->session)
+        return true;
+    int n_ids, n_read, position = gpt2_session_position(run->session);
+    const int32_t *ids = gpt2_completion_prompt(run->completion, &n_ids, &n_read);
+    int n = (int)common(&run->saved, ids, (size_t)(n_read - 1)); // the last one is to be read
+    run->n_reused = n < position ? n : position;
+    return gpt2_session_rewind(run->session, run->n_reused, err);
+}
+
+/* The tokens of the text so far; false in *whole where its beginning slid out of the session. */
+static bool collect(struct generate_run *run, struct gpt2_ids *text, bool *whole,
+                    struct gpt2_error *err) {
+    int n_ids, n_read, position = gpt2_session_position(run->session);
+    const int32_t *ids = gpt2_completion_prompt(run->completion, &n_ids, &n_read);
+    struct gpt2_sample made = gpt2_completion_get(run->completion, 0);
+    *whole = made.n_ids == 0 || position + 1 >= n_read + made.n_ids;
+    int n = run->args.prompt_cache ? n_read : n_read + made.n_ids;
+    for (int i = 0; i < n; i++)
+        if (!gpt2_ids_push(text, i < n_read ? ids[i] : made.ids[i - n_read], err))
+            return false;
+    run->n_generated += n - n_read;
+    return *whole || run->args.prompt_cache ||
+           usage_error(err, "--save-session: the text slid out of the context: expected "
+                            "--on-overflow stop");
+}
+
+bool session_file_save(struct generate_run *run, struct gpt2_error *err) {
+    const struct generate_arguments *args = &run->args;
+    const char *path = args->prompt_cache ? args->prompt_cache : args->save_session;
+    if (!path)
+        return true;
+    struct gpt2_ids text = {0};
+    bool whole, ok = collect(run, &text, &whole, err);
+    bool is_there =
+        args->prompt_cache && common(&run->saved, text.data, text.len) == text.len; // or longer
+    int position = gpt2_session_position(run->session);
+    if (ok && !whole) // its beginning is read again
+        ok = gpt2_session_rewind(run->session, 0, err);
+    else if (ok && position > (int)text.len) // what was generated is no part of a cache
+        ok = gpt2_session_rewind(run->session, (int)text.len, err);
+    if (ok && !is_there) {
+        if (args->stats)
+            report_done("saves   %zu tokens, %zu bytes in %s", text.len,
+                        gpt2_session_file_bytes(run->session, (int)text.len), path);
+        ok = session_file_write(run, run->session, &text, path, err);
+    }
+    gpt2_ids_free(&text);
+    return ok;
+}

@@ -1,0 +1,75 @@
+/* fuzz_saved_session.c - any bytes as a saved session: refused with a message, or a session that
+ * can be read on from, whatever numbers its keys and values are. The checksums would refuse nearly
+ * everything, so each input is tried as it is and then with its checksums made right. */
+#define REPLAY_NAME "saved_session"
+#include "replay.h"
+
+#include "../testmodel.h"
+#include "base/checksum.h"
+#include "forward/saved_session_file.h"
+#include <gpt2/saved_session.h>
+
+static struct gpt2_model *model;
+static struct gpt2_batch *batch;
+static struct gpt2_session *sessions[3]; /* f32, f16, q8 */
+static char path[TESTMODEL_PATH + 32];
+
+static void prepare(void) {
+    char dir[TESTMODEL_PATH];
+    testmodel_tempdir(dir);
+    testmodel_write(dir, &(struct testmodel_options){.n_ctx = 70, .n_layer = 1});
+    model = gpt2_model_open(dir, NULL);
+    testmodel_remove(dir);
+    batch = gpt2_batch_create(model, gpt2_runtime_create(NULL, NULL), NULL, NULL);
+    for (int i = 0; i < 3; i++)
+        sessions[i] = gpt2_session_create(
+            model, &(struct gpt2_session_options){.kv = (enum gpt2_kv)(GPT2_KV_F32 + i)}, NULL);
+    snprintf(path, sizeof path, "%s/gpt2-fuzz.%ld", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
+             (long)getpid());
+    if (!model || !batch || !sessions[2])
+        abort();
+}
+
+static void try(const uint8_t *data, size_t size) {
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0)
+        abort();
+    struct gpt2_error err = {0};
+    struct gpt2_saved_session *saved = gpt2_saved_session_open(path, model, &err);
+    remove(path);
+    if (!saved) {
+        if (err.status == GPT2_OK || !err.message[0])
+            abort(); // refused without a word
+        return;
+    }
+    int n_ids, n_prompt;
+    const int32_t *ids = gpt2_saved_session_ids(saved, &n_ids, &n_prompt);
+    struct gpt2_session *session = sessions[gpt2_saved_session_kv(saved) - GPT2_KV_F32];
+    bool ok = gpt2_saved_session_restore(saved, session, batch, &err);
+    if (!ok && (err.status == GPT2_OK || !err.message[0]))
+        abort();
+    struct gpt2_span span = {session, ids, 1, 1};
+    if (ok && gpt2_session_position(session) < gpt2_session_capacity(session))
+        gpt2_batch_run(batch, &span, 1, &err);
+    gpt2_session_rewind(session, 0, NULL);
+    gpt2_saved_session_close(saved);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct saved_session_header header;
+    if (!model)
+        prepare();
+    try(data, size);
+    if (size < sizeof header)
+        return 0;
+    uint8_t *copy = malloc(size);
+    memcpy(copy, data, size);
+    memcpy(&header, copy, sizeof header);
+    header.n_bytes = size;
+    header.body = checksum(copy + sizeof header, size - sizeof header);
+    header.own = checksum(&header, offsetof(struct saved_session_header, own));
+    memcpy(copy, &header, sizeof header);
+    try(copy, size);
+    free(copy);
+    return 0;
+}

@@ -255,3 +255,18 @@ for command in generate score choose eval tokenize; do
     run $command --help=man
     expect "... and so does the man page" grep -q '64 MiB' "$out"
 done
+
+# ---- a session from a pipe reads its lines as other commands do ----
+session() {
+    "$GPT2" generate -i -n 3 --greedy "$@" >"$out" 2>"$err"
+    status=$?
+}
+printf 'Once\nTwice\n' | session
+cp "$out" "$tmp/plain"
+printf '\357\273\277Once\r\nTwice\r\n' | session
+expect "a session passes over a byte order mark and CRLF" same "$tmp/plain" "$out"
+printf '\377\376O\0\n\0' >"$tmp/utf16"
+session <"$tmp/utf16"
+expect "a session refuses UTF-16" refuses 5 'found UTF-16'
+session </dev/zero
+expect "a session has lines of a stated length" refuses 5 'expected lines of at most 64 MiB, found more'

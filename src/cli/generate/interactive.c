@@ -72,7 +72,8 @@ static void take_turn(struct interactive *it, const char *bytes, size_t n) {
 }
 
 /* Lines that belong together: pasted at once, or each but the last ending in a backslash. */
-static enum line_kind read_rest(struct interactive *it, struct buffer *entry) {
+static enum line_kind read_rest(struct interactive *it, struct buffer *entry,
+                                struct gpt2_error *err) {
     struct buffer line = {0};
     enum line_kind kind = LINE_TEXT;
     while (kind == LINE_TEXT) {
@@ -81,7 +82,7 @@ static enum line_kind read_rest(struct interactive *it, struct buffer *entry) {
                 break;
             entry->len--;
         }
-        kind = line_input_read(it->lines, "| ", &line);
+        kind = line_input_read(it->lines, "| ", &line, err);
         buffer_bytes(entry, "\n", 1);
         buffer_append(entry, &line);
     }
@@ -90,16 +91,17 @@ static enum line_kind read_rest(struct interactive *it, struct buffer *entry) {
 }
 
 static void take_entry(struct interactive *it, struct buffer *entry) {
-    enum line_kind kind = line_input_read(it->lines, "> ", entry);
+    struct gpt2_error err;
+    enum line_kind kind = line_input_read(it->lines, "> ", entry, &err);
     bool empty = entry->len == 0;
     bool is_command = kind == LINE_TEXT && !empty && entry->data[0] == '/' && entry->data[1] != '/';
     if (kind == LINE_TEXT && !is_command)
-        kind = read_rest(it, entry);
+        kind = read_rest(it, entry, &err);
     if (kind == LINE_INTERRUPTED) {
         interactive_interrupted(it, empty);
-    } else if (entry->failed) {
-        struct gpt2_error err;
-        command_error(&err, GPT2_ERR_MEMORY, NULL, "out of memory for a line");
+    } else if (entry->failed || kind == LINE_FAILED) {
+        if (entry->failed)
+            command_error(&err, GPT2_ERR_MEMORY, NULL, "out of memory for a line");
         it->code = report(&err);
         it->ended = true;
     } else if (is_command) {

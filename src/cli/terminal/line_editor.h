@@ -13,7 +13,8 @@ enum line_kind {
     LINE_TEXT,
     LINE_INTERRUPTED, /* Ctrl-C: what was typed of the line is dropped, and is in the buffer; or
                          SIGTERM: see signals_caught                                        */
-    LINE_END          /* Ctrl-D, or the end of the input                                      */
+    LINE_END,         /* Ctrl-D, or the end of the input                                      */
+    LINE_FAILED       /* *err says why                                                        */
 };
 
 /* On standard input and standard error. NULL: there is no libedit, or no memory. */

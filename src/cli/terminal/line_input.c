@@ -1,5 +1,6 @@
 /* line_input.c - see line_input.h. */
 #include "cli/terminal/line_input.h"
+#include "cli/io/input.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 #include "cli/io/terminal.h"
@@ -19,6 +20,7 @@ struct line_input {
     bool is_terminal, shows_prompt;
     struct line_editor *editor; /* NULL: plain lines                      */
     char *history;              /* path of its file; NULL: none           */
+    struct input input;         /* of what is no terminal                 */
     char held[4096];            /* [from..to) is read and not taken yet   */
     size_t from, to;
 };
@@ -43,6 +45,11 @@ struct line_input *line_input_open(void) {
     in->editor = in->shows_prompt && !terminal_is_dumb() ? line_editor_open() : NULL;
     in->history = in->editor ? line_history_path() : NULL;
     struct gpt2_error err;
+    in->input.fd = -1;
+    if (!in->is_terminal && !input_open(&in->input, "-", INPUT_AS_LINES, &err)) {
+        free(in); // never: there is nothing to open
+        return NULL;
+    }
     if (in->history && !line_history_load(in->history, remember, in->editor, &err))
         give_up_history(in, &err);
     return in;
@@ -52,6 +59,7 @@ void line_input_close(struct line_input *in) {
     if (!in)
         return;
     line_editor_close(in->editor);
+    input_close(&in->input);
     free(in->history);
     free(in);
 }
@@ -67,7 +75,22 @@ static bool take_held(struct line_input *in, struct buffer *line) {
     return end != NULL;
 }
 
-static enum line_kind read_plain(struct line_input *in, const char *prompt, struct buffer *line) {
+/* Reads more into `held`; in->to is 0 at the end. */
+static bool fill(struct line_input *in, struct gpt2_error *err) {
+    size_t n = 0;
+    ssize_t got = 0;
+    if (!in->is_terminal && !input_read(&in->input, in->held, sizeof in->held, &n, err))
+        return false;
+    while (in->is_terminal && (got = read(STDIN_FILENO, in->held, sizeof in->held)) < 0 &&
+           errno == EINTR) {
+    }
+    in->from = 0;
+    in->to = in->is_terminal && got > 0 ? (size_t)got : n;
+    return true;
+}
+
+static enum line_kind read_plain(struct line_input *in, const char *prompt, struct buffer *line,
+                                 struct gpt2_error *err) {
     bool is_there = in->from < in->to || signals_wait(STDIN_FILENO, 0) == INPUT_READY;
     if (in->shows_prompt && !is_there) // what is there the terminal has echoed already
         fputs(prompt, stderr);
@@ -80,31 +103,33 @@ static enum line_kind read_plain(struct line_input *in, const char *prompt, stru
         }
         if (event == INPUT_REDRAW)
             continue;
-        ssize_t n = read(STDIN_FILENO, in->held, sizeof in->held);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0 && line->len == 0 && in->shows_prompt)
+        if (line->len > INPUT_MAX)
+            return input_too_long(&in->input, "lines", err) ? LINE_TEXT : LINE_FAILED;
+        if (!fill(in, err))
+            return LINE_FAILED;
+        if (in->to == 0 && line->len == 0 && in->shows_prompt)
             fputc('\n', stderr);
-        if (n <= 0) // a last line may have no line end
+        if (in->to == 0) // a last line may have no line end
             return line->len > 0 ? LINE_TEXT : LINE_END;
-        in->from = 0;
-        in->to = (size_t)n;
     }
+    if (!in->is_terminal && line->len > 0)
+        line->data[line->len = input_line_end(line->data, line->len)] = 0;
     return LINE_TEXT;
 }
 
-enum line_kind line_input_read(struct line_input *in, const char *prompt, struct buffer *line) {
+enum line_kind line_input_read(struct line_input *in, const char *prompt, struct buffer *line,
+                               struct gpt2_error *err) {
     line->len = 0;
     buffer_bytes(line, "", 0);
     if (!in->editor)
-        return read_plain(in, prompt, line);
+        return read_plain(in, prompt, line, err);
     enum line_kind kind = line_editor_read(in->editor, prompt, line);
     if (kind != LINE_TEXT || line->len == 0 || line->failed)
         return kind;
     line_editor_remember(in->editor, line->data);
-    struct gpt2_error err;
-    if (in->history && !line_history_add(in->history, line->data, &err))
-        give_up_history(in, &err);
+    struct gpt2_error fault;
+    if (in->history && !line_history_add(in->history, line->data, &fault))
+        give_up_history(in, &fault);
     return kind;
 }
 

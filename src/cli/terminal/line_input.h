@@ -7,6 +7,7 @@
 #define CLI_TERMINAL_LINE_INPUT_H
 
 #include "cli/terminal/line_editor.h"
+#include <gpt2/error.h>
 
 struct line_input;
 
@@ -14,8 +15,11 @@ struct line_input;
 struct line_input *line_input_open(void);
 void line_input_close(struct line_input *input); /* NULL is allowed */
 
-/* Reads a line into `line`, replacing what was in it, without its line end. */
-enum line_kind line_input_read(struct line_input *input, const char *prompt, struct buffer *line);
+/* Reads a line into `line`, replacing what was in it, without its line end. What is no terminal is
+ * a text as every command reads it (io/input.h): no byte order mark, "\n" or "\r\n", UTF-8, and
+ * lines of at most INPUT_MAX bytes, else LINE_FAILED with GPT2_ERR_INPUT. */
+enum line_kind line_input_read(struct line_input *input, const char *prompt, struct buffer *line,
+                               struct gpt2_error *err);
 
 /* True where a terminal has more input before anybody could have typed it: a text was pasted, and
  * the line that was read is its beginning. */

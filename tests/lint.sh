@@ -201,6 +201,13 @@ bad_commands() {
         done
 }
 
+# What a command prints goes through io/output.h, which notices a full disk.
+bad_printing() {
+    grep -E '^src/cli/(.*/)?cmd_[a-z_]+\.c$' "$tmp/c_files" |
+        xargs grep -HnE '(^|[^a-z_])(v?printf|puts|putchar)\(|(^|[^a-z_])(fprintf|fputs|fputc|fwrite|putc|vfprintf)\(([^;]*, *)?stdout' |
+        sed -E 's,^([^:]*:[0-9]+):.*,\1: results go through io/output.h,'
+}
+
 # Nor would a format of weights that is not listed be.
 bad_containers() {
     grep '^src/' "$tmp/c_files" | xargs grep -nE '^const struct container container_[a-z0-9_]+ = ' |
@@ -211,9 +218,9 @@ bad_containers() {
         done
 }
 
-# The first line of a file says its name; in these folders also what it does, and not where to look.
+# The first line of a file says its name; of a .c file also what it does, and not where to look.
 bad_banners() {
-    grep -E '^src/(base|kernels|weights|machine|model|forward|export|inspect|score|sampling|decode|cli/generate)/.*\.c$' "$tmp/c_files" |
+    grep -E '^src/.*\.c$' "$tmp/c_files" |
         while read -r file; do
             head -n 1 "$file" | grep -qE "^/\* ${file##*/} - " ||
                 echo "$file:1: expected \"/* ${file##*/} - what it does\""
@@ -281,6 +288,7 @@ check "options that can grow" bad_options
 check "typed option tables" bad_option_types
 check "commands in their list" bad_commands
 check "containers in their list" bad_containers
+check "output of commands" bad_printing
 check "banners" bad_banners
 check "top level" bad_top_level
 check "tabs, blanks, final newlines" bad_text

@@ -1,3 +1,4 @@
+/* curl.c - runs the curl program, and reads what it writes. */
 #include "hub/curl.h"
 #include "base/buffer.h"
 #include "base/error_internal.h"

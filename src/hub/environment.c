@@ -1,3 +1,4 @@
+/* environment.c - reads folders, the hub's address and the token from the environment. */
 #include "hub/environment.h"
 #include "base/error_internal.h"
 

@@ -1,3 +1,4 @@
+/* fetch.c - fetches one file: continued, tried again, checked. */
 #include "hub/fetch.h"
 #include "base/error_internal.h"
 #include "hub/curl.h"

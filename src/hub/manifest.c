@@ -1,3 +1,4 @@
+/* manifest.c - reads the list of files from the hub and from pulled.json, and writes it. */
 #include "hub/manifest.h"
 #include "base/error_internal.h"
 #include "base/json.h"

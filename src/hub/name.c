@@ -1,3 +1,4 @@
+/* name.c - parses the name of a model at the hub. */
 #include "hub/name.h"
 
 #include <ctype.h>

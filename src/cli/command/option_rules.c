@@ -1,4 +1,4 @@
-/* option_rules.c - see option_rules.h. */
+/* option_rules.c - refuses options that are given twice or have no effect. */
 #include "cli/command/option_rules.h"
 #include "base/buffer.h"
 #include "cli/io/report.h"

@@ -1,4 +1,4 @@
-/* suggest.c - see suggest.h. */
+/* suggest.c - finds the name nearest to a mistyped one, by edit distance. */
 #include "cli/command/suggest.h"
 
 #include <string.h>

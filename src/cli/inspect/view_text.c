@@ -3,6 +3,7 @@
  * Escape sequences, with colour only: ESC[48;5;Nm background, ESC[38;5;Nm foreground of the
  * 256-colour palette; ESC[1m bold; ESC[0m all off. */
 #include "cli/inspect/view.h"
+#include "cli/io/wrap.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -103,27 +104,6 @@ static int put_map_block(struct buffer *out, const struct map *map, const struct
     return end;
 }
 
-/* Writes words, wrapped at `width`, with later lines indented. */
-static void put_sentence(struct buffer *out, const char *text, int width, int indent) {
-    int column = 0;
-    while (*text) {
-        size_t n = strcspn(text, " ");
-        int wide = label_width((struct label){text, n});
-        if (column > 0 && column + 1 + wide > width) {
-            buffer_format(out, "\n%*s", indent, "");
-            column = 0;
-        } else if (column > 0) {
-            buffer_byte(out, ' ');
-            column++;
-        }
-        buffer_bytes(out, text, n);
-        column += wide;
-        text += n;
-        text += strspn(text, " ");
-    }
-    buffer_byte(out, '\n');
-}
-
 static void put_heading(struct buffer *out, const char *text, bool color) {
     buffer_format(out, "%s%s%s\n", color ? "\033[1m" : "", text, color ? "\033[0m" : "");
 }
@@ -137,7 +117,7 @@ static void put_map(struct buffer *out, const struct map *map, int width, bool c
     label = label > 14 ? 14 : label;
     put_heading(out, map->title, color);
     if (map->note)
-        put_sentence(out, map->note, width, 0);
+        wrap_text(out, map->note, 0, 0, width);
     struct map_scale scale = map_scale(map);
     for (int c = 0; c < map->n_columns;) {
         c = put_map_block(out, map, &scale, c, label, width, color);
@@ -219,6 +199,6 @@ void view_write_text(struct buffer *out, const struct view *view, int width, boo
     put_heading(out, "In words", color);
     for (int i = 0; i < view->n_sentences; i++) {
         buffer_text(out, "- ");
-        put_sentence(out, view->sentences[i], width - 2, 2);
+        wrap_text(out, view->sentences[i], 2, 2, width);
     }
 }

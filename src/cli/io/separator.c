@@ -1,4 +1,4 @@
-/* separator.c - see separator.h. */
+/* separator.c - decides what stands between a prompt and a choice. */
 #include "cli/io/separator.h"
 
 #include <stddef.h>

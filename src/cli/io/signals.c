@@ -1,4 +1,4 @@
-/* signals.c - see signals.h. */
+/* signals.c - handles SIGINT and SIGTERM, and waits for input without missing one. */
 #include "cli/io/signals.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* signals.h - how a user ends what is under way, and waiting for his next key meanwhile. */
+/* signals.h - SIGINT and SIGTERM, and waiting for a key without missing one of them. */
 #ifndef CLI_IO_SIGNALS_H
 #define CLI_IO_SIGNALS_H
 

@@ -1,4 +1,4 @@
-/* terminal.c - see terminal.h. */
+/* terminal.c - measures the terminal, and writes its progress line again and again. */
 #include "cli/io/terminal.h"
 #include "base/utf8.h"
 

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/* Columns of the terminal behind a file descriptor; 80 where it is none, or does not say. */
+/* Columns of the terminal that a file descriptor is; 80 where it is none, or does not say. */
 int terminal_columns(int fd);
 
 /* TERM is missing, empty or "dumb": nothing on the screen can be moved, cleared or coloured. */

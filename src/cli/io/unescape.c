@@ -1,4 +1,4 @@
-/* unescape.c - see unescape.h. */
+/* unescape.c - replaces backslash escapes in place. */
 #include "cli/io/unescape.h"
 #include "cli/io/report.h"
 

@@ -17,11 +17,11 @@ int wrap_width(void) {
 
 /* Where a line is. */
 struct wrap_cursor {
-    int at;      /* columns that are printed */
+    int at;      /* columns that are written */
     bool begins; /* no word of the line is   */
 };
 
-/* How much of a word that is wider than a line is printed on one: up to a "|", or what fits. */
+/* How much of a word that is wider than a line is written on one: up to a "|", or what fits. */
 static size_t part_of_word(const char *text, size_t n, int room) {
     size_t part = 0, i = 0;
     for (int columns = 0; i < n && columns < room; columns++) {
@@ -33,26 +33,33 @@ static size_t part_of_word(const char *text, size_t n, int room) {
     return part ? part : i;
 }
 
-/* Prints the word text[0..n), on a new line with that indent where this one has no room. */
-static void put_word(struct wrap_cursor *c, const char *text, size_t n, int indent, int width) {
+/* Begins a new line. */
+static void put_indent(struct wrap_cursor *c, struct buffer *out, int indent) {
+    buffer_format(out, "\n%*s", indent, "");
+    *c = (struct wrap_cursor){indent, true};
+}
+
+/* Writes the word text[0..n), on a new line with that indent where this one has no room. */
+static void put_word(struct wrap_cursor *c, struct buffer *out, const char *text, size_t n,
+                     int indent, int width) {
     while ((int)utf8_count(text, n) > width - indent && width > indent) {
         const bool full = c->at + !c->begins >= width;
         const size_t part = full ? 0 : part_of_word(text, n, width - c->at - !c->begins);
-        if (part)
-            printf("%s%.*s", c->begins ? "" : " ", (int)part, text);
-        c->at = printf("\n%*s", indent, "") - 1;
-        c->begins = true;
+        if (part && !c->begins)
+            buffer_byte(out, ' ');
+        buffer_bytes(out, text, part);
+        put_indent(c, out, indent);
         text += part;
         n -= part;
     }
     if (n == 0)
         return;
     const int columns = (int)utf8_count(text, n);
-    if (!c->begins && c->at + 1 + columns > width) {
-        c->at = printf("\n%*s", indent, "") - 1;
-        c->begins = true;
-    }
-    printf("%s%.*s", c->begins ? "" : " ", (int)n, text);
+    if (!c->begins && c->at + 1 + columns > width)
+        put_indent(c, out, indent);
+    if (!c->begins)
+        buffer_byte(out, ' ');
+    buffer_bytes(out, text, n);
     c->at += columns + !c->begins;
     c->begins = false;
 }
@@ -71,57 +78,69 @@ static bool goes_on(const char *text, size_t column) {
     return *text == '\n' && strspn(text + 1, " ") == column && text[1 + column] > ' ';
 }
 
-/* Prints a line that begins with a space: as it is where it fits, and else broken under its second
+/* Writes a line that begins with a space: as it is where it fits, and else broken under its second
  * column, if it has one, together with the lines that go on there. Returns what comes after. */
-static const char *print_kept(const char *text, int width) {
+static const char *put_kept(struct buffer *out, const char *text, int width) {
     const size_t n = strcspn(text, "\n");
     const size_t column = second_column(text, n);
     const bool is_table = column > strspn(text, " ");
     if (!is_table && (int)utf8_count(text, n) <= width) {
-        printf("%.*s\n", (int)n, text);
+        buffer_bytes(out, text, n);
+        buffer_byte(out, '\n');
         return text + n + (text[n] == '\n');
     }
     const int indent = is_table && (int)column < width / 2 ? (int)column : 4;
-    struct wrap_cursor c = {printf("%.*s", (int)column, text), true};
+    struct wrap_cursor c = {(int)column, true};
+    buffer_bytes(out, text, column);
     for (text += column; *text && (*text != '\n' || (is_table && goes_on(text, column)));) {
         if (*text == '\n' || *text == ' ') {
             text += 1 + (*text == '\n' ? column : 0);
             continue;
         }
         const size_t word = strcspn(text, " \n");
-        put_word(&c, text, word, indent, width);
+        put_word(&c, out, text, word, indent, width);
         text += word;
     }
-    putchar('\n');
+    buffer_byte(out, '\n');
     return text + (*text == '\n');
 }
 
-void wrap_print(const char *text, int at, int indent, int width) {
+void wrap_text(struct buffer *out, const char *text, int at, int indent, int width) {
     struct wrap_cursor c = {at, true};
     while (*text) {
         if (*text == ' ' && c.begins) {
-            text = print_kept(text, width);
-            c.at = 0;
-            if (*text && *text != '\n')
-                c.at = printf("%*s", indent, "");
+            text = put_kept(out, text, width);
+            c.at = *text && *text != '\n' ? indent : 0;
+            buffer_format(out, "%*s", c.at, "");
             continue;
         }
         if (*text == '\n' && c.begins) {
-            putchar('\n');
+            buffer_byte(out, '\n');
             text++;
             continue;
         }
         const size_t n = strcspn(text, " \n");
-        put_word(&c, text, n, indent, width);
+        put_word(&c, out, text, n, indent, width);
         text += n;
         if (*text == '\n' && (text[1] == ' ' || text[1] == '\n' || !text[1])) {
             for (; *text == '\n' && text[1] == '\n'; text++)
-                putchar('\n');
-            c.at = text[1] ? printf("\n%*s", indent, "") - 1 : c.at;
+                buffer_byte(out, '\n');
+            if (text[1])
+                put_indent(&c, out, indent);
             c.begins = true;
         }
         text += *text != 0;
     }
     if (c.at > 0)
-        putchar('\n');
+        buffer_byte(out, '\n');
+}
+
+void wrap_print(const char *text, int at, int indent, int width) {
+    struct buffer out = {0};
+    wrap_text(&out, text, at, indent, width);
+    if (out.failed) // help without its line breaks is better than none
+        puts(text);
+    else
+        fwrite(out.data, 1, out.len, stdout);
+    buffer_free(&out);
 }

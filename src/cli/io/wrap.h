@@ -2,11 +2,16 @@
 #ifndef CLI_IO_WRAP_H
 #define CLI_IO_WRAP_H
 
-/* Prints text to standard output, every line but the first indented by `indent`; the cursor is in
- * column `at` already. A line holds at most `width` columns, where its words allow it. A newline in
- * the text is a space, except before a space or another newline and after a line that begins with a
- * space: examples and tables stay as they are. A newline is printed at the end. UTF-8 is counted in
+#include "base/buffer.h"
+
+/* Appends text, every line but the first indented by `indent`; the cursor is in column `at`
+ * already. A line holds at most `width` columns, where its words allow it. A newline in the text is
+ * a space, except before a space or another newline and after a line that begins with a space:
+ * examples and tables stay as they are. A newline is written at the end. UTF-8 is counted in
  * characters. */
+void wrap_text(struct buffer *out, const char *text, int at, int indent, int width);
+
+/* The same on standard output. */
 void wrap_print(const char *text, int at, int indent, int width);
 
 /* The width for it: of the terminal that standard output is, 40 at least and 100 at most; else 80.

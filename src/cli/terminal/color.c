@@ -1,4 +1,4 @@
-/* color.c - see color.h. */
+/* color.c - writes text with colours and escaped control characters. */
 #include "cli/terminal/color.h"
 #include "base/utf8.h"
 

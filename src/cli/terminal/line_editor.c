@@ -1,4 +1,4 @@
-/* line_editor.c - see line_editor.h. The only file that knows libedit. */
+/* line_editor.c - edits a line with libedit; the only file that knows it. */
 #include "cli/terminal/line_editor.h"
 #include "base/utf8.h"
 

@@ -1,4 +1,4 @@
-/* line_history.c - see line_history.h. */
+/* line_history.c - loads, appends to and cuts the file of lines that were typed. */
 #include "cli/terminal/line_history.h"
 #include "base/buffer.h"
 #include "base/outfile.h"

@@ -1,4 +1,4 @@
-/* line_input.c - see line_input.h. */
+/* line_input.c - reads lines from an editor, a plain terminal or a pipe. */
 #include "cli/terminal/line_input.h"
 #include "cli/io/input.h"
 #include "cli/io/report.h"

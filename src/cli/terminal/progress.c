@@ -1,4 +1,4 @@
-/* progress.c - see progress.h. */
+/* progress.c - shows how far a bulk job is. */
 #include "cli/terminal/progress.h"
 #include "base/os.h"
 #include "cli/io/terminal.h"

@@ -106,6 +106,7 @@ faults tokenize -m $model -p once
 faults detokenize -m $model --ids "1,2"
 faults score $m -f $tmp/lines --by line
 faults choose $m -p once -c upon -c over
+faults embed $m once
 faults eval lambada $tmp/lambada $m
 faults inspect layernorm $m -p once --json
 faults inspect attention $m -p once --svg picture.svg

@@ -201,6 +201,16 @@ bad_commands() {
         done
 }
 
+# Nor a filter of the sampler.
+bad_filters() {
+    grep '^src/' "$tmp/c_files" | xargs grep -nE '^const struct filter filter_[a-z0-9_]+ = ' |
+        sed -E 's/^([^:]*:[0-9]+):const struct filter filter_([a-z0-9_]+) .*/\1 \2/' |
+        while read -r place name; do
+            grep -qx "FILTER($name)" src/sampling/filters.def ||
+                echo "$place: expected FILTER($name) in src/sampling/filters.def"
+        done
+}
+
 # What a command prints goes through io/output.h, which notices a full disk.
 bad_printing() {
     grep -E '^src/cli/(.*/)?cmd_[a-z_]+\.c$' "$tmp/c_files" |
@@ -288,6 +298,7 @@ check "options that can grow" bad_options
 check "typed option tables" bad_option_types
 check "commands in their list" bad_commands
 check "containers in their list" bad_containers
+check "filters in their list" bad_filters
 check "output of commands" bad_printing
 check "banners" bad_banners
 check "top level" bad_top_level

@@ -285,6 +285,15 @@ bad_symbols() {
         }'
 }
 
+# Product loops keep their vectors in registers. The first lines see to it that a spill is found.
+bad_spills() {
+    printf '%s\n' 'gemm_q8:' '1: vmovaps %ymm1, 32(%rsp)' 'vfmadd231ps %ymm2, %ymm3, %ymm1' \
+        'dec %eax' 'jne 1b' 'ret' | $CC -c -x assembler -o "$tmp/spill.o" - &&
+        tests/spills.sh "$tmp/spill.o" | grep -q 'gemm_q8 at 0: 1 spills, 0 reloads' ||
+        echo "tests/spills.sh:1: does not find a spill where there is one"
+    tests/spills.sh "$BUILD"/src/kernels/x86_*.o || [ $? -eq 1 ] || echo "tests/spills.sh:1: failed"
+}
+
 if command -v clang-format >/dev/null; then
     check "clang-format" bad_format
 else
@@ -306,6 +315,11 @@ check "tabs, blanks, final newlines" bad_text
 check "shell syntax" bad_scripts
 if [ -e "$BUILD/libgpt2.a" ]; then
     check "exported symbols" bad_symbols
+    if [ -e "$BUILD/src/kernels/x86_avx2.o" ] && command -v objdump >/dev/null; then
+        check "vectors on the stack in product loops" bad_spills
+    else
+        echo "lint: vectors on the stack in product loops: skipped: not x86-64, or no objdump"
+    fi
 else
     echo "lint: exported symbols: skipped: $BUILD/libgpt2.a is not built"
 fi

@@ -4,7 +4,8 @@
 #
 # It reads x86-64 code, for any CPU. A loop is a backward jump whose target leads to it again
 # without leaving what lies between the two, and it is innermost if it has no other loop in it.
-# Those with at least 8 instructions that multiply count. A spill is a store of a vector to the
+# Those with an instruction that multiplies count, in all functions but those of elementwise.h and
+# vectorized.h, whose polynomials have more constants than there are registers. A spill is a store of a vector to the
 # stack. A reload is a load of one from a place on the stack that does not move with the loop:
 # arrays of a kernel are read at an index or through a pointer. -v prints the sum of each object,
 # too.
@@ -13,10 +14,15 @@ verbose=0
 [ "${1-}" = -v ] && verbose=1 && shift
 [ $# -gt 0 ] || { echo "usage: spills.sh [-v] OBJECT ..." >&2; exit 2; }
 
+sources=$(dirname "$0")/../src/kernels
+others=$(sed -nE 's/^(static|ALWAYS_INLINE) .*[ *]([a-z0-9_]+)\(.*/\2/p' \
+    "$sources/elementwise.h" "$sources/vectorized.h") || exit 2
+
 status=0
 for object in "$@"; do
     code=$(objdump -d --no-show-raw-insn "$object") || exit 2
-    printf '%s\n' "$code" | awk -v object="$object" -v verbose=$verbose '
+    printf '%s\n' "$code" | awk -v object="$object" -v verbose=$verbose \
+        -v others="$(printf '%s' "$others" | tr '\n' ' ')" '
     # Marks what is reached from first and leads to last within first .. last: with 3. Returns
     # whether there is such a way.
     function mark_ways(first, last,    i, changed) {
@@ -49,7 +55,7 @@ for object in "$@"; do
         mark_ways(first, last)
         for (i = first; i <= last; i++)
             if (mark[i] == 3 && text[i] ~ /^v(p?fn?m)(add|sub)|^vpdp|^vpmadd/) products++
-        if (products < 8) return
+        if (products == 0) return
         n_loops++
         for (i = first; i <= last; i++) {
             if (mark[i] != 3 || text[i] !~ /^v/ || text[i] !~ on_stack) continue
@@ -62,7 +68,8 @@ for object in "$@"; do
         all_stores += stores; all_loads += loads; failed = 1
     }
     function end_of_function(    i, j, n, from, till, inner, word) {
-        if (name ~ /^(gemm|gemv|scores|mix|peak)/) {
+        sub(/\..*/, "", name) # what a compiler made of a part of a function
+        if (index(" " others " ", " " name " ") == 0) {
             # where a function has a frame pointer, that leads to the stack, too
             at_rest = frame ? "\\(%r[sb]p\\)" : "\\(%rsp\\)"
             on_stack = frame ? "\\(%r[sb]p" : "\\(%rsp"

@@ -25,8 +25,7 @@ ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
         UNROLL for (int v = 0; v < vecs; v++) {
             vec weight = type.load(at + column_at(w, v * WIDTH, type.size), tile_lanes(tile, v));
             UNROLL for (int r = 0; r < rows; r++) {
-                sum[r][v] = vec_fma(xk[r], weight, sum[r][v]);
-                IN_ORDER(sum[r][v]);
+                ADD_PRODUCT(sum[r][v], xk[r], weight);
             }
         }
         if (rows > 1 && panels > 0)

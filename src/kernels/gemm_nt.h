@@ -47,8 +47,7 @@ ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w
                 const char *row = w.w + (size_t)c * w.apart * w.stride;
                 vec weight = type.load(row + (size_t)(k + i * WIDTH) * type.size, WIDTH);
                 UNROLL for (int r = 0; r < tile.rows; r++) {
-                    p[r][c][i] = vec_fma(xk[r], weight, p[r][c][i]);
-                    IN_ORDER(p[r][c][i]);
+                    ADD_PRODUCT(p[r][c][i], xk[r], weight);
                 }
             }
         }
@@ -59,6 +58,7 @@ ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w
     }
     UNROLL for (int i = first; i < to; i++) {
         int left = K - k - i * WIDTH;
+        OPAQUE(left);
         int n = left < WIDTH ? left : WIDTH;
         if (n <= 0)
             break;
@@ -79,15 +79,24 @@ ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w
 ALWAYS_INLINE void gemm_nt_tile(struct y_rows y, struct x_rows x, struct w_rows w,
                                 struct prefetch prefetch, int K, struct nt_tile tile,
                                 struct element type) {
-    partial_sums p;
+    partial_sums p, all;
     const int step = tile.rows == 1 ? LANE_VECS : 1;
     UNROLL for (int i = 0; i < LANE_VECS; i += step) {
         gemm_nt_sums(p, x, w, prefetch, K, tile, i, i + step, type);
         prefetch.p += (size_t)(K / 8) * prefetch.step;
+        UNROLL for (int r = 0; r < tile.rows; r++) {
+            UNROLL for (int c = 0; c < tile.cols; c++) {
+                UNROLL for (int v = i; v < i + step; v++) {
+                    all[r][c][v] = p[r][c][v];
+                    if (step < LANE_VECS)
+                        IN_MEMORY(all[r][c][v]); // the registers are those of the next pass
+                }
+            }
+        }
     }
     UNROLL for (int r = 0; r < tile.rows; r++) {
         UNROLL for (int c = 0; c < tile.cols; c++) {
-            y.p[(size_t)r * y.stride + (size_t)c * w.apart] = lanes_sum(p[r][c]);
+            y.p[(size_t)r * y.stride + (size_t)c * w.apart] = lanes_sum(all[r][c]);
         }
     }
 }

@@ -26,19 +26,21 @@ ALWAYS_INLINE void gemv_tile(struct y_rows y, struct x_rows x, struct slab w, st
             sum[r][v] = load_f32(y_from(y, r, v * WIDTH).p, tile_lanes(tile, v));
         }
     }
+    const char *row = w.w;
     UNROLL for (int k = 0; k < w.depth; k++) {
         vec weight[GEMV_VECS];
         UNROLL for (int v = 0; v < vecs; v++) {
-            const char *at = w.w + (size_t)k * w.stride + (size_t)v * WIDTH * type.size;
+            const char *at = row + (size_t)v * WIDTH * type.size;
             weight[v] = type.load(at, tile_lanes(tile, v));
             if (w.ahead && (size_t)v * WIDTH * type.size % 64 == 0)
                 __builtin_prefetch(at + w.ahead, 0, 2);
         }
+        row += w.stride;
+        OPAQUE(row);
         UNROLL for (int r = 0; r < rows; r++) {
             vec xk = vec_set(*x_from(x, r, k).p);
             UNROLL for (int v = 0; v < vecs; v++) {
-                sum[r][v] = vec_fma(xk, weight[v], sum[r][v]);
-                IN_ORDER(sum[r][v]);
+                ADD_PRODUCT(sum[r][v], xk, weight[v]);
             }
         }
     }

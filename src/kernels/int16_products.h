@@ -11,9 +11,12 @@
 
 #include "kernels/tiles.h"
 
-#define QUANT_ROWS  WORDS_TILE /* the most rows of any tile of integers */
-#define PANEL_WORDS 64         /* words of each output of a panel, and */
-#define ROW_WORDS   32         /* of a row of x, that are widened at a time */
+#define PANEL_WORDS 64 /* words of each output of a panel, and */
+#define ROW_WORDS   32 /* of a row of x, that are widened at a time */
+
+/* The most rows of any tile of integers. */
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
+#define QUANT_ROWS   LARGER(WORDS_TILE, LARGER(Q8_ROWS, Q4_ROWS))
 
 /* Groups of a panel and a group of a row of x; or a block of positions of the KV cache and its
  * weights. Each word has two adjacent inputs. */
@@ -25,12 +28,10 @@ _Static_assert(PANEL_MAX_GROUP / 2 <= ROW_WORDS && KV_BLOCK / 2 <= ROW_WORDS, "t
 /* The integer sums of a tile, over a group of inputs or a block of positions. */
 typedef ivec tile_sums[QUANT_ROWS][STRIP / WIDTH];
 
-_Static_assert(Q8_ROWS <= QUANT_ROWS && Q4_ROWS <= QUANT_ROWS, "no tile has more rows");
-
 /* The sums of a tile over `steps` words, those of w from word `first` of each panel on. */
 ALWAYS_INLINE void int16_sums(tile_sums sum, row_words *x, panel_words *w, int first, int steps,
                               struct prefetch prefetch, struct tile tile) {
-    const int rows = tile.rows, vecs = tile.vecs;
+    const int rows = tile.rows, vecs = tile.vecs, many = rows == 1 ? 0 : rows;
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             sum[r][v] = ivec_set(0);
@@ -39,10 +40,15 @@ ALWAYS_INLINE void int16_sums(tile_sums sum, row_words *x, panel_words *w, int f
     for (int some = 0; some < steps; some += 4)
         UNROLL for (int step = some; step < some + 4; step++) {
             ivec weights[STRIP / WIDTH];
+            ivec x_first = ivec_set((uint32_t)x[0][step]);
             UNROLL for (int v = 0; v < vecs; v++) {
                 weights[v] = ivec_load(&w[v * WIDTH / PANEL][first + step][v * WIDTH % PANEL]);
+                if (rows == 1) { // at once: there are not enough registers to keep them all
+                    sum[0][v] = ivec_add_pairs(sum[0][v], weights[v], x_first);
+                    IN_ORDER(sum[0][v]);
+                }
             }
-            UNROLL for (int r = 0; r < rows; r++) {
+            UNROLL for (int r = 0; r < many; r++) {
                 ivec xs = ivec_set((uint32_t)x[r][step]);
                 UNROLL for (int v = 0; v < vecs; v++) {
                     sum[r][v] = ivec_add_pairs(sum[r][v], weights[v], xs);

@@ -9,8 +9,8 @@
  *   ivec_shift16(a, n)    16-bit lanes shifted right by n, filled with zeros
  *   ivec_to_f32           rounded to nearest; exact in gemm, where all sums are below 2^24
  *   vec_mul(a, b)         a * b, rounded
- *   Q8_ROWS, Q4_ROWS      the register tile: rows of x (WORDS_TILE of them, not fewer than of the
- *   WORDS_TILE            others, where products are of 16-bit lanes),
+ *   Q8_ROWS, Q4_ROWS      the register tile: rows of x (WORDS_TILE of them where products are of
+ *   WORDS_TILE            16-bit lanes),
  *   QUANT_VECS(rows)      and vectors of columns
  *
  * and, if the CPU has four-way dot products, QUANT_DOT4 and
@@ -21,6 +21,7 @@
  *
  *   ivec_pairs(a, b)      the sums of two products of signed 16-bit lanes
  *   ivec_pairs8(u, s)     the 16-bit sums of two products of an unsigned and a signed byte
+ *   ivec_signed8(a)       unsigned bytes less 128, as signed ones
  *   ivec_abs8(a)          of signed bytes
  *   ivec_sign8(a, s)      bytes of a, negated where s is negative; any value where s is 0
  *   ivec_xor, ivec_add16  of 32-bit words; of 16-bit lanes
@@ -102,7 +103,7 @@ ALWAYS_INLINE ivec q8_start(int32_t sum_of_x) {
 }
 
 ALWAYS_INLINE q8_w q8_weights(ivec bytes) {
-    ivec w = ivec_xor(bytes, ivec_set(0x80808080)); // less 128, as signed bytes
+    ivec w = ivec_signed8(bytes);
     return (q8_w){ivec_abs8(w), w};
 }
 
@@ -209,9 +210,7 @@ ALWAYS_INLINE void q4_many_rows(tile_sums part, struct quantized x, struct panel
                                 struct panel_form form) {
     const int rows = tile.rows, vecs = tile.vecs, steps = quant_steps(form);
     const char *at = w.w;
-    __asm__ volatile(
-        ""
-        : "+r"(at)); // or a compiler keeps the bytes of one half for the other, on the stack
+    OPAQUE(at); // or a compiler keeps the bytes of one half for the other, on the stack
     UNROLL_STEPS for (int step = 0; step < steps / 2; step++) {
         ivec nibbles[STRIP / WIDTH];
         UNROLL for (int v = 0; v < vecs; v++) {
@@ -287,8 +286,8 @@ ALWAYS_INLINE void q4_sums(tile_sums sum, struct quantized x, struct panels w,
                     sum[r][v] = ivec_add(whole, at_once ? start : first[r][v]);
                 } else {
                     first[r][v] = form.mins ? whole : ivec_add(whole, start);
-                    if (tile.rows > 1) // the registers are those of the second half
-                        __asm__ volatile("" : "+m"(first[r][v]));
+                    if (tile.rows * tile.vecs > WIDTH / 2) // as few as the registers hold twice
+                        IN_MEMORY(first[r][v]);
                 }
             }
         }

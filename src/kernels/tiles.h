@@ -50,10 +50,32 @@
 #define IN_ORDER(v) ((void)(v))
 #endif
 
+/* sum += a * b, rounded once. clang gets the instruction that adds in place: left to itself it
+ * writes the result over a or b, and moves all sums of a tile at the end of a step. */
+#if defined(__clang__) && defined(__x86_64__)
+#define ADD_PRODUCT(sum, a, b) \
+    __asm__ volatile("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b) : "memory")
+#else
+#define ADD_PRODUCT(sum, a, b)      \
+    do {                            \
+        (sum) = vec_fma(a, b, sum); \
+        IN_ORDER(sum);              \
+    } while (0)
+#endif
+
+/* IN_MEMORY(v): the vector v is in memory from here on, so that the loop that follows has all
+ * registers. */
+#define IN_MEMORY(v) __asm__ volatile("" : "+m"(v))
+
 /* LOADS_STAY(), before a tile: its loads stay in it. A compiler that finds the same loads in two
  * tiles of different sizes makes them before the branch that leads to either, and has to keep them
  * on the stack. */
 #define LOADS_STAY() __asm__ volatile("" ::: "memory")
+
+/* OPAQUE(x): the compiler knows nothing of the integer or pointer x. What depends on it is computed
+ * where it is used: not before an outer loop, to be kept on the stack in the loop, and not for all
+ * steps of an unrolled loop at once, which would take more registers than there are. */
+#define OPAQUE(x) __asm__ volatile("" : "+r"(x))
 
 /* A type of weights: the size of an element in bytes, and load_f32, load_f16 or load_bf16. */
 struct element {

@@ -17,9 +17,10 @@ typedef __m256 vec;
 #define GEMM_NT_ROWS    3 /* the same */
 #define GEMM_NT_COLS    4
 
-/* All bits set in the first n lanes. */
+/* All bits set in the first n lanes: a part of a table, so that no register keeps a constant. */
 ALWAYS_INLINE __m256i first(int n) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    static const int32_t lanes[2 * WIDTH] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const void *)(lanes + WIDTH - n));
 }
 
 ALWAYS_INLINE vec vec_set(float s) {
@@ -50,13 +51,12 @@ ALWAYS_INLINE vec load_f32(const void *p, int n) {
 ALWAYS_INLINE __m128i load_16(const void *p, int n) {
     if (n == WIDTH)
         return _mm_loadu_si128(p);
+    static const int16_t lane[2 * WIDTH] = {[WIDTH - 1] = -1};
     uint16_t last;
     memcpy(&last, (const char *)p + 2 * (n - 1), sizeof last);
-    __m128i lanes = _mm_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7);
-    __m128i pairs =
-        _mm_maskload_epi32(p, _mm_cmpgt_epi32(_mm_set1_epi32(n / 2), _mm_setr_epi32(0, 1, 2, 3)));
+    __m128i pairs = _mm_maskload_epi32(p, _mm256_castsi256_si128(first(n / 2)));
     return _mm_blendv_epi8(pairs, _mm_set1_epi16((short)last),
-                           _mm_cmpeq_epi16(lanes, _mm_set1_epi16((short)(n - 1))));
+                           _mm_loadu_si128((const void *)(lane + WIDTH - n)));
 }
 
 ALWAYS_INLINE vec load_f16(const void *p, int n) {
@@ -83,7 +83,7 @@ ALWAYS_INLINE vec vec_mul(vec a, vec b) {
 typedef __m256i ivec;
 #define Q8_ROWS          4 /* 15 registers: 8 sums, 2 weights, x, |x|, a product, 2 constants */
 #define Q4_ROWS          5 /* 15 registers: 10 sums, 2 weights, 1 x, a product, a constant */
-#define WORDS_TILE       5 /* 14 registers: 10 sums, 2 weights, x, a product */
+#define WORDS_TILE       4 /* 12 registers: 8 sums, 2 weights, x, a product; gcc needs a few more */
 #define QUANT_VECS(rows) ((rows) == 1 ? 8 : 2)
 
 ALWAYS_INLINE ivec ivec_set(uint32_t word) {
@@ -109,6 +109,14 @@ ALWAYS_INLINE ivec ivec_xor(ivec a, ivec b) {
     return _mm256_xor_si256(a, b);
 }
 
+/* The constant is read from memory: there is no register for it. */
+ALWAYS_INLINE ivec ivec_signed8(ivec a) {
+    static const ivec top_bits = {-0x7F7F7F7F7F7F7F80, -0x7F7F7F7F7F7F7F80, -0x7F7F7F7F7F7F7F80,
+                                  -0x7F7F7F7F7F7F7F80};
+    __asm__("vpxor %1, %0, %0" : "+x"(a) : "m"(top_bits));
+    return a;
+}
+
 ALWAYS_INLINE ivec ivec_abs8(ivec a) {
     return _mm256_abs_epi8(a);
 }
@@ -129,9 +137,12 @@ ALWAYS_INLINE ivec ivec_pairs(ivec a, ivec b) {
     return _mm256_madd_epi16(a, b);
 }
 
+/* Its product has a register of its own: gcc otherwise gives it that of a sum, which moves. */
 ALWAYS_INLINE ivec ivec_add_pairs(ivec sum, ivec a, ivec b) {
-    ivec pairs;
-    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sum), "=&x"(pairs) : "x"(a), "x"(b));
+    __asm__("vpmaddwd %2, %1, %%ymm15\n\tvpaddd %%ymm15, %0, %0"
+            : "+x"(sum)
+            : "x"(a), "x"(b)
+            : "xmm15");
     return sum;
 }
 

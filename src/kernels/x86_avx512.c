@@ -26,6 +26,10 @@ ALWAYS_INLINE ivec ivec_xor(ivec a, ivec b) {
     return _mm512_xor_si512(a, b);
 }
 
+ALWAYS_INLINE ivec ivec_signed8(ivec a) {
+    return _mm512_xor_si512(a, _mm512_set1_epi8(-128));
+}
+
 ALWAYS_INLINE ivec ivec_abs8(ivec a) {
     return _mm512_abs_epi8(a);
 }

@@ -14,6 +14,7 @@ ALWAYS_INLINE void score_panels(float *y, struct quantized x, const unsigned cha
     const struct panel_form form = panel_form(KV_PANELS);
     for (int g = 0; g < n_groups; g++) {
         const size_t group = (size_t)g * panel_form_bytes(form);
+        const ivec ones = q8_ones();
         ivec sum[KV_STREAMS][PANEL / WIDTH];
         UNROLL for (int i = 0; i < blocks; i++) {
             UNROLL for (int v = 0; v < vecs; v++) {
@@ -26,7 +27,7 @@ ALWAYS_INLINE void score_panels(float *y, struct quantized x, const unsigned cha
             UNROLL for (int i = 0; i < blocks; i++) {
                 UNROLL for (int v = 0; v < vecs; v++) {
                     q8_w w = q8_weights(ivec_load(at[i] + bytes + v * 4 * WIDTH));
-                    sum[i][v] = q8_add(sum[i][v], w, xs);
+                    sum[i][v] = q8_add(sum[i][v], w, xs, ones);
                     IN_ORDER(sum[i][v]);
                 }
             }

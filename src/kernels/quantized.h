@@ -84,7 +84,11 @@ ALWAYS_INLINE q8_w q8_weights(ivec bytes) {
     return bytes;
 }
 
-ALWAYS_INLINE ivec q8_add(ivec sum, q8_w w, ivec x) {
+ALWAYS_INLINE ivec q8_ones(void) {
+    return ivec_set(0); // not needed
+}
+
+ALWAYS_INLINE ivec q8_add(ivec sum, q8_w w, ivec x, ivec ones) {
     return ivec_dot4(sum, w, x);
 }
 
@@ -107,9 +111,16 @@ ALWAYS_INLINE q8_w q8_weights(ivec bytes) {
     return (q8_w){ivec_abs8(w), w};
 }
 
-ALWAYS_INLINE ivec q8_add(ivec sum, q8_w w, ivec x) {
+ALWAYS_INLINE ivec q8_add(ivec sum, q8_w w, ivec x, ivec ones) {
     ivec pairs = ivec_pairs8(w.sizes, ivec_sign8(x, w.bytes));
-    return ivec_add(sum, ivec_pairs(pairs, ivec_set(0x00010001)));
+    return ivec_add(sum, ivec_pairs(pairs, ones));
+}
+
+/* The `ones` of q8_add: made anew for each tile, so that they are in a register. */
+ALWAYS_INLINE ivec q8_ones(void) {
+    uint32_t ones = 0x00010001;
+    OPAQUE(ones);
+    return ivec_set(ones);
 }
 
 /* The sums of Q4 are in 16-bit lanes until q4_sums adds them in pairs. */
@@ -133,6 +144,7 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, struct panels w,
                            struct prefetch prefetch, struct tile tile, struct panel_form form) {
     const int rows = tile.rows, vecs = tile.vecs, many = rows == 1 ? 0 : rows;
     const char *at = w.w;
+    const ivec ones = q8_ones();
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
             sum[r][v] = q8_start(x.sum[(size_t)r * x.gs]);
@@ -144,14 +156,14 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, struct panels w,
         UNROLL for (int v = 0; v < vecs; v++) {
             weights[v] = q8_weights(ivec_load(at + column_at(w, v * WIDTH, 4)));
             if (rows == 1) { // at once: there are not enough registers to keep them all
-                sum[0][v] = q8_add(sum[0][v], weights[v], first);
+                sum[0][v] = q8_add(sum[0][v], weights[v], first, ones);
                 IN_ORDER(sum[0][v]);
             }
         }
         UNROLL for (int r = 0; r < many; r++) {
             ivec xs = quant_x(x, r, step);
             UNROLL for (int v = 0; v < vecs; v++) {
-                sum[r][v] = q8_add(sum[r][v], weights[v], xs);
+                sum[r][v] = q8_add(sum[r][v], weights[v], xs, ones);
                 IN_ORDER(sum[r][v]);
             }
         }

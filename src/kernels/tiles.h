@@ -40,9 +40,9 @@
 #endif
 
 /* IN_ORDER(v), after a product has been added to the sum v: the addition stays where it is written.
- * clang otherwise moves the additions of a tile below the loads of the steps that follow, and has
- * to keep what it has loaded on the stack. gcc leaves them where they are. */
-#if defined(__clang__) && defined(__x86_64__)
+ * Compilers otherwise move the additions of a tile below the loads of the steps that follow, and
+ * have to keep what is loaded on the stack. */
+#if defined(__x86_64__)
 #define IN_ORDER(v) __asm__ volatile("" : "+v"(v) : : "memory")
 #elif defined(__clang__) && defined(__aarch64__)
 #define IN_ORDER(v) __asm__ volatile("" : "+w"(v) : : "memory")
@@ -51,16 +51,19 @@
 #endif
 
 /* sum += a * b, rounded once. clang gets the instruction that adds in place: left to itself it
- * writes the result over a or b, and moves all sums of a tile at the end of a step. */
+ * writes the result over a or b, and moves all sums of a tile at the end of a step. gcc leaves
+ * these additions where they are. */
 #if defined(__clang__) && defined(__x86_64__)
 #define ADD_PRODUCT(sum, a, b) \
     __asm__ volatile("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b) : "memory")
-#else
+#elif defined(__clang__)
 #define ADD_PRODUCT(sum, a, b)      \
     do {                            \
         (sum) = vec_fma(a, b, sum); \
         IN_ORDER(sum);              \
     } while (0)
+#else
+#define ADD_PRODUCT(sum, a, b) ((sum) = vec_fma(a, b, sum))
 #endif
 
 /* IN_MEMORY(v): the vector v is in memory from here on, so that the loop that follows has all

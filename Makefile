@@ -131,6 +131,19 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
 	$(if $(V),,@echo '  CC  $<')
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(filter %.o,$^) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) -ldl $(LDFLAGS)
 
+# The same programs over a variant whose instructions are loops in C (tests/emulate_avx_vnni.h), for
+# CPUs that lack them: these objects go before the library's.
+EMULATED := $(if $(filter x86_64,$(ARCH)),$(addprefix $(BUILD)/tests/,test_kernels_emulated test_exactness_emulated))
+EMULATED_OBJ := $(BUILD)/emulated/x86_avx_vnni.o $(BUILD)/emulated/select.o
+$(EMULATED_OBJ): $(BUILD)/emulated/%.o: src/kernels/%.c tests/emulate_avx_vnni.h
+	@mkdir -p $(@D)
+	$(if $(V),,@echo '  CC  $< (emulated)')
+	$(Q)$(CC) $(ALL_CFLAGS) -O1 $(ISA) -Itests -DEMULATE_AVX_VNNI='"emulate_avx_vnni.h"' -c -o $@ $<
+$(EMULATED_OBJ): ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
+$(EMULATED): $(BUILD)/tests/%_emulated: tests/%.c $(EMULATED_OBJ) $(BUILD)/libgpt2.a
+	$(if $(V),,@echo '  CC  $< (emulated)')
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(EMULATED_OBJ) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) -ldl $(LDFLAGS)
+
 # A library to preload that makes calls fail (tests/cli/faults.sh); not beside a sanitizer's own.
 FAULT_SO := $(if $(SANITIZE),,$(if $(filter Linux,$(shell uname -s)),$(BUILD)/tests/fault.so))
 $(BUILD)/tests/fault.so: tests/fault.c
@@ -138,10 +151,10 @@ $(BUILD)/tests/fault.so: tests/fault.c
 	$(if $(V),,@echo '  CC  $<')
 	$(Q)$(CC) -std=gnu17 -O1 -g -Wall -Wextra -fPIC -shared -o $@ $< -ldl
 
-programs: all $(TESTS) $(FUZZ) $(BENCH) $(FAULT_SO) ## build everything, run nothing
+programs: all $(TESTS) $(EMULATED) $(FUZZ) $(BENCH) $(FAULT_SO) ## build everything, run nothing
 
 # The shared library is the same code once more, so the sanitizers go without.
-check: all $(if $(SANITIZE),,shared) $(TESTS) $(FUZZ) $(FAULT_SO) ## run all tests (CASE=name runs one; QUICK=1: fewer rounds; -j makes the build faster)
+check: all $(if $(SANITIZE),,shared) $(TESTS) $(EMULATED) $(FUZZ) $(FAULT_SO) ## run all tests (CASE=name runs one; QUICK=1: fewer rounds; -j makes the build faster)
 	@BUILD=$(BUILD) QUICK=$(if $(SANITIZE),1,$(QUICK)) tests/run.sh $(CASE)
 
 torture: all $(FAULT_SO) ## every call of every command fails; 10,000 random drafts (long)
@@ -241,4 +254,4 @@ help: ## this list
 
 .PHONY: FORCE all programs spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
 .SECONDARY:
--include $(LIB_OBJ:.o=.d) $(PIC_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)
+-include $(LIB_OBJ:.o=.d) $(PIC_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(EMULATED_OBJ:.o=.d) $(EMULATED:=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

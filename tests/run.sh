@@ -2,6 +2,7 @@
 # run.sh [NAME] - runs what `make check` built and sums it up.
 #
 #   tests/test_*.c        cmocka programs; every single test in them is counted
+#   test_*_emulated       some of them over kernels whose instructions are loops of C
 #   tests/fuzz/fuzz_*.c   each replays its corpus, tests/fuzz/corpus/*; one program, one test
 #   tests/cli/*.sh        scripts that drive $GPT2 and print `ok NAME`, `not ok NAME: why` or
 #                         `skip NAME: why`; every line is counted
@@ -101,6 +102,14 @@ for source in tests/test_*.c; do
     name=$(basename "$source" .c)
     if ! [ -e "$source" ] || ! selected "$name"; then continue; fi
     $wrap "$BUILD/tests/$name" >"$logs/$name.log" 2>&1
+    count "$name" $? read_cmocka
+done
+
+# Quick ones: an instruction is a loop of C.
+for program in "$BUILD"/tests/test_*_emulated; do
+    name=$(basename "$program")
+    if ! [ -e "$program" ] || ! selected "$name"; then continue; fi
+    QUICK=1 $wrap "$program" >"$logs/$name.log" 2>&1
     count "$name" $? read_cmocka
 done
 

@@ -93,6 +93,7 @@ for object in "$@"; do
         address = $1; sub(/:$/, "", address)
         at[address] = size; hex[size] = address
         sub(/^ +[0-9a-f]+:[ \t]*/, "")
+        sub(/^\{vex\} +/, "")
         text[size] = $0
         if ($0 ~ /^mov +%rsp,%rbp/) frame = 1
     }

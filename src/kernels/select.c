@@ -13,6 +13,16 @@ static bool cpu_has_f16c(void) {
     unsigned eax, ebx, ecx, edx;
     return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & 1u << 29);
 }
+
+/* Nor AVX-VNNI. It is bit 4 of EAX of leaf 7, subleaf 1. */
+static bool cpu_has_avx_vnni(void) {
+#if defined(EMULATE_AVX_VNNI)
+    return true;
+#else
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & 1u << 4);
+#endif
+}
 #endif
 
 #define VARIANT(name, runs_here)    \

@@ -1,108 +1,27 @@
-/* x86_avx2.c - the variant for AVX2, FMA and F16C: vectors of 8 lanes, 16 registers. */
+/* x86_avx2.c - the variant for AVX2 without VNNI: bytes are multiplied in 16-bit lanes. */
 // ISA x86_64: -mavx2 -mfma -mf16c
-#include "kernels/always_inline.h"
+#include "kernels/x86_avx2.h"
 
-#include <immintrin.h>
-#include <stdint.h>
-#include <string.h>
-
-typedef __m256 vec;
-#define WIDTH           8
-#define GEMM_ROWS       3 /* registers: 12 sums, 3 x, 1 weight */
-#define GEMM_VECS(rows) ((rows) == 1 ? 8 : 4)
-#define GEMM_DEPTH      128
-#define GEMV_ROWS       4
-#define GEMV_VECS       2
-#define GEMV_DEPTH      8
-#define GEMM_NT_ROWS    3 /* the same */
-#define GEMM_NT_COLS    4
-
-/* All bits set in the first n lanes: a part of a table, so that no register keeps a constant. */
-ALWAYS_INLINE __m256i first(int n) {
-    static const int32_t lanes[2 * WIDTH] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    return _mm256_loadu_si256((const void *)(lanes + WIDTH - n));
-}
-
-ALWAYS_INLINE vec vec_set(float s) {
-    return _mm256_set1_ps(s);
-}
-
-ALWAYS_INLINE vec vec_fma(vec a, vec b, vec c) {
-    return _mm256_fmadd_ps(a, b, c);
-}
-
-ALWAYS_INLINE vec vec_fma_n(vec a, vec b, vec c, int n) {
-    return _mm256_blendv_ps(c, _mm256_fmadd_ps(a, b, c), _mm256_castsi256_ps(first(n)));
-}
-
-ALWAYS_INLINE void vec_store(float *p, vec v, int n) {
-    if (n == WIDTH)
-        _mm256_storeu_ps(p, v);
-    else
-        _mm256_maskstore_ps(p, first(n), v);
-}
-
-ALWAYS_INLINE vec load_f32(const void *p, int n) {
-    return n == WIDTH ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, first(n));
-}
-
-/* 8 elements of 16 bits, n >= 1. AVX2 has masked loads of 32 bits only: of pairs. The last element,
- * which may be half of a pair, is put in its place. */
-ALWAYS_INLINE __m128i load_16(const void *p, int n) {
-    if (n == WIDTH)
-        return _mm_loadu_si128(p);
-    static const int16_t lane[2 * WIDTH] = {[WIDTH - 1] = -1};
-    uint16_t last;
-    memcpy(&last, (const char *)p + 2 * (n - 1), sizeof last);
-    __m128i pairs = _mm_maskload_epi32(p, _mm256_castsi256_si128(first(n / 2)));
-    return _mm_blendv_epi8(pairs, _mm_set1_epi16((short)last),
-                           _mm_loadu_si128((const void *)(lane + WIDTH - n)));
-}
-
-ALWAYS_INLINE vec load_f16(const void *p, int n) {
-    return _mm256_cvtph_ps(load_16(p, n));
-}
-
-ALWAYS_INLINE vec load_bf16(const void *p, int n) {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_16(p, n)), 16));
-}
-
-ALWAYS_INLINE vec vec_max(vec a, vec b) {
-    return _mm256_max_ps(a, b);
-}
-
-ALWAYS_INLINE vec vec_min(vec a, vec b) {
-    return _mm256_min_ps(a, b);
-}
-
-ALWAYS_INLINE vec vec_mul(vec a, vec b) {
-    return _mm256_mul_ps(a, b);
-}
-
-/* Integers, for quantized.h. */
-typedef __m256i ivec;
 #define Q8_ROWS          4 /* 15 registers: 8 sums, 2 weights, x, |x|, a product, 2 constants */
 #define Q4_ROWS          5 /* 15 registers: 10 sums, 2 weights, 1 x, a product, a constant */
 #define WORDS_TILE       4 /* 12 registers: 8 sums, 2 weights, x, a product; gcc needs a few more */
 #define QUANT_VECS(rows) ((rows) == 1 ? 8 : 2)
 
-ALWAYS_INLINE ivec ivec_set(uint32_t word) {
-    return _mm256_set1_epi32((int32_t)word);
+ALWAYS_INLINE ivec ivec_pairs(ivec a, ivec b) {
+    return _mm256_madd_epi16(a, b);
 }
 
-ALWAYS_INLINE ivec ivec_load(const void *p) {
-    return _mm256_loadu_si256(p);
+/* Its product has a register of its own: gcc otherwise gives it that of a sum, which moves. */
+ALWAYS_INLINE ivec ivec_add_pairs(ivec sum, ivec a, ivec b) {
+    __asm__("vpmaddwd %2, %1, %%ymm15\n\tvpaddd %%ymm15, %0, %0"
+            : "+x"(sum)
+            : "x"(a), "x"(b)
+            : "xmm15");
+    return sum;
 }
 
-/* In assembly, so that gcc adds in place: with the intrinsic it copies all sums of a tile in every
- * step. */
-ALWAYS_INLINE ivec ivec_add(ivec a, ivec b) {
-    __asm__("vpaddd %1, %0, %0" : "+x"(a) : "x"(b));
-    return a;
-}
-
-ALWAYS_INLINE ivec ivec_and(ivec a, ivec b) {
-    return _mm256_and_si256(a, b);
+ALWAYS_INLINE ivec ivec_pairs8(ivec u, ivec s) {
+    return _mm256_maddubs_epi16(u, s);
 }
 
 ALWAYS_INLINE ivec ivec_xor(ivec a, ivec b) {
@@ -125,31 +44,6 @@ ALWAYS_INLINE ivec ivec_sign8(ivec a, ivec s) {
     return _mm256_sign_epi8(a, s);
 }
 
-ALWAYS_INLINE ivec ivec_shift16(ivec a, int n) {
-    return _mm256_srli_epi16(a, n);
-}
-
-ALWAYS_INLINE vec ivec_to_f32(ivec a) {
-    return _mm256_cvtepi32_ps(a);
-}
-
-ALWAYS_INLINE ivec ivec_pairs(ivec a, ivec b) {
-    return _mm256_madd_epi16(a, b);
-}
-
-/* Its product has a register of its own: gcc otherwise gives it that of a sum, which moves. */
-ALWAYS_INLINE ivec ivec_add_pairs(ivec sum, ivec a, ivec b) {
-    __asm__("vpmaddwd %2, %1, %%ymm15\n\tvpaddd %%ymm15, %0, %0"
-            : "+x"(sum)
-            : "x"(a), "x"(b)
-            : "xmm15");
-    return sum;
-}
-
-ALWAYS_INLINE ivec ivec_pairs8(ivec u, ivec s) {
-    return _mm256_maddubs_epi16(u, s);
-}
-
 ALWAYS_INLINE ivec ivec_even8(ivec a) {
     return _mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8);
 }
@@ -158,51 +52,9 @@ ALWAYS_INLINE ivec ivec_odd8(ivec a) {
     return _mm256_srai_epi16(a, 8);
 }
 
-ALWAYS_INLINE ivec ivec_widen8(const void *p) {
-    return _mm256_cvtepi8_epi16(_mm_loadu_si128(p));
-}
-
-ALWAYS_INLINE void ivec_store(void *p, ivec a) {
-    _mm256_storeu_si256(p, a);
-}
-
 ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {
     __asm__("vpaddw %1, %0, %0" : "+x"(a) : "x"(b));
     return a;
-}
-
-ALWAYS_INLINE ivec ivec_max(ivec a, ivec b) {
-    return _mm256_max_epi32(a, b);
-}
-
-ALWAYS_INLINE int32_t ivec_largest(ivec a) {
-    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4E));
-    return _mm_cvtsi128_si32(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xB1)));
-}
-
-ALWAYS_INLINE int32_t ivec_total(ivec a) {
-    __m128i m = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
-    m = _mm_add_epi32(m, _mm_shuffle_epi32(m, 0x4E));
-    return _mm_cvtsi128_si32(_mm_add_epi32(m, _mm_shuffle_epi32(m, 0xB1)));
-}
-
-/* Packs work within each half of a vector; the permutations restore the order. */
-ALWAYS_INLINE void store_i16(int16_t *p, const ivec v[2]) {
-    _mm256_storeu_si256((void *)p, _mm256_permute4x64_epi64(_mm256_packs_epi32(v[0], v[1]), 0xD8));
-}
-
-ALWAYS_INLINE void store_i8(int8_t *p, const ivec v[4]) {
-    ivec bytes = _mm256_packs_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
-    ivec order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    _mm256_storeu_si256((void *)p, _mm256_permutevar8x32_epi32(bytes, order));
-}
-
-ALWAYS_INLINE float lanes_sum(const vec p[2]) {
-    __m256 eight = _mm256_add_ps(p[0], p[1]);
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
 #include "kernels/peak.h"

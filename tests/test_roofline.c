@@ -127,7 +127,9 @@ static void limits_are_measured(void **state) {
             gpt2_roofline_round(roofline);
         gpt2_roofline_rates(roofline, &rates);
         assert_true(rates.read_small > 0 && rates.read_huge >= 0);
-        assert_true(rates.fma > 0 && rates.dot4 > 0);
+        assert_true(rates.fma > 0 && rates.dot4 > 0 && rates.read_far > 0);
+        assert_true(rates.far_bytes == (v == 0 ? 4 * 4096 : 4 * 3002368));
+        assert_true(strlen(rates.dot4_name) > 0);
         gpt2_roofline_free(roofline);
         gpt2_runtime_free(runtime);
     }

@@ -48,8 +48,8 @@ struct kv_weights {
     float scale;
 };
 
-#define KV_STREAMS 4 /* the most blocks of a Q8 cache that one call reads side by side */
-#define PEAK_WAYS  6 /* ways of reading memory that peak_read knows */
+#define KV_STREAMS 4  /* the most blocks of a Q8 cache that one call reads side by side */
+#define PEAK_WAYS  10 /* ways of reading memory that peak_read knows */
 
 struct kernels {
     const char *name; /* as in variants.def */
@@ -165,6 +165,7 @@ struct kernels {
      * CPU. */
     double (*peak_fma)(float *x, int n);
     double (*peak_dot4)(int32_t *x, int n);
+    const char *peak_dot4_name; /* of its instruction, "vpdpbusd", or "plain C" */
     uint64_t (*peak_read)(const void *data, size_t n_bytes, int way);
 };
 

@@ -50,19 +50,25 @@ static double peak_fma(float *x, int n) {
 #endif
 }
 
-/* peak_sums is the widest vector of int32 sums, peak_dot adds four products of bytes to each, and
- * PEAK_SUMS is the number of independent chains: as many as for fma if a step is one instruction,
- * fewer if it ends with an add of short latency. The empty asm claims to change a register, so that
- * the compiler cannot merge steps. */
-#if defined(__AVX512VNNI__)
+/* PEAK_DOT names the instruction that multiplies bytes; peak_sums is the widest vector of int32
+ * sums, peak_dot adds four products of bytes to each, and PEAK_SUMS is the number of independent
+ * chains: as many as for fma if a step is one instruction, fewer if it ends with an add of short
+ * latency. The empty asm claims to change a register, so that the compiler cannot merge steps. */
+#if defined(QUANT_DOT4)
+#if defined(__aarch64__)
+#define PEAK_DOT "sdot"
+#else
+#define PEAK_DOT "vpdpbusd"
+#endif
 #define PEAK_SUMS PEAK_CHAINS
-typedef __m512i peak_sums;
-ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, __m512i u, __m512i s) {
-    sum = _mm512_dpbusd_epi32(sum, u, s);
+typedef ivec peak_sums;
+ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, peak_sums u, peak_sums s) {
+    sum = ivec_dot4(sum, u, s);
     __asm__ volatile("" : "+v"(sum));
     return sum;
 }
 #elif defined(__AVX512BW__)
+#define PEAK_DOT  "vpmaddubsw"
 #define PEAK_SUMS 4
 typedef __m512i peak_sums;
 ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, __m512i u, __m512i s) {
@@ -71,6 +77,7 @@ ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, __m512i u, __m512i s) {
     return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 }
 #elif defined(__AVX2__)
+#define PEAK_DOT  "vpmaddubsw"
 #define PEAK_SUMS 4
 typedef __m256i peak_sums;
 ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, __m256i u, __m256i s) {
@@ -80,6 +87,7 @@ ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, __m256i u, __m256i s) {
 }
 #else
 /* Sixteen lanes in plain C, as in the products of the generic variant. */
+#define PEAK_DOT  "plain C"
 #define PEAK_SUMS 4
 typedef struct {
     int32_t lane[16];
@@ -117,9 +125,14 @@ static double peak_dot4(int32_t *x, int n) {
 /* 64 bytes, in as many registers as the variant needs. */
 typedef uint64_t peak_line __attribute__((vector_size(64)));
 
-/* Reads `streams` equal parts side by side and prefetches `ahead` bytes in advance; 0: does not. */
+/* How far peak_streams reads ahead, and into which cache: `AHEAD` lines go to L2 and the caches
+ * above it, `PASSING` ones are marked as used once. */
+enum peak_prefetch { PEAK_NO_PREFETCH, PEAK_AHEAD, PEAK_PASSING };
+#define PEAK_DISTANCE 4096 /* bytes */
+
+/* Reads `streams` equal parts side by side. */
 ALWAYS_INLINE uint64_t peak_streams(const char *data, size_t n_bytes, size_t streams,
-                                    size_t ahead) {
+                                    enum peak_prefetch prefetch) {
     enum { LINES = 4 }; /* cache lines of one stream at a time */
     peak_line sum[LINES] = {0};
     size_t part = n_bytes / streams;
@@ -127,8 +140,10 @@ ALWAYS_INLINE uint64_t peak_streams(const char *data, size_t n_bytes, size_t str
         for (size_t s = 0; s < streams; s++)
             for (size_t j = 0; j < LINES; j++) {
                 const char *line = data + s * part + i + j * sizeof *sum;
-                if (ahead)
-                    __builtin_prefetch(line + ahead, 0, 2);
+                if (prefetch == PEAK_AHEAD)
+                    __builtin_prefetch(line + PEAK_DISTANCE, 0, 2);
+                if (prefetch == PEAK_PASSING)
+                    __builtin_prefetch(line + PEAK_DISTANCE, 0, 0);
                 sum[j] ^= *(const peak_line *)(const void *)line;
             }
     uint64_t all = 0;
@@ -139,20 +154,23 @@ ALWAYS_INLINE uint64_t peak_streams(const char *data, size_t n_bytes, size_t str
 }
 
 static uint64_t peak_read(const void *data, size_t n_bytes, int way) {
+#define WAY(n, streams, prefetch) \
+    case n:                       \
+        return peak_streams(data, n_bytes, streams, prefetch);
     switch (way) {
-    case 0:
-        return peak_streams(data, n_bytes, 1, 0);
-    case 1:
-        return peak_streams(data, n_bytes, 1, 4096);
-    case 2:
-        return peak_streams(data, n_bytes, 2, 0);
-    case 3:
-        return peak_streams(data, n_bytes, 2, 4096);
-    case 4:
-        return peak_streams(data, n_bytes, 4, 0);
-    default:
-        return peak_streams(data, n_bytes, 4, 4096);
+        WAY(0, 1, PEAK_NO_PREFETCH)
+        WAY(1, 1, PEAK_AHEAD)
+        WAY(2, 1, PEAK_PASSING)
+        WAY(3, 2, PEAK_NO_PREFETCH)
+        WAY(4, 2, PEAK_AHEAD)
+        WAY(5, 4, PEAK_NO_PREFETCH)
+        WAY(6, 4, PEAK_AHEAD)
+        WAY(7, 4, PEAK_PASSING)
+        WAY(8, 8, PEAK_NO_PREFETCH)
+        WAY(9, 8, PEAK_AHEAD)
     }
+#undef WAY
+    return 0;
 }
 
 #endif

@@ -37,6 +37,7 @@
         .activations = activations,                                                  \
         .peak_fma = peak_fma,                                                        \
         .peak_dot4 = peak_dot4,                                                      \
+        .peak_dot4_name = PEAK_DOT,                                                  \
         .peak_read = peak_read,                                                      \
     }
 

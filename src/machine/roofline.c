@@ -22,8 +22,20 @@
 #define TASK_NS   200000             /* what a task of arithmetic takes, about                 */
 #define MAX_STEPS (1 << 22)          /* of it; no sum of dot4 overflows                        */
 
-/* What a round measures: two ways of multiplying, and each way of reading each buffer. */
-enum { FMA, DOT4, READ_SMALL, READ_HUGE = READ_SMALL + PEAK_WAYS, N_LOOPS = READ_HUGE + PEAK_WAYS };
+/* The buffer that no cache holds, if 4 times as much as the weights is more than any. */
+#define FAR_TIMES 4
+#define MOST_FAR  ((size_t)1 << 30)
+
+/* What a round measures: two ways of multiplying, each way of reading the buffers of the weights'
+ * size, and the fastest way of reading the far one. */
+enum {
+    FMA,
+    DOT4,
+    READ_FAR,
+    READ_SMALL,
+    READ_HUGE = READ_SMALL + PEAK_WAYS,
+    N_LOOPS = READ_HUGE + PEAK_WAYS
+};
 
 /* The result of a thread's loops, on a cache line of its own. */
 struct slot {
@@ -35,8 +47,9 @@ struct slot {
 
 struct gpt2_roofline {
     struct gpt2_runtime *runtime; /* borrowed */
-    size_t n_bytes, task_bytes;
-    char *small, *huge; /* [n_bytes]; huge is NULL where the system has none */
+    size_t n_bytes, far_bytes;
+    char *huge;  /* [far_bytes], of which n_bytes are the weights'; NULL: there are no such pages */
+    char *small; /* [n_bytes], or [far_bytes] if huge is NULL */
     struct slot *slots; /* [threads] */
     int fma_steps, dot_steps;
     int n_rounds, n_samples, next; /* of a ring: its size, how many are in it, the next one */
@@ -48,23 +61,33 @@ struct gpt2_roofline {
 struct roofline_loop {
     struct gpt2_roofline *roofline;
     char *buffer;
+    size_t n_bytes;
     int way;
 };
 
+/* Bytes of a task of reading. */
+static size_t task_bytes(const struct roofline_loop *loop) {
+    size_t tasks = (size_t)pool_size(loop->roofline->runtime->pool) * READ_TASKS;
+    size_t bytes = loop->n_bytes / tasks / BLOCK * BLOCK;
+    return bytes < MIN_TASK ? MIN_TASK : bytes;
+}
+
+static int n_read_tasks(const struct roofline_loop *loop) {
+    return (int)((loop->n_bytes + task_bytes(loop) - 1) / task_bytes(loop));
+}
+
 static void fill_task(void *arg, int i, int worker) {
     const struct roofline_loop *loop = arg;
-    size_t at = (size_t)i * loop->roofline->task_bytes, left = loop->roofline->n_bytes - at;
-    memset(loop->buffer + at, 0x2D,
-           left < loop->roofline->task_bytes ? left : loop->roofline->task_bytes);
+    size_t n = task_bytes(loop), at = (size_t)i * n, left = loop->n_bytes - at;
+    memset(loop->buffer + at, 0x2D, left < n ? left : n);
 }
 
 static void read_task(void *arg, int i, int worker) {
     const struct roofline_loop *loop = arg;
     const struct gpt2_roofline *roofline = loop->roofline;
-    size_t at = (size_t)i * roofline->task_bytes, left = roofline->n_bytes - at;
-    size_t n = left < roofline->task_bytes ? left : roofline->task_bytes;
+    size_t n = task_bytes(loop), at = (size_t)i * n, left = loop->n_bytes - at;
     roofline->slots[worker].word ^=
-        roofline->runtime->kernels->peak_read(loop->buffer + at, n, loop->way);
+        roofline->runtime->kernels->peak_read(loop->buffer + at, left < n ? left : n, loop->way);
 }
 
 static void fma_task(void *arg, int i, int worker) {
@@ -80,10 +103,6 @@ static void dot_task(void *arg, int i, int worker) {
     slot->operations += roofline->runtime->kernels->peak_dot4(&slot->sum, roofline->dot_steps);
 }
 
-static int n_read_tasks(const struct gpt2_roofline *roofline) {
-    return (int)((roofline->n_bytes + roofline->task_bytes - 1) / roofline->task_bytes);
-}
-
 /* Doubles the steps until a task is long enough to be timed. */
 static void set_steps(struct gpt2_roofline *roofline, int *steps, pool_fn task) {
     struct roofline_loop loop = {.roofline = roofline};
@@ -97,22 +116,27 @@ static void set_steps(struct gpt2_roofline *roofline, int *steps, pool_fn task) 
 
 /* A buffer on pages of one kind, or NULL: memory is out (err is set), or there are no such pages
  * (err is not set). */
-static char *create_buffer(struct gpt2_roofline *roofline, bool huge, bool *failed,
+static char *create_buffer(struct gpt2_roofline *roofline, size_t n_bytes, bool huge, bool *failed,
                            struct gpt2_error *err) {
-    struct roofline_loop loop = {.roofline = roofline};
-    loop.buffer = os_alloc_huge(roofline->n_bytes, "the buffer to be read", err);
+    struct roofline_loop loop = {.roofline = roofline, .n_bytes = n_bytes};
+    loop.buffer = os_alloc_huge(n_bytes, "the buffer to be read", err);
     *failed = !loop.buffer;
     if (*failed)
         return NULL;
     if (!huge)
-        os_small_pages(loop.buffer, roofline->n_bytes);
-    pool_run(roofline->runtime->pool, n_read_tasks(roofline), fill_task, &loop);
+        os_small_pages(loop.buffer, n_bytes);
+    pool_run(roofline->runtime->pool, n_read_tasks(&loop), fill_task, &loop);
     // The system may give none, or too few to speak of a buffer on huge pages.
-    if (huge && os_huge_bytes(loop.buffer, roofline->n_bytes) < roofline->n_bytes / 10 * 9) {
-        os_free_huge(loop.buffer, roofline->n_bytes);
+    if (huge && os_huge_bytes(loop.buffer, n_bytes) < n_bytes / 10 * 9) {
+        os_free_huge(loop.buffer, n_bytes);
         return NULL;
     }
     return loop.buffer;
+}
+
+/* Bytes of the buffer on small pages. */
+static size_t small_bytes(const struct gpt2_roofline *roofline) {
+    return roofline->huge ? roofline->n_bytes : roofline->far_bytes;
 }
 
 struct gpt2_roofline *gpt2_roofline_create(struct gpt2_runtime *runtime, size_t n_bytes,
@@ -132,18 +156,19 @@ struct gpt2_roofline *gpt2_roofline_create(struct gpt2_runtime *runtime, size_t 
     roofline->runtime = runtime;
     roofline->n_rounds = n_rounds;
     roofline->n_bytes = n_bytes ? (n_bytes + BLOCK - 1) / BLOCK * BLOCK : BLOCK;
-    roofline->task_bytes = roofline->n_bytes / (threads * READ_TASKS) / BLOCK * BLOCK;
-    if (roofline->task_bytes < MIN_TASK)
-        roofline->task_bytes = MIN_TASK;
+    roofline->far_bytes =
+        roofline->n_bytes < MOST_FAR / FAR_TIMES ? FAR_TIMES * roofline->n_bytes : MOST_FAR;
+    if (roofline->far_bytes < roofline->n_bytes)
+        roofline->far_bytes = roofline->n_bytes;
     roofline->slots = os_alloc(threads, sizeof *roofline->slots, "the limits", err);
     roofline->samples =
         os_alloc((size_t)n_rounds, N_LOOPS * sizeof *roofline->samples, "the limits", err);
     roofline->sorted = os_alloc((size_t)n_rounds, sizeof *roofline->sorted, "the limits", err);
     bool failed = !roofline->slots || !roofline->samples || !roofline->sorted;
     if (!failed)
-        roofline->small = create_buffer(roofline, false, &failed, err);
+        roofline->huge = create_buffer(roofline, roofline->far_bytes, true, &failed, err);
     if (!failed)
-        roofline->huge = create_buffer(roofline, true, &failed, err);
+        roofline->small = create_buffer(roofline, small_bytes(roofline), false, &failed, err);
     if (failed) {
         gpt2_roofline_free(roofline);
         return NULL;
@@ -156,8 +181,8 @@ struct gpt2_roofline *gpt2_roofline_create(struct gpt2_runtime *runtime, size_t 
 void gpt2_roofline_free(struct gpt2_roofline *roofline) {
     if (!roofline)
         return;
-    os_free_huge(roofline->small, roofline->n_bytes);
-    os_free_huge(roofline->huge, roofline->n_bytes);
+    os_free_huge(roofline->small, small_bytes(roofline));
+    os_free_huge(roofline->huge, roofline->far_bytes);
     os_free(roofline->sorted);
     os_free(roofline->samples);
     os_free(roofline->slots);
@@ -185,27 +210,36 @@ static double multiply(struct gpt2_roofline *roofline, pool_fn task) {
 }
 
 /* Bytes a nanosecond of one way of reading. */
-static double read_buffer(struct gpt2_roofline *roofline, char *buffer, int way) {
-    struct roofline_loop loop = {roofline, buffer, way};
-    size_t passes = MIN_READ / roofline->n_bytes + 1;
+static double read_buffer(struct gpt2_roofline *roofline, char *buffer, size_t n_bytes, int way) {
+    struct roofline_loop loop = {roofline, buffer, n_bytes, way};
+    size_t passes = MIN_READ / n_bytes + 1;
     if (passes > PASSES)
         passes = PASSES;
     uint64_t start = os_now_ns();
     for (size_t i = 0; i < passes; i++)
-        pool_run(roofline->runtime->pool, n_read_tasks(roofline), read_task, &loop);
+        pool_run(roofline->runtime->pool, n_read_tasks(&loop), read_task, &loop);
     uint64_t spent = os_now_ns() - start;
-    return (double)roofline->n_bytes * (double)passes / (double)(spent ? spent : 1);
+    return (double)n_bytes * (double)passes / (double)(spent ? spent : 1);
 }
 
 void gpt2_roofline_round(struct gpt2_roofline *roofline) {
     int i = roofline->next;
     samples_of(roofline, FMA)[i] = multiply(roofline, fma_task);
     samples_of(roofline, DOT4)[i] = multiply(roofline, dot_task);
+    double best = 0;
+    int fastest = 0;
     for (int way = 0; way < PEAK_WAYS; way++) {
-        samples_of(roofline, READ_SMALL + way)[i] = read_buffer(roofline, roofline->small, way);
-        if (roofline->huge)
-            samples_of(roofline, READ_HUGE + way)[i] = read_buffer(roofline, roofline->huge, way);
+        double rate = read_buffer(roofline, roofline->small, roofline->n_bytes, way);
+        samples_of(roofline, READ_SMALL + way)[i] = rate;
+        if (roofline->huge) {
+            rate = read_buffer(roofline, roofline->huge, roofline->n_bytes, way);
+            samples_of(roofline, READ_HUGE + way)[i] = rate;
+        }
+        fastest = rate > best ? way : fastest;
+        best = rate > best ? rate : best;
     }
+    samples_of(roofline, READ_FAR)[i] = read_buffer(
+        roofline, roofline->huge ? roofline->huge : roofline->small, roofline->far_bytes, fastest);
     roofline->next = (i + 1) % roofline->n_rounds;
     if (roofline->n_samples < roofline->n_rounds)
         roofline->n_samples++;
@@ -234,4 +268,7 @@ void gpt2_roofline_rates(const struct gpt2_roofline *roofline, struct gpt2_rates
     rates->read_huge = roofline->huge ? best_median(roofline, READ_HUGE, PEAK_WAYS) : 0;
     rates->fma = best_median(roofline, FMA, 1);
     rates->dot4 = best_median(roofline, DOT4, 1);
+    rates->read_far = best_median(roofline, READ_FAR, 1);
+    rates->far_bytes = roofline->far_bytes;
+    rates->dot4_name = roofline->runtime->kernels->peak_dot4_name;
 }

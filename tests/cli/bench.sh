@@ -57,6 +57,8 @@ expect "a prompt is a share of the peak" grep -Eq '^\| pp3 +\| +[0-9]+ \|( +[0-9
 expect "decoding is a share of the read limit" grep -Eq '^\| tg2 +\| +[0-9]+ \|( +[0-9.]+ \|){4} +[0-9.]+ % \| +\| +\|$' "$out"
 expect "columns are aligned" test "$(grep '^|' "$out" | awk '/^\| limits|^\| test/ { n = length } length != n' | wc -l)" -eq 0
 
+expect "the limits name the instruction of int8 products" grep -Eq '^\| [a-z0-9_]+ +\| +[0-9]+ \|( +([0-9.]+ GB/s|unavailable) \|){3} +[0-9.]+ GFLOP/s \| +[0-9.]+ GOP/s (v?[a-z0-9]+|plain C) \|$' "$out"
+
 [ -n "${VALGRIND:-}" ] && exit 0 # the rest is more of the same, and takes minutes
 
 run bench -p 2,3 -n 1,2 -b 1,2 -d 0,4 -t 1,2 -r 1 --format csv
@@ -85,6 +87,11 @@ for r in prompt, decode:
 assert 0 < decode["gb_s"] * 1e9 / decode["tok_s"] - decode["weight_bytes"] < 1e5
 # operations a token: blocks 12 n_embd^2 each, and a third of the head, since one row of three wants logits
 n = 2 * (12 * prompt["n_layer"] * prompt["n_embd"] ** 2 + prompt["n_vocab"] * prompt["n_embd"] / 3)
+for r in prompt, decode:
+    assert r["limit_int8_instruction"] == "plain C"
+    assert r["limit_read_far_gb_s"] > 0 and r["limit_read_far_bytes"] >= 4 * r["weight_bytes"]
+    shares = [r[k] for k in ("read_percent", "peak_percent") if r[k] is not None]
+    assert (r["doubt"] is not None) == any(s > 102 for s in shares)  # one round has no spread
 near = lambda a, b: abs(a / b - 1) < 1e-3
 assert near(prompt["gop_s"] * 1e9 / prompt["tok_s"], n)
 assert near(prompt["peak_percent"], 100 * prompt["gop_s"] / prompt["limit_fma_gflop_s"])

@@ -22,6 +22,7 @@ struct figures {
     double median, least, most;         /* tokens a second */
     double read_rate, read_share;       /* bytes a second  */
     double compute_rate, compute_share; /* operations a second */
+    char doubt[128];                    /* why not to believe them; "" if there is no reason */
 };
 
 static int compare(const void *a, const void *b) {
@@ -32,6 +33,11 @@ static int compare(const void *a, const void *b) {
 static double divide(double a, double b) {
     return b > 0 ? a / b : 0;
 }
+
+/* A measurement is in doubt beyond these: the share of a limit, which cannot be exceeded but for
+ * noise, and the distance of the fastest round from the slowest, as a share of the median. */
+#define MOST_SHARE  1.02
+#define MOST_SPREAD 0.20
 
 /* A share is the time at the machine's limit, divided by the time that the test took. */
 static struct figures figures_of(const struct bench_result *result, int rounds) {
@@ -55,6 +61,13 @@ static struct figures figures_of(const struct bench_result *result, int rounds) 
                                      divide(result->int8_operations, limits->dot4),
                                  seconds);
     }
+    if (f.read_share > MOST_SHARE || f.compute_share > MOST_SHARE)
+        snprintf(f.doubt, sizeof f.doubt, "%.1f %% of %s, so the limit was measured too low",
+                 (f.read_share > MOST_SHARE ? f.read_share : f.compute_share) * 100,
+                 f.read_share > MOST_SHARE ? "the read limit" : "the peak");
+    else if (f.most - f.least > MOST_SPREAD * f.median)
+        snprintf(f.doubt, sizeof f.doubt, "its rounds differ by %.0f %%",
+                 divide(f.most - f.least, f.median) * 100);
     return f;
 }
 
@@ -102,7 +115,8 @@ static void put(char cell[48], const char *format, double value) {
 static bool print_limits(struct output *out, struct row *rows, const struct bench_result *results,
                          int n_results, struct gpt2_error *err) {
     static const char *const names[] = {
-        "limits", "threads", "read, 4 KiB pages", "read, 2 MiB pages", "f32 fma", "int8 dot",
+        "limits",  "threads",  "read, 4 KiB pages", "read, 2 MiB pages", "read, 4 x as much",
+        "f32 fma", "int8 dot",
     };
     int n_columns = (int)(sizeof names / sizeof *names), n_rows = 1;
     name_columns(&rows[0], names, n_columns);
@@ -117,8 +131,10 @@ static bool print_limits(struct output *out, struct row *rows, const struct benc
         snprintf(row->cell[3], sizeof row->cell[3], "unavailable");
         if (r->limits.read_huge > 0)
             put(row->cell[3], "%.1f GB/s", r->limits.read_huge * 1e-9);
-        put(row->cell[4], "%.1f GFLOP/s", r->limits.fma * 1e-9);
-        put(row->cell[5], "%.1f GOP/s", r->limits.dot4 * 1e-9);
+        put(row->cell[4], "%.1f GB/s", r->limits.read_far * 1e-9);
+        put(row->cell[5], "%.1f GFLOP/s", r->limits.fma * 1e-9);
+        snprintf(row->cell[6], sizeof row->cell[6], "%.1f GOP/s %s", r->limits.dot4 * 1e-9,
+                 r->limits.dot4_name);
     }
     return print_table(out, rows, n_rows, n_columns, err);
 }
@@ -175,6 +191,14 @@ static bool report_md(struct output *out, const struct bench_context *context,
             "once a pass;\nof read: of the faster one. GOP/s: the weights' multiply-adds, "
             "two operations each; of peak:\nof %s.\n",
             context->rounds, context->rounds == 1 ? "" : "s", peak);
+    for (int i = 0; ok && i < n_results; i++) {
+        struct figures f = figures_of(&results[i], context->rounds);
+        char name[64];
+        bench_name(name, sizeof name, &results[i]);
+        if (*f.doubt)
+            ok = output_format(out, err, "Not to be believed: %s, %d thread%s: %s.\n", name,
+                               results[i].threads, results[i].threads == 1 ? "" : "s", f.doubt);
+    }
     free(rows);
     return ok;
 }
@@ -205,11 +229,12 @@ static void add_number(struct report_fields *fields, const char *name, const cha
         snprintf(field->number, sizeof field->number, format, value);
 }
 
-static void list_fields(struct report_fields *fields, char name[64],
+static void list_fields(struct report_fields *fields, char name[64], char doubt[128],
                         const struct bench_context *context, const struct bench_result *result) {
     struct figures f = figures_of(result, context->rounds);
     fields->n = 0;
     bench_name(name, 64, result);
+    snprintf(doubt, 128, "%s", f.doubt);
     add_string(fields, "test", name);
     add_number(fields, "n_prompt", "%.0f", result->n_prompt);
     add_number(fields, "n_gen", "%.0f", result->n_decode);
@@ -245,6 +270,10 @@ static void list_fields(struct report_fields *fields, char name[64],
     add_string(fields, "cpu", context->machine.cpu);
     add_number(fields, "n_cpus", "%.0f", context->machine.n_cpus);
     add_string(fields, "version", gpt2_version());
+    add_number(fields, "limit_read_far_gb_s", "%.7g", limits->read_far * 1e-9);
+    add_number(fields, "limit_read_far_bytes", "%.0f", (double)limits->far_bytes);
+    add_string(fields, "limit_int8_instruction", limits->dot4_name);
+    add_string(fields, "doubt", *doubt ? doubt : NULL);
 }
 
 /* RFC 4180: strings in quotes, quotes doubled. */
@@ -290,10 +319,10 @@ bool bench_report(struct output *out, enum bench_format format, const struct ben
     if (format == BENCH_MD)
         return report_md(out, context, results, n_results, err);
     struct report_fields fields;
-    char name[64];
+    char name[64], doubt[128];
     bool ok = true;
     for (int i = 0; ok && i < n_results; i++) {
-        list_fields(&fields, name, context, &results[i]);
+        list_fields(&fields, name, doubt, context, &results[i]);
         ok = format == BENCH_CSV ? report_csv(out, &fields, i == 0, err)
                                  : report_json(out, &fields, i == 0, err);
     }

@@ -450,9 +450,10 @@ const struct command command_bench = {
         "others, tg128 b16 in 16 sequences at once. Before every test in every round the limits\n"
         "are measured with the same threads: how fast memory can be read, in a buffer as large\n"
         "as the weights (at most 1 GiB), and how fast the kernels' instructions can multiply.\n"
+        "A second buffer, 4 times as large (at most 1 GiB), shows how much of that is a cache.\n"
         "Decoding is bounded by reading, prompts by multiplying, batches by one or the other.\n"
-        "Numbers are medians. With --speculate the rate may exceed what reading allows: a pass "
-        "then\n"
-        "yields several tokens.\n",
+        "Numbers are medians. A share above 102 % or rounds that differ by more than 20 % are\n"
+        "said not to be believed. With --speculate the rate may exceed what reading allows: a\n"
+        "pass then yields several tokens. -p 16,64,512 -b 1,2,4,8,16,32 shows the curves.\n",
     .run = run_bench,
 };

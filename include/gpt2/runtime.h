@@ -7,6 +7,7 @@
 
 #include <gpt2/error.h>
 #include <gpt2/version.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -36,6 +37,24 @@ int gpt2_runtime_threads(const struct gpt2_runtime *runtime);
 
 /* The name of the kernel variant, a constant string. */
 const char *gpt2_runtime_cpu(const struct gpt2_runtime *runtime);
+
+/* Where the time of passes goes: from now on the kernels of this runtime measure themselves, in
+ * batches created after the call. That costs some percent. There is one profile in a process: at
+ * most one runtime may be profiled at a time. */
+void gpt2_runtime_profile(struct gpt2_runtime *runtime);
+
+/* One kind of kernel: products with weights of a type ("Q8"), "attention", "softmax", ... */
+struct gpt2_profile {
+    const char *name; /* a static string */
+    uint64_t calls;
+    double seconds; /* of all threads together */
+};
+
+/* The i-th kind, with what was counted since the start or the last gpt2_profile_clear; false after
+ * the last one. What the kinds leave of threads * time is not in kernels: copies, look-ups, waiting
+ * for other threads. Not while a pass runs. */
+bool gpt2_profile_kind(int i, struct gpt2_profile *kind);
+void gpt2_profile_clear(void);
 
 /* The machine that the process runs on. */
 struct gpt2_machine {

@@ -64,6 +64,7 @@ struct gpt2_batch *gpt2_batch_create(const struct gpt2_model *model, struct gpt2
     batch->max_logits = max_logits;
     struct forward *f = &batch->forward;
     f->model = model;
+    f->attention_kernels = runtime->attention_kernels;
     f->act = kernels_activation(runtime->kernels, config->activation);
     int max_in = config->n_inner > config->n_embd ? config->n_inner : config->n_embd;
     if (!matmul_init(&f->mm, runtime->pool, runtime->kernels, max_rows, max_in, err) ||

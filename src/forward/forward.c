@@ -116,7 +116,7 @@ static void add_branch(struct forward *f) {
 /* o = what each head reads of the rows it may see, side by side */
 static void attend(struct forward *f, int layer) {
     attention(&f->attention, &(struct attention_pass){.config = &f->model->config,
-                                                      .kernels = f->mm.kernels,
+                                                      .kernels = f->attention_kernels,
                                                       .pool = f->mm.pool,
                                                       .chunks = f->chunks,
                                                       .n_chunks = f->n_chunks,

@@ -27,6 +27,7 @@ struct forward {
     int n_chunks;
     int n_rows; /* in all chunks */
     struct attention attention;
+    const struct kernels *attention_kernels; /* borrowed */
 
     gpt2_tap tap; /* may be NULL */
     void *tap_user;

@@ -31,7 +31,7 @@ struct gpt2_runtime *gpt2_runtime_create(const struct gpt2_runtime_options *opti
     struct gpt2_runtime *runtime = os_alloc(1, sizeof *runtime, "the runtime", err);
     if (!runtime)
         return NULL;
-    runtime->kernels = kernels;
+    runtime->kernels = runtime->attention_kernels = kernels;
     runtime->pool = pool_create(options->n_threads ? options->n_threads : os_cpus(), err);
     if (!runtime->pool) {
         gpt2_runtime_free(runtime);

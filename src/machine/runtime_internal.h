@@ -9,6 +9,7 @@
 struct gpt2_runtime {
     struct pool *pool;
     const struct kernels *kernels;
+    const struct kernels *attention_kernels; /* the same, but for a profile: counted apart */
 };
 
 #endif

@@ -101,7 +101,16 @@ END
 else
     skip "is what JSON readers read" "no python3"
 fi
+run bench $small --profile
+expect "a profile of each test" test "$(grep -Ec '^\| profile of (pp3|tg2) ' "$out")" -eq 2
+for kind in F32 attention softmax norm activation 'not in kernels'; do
+    expect "with $kind in it" test "$(grep -c "^| $kind  *|.* % |\$" "$out")" -eq 2
+done
+expect "its shares are those of the whole" test "$(awk -F'|' '/^\| profile of/ { on = 1; next } /^$/ { if (on && (sum < 99 || sum > 101)) bad++; on = sum = 0 } on { sum += $6 } END { print bad + 0 }' "$out")" -eq 0
+run bench $small --profile --json
+expect "and fields of programs" grep -q '"profile_attention_percent": [0-9]' "$out"
 run bench $small -p 0 models/tales
+expect "no profile without --profile" test "$(grep -c 'profile' "$out")" -eq 0
 expect "-p 0 leaves prompts out" test "$(grep -c '^| pp' "$out")" -eq 0
 run bench $small -n 0
 expect "-n 0 leaves decoding out" test "$(grep -c '^| tg' "$out")" -eq 0

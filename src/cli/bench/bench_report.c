@@ -164,6 +164,49 @@ static bool print_results(struct output *out, struct row *rows, const struct ben
     return print_table(out, rows, n_results + 1, n_columns, err);
 }
 
+/* The kinds of a test's profile that took time, and what is not in kernels. */
+static bool print_profile(struct output *out, const struct bench_result *result,
+                          struct gpt2_error *err) {
+    static const char *const names[] = {"", "threads", "calls", "ms", "share"};
+    struct row rows[BENCH_KINDS + 2];
+    int n_columns = (int)(sizeof names / sizeof *names), n_rows = 1;
+    double rest = result->thread_seconds;
+    memset(rows, 0, sizeof rows);
+    name_columns(&rows[0], names, n_columns);
+    snprintf(rows[0].cell[0], sizeof rows[0].cell[0], "profile of ");
+    bench_name(rows[0].cell[0] + strlen("profile of "), 36, result);
+    for (int i = 0; i <= result->n_kinds; i++) {
+        struct gpt2_profile other = {"not in kernels", 0, rest > 0 ? rest : 0};
+        const struct gpt2_profile *kind = i < result->n_kinds ? &result->profile[i] : &other;
+        if (kind->seconds <= 0)
+            continue;
+        rest -= kind->seconds;
+        struct row *row = &rows[n_rows++];
+        snprintf(row->cell[0], sizeof row->cell[0], "%s", kind->name);
+        put(row->cell[1], "%.0f", result->threads);
+        put(row->cell[2], "%.0f", kind == &other ? -1 : (double)kind->calls);
+        put(row->cell[3], "%.2f", kind->seconds * 1e3);
+        put(row->cell[4], "%.1f %%", divide(kind->seconds, result->thread_seconds) * 100);
+    }
+    return print_table(out, rows, n_rows, n_columns, err);
+}
+
+static bool print_profiles(struct output *out, const struct bench_result *results, int n_results,
+                           struct gpt2_error *err) {
+    bool ok = true, any = false;
+    for (int i = 0; ok && i < n_results; i++)
+        if (results[i].n_kinds) {
+            ok = print_profile(out, &results[i], err);
+            any = true;
+        }
+    return ok && (!any || output_string(out,
+                                        "\nTime of all threads in all rounds, by kind of kernel: "
+                                        "products with weights by their type, \"rows by\nrows\" "
+                                        "those of a head that is not in panels. Not in kernels: "
+                                        "copies, look-ups, waiting.\n",
+                                        err));
+}
+
 static bool report_md(struct output *out, const struct bench_context *context,
                       const struct bench_result *results, int n_results, struct gpt2_error *err) {
     struct row *rows = calloc((size_t)n_results + 1, sizeof *rows);
@@ -185,6 +228,7 @@ static bool report_md(struct output *out, const struct bench_context *context,
                       (double)(context->blocks.bytes + context->head.bytes) * 1e-6, context->kv) &&
         print_limits(out, rows, results, n_results, err) &&
         print_results(out, rows, context, results, n_results, err) &&
+        print_profiles(out, results, n_results, err) &&
         output_format(
             out, err,
             "\nMedian, least and most of %d round%s. GB/s: weights and KV cache, each read "
@@ -204,10 +248,10 @@ static bool report_md(struct output *out, const struct bench_context *context,
 }
 
 /* For programs: CSV and JSON print the same list of fields. */
-#define MAX_FIELDS 40
+#define MAX_FIELDS (44 + BENCH_KINDS)
 
 struct report_field {
-    const char *name;
+    char name[48];
     const char *string; /* NULL: it is a number       */
     char number[32];    /* "": not measured, or does not apply */
 };
@@ -217,14 +261,24 @@ struct report_fields {
     int n;
 };
 
+/* Names the last field. A blank in a name becomes `_`. */
+static void name_field(struct report_fields *fields, const char *name) {
+    char *to = fields->item[fields->n - 1].name;
+    snprintf(to, sizeof fields->item->name, "%s", name);
+    for (; *to; to++)
+        *to = *to == ' ' ? '_' : *to;
+}
+
 static void add_string(struct report_fields *fields, const char *name, const char *value) {
-    fields->item[fields->n++] = (struct report_field){.name = name, .string = value};
+    fields->item[fields->n++] = (struct report_field){.string = value};
+    name_field(fields, name);
 }
 
 static void add_number(struct report_fields *fields, const char *name, const char *format,
                        double value) {
     struct report_field *field = &fields->item[fields->n++];
-    *field = (struct report_field){.name = name};
+    *field = (struct report_field){0};
+    name_field(fields, name);
     if (value >= 0)
         snprintf(field->number, sizeof field->number, format, value);
 }
@@ -274,6 +328,12 @@ static void list_fields(struct report_fields *fields, char name[64], char doubt[
     add_number(fields, "limit_read_far_bytes", "%.0f", (double)limits->far_bytes);
     add_string(fields, "limit_int8_instruction", limits->dot4_name);
     add_string(fields, "doubt", *doubt ? doubt : NULL);
+    for (int i = 0; i < result->n_kinds; i++) {
+        char kind[48];
+        snprintf(kind, sizeof kind, "profile %s percent", result->profile[i].name);
+        add_number(fields, kind, "%.4g",
+                   divide(result->profile[i].seconds, result->thread_seconds) * 100);
+    }
 }
 
 /* RFC 4180: strings in quotes, quotes doubled. */

@@ -5,8 +5,11 @@
 #include "cli/io/output.h"
 #include <gpt2/model.h>
 #include <gpt2/roofline.h>
+#include <gpt2/runtime.h>
 
 enum bench_format { BENCH_MD, BENCH_CSV, BENCH_JSON };
+
+#define BENCH_KINDS 32 /* the most kinds of kernel in a profile */
 
 /* One test with one number of threads. */
 struct bench_result {
@@ -20,6 +23,11 @@ struct bench_result {
     double *rates; /* [rounds] tokens per second; the caller's */
     const char *kernels;
     struct gpt2_rates limits; /* measured between the rounds */
+
+    /* with --profile: of all rounds that count */
+    struct gpt2_profile profile[BENCH_KINDS]; /* [n_kinds] */
+    int n_kinds;
+    double thread_seconds; /* threads * time */
 };
 
 /* What is the same for all results. */

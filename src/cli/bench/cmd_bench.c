@@ -39,6 +39,7 @@ struct bench_arguments {
     struct string_list lora;
     struct int_list prompt, decode, depth, batch, threads;
     int rounds, kv, format;
+    bool profile;
     struct weights_options weights;
     const char *speculate, *file;
 };
@@ -205,6 +206,8 @@ static bool open_group(struct bench_run *run, int n_threads, int n_tests, struct
         &(struct gpt2_runtime_options){.n_threads = n_threads, .cpu = args->cpu}, err);
     if (!run->runtime)
         return false;
+    if (args->profile)
+        gpt2_runtime_profile(run->runtime);
     run->roofline =
         gpt2_roofline_create(run->runtime, (size_t)(bytes < MAX_BUFFER ? bytes : MAX_BUFFER),
                              args->rounds * n_tests, err);
@@ -248,10 +251,11 @@ static bool prepare(struct bench_run *run, const struct bench_result *test,
 }
 
 /* Runs a test once; *rate is in tokens per second. Also true if a signal ended it early. */
-static bool measure(struct bench_run *run, const struct bench_result *test, double *rate,
+static bool measure(struct bench_run *run, struct bench_result *test, double *rate,
                     struct gpt2_error *err) {
     int n_steps = test->n_prompt ? 1 : test->n_decode;
     int n_ids = test->n_prompt ? test->n_prompt : 1;
+    gpt2_profile_clear();
     uint64_t start = os_now_ns();
     for (int step = 0; step < n_steps && !signals_caught(); step++) {
         for (int i = 0; i < test->batch; i++)
@@ -263,6 +267,20 @@ static bool measure(struct bench_run *run, const struct bench_result *test, doub
     uint64_t spent = os_now_ns() - start;
     *rate = (double)n_steps * n_ids * test->batch / ((double)(spent ? spent : 1) * 1e-9);
     return true;
+}
+
+/* Adds what the kernels counted during a run at `rate`. */
+static void add_profile(struct bench_result *test, double rate) {
+    struct gpt2_profile kind;
+    int n = 0;
+    for (; n < BENCH_KINDS && gpt2_profile_kind(n, &kind); n++) {
+        test->profile[n].name = kind.name;
+        test->profile[n].calls += kind.calls;
+        test->profile[n].seconds += kind.seconds;
+    }
+    test->n_kinds = n;
+    test->thread_seconds +=
+        test->threads * (double)(test->n_prompt + test->n_decode) * test->batch / rate;
 }
 
 /* Runs all rounds of n tests that share a runtime. */
@@ -281,6 +299,8 @@ static bool run_group(struct bench_run *run, struct bench_result *tests, int n,
                 return false;
             if (round > 0)
                 tests[i].rates[round - 1] = rate;
+            if (round > 0 && run->args.profile)
+                add_profile(&tests[i], rate);
         }
     }
     run->context.kv = kv_types[gpt2_session_kv(run->source)];
@@ -415,9 +435,12 @@ static int run_bench(int argc, char **argv) {
         OPT_STRING("speculate", 0, &a->speculate, "lookup|self|MODEL",
                    "in place of these tests: one text with guesses and\n"
                    "without (generate --help), -n tokens of it",
-                   .not_with = "n-prompt n-depth batch format=csv format=json"),
+                   .not_with = "n-prompt n-depth batch profile format=csv format=json"),
         OPT_STRING("file", 'f', &a->file, "FILE", "its prompt (default \"Once upon a time\")",
                    .needs = "speculate"),
+        OPT_FLAG("profile", 0, &a->profile,
+                 "the share of each kind of kernel, too; it makes\n"
+                 "the tests some percent slower"),
         OPT_SECTION("Model and machine"),
         OPT_MODEL_WORD(&a->model),
         OPT_LORA(&a->lora),

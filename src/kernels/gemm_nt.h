@@ -68,7 +68,7 @@ ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w
                 const char *row = w.w + (size_t)c * w.apart * w.stride;
                 vec weight = type.load(row + (size_t)(k + i * WIDTH) * type.size, n);
                 p[r][c][i] = vec_fma_n(xk, weight, p[r][c][i], n);
-                IN_ORDER(p[r][c][i]);
+                FLOATS_IN_ORDER(p[r][c][i]);
             }
         }
     }

@@ -53,17 +53,20 @@
 /* sum += a * b, rounded once. clang gets the instruction that adds in place: left to itself it
  * writes the result over a or b, and moves all sums of a tile at the end of a step. gcc leaves
  * these additions where they are. */
+#if defined(__clang__)
+#define FLOATS_IN_ORDER(v) IN_ORDER(v)
+#else
+#define FLOATS_IN_ORDER(v) ((void)(v))
+#endif
 #if defined(__clang__) && defined(__x86_64__)
 #define ADD_PRODUCT(sum, a, b) \
     __asm__ volatile("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b) : "memory")
-#elif defined(__clang__)
+#else
 #define ADD_PRODUCT(sum, a, b)      \
     do {                            \
         (sum) = vec_fma(a, b, sum); \
-        IN_ORDER(sum);              \
+        FLOATS_IN_ORDER(sum);       \
     } while (0)
-#else
-#define ADD_PRODUCT(sum, a, b) ((sum) = vec_fma(a, b, sum))
 #endif
 
 /* IN_MEMORY(v): the vector v is in memory from here on, so that the loop that follows has all

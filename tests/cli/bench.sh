@@ -103,7 +103,7 @@ else
 fi
 run bench $small --profile
 expect "a profile of each test" test "$(grep -Ec '^\| profile of (pp3|tg2) ' "$out")" -eq 2
-for kind in F32 attention softmax norm activation 'not in kernels'; do
+for kind in 'B*F[0-9][0-9]' attention softmax norm activation 'not in kernels'; do
     expect "with $kind in it" test "$(grep -c "^| $kind  *|.* % |\$" "$out")" -eq 2
 done
 expect "its shares are those of the whole" test "$(awk -F'|' '/^\| profile of/ { on = 1; next } /^$/ { if (on && (sum < 99 || sum > 101)) bad++; on = sum = 0 } on { sum += $6 } END { print bad + 0 }' "$out")" -eq 0

@@ -9,8 +9,9 @@
 #define WORDS_TILE       5 /* 13 registers: 10 sums, 2 weights, 1 x; the same */
 #define QUANT_VECS(rows) ((rows) == 1 ? 8 : 2)
 
+/* The two functions in plain C, for tests on other CPUs. */
 #if defined(EMULATE_AVX_VNNI)
-#include EMULATE_AVX_VNNI // the two functions that follow, in plain C: for tests on other CPUs
+#include "emulate_avx_vnni.h"
 #else
 
 /* {vex}: an assembler otherwise may take the form of AVX-512, which these CPUs lack. */

@@ -116,15 +116,12 @@ static void scale(float *y, float factor, size_t n) {
 }
 
 /* An activation is known by its place in the table alone. */
-#define PLACES(PLACE)                                                                     \
-    PLACE(0)                                                                              \
-    PLACE(1)                                                                              \
-    PLACE(2)                                                                              \
-    PLACE(3)                                                                              \
-    PLACE(4)                                                                              \
-    PLACE(5)                                                                              \
-    PLACE(6) PLACE(7) PLACE(8) PLACE(9) PLACE(10) PLACE(11) PLACE(12) PLACE(13) PLACE(14) \
-        PLACE(15) PLACE(16) PLACE(17) PLACE(18) PLACE(19) PLACE(20) PLACE(21) PLACE(22) PLACE(23)
+// clang-format off
+#define PLACES(PLACE)                                                                 \
+    PLACE(0) PLACE(1) PLACE(2) PLACE(3) PLACE(4) PLACE(5) PLACE(6) PLACE(7)           \
+    PLACE(8) PLACE(9) PLACE(10) PLACE(11) PLACE(12) PLACE(13) PLACE(14) PLACE(15)     \
+    PLACE(16) PLACE(17) PLACE(18) PLACE(19) PLACE(20) PLACE(21) PLACE(22) PLACE(23)
+// clang-format on
 #define PLACE(i)                                             \
     static void activation_##i(float *x, size_t n) {         \
         COUNTED(ACTIVATION, plain->activations[i].fn(x, n)); \

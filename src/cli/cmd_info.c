@@ -51,7 +51,11 @@ static bool print_recommended(struct output *out, const struct gpt2_model *model
     size_t n = 0;
     bool ok = true;
     for (; ok && gpt2_model_recommends(model, n, &name, &value); n++)
-        ok = output_format(out, err, "%s%s %.9g", n ? ", " : "recommended   ", name, value);
+        ok = output_format(out, err, "%s%s %.7g",
+                           n == 0       ? "recommended   "
+                           : n % 4 == 0 ? ",\n              "
+                                        : ", ",
+                           name, value);
     return ok && (n == 0 || output_string(out, "\n", err));
 }
 
@@ -170,7 +174,7 @@ static bool json_config(struct output *out, const struct gpt2_model *model,
     double value;
     ok = ok && output_string(out, "], \"generation_config\": {", err);
     for (size_t i = 0; ok && gpt2_model_recommends(model, i, &name, &value); i++)
-        ok = output_format(out, err, "%s\"%s\": %.9g", i ? ", " : "", name, value);
+        ok = output_format(out, err, "%s\"%s\": %.7g", i ? ", " : "", name, value);
     return ok && output_string(out, "}", err);
 }
 

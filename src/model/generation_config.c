@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define AT(field) offsetof(struct gpt2_generation_config, field)
@@ -100,7 +101,12 @@ bool generation_config_print(struct buffer *out, const struct gpt2_generation_co
         if (!generation_config_get(&keys[i], config, &value))
             continue;
         char text[40];
-        snprintf(text, sizeof text, "%.9g", value);
+        snprintf(text, sizeof text, "%.0f", value);
+        for (int digits = 6; keys[i].is_float && digits <= 9; digits++) {
+            snprintf(text, sizeof text, "%.*g", digits, value);
+            if (strtof(text, NULL) == (float)value) // the fewest that give the number again
+                break;
+        }
         if (strchr(text, ',')) // the program that links us may have set a locale
             *strchr(text, ',') = '.';
         if (keys[i].max == 1 && !keys[i].is_float)

@@ -90,7 +90,8 @@ done
 tell again "$tmp/st"
 expect "a saved directory tells the same" same "$tmp/said" "$tmp/again"
 run info "$tmp/x.gguf"
-expect "a GGUF file carries what it has keys for" grep -q "^recommended  *temperature 1.5, top_k 7, top_p 0.800000012, min_p 0.03125, repetition_penalty 1.25, repeat_last_n 20$" "$out"
+expect "a GGUF file carries what it has keys for" grep -q "^recommended  *temperature 1.5, top_k 7, top_p 0.8, min_p 0.03125,$" "$out"
+expect "... its penalty too" grep -q "^  *repetition_penalty 1.25, repeat_last_n 20$" "$out"
 tell again "$tmp/x.gguf" -n 33
 expect "... and tells the same" same "$tmp/said" "$tmp/again"
 run generate -m "$model" Once -n 2 --stats

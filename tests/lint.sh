@@ -75,6 +75,7 @@ home_of() {
     utf8proc.h)                echo 'src/text/*' ;;
     histedit.h | editline/*)   echo src/cli/terminal/line_editor.c ;;
     immintrin.h | x86intrin.h | arm_neon.h) echo 'src/kernels/*' ;;
+    sys/prctl.h | sys/sysctl.h | sys/auxv.h | asm/* | mach*) echo 'src/base/os_*' ;;
     *)                         echo '*' ;;
     esac
 }
@@ -102,6 +103,13 @@ bad_includes() {
                 esac
             done
     done
+}
+
+# Which system it is, only the files that are chosen by it may ask.
+bad_systems() {
+    grep '^\(src\|include\)/' "$tmp/c_files" | grep -v '^src/base/os_' |
+        xargs grep -nE '__(linux|APPLE|FreeBSD|OpenBSD|NetBSD|DragonFly)__|__unix__|/proc/self/exe' |
+        sed 's/^\([^:]*:[0-9]*\):.*/\1: asks which system it is: that is for base\/os_*.c/'
 }
 
 # What includes what has no circle. A file and its header are one: b.h may not include a.h where a.c
@@ -300,6 +308,7 @@ else
     echo "lint: clang-format: skipped: clang-format not installed"
 fi
 check "include direction" bad_includes
+check "one place for what differs by system" bad_systems
 check "no circle of includes" bad_circles
 check "one owner of a tag" bad_tags
 check "public headers alone" bad_headers

@@ -1,9 +1,8 @@
-/* os.c - the only file that talks to the operating system about files, memory and processors. */
-#if defined(__linux__)
-#define _GNU_SOURCE // sched_getaffinity
-#elif defined(__APPLE__)
-#define _DARWIN_C_SOURCE // sysctl, _SC_NPROCESSORS_ONLN
-#endif
+/* os.c - files, memory and clock, as POSIX has them; what differs by system is in os_linux.c,
+ * os_darwin.c and os_bsd.c, of which the Makefile takes one. */
+#define _DEFAULT_SOURCE    // MAP_ANONYMOUS, madvise: glibc, musl
+#define _DARWIN_C_SOURCE   // the same: macOS
+#define __BSD_VISIBLE    1 // the same: FreeBSD, OpenBSD
 
 #include "base/os.h"
 #include "base/error_internal.h"
@@ -19,9 +18,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#if defined(__APPLE__)
-#include <sys/sysctl.h>
-#endif
 
 /* Why open() failed. A link to nothing is what a cache is left with where a download ended early.
  */
@@ -206,150 +202,6 @@ bool os_exists(const char *path) {
     struct stat info;
     return lstat(path, &info) == 0 ||
            (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG);
-}
-
-#if defined(__linux__)
-/* Reads a small text file of the kernel; false if it is not there. */
-static bool read_text(char *text, size_t cap, const char *path) {
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    size_t n = fread(text, 1, cap - 1, file);
-    text[n] = 0;
-    fclose(file);
-    return n > 0;
-}
-
-/* The CPU quota of one cgroup folder in processors (rounded down, at least 1), or 0 for none. */
-static int folder_quota(const char *folder) {
-    char path[1200], text[128];
-    double quota = 0, period = 0;
-    snprintf(path, sizeof path, "%s/cpu.max", folder); // v2: "max 100000" or "150000 100000"
-    if (read_text(text, sizeof text, path)) {
-        if (sscanf(text, "%lf %lf", &quota, &period) != 2)
-            return 0;
-    } else { // v1: -1 is no quota
-        snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
-        if (!read_text(text, sizeof text, path) || sscanf(text, "%lf", &quota) != 1)
-            return 0;
-        snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
-        if (!read_text(text, sizeof text, path) || sscanf(text, "%lf", &period) != 1)
-            return 0;
-    }
-    if (!(quota > 0 && period > 0))
-        return 0;
-    double cpus = quota / period;
-    return cpus < 1 ? 1 : cpus > 65536 ? 65536 : (int)cpus;
-}
-
-/* The least quota on the way from this process's cgroup up to the root, 0 for none. Inside a
- * container the folder named in /proc/self/cgroup may not exist: the root then holds the quota. */
-static int cgroup_quota(void) {
-    char text[4096];
-    if (!read_text(text, sizeof text, "/proc/self/cgroup"))
-        return 0;
-    int least = 0;
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-        char *controllers = strchr(line, ':'); // "4:cpu,cpuacct:/a/b", v2 "0::/a/b"
-        char *path = controllers ? strchr(controllers + 1, ':') : NULL;
-        if (!path)
-            continue;
-        *path++ = 0;
-        controllers++;
-        bool v2 = *controllers == 0;
-        char list[256]; // ",cpu,cpuacct,": so that cpuset is not taken for cpu
-        snprintf(list, sizeof list, ",%s,", controllers);
-        if (!v2 && !strstr(list, ",cpu,"))
-            continue;
-        for (size_t len = strlen(path);; len--) {
-            if (path[len] == '/' || path[len] == 0) {
-                char folder[1100];
-                snprintf(folder, sizeof folder, "/sys/fs/cgroup%s%.*s", v2 ? "" : "/cpu",
-                         (int)(len < 1000 ? len : 1000), path);
-                int quota = folder_quota(folder);
-                if (quota && (!least || quota < least))
-                    least = quota;
-            }
-            if (len == 0)
-                break;
-        }
-    }
-    return least;
-}
-
-int os_processors(void) {
-    /* The mask may be wider than cpu_set_t on large machines: grow until the kernel is content. */
-    for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
-        cpu_set_t *set = CPU_ALLOC((size_t)cpus);
-        if (!set)
-            return 1;
-        size_t size = CPU_ALLOC_SIZE((size_t)cpus);
-        int count = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
-        CPU_FREE(set);
-        if (count > 0)
-            return count;
-    }
-    return 1;
-}
-
-size_t os_huge_bytes(const void *memory, size_t n_bytes) {
-    FILE *file = fopen("/proc/self/smaps", "re");
-    if (!file)
-        return 0;
-    char line[512];
-    size_t total = 0;
-    bool inside = false;
-    while (fgets(line, sizeof line, file)) {
-        uintptr_t begin, end;
-        size_t kib;
-        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &begin, &end) == 2)
-            inside = begin < (uintptr_t)memory + n_bytes && end > (uintptr_t)memory;
-        else if (inside && sscanf(line, "AnonHugePages: %zu kB", &kib) == 1)
-            total += kib * 1024;
-    }
-    fclose(file);
-    return total < n_bytes ? total : n_bytes; // a mapping may hold more than this memory
-}
-
-int os_cpus(void) {
-    int cpus = os_processors();
-    int quota = cgroup_quota();
-    return quota && quota < cpus ? quota : cpus;
-}
-#else
-size_t os_huge_bytes(const void *memory, size_t n_bytes) {
-    return 0;
-}
-
-int os_processors(void) {
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    return cpus > 0 ? (int)cpus : 1;
-}
-
-int os_cpus(void) {
-    return os_processors();
-}
-#endif
-
-/* x86 kernels give the name in "model name", some others in "Model" or "Hardware". */
-void os_cpu_name(char *name, size_t cap) {
-    snprintf(name, cap, "unknown");
-#if defined(__APPLE__)
-    sysctlbyname("machdep.cpu.brand_string", name, &cap, NULL, 0);
-#elif defined(__linux__)
-    FILE *file = fopen("/proc/cpuinfo", "re");
-    char line[512], value[256];
-    bool found = false;
-    while (file && !found && fgets(line, sizeof line, file)) {
-        found = sscanf(line, "model name : %255[^\n]", value) == 1 ||
-                sscanf(line, "Model : %255[^\n]", value) == 1 ||
-                sscanf(line, "Hardware : %255[^\n]", value) == 1;
-    }
-    if (file)
-        fclose(file);
-    if (found)
-        snprintf(name, cap, "%s", value);
-#endif
 }
 
 void os_yield(void) {

@@ -66,6 +66,18 @@ int os_cpus(void);
 /* What the processor calls itself, as one line; "unknown" where the system does not tell. */
 void os_cpu_name(char *name, size_t cap);
 
+/* What an arm64 processor can do beyond its base instruction set; 0 on others. */
+#define OS_ARM_DOTPROD 1u /* SDOT, UDOT */
+#define OS_ARM_I8MM    2u /* SMMLA, USDOT */
+unsigned os_arm_features(void);
+
+/* The path of the program that runs, links followed; "" where the system does not tell. */
+void os_program_path(char *path, size_t cap);
+
+/* This process, which is a child, gets SIGKILL when its parent dies, where the system has that. May
+ * be called between fork and exec. */
+void os_end_with_parent(void);
+
 /* Lets others have this thread's processor, if they wait for one. */
 void os_yield(void);
 

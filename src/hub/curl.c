@@ -15,9 +15,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#if defined(__linux__)
-#include <sys/prctl.h>
-#endif
 
 /* The last bytes of curl's output are "\ngpt2-status 200\n", after the file itself. (Its standard
  * error would be another place for them, but only since 7.63.) */
@@ -117,12 +114,9 @@ struct child {
 static void become_curl(pid_t parent, int in, int body, int said, int failure) {
     // --disable: a ~/.curlrc made for interactive use must not change what is written where.
     static char *const argv[] = {"curl", "--disable", "--config", "-", NULL};
-#if defined(__linux__)
-    // A parent that died before this call sends no signal any more.
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
+    os_end_with_parent();
+    if (getppid() != parent) // it died before this call, and sends no signal any more
         _exit(127);
-#endif
     if (dup2(in, STDIN_FILENO) >= 0 && dup2(body, STDOUT_FILENO) >= 0 &&
         dup2(said, STDERR_FILENO) >= 0)
         execvp(argv[0], argv);

@@ -2,6 +2,7 @@
 #define _XOPEN_SOURCE 700 // realpath
 
 #include "cli/io/find_model.h"
+#include "base/os.h"
 #include "cli/io/report.h"
 
 #include <errno.h>
@@ -135,8 +136,7 @@ static bool look_up(char **path, char **other, const char *name, const struct pl
 
 /* The folder that the program's own is in, "" where the system does not tell. */
 static void program_parent(char *path, size_t cap) {
-    ssize_t len = readlink("/proc/self/exe", path, cap - 1);
-    path[len > 0 ? len : 0] = 0;
+    os_program_path(path, cap);
     for (int i = 0; i < 2; i++) {
         char *slash = strrchr(path, '/');
         if (slash)

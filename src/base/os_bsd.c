@@ -1,0 +1,58 @@
+/* os_bsd.c - what is asked of FreeBSD, OpenBSD and their kin: processors, the program's path. */
+#define __BSD_VISIBLE 1 // sysctl, _SC_NPROCESSORS_ONLN
+
+#include "base/os.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysctl.h>
+#include <sys/types.h>
+#include <unistd.h>
+#if defined(__aarch64__) && defined(__FreeBSD__)
+#include <machine/elf.h>
+#include <sys/auxv.h>
+#endif
+
+int os_processors(void) {
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return cpus > 0 ? (int)cpus : 1;
+}
+
+int os_cpus(void) {
+    return os_processors();
+}
+
+/* The system does not tell. */
+size_t os_huge_bytes(const void *memory, size_t n_bytes) {
+    return 0;
+}
+
+void os_cpu_name(char *name, size_t cap) {
+    int model[] = {CTL_HW, HW_MODEL};
+    if (sysctl(model, 2, name, &cap, NULL, 0) != 0)
+        snprintf(name, cap, "unknown");
+}
+
+unsigned os_arm_features(void) {
+#if defined(__aarch64__) && defined(__FreeBSD__)
+    unsigned long cap = 0, cap2 = 0;
+    elf_aux_info(AT_HWCAP, &cap, sizeof cap);
+    elf_aux_info(AT_HWCAP2, &cap2, sizeof cap2);
+    return (cap & HWCAP_ASIMDDP ? OS_ARM_DOTPROD : 0) | (cap2 & HWCAP2_I8MM ? OS_ARM_I8MM : 0);
+#else
+    return 0;
+#endif
+}
+
+/* OpenBSD does not tell. */
+void os_program_path(char *path, size_t cap) {
+    path[0] = 0;
+#if defined(KERN_PROC_PATHNAME)
+    int program[] = {CTL_KERN, KERN_PROC, KERN_PROC_PATHNAME, -1};
+    if (sysctl(program, 4, path, &cap, NULL, 0) != 0)
+        path[0] = 0;
+#endif
+}
+
+/* The system has no such signal that survives an exec. */
+void os_end_with_parent(void) {}

@@ -1,0 +1,53 @@
+/* os_darwin.c - what is asked of macOS only: processors, pages, the program's path. */
+#define _DARWIN_C_SOURCE // sysctl, _SC_NPROCESSORS_ONLN
+
+#include "base/os.h"
+
+#include <mach-o/dyld.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysctl.h>
+#include <unistd.h>
+
+/* There are no affinity masks and no quotas. */
+int os_processors(void) {
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return cpus > 0 ? (int)cpus : 1;
+}
+
+int os_cpus(void) {
+    return os_processors();
+}
+
+/* Anonymous memory is on 16 KiB pages, whatever is asked for. */
+size_t os_huge_bytes(const void *memory, size_t n_bytes) {
+    return 0;
+}
+
+void os_cpu_name(char *name, size_t cap) {
+    if (sysctlbyname("machdep.cpu.brand_string", name, &cap, NULL, 0) != 0)
+        snprintf(name, cap, "unknown");
+}
+
+static bool has(const char *feature) {
+    int value = 0;
+    size_t size = sizeof value;
+    return sysctlbyname(feature, &value, &size, NULL, 0) == 0 && value;
+}
+
+unsigned os_arm_features(void) {
+    return (has("hw.optional.arm.FEAT_DotProd") ? OS_ARM_DOTPROD : 0) |
+           (has("hw.optional.arm.FEAT_I8MM") ? OS_ARM_I8MM : 0);
+}
+
+/* The path that the program was started with may be a link, and is then followed. */
+void os_program_path(char *path, size_t cap) {
+    uint32_t size = (uint32_t)cap;
+    char *real = _NSGetExecutablePath(path, &size) == 0 ? realpath(path, NULL) : NULL;
+    snprintf(path, cap, "%s", real ? real : "");
+    free(real);
+}
+
+/* The system has no such signal. */
+void os_end_with_parent(void) {}

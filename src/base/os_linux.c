@@ -1,0 +1,158 @@
+/* os_linux.c - what is asked of Linux only: processors, pages, the program's path. */
+#define _GNU_SOURCE // sched_getaffinity
+
+#include "base/os.h"
+
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
+/* Reads a small text file of the kernel; false if it is not there. */
+static bool read_text(char *text, size_t cap, const char *path) {
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    size_t n = fread(text, 1, cap - 1, file);
+    text[n] = 0;
+    fclose(file);
+    return n > 0;
+}
+
+/* The CPU quota of one cgroup folder in processors (rounded down, at least 1), or 0 for none. */
+static int folder_quota(const char *folder) {
+    char path[1200], text[128];
+    double quota = 0, period = 0;
+    snprintf(path, sizeof path, "%s/cpu.max", folder); // v2: "max 100000" or "150000 100000"
+    if (read_text(text, sizeof text, path)) {
+        if (sscanf(text, "%lf %lf", &quota, &period) != 2)
+            return 0;
+    } else { // v1: -1 is no quota
+        snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
+        if (!read_text(text, sizeof text, path) || sscanf(text, "%lf", &quota) != 1)
+            return 0;
+        snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
+        if (!read_text(text, sizeof text, path) || sscanf(text, "%lf", &period) != 1)
+            return 0;
+    }
+    if (!(quota > 0 && period > 0))
+        return 0;
+    double cpus = quota / period;
+    return cpus < 1 ? 1 : cpus > 65536 ? 65536 : (int)cpus;
+}
+
+/* The least quota on the way from this process's cgroup up to the root, 0 for none. Inside a
+ * container the folder named in /proc/self/cgroup may not exist: the root then holds the quota. */
+static int cgroup_quota(void) {
+    char text[4096];
+    if (!read_text(text, sizeof text, "/proc/self/cgroup"))
+        return 0;
+    int least = 0;
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        char *controllers = strchr(line, ':'); // "4:cpu,cpuacct:/a/b", v2 "0::/a/b"
+        char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!path)
+            continue;
+        *path++ = 0;
+        controllers++;
+        bool v2 = *controllers == 0;
+        char list[256]; // ",cpu,cpuacct,": so that cpuset is not taken for cpu
+        snprintf(list, sizeof list, ",%s,", controllers);
+        if (!v2 && !strstr(list, ",cpu,"))
+            continue;
+        for (size_t len = strlen(path);; len--) {
+            if (path[len] == '/' || path[len] == 0) {
+                char folder[1100];
+                snprintf(folder, sizeof folder, "/sys/fs/cgroup%s%.*s", v2 ? "" : "/cpu",
+                         (int)(len < 1000 ? len : 1000), path);
+                int quota = folder_quota(folder);
+                if (quota && (!least || quota < least))
+                    least = quota;
+            }
+            if (len == 0)
+                break;
+        }
+    }
+    return least;
+}
+
+int os_processors(void) {
+    /* The mask may be wider than cpu_set_t on large machines: grow until the kernel is content. */
+    for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
+        cpu_set_t *set = CPU_ALLOC((size_t)cpus);
+        if (!set)
+            return 1;
+        size_t size = CPU_ALLOC_SIZE((size_t)cpus);
+        int count = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
+        CPU_FREE(set);
+        if (count > 0)
+            return count;
+    }
+    return 1;
+}
+
+size_t os_huge_bytes(const void *memory, size_t n_bytes) {
+    FILE *file = fopen("/proc/self/smaps", "re");
+    if (!file)
+        return 0;
+    char line[512];
+    size_t total = 0;
+    bool inside = false;
+    while (fgets(line, sizeof line, file)) {
+        uintptr_t begin, end;
+        size_t kib;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &begin, &end) == 2)
+            inside = begin < (uintptr_t)memory + n_bytes && end > (uintptr_t)memory;
+        else if (inside && sscanf(line, "AnonHugePages: %zu kB", &kib) == 1)
+            total += kib * 1024;
+    }
+    fclose(file);
+    return total < n_bytes ? total : n_bytes; // a mapping may hold more than this memory
+}
+
+int os_cpus(void) {
+    int cpus = os_processors();
+    int quota = cgroup_quota();
+    return quota && quota < cpus ? quota : cpus;
+}
+
+/* x86 kernels give the name in "model name", some others in "Model" or "Hardware". */
+void os_cpu_name(char *name, size_t cap) {
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    char line[512], value[256] = "unknown";
+    while (file && fgets(line, sizeof line, file)) {
+        if (sscanf(line, "model name : %255[^\n]", value) == 1 ||
+            sscanf(line, "Model : %255[^\n]", value) == 1 ||
+            sscanf(line, "Hardware : %255[^\n]", value) == 1)
+            break;
+    }
+    if (file)
+        fclose(file);
+    snprintf(name, cap, "%s", value);
+}
+
+unsigned os_arm_features(void) {
+#if defined(__aarch64__)
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? OS_ARM_DOTPROD : 0) |
+           (getauxval(AT_HWCAP2) & HWCAP2_I8MM ? OS_ARM_I8MM : 0);
+#else
+    return 0;
+#endif
+}
+
+void os_program_path(char *path, size_t cap) {
+    ssize_t len = readlink("/proc/self/exe", path, cap - 1);
+    path[len > 0 ? len : 0] = 0;
+}
+
+void os_end_with_parent(void) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}

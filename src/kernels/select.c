@@ -1,6 +1,7 @@
 /* select.c - which kernel variants this CPU can run; the only file that queries the CPU. */
 #include "kernels/variants.h"
 
+#include <float.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -23,6 +24,15 @@ static bool cpu_has_avx_vnni(void) {
     return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & 1u << 4);
 #endif
 }
+#endif
+
+/* What no variant can do without. */
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "gpt2 runs on little-endian processors only: weights are used as they lie in their files"
+#endif
+#if FLT_EVAL_METHOD != 0
+#error \
+    "gpt2 needs float arithmetic that rounds to float; on 32-bit x86: CFLAGS='-O2 -msse2 -mfpmath=sse'"
 #endif
 
 #define VARIANT(name, runs_here)    \

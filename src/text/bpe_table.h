@@ -9,7 +9,7 @@
 #define NO_RANK INT32_MAX /* of a pair that is not in the merge list */
 
 struct pair_slot {
-    uint64_t key; /* left << 32 | right, plus 1 so that 0 is a free slot */
+    _Alignas(8) uint64_t key; /* left << 32 | right, plus 1 so that 0 is a free slot */
     int32_t rank;
 };
 

@@ -17,7 +17,7 @@ struct piece_key {
 };
 
 struct piece_slot {
-    struct piece_key key; /* {0, 0}: free */
+    _Alignas(8) struct piece_key key; /* {0, 0}: free */
     int32_t id;
 };
 

@@ -115,7 +115,7 @@ static bool is_between(const unsigned char *text, size_t n, size_t i) {
 
 /* The class of the character that ends at text[i]. */
 static enum unicode_class class_before(const unsigned char *text, size_t n, size_t i) {
-    uint32_t cp;
+    uint32_t cp = 0;
     for (size_t back = 2; back <= 4 && back <= i; back++)
         if (utf8_decode(&cp, text + i - back, n - i + back) == (int)back)
             return unicode_class(cp);

@@ -179,7 +179,7 @@ static bool find_size(struct gguf_tensor *t, const struct gguf_reader *r) {
         return refuse_tensor(r, t, "expected rows of a multiple of %u elements for %s, found %zu",
                              t->type->n_elements, t->type->name, row);
     overflow |= __builtin_mul_overflow(n / t->type->n_elements, t->type->n_bytes, &t->n_bytes);
-    if (overflow || n > INT64_MAX)
+    if (overflow || n > SIZE_MAX / 2)
         return refuse_tensor(r, t, "the number of elements overflows");
     t->n_elements = n;
     return true;
@@ -215,7 +215,7 @@ static bool read_tensor(struct gguf_tensor *t, struct gguf_reader *r, size_t ali
                              "expected its data at %" PRIu64 ", where the tensor before it ends, "
                              "found %" PRIu64,
                              *end, offset);
-    if (t->n_bytes > UINT64_MAX / 2 || *end > UINT64_MAX / 2 - t->n_bytes)
+    if (t->n_bytes > SIZE_MAX / 2 || *end > UINT64_MAX / 2 - t->n_bytes)
         return refuse_tensor(r, t, "the number of bytes overflows");
     *end = (*end + t->n_bytes + alignment - 1) / alignment * alignment;
     return true;

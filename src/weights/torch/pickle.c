@@ -94,8 +94,8 @@ static bool equals(const char *text, size_t len, const char *word) {
 }
 
 static bool push_global(struct pickle_machine *m, uint32_t unused) {
-    const char *module, *name;
-    size_t n_module, n_name;
+    const char *module = NULL, *name = NULL;
+    size_t n_module = 0, n_name = 0;
     if (!read_line(m, &module, &n_module) || !read_line(m, &name, &n_name))
         return false;
     struct pickle_value value = {.kind = PICKLE_GLOBAL, .global = ORDERED_DICT};

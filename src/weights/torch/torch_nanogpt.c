@@ -21,7 +21,7 @@ static bool read_arg(int64_t *value_out, const struct tensors *out, const struct
 /* The activation is GELU by the error function (nn.GELU()), whatever the weights began as. */
 bool torch_nanogpt_config(struct tensors *out, const struct pickle *p,
                           const struct pickle_value *args, struct gpt2_error *err) {
-    int64_t n_layer, n_head, n_embd, n_ctx, n_vocab;
+    int64_t n_layer = 0, n_head = 0, n_embd = 0, n_ctx = 0, n_vocab = 0;
     if (!read_arg(&n_layer, out, p, args, "n_layer", err) ||
         !read_arg(&n_head, out, p, args, "n_head", err) ||
         !read_arg(&n_embd, out, p, args, "n_embd", err) ||

@@ -75,7 +75,7 @@ home_of() {
     utf8proc.h)                echo 'src/text/*' ;;
     histedit.h | editline/*)   echo src/cli/terminal/line_editor.c ;;
     immintrin.h | x86intrin.h | arm_neon.h) echo 'src/kernels/*' ;;
-    sys/prctl.h | sys/sysctl.h | sys/auxv.h | asm/* | mach*) echo 'src/base/os_*' ;;
+    sys/prctl.h | sys/sysctl.h | sys/auxv.h | asm/hwcap.h | mach-o/*) echo 'src/base/os_*' ;;
     *)                         echo '*' ;;
     esac
 }

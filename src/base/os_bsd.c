@@ -9,7 +9,6 @@
 #include <sys/types.h>
 #include <unistd.h>
 #if defined(__aarch64__) && defined(__FreeBSD__)
-#include <machine/elf.h>
 #include <sys/auxv.h>
 #endif
 

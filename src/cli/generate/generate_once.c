@@ -123,15 +123,15 @@ static void print_sampling(struct buffer *out, const struct generate_run *run) {
     if (greedy)
         buffer_format(out, "draws   greedy");
     else
-        buffer_format(out, "draws   temp %.9g, top-k %d", (double)o->temperature, o->top_k);
+        buffer_format(out, "draws   temp %.7g, top-k %d", (double)o->temperature, o->top_k);
     for (size_t i = 0; !greedy && (filter = gpt2_filter_at(i)); i++) {
         float set;
         memcpy(&set, (const char *)o + filter->offset, sizeof set);
         if (set != filter->off)
-            buffer_format(out, ", %s %.9g", filter->name, (double)set);
+            buffer_format(out, ", %s %.7g", filter->name, (double)set);
     }
     if (o->repeat_penalty != 1)
-        buffer_format(out, ", repeat-penalty %.9g", (double)o->repeat_penalty);
+        buffer_format(out, ", repeat-penalty %.7g", (double)o->repeat_penalty);
     buffer_format(out, "%s\n",
                   gpt2_model_recommends(run->model, 0, &name, &value)
                       ? " (the model recommends some: gpt2 info)"

@@ -144,7 +144,7 @@ run pull 124M
 expect "a second pull" exits 0
 expect "fetches nothing" says 'nothing to fetch'
 run models
-expect "models lists it" grep -Eq '^gpt2 +F16 +6\.[0-9] M .*/gpt2$' "$out"
+expect "models lists it" grep -Eq '^gpt2 +F16 +[0-9]+\.[0-9] M .*/gpt2$' "$out"
 run models --names
 expect "models --names" grep -qx gpt2 "$out"
 run models --json

@@ -70,6 +70,7 @@ run generate --cpu abacus x
 expect "an unknown kernel variant" refuses 2 'kernel variant "abacus": expected one of generic'
 names=$(sed -n 's/.*expected one of //p' "$err")
 run generate --help
+tr -s ' \n' '  ' <"$out" >"$tmp/unfolded" && mv "$tmp/unfolded" "$out"
 expect "--cpu's help has the same names" grep -qF -- "kernels: $names (default:" "$out"
 run info
 here=$(sed -n 's/.*(this CPU can run: \(.*\))/\1/p' "$out")

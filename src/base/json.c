@@ -199,6 +199,8 @@ const struct json *json_get(const struct json *object, const char *name) {
 }
 
 const struct json *json_first(const struct json *node) {
+    if (!node)
+        return NULL;
     const cJSON *item = item_of(node);
     return cJSON_IsObject(item) || cJSON_IsArray(item) ? (const struct json *)item->child : NULL;
 }

@@ -34,7 +34,8 @@ const char *json_kind_name(const struct json *node); /* "null", "a number", ... 
 /* Member of an object by exact (case-sensitive) name; NULL if absent or node is not an object. */
 const struct json *json_get(const struct json *object, const char *name);
 
-/* Iteration over the members or elements in file order; NULL at the end. */
+/* Iteration over the members or elements in file order; NULL at the end, and where `node` is NULL
+ * or has none. */
 const struct json *json_first(const struct json *node);
 const struct json *json_next(const struct json *node);
 const char *json_name(const struct json *node); /* the member's name; NULL in an array */

@@ -340,7 +340,7 @@ static void print_value(const struct option *o, const char *float_format, struct
         break;
     case OPTION_VALUE:
     case OPTION_CHOICE:
-        if (o->choices[*o->dest.number]) // NULL: none chosen
+        if (*o->dest.number >= 0 && o->choices[*o->dest.number]) // else none is chosen
             buffer_format(out, "%s", o->choices[*o->dest.number]);
         break;
     case OPTION_RENAMED:

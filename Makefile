@@ -136,7 +136,8 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
 
 # The same programs over a variant whose instructions are loops in C (tests/emulate_avx_vnni.h), for
 # CPUs that lack them: these objects go before the library's.
-EMULATED := $(if $(filter x86_64,$(ARCH)),$(addprefix $(BUILD)/tests/,test_kernels_emulated test_exactness_emulated))
+# Not under sanitizers, where their C loops take minutes: the variants of the hardware run there.
+EMULATED := $(if $(SANITIZE),,$(if $(filter x86_64,$(ARCH)),$(addprefix $(BUILD)/tests/,test_kernels_emulated test_exactness_emulated)))
 EMULATED_OBJ := $(BUILD)/emulated/x86_avx_vnni.o $(BUILD)/emulated/select.o
 $(EMULATED_OBJ): $(BUILD)/emulated/%.o: src/kernels/%.c tests/emulate_avx_vnni.h
 	@mkdir -p $(@D)

@@ -10,6 +10,7 @@
 #include <gpt2/saved_session.h>
 
 static struct gpt2_model *model;
+static struct gpt2_runtime *runtime; /* the batch borrows it */
 static struct gpt2_batch *batch;
 static struct gpt2_session *sessions[3]; /* f32, f16, q8 */
 static char path[TESTMODEL_PATH + 32];
@@ -20,7 +21,8 @@ static void prepare(void) {
     testmodel_write(dir, &(struct testmodel_options){.n_ctx = 70, .n_layer = 1});
     model = gpt2_model_open(dir, NULL);
     testmodel_remove(dir);
-    batch = gpt2_batch_create(model, gpt2_runtime_create(NULL, NULL), NULL, NULL);
+    runtime = gpt2_runtime_create(NULL, NULL);
+    batch = gpt2_batch_create(model, runtime, NULL, NULL);
     for (int i = 0; i < 3; i++)
         sessions[i] = gpt2_session_create(
             model, &(struct gpt2_session_options){.kv = (enum gpt2_kv)(GPT2_KV_F32 + i)}, NULL);

@@ -10,10 +10,18 @@
 #include <gpt2/saved_session.h>
 
 static struct gpt2_model *model;
-static struct gpt2_runtime *runtime; /* the batch borrows it */
+static struct gpt2_runtime *runtime;
 static struct gpt2_batch *batch;
 static struct gpt2_session *sessions[3]; /* f32, f16, q8 */
 static char path[TESTMODEL_PATH + 32];
+
+static void finish(void) {
+    for (int i = 0; i < 3; i++)
+        gpt2_session_free(sessions[i]);
+    gpt2_batch_free(batch);
+    gpt2_runtime_free(runtime);
+    gpt2_model_close(model);
+}
 
 static void prepare(void) {
     char dir[TESTMODEL_PATH];
@@ -28,7 +36,7 @@ static void prepare(void) {
             model, &(struct gpt2_session_options){.kv = (enum gpt2_kv)(GPT2_KV_F32 + i)}, NULL);
     snprintf(path, sizeof path, "%s/gpt2-fuzz.%ld", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
              (long)getpid());
-    if (!model || !batch || !sessions[2])
+    if (!model || !batch || !sessions[2] || atexit(finish) != 0)
         abort();
 }
 

@@ -199,41 +199,25 @@ OPT_CHOICE("a",0,DEST,words,"WORD","help") number
 END
 }
 
-# A command that is not listed would be compiled and never found.
-bad_commands() {
-    grep '^src/cli/' "$tmp/c_files" | xargs grep -nE '^const struct command command_[a-z_]+ = ' |
-        sed -E 's/^([^:]*:[0-9]+):const struct command command_([a-z_]+) .*/\1 \2/' |
+# A command, a filter of the sampler or a format of weights that is not listed would be compiled and
+# never found: unlisted KIND LIST.
+unlisted() {
+    macro=$(echo "$1" | tr '[:lower:]' '[:upper:]')
+    grep '^src/' "$tmp/c_files" | xargs grep -nE "^const struct $1 $1_[a-z0-9_]+ = " |
+        sed -E "s/^([^:]*:[0-9]+):const struct $1 $1_([a-z0-9_]+) .*/\\1 \\2/" |
         while read -r place name; do
-            grep -qx "COMMAND($name)" src/cli/command/commands.def ||
-                echo "$place: expected COMMAND($name) in src/cli/command/commands.def"
+            grep -qx "$macro($name)" "$2" || echo "$place: expected $macro($name) in $2"
         done
 }
-
-# Nor a filter of the sampler.
-bad_filters() {
-    grep '^src/' "$tmp/c_files" | xargs grep -nE '^const struct filter filter_[a-z0-9_]+ = ' |
-        sed -E 's/^([^:]*:[0-9]+):const struct filter filter_([a-z0-9_]+) .*/\1 \2/' |
-        while read -r place name; do
-            grep -qx "FILTER($name)" src/sampling/filters.def ||
-                echo "$place: expected FILTER($name) in src/sampling/filters.def"
-        done
-}
+bad_commands() { unlisted command src/cli/command/commands.def; }
+bad_filters() { unlisted filter src/sampling/filters.def; }
+bad_containers() { unlisted container src/weights/containers.def; }
 
 # What a command prints goes through io/output.h, which notices a full disk.
 bad_printing() {
     grep -E '^src/cli/(.*/)?cmd_[a-z_]+\.c$' "$tmp/c_files" |
         xargs grep -HnE '(^|[^a-z_])(v?printf|puts|putchar)\(|(^|[^a-z_])(fprintf|fputs|fputc|fwrite|putc|vfprintf)\(([^;]*, *)?stdout' |
         sed -E 's,^([^:]*:[0-9]+):.*,\1: results go through io/output.h,'
-}
-
-# Nor would a format of weights that is not listed be.
-bad_containers() {
-    grep '^src/' "$tmp/c_files" | xargs grep -nE '^const struct container container_[a-z0-9_]+ = ' |
-        sed -E 's/^([^:]*:[0-9]+):const struct container container_([a-z0-9_]+) .*/\1 \2/' |
-        while read -r place name; do
-            grep -qx "CONTAINER($name)" src/weights/containers.def ||
-                echo "$place: expected CONTAINER($name) in src/weights/containers.def"
-        done
 }
 
 # The first line of a file says its name; of a .c file also what it does, and not where to look.

@@ -369,6 +369,75 @@ static void the_last_depth_is_the_models_own_logits(void **state) {
     pass_free(pass);
 }
 
+/* ---- the numbers of the pass ---- */
+
+static void captures_are_what_a_tap_sees(void **state) {
+    struct world *world = *state;
+    struct pass *pass = pass_under(world, 0, NULL);
+    float embedding[N][EMBD], resid[N][EMBD], ln_2[N][EMBD], ln_f[N][EMBD], logits[N][VOCAB];
+    struct gpt2_capture captures[] = {{GPT2_SITE_EMBEDDING, 7, &embedding[0][0]}, // of no layer
+                                      {GPT2_SITE_RESID, 1, &resid[0][0]},
+                                      {GPT2_SITE_LN_2, 0, &ln_2[0][0]},
+                                      {GPT2_SITE_LN_F, 0, &ln_f[0][0]}};
+    assert_true(gpt2_inspect_capture(world->inspector, ids, N, captures, 4, &logits[0][0], NULL));
+    assert_memory_equal(embedding, pass->depth[0], sizeof embedding);
+    assert_memory_equal(resid, pass->depth[2], sizeof resid);
+    assert_memory_equal(ln_2, pass->behind[1], sizeof ln_2);
+    assert_memory_equal(ln_f, pass->behind[2 * LAYERS], sizeof ln_f);
+    assert_memory_equal(logits, pass->logits, sizeof logits);
+    memset(ln_f, 0, sizeof ln_f); // ln_f has all rows without logits, too
+    assert_true(gpt2_inspect_capture(world->inspector, ids, N, captures + 3, 1, NULL, NULL));
+    assert_memory_equal(ln_f, pass->behind[2 * LAYERS], sizeof ln_f);
+    assert_true(gpt2_inspect_unembed(world->inspector, &resid[0][0], N, &logits[0][0], NULL));
+    assert_memory_equal(logits, pass->logits, sizeof logits);
+    assert_int_equal(gpt2_site_width(world->model, GPT2_SITE_QKV), 3 * EMBD);
+    assert_int_equal(gpt2_site_width(world->model, GPT2_SITE_HIDDEN), 4 * EMBD);
+
+    struct gpt2_error err = {0};
+    captures[1].layer = LAYERS;
+    assert_false(gpt2_inspect_capture(world->inspector, ids, N, captures, 4, NULL, &err));
+    assert_int_equal(err.status, GPT2_ERR_USAGE);
+    pass_free(pass);
+}
+
+/* More tokens than one pass takes: every row is at its place. */
+static void captures_of_several_passes(void **state) {
+    struct world *world = *state;
+    int32_t long_ids[CTX];
+    float all[CTX][EMBD], part[CTX][EMBD], weights[LAYERS][HEADS][CTX][CTX];
+    float logits[CTX][VOCAB], again[CTX][VOCAB];
+    for (int i = 0; i < CTX; i++)
+        long_ids[i] = (i * 7) % VOCAB;
+    const struct gpt2_capture one = {GPT2_SITE_RESID, 1, &all[0][0]};
+    assert_true(
+        gpt2_inspect_capture(world->inspector, long_ids, CTX, &one, 1, &logits[0][0], NULL));
+    assert_true(gpt2_inspect_unembed(world->inspector, &all[0][0], CTX, &again[0][0], NULL));
+    assert_memory_equal(logits, again, sizeof logits);
+    const struct gpt2_capture begin = {GPT2_SITE_RESID, 1, &part[0][0]};
+    assert_true(gpt2_inspect_capture(world->inspector, long_ids, 33, &begin, 1, NULL, NULL));
+    assert_memory_equal(all, part, 33 * sizeof *all); // later tokens change nothing
+    assert_true(
+        gpt2_inspect_weights(world->inspector, long_ids, CTX, -1, &weights[0][0][0][0], NULL));
+    for (int layer = 0; layer < LAYERS; layer++) {
+        float of_layer[HEADS][CTX][CTX];
+        assert_true(
+            gpt2_inspect_weights(world->inspector, long_ids, CTX, layer, &of_layer[0][0][0], NULL));
+        assert_memory_equal(of_layer, weights[layer], sizeof of_layer);
+        for (int head = 0; head < HEADS; head++) {
+            double exact[CTX][CTX];
+            assert_true(gpt2_inspect_attention(world->inspector, long_ids, CTX, layer, head, NULL,
+                                               &exact[0][0], NULL));
+            for (int t = 0; t < CTX; t++)
+                for (int j = 0; j < CTX; j++)
+                    assert_true(weights[layer][head][t][j] == (float)exact[t][j]);
+        }
+    }
+    struct gpt2_error err = {0};
+    assert_false(
+        gpt2_inspect_weights(world->inspector, long_ids, CTX, LAYERS, &weights[0][0][0][0], &err));
+    assert_int_equal(err.status, GPT2_ERR_USAGE);
+}
+
 /* ---- attention ---- */
 
 /* Feature c of query (0) or key (1) of a row that a branch read. */
@@ -523,6 +592,8 @@ int main(void) {
         cmocka_unit_test(next_token_and_divergence),
         cmocka_unit_test(the_lens_reads_every_depth),
         cmocka_unit_test(the_last_depth_is_the_models_own_logits),
+        cmocka_unit_test(captures_are_what_a_tap_sees),
+        cmocka_unit_test(captures_of_several_passes),
         cmocka_unit_test(attention_weights),
         cmocka_unit_test(contributions_add_up_to_the_logits),
         cmocka_unit_test(wrong_arguments_are_refused),

@@ -20,6 +20,7 @@
 #include <gpt2/error.h>
 #include <gpt2/model.h>
 #include <gpt2/runtime.h>
+#include <gpt2/session.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -107,6 +108,33 @@ bool gpt2_inspect_next(struct gpt2_inspector *inspector, const int32_t *ids, int
 /* Kullback-Leibler divergence of q from p in nats, sum of p (ln p - ln q), from logarithms. */
 double gpt2_inspect_kl(const double *log_p, const double *log_q, int n);
 
+/* ---- the numbers of the pass ---- */
+
+/* Floats of a row at a site; whether each block has the site, or the model once (the embedding and
+ * ln_f). */
+int gpt2_site_width(const struct gpt2_model *model, enum gpt2_site site);
+bool gpt2_site_has_layers(enum gpt2_site site);
+
+/* What shall be kept: a site of session.h, its block where it has layers (else ignored), and where
+ * to, [n][width]. */
+struct gpt2_capture {
+    enum gpt2_site site;
+    int layer;
+    float *data;
+};
+
+/* Reads the text once and copies what it has at the sites of captures [n_captures]. logits
+ * [n][n_vocab], or NULL: row i predicts what follows token i. A layer that is not there is
+ * GPT2_ERR_USAGE. */
+bool gpt2_inspect_capture(struct gpt2_inspector *inspector, const int32_t *ids, int n,
+                          const struct gpt2_capture *captures, int n_captures, float *logits,
+                          struct gpt2_error *err);
+
+/* logits [n][n_vocab] of rows of a stream, x [n][n_embd], as gpt2_batch_unembed has them: of the
+ * stream after the last block they are the model's own. */
+bool gpt2_inspect_unembed(struct gpt2_inspector *inspector, const float *x, int n, float *logits,
+                          struct gpt2_error *err);
+
 /* ---- logit lens (nostalgebraist 2020) ---- */
 
 #define GPT2_LENS_TOP 5
@@ -144,6 +172,11 @@ struct gpt2_head {
 bool gpt2_inspect_attention(struct gpt2_inspector *inspector, const int32_t *ids, int n, int layer,
                             int head, struct gpt2_head *heads, double *weights,
                             struct gpt2_error *err);
+
+/* The weights of all heads, rounded to f32: weights [layers][n_head][n][n], of one layer (layers
+ * is 1), or where `layer` is -1 of each (n_layer). */
+bool gpt2_inspect_weights(struct gpt2_inspector *inspector, const int32_t *ids, int n, int layer,
+                          float *weights, struct gpt2_error *err);
 
 /* ---- residual stream ---- */
 

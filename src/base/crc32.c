@@ -31,8 +31,10 @@ static uint32_t load(const unsigned char *p) {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static uint32_t compute(const uint32_t tables[SLICES][256], const unsigned char *p, size_t n) {
-    uint32_t crc = ~0u;
+/* The check of what `crc` is of (0: of nothing) and the n bytes after it. */
+static uint32_t compute(const uint32_t tables[SLICES][256], uint32_t crc, const unsigned char *p,
+                        size_t n) {
+    crc = ~crc;
     for (; n >= SLICES; p += SLICES, n -= SLICES) {
         const uint32_t a = load(p) ^ crc, b = load(p + 4);
         crc = tables[7][a & 255] ^ tables[6][a >> 8 & 255] ^ tables[5][a >> 16 & 255] ^
@@ -44,12 +46,16 @@ static uint32_t compute(const uint32_t tables[SLICES][256], const unsigned char 
     return ~crc;
 }
 
-uint32_t crc32_zip(const void *data, size_t n_bytes) {
+uint32_t crc32_zip_on(uint32_t crc, const void *data, size_t n_bytes) {
     pthread_once(&once, fill_all);
-    return compute((const uint32_t(*)[256])zip_tables, data, n_bytes);
+    return compute((const uint32_t(*)[256])zip_tables, crc, data, n_bytes);
+}
+
+uint32_t crc32_zip(const void *data, size_t n_bytes) {
+    return crc32_zip_on(0, data, n_bytes);
 }
 
 uint32_t crc32_castagnoli(const void *data, size_t n_bytes) {
     pthread_once(&once, fill_all);
-    return compute((const uint32_t(*)[256])castagnoli_tables, data, n_bytes);
+    return compute((const uint32_t(*)[256])castagnoli_tables, 0, data, n_bytes);
 }

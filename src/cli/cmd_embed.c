@@ -1,9 +1,9 @@
 /* cmd_embed.c - `gpt2 embed`: a vector for each line, from the residual stream after a block. */
+#include "base/npy.h"
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
 #include "cli/command/lora_option.h"
 #include "cli/io/line_errors.h"
-#include "cli/io/npy.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
 #include "cli/io/token_reader.h"
@@ -179,11 +179,6 @@ static int execute(struct embed_run *run) {
     return line_errors_code(run->n_errors);
 }
 
-static bool ends_with(const char *text, const char *end) {
-    const size_t n = strlen(text), n_end = strlen(end);
-    return n >= n_end && !strcmp(text + n - n_end, end);
-}
-
 static int run_embed(int argc, char **argv) {
     struct embed_run *run = calloc(1, sizeof *run);
     struct gpt2_error err;
@@ -229,7 +224,7 @@ static int run_embed(int argc, char **argv) {
     if (command_begin(&command_embed, table, argc, argv, 1, &n_words, &code)) {
         a->source.word = n_words ? argv[0] : NULL;
         if (a->format == EMBED_UNSAID)
-            a->format = a->output && ends_with(a->output, ".npy") ? EMBED_NPY : EMBED_JSONL;
+            a->format = output_is_named(a->output, ".npy") ? EMBED_NPY : EMBED_JSONL;
         code = execute(run);
     }
     close_all(run);

@@ -15,7 +15,8 @@ struct heads_watch {
     float *keys;             /* [n_layer][n][n_embd] */
     double *row;             /* [n] weights of one token and head */
     struct gpt2_head *heads; /* [n_layer][n_head] sums so far, or NULL */
-    double *weights;         /* [n][n], or NULL */
+    double *weights;         /* [n][n] of (layer, head), or NULL */
+    float *all;              /* [layers][n_head][n][n] of layer, -1: of each, or NULL */
 };
 
 static double sigma(const struct gpt2_config *config, int layer) {
@@ -58,7 +59,7 @@ static void look(struct heads_watch *watch, int layer, int t, const float *qkv) 
     const float *keys = watch->keys + (size_t)layer * n * (size_t)n_embd;
     for (int h = 0; h < n_head; h++) {
         bool chosen = watch->weights && layer == watch->layer && h == watch->head;
-        if (!watch->heads && !chosen)
+        if (!watch->heads && !watch->all && !chosen)
             continue;
         weigh(watch->row, qkv + h * head_dim, keys + h * head_dim, n_embd, head_dim, t,
               sigma(watch->config, layer));
@@ -66,6 +67,11 @@ static void look(struct heads_watch *watch, int layer, int t, const float *qkv) 
             add_to(&watch->heads[(size_t)layer * (size_t)n_head + (size_t)h], watch->row, t);
         if (chosen)
             memcpy(watch->weights + (size_t)t * n, watch->row, ((size_t)t + 1) * sizeof(double));
+        if (watch->all && (watch->layer < 0 || watch->layer == layer)) {
+            const size_t at = (size_t)(watch->layer < 0 ? layer : 0) * (size_t)n_head + (size_t)h;
+            for (int j = 0; j <= t; j++)
+                watch->all[(at * n + (size_t)t) * n + (size_t)j] = (float)watch->row[j];
+        }
     }
 }
 
@@ -95,33 +101,55 @@ static void average(struct gpt2_head *heads, int n_heads, int n) {
     }
 }
 
+/* Reads the text with `watch`, whose keys and row are made here. */
+static bool read_heads(struct gpt2_inspector *inspector, const int32_t *ids,
+                       struct heads_watch *watch, struct gpt2_error *err) {
+    const int n = watch->n;
+    if (!inspector_begin(inspector, ids, n, err))
+        return false;
+    watch->keys = os_alloc((size_t)watch->config->n_layer * (size_t)n,
+                           (size_t)watch->config->n_embd * sizeof(float), "keys", err);
+    watch->row = os_alloc((size_t)n, sizeof(double), "a row", err);
+    bool ok = watch->keys && watch->row;
+    for (int at = 0; ok && at < n; at += INSPECTOR_ROWS)
+        ok = inspector_read(inspector, ids + at, inspector_step(at, n), 0, watch_tap, watch, err);
+    os_free(watch->row);
+    os_free(watch->keys);
+    return ok;
+}
+
 bool gpt2_inspect_attention(struct gpt2_inspector *inspector, const int32_t *ids, int n, int layer,
                             int head, struct gpt2_head *heads, double *weights,
                             struct gpt2_error *err) {
     const struct gpt2_config *config = gpt2_model_config(inspector->model);
-    if (layer < 0 || layer >= config->n_layer)
-        return error_set(err, GPT2_ERR_USAGE, "layer %d: the model has layers 0 to %d", layer,
-                         config->n_layer - 1);
+    if (!inspector_layer(config, layer, err))
+        return false;
     if (head < 0 || head >= config->n_head)
         return error_set(err, GPT2_ERR_USAGE, "head %d: a layer has heads 0 to %d", head,
                          config->n_head - 1);
-    if (!inspector_begin(inspector, ids, n, err))
-        return false;
-    struct heads_watch watch = {config, n, layer, head, NULL, NULL, heads, weights};
-    int n_heads = config->n_layer * config->n_head;
+    if (n > 0 && weights)
+        memset(weights, 0, (size_t)n * (size_t)n * sizeof *weights);
+    const int n_heads = config->n_layer * config->n_head;
     if (heads)
         memset(heads, 0, (size_t)n_heads * sizeof *heads);
-    if (weights)
-        memset(weights, 0, (size_t)n * (size_t)n * sizeof *weights);
-    watch.keys = os_alloc((size_t)config->n_layer * (size_t)n,
-                          (size_t)config->n_embd * sizeof(float), "keys", err);
-    watch.row = os_alloc((size_t)n, sizeof(double), "a row", err);
-    bool ok = watch.keys && watch.row;
-    for (int at = 0; ok && at < n; at += INSPECTOR_ROWS)
-        ok = inspector_read(inspector, ids + at, inspector_step(at, n), 0, watch_tap, &watch, err);
-    if (ok && heads)
+    struct heads_watch watch = {
+        .config = config, .n = n, .layer = layer, .head = head, .heads = heads, .weights = weights};
+    if (!read_heads(inspector, ids, &watch, err))
+        return false;
+    if (heads)
         average(heads, n_heads, n > 1 ? n - 1 : 1);
-    os_free(watch.row);
-    os_free(watch.keys);
-    return ok;
+    return true;
+}
+
+bool gpt2_inspect_weights(struct gpt2_inspector *inspector, const int32_t *ids, int n, int layer,
+                          float *weights, struct gpt2_error *err) {
+    const struct gpt2_config *config = gpt2_model_config(inspector->model);
+    if (layer != -1 && !inspector_layer(config, layer, err))
+        return false;
+    const size_t layers = layer < 0 ? (size_t)config->n_layer : 1;
+    if (n > 0)
+        memset(weights, 0,
+               layers * (size_t)config->n_head * (size_t)n * (size_t)n * sizeof *weights);
+    struct heads_watch watch = {.config = config, .n = n, .layer = layer, .all = weights};
+    return read_heads(inspector, ids, &watch, err);
 }

@@ -55,6 +55,12 @@ bool inspector_begin(struct gpt2_inspector *inspector, const int32_t *ids, int n
     return gpt2_session_rewind(inspector->session, 0, err);
 }
 
+bool inspector_layer(const struct gpt2_config *config, int layer, struct gpt2_error *err) {
+    return (layer >= 0 && layer < config->n_layer) ||
+           error_set(err, GPT2_ERR_USAGE, "layer %d: the model has layers 0 to %d", layer,
+                     config->n_layer - 1);
+}
+
 bool inspector_read(struct gpt2_inspector *inspector, const int32_t *ids, int n, int n_logits,
                     gpt2_tap tap, void *user, struct gpt2_error *err) {
     assert(n <= INSPECTOR_ROWS);

@@ -27,6 +27,9 @@ bool inspector_read(struct gpt2_inspector *inspector, const int32_t *ids, int n,
 bool inspector_begin(struct gpt2_inspector *inspector, const int32_t *ids, int n,
                      struct gpt2_error *err);
 
+/* Whether there is such a block; GPT2_ERR_USAGE. */
+bool inspector_layer(const struct gpt2_config *config, int layer, struct gpt2_error *err);
+
 /* Tokens from position `at` that one pass takes. */
 static inline int inspector_step(int at, int n) {
     return n - at < INSPECTOR_ROWS ? n - at : INSPECTOR_ROWS;

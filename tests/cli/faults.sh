@@ -109,6 +109,7 @@ faults choose $m -p once -c upon -c over
 faults embed $m once
 faults eval lambada $tmp/lambada $m
 faults inspect layernorm $m -p once --json
+faults inspect dump $m -p once --lens -o dumped.npz
 faults inspect attention $m -p once --svg picture.svg
 faults convert -m $model --to safetensors -o model
 faults convert -m $model --to gguf -o m.gguf

@@ -7,7 +7,7 @@ if [ ! -f models/tales/model.safetensors ]; then
 fi
 
 run inspect
-expect "no kind" refuses 2 'expected one of layernorm, compare, lens, attention, residual'
+expect "no kind" refuses 2 'expected one of layernorm, compare, lens, attention, residual, dump'
 run inspect layernrom x
 expect "an unknown kind" refuses 2 'got "layernrom"'
 run inspect compare x
@@ -25,9 +25,9 @@ expect "an unknown ablation" refuses 2 '--ablate: expected ln-gain, ln-bias, ln-
 run inspect lens a --ablate ln-gain,
 expect "half a list of ablations" refuses 2 'got "ln-gain,"'
 run inspect lens a --layer 1
-expect "a layer for a lens" refuses 2 '--layer has an effect only with `gpt2 inspect attention` and --head'
+expect "a layer for a lens" refuses 2 '--layer has an effect only with `gpt2 inspect attention` and --head or `gpt2 inspect dump`'
 run inspect attention a --layer 1
-expect "a layer without a head" refuses 2 '--layer has an effect only with `gpt2 inspect attention` and --head'
+expect "a layer without a head" refuses 2 '--layer has an effect only with `gpt2 inspect attention` and --head or `gpt2 inspect dump`'
 layers=$("$GPT2" info | sed -n 's/^n_layer *//p')
 run inspect attention a --layer "$layers" --head 0
 expect "a layer too far" refuses 2 "layer $layers: the model has layers 0 to $((layers - 1))"

@@ -1,4 +1,5 @@
-/* cmd_inspect.c - `gpt2 inspect`: reads texts, runs one of five inspections and shows its view. */
+/* cmd_inspect.c - `gpt2 inspect`: reads texts, runs an inspection and shows its view or writes its
+ * arrays. */
 #include "cli/command/commands.h"
 #include "cli/command/lora_option.h"
 #include "cli/inspect/inspection.h"
@@ -14,18 +15,19 @@
 
 static const struct inspect_kind {
     const char *name;
-    bool (*fill)(struct inspect *inspect, struct gpt2_error *err);
+    bool (*fill)(struct inspect *inspect, struct gpt2_error *err); /* NULL: writes arrays */
     int least_texts, most_texts;
 } kinds[] = {
     {"layernorm", inspect_layernorm, 1, 1}, {"compare", inspect_compare, 2, INSPECT_TEXTS},
     {"lens", inspect_lens, 1, 1},           {"attention", inspect_attention, 1, 1},
-    {"residual", inspect_residual, 1, 1},
+    {"residual", inspect_residual, 1, 1},   {"dump", NULL, 1, 1},
 };
 
 struct inspect_arguments {
     struct string_list prompts, lora;
     const char *file, *ids, *model, *cpu, *ablate, *token;
     struct view_form form;
+    struct dump_options dump;
     bool special, bos, no_bos, escape;
     int threads, layer, head;
 };
@@ -49,7 +51,7 @@ static bool find_kind(struct inspect_run *run, const char *word, struct gpt2_err
             run->kind = &kinds[i];
     if (run->kind)
         return true;
-    const char *expected = "layernorm, compare, lens, attention, residual";
+    const char *expected = "layernorm, compare, lens, attention, residual, dump";
     if (!word)
         return usage_error(err, "inspect: expected one of %s, got nothing", expected);
     return usage_error(err, "inspect: expected one of %s, got \"%.100s\"", expected, word);
@@ -238,8 +240,10 @@ static void close_all(struct inspect_run *run) {
 static int execute(struct inspect_run *run, char **words, int n_words) {
     struct gpt2_error err;
     bool ok = find_kind(run, n_words ? words[0] : NULL, &err) && open_all(run, &err) &&
-              read_texts(run, words + 1, n_words - 1, &err) && create_inspector(run, &err) &&
-              run->kind->fill(&run->inspect, &err);
+              read_texts(run, words + 1, n_words - 1, &err) && create_inspector(run, &err);
+    if (ok && !run->kind->fill)
+        return inspect_dump(&run->inspect, &run->args.dump, run->args.form.output);
+    ok = ok && run->kind->fill(&run->inspect, &err);
     if (ok && run->inspect.view.failed)
         ok = inspect_no_memory(&err);
     if (!ok)
@@ -283,24 +287,35 @@ static int run_inspect(int argc, char **argv) {
                    "mean deviation, none by its own). compare shows\n"
                    "what that changes; default there: each"),
         OPT_INT("layer", 'l', &a->layer, 0, 1e6, "L",
-                "attention: the weights of one head of this layer ...", .needs = "@attention+head"),
+                "attention: the weights of one head of this layer ...;\n"
+                "dump: of this layer alone",
+                .needs = "@attention+head @dump"),
         OPT_INT("head", 0, &a->head, 0, 1e6, "H",
                 "... this one; without both: all heads in numbers", .needs = "@attention+layer"),
         OPT_STRING("token", 0, &a->token, "TEXT",
                    "residual: the next token whose logit is taken apart\n"
                    "(default: the likeliest)",
                    .needs = "@residual"),
+        OPT_STRING("sites", 0, &a->dump.sites, "LIST",
+                   "dump: what to write, separated by commas: embedding,\n"
+                   "ln_1, qkv, heads, attn, resid_mid, ln_2, mlp_hidden,\n"
+                   "mlp, resid, ln_f, logits, attention (default: resid,\n"
+                   "unless there is --lens)",
+                   .needs = "@dump"),
+        OPT_FLAG("lens", 0, &a->dump.lens,
+                 "dump: also the logits if the model ended after each layer", .needs = "@dump"),
         OPT_SECTION("Output"),
         OPT_OUTPUT(&a->form.output),
         OPT_CHOICE("format", 0, &a->form.format, formats, "text|tsv|json",
                    "text (default), all numbers as tab-separated values,\n"
                    "or all numbers and the summary as one JSON object",
-                   .not_with = "svg=-"),
+                   .not_with = "svg=- @dump"),
         OPT_VALUE("tsv", &a->form.format, formats, "tsv", "short for --format tsv"),
         OPT_VALUE("json", &a->form.format, formats, "json", "short for --format json"),
         OPT_STRING("svg", 0, &a->form.svg, "FILE",
                    "write a picture, too; \"-\": only that, to standard\n"
-                   "output"),
+                   "output",
+                   .not_with = "@dump"),
         OPT_COLOR(&a->form.color, .hint = NULL),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
@@ -319,8 +334,8 @@ static int run_inspect(int argc, char **argv) {
 
 const struct command command_inspect = {
     .name = "inspect",
-    .summary = "look inside: layer norm, logit lens, attention, residual stream",
-    .usage = "layernorm|compare|lens|attention|residual [OPTIONS] [TEXT]",
+    .summary = "look inside: layer norm, logit lens, attention, residual stream, arrays",
+    .usage = "layernorm|compare|lens|attention|residual|dump [OPTIONS] [TEXT]",
     .details =
         "  layernorm   each token at each site: mean, deviation, norm, spikes; before, "
         "normalised,\n"
@@ -330,8 +345,18 @@ const struct command command_inspect = {
         "              owes to each part of layer norm\n"
         "  lens        the likeliest next tokens if the model ended after each layer\n"
         "  attention   where the heads look\n"
-        "  residual    what the embedding and each branch add to a logit\n\n"
+        "  residual    what the embedding and each branch add to a logit\n"
+        "  dump        the numbers themselves, as arrays of NumPy's (below)\n\n"
         "Keys and values are kept in f32. Numbers are of the pass itself, their statistics in\n"
-        "double precision.\n",
+        "double precision.\n\n"
+        "dump writes f32, little-endian. One array is a .npy file: [n_layer, tokens, width], or\n"
+        "[tokens, width] of a site that has no layers (embedding, ln_f, logits) or with --layer.\n"
+        "Several, or -o FILE.npz, are a .npz file of arrays named resid.0, resid.1, ...; ln_f,\n"
+        "embedding, logits. width is n_embd; 3 n_embd for qkv (query, key, value), n_inner for\n"
+        "mlp_hidden, n_vocab for logits and lens. attention.L is [n_head, tokens, tokens]: row t "
+        "has\n"
+        "the weights of token t. lens.L is of the stream after block L, lens.embedding of the\n"
+        "embedding; in a .npy file [n_layer + 1, tokens, n_vocab]. resid is the stream after the\n"
+        "block, attn and mlp are what the branches add to it, heads is what c_proj gets.\n",
     .run = run_inspect,
 };

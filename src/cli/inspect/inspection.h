@@ -1,4 +1,4 @@
-/* inspection.h - what the five kinds of `gpt2 inspect` share: texts, a model and a view to fill.
+/* inspection.h - what the kinds of `gpt2 inspect` share: texts, a model and a view to fill.
  * Each kind is a file inspect_KIND.c. */
 #ifndef CLI_INSPECT_INSPECTION_H
 #define CLI_INSPECT_INSPECTION_H
@@ -31,6 +31,15 @@ bool inspect_compare(struct inspect *inspect, struct gpt2_error *err);
 bool inspect_lens(struct inspect *inspect, struct gpt2_error *err);
 bool inspect_attention(struct inspect *inspect, struct gpt2_error *err);
 bool inspect_residual(struct inspect *inspect, struct gpt2_error *err);
+
+struct dump_options {
+    const char *sites; /* a list; NULL: "resid", or with `lens` nothing */
+    bool lens;
+};
+
+/* Writes arrays of the first text to `path` (--output) and returns the exit code; errors are
+ * reported. */
+int inspect_dump(struct inspect *inspect, const struct dump_options *options, const char *path);
 
 /* The bytes of a token; "#ID" without a tokenizer. */
 struct label inspect_token(struct inspect *inspect, int32_t id);

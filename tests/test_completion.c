@@ -298,6 +298,20 @@ static void a_choice_and_an_end_id_end_it(void **state) {
     c = run(&prompt, (struct gpt2_completion_options){.max_tokens = N, .sampler = ends});
     assert_int_equal(gpt2_completion_get(c, 0).finish, GPT2_FINISH_EOS);
     assert_int_equal(gpt2_completion_get(c, 0).n_ids, 0);
+    struct gpt2_logprob end;
+    const struct gpt2_logprob *top;
+    assert_false(gpt2_completion_end_token(c, 0, &end, &top)); // nobody asked
+    gpt2_completion_free(c);
+    // its log-probability, among those of all ids
+    c = run(&prompt, (struct gpt2_completion_options){
+                         .max_tokens = N, .sampler = ends, .logprobs = true, .n_top = V});
+    assert_true(gpt2_completion_end_token(c, 0, &end, &top));
+    assert_int_equal(end.id, END);
+    assert_true(gpt2_completion_get(c, 0).sum == 0); // it is no part of the text
+    bool found = false;
+    for (int i = 0; i < V; i++)
+        found |= top[i].id == END && top[i].logprob == end.logprob;
+    assert_true(found);
     gpt2_completion_free(c);
     c = run(&prompt,
             (struct gpt2_completion_options){.max_tokens = N, .sampler = ends, .ignore_eos = true});

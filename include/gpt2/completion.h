@@ -205,6 +205,12 @@ struct gpt2_sample {
 int gpt2_completion_count(const struct gpt2_completion *completion);
 struct gpt2_sample gpt2_completion_get(const struct gpt2_completion *completion, int i);
 
+/* The end id that sample i ended with, which is not among its ids, with its log-probability; *top
+ * becomes the likeliest ids at its place [n_top], borrowed as the sample is. False:
+ * options.logprobs is false, the sample has not ended with such an id, or it was searched for. */
+bool gpt2_completion_end_token(const struct gpt2_completion *completion, int i,
+                               struct gpt2_logprob *end, const struct gpt2_logprob **top);
+
 #ifdef __cplusplus
 }
 #endif

@@ -324,11 +324,14 @@ static int32_t choose(void *user, const struct gpt2_step *step, bool *last) {
     }
     struct sample_token token = {
         .id = completion_draw(c, &c->samples[step->sample].constraints, step)};
+    if (token.id >= 0)
+        measure(c, step->logits, &token);
     if (token.id < 0 || completion_ends_with(c, token.id)) {
+        if (token.id >= 0)
+            completion_sample_note_end(&c->samples[step->sample], &token);
         *finish = GPT2_FINISH_EOS;
         return -1;
     }
-    measure(c, step->logits, &token);
     if (!completion_append(c, step->sample, &token, last)) {
         *finish = GPT2_FINISH_FAILED;
         return -1;
@@ -456,4 +459,17 @@ struct gpt2_sample gpt2_completion_get(const struct gpt2_completion *c, int i) {
         .n_top = c->options.n_top,
         .sum = text->sum,
     };
+}
+
+bool gpt2_completion_end_token(const struct gpt2_completion *c, int i, struct gpt2_logprob *end,
+                               const struct gpt2_logprob **top) {
+    const struct completion_sample *text = &c->samples[i];
+    if (text->end < 0 || text->logprobs.failed || text->top.failed)
+        return false;
+    double logprob;
+    memcpy(&logprob, text->logprobs.data + text->ids.len * sizeof logprob, sizeof logprob);
+    *end = (struct gpt2_logprob){.id = text->end, .logprob = logprob};
+    const struct gpt2_logprob *all = (const void *)text->top.data;
+    *top = all ? all + text->ids.len * (size_t)text->n_top : NULL;
+    return true;
 }

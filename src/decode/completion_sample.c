@@ -5,7 +5,7 @@
 bool completion_sample_begin(struct completion_sample *text,
                              const struct constraints_options *options, const int32_t *prompt,
                              int n_prompt, int *n_read, struct gpt2_error *err) {
-    *text = (struct completion_sample){.stop = GPT2_STOP_NONE};
+    *text = (struct completion_sample){.stop = GPT2_STOP_NONE, .end = -1};
     return constraints_create(&text->constraints, options, err) &&
            constraints_begin(&text->constraints, prompt, n_prompt, n_read, err);
 }
@@ -26,7 +26,6 @@ static bool check_memory(const struct completion_sample *text, struct gpt2_error
 }
 
 static void note_logprob(struct completion_sample *text, const struct sample_token *token) {
-    text->sum += token->logprob;
     buffer_bytes(&text->logprobs, &token->logprob, sizeof token->logprob);
     if (text->n_top)
         buffer_bytes(&text->top, token->top, (size_t)text->n_top * sizeof *token->top);
@@ -38,8 +37,10 @@ bool completion_sample_take(struct completion_sample *text, const struct sample_
     if (!gpt2_ids_push(&text->ids, token->id, err) ||
         !constraints_take(&text->constraints, token->id, &step, err))
         return false;
-    if (text->wants_logprobs)
+    if (text->wants_logprobs) {
+        text->sum += token->logprob;
         note_logprob(text, token);
+    }
     *shown = step.shown;
     buffer_bytes(&text->bytes, shown->bytes, shown->n_bytes);
     text->stop = step.shown.stop;
@@ -48,6 +49,13 @@ bool completion_sample_take(struct completion_sample *text, const struct sample_
     else if (step.chosen)
         text->finish = GPT2_FINISH_CHOICE;
     return check_memory(text, err);
+}
+
+void completion_sample_note_end(struct completion_sample *text, const struct sample_token *token) {
+    if (!text->wants_logprobs)
+        return;
+    note_logprob(text, token);
+    text->end = token->id;
 }
 
 bool completion_sample_end(struct completion_sample *text, struct gpt2_shown *shown,

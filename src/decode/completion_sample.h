@@ -15,7 +15,8 @@ struct completion_sample {
     int n_top;
     double sum;                  /* of the logprobs */
     struct buffer logprobs, top; /* double [ids.len], struct gpt2_logprob [ids.len][n_top], where
-                                    they are wanted */
+                                    they are wanted; after them those of `end`, if there is one */
+    int32_t end;                 /* the end id, where its log-probability was noted; else -1 */
     enum gpt2_finish finish;
     int stop; /* which one ended it, or GPT2_STOP_NONE */
 };
@@ -38,6 +39,10 @@ void completion_sample_free(struct completion_sample *text); /* a zeroed struct 
  * is the bytes that can be shown now, valid until the next call. */
 bool completion_sample_take(struct completion_sample *text, const struct sample_token *token,
                             struct gpt2_shown *shown, struct gpt2_error *err);
+
+/* Notes the end id that the text ends with, where log-probabilities are wanted. It is no part of
+ * the text, and of `sum`. */
+void completion_sample_note_end(struct completion_sample *text, const struct sample_token *token);
 
 /* The text has ended, and `finish` is set: *shown is what was held back, nothing after a stop. */
 bool completion_sample_end(struct completion_sample *text, struct gpt2_shown *shown,

@@ -5,8 +5,8 @@
  * A record that is done waits for those before it. The list is bounded, so memory is, too. */
 #include "cli/generate/bulk.h"
 #include "cli/generate/bulk_output.h"
-#include "cli/generate/bulk_record.h"
 #include "cli/generate/completion_json.h"
+#include "cli/generate/record_texts.h"
 #include "cli/io/line_reader.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -26,12 +26,7 @@
 
 /* A record that is not written yet, and the texts that it becomes. */
 struct queued_record {
-    struct bulk_record record;
-    struct decoding own;                  /* where the record has settings of its own */
-    const struct decoding *decoding;      /* that, or the job's                       */
-    struct gpt2_completion **completions; /* [n], one for each of the record's prompts */
-    struct prompt_scores *scores;         /* [n] of them; NULL: not wanted */
-    int n;
+    struct record_texts texts;
     bool failed;
     struct gpt2_error err;
     size_t n_line; /* bytes of its line */
@@ -47,6 +42,8 @@ struct bulk_run {
     uint64_t n_skip; /* records that --resume found done */
     bool ended;      /* nothing more is read */
     struct decoding decoding;
+    struct text_maker maker;
+    struct prompt_scorer scorer;
     struct gpt2_generator *generator;
     struct queued_record *first, **last;
     int n_records;
@@ -57,59 +54,12 @@ struct bulk_run {
 };
 
 static void free_record(struct queued_record *r) {
-    for (int i = 0; i < r->n; i++)
-        gpt2_completion_free(r->completions[i]);
-    for (int i = 0; r->scores && i < r->n; i++)
-        prompt_scores_free(&r->scores[i]);
-    free(r->scores);
-    free(r->completions);
-    decoding_free(&r->own);
-    bulk_record_free(&r->record);
+    record_texts_free(&r->texts);
     free(r);
 }
 
 static bool go_on(void *user, const float *logits) {
     return !signals_caught();
-}
-
-/* Makes completions of the record's prompts. Draws go on from prompt to prompt, as the numbers of
- * the choices do. */
-static bool create_completions(struct bulk_run *run, struct queued_record *r,
-                               struct gpt2_error *err) {
-    struct bulk_record *record = &r->record;
-    const struct bulk_job *job = run->job;
-    struct gpt2_completion_options options;
-    uint32_t n_samples = 0;
-    r->decoding = &run->decoding;
-    if (record->has_settings) {
-        settings_resolve(&record->settings, gpt2_model_config(job->model));
-        if (!decoding_create(&r->own, &record->settings, job->model, job->tokenizer, err))
-            return false;
-        r->decoding = &r->own;
-    }
-    r->completions = calloc((size_t)record->n_prompts, sizeof *r->completions);
-    if (!r->completions)
-        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
-    for (; r->n < record->n_prompts; r->n++) {
-        const struct gpt2_ids *ids = &record->prompts[r->n];
-        if (!decoding_options(r->decoding, ids, job->tokenizer, &options, err))
-            return false;
-        options.go_on = go_on;
-        options.record = record->key;
-        options.first_sample = n_samples;
-        const struct gpt2_prompt prompt = {.ids = ids->data, .n_ids = (int)ids->len};
-        r->completions[r->n] =
-            gpt2_completion_create(job->model, job->tokenizer, &prompt, &options, err);
-        if (!r->completions[r->n])
-            return false;
-        n_samples += (uint32_t)options.n_samples;
-        if (n_samples > MAX_SAMPLES) {
-            r->n++;
-            return usage_error(err, "prompt: %d prompts have %d samples each: expected at most %d",
-                               record->n_prompts, options.n_samples, MAX_SAMPLES);
-        }
-    }
-    return true;
 }
 
 /* Reads the record and hands its prompts to the generator. *n_started is how many it has taken. */
@@ -118,17 +68,17 @@ static bool start_record(struct bulk_run *run, struct queued_record *r, enum lin
     const struct bulk_job *job = run->job;
     const struct buffer *line = &run->input.line;
     if (state == LINE_TOO_LONG) {
-        buffer_format(&r->record.id, "%" PRIu64, run->number);
+        buffer_format(&r->texts.record.id, "%" PRIu64, run->number);
         return command_error(&r->err, GPT2_ERR_INPUT, NULL,
                              "a line of %zu bytes: expected at most %zu", run->input.n_bytes,
                              MAX_LINE);
     }
-    if (!bulk_record_read(&r->record, line->data, line->len, run->is_json, run->number,
+    if (!bulk_record_read(&r->texts.record, line->data, line->len, run->is_json, run->number,
                           job->settings, job->tokenizer, &r->err) ||
-        !create_completions(run, r, &r->err))
+        !record_texts_create(&r->texts, &run->maker, go_on, NULL, &r->err))
         return false;
-    for (; *n_started < r->n; ++*n_started)
-        if (!gpt2_completion_start(r->completions[*n_started], run->generator, &r->err))
+    for (; *n_started < r->texts.n; ++*n_started)
+        if (!gpt2_completion_start(r->texts.completions[*n_started], run->generator, &r->err))
             return false;
     return true;
 }
@@ -206,8 +156,8 @@ static void print_error(struct buffer *line, const struct gpt2_error *err) {
 }
 
 static void print_record(const struct bulk_run *run, struct queued_record *r, struct buffer *line) {
-    const struct buffer *id = &r->record.id;
-    bool batch = r->record.is_batch;
+    const struct buffer *id = &r->texts.record.id;
+    bool batch = r->texts.record.is_batch;
     buffer_format(line, batch ? "{\"custom_id\":" : "{\"id\":");
     buffer_append(line, id);
     if (r->failed) {
@@ -223,45 +173,37 @@ static void print_record(const struct bulk_run *run, struct queued_record *r, st
     buffer_format(line, ",\"object\":\"text_completion\",\"model\":");
     buffer_json(line, run->job->model_name, strlen(run->job->model_name));
     buffer_format(line, ",\"system_fingerprint\":\"%s\"", run->out.fingerprint);
-    completions_json(r->completions, r->scores, r->n, r->decoding, run->job->tokenizer, line);
+    completions_json(r->texts.completions, r->texts.scores, r->texts.n, r->texts.decoding,
+                     run->job->tokenizer, line);
     buffer_format(line, batch ? "}},\"error\":null}\n" : "}\n");
 }
 
 static uint64_t count_tokens(const struct queued_record *r) {
     uint64_t n = 0;
-    for (int i = 0; i < r->n; i++)
-        for (int k = 0; k < gpt2_completion_count(r->completions[i]); k++)
-            n += (uint64_t)gpt2_completion_get(r->completions[i], k).n_ids;
+    for (int i = 0; i < r->texts.n; i++)
+        if (r->texts.completions[i])
+            n += completion_usage(r->texts.completions[i]).n_tokens;
     return n;
 }
 
 /* Whether all texts of a record have ended; notes the failure of one. */
 static bool is_done(struct queued_record *r) {
-    for (int i = 0; !r->failed && i < r->n; i++)
-        if (!gpt2_completion_done(r->completions[i]))
-            return false;
-    for (int i = 0; !r->failed && i < r->n; i++) {
-        const struct gpt2_error *failure = gpt2_completion_error(r->completions[i]);
-        if (failure) {
-            r->failed = true;
-            r->err = *failure;
-        }
+    if (r->failed)
+        return true;
+    if (!record_texts_done(&r->texts))
+        return false;
+    const struct gpt2_error *failure = record_texts_error(&r->texts);
+    if (failure) {
+        r->failed = true;
+        r->err = *failure;
     }
     return true;
 }
 
 /* Scores the prompts of a record that is done, where that is asked for. */
-static bool score_prompts(const struct bulk_run *run, struct queued_record *r) {
-    const struct bulk_job *job = run->job;
-    const struct settings *settings = r->decoding ? &r->decoding->settings : NULL;
-    if (r->failed || !settings || !completion_wants_prompt(settings, job->tokenizer))
-        return true;
-    r->scores = calloc((size_t)r->n, sizeof *r->scores);
-    if (!r->scores)
-        return command_error(&r->err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
-    for (int i = 0; i < r->n; i++)
-        if (!completion_score_prompt(&r->scores[i], r->completions[i], settings, job->model,
-                                     job->tokenizer, job->runtime, job->kv, &r->err))
+static bool score_prompts(struct bulk_run *run, struct queued_record *r) {
+    while (!r->failed && record_texts_to_score(&r->texts, run->job->tokenizer))
+        if (!record_texts_score(&r->texts, &run->scorer, &r->err))
             return false;
     return true;
 }
@@ -357,6 +299,14 @@ static bool open_run(struct bulk_run *run, struct gpt2_error *err) {
     if (!run->generator ||
         !decoding_create(&run->decoding, &settings, run->job->model, run->job->tokenizer, err))
         return false;
+    run->maker = (struct text_maker){.model = run->job->model,
+                                     .tokenizer = run->job->tokenizer,
+                                     .decoding = &run->decoding,
+                                     .max_samples = MAX_SAMPLES};
+    run->scorer = (struct prompt_scorer){.model = run->job->model,
+                                         .tokenizer = run->job->tokenizer,
+                                         .runtime = run->job->runtime,
+                                         .kv = run->job->kv};
     return bulk_output_open(&run->out, run->job, &settings, run->input.input.fd, &run->n_skip, err);
 }
 
@@ -388,6 +338,7 @@ int bulk_run(const struct bulk_job *job) {
         run.first = next;
     }
     gpt2_generator_free(run.generator);
+    prompt_scorer_free(&run.scorer);
     decoding_free(&run.decoding);
     line_reader_close(&run.input);
     return code;

@@ -13,6 +13,8 @@ struct json_source {
     const int32_t *prompt;                  /* [n_prompt] */
     int n_prompt, n_read;
     const struct prompt_scores *scores; /* of the prompt; NULL: they are not wanted */
+    struct gpt2_logprob end;            /* the end id of the text at hand, if it has one */
+    const struct gpt2_logprob *end_top;
 };
 
 /* A token as JSON: what is no character by itself as its bytes. */
@@ -43,33 +45,39 @@ static void add_bytes(const struct json_source *from, const int32_t *ids, int n_
     }
 }
 
-/* The i-th token of prompt and text. */
+/* The i-th token of prompt and text, and of the end id after them. */
 static int32_t id_at(const struct json_source *from, const struct gpt2_sample *s, int i) {
-    return i < from->n_read ? from->prompt[i] : s->ids[i - from->n_read];
+    return i < from->n_read              ? from->prompt[i]
+           : i < from->n_read + s->n_ids ? s->ids[i - from->n_read]
+                                         : from->end.id;
 }
 
-/* Where each of the n tokens begins, after `skip` others: in characters, from the start of the
- * prompt, as OpenAI counts. Of a token that begins within a character it is that character's place.
- */
-static void json_offsets(const struct json_source *from, const struct gpt2_sample *s, int skip,
+/* Where each of the tokens [first, n) begins: in characters, from the start of the prompt, as
+ * OpenAI counts. Of a token that begins within a character it is that character's place. */
+static void json_offsets(const struct json_source *from, const struct gpt2_sample *s, int first,
                          int n, struct buffer *out) {
     struct buffer all = {0};
     size_t n_bytes, at = 0, n_characters = 0, start = 0;
     add_bytes(from, from->prompt, from->n_read, &all);
     add_bytes(from, s->ids, s->n_ids, &all);
     out->failed |= all.failed;
-    for (int i = 0; i < skip + n && !all.failed; i++) {
+    for (int i = 0; i < n && !all.failed; i++) {
         for (; at < start; n_characters++) {
             size_t len = utf8_length((const unsigned char *)all.data + at, all.len - at);
             at += len ? len : 1;
         }
-        if (i >= skip)
-            buffer_format(out, "%s%zu", i > skip ? "," : "",
+        if (i >= first)
+            buffer_format(out, "%s%zu", i > first ? "," : "",
                           at > start ? n_characters - 1 : n_characters);
         gpt2_tokenizer_token(from->tokenizer, id_at(from, s, i), &n_bytes);
         start += n_bytes;
     }
     buffer_free(&all);
+}
+
+/* The digits from which the same double is read. */
+static void json_logprob(double logprob, struct buffer *out) {
+    buffer_format(out, "%.17g", logprob);
 }
 
 static void json_top(const struct json_source *from, const struct gpt2_logprob *top, int n_top,
@@ -78,7 +86,8 @@ static void json_top(const struct json_source *from, const struct gpt2_logprob *
     for (int i = 0; i < n_top; i++) {
         buffer_format(out, "%s", i ? "," : "");
         json_token(from, out, top[i].id);
-        buffer_format(out, ":%.9g", top[i].logprob);
+        buffer_format(out, ":");
+        json_logprob(top[i].logprob, out);
     }
     buffer_format(out, "}");
 }
@@ -94,47 +103,54 @@ static void json_prompt_top(const struct json_source *from, int i, struct buffer
     json_top(from, top, scores->n_top, out);
 }
 
-/* With the prompt's scores the lists begin with its tokens, the first of which has none. */
-static void json_logprobs(const struct json_source *from, const struct gpt2_sample *s,
-                          struct buffer *out) {
-    int skip = from->scores ? 0 : from->n_read, n = from->n_read + s->n_ids;
+/* The log-probability of the i-th token. */
+static double logprob_at(const struct json_source *from, const struct gpt2_sample *s, int i) {
+    const int k = i - from->n_read;
+    return k < 0          ? from->scores->scores[i - 1].logprob
+           : k < s->n_ids ? s->logprobs[k]
+                          : from->end.logprob;
+}
+
+/* Of the tokens [first, n). The prompt's first one has none. */
+static void json_logprobs(const struct json_source *from, const struct gpt2_sample *s, int first,
+                          int n, struct buffer *out) {
     buffer_format(out, "{\"tokens\":[");
-    for (int i = skip; i < n; i++) {
-        buffer_format(out, "%s", i > skip ? "," : "");
+    for (int i = first; i < n; i++) {
+        buffer_format(out, "%s", i > first ? "," : "");
         json_token(from, out, id_at(from, s, i));
     }
     buffer_format(out, "],\"token_logprobs\":[");
-    for (int i = skip; i < n; i++) {
-        buffer_format(out, "%s", i > skip ? "," : "");
-        if (i >= from->n_read)
-            buffer_format(out, "%.9g", s->logprobs[i - from->n_read]);
-        else if (i > 0)
-            buffer_format(out, "%.9g", from->scores->scores[i - 1].logprob);
+    for (int i = first; i < n; i++) {
+        buffer_format(out, "%s", i > first ? "," : "");
+        if (i > 0)
+            json_logprob(logprob_at(from, s, i), out);
         else
             buffer_format(out, "null");
     }
     buffer_format(out, "],\"top_logprobs\":[");
-    for (int i = skip; i < n; i++) {
-        size_t k = i < from->n_read ? 0 : (size_t)(i - from->n_read) * (size_t)s->n_top;
-        buffer_format(out, "%s", i > skip ? "," : "");
-        if (i >= from->n_read)
-            json_top(from, s->n_top ? s->top + k : NULL, s->n_top, out);
+    for (int i = first; i < n; i++) {
+        const int k = i - from->n_read;
+        buffer_format(out, "%s", i > first ? "," : "");
+        if (k >= s->n_ids)
+            json_top(from, from->end_top, s->n_top, out);
+        else if (k >= 0)
+            json_top(from, s->n_top ? s->top + (size_t)k * (size_t)s->n_top : NULL, s->n_top, out);
         else if (i > 0)
             json_prompt_top(from, i, out);
         else
             buffer_format(out, "null");
     }
     buffer_format(out, "],\"text_offset\":[");
-    json_offsets(from, s, skip, n - skip, out);
+    json_offsets(from, s, first, n, out);
     buffer_format(out, "]}");
 }
 
 static void json_text(const struct json_source *from, const struct gpt2_sample *s,
-                      struct buffer *out) {
+                      const struct choice_part *part, struct buffer *out) {
     struct buffer text = {0};
-    if (from->settings->echo && from->tokenizer)
+    if (part->begins && from->settings->echo && from->tokenizer)
         add_bytes(from, from->prompt, from->n_prompt, &text);
-    buffer_bytes(&text, s->bytes, s->n_bytes);
+    buffer_bytes(&text, s->bytes + part->n_bytes, s->n_bytes - part->n_bytes);
     buffer_json(out, text.data, text.len);
     out->failed |= text.failed;
     buffer_free(&text);
@@ -158,20 +174,46 @@ static void json_finish(const struct settings *settings, const struct gpt2_sampl
     }
 }
 
-static void json_choice(const struct json_source *from, const struct gpt2_sample *s, int index,
-                        struct buffer *out) {
-    buffer_format(out, "%s{\"index\":%d,\"text\":", index ? "," : "", index);
-    json_text(from, s, out);
+static void json_part(struct json_source *from, int i, int index, const struct choice_part *part,
+                      struct buffer *out) {
+    const struct gpt2_sample s = gpt2_completion_get(from->completion, i);
+    buffer_format(out, "{\"index\":%d,\"text\":", index);
+    json_text(from, &s, part, out);
     buffer_format(out, ",\"token_ids\":[");
-    for (int i = 0; i < s->n_ids; i++)
-        buffer_format(out, "%s%" PRId32, i ? "," : "", s->ids[i]);
+    for (int k = part->n_ids; k < s.n_ids; k++)
+        buffer_format(out, "%s%" PRId32, k > part->n_ids ? "," : "", s.ids[k]);
     buffer_format(out, "],\"logprobs\":");
-    if (from->settings->logprobs >= 0 && from->tokenizer)
-        json_logprobs(from, s, out);
-    else
+    if (from->settings->logprobs >= 0 && from->tokenizer) {
+        const bool ended = part->ends && gpt2_completion_end_token(from->completion, i, &from->end,
+                                                                   &from->end_top);
+        json_logprobs(from, &s, part->begins && from->scores ? 0 : from->n_read + part->n_ids,
+                      from->n_read + s.n_ids + ended, out);
+    } else {
         buffer_format(out, "null");
-    json_finish(from->settings, s, out);
+    }
+    if (part->ends)
+        json_finish(from->settings, &s, out);
+    else
+        buffer_format(out, ",\"finish_reason\":null,\"stop\":null");
     buffer_format(out, "}");
+}
+
+static struct json_source source_of(const struct gpt2_completion *completion,
+                                    const struct prompt_scores *scores,
+                                    const struct settings *settings,
+                                    const struct gpt2_tokenizer *tokenizer) {
+    struct json_source from = {
+        .completion = completion, .settings = settings, .tokenizer = tokenizer, .scores = scores};
+    from.prompt = gpt2_completion_prompt(completion, &from.n_prompt, &from.n_read);
+    return from;
+}
+
+void completion_part_json(const struct gpt2_completion *completion, int sample, int index,
+                          const struct choice_part *part, const struct prompt_scores *scores,
+                          const struct settings *settings, const struct gpt2_tokenizer *tokenizer,
+                          struct buffer *out) {
+    struct json_source from = source_of(completion, scores, settings, tokenizer);
+    json_part(&from, sample, index, part, out);
 }
 
 /* The best sample not yet given, by mean log-probability; of equals the first. */
@@ -206,50 +248,40 @@ bool completion_wants_prompt(const struct settings *settings,
     return settings->echo && settings->logprobs >= 0 && tokenizer;
 }
 
-bool completion_score_prompt(struct prompt_scores *scores, const struct gpt2_completion *completion,
-                             const struct settings *settings, const struct gpt2_model *model,
-                             const struct gpt2_tokenizer *tokenizer, struct gpt2_runtime *runtime,
-                             enum gpt2_kv kv, struct gpt2_error *err) {
-    int n_prompt, n_read, rows = gpt2_model_config(model)->n_vocab;
-    int size = gpt2_tokenizer_size(tokenizer), n_vocab = size < rows ? size : rows;
-    const int32_t *ids = gpt2_completion_prompt(completion, &n_prompt, &n_read);
-    const struct gpt2_scorer_options options = {
-        .n_vocab = n_vocab,
-        .n_top = settings->logprobs < n_vocab ? settings->logprobs : n_vocab,
-        .kv = kv};
-    return prompt_scores_make(scores, model, runtime, &options, ids, n_read, err);
+struct usage completion_usage(const struct gpt2_completion *completion) {
+    int n_prompt, n_read;
+    gpt2_completion_prompt(completion, &n_prompt, &n_read);
+    struct usage usage = {.n_prompt = (size_t)n_prompt};
+    for (int i = 0; i < gpt2_completion_count(completion); i++)
+        usage.n_tokens += (size_t)gpt2_completion_get(completion, i).n_ids;
+    return usage;
 }
 
-/* Writes the choices of one prompt, the first as number `index`. Returns how many. */
-static int json_choices(const struct json_source *from, int index, struct buffer *out) {
-    int chosen[MAX_CHOSEN], n = completion_chosen(from->completion, from->settings, chosen);
-    for (int i = 0; i < n; i++) {
-        struct gpt2_sample sample = gpt2_completion_get(from->completion, chosen[i]);
-        json_choice(from, &sample, index + i, out);
-    }
-    return n;
+void usage_json(const struct usage *usage, struct buffer *out) {
+    buffer_format(out, "{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu}",
+                  usage->n_prompt, usage->n_tokens, usage->n_prompt + usage->n_tokens);
 }
 
 void completions_json(struct gpt2_completion *const *completions,
                       const struct prompt_scores *prompts, int n, const struct decoding *decoding,
                       const struct gpt2_tokenizer *tokenizer, struct buffer *out) {
-    int index = 0;
-    size_t n_tokens = 0, n_prompt = 0;
+    static const struct choice_part whole = {.begins = true, .ends = true};
+    int index = 0, chosen[MAX_CHOSEN];
+    struct usage usage = {0};
     buffer_format(out, ",\"choices\":[");
     for (int k = 0; k < n; k++) {
-        struct json_source from = {.completion = completions[k],
-                                   .settings = &decoding->settings,
-                                   .tokenizer = tokenizer,
-                                   .scores = prompts ? &prompts[k] : NULL};
-        from.prompt = gpt2_completion_prompt(completions[k], &from.n_prompt, &from.n_read);
-        index += json_choices(&from, index, out);
-        for (int i = 0; i < gpt2_completion_count(completions[k]); i++)
-            n_tokens += (size_t)gpt2_completion_get(completions[k], i).n_ids;
-        n_prompt += (size_t)from.n_prompt;
+        struct json_source from =
+            source_of(completions[k], prompts ? &prompts[k] : NULL, &decoding->settings, tokenizer);
+        int n_chosen = completion_chosen(completions[k], &decoding->settings, chosen);
+        for (int i = 0; i < n_chosen; i++, index++) {
+            buffer_format(out, "%s", index ? "," : "");
+            json_part(&from, chosen[i], index, &whole, out);
+        }
+        const struct usage more = completion_usage(completions[k]);
+        usage.n_prompt += more.n_prompt;
+        usage.n_tokens += more.n_tokens;
     }
-    buffer_format(
-        out,
-        "],\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu}"
-        ",\"seed\":%" PRIu64,
-        n_prompt, n_tokens, n_prompt + n_tokens, decoding->settings.seed.value);
+    buffer_format(out, "],\"usage\":");
+    usage_json(&usage, out);
+    buffer_format(out, ",\"seed\":%" PRIu64, decoding->settings.seed.value);
 }

@@ -17,11 +17,27 @@ int completion_chosen(const struct gpt2_completion *completion, const struct set
 bool completion_wants_prompt(const struct settings *settings,
                              const struct gpt2_tokenizer *tokenizer);
 
-/* Scores the prompt of a completion for completions_json. */
-bool completion_score_prompt(struct prompt_scores *scores, const struct gpt2_completion *completion,
-                             const struct settings *settings, const struct gpt2_model *model,
-                             const struct gpt2_tokenizer *tokenizer, struct gpt2_runtime *runtime,
-                             enum gpt2_kv kv, struct gpt2_error *err);
+/* What of a sample is written: the tokens and bytes after the first n_ids and n_bytes. `begins`:
+ * the echo of the prompt in front of them; `ends`: why it ended, and its end id with the
+ * log-probabilities, after them. */
+struct choice_part {
+    int n_ids;
+    size_t n_bytes;
+    bool begins, ends;
+};
+
+/* Writes a part of one sample as an object of "choices". `scores`: of the prompt, as below. */
+void completion_part_json(const struct gpt2_completion *completion, int sample, int index,
+                          const struct choice_part *part, const struct prompt_scores *scores,
+                          const struct settings *settings, const struct gpt2_tokenizer *tokenizer,
+                          struct buffer *out);
+
+/* Tokens that were read and written. */
+struct usage {
+    size_t n_prompt, n_tokens;
+};
+struct usage completion_usage(const struct gpt2_completion *completion);
+void usage_json(const struct usage *usage, struct buffer *out);
 
 /* Writes the choices of n completions in their order, usage and seed, with a comma in front. All
  * are done and were made with this decoding; `tokenizer` may be NULL where there are only ids.

@@ -86,9 +86,14 @@ static bool show_json(struct generate_run *run, struct gpt2_error *err) {
     struct prompt_scores scores = {0};
     const struct settings *settings = &run->decoding.settings;
     bool wants_prompt = completion_wants_prompt(settings, run->tokenizer);
-    if (wants_prompt &&
-        !completion_score_prompt(&scores, run->completion, settings, run->model, run->tokenizer,
-                                 run->runtime, (enum gpt2_kv)run->args.kv, err))
+    struct prompt_scorer scorer = {.model = run->model,
+                                   .tokenizer = run->tokenizer,
+                                   .runtime = run->runtime,
+                                   .kv = (enum gpt2_kv)run->args.kv};
+    bool scored = !wants_prompt ||
+                  prompt_scores_make(&scores, &scorer, run->completion, settings->logprobs, err);
+    prompt_scorer_free(&scorer);
+    if (!scored)
         return false;
     const char *name = run->args.model ? run->args.model : "tales";
     buffer_format(&text,

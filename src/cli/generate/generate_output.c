@@ -77,7 +77,7 @@ static bool show_object(struct generate_run *run, const struct gpt2_piece *piece
     ok = ok && output_string(&run->out, ",\"text\":", err) &&
          output_json_string(&run->out, piece->bytes, piece->n_bytes, err);
     if (ok && piece->id >= 0 && run->logprobs)
-        ok = output_format(&run->out, err, ",\"logprob\":%.9g", piece->logprob);
+        ok = output_format(&run->out, err, ",\"logprob\":%.17g", piece->logprob);
     return ok && output_string(&run->out, "}\n", err) && output_flush(&run->out, err);
 }
 

@@ -1,7 +1,8 @@
-"""The files of `gpt2 inspect dump` as numpy reads them, against tools/python/gpt2.py: every bit.
+"""The files of `inspect dump` and `generate --logits` as numpy reads them, against tools/python/gpt2.py: every bit.
 
     dumped.py MODEL TEXT FILE.npz              every site, logits, attention and lens
     dumped.py MODEL TEXT FILE.npy SITE [LAYER]
+    dumped.py MODEL TEXT FILE.npy "generated=IDS"    of `generate --logits --format ids`
 """
 
 import json
@@ -87,6 +88,11 @@ def main():
         check_all(model, ids, sys.argv[3])
         return
     site = sys.argv[4]
+    if site.startswith("generated="):
+        more = np.array(site[10:].split(), np.int32)
+        rows = model.logits(np.concatenate([ids, more]))
+        same(np.load(sys.argv[3]), rows[len(ids) - 1:-1], "generated")
+        return
     layer = int(sys.argv[5]) if len(sys.argv) > 5 else None
     right = model.logits(ids) if site == "logits" else model.hidden(ids, site, layer)
     same(np.load(sys.argv[3]), right, site)

@@ -32,7 +32,8 @@ static void a_file_appears_whole_or_not_at_all(void **state) {
     testmodel_path(link, dir, "link");
     assert_int_equal(symlink(file, link), 0);
     assert_true(outfile_create(&out, link, NULL));
-    assert_true(outfile_write(&out, "efgh", 4, NULL));
+    assert_true(outfile_write(&out, "efghij", 6, NULL));
+    assert_true(outfile_end_at(&out, 4, NULL)); // what is cut off is not there
     assert_true(outfile_commit(&out, NULL));
     FILE *in = fopen(file, "rb");
     assert_non_null(in);

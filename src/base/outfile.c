@@ -208,6 +208,11 @@ bool outfile_write_at(struct outfile *file, uint64_t offset, const void *data, s
     return true;
 }
 
+bool outfile_end_at(struct outfile *file, uint64_t offset, struct gpt2_error *err) {
+    return flush(file, err) &&
+           (ftruncate(file->fd, (off_t)offset) == 0 || fail(file, "write", err));
+}
+
 bool outfile_commit(struct outfile *file, struct gpt2_error *err) {
     if (!flush(file, err))
         return false;

@@ -48,6 +48,9 @@ bool outfile_write(struct outfile *file, const void *data, size_t n_bytes, struc
 bool outfile_write_at(struct outfile *file, uint64_t offset, const void *data, size_t n_bytes,
                       struct gpt2_error *err);
 
+/* Cuts off what was written from `offset` on. */
+bool outfile_end_at(struct outfile *file, uint64_t offset, struct gpt2_error *err);
+
 /* Writes what is held, syncs, closes, and puts the file in the target's place. */
 bool outfile_commit(struct outfile *file, struct gpt2_error *err);
 

@@ -77,6 +77,31 @@ else
     skip "arrays are not for a terminal" "no python3"
 fi
 
+# ---- generate --logits ----
+rows() { "$GPT2" generate -p "$text" --logits "$tmp/rows.npy" --format ids "$@" >"$out" 2>"$err"; status=$?; }
+counted() { shaped "$tmp/rows.npy" "$(wc -w <"$out"), $(figure n_vocab)"; }
+rows -n 8 --seed 3
+expect "a row for each token" counted
+cp "$tmp/rows.npy" "$tmp/eight.npy"
+cp "$out" "$tmp/eight"
+rows -n 8 --seed 3 --speculate off -t 1 --cpu generic
+expect "the same whatever computes them" cmp "$tmp/rows.npy" "$tmp/eight.npy"
+rows -n 60 --stop . --seed 1
+expect "a text that a stop ends" counted
+eos=$("$GPT2" info --json | sed 's/.*"eos_ids": \[\([0-9]*\).*/\1/')
+rows -n 30 --logit-bias "$eos+1000" --min-tokens 3
+expect "a text that the end token ends" counted
+expect "has no row of the end token" \
+    test "$(wc -c <"$tmp/rows.npy")" -eq $((128 + 4 * 3 * $(figure n_vocab)))
+rows -n 0
+expect "of no token" shaped "$tmp/rows.npy" "0, $(figure n_vocab)"
+run generate -p "$text" --logits - -n 2
+expect "not on standard output" refuses 2 '--logits: expected the name of a file'
+run generate -p "$text" --logits "$tmp/a.npy" --compat nanogpt -n 2
+expect "of one text" refuses 2 '--logits are of one text'
+run generate -p "$text" --logits /no/such/folder/a.npy -n 2
+expect "nowhere" refuses 1 '/no/such/folder/a.npy: cannot create: No such file'
+
 # ---- NumPy's view ----
 library=$(ls "${BUILD:-/nowhere}"/libgpt2.so.*.*.* 2>/dev/null | head -n 1)
 python=
@@ -102,3 +127,5 @@ same "$tmp/one.npy" resid 1
 expect "one layer is gpt2.py's" exits 0
 same "$tmp/ln_f.npy" ln_f
 expect "ln_f is gpt2.py's" exits 0
+same "$tmp/eight.npy" "generated=$(cat "$tmp/eight")"
+expect "the rows of a text are those of gpt2.py" exits 0

@@ -100,6 +100,7 @@ faults generate $m -p once -n 3
 faults generate $m -p once -n 3 --json --logprobs 2
 faults generate $m -p once -n 3 --beams 2 -o tale.txt
 faults generate $m -n 3 --input $tmp/records -o lines.jsonl
+faults generate $m -p once -n 3 --logits rows.npy -o tale.txt
 faults generate -m $tmp/m.gguf -t 1 -p once -n 3
 faults generate -m $tmp/m.q8 -t 1 -p once -n 3
 faults tokenize -m $model -p once

@@ -176,6 +176,11 @@ static int run_generate(int argc, char **argv) {
                  "times, rates, seed and a hash of all logits on\n"
                  "standard error",
                  .not_with = "input"),
+        OPT_STRING("logits", 0, &a->logits, "FILE",
+                   "write the logits that each token was chosen from, as\n"
+                   "an array of NumPy's (.npy): [tokens, n_vocab], f32,\n"
+                   "before temperature and filters",
+                   .not_with = "input interactive beams num-samples best-of"),
         OPT_SECTION("Saved sessions"),
         OPT_STRING("save-session", 0, &a->save_session, "FILE",
                    "write the text's tokens and what was computed of them,\n"

@@ -205,7 +205,11 @@ static bool prepare(struct generate_run *run, struct gpt2_error *err) {
     run->escapes = wants_escapes(args);
     run->shows = args->format == FORMAT_JSONL ||
                  (args->format != FORMAT_JSON && s->num_samples == 1 && s->best_of <= 1);
-    if (session_file_wanted(args) && (s->num_samples > 1 || s->best_of > 1 || s->beams > 1))
+    const bool several = s->num_samples > 1 || s->best_of > 1 || s->beams > 1;
+    if (args->logits && several)
+        return usage_error(err, "--logits are of one text: expected no --num-samples, --best-of "
+                                "and --beams");
+    if (session_file_wanted(args) && several)
         return usage_error(err,
                            "a saved session has one text: expected no --num-samples, --best-of "
                            "and --beams");
@@ -221,15 +225,22 @@ static bool prepare(struct generate_run *run, struct gpt2_error *err) {
     return weights_prepare(run->model, &args->weights, n_passes, err);
 }
 
+static bool end_logits(struct generate_run *run, struct gpt2_error *err) {
+    return signals_caught() ||
+           logits_file_end(&run->logits, gpt2_completion_get(run->completion, 0).n_ids, err);
+}
+
 int generate_once(struct generate_run *run) {
     struct gpt2_error err;
     const char *path = run->args.output;
     bool to_file = output_is_file(path);
-    if (!prepare(run, &err) || !output_begin(&run->out, path, &err))
+    if (!prepare(run, &err) || !output_begin(&run->out, path, &err) ||
+        !logits_file_open(&run->logits, run->args.logits, gpt2_model_config(run->model)->n_vocab,
+                          &err))
         return report(&err);
     signals_catch();
     run->hash = FNV_START;
-    bool ok = generate(run, &err);
+    bool ok = generate(run, &err) && end_logits(run, &err);
     struct gpt2_error write_err;
     bool written = true;
     if (ok && run->args.format == FORMAT_JSON)
@@ -258,6 +269,7 @@ int generate_once(struct generate_run *run) {
 
 void generate_run_free(struct generate_run *run) {
     output_discard(&run->out);
+    logits_file_discard(&run->logits);
     gpt2_completion_free(run->completion);
     speculate_free(&run->speculate);
     gpt2_session_free(run->session);

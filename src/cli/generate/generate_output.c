@@ -41,7 +41,7 @@ bool go_on(void *user, const float *logits) {
     }
     if (run->args.stats)
         note_logits(run, logits);
-    return true;
+    return logits_file_row(&run->logits, logits);
 }
 
 bool create_completion(struct generate_run *run, const struct gpt2_ids *ids,

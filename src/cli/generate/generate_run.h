@@ -6,6 +6,7 @@
 #include "cli/command/speculate.h"
 #include "cli/command/weights_options.h"
 #include "cli/generate/bulk_job.h"
+#include "cli/generate/logits_file.h"
 #include "cli/generate/settings.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
@@ -29,6 +30,7 @@ struct generate_arguments {
     int parallel;
     size_t cache_memory;
     struct bulk_options bulk;
+    const char *logits;                                     /* logits_file.h */
     const char *load_session, *save_session, *prompt_cache; /* session_file.h */
 };
 
@@ -53,8 +55,9 @@ struct generate_run {
     int n_generated;              /* the last ones of the prompt, by the run before   */
 
     struct output out; /* standard output, or the file of --output */
-    bool colors;       /* --tint, and colours are wanted (--color) */
-    bool escapes;      /* text goes to a terminal: control characters are shown as \xNN */
+    struct logits_file logits;
+    bool colors;  /* --tint, and colours are wanted (--color) */
+    bool escapes; /* text goes to a terminal: control characters are shown as \xNN */
     struct color_text color_text;
 
     /* for --stats and timings */

@@ -112,15 +112,13 @@ bad_systems() {
         sed 's/^\([^:]*:[0-9]*\):.*/\1: asks which system it is: that is for base\/os_*.c/'
 }
 
-# What includes what has no circle. A file and its header are one: b.h may not include a.h where a.c
-# includes b.h.
-bad_circles() {
-    grep '^src/' "$tmp/c_files" | xargs grep -HE '^[[:space:]]*#[[:space:]]*include "' |
-        sed -E 's,^src/([^:]*)\.[ch]:[^"]*"([^"]*)\.[ch]".*,\1 \2,' | awk '
+# Reads "FROM TO" lines and prints the circles among them: circles WHAT SUFFIX.
+circles() {
+    awk -v what="$1" -v suffix="$2" '
         function visit(unit,    i, n, next_units, circle, at) {
             state[unit] = 1
             path[++depth] = unit
-            n = split(includes[unit], next_units, " ")
+            n = split(leads[unit], next_units, " ")
             for (i = 1; i <= n; i++) {
                 if (!state[next_units[i]])
                     visit(next_units[i])
@@ -128,14 +126,35 @@ bad_circles() {
                     circle = next_units[i]
                     for (at = depth; path[at] != next_units[i]; at--)
                         circle = path[at] " -> " circle
-                    print "src/" next_units[i] ".h:1: a circle of includes: " next_units[i] " -> " circle
+                    print "src/" next_units[i] suffix ":1: a circle of " what ": " next_units[i] " -> " circle
                 }
             }
             depth--
             state[unit] = 2
         }
-        NF == 2 && $1 != $2 { includes[$1] = includes[$1] " " $2 }
-        END { for (unit in includes) if (!state[unit]) visit(unit) }'
+        NF == 2 && $1 != $2 { leads[$1] = leads[$1] " " $2 }
+        END { for (unit in leads) if (!state[unit]) visit(unit) }'
+}
+
+# What includes what has no circle. A file and its header are one: b.h may not include a.h where a.c
+# includes b.h.
+bad_circles() {
+    grep '^src/' "$tmp/c_files" | xargs grep -HE '^[[:space:]]*#[[:space:]]*include "' |
+        sed -E 's,^src/([^:]*)\.[ch]:[^"]*"([^"]*)\.[ch]".*,\1 \2,' | circles includes .h
+}
+
+# Nor has what calls what, by the symbols of the objects. The entries of a list (containers.def and
+# the like) are not called by it.
+bad_calls() {
+    grep '^src/.*\.c$' "$tmp/c_files" | sed "s,^\(.*\)\.c\$,$BUILD/\1.o," |
+        while read -r object; do [ ! -e "$object" ] || echo "$object"; done |
+        xargs nm -A -P -g | awk -v build="$BUILD/src/" '
+            { unit = $1; sub(/\.o:$/, "", unit); unit = substr(unit, length(build) + 1) }
+            $2 ~ /^(command|container|filter)_/ && $3 ~ /^[DRdr]$/ { next }
+            $3 == "U" { n++; user[n] = unit; symbol[n] = $2; next }
+            $3 ~ /^[TDBRVW]$/ { owner[$2] = unit }
+            END { for (i = 1; i <= n; i++) if (symbol[i] in owner) print user[i], owner[symbol[i]] }' |
+        sort -u | circles calls .c
 }
 
 # A name of a struct, union or enum says whose it is: no two files of src have the same.
@@ -308,6 +327,7 @@ check "tabs, blanks, final newlines" bad_text
 check "shell syntax" bad_scripts
 if [ -e "$BUILD/libgpt2.a" ]; then
     check "exported symbols" bad_symbols
+    check "no circle of calls" bad_calls
     if [ -e "$BUILD/src/kernels/x86_avx2.o" ] && command -v objdump >/dev/null; then
         check "vectors on the stack in product loops" bad_spills
     else

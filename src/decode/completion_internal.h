@@ -23,6 +23,8 @@ struct gpt2_completion {
     struct gpt2_error err; /* of a text with GPT2_FINISH_FAILED */
 };
 
+/* ---- completion_text.c: a text grows, drawn or searched for ---- */
+
 /* Appends a token to a text and shows it. *last is set where the text ends with it. False: the
  * text has failed, with its error in c->err. */
 bool completion_append(struct gpt2_completion *c, int sample, const struct sample_token *token,

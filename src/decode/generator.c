@@ -201,77 +201,12 @@ bool gpt2_generator_add(struct gpt2_generator *g, const struct gpt2_request *ask
     return true;
 }
 
-/* Tokens that the session of a sample will have to hold: the last one chosen is never read. */
-static int session_need(const struct gpt2_generator *g, const struct gpt2_request *asked) {
-    int n_ctx = g->config->n_ctx;
-    return asked->max_tokens > n_ctx - asked->n_ids ? n_ctx : asked->n_ids + asked->max_tokens - 1;
-}
-
-/* Begins to read what no other sample has read or is about to, or else waits. */
-static bool take_prefix(struct generator_sample *sample, struct gpt2_error *err) {
-    sample->waits = gpt2_prefix_waits(sample->prefix);
-    if (sample->waits)
-        return true;
-    if (!gpt2_prefix_take(sample->prefix, sample->session, err))
-        return false;
-    sample->n_pending = (int)sample->ids.len - gpt2_session_position(sample->session);
-    return true;
-}
-
-static bool begin_prefix(struct gpt2_generator *g, struct generator_sample *sample,
-                         struct gpt2_error *err) {
-    const struct gpt2_request *asked = &sample->request->asked;
-    if (!g->prefixes || asked->session)
-        return true;
-    sample->prefix = gpt2_prefix_begin(g->prefixes, asked->ids, asked->n_ids, err);
-    return sample->prefix && take_prefix(sample, err);
-}
-
-static void end_prefix(struct generator_sample *sample) {
-    gpt2_prefix_end(sample->prefix);
-    sample->prefix = NULL;
-}
-
-bool generator_start(struct gpt2_generator *g, struct request *request,
-                     const struct gpt2_session *source, bool must, bool *started,
-                     struct gpt2_error *err) {
-    struct gpt2_session *session = request->asked.session;
-    *started = false;
-    if (!session &&
-        !session_pool_take(&g->sessions, session_need(g, &request->asked), must, &session, err))
-        return false;
-    if (!session)
-        return true;
-    struct generator_sample *sample = &g->samples[g->n_samples];
-    *sample = (struct generator_sample){
-        .request = request, .index = request->n_started, .session = session};
-    g->n_samples++; // from here on it is freed with the others
-    if (source && !gpt2_session_fork(session, source, err))
-        return false;
-    for (int i = 0; i < request->asked.n_ids; i++)
-        if (!gpt2_ids_push(&sample->ids, request->ids[i], err))
-            return false;
-    sample->n_pending = source ? 0 : request->asked.n_ids - gpt2_session_position(session);
-    request->n_started++;
-    g->n_waiting--;
-    *started = true;
-    bool reads = !source && !(request->asked.advance && sample->index > 0);
-    return !reads || begin_prefix(g, sample, err);
-}
-
-void generator_drop(struct gpt2_generator *g, struct generator_sample *sample) {
-    end_prefix(sample);
-    if (!sample->request->asked.session)
-        session_pool_give(&g->sessions, sample->session);
-    gpt2_ids_free(&sample->ids);
-}
-
 /* Makes the first `keep` tokens and the later half of the others a new beginning. */
 static bool slide(struct gpt2_generator *g, struct generator_sample *sample,
                   struct gpt2_error *err) {
     int keep = sample->request->asked.keep;
     sample->n_pending += (g->config->n_ctx - keep) / 2;
-    end_prefix(sample);
+    generator_end_prefix(sample);
     return gpt2_session_rewind(sample->session, keep, err);
 }
 
@@ -547,14 +482,9 @@ static void sweep(struct gpt2_generator *g) {
     }
 }
 
-const float *generator_logits(const struct gpt2_generator *g, int sample) {
-    bool read = g->span_of[sample] >= 0 && g->samples[sample].n_pending == 0;
-    return read ? gpt2_batch_logits(g->batch, g->span_of[sample], 0) : NULL;
-}
-
 bool gpt2_generator_step(struct gpt2_generator *g, struct gpt2_error *err) {
     for (int i = 0; i < g->n_samples; i++)
-        if (g->samples[i].waits && !take_prefix(&g->samples[i], err))
+        if (g->samples[i].waits && !generator_take_prefix(&g->samples[i], err))
             return false;
     if (!start_waiting(g, err))
         return false;

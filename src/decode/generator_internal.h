@@ -55,15 +55,27 @@ struct gpt2_generator {
     int *slots;
 };
 
+/* ---- generator_sample.c: a sample begins and ends ---- */
+
 /* Starts one more sample of a request, with what `source` has read or from the beginning of the
  * prompt. *started is false where it must wait for memory, which with `must` is granted anyway. */
 bool generator_start(struct gpt2_generator *g, struct request *request,
                      const struct gpt2_session *source, bool must, bool *started,
                      struct gpt2_error *err);
+
+/* Ends it: its session goes back to the pool, unless the request brought it. */
 void generator_drop(struct gpt2_generator *g, struct generator_sample *sample);
+
+/* Begins to read what no other sample has read or is about to; else sample->waits is set. */
+bool generator_take_prefix(struct generator_sample *sample, struct gpt2_error *err);
+
+/* What it reads from here on is its own. */
+void generator_end_prefix(struct generator_sample *sample);
 
 /* The logits that it is to go on from, or NULL where it has not read everything. */
 const float *generator_logits(const struct gpt2_generator *g, int sample);
+
+/* ---- search.c: requests that weigh their samples against each other ---- */
 
 /* Starts all samples of a search, side by side, or none: then *started is false. */
 bool search_start(struct gpt2_generator *g, struct request *request, bool *started,

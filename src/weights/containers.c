@@ -55,12 +55,6 @@ const char *containers_list(char list[CONTAINERS_LIST]) {
     return list;
 }
 
-void tokenizer_texts_free(struct tokenizer_texts *texts) {
-    for (int i = 0; i < TOKENIZER_N_TEXTS; i++)
-        free(texts->items[i].text);
-    *texts = (struct tokenizer_texts){0};
-}
-
 /* The pattern of the list that a name matches, NULL: none. */
 static const char *match(const char *const *patterns, const char *name) {
     for (; patterns && *patterns; patterns++)

@@ -6,26 +6,7 @@
 #define WEIGHTS_CONTAINERS_H
 
 #include "weights/tensors.h"
-
-/* The texts of a tokenizer that a container has inside, as the files of a directory would hold
- * them. */
-enum tokenizer_text {
-    TOKENIZER_VOCAB,  /* vocab.json: {token in the byte alphabet: id}                          */
-    TOKENIZER_MERGES, /* merges.txt: "left right" on each line, in the byte alphabet           */
-    TOKENIZER_ADDED,  /* added_tokens.json: {special token, as it stands: id}; may be missing  */
-    TOKENIZER_CONFIG, /* tokenizer_config.json; may be missing                                 */
-    TOKENIZER_N_TEXTS
-};
-
-struct tokenizer_texts {
-    struct {
-        char *text; /* [len] to be freed; NULL: there is none         */
-        size_t len;
-        const char *what; /* "tokenizer.ggml.tokens": for messages; static */
-    } items[TOKENIZER_N_TEXTS];
-};
-
-void tokenizer_texts_free(struct tokenizer_texts *texts); /* a zeroed struct is allowed */
+#include "weights/tokenizer_texts.h"
 
 /* Where the configuration is. INSIDE: the container has all of it, and a config.json beside it is
  * not looked at. EITHER: a config.json beside it counts; where there is none, what is inside. */

@@ -22,11 +22,6 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "values are read as th
 #define PAIR_BYTES   (8 + 1 + 4 + 1)     /* the least that a pair takes   */
 #define TENSOR_BYTES (8 + 1 + 4 + 4 + 8) /* the least that a tensor takes */
 
-const unsigned char gguf_value_sizes[GGUF_N_TYPES] = {
-    [GGUF_U8] = 1,  [GGUF_I8] = 1,   [GGUF_U16] = 2, [GGUF_I16] = 2, [GGUF_U32] = 4, [GGUF_I32] = 4,
-    [GGUF_F32] = 4, [GGUF_BOOL] = 1, [GGUF_U64] = 8, [GGUF_I64] = 8, [GGUF_F64] = 8,
-};
-
 /* The file while it is read. */
 struct gguf_reader {
     const char *path;
@@ -126,15 +121,6 @@ static bool read_pair(struct gguf_pair *pair, struct gguf_reader *r) {
         return refuse_type(r, pair);
     pair->data = r->at;
     return skip_values(r, pair);
-}
-
-static int compare(struct gguf_string a, struct gguf_string b) {
-    int order = memcmp(a.text, b.text, a.len < b.len ? a.len : b.len);
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-int gguf_by_key(const void *a, const void *b) {
-    return compare(((const struct gguf_pair *)a)->key, ((const struct gguf_pair *)b)->key);
 }
 
 static bool read_pairs(struct gguf *out, struct gguf_reader *r, size_t count) {

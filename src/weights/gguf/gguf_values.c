@@ -1,9 +1,23 @@
-/* gguf_values.c - the values of a file's pairs, by key. */
+/* gguf_values.c - the pairs of a GGUF file: their types, their order, their values by key. */
 #include "base/error_internal.h"
 #include "weights/gguf/gguf.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+const unsigned char gguf_value_sizes[GGUF_N_TYPES] = {
+    [GGUF_U8] = 1,  [GGUF_I8] = 1,   [GGUF_U16] = 2, [GGUF_I16] = 2, [GGUF_U32] = 4, [GGUF_I32] = 4,
+    [GGUF_F32] = 4, [GGUF_BOOL] = 1, [GGUF_U64] = 8, [GGUF_I64] = 8, [GGUF_F64] = 8,
+};
+
+static int compare(struct gguf_string a, struct gguf_string b) {
+    int order = memcmp(a.text, b.text, a.len < b.len ? a.len : b.len);
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+int gguf_by_key(const void *a, const void *b) {
+    return compare(((const struct gguf_pair *)a)->key, ((const struct gguf_pair *)b)->key);
+}
 
 bool gguf_equal(struct gguf_string string, const char *text) {
     return string.len == strlen(text) && memcmp(string.text, text, string.len) == 0;

@@ -816,7 +816,7 @@ static void check_documented(const struct entry *e) {
 
 static void help_names_the_defaults(void **state) {
     struct settings settings = settings_unset();
-    struct option table[SETTINGS_ROWS];
+    struct option table[SETTINGS_MAX];
     settings_resolve(
         &settings, &(struct gpt2_config){.n_ctx = 1024, .generation = generation_config_unsaid()});
     settings_table(table, &settings);

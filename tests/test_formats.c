@@ -245,8 +245,9 @@ static char *weights_of(const char *path, const struct form *form) {
 }
 
 #ifdef __linux__
-/* How often `file`, in `other`, is opened by what `run` does with `path`. Equal events in a row are
- * told as one, so the directory is watched too: its event stands between any two of the file. */
+/* How often `file`, in `other`, is opened by what `run` does with `path`. Equal events one after
+ * another are told as one, so the directory is watched too: its event stands between any two of the
+ * file. */
 static int count_opens(const char *file, void (*run)(const char *path), const char *path) {
     char events[4096] __attribute__((aligned(8)));
     const int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);

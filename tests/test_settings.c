@@ -1,8 +1,8 @@
 /* test_settings.c - every option of drawing changes what is drawn, by walking the table.
  *
- * No option is listed here. Each row of the table of settings that is about drawing (the first two
- * sections, and any other number or flag of struct gpt2_sampler_options) is set to its bounds and
- * some values between them; one of them has to change what is drawn from the same logits. So an
+ * No option is listed here. Each entry of the table of settings that is about drawing (the first
+ * two sections, and any other number or flag of struct gpt2_sampler_options) is set to its bounds
+ * and some values between them; one of them has to change what is drawn from the same logits. So an
  * option that is read and used nowhere fails, and one whose kind of value is not known here, too.
  */
 #include <setjmp.h>
@@ -142,7 +142,7 @@ static bool has_effect(const struct option *o, bool all_off) {
     bool tried = false;
     for (int i = 0; i < N_VALUES; i++) {
         struct settings settings;
-        struct option table[SETTINGS_ROWS];
+        struct option table[SETTINGS_MAX];
         int32_t without[N_DRAWS], with[N_DRAWS];
         char value[64];
         value_of(o, i, value);
@@ -172,7 +172,7 @@ static bool is_in_sampler(const struct option *o, const struct settings *setting
 
 static void options_of_drawing_have_an_effect(void **state) {
     struct settings settings = settings_unset();
-    struct option table[SETTINGS_ROWS];
+    struct option table[SETTINGS_MAX];
     int section = 0, n = 0;
     settings_table(table, &settings);
     for (const struct option *o = table; o->name; o++) {

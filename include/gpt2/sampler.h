@@ -12,7 +12,7 @@
  *                        logit < 0 ? logit * repeat_penalty : logit / repeat_penalty
  *     frequency,         for each id that stands `count` times in the window:
  *     presence           logit -= count * frequency_penalty + presence_penalty
- *     no-repeat-ngram n  bans every id that would complete n tokens in a row that the sequence,
+ *     no-repeat-ngram n  bans every id that would complete n consecutive tokens that the sequence,
  *                        prompt and all, already has; n = 1 bans all ids that it has
  *     min-tokens         bans the end ids until so many tokens are generated
  *     banned             never chosen

@@ -86,7 +86,7 @@ const struct moments *calibrate_moments(const struct calibration *c, const struc
 
 /* ---- sums ---- */
 
-struct rows {
+struct calibration_rows {
     const struct calibration *calibration;
     const struct moments *moments;
     const float *data;
@@ -96,7 +96,7 @@ struct rows {
 
 /* Adds rows to the sums of group g, first among themselves: so the sums stay precise. */
 static void add_group(void *arg, int g, int worker) {
-    const struct rows *rows = arg;
+    const struct calibration_rows *rows = arg;
     const int first = g * GROUP, left = rows->moments->K - first;
     const int width = left < GROUP ? left : GROUP;
     assert(rows->n <= ROWS);
@@ -143,7 +143,8 @@ static void watch(void *user, enum gpt2_site site, int layer, const struct gpt2_
     }
     assert(width == c->inputs[i].K);
     const int skip = position == 0;
-    struct rows rows = {c, &c->inputs[i], data + (size_t)skip * stride, stride, n_rows - skip};
+    struct calibration_rows rows = {c, &c->inputs[i], data + (size_t)skip * stride, stride,
+                                    n_rows - skip};
     if (rows.n > 0)
         pool_run(c->pool, panels_groups(DTYPE_Q8, width), add_group, &rows);
 }

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_TRIES 4 /* of one file in a row that bring nothing new */
+#define MAX_TRIES 4 /* of one file, one after another, that bring nothing new */
 
 /* A file or an answer on its way. The digest of a file follows what comes, so nothing is left to do
  * at the end. */

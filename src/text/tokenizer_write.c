@@ -17,7 +17,7 @@
 
 static const char end_of_text[] = "<|endoftext|>";
 
-struct writer {
+struct tokenizer_writer {
     const struct vocab *vocab;
     struct vocab_merge *merges; /* [n_merges] */
     size_t n_merges;
@@ -50,11 +50,11 @@ static const char *beyond_gguf(const struct vocab *vocab) {
     return vocab->rules ? "puts tokens around each text" : NULL;
 }
 
-static bool begin(struct writer *w, const struct gpt2_tokenizer *tokenizer,
+static bool begin(struct tokenizer_writer *w, const struct gpt2_tokenizer *tokenizer,
                   struct gpt2_error *err) {
     const struct vocab *vocab = tokenizer_vocab(tokenizer);
     const struct bpe *bpe = tokenizer_bpe(tokenizer);
-    *w = (struct writer){.vocab = vocab, .n_merges = bpe_n_merges(bpe), .err = err};
+    *w = (struct tokenizer_writer){.vocab = vocab, .n_merges = bpe_n_merges(bpe), .err = err};
     const char *what = beyond_files(vocab);
     if (what) {
         error_set(err, GPT2_ERR_MODEL,
@@ -71,7 +71,7 @@ static bool begin(struct writer *w, const struct gpt2_tokenizer *tokenizer,
     return w->merges && w->scratch;
 }
 
-static void finish(struct writer *w) {
+static void finish(struct tokenizer_writer *w) {
     os_free(w->merges);
     os_free(w->scratch);
 }
@@ -82,26 +82,26 @@ struct shown {
     size_t len;
 };
 
-static struct shown raw(const struct writer *w, int32_t id) {
+static struct shown raw(const struct tokenizer_writer *w, int32_t id) {
     const struct vocab_token token = w->vocab->tokens[id];
     return (struct shown){(const char *)w->vocab->bytes + token.offset, token.len};
 }
 
 /* Valid until the next one. */
-static struct shown in_alphabet(const struct writer *w, int32_t id) {
+static struct shown in_alphabet(const struct tokenizer_writer *w, int32_t id) {
     const struct shown r = raw(w, id);
     return (struct shown){w->scratch,
                           alphabet_encode(w->scratch, (const unsigned char *)r.text, r.len)};
 }
 
 /* True of what merging makes, and of <|endoftext|>, which GPT-2's files keep among these. */
-static bool is_ordinary(const struct writer *w, int32_t id) {
+static bool is_ordinary(const struct tokenizer_writer *w, int32_t id) {
     const struct shown r = raw(w, id);
     return vocab_find(w->vocab, r.text, r.len) == id ||
            (r.len == sizeof end_of_text - 1 && !memcmp(r.text, end_of_text, r.len));
 }
 
-static bool is_added(const struct writer *w, int32_t id) {
+static bool is_added(const struct tokenizer_writer *w, int32_t id) {
     const struct shown r = raw(w, id);
     return (w->vocab->tokens[id].special || w->vocab->tokens[id].added) &&
            !(r.len == sizeof end_of_text - 1 && !memcmp(r.text, end_of_text, r.len));
@@ -113,7 +113,7 @@ static void put_json(struct buffer *out, struct shown s) {
     buffer_json(out, s.text, s.len);
 }
 
-static void put_vocab(struct buffer *out, const struct writer *w) {
+static void put_vocab(struct buffer *out, const struct tokenizer_writer *w) {
     const char *separator = "{";
     for (int32_t id = 0; id < w->vocab->size; id++) {
         if (!vocab_has(w->vocab, id) || !is_ordinary(w, id))
@@ -126,7 +126,7 @@ static void put_vocab(struct buffer *out, const struct writer *w) {
     buffer_text(out, "}");
 }
 
-static void put_merges(struct buffer *out, const struct writer *w) {
+static void put_merges(struct buffer *out, const struct tokenizer_writer *w) {
     buffer_text(out, "#version: 0.2\n");
     for (size_t i = 0; i < w->n_merges; i++) {
         if (w->merges[i].left < 0)
@@ -140,7 +140,7 @@ static void put_merges(struct buffer *out, const struct writer *w) {
     }
 }
 
-static void put_added(struct buffer *out, const struct writer *w) {
+static void put_added(struct buffer *out, const struct tokenizer_writer *w) {
     const char *separator = "{\n  ";
     for (size_t i = 0; i < w->vocab->n_added; i++) {
         const int32_t id = w->vocab->added[i];
@@ -160,7 +160,7 @@ static void put_switch(struct buffer *out, const char *name, bool on) {
 }
 
 /* What added_tokens.json does not say: how they are matched. */
-static void put_settings(struct buffer *out, const struct writer *w) {
+static void put_settings(struct buffer *out, const struct tokenizer_writer *w) {
     buffer_format(out, "{\n  \"tokenizer_class\": \"GPT2Tokenizer\",\n  \"add_prefix_space\": %s",
                   w->vocab->add_prefix_space ? "true" : "false");
     if (w->vocab->rules) {
@@ -189,8 +189,8 @@ static void put_settings(struct buffer *out, const struct writer *w) {
 }
 
 /* Writes what `put` prints, unless that is nothing. */
-static bool save(const struct writer *w, const char *directory, const char *name,
-                 void (*put)(struct buffer *out, const struct writer *w)) {
+static bool save(const struct tokenizer_writer *w, const char *directory, const char *name,
+                 void (*put)(struct buffer *out, const struct tokenizer_writer *w)) {
     size_t size;
     struct outfile file = {0};
     struct buffer out = {0};
@@ -209,7 +209,7 @@ static bool save(const struct writer *w, const char *directory, const char *name
 
 bool gpt2_tokenizer_save(const struct gpt2_tokenizer *tokenizer, const char *directory,
                          struct gpt2_error *err) {
-    struct writer w;
+    struct tokenizer_writer w;
     bool ok = begin(&w, tokenizer, err) && save(&w, directory, "vocab.json", put_vocab) &&
               save(&w, directory, "merges.txt", put_merges) &&
               save(&w, directory, "added_tokens.json", put_added) &&
@@ -244,14 +244,14 @@ static void begin_array(struct buffer *out, const char *key, uint32_t type, uint
     buffer_bytes(out, &count, sizeof count);
 }
 
-static uint32_t kind_of(const struct writer *w, int32_t id) {
+static uint32_t kind_of(const struct tokenizer_writer *w, int32_t id) {
     if (!vocab_has(w->vocab, id))
         return KIND_UNUSED;
     const struct vocab_token token = w->vocab->tokens[id];
     return token.special ? KIND_CONTROL : token.added ? KIND_USER_DEFINED : KIND_NORMAL;
 }
 
-static void put_token(struct buffer *out, const struct writer *w, int32_t id) {
+static void put_token(struct buffer *out, const struct tokenizer_writer *w, int32_t id) {
     char unused[32];
     snprintf(unused, sizeof unused, "[PAD%" PRId32 "]", id);
     if (!vocab_has(w->vocab, id))
@@ -260,7 +260,8 @@ static void put_token(struct buffer *out, const struct writer *w, int32_t id) {
         put_string(out, kind_of(w, id) == KIND_NORMAL ? in_alphabet(w, id) : raw(w, id));
 }
 
-static void put_merge(struct buffer *out, const struct writer *w, struct vocab_merge merge) {
+static void put_merge(struct buffer *out, const struct tokenizer_writer *w,
+                      struct vocab_merge merge) {
     const struct shown left = raw(w, merge.left), right = raw(w, merge.right);
     const size_t n_left = alphabet_encode(w->scratch, (const unsigned char *)left.text, left.len);
     const size_t n_right =
@@ -275,7 +276,7 @@ static void put_merge(struct buffer *out, const struct writer *w, struct vocab_m
 }
 
 /* Returns how many pairs there are. */
-static size_t put_pairs(struct buffer *out, const struct writer *w, int n_vocab) {
+static size_t put_pairs(struct buffer *out, const struct tokenizer_writer *w, int n_vocab) {
     put_text(out, "tokenizer.ggml.model");
     put_u32(out, TYPE_STRING);
     put_text(out, "gpt2");
@@ -303,7 +304,7 @@ static size_t put_pairs(struct buffer *out, const struct writer *w, int n_vocab)
 
 bool gpt2_tokenizer_gguf(const struct gpt2_tokenizer *tokenizer, int n_vocab,
                          struct gpt2_gguf_pairs *pairs, struct gpt2_error *err) {
-    struct writer w;
+    struct tokenizer_writer w;
     bool ok = begin(&w, tokenizer, err);
     const char *what = ok ? beyond_gguf(w.vocab) : NULL;
     if (what) {

@@ -20,7 +20,7 @@
 
 static const char end_of_text[] = "<|endoftext|>";
 
-struct parser {
+struct vocab_parser {
     const struct vocab_source *files;
     struct json *roots[VOCAB_N_FILES];
     struct tokenizer_json whole; /* tokenizer.json, its root apart             */
@@ -46,7 +46,7 @@ struct parser {
 /* tokenizer_config.json: the settings that change ids. Where there is a tokenizer.json its
  * post_processor has been made of add_bos_token, and its pre_tokenizer of add_prefix_space, unless
  * that is in a Sequence, which Hugging Face's library leaves as it is. */
-static bool read_config(struct parser *p, const struct json *config, const char *file) {
+static bool read_config(struct vocab_parser *p, const struct json *config, const char *file) {
     const struct json *node = json_get(config, "add_prefix_space");
     bool on = p->add_prefix_space, adds_eos = false;
     if (node && json_kind(node) != JSON_NULL && !json_bool(node, &on))
@@ -77,7 +77,7 @@ static bool read_config(struct parser *p, const struct json *config, const char 
 /* ---- tokens ---- */
 
 /* The error for an id that is to stand for two texts. */
-static bool refuse_id(struct parser *p, const char *file, int64_t id, const char *text) {
+static bool refuse_id(struct vocab_parser *p, const char *file, int64_t id, const char *text) {
     struct vocab_token token = p->vocab->tokens[id];
     const char *other = (const char *)p->vocab->bytes + token.offset;
     return error_set(
@@ -86,7 +86,7 @@ static bool refuse_id(struct parser *p, const char *file, int64_t id, const char
 }
 
 /* The error for a value that is no id; only a tree can have one. */
-static bool refuse_value(struct parser *p, size_t entry, const char *text) {
+static bool refuse_value(struct vocab_parser *p, size_t entry, const char *text) {
     const struct json *node = json_first(p->tokens);
     int64_t id;
     for (size_t i = 1; i < entry; i++)
@@ -94,7 +94,7 @@ static bool refuse_value(struct parser *p, size_t entry, const char *text) {
     return vocab_read_id(&id, node, p->tokens_name, entry, text, p->err);
 }
 
-static bool add_tokens(struct parser *p) {
+static bool add_tokens(struct vocab_parser *p) {
     for (size_t entry = 1; entry <= p->map.n; entry++) {
         const char *text = p->map.entries[entry - 1].text;
         size_t len = p->map.entries[entry - 1].len, n_bytes;
@@ -140,7 +140,7 @@ static bool add_tokens(struct parser *p) {
 
 /* How added tokens are matched: as the first file with switches says, else special ones before the
  * text is normalised and others after that. */
-static void set_switches(struct parser *p) {
+static void set_switches(struct vocab_parser *p) {
     struct vocab *vocab = p->vocab;
     size_t n_normalized = 0;
     for (size_t i = 0; i < vocab->n_added; i++)
@@ -163,7 +163,7 @@ static void set_switches(struct parser *p) {
             vocab->tokens[vocab->added[i]].normalized = 0;
 }
 
-static bool add_added(struct parser *p) {
+static bool add_added(struct vocab_parser *p) {
     struct vocab *vocab = p->vocab;
     for (size_t i = 0; i < p->added.n; i++) {
         struct added_token *added = &p->added.items[i];
@@ -203,7 +203,7 @@ static bool add_added(struct parser *p) {
 /* ---- merges ---- */
 
 /* Finds the token that text stands for; its bytes are appended to the scratch at *used. */
-static int32_t find_half(struct parser *p, size_t *used, const char *text, size_t len) {
+static int32_t find_half(struct vocab_parser *p, size_t *used, const char *text, size_t len) {
     size_t n_bytes;
     if (!alphabet_decode(p->scratch + *used, &n_bytes, text, len))
         return -1;
@@ -215,7 +215,7 @@ static int32_t find_half(struct parser *p, size_t *used, const char *text, size_
 
 /* The token that the first n bytes of the scratch are. Training numbers tokens in the order of the
  * merges that make them, so it is mostly the one behind that of the merge before. */
-static int32_t find_result(const struct parser *p, size_t n) {
+static int32_t find_result(const struct vocab_parser *p, size_t n) {
     const struct vocab *vocab = p->vocab;
     int32_t next = vocab->n_merges ? vocab->merges[vocab->n_merges - 1].result + 1 : 256;
     if (vocab_has(vocab, next) && !vocab->tokens[next].special && !vocab->tokens[next].added &&
@@ -226,7 +226,7 @@ static int32_t find_result(const struct parser *p, size_t n) {
 }
 
 /* `unit` and `number` say where in the file: line 17, entry 16. */
-static bool add_merge(struct parser *p, const char *unit, size_t number, const char *left,
+static bool add_merge(struct vocab_parser *p, const char *unit, size_t number, const char *left,
                       size_t n_left, const char *right, size_t n_right) {
     struct vocab_merge merge;
     size_t used = 0;
@@ -248,8 +248,8 @@ static bool add_merge(struct parser *p, const char *unit, size_t number, const c
 }
 
 /* "left right": exactly one space, both halves there. */
-static bool add_merge_text(struct parser *p, const char *unit, size_t number, const char *text,
-                           size_t len) {
+static bool add_merge_text(struct vocab_parser *p, const char *unit, size_t number,
+                           const char *text, size_t len) {
     const char *space = memchr(text, ' ', len);
     size_t n_left = space ? (size_t)(space - text) : 0;
     size_t n_right = space ? len - n_left - 1 : 0;
@@ -262,7 +262,7 @@ static bool add_merge_text(struct parser *p, const char *unit, size_t number, co
 }
 
 /* What vocab_lines_read_first made needs no checks. */
-static bool add_quick_merges(struct parser *p) {
+static bool add_quick_merges(struct vocab_parser *p) {
     const char *text = p->lines.text, *end = text + p->lines.len;
     for (size_t number = 1; text < end; number++) {
         const char *space = memchr(text, ' ', (size_t)(end - text));
@@ -275,7 +275,7 @@ static bool add_quick_merges(struct parser *p) {
     return true;
 }
 
-static bool add_merge_lines(struct parser *p) {
+static bool add_merge_lines(struct vocab_parser *p) {
     const char *text = p->lines.text, *end = text + p->lines.len;
     size_t mark;
     const char *foreign =
@@ -301,7 +301,7 @@ static bool add_merge_lines(struct parser *p) {
     return true;
 }
 
-static bool add_merge_array(struct parser *p) {
+static bool add_merge_array(struct vocab_parser *p) {
     size_t number = 0;
     for (const struct json *node = json_first(p->merges); node; node = json_next(node)) {
         const char *left, *right;
@@ -325,7 +325,7 @@ static bool add_merge_array(struct parser *p) {
     return true;
 }
 
-static bool add_merges(struct parser *p) {
+static bool add_merges(struct vocab_parser *p) {
     for (int byte = 0; byte < 256; byte++)
         p->byte_ids[byte] = vocab_find(p->vocab, &(unsigned char){(unsigned char)byte}, 1);
     return p->merges        ? add_merge_array(p)
@@ -336,7 +336,7 @@ static bool add_merges(struct parser *p) {
 /* ---- rules ---- */
 
 /* The vocabulary takes the rules over. */
-static bool add_rules(struct parser *p) {
+static bool add_rules(struct vocab_parser *p) {
     struct vocab *vocab = p->vocab;
     vocab->rules = p->rules;
     p->rules = NULL;
@@ -359,7 +359,7 @@ static bool add_rules(struct parser *p) {
 
 /* ---- the whole ---- */
 
-static bool parse_file(struct parser *p, enum vocab_file file) {
+static bool parse_file(struct vocab_parser *p, enum vocab_file file) {
     const struct vocab_source *source = &p->files[file];
     if (!source->text)
         return true;
@@ -382,7 +382,7 @@ static bool parse_file(struct parser *p, enum vocab_file file) {
     return true;
 }
 
-static bool read_tables(struct parser *p) {
+static bool read_tables(struct vocab_parser *p) {
     if (!p->files[VOCAB_TOKENIZER].text) {
         p->tokens = p->roots[VOCAB_TOKENS];
         p->tokens_name = p->files[VOCAB_TOKENS].name;
@@ -414,13 +414,13 @@ static bool read_tables(struct parser *p) {
     return added_tokens_read_list(&p->added, json_get(root, "added_tokens"), name);
 }
 
-static bool read_names(struct parser *p, const struct json *names, const char *file) {
+static bool read_names(struct vocab_parser *p, const struct json *names, const char *file) {
     if (!p->bos)
         p->bos = added_tokens_name(names, "bos_token");
     return added_tokens_read_names(&p->added, names, file);
 }
 
-static bool read_optional(struct parser *p) {
+static bool read_optional(struct vocab_parser *p) {
     const struct json *added = p->roots[VOCAB_ADDED], *names = p->roots[VOCAB_SPECIALS];
     const struct json *config = p->roots[VOCAB_CONFIG];
     return (!added || added_tokens_read_map(&p->added, added, p->files[VOCAB_ADDED].name)) &&
@@ -429,7 +429,7 @@ static bool read_optional(struct parser *p) {
 }
 
 /* Measures everything, then takes the memory. */
-static bool create(struct parser *p) {
+static bool create(struct vocab_parser *p) {
     size_t n_bytes = sizeof end_of_text, n_merges = 1, longest = 0;
     int64_t last = -1;
     if (p->tokens && !vocab_map_from_json(&p->map, p->tokens, p->err))
@@ -467,7 +467,7 @@ static bool create(struct parser *p) {
 }
 
 struct vocab *vocab_parse(const struct vocab_source files[VOCAB_N_FILES], struct gpt2_error *err) {
-    struct parser p = {.files = files, .added = {.err = err}, .err = err};
+    struct vocab_parser p = {.files = files, .added = {.err = err}, .err = err};
     bool pair = files[VOCAB_TOKENIZER].text == NULL;
     bool ok = parse_file(&p, pair ? VOCAB_TOKENS : VOCAB_TOKENIZER) &&
               parse_file(&p, VOCAB_ADDED) && parse_file(&p, VOCAB_SPECIALS) &&

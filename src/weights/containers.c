@@ -145,8 +145,8 @@ static bool is_shard(const char *name) {
     return path_matches(name, "*-[0-9]*-of-[0-9]*.*");
 }
 
-/* By its name, what a file of a directory is to the i-th row: the pattern, and its rank. NULL: no
- * weights. A pattern that is an ending alone counts where it is the first of its row:
+/* By its name, what a file of a directory is to the i-th entry: the pattern, and its rank. NULL: no
+ * weights. A pattern that is an ending alone counts where it is the first of its entry:
  * model.safetensors is the weights, any other *.safetensors may be a part of them. */
 static const char *place(size_t *rank, size_t i, const char *name) {
     const struct container *c = containers[i];

@@ -72,26 +72,26 @@ static struct figures figures_of(const struct bench_result *result, int rounds) 
 }
 
 /* Tables for people: cells are padded to the widest of their column, numbers are right-aligned. The
- * first row is the heading; the first column has words. */
+ * first line is the heading; the first column has words. */
 #define MAX_COLUMNS 9
 
-struct row {
+struct bench_line {
     char cell[MAX_COLUMNS][48];
 };
 
-static bool print_table(struct output *out, const struct row *rows, int n_rows, int n_columns,
-                        struct gpt2_error *err) {
+static bool print_table(struct output *out, const struct bench_line *lines, int n_lines,
+                        int n_columns, struct gpt2_error *err) {
     static const char dashes[] = "------------------------------------------------";
     int width[MAX_COLUMNS] = {0};
-    for (int r = 0; r < n_rows; r++)
+    for (int r = 0; r < n_lines; r++)
         for (int c = 0; c < n_columns; c++) {
-            int n = (int)strlen(rows[r].cell[c]);
+            int n = (int)strlen(lines[r].cell[c]);
             width[c] = n > width[c] ? n : width[c];
         }
     bool ok = output_string(out, "\n", err);
-    for (int r = 0; ok && r < n_rows; r++) {
+    for (int r = 0; ok && r < n_lines; r++) {
         for (int c = 0; ok && c < n_columns; c++)
-            ok = output_format(out, err, c == 0 ? "| %-*s " : "| %*s ", width[c], rows[r].cell[c]);
+            ok = output_format(out, err, c == 0 ? "| %-*s " : "| %*s ", width[c], lines[r].cell[c]);
         ok = ok && output_string(out, "|\n", err);
         for (int c = 0; ok && r == 0 && c < n_columns; c++)
             ok = output_format(out, err, "| %.*s%c ", width[c] - 1, dashes, c == 0 ? '-' : ':');
@@ -101,7 +101,7 @@ static bool print_table(struct output *out, const struct row *rows, int n_rows, 
     return ok;
 }
 
-static void name_columns(struct row *heading, const char *const names[], int n_columns) {
+static void name_columns(struct bench_line *heading, const char *const names[], int n_columns) {
     for (int c = 0; c < n_columns; c++)
         snprintf(heading->cell[c], sizeof heading->cell[c], "%s", names[c]);
 }
@@ -112,83 +112,84 @@ static void put(char cell[48], const char *format, double value) {
         snprintf(cell, 48, format, value);
 }
 
-static bool print_limits(struct output *out, struct row *rows, const struct bench_result *results,
-                         int n_results, struct gpt2_error *err) {
+static bool print_limits(struct output *out, struct bench_line *lines,
+                         const struct bench_result *results, int n_results,
+                         struct gpt2_error *err) {
     static const char *const names[] = {
         "limits",  "threads",  "read, 4 KiB pages", "read, 2 MiB pages", "read, 4 x as much",
         "f32 fma", "int8 dot",
     };
-    int n_columns = (int)(sizeof names / sizeof *names), n_rows = 1;
-    name_columns(&rows[0], names, n_columns);
+    int n_columns = (int)(sizeof names / sizeof *names), n_lines = 1;
+    name_columns(&lines[0], names, n_columns);
     for (int i = 0; i < n_results; i++) {
         const struct bench_result *r = &results[i];
         if (i > 0 && r->group == results[i - 1].group)
             continue;
-        struct row *row = &rows[n_rows++];
-        snprintf(row->cell[0], sizeof row->cell[0], "%s", r->kernels);
-        put(row->cell[1], "%.0f", r->threads);
-        put(row->cell[2], "%.1f GB/s", r->limits.read_small * 1e-9);
-        snprintf(row->cell[3], sizeof row->cell[3], "unavailable");
+        struct bench_line *line = &lines[n_lines++];
+        snprintf(line->cell[0], sizeof line->cell[0], "%s", r->kernels);
+        put(line->cell[1], "%.0f", r->threads);
+        put(line->cell[2], "%.1f GB/s", r->limits.read_small * 1e-9);
+        snprintf(line->cell[3], sizeof line->cell[3], "unavailable");
         if (r->limits.read_huge > 0)
-            put(row->cell[3], "%.1f GB/s", r->limits.read_huge * 1e-9);
-        put(row->cell[4], "%.1f GB/s", r->limits.read_far * 1e-9);
-        put(row->cell[5], "%.1f GFLOP/s", r->limits.fma * 1e-9);
-        snprintf(row->cell[6], sizeof row->cell[6], "%.1f GOP/s %s", r->limits.dot4 * 1e-9,
+            put(line->cell[3], "%.1f GB/s", r->limits.read_huge * 1e-9);
+        put(line->cell[4], "%.1f GB/s", r->limits.read_far * 1e-9);
+        put(line->cell[5], "%.1f GFLOP/s", r->limits.fma * 1e-9);
+        snprintf(line->cell[6], sizeof line->cell[6], "%.1f GOP/s %s", r->limits.dot4 * 1e-9,
                  r->limits.dot4_name);
     }
-    return print_table(out, rows, n_rows, n_columns, err);
+    return print_table(out, lines, n_lines, n_columns, err);
 }
 
-static bool print_results(struct output *out, struct row *rows, const struct bench_context *context,
-                          const struct bench_result *results, int n_results,
-                          struct gpt2_error *err) {
+static bool print_results(struct output *out, struct bench_line *lines,
+                          const struct bench_context *context, const struct bench_result *results,
+                          int n_results, struct gpt2_error *err) {
     static const char *const names[] = {
         "test", "threads", "tok/s", "min", "max", "GB/s", "of read", "GOP/s", "of peak",
     };
     int n_columns = (int)(sizeof names / sizeof *names);
-    name_columns(&rows[0], names, n_columns);
+    name_columns(&lines[0], names, n_columns);
     for (int i = 0; i < n_results; i++) {
-        struct row *row = &rows[i + 1];
+        struct bench_line *line = &lines[i + 1];
         struct figures f = figures_of(&results[i], context->rounds);
-        memset(row, 0, sizeof *row);
-        bench_name(row->cell[0], sizeof row->cell[0], &results[i]);
-        put(row->cell[1], "%.0f", results[i].threads);
-        put(row->cell[2], "%.1f", f.median);
-        put(row->cell[3], "%.1f", f.least);
-        put(row->cell[4], "%.1f", f.most);
-        put(row->cell[5], "%.1f", f.read_rate * 1e-9);
-        put(row->cell[6], "%.1f %%", f.read_share * 100);
-        put(row->cell[7], "%.1f", f.compute_rate * 1e-9);
-        put(row->cell[8], "%.1f %%", f.compute_share * 100);
+        memset(line, 0, sizeof *line);
+        bench_name(line->cell[0], sizeof line->cell[0], &results[i]);
+        put(line->cell[1], "%.0f", results[i].threads);
+        put(line->cell[2], "%.1f", f.median);
+        put(line->cell[3], "%.1f", f.least);
+        put(line->cell[4], "%.1f", f.most);
+        put(line->cell[5], "%.1f", f.read_rate * 1e-9);
+        put(line->cell[6], "%.1f %%", f.read_share * 100);
+        put(line->cell[7], "%.1f", f.compute_rate * 1e-9);
+        put(line->cell[8], "%.1f %%", f.compute_share * 100);
     }
-    return print_table(out, rows, n_results + 1, n_columns, err);
+    return print_table(out, lines, n_results + 1, n_columns, err);
 }
 
 /* The kinds of a test's profile that took time, and what is not in kernels. */
 static bool print_profile(struct output *out, const struct bench_result *result,
                           struct gpt2_error *err) {
     static const char *const names[] = {"", "threads", "calls", "ms", "share"};
-    struct row rows[BENCH_KINDS + 2];
-    int n_columns = (int)(sizeof names / sizeof *names), n_rows = 1;
+    struct bench_line lines[BENCH_KINDS + 2];
+    int n_columns = (int)(sizeof names / sizeof *names), n_lines = 1;
     double rest = result->thread_seconds;
-    memset(rows, 0, sizeof rows);
-    name_columns(&rows[0], names, n_columns);
-    snprintf(rows[0].cell[0], sizeof rows[0].cell[0], "profile of ");
-    bench_name(rows[0].cell[0] + strlen("profile of "), 36, result);
+    memset(lines, 0, sizeof lines);
+    name_columns(&lines[0], names, n_columns);
+    snprintf(lines[0].cell[0], sizeof lines[0].cell[0], "profile of ");
+    bench_name(lines[0].cell[0] + strlen("profile of "), 36, result);
     for (int i = 0; i <= result->n_kinds; i++) {
         struct gpt2_profile other = {"not in kernels", 0, rest > 0 ? rest : 0};
         const struct gpt2_profile *kind = i < result->n_kinds ? &result->profile[i] : &other;
         if (kind->seconds <= 0)
             continue;
         rest -= kind->seconds;
-        struct row *row = &rows[n_rows++];
-        snprintf(row->cell[0], sizeof row->cell[0], "%s", kind->name);
-        put(row->cell[1], "%.0f", result->threads);
-        put(row->cell[2], "%.0f", kind == &other ? -1 : (double)kind->calls);
-        put(row->cell[3], "%.2f", kind->seconds * 1e3);
-        put(row->cell[4], "%.1f %%", divide(kind->seconds, result->thread_seconds) * 100);
+        struct bench_line *line = &lines[n_lines++];
+        snprintf(line->cell[0], sizeof line->cell[0], "%s", kind->name);
+        put(line->cell[1], "%.0f", result->threads);
+        put(line->cell[2], "%.0f", kind == &other ? -1 : (double)kind->calls);
+        put(line->cell[3], "%.2f", kind->seconds * 1e3);
+        put(line->cell[4], "%.1f %%", divide(kind->seconds, result->thread_seconds) * 100);
     }
-    return print_table(out, rows, n_rows, n_columns, err);
+    return print_table(out, lines, n_lines, n_columns, err);
 }
 
 static bool print_profiles(struct output *out, const struct bench_result *results, int n_results,
@@ -209,8 +210,8 @@ static bool print_profiles(struct output *out, const struct bench_result *result
 
 static bool report_md(struct output *out, const struct bench_context *context,
                       const struct bench_result *results, int n_results, struct gpt2_error *err) {
-    struct row *rows = calloc((size_t)n_results + 1, sizeof *rows);
-    if (!rows)
+    struct bench_line *lines = calloc((size_t)n_results + 1, sizeof *lines);
+    if (!lines)
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
     bool same = !strcmp(context->blocks.type, context->head.type);
     bool f32 = context->blocks.f32_products || context->head.f32_products;
@@ -226,8 +227,8 @@ static bool report_md(struct output *out, const struct bench_context *context,
                       (double)context->parameters * 1e-6, context->blocks.type,
                       same ? "" : " and head ", same ? "" : context->head.type,
                       (double)(context->blocks.bytes + context->head.bytes) * 1e-6, context->kv) &&
-        print_limits(out, rows, results, n_results, err) &&
-        print_results(out, rows, context, results, n_results, err) &&
+        print_limits(out, lines, results, n_results, err) &&
+        print_results(out, lines, context, results, n_results, err) &&
         print_profiles(out, results, n_results, err) &&
         output_format(
             out, err,
@@ -243,7 +244,7 @@ static bool report_md(struct output *out, const struct bench_context *context,
             ok = output_format(out, err, "Not to be believed: %s, %d thread%s: %s.\n", name,
                                results[i].threads, results[i].threads == 1 ? "" : "s", f.doubt);
     }
-    free(rows);
+    free(lines);
     return ok;
 }
 

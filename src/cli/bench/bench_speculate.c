@@ -13,7 +13,7 @@
 #define MAX_BUFFER ((uint64_t)1 << 30)
 
 /* Everything that is allocated. */
-struct work {
+struct speculation_bench {
     const struct bench_speculate *bench;
     struct gpt2_tokenizer *tokenizer;
     struct gpt2_runtime *runtime;
@@ -26,13 +26,14 @@ struct work {
 
 /* The prompt's pass is not part of decoding. */
 static bool note_first(void *user, const float *logits) {
-    struct work *w = user;
+    struct speculation_bench *w = user;
     if (!w->first_ns)
         w->first_ns = os_now_ns();
     return !signals_caught();
 }
 
-static bool check_same(struct work *w, const struct gpt2_sample *made, struct gpt2_error *err) {
+static bool check_same(struct speculation_bench *w, const struct gpt2_sample *made,
+                       struct gpt2_error *err) {
     for (int i = 0; w->text.len < (size_t)made->n_ids && i < made->n_ids; i++)
         if (!gpt2_ids_push(&w->text, made->ids[i], err))
             return false;
@@ -40,7 +41,7 @@ static bool check_same(struct work *w, const struct gpt2_sample *made, struct gp
            command_error(err, GPT2_ERR_RUNTIME, NULL, "--speculate: the texts differ");
 }
 
-static bool decode(struct work *w, bool guess, double *rate, struct gpt2_error *err) {
+static bool decode(struct speculation_bench *w, bool guess, double *rate, struct gpt2_error *err) {
     const struct gpt2_prompt prompt = {.ids = w->prompt.data, .n_ids = (int)w->prompt.len};
     const struct gpt2_completion_options options = {.max_tokens = w->bench->n_decode + 1,
                                                     .ignore_eos = true,
@@ -62,7 +63,7 @@ static bool decode(struct work *w, bool guess, double *rate, struct gpt2_error *
     return ok;
 }
 
-static bool read_prompt(struct work *w, struct gpt2_error *err) {
+static bool read_prompt(struct speculation_bench *w, struct gpt2_error *err) {
     struct text text = {0};
     const struct text_source source = {.option = w->bench->file ? NULL : "Once upon a time",
                                        .file = w->bench->file};
@@ -79,7 +80,7 @@ static bool read_prompt(struct work *w, struct gpt2_error *err) {
     return ok;
 }
 
-static bool prepare(struct work *w, struct gpt2_error *err) {
+static bool prepare(struct speculation_bench *w, struct gpt2_error *err) {
     const struct bench_speculate *b = w->bench;
     struct gpt2_cost blocks, head;
     gpt2_model_cost(b->model, &blocks, &head);
@@ -114,8 +115,8 @@ static double median(double *rates, int n) {
 }
 
 /* Of the guesses that the counted rounds made. */
-static bool print(struct work *w, struct gpt2_speculation_counts before, struct output *out,
-                  struct gpt2_error *err) {
+static bool print(struct speculation_bench *w, struct gpt2_speculation_counts before,
+                  struct output *out, struct gpt2_error *err) {
     struct gpt2_speculation_counts n = {0};
     if (w->speculate.speculation)
         n = gpt2_speculation_counts(w->speculate.speculation);
@@ -145,7 +146,7 @@ static bool print(struct work *w, struct gpt2_speculation_counts before, struct 
 
 bool bench_speculate(const struct bench_speculate *bench, struct output *out,
                      struct gpt2_error *err) {
-    struct work w = {.bench = bench};
+    struct speculation_bench w = {.bench = bench};
     struct gpt2_speculation_counts before = {0};
     bool ok = prepare(&w, err);
     for (int round = 0; ok && round <= bench->rounds && !signals_caught(); round++) {

@@ -53,7 +53,7 @@ static bool make_fingerprint(struct bulk_output *out, const struct bulk_job *job
         return false;
     // every option that a record could set, so that a new one counts by itself
     struct settings settings = *s;
-    struct option table[SETTINGS_ROWS];
+    struct option table[SETTINGS_MAX];
     settings_table(table, &settings);
     struct buffer text = {0};
     options_print(table, &text);

@@ -205,7 +205,7 @@ static bool read_json(struct bulk_record *record, const char *line, size_t n,
         if (!strcmp(field->name, "body") && field->kind == GPT2_FIELD_OBJECT)
             body = end;
     }
-    struct option table[SETTINGS_ROWS];
+    struct option table[SETTINGS_MAX];
     settings_table(table, &record->settings);
     int prompt = -1;
     if (!read_members(record, table, 0, end, &prompt, err))

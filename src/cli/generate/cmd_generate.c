@@ -218,7 +218,7 @@ static int run_generate(int argc, char **argv) {
         OPT_END,
     };
     enum { N_HEAD = sizeof head / sizeof *head, N_TAIL = sizeof tail / sizeof *tail };
-    struct option table[N_HEAD + SETTINGS_ROWS + N_TAIL];
+    struct option table[N_HEAD + SETTINGS_MAX + N_TAIL];
     memcpy(table, head, sizeof head);
     int n = settings_table(table + N_HEAD, &a->settings);
     for (int i = 0; i < n; i++) // what records and the lines of a session go without

@@ -56,7 +56,7 @@ static void print_value(const struct option *option) {
 static bool set(struct interactive *it, const char *name, const char *text,
                 struct gpt2_error *err) {
     struct settings wanted = it->settings;
-    struct option table[SETTINGS_ROWS];
+    struct option table[SETTINGS_MAX];
     settings_table(table, &wanted);
     const struct option *option = find(table, name, err);
     const char *value = option ? read_value(it, text, err) : NULL;
@@ -66,7 +66,7 @@ static bool set(struct interactive *it, const char *name, const char *text,
 
 static bool do_set(struct interactive *it, char *argument, struct gpt2_error *err) {
     struct settings now = it->run->decoding.settings;
-    struct option table[SETTINGS_ROWS];
+    struct option table[SETTINGS_MAX];
     settings_table(table, &now);
     size_t n = strcspn(argument, " =");
     char *value = argument + n + strspn(argument + n, " =");
@@ -84,7 +84,7 @@ static bool do_set(struct interactive *it, char *argument, struct gpt2_error *er
 
 static bool do_unset(struct interactive *it, char *argument, struct gpt2_error *err) {
     struct settings wanted = it->settings, unset = settings_unset();
-    struct option table[SETTINGS_ROWS], defaults[SETTINGS_ROWS];
+    struct option table[SETTINGS_MAX], defaults[SETTINGS_MAX];
     settings_table(table, &wanted);
     settings_table(defaults, &unset);
     const struct option *option = find(table, argument, err);

@@ -31,7 +31,7 @@ static float *filter_value(struct settings *s, const struct gpt2_filter *filter)
 #define GREEDY "greedy temp=0 "
 #define BEAMS  "beams"
 
-int settings_table(struct option *rows, struct settings *s) {
+int settings_table(struct option *table, struct settings *s) {
     static const char *const compats[] = {"native", "hf", "openai", "llama.cpp", "nanogpt", NULL};
     static const char *const overflows[] = {"stop", "slide", "error", NULL};
     static const char *const truncates[] = {"error", "left", "right", NULL};
@@ -72,7 +72,7 @@ int settings_table(struct option *rows, struct settings *s) {
         OPT_FLOAT("frequency-penalty", 0, &s->sampler.frequency_penalty, -1e3, 1e3, "F",
                   "the same, for each time they were seen"),
         OPT_INT("no-repeat-ngram", 0, &s->sampler.no_repeat_ngram, 0, INT_MAX, "N",
-                "never the same N tokens in a row twice (default 0:\n"
+                "never the same N consecutive tokens twice (default 0:\n"
                 "off)",
                 .aliases = "no-repeat-ngram-size"),
         OPT_STRINGS("logit-bias", 'l', &s->bias, "ID+F",
@@ -160,17 +160,17 @@ int settings_table(struct option *rows, struct settings *s) {
     };
     const int n_first = sizeof first / sizeof *first, n_rest = sizeof rest / sizeof *rest;
     int n = n_first;
-    memcpy(rows, first, sizeof first);
+    memcpy(table, first, sizeof first);
     for (const struct gpt2_filter *f; (f = gpt2_filter_at((size_t)(n - n_first))); n++)
-        rows[n] = (struct option)OPT_FLOAT(f->name, 0, filter_value(s, f), (double)f->min,
-                                           (double)f->max, f->argument, f->help,
-                                           .aliases = f->aliases, .not_with = GREEDY BEAMS);
-    assert(n + n_rest <= SETTINGS_ROWS);
-    memcpy(rows + n, rest, sizeof rest);
+        table[n] = (struct option)OPT_FLOAT(f->name, 0, filter_value(s, f), (double)f->min,
+                                            (double)f->max, f->argument, f->help,
+                                            .aliases = f->aliases, .not_with = GREEDY BEAMS);
+    assert(n + n_rest <= SETTINGS_MAX);
+    memcpy(table + n, rest, sizeof rest);
     return n + n_rest - 1;
 }
 
-/* True if a table's row sets a number of the sampler. */
+/* True if an entry of a table sets a number of the sampler. */
 static bool is_sampler_number(const struct option *o, const struct settings *s) {
     const char *dest = o->type == OPTION_FLOAT ? (const char *)o->dest.real
                        : o->type == OPTION_INT ? (const char *)o->dest.number
@@ -186,7 +186,7 @@ struct settings settings_unset(void) {
                          .logprobs = -1,
                          .beams = 1,
                          .length_penalty = 1};
-    struct option table[SETTINGS_ROWS];
+    struct option table[SETTINGS_MAX];
     settings_table(table, &s);
     for (const struct option *o = table; o->name; o++) {
         if (is_sampler_number(o, &s) && o->type == OPTION_FLOAT)
@@ -229,7 +229,7 @@ static void find_defaults(struct gpt2_sampler_options *o, struct gpt2_compat_hab
 
 void settings_resolve(struct settings *s, const struct gpt2_config *config) {
     struct settings given = *s;
-    struct option table[SETTINGS_ROWS], given_table[SETTINGS_ROWS];
+    struct option table[SETTINGS_MAX], given_table[SETTINGS_MAX];
     struct gpt2_compat_habits habits;
     settings_table(table, s);
     settings_table(given_table, &given);

@@ -28,12 +28,12 @@ struct settings {
     const char *separator;      /* before a choice; NULL: choice_separator */
 };
 
-#define SETTINGS_ROWS 64 /* room for a table, its end included */
+#define SETTINGS_MAX 64 /* room for a table, its end included */
 
 struct settings settings_unset(void);
 
-/* Fills rows [SETTINGS_ROWS] with options that set `settings`; returns how many before the end. */
-int settings_table(struct option *rows, struct settings *settings);
+/* Fills table [SETTINGS_MAX] with options that set `settings`; returns how many before the end. */
+int settings_table(struct option *table, struct settings *settings);
 
 /* Replaces what was not set. */
 void settings_resolve(struct settings *settings, const struct gpt2_config *config);

@@ -8,7 +8,7 @@
 #include "cli/io/separator.h"
 #include "cli/io/token_reader.h"
 #include "cli/score/choose_record.h"
-#include "cli/score/score_row.h"
+#include "cli/score/score_fields.h"
 #include "cli/score/scored_continuation.h"
 
 #include <inttypes.h>

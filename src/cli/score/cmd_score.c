@@ -263,8 +263,8 @@ static int execute(struct score_run *run) {
     bool ok = score_report_header(&run->report, &err) &&
               (args->lines ? score_lines(run, &err) : score_stream(run, &err)) &&
               score_report_footer(&run->report, &err);
-    if (!ok && run->report.n_rows == 0 && !args->filter && !args->tint)
-        out->n_held = 0; // a header without rows
+    if (!ok && run->report.n_printed == 0 && !args->filter && !args->tint)
+        out->n_held = 0; // a header without results
     struct gpt2_error write_err;
     bool written =
         out->broken_pipe || (ok ? output_end(out, &write_err) : output_flush(out, &write_err));
@@ -327,7 +327,7 @@ static int run_score(int argc, char **argv) {
                  "named protocols but lm-eval)"),
         OPT_SECTION("Output"),
         OPT_CHOICE("by", 0, &a->by, units, "token|word|line|doc",
-                   "a row for each (default token); words are corrected\n"
+                   "a line for each (default token); words are corrected\n"
                    "for leading spaces, see below",
                    .not_with = "filter+!by=line tint=surprisal tint=rank"),
         OPT_INT("top", 0, &a->top, 0, 1000, "N", "also the N likeliest tokens at each place",
@@ -336,8 +336,8 @@ static int run_score(int argc, char **argv) {
         OPT_OUTPUT(&a->output),
         OPT_CHOICE("format", 0, &a->format, formats, "tsv|json|jsonl",
                    "tab-separated (default), with NA for what is not\n"
-                   "scored; one JSON object with all rows; or an object\n"
-                   "for each row",
+                   "scored; one JSON object with them all; or an object\n"
+                   "for each line",
                    .not_with = "filter tint=surprisal tint=rank"),
         OPT_VALUE("tsv", &a->format, formats, "tsv", "short for --format tsv"),
         OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),

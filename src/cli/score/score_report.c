@@ -1,7 +1,7 @@
 /* score_report.c - prints scored tokens, words and texts. */
 #include "cli/score/score_report.h"
 #include "cli/io/report.h"
-#include "cli/score/score_row.h"
+#include "cli/score/score_fields.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -66,7 +66,7 @@ struct score_text *score_text_create(const struct score_report *report, uint64_t
     return text;
 }
 
-/* ---- rows ---- */
+/* ---- results ---- */
 
 static const char *token_bytes(const struct score_report *r, int32_t id, size_t *n) {
     *n = 0;
@@ -74,55 +74,55 @@ static const char *token_bytes(const struct score_report *r, int32_t id, size_t 
     return bytes ? bytes : "";
 }
 
-static void put_top(const struct score_report *r, struct score_row *row,
+static void put_top(const struct score_report *r, struct score_fields *fields,
                     const struct gpt2_alternative *top) {
     char name[40];
     size_t n;
     if (r->format != SCORE_TSV && r->n_top) {
-        score_row_name(row, "top");
-        row->ok = row->ok && output_string(row->out, "[", row->err);
+        score_fields_name(fields, "top");
+        fields->ok = fields->ok && output_string(fields->out, "[", fields->err);
     }
     for (int i = 0; i < r->n_top; i++) {
         const char *bytes = top ? token_bytes(r, top[i].id, &n) : NULL;
         if (r->format != SCORE_TSV) {
             if (!top)
                 break;
-            row->ok = row->ok && output_string(row->out, i ? ", " : "", row->err);
-            struct score_row item = {row->out, row->json, row->err, 0, row->ok};
-            score_row_count(&item, "id", (uint64_t)top[i].id);
-            score_row_text(&item, "token", bytes, n);
-            score_row_number(&item, "logprob", top[i].logprob);
-            row->ok = item.ok && output_string(row->out, "}", row->err);
+            fields->ok = fields->ok && output_string(fields->out, i ? ", " : "", fields->err);
+            struct score_fields item = {fields->out, fields->json, fields->err, 0, fields->ok};
+            score_fields_count(&item, "id", (uint64_t)top[i].id);
+            score_fields_text(&item, "token", bytes, n);
+            score_fields_number(&item, "logprob", top[i].logprob);
+            fields->ok = item.ok && output_string(fields->out, "}", fields->err);
             continue;
         }
         snprintf(name, sizeof name, "top%d", i + 1);
         if (top && r->tokenizer)
-            score_row_text(row, name, bytes, n);
+            score_fields_text(fields, name, bytes, n);
         else if (top)
-            score_row_count(row, name, (uint64_t)top[i].id);
+            score_fields_count(fields, name, (uint64_t)top[i].id);
         else
-            score_row_number(row, name, NAN);
-        score_row_number(row, name, top ? top[i].logprob : NAN);
+            score_fields_number(fields, name, NAN);
+        score_fields_number(fields, name, top ? top[i].logprob : NAN);
     }
     if (r->format != SCORE_TSV && r->n_top)
-        row->ok = row->ok && output_string(row->out, "]", row->err);
+        fields->ok = fields->ok && output_string(fields->out, "]", fields->err);
 }
 
-static struct score_row row_begin(struct score_report *r, const struct score_text *text,
-                                  struct gpt2_error *err) {
-    struct score_row row = {&r->out, r->format != SCORE_TSV, err, 0, true};
+static struct score_fields fields_begin(struct score_report *r, const struct score_text *text,
+                                        struct gpt2_error *err) {
+    struct score_fields fields = {&r->out, r->format != SCORE_TSV, err, 0, true};
     if (r->format == SCORE_JSON)
-        row.ok = output_string(&r->out, r->n_rows ? ",\n" : "\n", err);
-    r->n_rows++;
+        fields.ok = output_string(&r->out, r->n_printed ? ",\n" : "\n", err);
+    r->n_printed++;
     if (r->lines)
-        score_row_count(&row, "line", text->line);
-    return row;
+        score_fields_count(&fields, "line", text->line);
+    return fields;
 }
 
-static bool row_end(const struct score_report *r, struct score_row *row) {
+static bool fields_end(const struct score_report *r, struct score_fields *fields) {
     static const char *const ends[] = {
         [SCORE_TSV] = "\n", [SCORE_JSON] = "}", [SCORE_JSONL] = "}\n"};
-    return row->ok && output_string(row->out, ends[r->format], row->err);
+    return fields->ok && output_string(fields->out, ends[r->format], fields->err);
 }
 
 /* ---- header ---- */
@@ -140,16 +140,16 @@ bool score_report_header(struct score_report *r, struct gpt2_error *err) {
     if (!r->header || r->filter || r->tint)
         return true;
     if (r->format != SCORE_TSV) {
-        struct score_row row = {&r->out, true, err, 0, true};
-        score_row_text(&row, "protocol", r->protocol, strlen(r->protocol));
-        score_row_count(&row, "context", (uint64_t)r->n_ctx);
-        score_row_name(&row, "bos");
-        row.ok = row.ok && output_string(out, r->bos ? "true" : "false", err);
-        score_row_text(&row, "by", unit_names[r->by], strlen(unit_names[r->by]));
-        score_row_text(&row, "model", r->model, strlen(r->model));
+        struct score_fields fields = {&r->out, true, err, 0, true};
+        score_fields_text(&fields, "protocol", r->protocol, strlen(r->protocol));
+        score_fields_count(&fields, "context", (uint64_t)r->n_ctx);
+        score_fields_name(&fields, "bos");
+        fields.ok = fields.ok && output_string(out, r->bos ? "true" : "false", err);
+        score_fields_text(&fields, "by", unit_names[r->by], strlen(unit_names[r->by]));
+        score_fields_text(&fields, "model", r->model, strlen(r->model));
         if (r->format == SCORE_JSON)
-            return row.ok && output_string(out, ", \"rows\": [", err);
-        return row_end(r, &row);
+            return fields.ok && output_string(out, ", \"rows\": [", err);
+        return fields_end(r, &fields);
     }
     bool ok =
         output_format(out, err, "# gpt2 score: protocol %s, context %d, bos %s, by %s, model ",
@@ -164,7 +164,7 @@ bool score_report_header(struct score_report *r, struct gpt2_error *err) {
 bool score_report_footer(struct score_report *r, struct gpt2_error *err) {
     if (r->tint && !r->plain)
         return (r->tint == SCORE_RANK ? color_rank_legend : color_surprisal_legend)(&r->out, err);
-    return r->format != SCORE_JSON || output_string(&r->out, r->n_rows ? "\n]}\n" : "]}\n", err);
+    return r->format != SCORE_JSON || output_string(&r->out, r->n_printed ? "\n]}\n" : "]}\n", err);
 }
 
 /* ---- tokens ---- */
@@ -173,20 +173,20 @@ static bool print_token(struct score_report *r, const struct score_text *text,
                         const struct scored_token *token, const char *bytes, size_t n,
                         struct gpt2_error *err) {
     const struct gpt2_score *score = token->score;
-    struct score_row row = row_begin(r, text, err);
-    score_row_count(&row, "begin", text->offset);
-    score_row_count(&row, "end", text->offset + n);
-    score_row_count(&row, "id", (uint64_t)token->id);
-    score_row_text(&row, "token", bytes, n);
-    score_row_number(&row, "logprob", score ? score->logprob : NAN);
-    score_row_number(&row, "bits", score ? -score->logprob / LN2 : NAN);
+    struct score_fields fields = fields_begin(r, text, err);
+    score_fields_count(&fields, "begin", text->offset);
+    score_fields_count(&fields, "end", text->offset + n);
+    score_fields_count(&fields, "id", (uint64_t)token->id);
+    score_fields_text(&fields, "token", bytes, n);
+    score_fields_number(&fields, "logprob", score ? score->logprob : NAN);
+    score_fields_number(&fields, "bits", score ? -score->logprob / LN2 : NAN);
     if (score)
-        score_row_count(&row, "rank", (uint64_t)score->rank);
+        score_fields_count(&fields, "rank", (uint64_t)score->rank);
     else
-        score_row_number(&row, "rank", NAN);
-    score_row_number(&row, "entropy", score ? score->entropy / LN2 : NAN);
-    put_top(r, &row, score ? token->top : NULL);
-    return row_end(r, &row);
+        score_fields_number(&fields, "rank", NAN);
+    score_fields_number(&fields, "entropy", score ? score->entropy / LN2 : NAN);
+    put_top(r, &fields, score ? token->top : NULL);
+    return fields_end(r, &fields);
 }
 
 /* The colours of GLTR (Gehrmann, Strobelt and Rush 2019, arXiv:1906.04043): green for the 10
@@ -233,18 +233,18 @@ static bool print_word(struct score_report *r, struct score_text *text,
         logprob += (next ? next->marked : NAN) - word->divisor;
     if (word->is_unfinished)
         logprob = NAN;
-    struct score_row row = row_begin(r, text, err);
-    score_row_count(&row, "begin", word->begin);
-    score_row_count(&row, "end", word->begin + word->len);
-    score_row_count(&row, "tokens", word->totals.tokens);
-    score_row_text(&row, "word", word->bytes ? word->bytes : "", word->len);
-    score_row_number(&row, "logprob", logprob);
-    score_row_number(&row, "bits", -logprob / LN2);
-    score_row_number(&row, "uncorrected_bits",
-                     word->is_unfinished ? NAN : -word->totals.logprob / LN2);
+    struct score_fields fields = fields_begin(r, text, err);
+    score_fields_count(&fields, "begin", word->begin);
+    score_fields_count(&fields, "end", word->begin + word->len);
+    score_fields_count(&fields, "tokens", word->totals.tokens);
+    score_fields_text(&fields, "word", word->bytes ? word->bytes : "", word->len);
+    score_fields_number(&fields, "logprob", logprob);
+    score_fields_number(&fields, "bits", -logprob / LN2);
+    score_fields_number(&fields, "uncorrected_bits",
+                        word->is_unfinished ? NAN : -word->totals.logprob / LN2);
     word->len = 0;
     word->totals = (struct score_totals){0};
-    return row_end(r, &row);
+    return fields_end(r, &fields);
 }
 
 static bool add_to_word(struct word *word, const char *bytes, size_t n, struct gpt2_error *err) {
@@ -331,16 +331,16 @@ static uint64_t count_windows(const struct gpt2_plan *plan, uint64_t n_tokens) {
 static bool print_text(struct score_report *r, const struct score_text *text,
                        const struct gpt2_plan *plan, struct gpt2_error *err) {
     const struct score_totals *totals = &text->totals;
-    struct score_row row = row_begin(r, text, err);
-    score_row_count(&row, "bytes", totals->bytes);
-    score_row_count(&row, "tokens", totals->tokens);
-    score_row_count(&row, "scored", totals->scored);
-    score_row_count(&row, "windows", count_windows(plan, totals->tokens));
-    score_row_number(&row, "logprob", totals->scored ? totals->logprob : NAN);
-    score_row_number(&row, "bits", score_bits(totals));
-    score_row_number(&row, "bits_per_byte", score_bits_per_byte(totals));
-    score_row_number(&row, "ppl", score_perplexity(totals));
-    return row_end(r, &row);
+    struct score_fields fields = fields_begin(r, text, err);
+    score_fields_count(&fields, "bytes", totals->bytes);
+    score_fields_count(&fields, "tokens", totals->tokens);
+    score_fields_count(&fields, "scored", totals->scored);
+    score_fields_count(&fields, "windows", count_windows(plan, totals->tokens));
+    score_fields_number(&fields, "logprob", totals->scored ? totals->logprob : NAN);
+    score_fields_number(&fields, "bits", score_bits(totals));
+    score_fields_number(&fields, "bits_per_byte", score_bits_per_byte(totals));
+    score_fields_number(&fields, "ppl", score_perplexity(totals));
+    return fields_end(r, &fields);
 }
 
 bool score_report_end(void *user, void *data, const struct gpt2_plan *plan,
@@ -375,15 +375,15 @@ bool score_report_error(struct score_report *r, uint64_t line, const char *bytes
     if (r->tint) {
         ok = output_bytes(&r->out, bytes, n, err) && output_string(&r->out, "\n", err);
     } else if (!r->filter && (totals || r->format != SCORE_TSV)) {
-        struct score_row row = row_begin(r, &text, err);
+        struct score_fields fields = fields_begin(r, &text, err);
         if (r->format != SCORE_TSV) {
-            score_row_text(&row, "error", fault->message, strlen(fault->message));
+            score_fields_text(&fields, "error", fault->message, strlen(fault->message));
         } else {
-            score_row_count(&row, "bytes", n);
+            score_fields_count(&fields, "bytes", n);
             for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
-                score_row_number(&row, unknown[i], NAN);
+                score_fields_number(&fields, unknown[i], NAN);
         }
-        ok = row_end(r, &row);
+        ok = fields_end(r, &fields);
     }
     return ok && output_flush(&r->out, err);
 }

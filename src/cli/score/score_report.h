@@ -30,9 +30,9 @@ struct score_report {
     enum score_format format;
     enum score_tint tint; /* not SCORE_PLAIN: print the text itself, coloured */
     bool header;
-    uint64_t n_rows; /* printed */
-    bool lines;      /* each line is a text; its number is a column     */
-    bool plain;      /* no escape codes                                 */
+    uint64_t n_printed; /* printed */
+    bool lines;         /* each line is a text; its number is a column     */
+    bool plain;         /* no escape codes                                 */
     int n_top;
     const struct score_filter *filter;      /* NULL: none; else only lines that pass are printed */
     const struct gpt2_tokenizer *tokenizer; /* NULL: ids only                       */
@@ -55,7 +55,7 @@ struct score_text *score_text_create(const struct score_report *report, uint64_t
 
 void score_text_free(void *text);
 
-/* What comes before all rows, and after them. */
+/* What comes before all results, and after them. */
 bool score_report_header(struct score_report *report, struct gpt2_error *err);
 bool score_report_footer(struct score_report *report, struct gpt2_error *err);
 
@@ -64,7 +64,7 @@ bool score_report_token(void *user, void *text, const struct scored_token *token
                         struct gpt2_error *err);
 bool score_report_end(void *user, void *text, const struct gpt2_plan *plan, struct gpt2_error *err);
 
-/* The answer to a line that cannot be scored: a row without numbers (--by line and doc), an object
+/* The answer to a line that cannot be scored: a line without numbers (--by line and doc), an object
  * with "error" (JSON), the line as it is (tints), nothing (--filter, and words and tokens in TSV).
  */
 bool score_report_error(struct score_report *report, uint64_t line, const char *bytes, size_t n,

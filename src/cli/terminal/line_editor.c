@@ -140,7 +140,7 @@ struct line_editor *line_editor_open(void) {
     }
     HistEvent event;
     lib.history(editor->history, &event, H_SETSIZE, LINE_HISTORY_KEPT);
-    lib.history(editor->history, &event, H_SETUNIQUE, 1); // no line twice in a row
+    lib.history(editor->history, &event, H_SETUNIQUE, 1); // no line twice running
     EditLine *edit = editor->edit;
     lib.set(edit, EL_CLIENTDATA, editor);
     lib.set(edit, EL_PROMPT, get_prompt);

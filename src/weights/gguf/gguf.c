@@ -275,15 +275,15 @@ static bool read_counts(struct gguf_reader *r, size_t *n_tensors, size_t *n_pair
     static const struct {
         const char *what;
         int64_t max, least; // bytes
-    } rows[] = {{"tensors", MAX_TENSORS, TENSOR_BYTES}, {"pairs", MAX_PAIRS, PAIR_BYTES}};
+    } lists[] = {{"tensors", MAX_TENSORS, TENSOR_BYTES}, {"pairs", MAX_PAIRS, PAIR_BYTES}};
     for (int i = 0; i < 2; i++) {
-        if (counts[i] < 0 || counts[i] > rows[i].max)
+        if (counts[i] < 0 || counts[i] > lists[i].max)
             return error_set(r->err, GPT2_ERR_MODEL,
                              "%s: expected 0 to %" PRId64 " %s, found "
                              "%" PRId64,
-                             r->path, rows[i].max, rows[i].what, counts[i]);
-        if ((size_t)counts[i] > left(r) / (size_t)rows[i].least)
-            return refuse_end(r, rows[i].what);
+                             r->path, lists[i].max, lists[i].what, counts[i]);
+        if ((size_t)counts[i] > left(r) / (size_t)lists[i].least)
+            return refuse_end(r, lists[i].what);
     }
     *n_tensors = (size_t)counts[0];
     *n_pairs = (size_t)counts[1];

@@ -172,7 +172,7 @@ static bool read_metadata(struct metadata *m, const struct gguf *gguf, struct gp
         const char *key;
         int64_t *value;
         bool required;
-    } rows[] = {
+    } keys[] = {
         {"gpt2.embedding_length", &m->n_embd, true},
         {"gpt2.block_count", &m->n_layer, true},
         {"gpt2.attention.head_count", &m->n_head, true},
@@ -182,12 +182,12 @@ static bool read_metadata(struct metadata *m, const struct gguf *gguf, struct gp
         {"tokenizer.ggml.eos_token_id", &m->eos, false},
     };
     *m = (struct metadata){.bos = -1, .eos = -1, .epsilon = 1e-5};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!gguf_integer(gguf, rows[i].key, rows[i].value, err))
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (!gguf_integer(gguf, keys[i].key, keys[i].value, err))
             return false;
-        if (rows[i].required && !gguf_find(gguf, rows[i].key))
+        if (keys[i].required && !gguf_find(gguf, keys[i].key))
             return error_set(err, GPT2_ERR_MODEL, "%s: the key \"%s\" is missing", gguf->path,
-                             rows[i].key);
+                             keys[i].key);
     }
     int64_t n_head_kv = m->n_head;
     if (!gguf_number(gguf, "gpt2.attention.layer_norm_epsilon", &m->epsilon, err) ||

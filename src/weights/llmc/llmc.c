@@ -1,5 +1,6 @@
 /* llmc.c - a model of llm.c is a header of 256 little-endian int32 and then all numbers of one
- * type, each kind of tensor for all layers in a row (B is 4 for version 3, 2 for version 5):
+ * type, each kind of tensor for all layers, one after the other (B is 4 for version 3, 2 for
+ * version 5):
  *
  *     [0] 20240326  [1] version  [2] n_ctx  [3] n_vocab  [4] n_layer  [5] n_head  [6] n_embd
  *     [7] n_vocab padded to a multiple of 128

@@ -1,9 +1,7 @@
 /* alphabet.c - from the vocabulary files' characters to bytes and back. */
 #include "text/alphabet.h"
-#include "base/utf8.h"
 
-/* The byte that a code point stands for, or -1. */
-static int byte_of(uint32_t cp) {
+int alphabet_byte(uint32_t cp) {
     if ((cp >= 0x21 && cp <= 0x7E) || (cp >= 0xA1 && cp <= 0xAC) || (cp >= 0xAE && cp <= 0xFF))
         return (int)cp;
     if (cp >= 0x100 && cp <= 0x120) // bytes 00-20
@@ -15,23 +13,16 @@ static int byte_of(uint32_t cp) {
 
 bool alphabet_decode(unsigned char *out, size_t *n_bytes, const char *text, size_t len) {
     const unsigned char *s = (const unsigned char *)text;
-    size_t n = 0;
-    for (size_t i = 0; i < len;) {
-        if (s[i] > 0x20 && s[i] < 0x7F) { // most stand for themselves
+    size_t n = 0, n_used;
+    for (size_t i = 0; i < len; i += n_used) {
+        while (i < len && s[i] > 0x20 && s[i] < 0x7F) // most stand for themselves
             out[n++] = s[i++];
-            continue;
-        }
-        uint32_t cp;
-        int n_cp = 2;
-        if ((s[i] == 0xC4 || s[i] == 0xC5) && len - i > 1 && (s[i + 1] & 0xC0) == 0x80)
-            cp = (s[i] & 0x1Fu) << 6 | (s[i + 1] & 0x3Fu); // U+0100 to U+017F, the space above all
-        else
-            n_cp = utf8_decode(&cp, s + i, len - i);
-        int byte = n_cp ? byte_of(cp) : -1;
+        if (i == len)
+            break;
+        const int byte = alphabet_next(s + i, len - i, &n_used);
         if (byte < 0)
             return false;
         out[n++] = (unsigned char)byte;
-        i += (size_t)n_cp;
     }
     *n_bytes = n;
     return true;

@@ -68,8 +68,8 @@ static bool read_member(struct tokenizer_json *out, struct scan *s, const char *
             return false;
         cut(s, used, "{}");
     } else if (s->depth == 2 && s->in_model && is(name, n, "merges")) {
-        if (out->merges.text ||
-            !vocab_lines_read_first(&out->merges, s->text + s->at, s->len - s->at, &used))
+        if (out->merges.bytes ||
+            !vocab_pairs_read_first(&out->merges, s->text + s->at, s->len - s->at, &used))
             return false;
         cut(s, used, "[]");
     }
@@ -94,7 +94,7 @@ static bool scan_all(struct tokenizer_json *out, struct scan *s) {
         s->depth += (c == '{') + (c == '[') - (c == '}') - (c == ']');
         s->at++;
     }
-    if (!out->vocab.entries || !out->merges.text)
+    if (!out->vocab.entries || !out->merges.bytes)
         return false;
     keep(s, s->len);
     return true;
@@ -117,6 +117,6 @@ bool tokenizer_json_read(struct tokenizer_json *out, const char *text, size_t le
 void tokenizer_json_free(struct tokenizer_json *file) {
     json_free(file->root);
     vocab_map_free(&file->vocab);
-    vocab_lines_free(&file->merges);
+    vocab_pairs_free(&file->merges);
     *file = (struct tokenizer_json){0};
 }

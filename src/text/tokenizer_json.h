@@ -13,7 +13,7 @@ struct tokenizer_json {
     struct json *root; /* the file; where `quick`, with an empty model.vocab and model.merges */
     bool quick;        /* the two are here and not in the tree */
     struct vocab_map vocab;
-    struct vocab_lines merges;
+    struct vocab_pairs merges;
 };
 
 /* Reads text[0..len), called `name` in messages. Fails with GPT2_ERR_MODEL where it is no JSON. */

@@ -3,7 +3,9 @@
 #include "text/vocab_map.h"
 #include "base/os.h"
 #include "base/utf8.h"
+#include "text/alphabet.h"
 #include "text/vocab.h"
+#include "text/word.h"
 
 #include <string.h>
 
@@ -13,11 +15,18 @@ struct vocab_cursor {
     char *out;
 };
 
-static inline void skip_space(struct vocab_cursor *c) {
-    if (c->at<c->end && * c->at> ' ')
-        return;
+static void skip_spaces(struct vocab_cursor *c) {
+    if (*c->at == '\n') // indentation
+        for (c->at++; c->end - c->at >= 8 && word_load(c->at) == 0x2020202020202020u;)
+            c->at += 8;
     while (c->at < c->end && (*c->at == ' ' || *c->at == '\n' || *c->at == '\r' || *c->at == '\t'))
         c->at++;
+}
+
+static inline void skip_space(struct vocab_cursor *c) {
+    const unsigned char *at = c->at;
+    if (at < c->end && *at <= ' ')
+        skip_spaces(c);
 }
 
 /* Takes one character, with the space around it. */
@@ -151,81 +160,88 @@ bool vocab_map_read_first(struct vocab_map *map, const char *text, size_t len, s
     return false;
 }
 
-/* One string of merges, without its quotes, and `end` after it: "left right" where n_spaces is 1,
- * or one half. What is not halves with one space between them is for the parser. */
-static bool read_merge(struct vocab_cursor *c, int n_spaces, char end) {
-    const unsigned char *at = c->at, *stop = c->end;
-    char *out = c->out, *last_space = out;
-    if (at == stop || *at++ != '"')
+/* The byte that the escape after a backslash stands for, or -1. */
+static int read_escaped_byte(struct vocab_cursor *c) {
+    char *first = c->out;
+    size_t n_used;
+    if (!read_escape(c))
+        return -1;
+    const size_t n = (size_t)(c->out - first);
+    c->out = first;
+    return alphabet_next((const unsigned char *)first, n, &n_used);
+}
+
+/* One string of merges: "left right", or one half where `right` is NULL. Halves are not empty, and
+ * of the alphabet alone; anything else is for the parser. */
+static bool read_merge(struct vocab_cursor *c, uint16_t *left, uint16_t *right) {
+    const char *first = c->out;
+    uint16_t *half = left;
+    if (c->at == c->end || *c->at++ != '"')
         return false;
-    const char *first = out;
-    while (at < stop && *at != '"') {
-        if (*at > ' ' && *at < 0x80 && *at != '\\') {
-            *out++ = (char)*at++;
-        } else if ((*at == 0xC4 || *at == 0xC5) && stop - at > 1 && (at[1] & 0xC0) == 0x80) {
-            *out++ = (char)*at++; // most of the alphabet beyond ASCII, "\u0120" above all
-            *out++ = (char)*at++;
-        } else if (*at == ' ' && n_spaces-- > 0 && out > first) {
-            last_space = out + 1;
-            *out++ = (char)*at++;
-        } else if (*at == '\\') {
-            c->at = at + 1;
-            c->out = out;
-            if (!read_escape(c) || (unsigned char)c->out[-1] <= ' ')
-                return false;
-            at = c->at;
-            out = c->out;
+    while (c->at < c->end && *c->at != '"') {
+        size_t n_used;
+        int byte;
+        if (*c->at == '\\') {
+            c->at++;
+            byte = read_escaped_byte(c);
+        } else if (*c->at == ' ' && half == left && right && c->out > first) {
+            *left = (uint16_t)(c->out - first);
+            first = c->out;
+            half = right;
+            c->at++;
+            continue;
         } else {
-            uint32_t cp;
-            int n = *at < 0x80 ? 0 : utf8_decode(&cp, at, (size_t)(stop - at));
-            if (n == 0)
-                return false;
-            memcpy(out, at, (size_t)n);
-            out += n;
-            at += n;
+            byte = alphabet_next(c->at, (size_t)(c->end - c->at), &n_used);
+            c->at += n_used;
         }
+        if (byte < 0 || c->out - first == UINT16_MAX)
+            return false;
+        *c->out++ = (char)byte;
     }
-    if (at == stop || n_spaces > 0 || out == last_space)
+    if (c->at == c->end || (right && half == left) || c->out == first)
         return false;
-    *out++ = end;
-    c->at = at + 1;
-    c->out = out;
+    *half = (uint16_t)(c->out - first);
+    c->at++;
     return true;
 }
 
-static bool read_lines(struct vocab_cursor *c) {
+static bool read_pairs(struct vocab_pairs *out, struct vocab_cursor *c) {
     if (!take(c, '['))
         return false;
     if (take(c, ']'))
         return true;
     do {
+        struct vocab_pair *pair = &out->pairs[out->n++];
         if (c->at < c->end && *c->at == '"') {
-            if (!read_merge(c, 1, '\n'))
+            if (!read_merge(c, &pair->n_left, &pair->n_right))
                 return false;
-        } else if (!take(c, '[') || !read_merge(c, 0, ' ') || !take(c, ',') ||
-                   !read_merge(c, 0, '\n') || !take(c, ']')) {
+        } else if (!take(c, '[') || !read_merge(c, &pair->n_left, NULL) || !take(c, ',') ||
+                   !read_merge(c, &pair->n_right, NULL) || !take(c, ']')) {
             return false;
         }
     } while (take(c, ','));
     return take(c, ']');
 }
 
-bool vocab_lines_read_first(struct vocab_lines *lines, const char *text, size_t len, size_t *used) {
+bool vocab_pairs_read_first(struct vocab_pairs *out, const char *text, size_t len, size_t *used) {
     const unsigned char *bytes = (const unsigned char *)text;
-    lines->text = os_alloc(len, 1, "", NULL); // two quotes and a comma leave room for a newline
-    struct vocab_cursor c = {bytes, bytes + len, lines->text};
-    if (lines->text && read_lines(&c)) {
-        lines->len = (size_t)(c.out - lines->text);
+    const size_t most = len / 6 + 1; // "a b", is the shortest, and one more may be unfinished
+    *out = (struct vocab_pairs){0};
+    out->pairs = os_alloc(most, sizeof *out->pairs, "", NULL); // what is not used costs nothing
+    out->bytes = os_alloc(len, 1, "", NULL);
+    struct vocab_cursor c = {bytes, bytes + len, out->bytes};
+    if (out->pairs && out->bytes && read_pairs(out, &c)) {
         *used = (size_t)(c.at - bytes);
         return true;
     }
-    vocab_lines_free(lines);
+    vocab_pairs_free(out);
     return false;
 }
 
-void vocab_lines_free(struct vocab_lines *lines) {
-    os_free(lines->text);
-    *lines = (struct vocab_lines){0};
+void vocab_pairs_free(struct vocab_pairs *pairs) {
+    os_free(pairs->pairs);
+    os_free(pairs->bytes);
+    *pairs = (struct vocab_pairs){0};
 }
 
 bool vocab_map_from_json(struct vocab_map *map, const struct json *object, struct gpt2_error *err) {

@@ -1,4 +1,4 @@
-/* vocab_map.h - the bulk of a tokenizer's files: {token: id} as an array, and merges as lines.
+/* vocab_map.h - the bulk of a tokenizer's files: {token: id} and the merges, as arrays.
  *
  * A file of the usual form is read straight into it, in a quarter of the time that a tree of nodes
  * takes. Every other file goes through base/json.h, which alone decides what is refused and why. */
@@ -34,17 +34,23 @@ bool vocab_map_from_json(struct vocab_map *map, const struct json *object, struc
 
 void vocab_map_free(struct vocab_map *map); /* leaves {0} */
 
-/* Merges as merges.txt has them, without a header. Start from {0}. */
-struct vocab_lines {
-    char *text; /* [len] "left right\n" for each */
-    size_t len;
+struct vocab_pair {
+    uint16_t n_left, n_right; /* bytes of each half, not 0 */
+};
+
+/* Merges by rank: the halves stand one after the other in `bytes`, nothing between them, as the
+ * bytes that their characters stand for (alphabet.h). Start from {0}. */
+struct vocab_pairs {
+    struct vocab_pair *pairs; /* [n] */
+    size_t n;
+    char *bytes;
 };
 
 /* Reads the array of merges that text[0..len) begins with, and the white space after it, *used
- * bytes: each merge "left right" or ["left", "right"], in strings as above. False: it has another
- * form, or there is no memory; the lines are empty. */
-bool vocab_lines_read_first(struct vocab_lines *lines, const char *text, size_t len, size_t *used);
+ * bytes: each merge "left right" or ["left", "right"], in strings as above of the alphabet's
+ * characters. False: it has another form, or there is no memory; *out is empty. */
+bool vocab_pairs_read_first(struct vocab_pairs *out, const char *text, size_t len, size_t *used);
 
-void vocab_lines_free(struct vocab_lines *lines); /* leaves {0} */
+void vocab_pairs_free(struct vocab_pairs *pairs); /* leaves {0} */
 
 #endif

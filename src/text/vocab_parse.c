@@ -27,8 +27,8 @@ struct vocab_parser {
     struct vocab_map map;        /* {token: id}                                */
     const struct json *tokens;   /* the object, if it has been made a tree     */
     const char *tokens_name;     /* and the file it is in                      */
-    const struct json *merges;   /* an array, or NULL: lines                   */
-    struct vocab_lines lines;    /* borrowed: merges.txt, or what is like it   */
+    const struct json *merges;   /* an array; NULL: `whole.merges`, or lines   */
+    struct vocab_source lines;   /* or the file that has them                  */
     const char *merges_name;
     bool split, add_prefix_space, ignore_merges;
     bool may_prefix;          /* tokenizer_config.json has a say in add_prefix_space          */
@@ -202,49 +202,54 @@ static bool add_added(struct vocab_parser *p) {
 
 /* ---- merges ---- */
 
-/* Finds the token that text stands for; its bytes are appended to the scratch at *used. */
-static int32_t find_half(struct vocab_parser *p, size_t *used, const char *text, size_t len) {
-    size_t n_bytes;
-    if (!alphabet_decode(p->scratch + *used, &n_bytes, text, len))
-        return -1;
-    int32_t id = n_bytes == 1 ? p->byte_ids[p->scratch[*used]]
-                              : vocab_find(p->vocab, p->scratch + *used, n_bytes);
-    *used += n_bytes;
-    return id;
+/* The token of one half. */
+static int32_t find_half(const struct vocab_parser *p, const unsigned char *bytes, size_t n) {
+    return n == 1 ? p->byte_ids[*bytes] : vocab_find(p->vocab, bytes, n);
 }
 
-/* The token that the first n bytes of the scratch are. Training numbers tokens in the order of the
- * merges that make them, so it is mostly the one behind that of the merge before. */
-static int32_t find_result(const struct vocab_parser *p, size_t n) {
+/* The token that both halves together are. Training numbers tokens in the order of the merges that
+ * make them, so it is mostly the one after that of the merge before. */
+static int32_t find_result(const struct vocab_parser *p, const unsigned char *bytes, size_t n) {
     const struct vocab *vocab = p->vocab;
     int32_t next = vocab->n_merges ? vocab->merges[vocab->n_merges - 1].result + 1 : 256;
     if (vocab_has(vocab, next) && !vocab->tokens[next].special && !vocab->tokens[next].added &&
         vocab->tokens[next].len == n &&
-        !memcmp(vocab->bytes + vocab->tokens[next].offset, p->scratch, n))
+        !memcmp(vocab->bytes + vocab->tokens[next].offset, bytes, n))
         return next;
-    return vocab_find(vocab, p->scratch, n);
+    return vocab_find(vocab, bytes, n);
+}
+
+/* Adds the merge of bytes[0..n_left) and the n_right bytes after them. False: one of its three
+ * tokens is not there, *what says which. */
+static bool add_merge_bytes(struct vocab_parser *p, const unsigned char *bytes, size_t n_left,
+                            size_t n_right, const char **what) {
+    struct vocab_merge merge;
+    merge.left = find_half(p, bytes, n_left);
+    merge.right = merge.left < 0 ? -1 : find_half(p, bytes + n_left, n_right);
+    merge.result = merge.right < 0 ? -1 : find_result(p, bytes, n_left + n_right);
+    *what = merge.left < 0 ? "its left half" : merge.right < 0 ? "its right half" : "its result";
+    if (merge.result < 0)
+        return false;
+    p->vocab->merges[p->vocab->n_merges++] = merge;
+    return true;
 }
 
 /* `unit` and `number` say where in the file: line 17, entry 16. */
 static bool add_merge(struct vocab_parser *p, const char *unit, size_t number, const char *left,
-                      size_t n_left, const char *right, size_t n_right) {
-    struct vocab_merge merge;
-    size_t used = 0;
-    merge.left = find_half(p, &used, left, n_left);
-    merge.right = merge.left < 0 ? -1 : find_half(p, &used, right, n_right);
-    merge.result = merge.right < 0 ? -1 : find_result(p, used);
-    if (merge.result >= 0) {
-        p->vocab->merges[p->vocab->n_merges++] = merge;
-        return true;
+                      size_t len_left, const char *right, size_t len_right) {
+    const char *what = "its left half";
+    size_t n_left, n_right;
+    if (alphabet_decode(p->scratch, &n_left, left, len_left)) {
+        what = "its right half";
+        if (alphabet_decode(p->scratch + n_left, &n_right, right, len_right) &&
+            add_merge_bytes(p, p->scratch, n_left, n_right, &what))
+            return true;
     }
-    const char *what = merge.left < 0    ? "its left half"
-                       : merge.right < 0 ? "its right half"
-                                         : "its result";
     return error_set(p->err, GPT2_ERR_MODEL,
                      "%s: %s %zu: merge of \"%.*s\" and \"%.*s\": expected %s to be a token of %s, "
                      "found none such",
-                     p->merges_name, unit, number, vocab_shown(left, n_left), left,
-                     vocab_shown(right, n_right), right, what, p->tokens_name);
+                     p->merges_name, unit, number, vocab_shown(left, len_left), left,
+                     vocab_shown(right, len_right), right, what, p->tokens_name);
 }
 
 /* "left right": exactly one space, both halves there. */
@@ -261,16 +266,25 @@ static bool add_merge_text(struct vocab_parser *p, const char *unit, size_t numb
     return add_merge(p, unit, number, text, n_left, space + 1, n_right);
 }
 
-/* What vocab_lines_read_first made needs no checks. */
+/* Merges that have been read as bytes. One that is refused is spelled out for the message. */
 static bool add_quick_merges(struct vocab_parser *p) {
-    const char *text = p->lines.text, *end = text + p->lines.len;
-    for (size_t number = 1; text < end; number++) {
-        const char *space = memchr(text, ' ', (size_t)(end - text));
-        const char *newline = memchr(space, '\n', (size_t)(end - space));
-        if (!add_merge(p, "merge", number, text, (size_t)(space - text), space + 1,
-                       (size_t)(newline - space - 1)))
+    const struct vocab_pairs *merges = &p->whole.merges;
+    const unsigned char *bytes = (const unsigned char *)merges->bytes;
+    const char *what;
+    for (size_t i = 0; i < merges->n; i++) {
+        const struct vocab_pair pair = merges->pairs[i];
+        if (!add_merge_bytes(p, bytes, pair.n_left, pair.n_right, &what)) {
+            char *text = os_alloc((size_t)pair.n_left + pair.n_right, 2, "a merge", p->err);
+            if (!text)
+                return false;
+            const size_t n_left = alphabet_encode(text, bytes, pair.n_left);
+            const size_t n_right =
+                alphabet_encode(text + n_left, bytes + pair.n_left, pair.n_right);
+            add_merge(p, "merge", i + 1, text, n_left, text + n_left, n_right);
+            os_free(text);
             return false;
-        text = newline + 1;
+        }
+        bytes += pair.n_left + pair.n_right;
     }
     return true;
 }
@@ -387,8 +401,7 @@ static bool read_tables(struct vocab_parser *p) {
         p->tokens = p->roots[VOCAB_TOKENS];
         p->tokens_name = p->files[VOCAB_TOKENS].name;
         p->merges_name = p->files[VOCAB_MERGES].name;
-        p->lines = (struct vocab_lines){(char *)(uintptr_t)p->files[VOCAB_MERGES].text,
-                                        p->files[VOCAB_MERGES].len};
+        p->lines = p->files[VOCAB_MERGES];
         p->split = p->may_prefix = true;
         return true;
     }
@@ -400,7 +413,6 @@ static bool read_tables(struct vocab_parser *p) {
     if (p->whole.quick) {
         p->map = p->whole.vocab;
         p->whole.vocab = (struct vocab_map){0};
-        p->lines = p->whole.merges;
     } else {
         p->tokens = pipeline.vocab;
         p->merges = pipeline.merges;
@@ -430,7 +442,7 @@ static bool read_optional(struct vocab_parser *p) {
 
 /* Measures everything, then takes the memory. */
 static bool create(struct vocab_parser *p) {
-    size_t n_bytes = sizeof end_of_text, n_merges = 1, longest = 0;
+    size_t n_bytes = sizeof end_of_text, n_merges = p->whole.merges.n + 1, longest = 0;
     int64_t last = -1;
     if (p->tokens && !vocab_map_from_json(&p->map, p->tokens, p->err))
         return false;

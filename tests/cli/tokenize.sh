@@ -182,3 +182,20 @@ run tokenize -m "$data" --special "hello <|endoftext|>"
 expect "with a special token" prints "31373 220 50256"
 run detokenize -m "$data" "15496,11 995"
 expect "and back" test "$(cat "$out")" = "Hello, world"
+
+# A program's start costs its tokenizer. tokenizer.json, in each form that it is saved in, may cost
+# no more than the two files did that counted before it; instructions are the same in every run.
+counted() {
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$GPT2" tokenize -m "$1" hello 2>&1 |
+        sed -n 's/^==.*refs: *//p' | tr -d ,
+}
+mkdir -p "$tmp/pair" "$tmp/whole"
+cp "$data/vocab.json" "$data/merges.txt" "$tmp/pair"
+cp "$data/tokenizer.json" "$tmp/whole"
+if [ -n "${VALGRIND:-}" ] || ! pair=$(counted "$tmp/pair") || [ -z "$pair" ]; then
+    skip "the cost of tokenizer.json" "valgrind cannot run the program here"
+else
+    whole=$(counted "$tmp/whole")
+    expect "tokenizer.json costs no more than vocab.json and merges.txt" \
+        test "$pair" -gt 50000000 -a "$whole" -le "$pair"
+fi

@@ -11,6 +11,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +35,52 @@ static bool refuse_to_open(const char *path, enum gpt2_status status, int reason
               target);
     return error_hint(err, "fetch the model again, or copy the directory with what its links mean "
                            "(cp -L)");
+}
+
+/* The mapped files, for os_mapped_at; above that many some have no name there. A place is taken
+ * first and shown last, so that a handler sees whole entries only. */
+static struct mapping {
+    atomic_bool taken;
+    _Atomic(const unsigned char *) data; /* NULL: not shown */
+    size_t size;
+    char *path; /* owned */
+} mappings[64];
+#define N_MAPPINGS (sizeof mappings / sizeof *mappings)
+
+static void show_mapping(const struct os_file *file, const char *path) {
+    struct mapping *mapping = mappings;
+    while (mapping < mappings + N_MAPPINGS && atomic_exchange(&mapping->taken, true))
+        mapping++;
+    if (mapping == mappings + N_MAPPINGS)
+        return;
+    mapping->path = strdup(path);
+    mapping->size = file->size;
+    if (mapping->path)
+        atomic_store(&mapping->data, file->data);
+    else
+        atomic_store(&mapping->taken, false);
+}
+
+static void hide_mapping(const struct os_file *file) {
+    for (struct mapping *mapping = mappings; mapping < mappings + N_MAPPINGS; mapping++) {
+        if (atomic_load(&mapping->data) != file->data)
+            continue;
+        atomic_store(&mapping->data, NULL);
+        free(mapping->path);
+        atomic_store(&mapping->taken, false);
+        return;
+    }
+}
+
+const char *os_mapped_at(const void *address, size_t *size) {
+    for (struct mapping *mapping = mappings; mapping < mappings + N_MAPPINGS; mapping++) {
+        const unsigned char *data = atomic_load(&mapping->data);
+        if (!data || (uintptr_t)address - (uintptr_t)data >= mapping->size)
+            continue;
+        *size = mapping->size;
+        return mapping->path;
+    }
+    return NULL;
 }
 
 bool os_map(struct os_file *file, const char *path, enum gpt2_status status,
@@ -62,6 +110,7 @@ bool os_map(struct os_file *file, const char *path, enum gpt2_status status,
                       strerror(errno));
         } else {
             *file = (struct os_file){data, (size_t)info.st_size};
+            show_mapping(file, path);
             ok = true;
         }
     }
@@ -70,8 +119,10 @@ bool os_map(struct os_file *file, const char *path, enum gpt2_status status,
 }
 
 void os_unmap(struct os_file *file) {
-    if (file->size)
+    if (file->size) {
+        hide_mapping(file);
         munmap((void *)(uintptr_t)file->data, file->size);
+    }
     *file = (struct os_file){NULL, 0};
 }
 
@@ -202,6 +253,38 @@ bool os_exists(const char *path) {
     struct stat info;
     return lstat(path, &info) == 0 ||
            (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG);
+}
+
+bool os_sync_folder(const char *path) {
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == EACCES;
+    const bool ok = fsync(fd) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP;
+    const int reason = errno;
+    close(fd);
+    errno = reason;
+    return ok;
+}
+
+#define THREAD_STACK ((size_t)1 << 20)
+
+int os_thread(pthread_t *thread, void *(*run)(void *), void *argument) {
+    pthread_attr_t attributes;
+    int code = pthread_attr_init(&attributes);
+    if (code != 0)
+        return code;
+    static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL};
+    sigset_t blocked, before;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&blocked, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    code = pthread_attr_setstacksize(&attributes, THREAD_STACK);
+    if (code == 0)
+        code = pthread_create(thread, &attributes, run, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return code;
 }
 
 void os_yield(void) {

@@ -3,6 +3,7 @@
 #define BASE_OS_H
 
 #include <gpt2/error.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,12 @@ struct os_file {
  * no permission, a link to nothing ...), with GPT2_ERR_MEMORY where the address space is out. */
 bool os_map(struct os_file *file, const char *path, enum gpt2_status status,
             struct gpt2_error *err);
+
+/* For a handler of SIGBUS (it is async-signal-safe): the file that is mapped at an address, with
+ * the size that it was mapped with; NULL: none that is known. The path is borrowed and lives as
+ * long as the mapping. A page of a mapping cannot be read where the file became shorter or the disk
+ * fails. */
+const char *os_mapped_at(const void *address, size_t *size);
 void os_unmap(struct os_file *file); /* leaves {NULL, 0}; a zeroed struct is allowed */
 
 /* Zeroed memory for count * size bytes at an address that is a multiple of 64 (a cache line, the
@@ -52,6 +59,10 @@ bool os_populate(const struct os_file *file, size_t from, size_t n_bytes);
 
 bool os_is_directory(const char *path);
 
+/* Puts a folder's entries on the disk. True also where the file system knows no such thing or the
+ * folder may not be read; false with errno set. */
+bool os_sync_folder(const char *path);
+
 /* True unless there is certainly nothing of that name: a link to nothing, or what may not be looked
  * at, exists, so that opening it says what is wrong and nothing else is taken in its place. */
 bool os_exists(const char *path);
@@ -77,6 +88,10 @@ void os_program_path(char *path, size_t cap);
 /* This process, which is a child, gets SIGKILL when its parent dies, where the system has that. May
  * be called between fork and exec. */
 void os_end_with_parent(void);
+
+/* Starts a thread with a stack of 1 MiB, whatever the limit of the process's own is, which blocks
+ * all signals but those of its own faults (SIGBUS ...). 0, or the reason as an errno. */
+int os_thread(pthread_t *thread, void *(*run)(void *), void *argument);
 
 /* Lets others have this thread's processor, if they wait for one. */
 void os_yield(void);

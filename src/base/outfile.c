@@ -4,9 +4,11 @@
 #include "base/outfile.h"
 #include "base/error_internal.h"
 #include "base/os.h"
+#include "base/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +21,42 @@
  * of 125 MiB written by 8 MiB all are there in 0.4 ms, written by 256 KiB in 9 ms. */
 #define BUFFER ((size_t)8 << 20)
 
+/* The temporary files there are, for outfile_remove_unfinished. Who takes a name out owns it. */
+#define MOST_UNFINISHED 16
+static _Atomic(char *) unfinished[MOST_UNFINISHED];
+
+/* Above that many files the last ones are not known to a signal's handler. */
+static void enter(struct outfile *file) {
+    for (int i = 0; i < MOST_UNFINISHED; i++) {
+        char *none = NULL;
+        if (atomic_compare_exchange_strong(&unfinished[i], &none, file->temporary))
+            file->entered = true;
+        if (file->entered)
+            return;
+    }
+}
+
+/* True where the name is ours again: no handler has taken it. */
+static bool leave(const struct outfile *file) {
+    for (int i = 0; i < MOST_UNFINISHED; i++) {
+        char *name = file->temporary;
+        if (atomic_compare_exchange_strong(&unfinished[i], &name, NULL))
+            return true;
+    }
+    return !file->entered;
+}
+
+void outfile_remove_unfinished(void) {
+    for (int i = 0; i < MOST_UNFINISHED; i++) {
+        const char *name = atomic_exchange(&unfinished[i], NULL);
+        if (name)
+            unlink(name);
+    }
+}
+
 static void release(struct outfile *file) {
-    free(file->temporary);
+    if (file->temporary && leave(file))
+        free(file->temporary);
     free(file->path);
     os_free(file->buffer);
     *file = (struct outfile){0};
@@ -156,6 +192,8 @@ bool outfile_open(struct outfile *file, const char *path, unsigned flags, struct
         return fail(file, "create", err);
     }
     file->temporary = temporary;
+    if (temporary)
+        enter(file);
     bool keeps = exists && replaces && !(flags & OUTFILE_PRIVATE);
     return !keeps || keep_mode(file->fd, &info) || fail(file, "set the mode", err);
 }
@@ -213,6 +251,16 @@ bool outfile_end_at(struct outfile *file, uint64_t offset, struct gpt2_error *er
            (ftruncate(file->fd, (off_t)offset) == 0 || fail(file, "write", err));
 }
 
+/* Puts the folder's entry of the file on the disk, too. */
+static bool sync_folder_of(const char *path) {
+    char *folder = path_directory(path, NULL);
+    const bool ok = folder && os_sync_folder(folder);
+    const int reason = folder ? errno : ENOMEM;
+    free(folder);
+    errno = reason;
+    return ok;
+}
+
 bool outfile_commit(struct outfile *file, struct gpt2_error *err) {
     if (!flush(file, err))
         return false;
@@ -224,6 +272,12 @@ bool outfile_commit(struct outfile *file, struct gpt2_error *err) {
         return fail(file, "write", err);
     if (file->temporary && rename(file->temporary, file->path) != 0)
         return fail(file, "replace", err);
+    if (file->temporary && !sync_folder_of(file->path)) {
+        error_set(err, GPT2_ERR_RUNTIME, "%.300s: written, but cannot sync its folder: %s",
+                  file->path, strerror(errno));
+        release(file);
+        return false;
+    }
     release(file);
     return true;
 }

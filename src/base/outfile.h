@@ -27,6 +27,7 @@ struct outfile {
     int fd;                /* valid while path is set                                     */
     unsigned char *buffer; /* what outfile_write has not written yet; owned               */
     size_t held;           /* bytes in it                                                 */
+    bool entered;          /* outfile_remove_unfinished knows the temporary file          */
 };
 
 /* The open descriptor that a path names: /dev/stdout, /dev/stderr, /dev/fd/N, /proc/self/fd/N, or
@@ -51,11 +52,16 @@ bool outfile_write_at(struct outfile *file, uint64_t offset, const void *data, s
 /* Cuts off what was written from `offset` on. */
 bool outfile_end_at(struct outfile *file, uint64_t offset, struct gpt2_error *err);
 
-/* Writes what is held, syncs, closes, and puts the file in the target's place. */
+/* Writes what is held, syncs, closes, puts the file in the target's place and syncs the folder.
+ * Where only the last fails, the new file is there, and the error says so. */
 bool outfile_commit(struct outfile *file, struct gpt2_error *err);
 
 /* Closes and removes the temporary file. Does nothing after a commit or a failure, or to a zeroed
  * struct. */
 void outfile_discard(struct outfile *file);
+
+/* For a handler of a signal that ends the process (it is async-signal-safe): unlinks the temporary
+ * files of all threads. */
+void outfile_remove_unfinished(void);
 
 #endif

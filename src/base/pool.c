@@ -27,7 +27,6 @@
 #include "base/os.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -192,18 +191,13 @@ struct pool *pool_create(int n_threads, struct gpt2_error *err) {
     pool->starts = os_alloc((size_t)n_threads, sizeof *pool->starts, "threads", err);
     if (!pool->threads || !pool->starts)
         goto fail;
-    // Signals are the program's, for the threads that it knows of.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     int code = 0;
     while (pool->size < n_threads && !code) {
         int worker = pool->size;
         pool->starts[worker] = (struct start){pool, worker};
-        code = pthread_create(&pool->threads[worker], NULL, worker_main, &pool->starts[worker]);
+        code = os_thread(&pool->threads[worker], worker_main, &pool->starts[worker]);
         pool->size += code == 0;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!code)
         return pool;
     error_set(err, GPT2_ERR_RUNTIME, "cannot start thread %d of %d: %s", pool->size + 1, n_threads,

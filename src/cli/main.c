@@ -1,6 +1,7 @@
 /* main.c - the program: finds the command and runs it, or prints the help. */
 #include "cli/command/commands.h"
 #include "cli/command/suggest.h"
+#include "cli/io/fatal.h"
 #include "cli/io/report.h"
 #include "cli/io/wrap.h"
 
@@ -60,6 +61,10 @@ static int help_on(const char *name) {
 }
 
 int main(int argc, char **argv) {
+    struct gpt2_error err;
+    fatal_catch();
+    if (!fatal_stack(&err))
+        return report(&err);
     const char *name = argc > 1 ? argv[1] : "--help";
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
         printf("gpt2 %s\n", gpt2_version());

@@ -1,7 +1,9 @@
 /* bulk_output.c - writes the lines of a bulk job, and resumes a file of them. */
 #include "cli/generate/bulk_output.h"
 #include "base/fnv.h"
+#include "base/os.h"
 #include "base/outfile.h"
+#include "base/path.h"
 #include "cli/generate/bulk_record.h"
 #include "cli/io/report.h"
 
@@ -10,6 +12,7 @@
 #include <gpt2/lora.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -191,6 +194,8 @@ bool bulk_output_open(struct bulk_output *out, const struct bulk_job *job,
         return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot open %s: %s", o->output,
                              strerror(errno));
     out->fd = fd;
+    if (!exists && !(out->folder = path_directory(o->output, err)))
+        return false;
     return !o->resume || resume(out, o->output, n_done, err);
 }
 
@@ -233,6 +238,9 @@ bool bulk_output_close(struct bulk_output *out, struct gpt2_error *err) {
     if (fd <= STDOUT_FILENO)
         return true;
     bool ok = fsync(fd) == 0 || errno == EINVAL || errno == EROFS; // a pipe, a device
+    ok = ok && (!out->folder || os_sync_folder(out->folder));
+    free(out->folder);
+    out->folder = NULL;
     return close(fd) == 0 && ok ? true
                                 : command_error(err, GPT2_ERR_RUNTIME, NULL,
                                                 "cannot write the output: %s", strerror(errno));

@@ -14,6 +14,7 @@ struct bulk_output {
     bool had_errors; /* among the lines that were found */
     char fingerprint[32];
     struct buffer last; /* the last line that was found; empty: none */
+    char *folder;       /* of a file that is new: its entry is synced, too; NULL: no new file */
 };
 
 /* `settings` are resolved. *n_done is how many records are done already. */

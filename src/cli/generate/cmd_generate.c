@@ -50,7 +50,7 @@ static bool open_all(struct generate_run *run, struct gpt2_error *err) {
     struct opening opening = {.path = run->path};
     opening.is_optional = args->ids && args->format == FORMAT_IDS;
     pthread_t thread;
-    bool threaded = pthread_create(&thread, NULL, open_tokenizer, &opening) == 0;
+    bool threaded = os_thread(&thread, open_tokenizer, &opening) == 0;
     bool ok = open_model(run, err);
     size_t position = 0; // JSON takes its time, which is then not lost
     while (ok && threaded && !atomic_load(&opening.done) &&

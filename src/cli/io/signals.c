@@ -1,5 +1,6 @@
 /* signals.c - handles SIGINT and SIGTERM, and waits for input without missing one. */
 #include "cli/io/signals.h"
+#include "cli/io/fatal.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -8,7 +9,7 @@
 
 static volatile sig_atomic_t caught, redraw;
 
-static void catch_signal(int number) {
+static void ask(int number) {
     if (caught != SIGTERM)
         caught = number;
 }
@@ -23,9 +24,14 @@ static void handle(int number, void (*handler)(int), int flags) {
     sigaction(number, &action, NULL);
 }
 
+static void ask_once(int number) {
+    ask(number);
+    handle(number, fatal_end, 0);
+}
+
 void signals_catch(void) {
-    handle(SIGINT, catch_signal, (int)SA_RESETHAND);
-    handle(SIGTERM, catch_signal, (int)SA_RESETHAND);
+    handle(SIGINT, ask_once, 0);
+    handle(SIGTERM, ask_once, 0);
 }
 
 int signals_caught(void) {
@@ -33,8 +39,8 @@ int signals_caught(void) {
 }
 
 void signals_keep(void) {
-    handle(SIGINT, catch_signal, 0);
-    handle(SIGTERM, catch_signal, 0);
+    handle(SIGINT, ask, 0);
+    handle(SIGTERM, ask, 0);
 #ifdef SIGWINCH
     handle(SIGWINCH, note_redraw, SA_RESTART);
 #endif

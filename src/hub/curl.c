@@ -92,7 +92,12 @@ static int config_pipe(const struct curl_request *request) {
     fcntl(ends[1], F_SETFL, O_NONBLOCK);
     struct buffer config = {0};
     write_config(&config, request);
-    bool ok = !config.failed && write(ends[1], config.data, config.len) == (ssize_t)config.len;
+    ssize_t put = -1;
+    do
+        put = config.failed ? -1 : write(ends[1], config.data, config.len);
+    while (!config.failed && put < 0 && errno == EINTR);
+    const int reason = config.failed ? ENOMEM : errno;
+    const bool ok = put == (ssize_t)config.len;
     if (config.data)
         memset(config.data, 0, config.len); // the token
     buffer_free(&config);
@@ -100,6 +105,7 @@ static int config_pipe(const struct curl_request *request) {
     if (ok)
         return ends[0];
     close(ends[0]);
+    errno = reason;
     return -1;
 }
 
@@ -139,8 +145,12 @@ static int start(struct child *child, int in) {
         do
             got = read(failure[0], &reason, sizeof reason);
         while (got < 0 && errno == EINTR);
-        if (got != (ssize_t)sizeof reason)
+        if (got < 0)
+            reason = errno;
+        else if (got != (ssize_t)sizeof reason)
             reason = 0;
+        if (got < 0)
+            kill(child->pid, SIGTERM);
         if (reason)
             waitpid(child->pid, NULL, 0);
     }
@@ -162,14 +172,17 @@ struct curl_stream {
     uint64_t taken; /* bytes given to `take`                             */
     size_t held;    /* bytes in data that may be a part of the trailer   */
     unsigned char data[N_TRAILER + (1 << 16)];
+    int failed; /* errno of a read that failed */
     size_t n_said;
     char said[2048]; /* what does not fit is dropped */
 };
 
-/* One read. -1: nothing now, 0: the end. */
-static ssize_t read_some(int fd, void *data, size_t cap) {
+/* One read. -1: nothing now, or it failed, which is noted; 0: the end. */
+static ssize_t read_some(struct curl_stream *s, int fd, void *data, size_t cap) {
     ssize_t got = read(fd, data, cap);
-    return got < 0 && errno != EINTR && errno != EAGAIN ? 0 : got;
+    if (got < 0 && errno != EINTR && errno != EAGAIN)
+        s->failed = errno;
+    return got;
 }
 
 /* Gives on all but the last bytes, which are the trailer when the stream ends. False: enough. */
@@ -194,7 +207,7 @@ static bool attend(struct curl_stream *s, struct child *child) {
                                   {.fd = child->said, .events = POLLIN}};
         int n = poll(ready, 2, 100);
         if (n > 0 && ready[0].revents) {
-            ssize_t got = read_some(child->body, s->data + s->held, sizeof s->data - s->held);
+            ssize_t got = read_some(s, child->body, s->data + s->held, sizeof s->data - s->held);
             s->held += got > 0 ? (size_t)got : 0;
             if (got > 0 && !deliver(s))
                 return false;
@@ -205,7 +218,7 @@ static bool attend(struct curl_stream *s, struct child *child) {
         }
         if (n > 0 && ready[1].revents) {
             char piece[512];
-            ssize_t got = read_some(child->said, piece, sizeof piece);
+            ssize_t got = read_some(s, child->said, piece, sizeof piece);
             for (ssize_t i = 0; i < got && s->n_said + 1 < sizeof s->said; i++)
                 s->said[s->n_said++] = piece[i];
             if (got == 0) {
@@ -213,6 +226,8 @@ static bool attend(struct curl_stream *s, struct child *child) {
                 child->said = -1;
             }
         }
+        if (s->failed)
+            return false;
         if (s->request->watch && os_now_ns() - last >= TICK_NS) {
             last = os_now_ns();
             s->result->stopped = !s->request->watch(s->request->user);
@@ -261,6 +276,10 @@ bool curl_run(const struct curl_request *request, struct curl_result *result,
         while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR)
             ;
         understand(stream, status);
+        failed = stream->failed;
+        if (failed)
+            error_set(err, GPT2_ERR_RUNTIME, "cannot read from the program curl: %s",
+                      strerror(failed));
     }
     if (in >= 0)
         close(in);

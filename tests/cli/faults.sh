@@ -1,5 +1,6 @@
-# One call fails: memory, a file, the disk. Every command then gives the same bytes as undisturbed, or
-# one error and no file. A sample of the calls; `make torture` tries each (TORTURE=1).
+# One call fails: memory, a file, the disk, a thread. Every command then gives the same bytes as
+# undisturbed, or one error that names the cause, the right exit code, and no file but the one before.
+# A sample of the calls; `make torture` tries each, for each reason (TORTURE=1).
 . tests/cli/cases.inc
 
 fault=${FAULT_LIBRARY:-${BUILD:-build}/tests/fault.so}
@@ -21,14 +22,14 @@ printf '{"text":"once upon a time"}\n' >"$tmp/lambada"
 "$GPT2" convert -m "$model" --to gguf -o "$tmp/m.gguf" 2>/dev/null
 "$GPT2" quantize -m "$model" -o "$tmp/m.q8" --type q8 2>/dev/null
 
-# Runs the command with a call failing; its files go to the folder `made`.
+# Runs the command with a fault; its files go to the folder `made`, where `before` is already.
 tried() {
-    rm -rf "$tmp/made" && mkdir "$tmp/made" && (
+    rm -rf "$tmp/made" && cp -r "$tmp/before" "$tmp/made" && (
         cd "$tmp/made" &&
-            FAULT=$1 FAULT_COUNT=$tmp/count LD_PRELOAD=$fault "$GPT2" $words <"$input" >"$out" 2>"$err"
+            timeout 60 env FAULT=$1 FAULT_COUNT=$tmp/count LD_PRELOAD=$fault "$GPT2" $words <"$input" >"$out" 2>"$err"
     )
     status=$?
-    sed -i 's/"created":[0-9]*//; s/"timings":{[^}]*}//' "$out"
+    sed -i 's/"created":[0-9]*//; s/"timings":{[^}]*}//'"${timeless:+; $timeless}" "$out"
 }
 
 # As `report` has it: one error, perhaps notes and a hint, nothing of the C library's.
@@ -37,91 +38,191 @@ explained() {
         ! grep -vqE '^(gpt2: (error|note|warning)|hint:|gpt2: [0-9]* records)' "$err"
 }
 
+# The cause stands in the error.
+caused() {
+    case $1 in
+    ENOMEM) grep -qiE 'out of memory|Cannot allocate memory' "$err" ;;
+    EIO) grep -q 'Input/output error' "$err" ;;
+    ENOSPC) grep -q 'No space left on device' "$err" ;;
+    EMFILE) grep -q 'Too many open files' "$err" ;;
+    EINTR) grep -q 'Interrupted system call' "$err" ;;
+    EAGAIN) grep -q 'Resource temporarily unavailable' "$err" ;;
+    esac
+}
+
 # Whole lines of the undisturbed run's file, from its beginning: a job that failed can be resumed.
 begun() {
     head -c "$(wc -c <"$1")" "$2" | cmp -s - "$1" && { [ ! -s "$1" ] || [ -z "$(tail -c 1 "$1")" ]; }
 }
 
-# What is there is whole: the files of the undisturbed run, if any, and no others.
+# What is there is whole: each file is that of the undisturbed run or the one that was there before.
+# What pull has in a folder .partial it goes on with.
 whole() {
-    (cd "$tmp/made" && find . -type f | sort) | while read -r file; do
-        case $file in
+    (cd "$tmp/made" && find . -type f ! -path '*.partial*' | sort) | while read -r file; do
+        cmp -s "$tmp/made/$file" "$tmp/before/$file" || case $file in
         *.jsonl) begun "$tmp/made/$file" "$tmp/right/$file" ;;
         *) cmp -s "$tmp/made/$file" "$tmp/right/$file" ;;
         esac || { echo "$file"; break; }
     done | grep -q . && return 1
+    (cd "$tmp/before" && find . -type f) | while read -r file; do
+        [ -e "$tmp/made/$file" ] || [ ! -e "$tmp/right/$file" ] || echo "$file"
+    done | grep -q . && return 1
     return 0
 }
 
-wrong=$tmp/wrong
+# judge CALL REASON: prints what is wrong, if anything.
 judge() {
     case $status in
     0) cmp -s "$out" "$tmp/right.out" && diff -r "$tmp/right" "$tmp/made" >/dev/null || echo "exit 0, other bytes" ;;
-    1 | 3 | 4 | 5 | 6) if ! explained; then echo "exit $status, not one error: $(head -c 200 "$err")"; elif ! whole; then echo "exit $status, half a file"; fi ;;
+    1 | 3 | 4 | 5 | 6)
+        if ! explained; then echo "exit $status, not one error: $(head -c 200 "$err")"
+        elif ! whole; then echo "exit $status, half a file: $(head -c 200 "$err")"
+        elif [ $status -ne 6 ] && ! caused "$2"; then echo "exit $status, no cause: $(head -c 200 "$err")"; fi ;;
     *) echo "exit $status: $(head -c 200 "$err")" ;;
     esac
-    case $1:$status in
-    alloc:0 | alloc:3 | alloc:6 | mmap:0 | mmap:6) ;;
-    alloc:* | mmap:*) echo "exit $status, not 6: $(head -c 200 "$err")" ;;
+    case $1-$2:$status in
+    alloc-*:[036] | mmap-ENOMEM:[036] | *-EINTR:0) ;;
+    alloc-* | mmap-ENOMEM:*) echo "exit $status, not 6: $(head -c 200 "$err")" ;;
+    read-EINTR:* | write-EINTR:* | pwrite-EINTR:*) echo "not tried again: $(head -c 200 "$err")" ;;
+    madvise-*:[!0]*) echo "a wish that is not granted is no error: $(head -c 200 "$err")" ;;
     esac
 }
 
-# fault COMMAND... : reads $input.
+# faults COMMAND... : reads $input; in a folder that begins as $tmp/before.
 tried_commands=
+wrong=$tmp/wrong
+mkdir "$tmp/before"
 faults() {
     words=$*
     tried_commands="$tried_commands $1"
-    for kind in $kinds; do
+    tried alloc:ENOMEM:0
+    undisturbed=$status
+    cp "$out" "$tmp/right.out"
+    cp "$tmp/count" "$tmp/counts"
+    rm -rf "$tmp/right" && cp -r "$tmp/made" "$tmp/right"
+    expect "undisturbed: $(echo "$words" | cut -c1-40)" test $undisturbed -eq 0
+    for call in $calls; do
+        n=$(sed -n "s/^$call //p" "$tmp/counts")
+        [ "$n" -gt 0 ] || continue
         : >"$wrong"
-        tried "$kind:0"
-        [ $status -eq 0 ] || { echo "undisturbed: $(cat "$err")" >>"$wrong"; }
-        cp "$out" "$tmp/right.out"
-        rm -rf "$tmp/right" && cp -r "$tmp/made" "$tmp/right"
-        n=$(cat "$tmp/count")
-        step=1
-        [ -n "${TORTURE:-}" ] || step=$((n / most + 1))
-        at=$((step / 2 + 1))
-        while [ $at -le "$n" ]; do
-            tried "$kind:$at"
-            judge $kind | sed "s/^/$kind $at of $n: /" >>"$wrong"
-            at=$((at + step))
+        for reason in $(reasons_of $call); do
+            step=1
+            [ -n "${TORTURE:-}" ] || step=$((n / most + 1))
+            at=$((step / 2 + 1))
+            while [ $at -le "$n" ]; do
+                # Once, and from then on; what is interrupted for good is tried for good.
+                for fault_at in $at $([ $reason = EINTR ] || echo $at+); do
+                    tried "$call:$reason:$fault_at"
+                    judge $call $reason | sed "s/^/$call $reason $fault_at of $n: /" >>"$wrong"
+                done
+                at=$((at + step))
+            done
         done
-        [ "$n" -eq 0 ] || expect "$kind fails: $(echo "$words" | cut -c1-40)" empty "$wrong"
+        expect "$call fails: $(echo "$words" | cut -c1-40)" empty "$wrong"
     done
 }
 empty() { [ ! -s "$1" ] || { head -n 3 "$1" >&2; cat "$1" >>"$err"; return 1; }; }
 
+# Why a call is made to fail: in torture for each reason, else as it does in life.
+reasons_of() {
+    case ${TORTURE:+all}$1 in
+    *alloc) echo ENOMEM ;;
+    all*) echo ENOMEM EIO ENOSPC EMFILE EINTR EAGAIN ;;
+    mmap | madvise) echo ENOMEM EAGAIN ;;
+    open) echo EMFILE EINTR EIO ;;
+    read) echo EIO EINTR EAGAIN ;;
+    write | pwrite) echo ENOSPC EINTR EIO ;;
+    fsync | rename) echo ENOSPC EIO ;;
+    thread) echo EAGAIN ;;
+    esac
+}
+
+timeless=
+calls="alloc mmap open read write pwrite fsync rename thread madvise"
 input=/dev/null
-most=16 # of each kind
-[ -z "${QUICK:-}" ] || most=5
-kinds="alloc mmap open read write space fsync rename"
+most=8 # places of each kind
+[ -z "${QUICK:-}" ] || most=3
 m="-m $model -t 1"
+# before NAME...: from now on there are such files, of other contents.
+before() {
+    rm -rf "$tmp/before" && mkdir "$tmp/before"
+    for file; do echo before >"$tmp/before/$file"; done
+}
+
 faults generate $m -p once -n 3
+faults generate -m $model -t 2 -f $tmp/lines -n 9 --speculate lookup
 faults generate $m -p once -n 3 --json --logprobs 2
-faults generate $m -p once -n 3 --beams 2 -o tale.txt
 faults generate $m -n 3 --input $tmp/records -o lines.jsonl
 faults generate $m -p once -n 3 --logits rows.npy -o tale.txt
 faults generate -m $tmp/m.gguf -t 1 -p once -n 3
 faults generate -m $tmp/m.q8 -t 1 -p once -n 3
 faults tokenize -m $model -p once
 faults detokenize -m $model --ids "1,2"
-faults score $m -f $tmp/lines --by line
 faults choose $m -p once -c upon -c over
 faults embed $m once
 faults eval lambada $tmp/lambada $m
 faults inspect layernorm $m -p once --json
 faults inspect dump $m -p once --lens -o dumped.npz
-faults inspect attention $m -p once --svg picture.svg
-faults convert -m $model --to safetensors -o model
-faults convert -m $model --to gguf -o m.gguf
-faults convert -m $tmp/m.gguf --to safetensors -o model
-faults quantize -m $model --type q4 -o m.q4
 faults info $model
 faults verify $model
 faults compare $model $tmp/m.q8 -t 1 -f $tmp/lines
-kinds="alloc write space" # a model that cannot be read is listed as unusable
-faults models
+input=$tmp/lines
+faults score -m $model -t 2 -f - --by line
+faults generate $m -n 3 --input -
+input=/dev/null
+before tale.txt
+faults generate $m -p once -n 3 --beams 2 -o tale.txt
+before picture.svg
+faults inspect attention $m -p once --svg picture.svg
+before
+faults convert -m $model --to safetensors -o model
+faults convert -m $tmp/m.gguf --to safetensors -o model
+before m.gguf
+faults convert -m $model --to gguf -o m.gguf
+before m.q4
+faults quantize -m $model --type q4 -o m.q4
+before
+"$GPT2" generate $m -n 3 --input "$tmp/records" 2>/dev/null | head -n 1 >"$tmp/before/lines.jsonl"
+faults generate $m -n 3 --input $tmp/records -o lines.jsonl --resume
+before
+faults generate $m -p once -n 3 --save-session kept
+"$GPT2" generate $m -p once -n 3 --save-session "$tmp/before/kept" >/dev/null 2>&1
+faults generate $m --load-session kept -n 3
+before
 faults completions bash
-# A new command is tried, too. bench prints times, pull and rm work on folders (cli/hub.sh).
-all_tried() { commands | all_in "$tried_commands bench pull rm"; }
+
+# Of what bench prints only the form is known.
+timeless="s/[0-9.]*//g; s/  *//g; s/--*//g"
+# Without /proc it knows less of the machine, and says so.
+all_calls=$calls
+calls="alloc mmap write thread" most=2
+faults bench $m -p 0 -n 2 -r 1 --json
+calls=$all_calls most=3 timeless=
+
+unset HF_ENDPOINT HF_TOKEN HF_TOKEN_PATH HF_HUB_OFFLINE HF_HOME HF_HUB_CACHE XDG_DATA_HOME
+unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
+if command -v curl >/dev/null && command -v python3 >/dev/null; then
+    mkdir -p "$tmp/hub/good/m"
+    for file in config.json vocab.json merges.txt model.safetensors; do
+        ln -s "$PWD/models/tales/$file" "$tmp/hub/good/m/$file"
+    done
+    python3 tests/hub_server.py "$tmp/hub" "$tmp/port" &
+    server=$!
+    trap 'kill $server 2>/dev/null; rm -rf "$tmp"' EXIT
+    for _ in 1 2 3 4 5 6 7 8 9 10; do [ -s "$tmp/port" ] || sleep 0.5; done
+    export HF_ENDPOINT="http://127.0.0.1:$(cat "$tmp/port")" HF_HUB_DOWNLOAD_TIMEOUT=5
+    GPT2_MODELS=. faults pull -q good/m
+    rm -rf "$tmp/before" && mv "$tmp/right" "$tmp/before"
+    GPT2_MODELS=. faults rm good/m
+    # A model that cannot be read is listed as unusable.
+    calls="alloc write"
+    GPT2_MODELS=. faults models
+    calls=$all_calls
+    before
+else
+    skip "pull and rm" "needs curl and python3"
+    tried_commands="$tried_commands pull rm models"
+fi
+# A new command is tried, too.
+all_tried() { commands | all_in "$tried_commands"; }
 expect "every command is tried" all_tried

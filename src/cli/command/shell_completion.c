@@ -70,8 +70,8 @@ static void print_plain(const char *text, const char *escape) {
 static int failure;
 
 static void visit(const struct command *command, command_visitor print) {
-    const int code = command_visit(command, print, NULL);
-    failure = failure ? failure : code;
+    if (!failure) // it has been reported
+        failure = command_visit(command, print, NULL);
 }
 
 /* ---- bash ---- */

@@ -110,8 +110,8 @@ faults() {
             [ -n "${TORTURE:-}" ] || step=$((n / most + 1))
             at=$((step / 2 + 1))
             while [ $at -le "$n" ]; do
-                # Once, and from then on; what is interrupted for good is tried for good.
-                for fault_at in $at $([ $reason = EINTR ] || echo $at+); do
+                # Once, and from then on; but what is interrupted or not ready may be tried for good.
+                for fault_at in $at $(case $reason in EINTR | EAGAIN) ;; *) echo $at+ ;; esac); do
                     tried "$call:$reason:$fault_at"
                     judge $call $reason | sed "s/^/$call $reason $fault_at of $n: /" >>"$wrong"
                 done

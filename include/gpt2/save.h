@@ -51,8 +51,9 @@ struct gpt2_gguf_options {
 /* Writes one GGUF file (version 3) of architecture gpt2, in the place of one that is there. NULL
  * options: all of them 0. Fails as gpt2_model_save does, and with GPT2_ERR_MODEL where GGUF cannot
  * say what the model computes (an activation other than gelu_new, attention scaled in another way),
- * where a weight does not fit the type, and where a row of n_embd or n_inner weights is no multiple
- * of a block. Of several ids that end a text the first is written. */
+ * where the tokenizer's bos_id is not the model's (the file has one id for both), where a weight
+ * does not fit the type, and where a row of n_embd or n_inner weights is no multiple of a block. Of
+ * several ids that end a text the first is written. */
 bool gpt2_model_save_gguf(const struct gpt2_model *model, const struct gpt2_gguf_options *options,
                           const char *path, struct gpt2_error *err);
 

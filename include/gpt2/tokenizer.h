@@ -64,6 +64,7 @@ bool gpt2_tokenizer_save(const struct gpt2_tokenizer *tokenizer, const char *dir
 struct gpt2_gguf_pairs {
     unsigned char *bytes; /* [n_bytes] */
     size_t n_bytes, n_pairs;
+    int bos_id; /* what it puts before each text, the file's bos_token_id; -1: nothing */
 };
 
 /* n_vocab: rows of wte; ids that the tokenizer lacks become unused tokens. Fails with

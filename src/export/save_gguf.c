@@ -183,6 +183,24 @@ static uint64_t put_sampling(struct buffer *out, const struct gpt2_generation_co
     return n;
 }
 
+/* The file's bos_token_id: what the model names, or what its tokenizer puts before each text; -1:
+ * neither. */
+static int bos_id(const struct gguf_writer *w) {
+    const int id = w->model->config.bos_id;
+    return id < 0 && w->options.tokenizer ? w->options.tokenizer->bos_id : id;
+}
+
+static bool check_bos(const struct gguf_writer *w, struct gpt2_error *err) {
+    const struct gpt2_gguf_pairs *tokenizer = w->options.tokenizer;
+    if (!tokenizer || tokenizer->bos_id < 0 || tokenizer->bos_id == bos_id(w))
+        return true;
+    error_set(err, GPT2_ERR_MODEL,
+              "%s: expected the tokenizer to put the model's token %d before each text, as a GGUF "
+              "file has one bos_token_id for both, found %d",
+              w->model->tensors.path, bos_id(w), tokenizer->bos_id);
+    return error_hint(err, "--to packed keeps both; --no-tokenizer leaves the tokenizer out");
+}
+
 /* Returns how many pairs there are. */
 static uint64_t put_pairs(struct buffer *out, const struct gguf_writer *w) {
     const struct gpt2_config *c = &w->model->config;
@@ -200,11 +218,11 @@ static uint64_t put_pairs(struct buffer *out, const struct gguf_writer *w) {
     put_string(out, "gpt2.attention.layer_norm_epsilon");
     put_u32(out, GGUF_F32);
     buffer_bytes(out, &c->layer_norm_epsilon, sizeof c->layer_norm_epsilon);
-    if (c->bos_id >= 0)
-        put_key_u32(out, "tokenizer.ggml.bos_token_id", (uint32_t)c->bos_id);
+    if (bos_id(w) >= 0)
+        put_key_u32(out, "tokenizer.ggml.bos_token_id", (uint32_t)bos_id(w));
     if (c->n_eos)
         put_key_u32(out, "tokenizer.ggml.eos_token_id", (uint32_t)c->eos_ids[0]);
-    return 9 + blocks + (c->bos_id >= 0) + (c->n_eos > 0) + put_sampling(out, &c->generation);
+    return 9 + blocks + (bos_id(w) >= 0) + (c->n_eos > 0) + put_sampling(out, &c->generation);
 }
 
 static void put_tensors(struct buffer *out, const struct gguf_writer *w) {
@@ -351,7 +369,7 @@ bool gpt2_model_save_gguf(const struct gpt2_model *model, const struct gpt2_gguf
     w.n_tensors = weight_reader_count(model) + (model->head_is_tied && !w.options.tied);
     if (!weight_reader_check_plain(model, "its groups of 64 weights are none of GGUF's types",
                                    err) ||
-        !check_config(model, err) || !check_rows(&w, err))
+        !check_config(model, err) || !check_rows(&w, err) || !check_bos(&w, err))
         return false;
     size_t n_front;
     char *front = print_front(&n_front, &w, err);

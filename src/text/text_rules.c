@@ -94,14 +94,15 @@ bool text_rules_unpack(struct text_rules **out, const char *text, size_t n, cons
     return false;
 }
 
-bool text_rules_add_bos(struct text_rules **out, int32_t id, const char *name,
-                        struct gpt2_error *err) {
+bool text_rules_add_bos(struct text_rules **out, const struct json *root, int32_t id,
+                        const char *name, struct gpt2_error *err) {
     struct text_rules *rules =
         *out ? *out : os_alloc(1, sizeof *rules, "the tokenizer's rules", err);
     *out = rules;
-    if (!rules || !postprocessor_wrap(&rules->around, false, id, name, err))
-        return false;
-    return keep_text(rules, NULL, err);
+    if (rules && rules->around.n_prefix > 0 && rules->around.prefix[0] == id)
+        return true;
+    return rules && postprocessor_wrap(&rules->around, false, id, name, err) &&
+           keep_text(rules, root, err);
 }
 
 bool text_rules_check(const struct text_rules *rules, int32_t size, const char *name,

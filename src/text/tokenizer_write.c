@@ -47,7 +47,7 @@ static const char *beyond_gguf(const struct vocab *vocab) {
         if (token.lstrip || token.rstrip || token.single_word)
             return "has added tokens that take white space or stand alone";
     }
-    return vocab->rules ? "puts tokens around each text" : NULL;
+    return NULL;
 }
 
 static bool begin(struct tokenizer_writer *w, const struct gpt2_tokenizer *tokenizer,
@@ -286,6 +286,11 @@ static size_t put_pairs(struct buffer *out, const struct tokenizer_writer *w, in
     put_text(out, "tokenizer.ggml.add_space_prefix");
     put_u32(out, TYPE_BOOL);
     buffer_byte(out, (char)w->vocab->add_prefix_space);
+    if (w->vocab->rules) {
+        put_text(out, "tokenizer.ggml.add_bos_token");
+        put_u32(out, TYPE_BOOL);
+        buffer_byte(out, 1);
+    }
     begin_array(out, "tokenizer.ggml.tokens", TYPE_STRING, (uint64_t)n_vocab);
     for (int32_t id = 0; id < n_vocab; id++)
         put_token(out, w, id);
@@ -299,7 +304,7 @@ static size_t put_pairs(struct buffer *out, const struct tokenizer_writer *w, in
     for (size_t i = 0; i < w->n_merges; i++)
         if (w->merges[i].left >= 0)
             put_merge(out, w, w->merges[i]);
-    return 6;
+    return 6 + (w->vocab->rules != NULL);
 }
 
 bool gpt2_tokenizer_gguf(const struct gpt2_tokenizer *tokenizer, int n_vocab,
@@ -322,6 +327,7 @@ bool gpt2_tokenizer_gguf(const struct gpt2_tokenizer *tokenizer, int n_vocab,
         const size_t n_pairs = put_pairs(&out, &w, n_vocab);
         pairs->bytes = (unsigned char *)buffer_take(&out, &pairs->n_bytes);
         pairs->n_pairs = pairs->bytes ? n_pairs : 0;
+        pairs->bos_id = w.vocab->rules ? w.vocab->rules->around.prefix[0] : -1;
         ok = pairs->bytes || error_memory(err, "the tokenizer's metadata", 0);
     }
     finish(&w);

@@ -43,9 +43,10 @@ struct vocab_parser {
     struct gpt2_error *err;
 };
 
-/* tokenizer_config.json: the settings that change ids. Where there is a tokenizer.json its
- * post_processor has been made of add_bos_token, and its pre_tokenizer of add_prefix_space, unless
- * that is in a Sequence, which Hugging Face's library leaves as it is. */
+/* tokenizer_config.json: the settings that change ids. add_bos_token holds beside a tokenizer.json
+ * too, whose post_processor may say the same (transformers 5; version 4 took no notice of it
+ * there). add_prefix_space has been made a part of its pre_tokenizer, unless that is a Sequence,
+ * which Hugging Face's library leaves as it is. */
 static bool read_config(struct vocab_parser *p, const struct json *config, const char *file) {
     const struct json *node = json_get(config, "add_prefix_space");
     bool on = p->add_prefix_space, adds_eos = false;
@@ -55,21 +56,17 @@ static bool read_config(struct vocab_parser *p, const struct json *config, const
                          json_kind_name(node));
     if (p->may_prefix)
         p->add_prefix_space = on;
-    if (!p->files[VOCAB_TOKENIZER].text) {
-        if (!component_bool(&p->adds_bos, false, config, "add_bos_token", "the settings", file,
-                            p->err) ||
-            !component_bool(&adds_eos, false, config, "add_eos_token", "the settings", file,
-                            p->err))
-            return false;
-        if (adds_eos) {
-            error_set(p->err, GPT2_ERR_MODEL, "%s: add_eos_token: expected false, found true",
-                      file);
-            return error_hint(p->err, "a tokenizer.json can say so, as its post_processor; GPT-2's "
-                                      "tokenizer in Hugging Face's library takes no notice of it");
-        }
-        const char *bos = added_tokens_name(config, "bos_token");
-        p->bos = bos ? bos : p->bos;
+    if (!component_bool(&p->adds_bos, false, config, "add_bos_token", "the settings", file,
+                        p->err) ||
+        !component_bool(&adds_eos, false, config, "add_eos_token", "the settings", file, p->err))
+        return false;
+    if (adds_eos && !p->files[VOCAB_TOKENIZER].text) {
+        error_set(p->err, GPT2_ERR_MODEL, "%s: add_eos_token: expected false, found true", file);
+        return error_hint(p->err, "a tokenizer.json can say so, as its post_processor; GPT-2's "
+                                  "tokenizer in Hugging Face's library takes no notice of it");
     }
+    const char *bos = added_tokens_name(config, "bos_token");
+    p->bos = bos ? bos : p->bos;
     return added_tokens_read_decoder(&p->added, json_get(config, "added_tokens_decoder"), file) &&
            added_tokens_read_names(&p->added, config, file);
 }
@@ -365,7 +362,7 @@ static bool add_rules(struct vocab_parser *p) {
                              "%s: add_bos_token: expected \"bos_token\" to be a token, found "
                              "\"%.*s\"",
                              name, vocab_shown(bos, strlen(bos)), bos);
-        if (!text_rules_add_bos(&vocab->rules, id, name, p->err))
+        if (!text_rules_add_bos(&vocab->rules, p->roots[VOCAB_TOKENIZER], id, name, p->err))
             return false;
     }
     return !vocab->rules || text_rules_check(vocab->rules, vocab->size, p->tokens_name, p->err);

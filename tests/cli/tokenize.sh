@@ -81,6 +81,13 @@ rm "$m/tokenizer.json"
 echo '{"add_bos_token": true}' >"$m/tokenizer_config.json"
 run tokenize -m "$m" "hello"
 expect "add_bos_token" prints "260 259"
+tokenizer_json "$m" '' '"normalizer": {"type": "NFC"}, '
+run tokenize -m "$m" "$(printf 'e\314\201hello')"
+expect "add_bos_token beside a tokenizer.json" prints "260 195 169 259"
+template='{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<|endoftext|>"}}, {"Sequence": {"id": "A"}}], "special_tokens": {"<|endoftext|>": {"ids": [260]}}}'
+tokenizer_json "$m" '' "\"post_processor\": $template, "
+run tokenize -m "$m" "hello"
+expect "and one that says so itself" prints "260 259"
 rm "$m/tokenizer_config.json"
 echo '{"model": {}}' >"$m/tokenizer.json"
 run tokenize -m "$m" "hello"
@@ -106,6 +113,21 @@ else
     expect "a special token in a prompt is text" prompt_tokens 14
     run generate -m "$m" -n 1 --json --compat hf "hello<|endoftext|>"
     expect "--compat hf reads it" prompt_tokens 2
+    echo '{"add_bos_token": true}' >"$m/tokenizer_config.json"
+    for form in gguf packed; do
+        run convert "$m" -o "$tmp/bos.$form" --to $form
+        [ $form = packed ] ||
+            expect "add_bos_token of another token than the model's" refuses 4 " before each text, as a GGUF"
+        sed 's/"bos_token_id": [0-9]*/"bos_token_id": 260/' "$m/config.json" >"$tmp/config"
+        mv "$tmp/config" "$m/config.json"
+        run convert "$m" -o "$tmp/bos.$form" --to $form
+        run tokenize -m "$tmp/bos.$form" "hello"
+        expect "add_bos_token in $form" prints "260 259"
+    done
+    run convert "$tmp/bos.gguf" -o "$tmp/bos.folder" --to safetensors
+    run tokenize -m "$tmp/bos.folder" "hello"
+    expect "add_bos_token of GGUF in a directory" prints "260 259"
+    rm "$m/tokenizer_config.json"
     sed 's/"\\u0023": 35, //' "$m/vocab.json" >"$tmp/vocab" && mv "$tmp/vocab" "$m/vocab.json"
     run generate -m "$m" -n 1 "a#b"
     expect "a byte that no token has is an error of the text" refuses 5 'no token for the byte 0x23'

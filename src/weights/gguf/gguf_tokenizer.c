@@ -148,17 +148,26 @@ static bool put_settings(struct tokenizer_texts *out, const struct gguf *gguf,
         !gguf_bool(gguf, "tokenizer.ggml.add_bos_token", &bos, err) ||
         !gguf_bool(gguf, "tokenizer.ggml.add_eos_token", &eos, err))
         return false;
+    const struct gguf_pair *tokens = gguf_find(gguf, tokens_key);
     int64_t bos_id = -1;
     if (!gguf_integer(gguf, "tokenizer.ggml.bos_token_id", &bos_id, err))
         return false;
+    if (bos && (bos_id < 0 || (uint64_t)bos_id >= tokens->count)) {
+        char found[24] = "none";
+        if (bos_id >= 0)
+            snprintf(found, sizeof found, "%" PRId64, bos_id);
+        return error_set(err, GPT2_ERR_MODEL,
+                         "%s: \"tokenizer.ggml.bos_token_id\": expected a token id below %" PRIu64
+                         ", as add_bos_token is true, found %s",
+                         gguf->path, tokens->count, found);
+    }
     struct buffer file = {0};
     buffer_format(&file,
                   "{\"add_prefix_space\": %s, \"add_bos_token\": %s, \"add_eos_token\": %s, "
                   "\"added_tokens_decoder\": ",
                   prefix ? "true" : "false", bos ? "true" : "false", eos ? "true" : "false");
     put_added(&file, gguf);
-    const struct gguf_pair *tokens = gguf_find(gguf, tokens_key);
-    if (bos && bos_id >= 0 && (uint64_t)bos_id < tokens->count) {
+    if (bos) {
         const unsigned char *at = tokens->data;
         struct gguf_string text = gguf_next(&at);
         for (int64_t id = 0; id < bos_id; id++)

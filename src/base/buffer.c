@@ -71,6 +71,14 @@ void buffer_format(struct buffer *buffer, const char *format, ...) {
     va_end(args);
 }
 
+void buffer_real(struct buffer *buffer, int digits, double value) {
+    const size_t from = buffer->len;
+    buffer_format(buffer, "%.*g", digits, value);
+    char *comma = buffer->failed ? NULL : strchr(buffer->data + from, ',');
+    if (comma)
+        *comma = '.';
+}
+
 void buffer_json(struct buffer *buffer, const char *bytes, size_t n) {
     char form[ESCAPE_BYTES];
     buffer_byte(buffer, '"');

@@ -2,7 +2,7 @@
  * written.
  *
  * Start from {0}. Where memory runs out `failed` is set, and it stays set: what follows is dropped,
- * and whoever made the bytes looks once, at the end. A stream in memory (open_memstream) is not
+ * and the maker of the bytes looks once, at the end. A stream in memory (open_memstream) is not
  * used anywhere: with glibc 2.36 it can lose bytes and still close without an error. */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
@@ -25,6 +25,9 @@ void buffer_byte(struct buffer *buffer, char byte);
 void buffer_text(struct buffer *buffer, const char *text);
 void buffer_format(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* As "%.*g" with so many digits, 17 at most, and a point whatever locale the program has set. */
+void buffer_real(struct buffer *buffer, int digits, double value);
 
 /* As a JSON string with its quotes. What is not ASCII stays as it is; invalid UTF-8 becomes U+FFFD,
  * control characters are escaped. */

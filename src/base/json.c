@@ -253,7 +253,7 @@ void json_print(struct buffer *out, const struct json *node) {
     if (kind == JSON_STRING && json_string(node, &text)) {
         buffer_json(out, text, strlen(text));
     } else if (kind == JSON_NUMBER && json_number(node, &number)) {
-        buffer_format(out, "%.17g", number);
+        buffer_real(out, 17, number);
     } else if (kind == JSON_BOOL && json_bool(node, &on)) {
         buffer_text(out, on ? "true" : "false");
     } else if (kind == JSON_OBJECT || kind == JSON_ARRAY) {

@@ -363,15 +363,13 @@ char *config_print(const struct gpt2_config *config, bool tied, struct gpt2_erro
         memcpy(&value, (const char *)config + integer_keys[i].offset, sizeof value);
         buffer_format(out, ",\n  \"%s\": %d", integer_keys[i].name, value);
     }
-    char epsilon[40];
-    snprintf(epsilon, sizeof epsilon, "%.9g", (double)config->layer_norm_epsilon);
-    if (strchr(epsilon, ',')) // the program that links us may have set a locale
-        *strchr(epsilon, ',') = '.';
+    buffer_format(out, ",\n  \"activation_function\": \"%s\",\n  \"layer_norm_epsilon\": ",
+                  config->activation);
+    buffer_real(out, 9, (double)config->layer_norm_epsilon);
     buffer_format(out,
-                  ",\n  \"activation_function\": \"%s\",\n  \"layer_norm_epsilon\": %s,\n"
-                  "  \"scale_attn_weights\": %s,\n  \"scale_attn_by_inverse_layer_idx\": %s,\n"
+                  ",\n  \"scale_attn_weights\": %s,\n  \"scale_attn_by_inverse_layer_idx\": %s,\n"
                   "  \"tie_word_embeddings\": %s,\n  \"eos_token_id\": [",
-                  config->activation, epsilon, config->scale_attn_weights ? "true" : "false",
+                  config->scale_attn_weights ? "true" : "false",
                   config->scale_attn_by_inverse_layer_idx ? "true" : "false",
                   tied ? "true" : "false");
     for (int i = 0; i < config->n_eos; i++)

@@ -94,24 +94,30 @@ bool generation_config_read(struct gpt2_generation_config *config, const struct 
     return true;
 }
 
+/* The fewest digits that give the number again. */
+static int digits_of(float value) {
+    int digits = 6;
+    for (char text[40]; digits < 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value)
+            break;
+    }
+    return digits;
+}
+
 bool generation_config_print(struct buffer *out, const struct gpt2_generation_config *config) {
     bool any = false;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         double value;
         if (!generation_config_get(&keys[i], config, &value))
             continue;
-        char text[40];
-        snprintf(text, sizeof text, "%.0f", value);
-        for (int digits = 6; keys[i].is_float && digits <= 9; digits++) {
-            snprintf(text, sizeof text, "%.*g", digits, value);
-            if (strtof(text, NULL) == (float)value) // the fewest that give the number again
-                break;
-        }
-        if (strchr(text, ',')) // the program that links us may have set a locale
-            *strchr(text, ',') = '.';
-        if (keys[i].max == 1 && !keys[i].is_float)
-            strcpy(text, value != 0 ? "true" : "false");
-        buffer_format(out, "%s\"%s\": %s", any ? ", " : "{", keys[i].name, text);
+        buffer_format(out, "%s\"%s\": ", any ? ", " : "{", keys[i].name);
+        if (keys[i].is_float)
+            buffer_real(out, digits_of((float)value), value);
+        else if (keys[i].max == 1)
+            buffer_text(out, value != 0 ? "true" : "false");
+        else
+            buffer_format(out, "%.0f", value);
         any = true;
     }
     if (any)

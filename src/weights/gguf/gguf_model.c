@@ -242,11 +242,8 @@ static bool print_sampling(struct buffer *out, const struct gguf *gguf, struct g
             return false;
         if (!gguf_find(gguf, k->key) && !(is_window && has_penalty))
             continue;
-        char text[40];
-        snprintf(text, sizeof text, "%.9g", k->is_float ? value : (double)integer);
-        if (strchr(text, ',')) // the program that links us may have set a locale
-            *strchr(text, ',') = '.';
-        buffer_format(out, "%s\"%s\": %s", between, k->name, text);
+        buffer_format(out, "%s\"%s\": ", between, k->name);
+        buffer_real(out, 9, k->is_float ? value : (double)integer);
         between = ", ";
     }
     buffer_byte(out, '}');
@@ -262,21 +259,18 @@ static bool print_config(struct tensors *out, const struct gguf *gguf, struct gp
     if (!m.n_vocab)
         return error_set(err, GPT2_ERR_MODEL, "%s: missing tensor \"token_embd.weight\"",
                          gguf->path);
-    char epsilon[40];
-    snprintf(epsilon, sizeof epsilon, "%.17g", m.epsilon);
-    if (strchr(epsilon, ',')) // the program that links us may have set a locale
-        *strchr(epsilon, ',') = '.';
     if (!(m.epsilon > 0) || m.epsilon > 1e30)
         return error_set(err, GPT2_ERR_MODEL,
                          "%s: \"gpt2.attention.layer_norm_epsilon\": expected a number above 0, "
-                         "found %s",
-                         gguf->path, epsilon);
+                         "found %.17g",
+                         gguf->path, m.epsilon);
     struct buffer text = {0};
     buffer_format(&text,
                   "{\"model_type\": \"gpt2\", \"vocab_size\": %" PRId64
                   ", \"n_positions\": %" PRId64 ", \"n_embd\": %" PRId64 ", \"n_layer\": %" PRId64
-                  ", \"n_head\": %" PRId64 ", \"layer_norm_epsilon\": %s",
-                  m.n_vocab, m.n_ctx, m.n_embd, m.n_layer, m.n_head, epsilon);
+                  ", \"n_head\": %" PRId64 ", \"layer_norm_epsilon\": ",
+                  m.n_vocab, m.n_ctx, m.n_embd, m.n_layer, m.n_head);
+    buffer_real(&text, 17, m.epsilon);
     if (m.n_inner > 0)
         buffer_format(&text, ", \"n_inner\": %" PRId64, m.n_inner);
     buffer_format(&text, ", \"tie_word_embeddings\": %s",

@@ -11,29 +11,34 @@
 
 static int help(void) {
     const int width = wrap_width();
-    wrap_print("gpt2 - run GPT-2 models on the CPU, exactly and reproducibly\n\n"
-               "usage: gpt2 COMMAND [OPTIONS]\n\n"
-               "  gpt2 generate --prompt \"Once upon a time\"\n"
-               "  echo \"Once upon a time\" | gpt2 generate -n 40\n"
-               "  gpt2 tokenize \"Hello, world\"\n\n"
-               "commands",
-               0, 0, width);
-    for (size_t i = 0; command_at(i); i++)
-        wrap_print(command_at(i)->summary, printf("  %-12s ", command_at(i)->name), 15, width);
-    wrap_print("\n`gpt2 COMMAND --help` or `gpt2 help COMMAND` lists a command's options.\n\n"
-               "exit codes\n"
-               "  0    ok\n"
-               "  1    runtime error\n"
-               "  2    wrong usage\n"
-               "  3    finished, some records of a job failed\n"
-               "  4    model or tokenizer missing or invalid\n"
-               "  5    input unreadable or too long\n"
-               "  6    out of memory\n"
-               "  130  interrupted\n"
-               "  141  the reader of a pipe went away\n"
-               "  143  terminated\n",
-               0, 0, width);
-    return fflush(stdout) == 0 ? 0 : 1;
+    struct buffer page = {0};
+    wrap_text(&page,
+              "gpt2 - run GPT-2 models on the CPU, exactly and reproducibly\n\n"
+              "usage: gpt2 COMMAND [OPTIONS]\n\n"
+              "  gpt2 generate --prompt \"Once upon a time\"\n"
+              "  echo \"Once upon a time\" | gpt2 generate -n 40\n"
+              "  gpt2 tokenize \"Hello, world\"\n\n"
+              "commands",
+              0, 0, width);
+    for (size_t i = 0; command_at(i); i++) {
+        buffer_format(&page, "  %-12s ", command_at(i)->name);
+        wrap_text(&page, command_at(i)->summary, 15, 15, width);
+    }
+    wrap_text(&page,
+              "\n`gpt2 COMMAND --help` or `gpt2 help COMMAND` lists a command's options.\n\n"
+              "exit codes\n"
+              "  0    ok\n"
+              "  1    runtime error\n"
+              "  2    wrong usage\n"
+              "  3    finished, some records of a job failed\n"
+              "  4    model or tokenizer missing or invalid\n"
+              "  5    input unreadable or too long\n"
+              "  6    out of memory\n"
+              "  130  interrupted\n"
+              "  141  the reader of a pipe went away\n"
+              "  143  terminated\n",
+              0, 0, width);
+    return wrap_print(&page);
 }
 
 static int refuse(const char *name) {

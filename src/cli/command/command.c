@@ -95,40 +95,51 @@ bool command_read(const struct command *command, const struct option *table, int
 }
 
 /* The help of an option, in the column for it, or below where the terminal is narrow. */
-static void print_option(const struct option *o, int width) {
+static void put_option(struct buffer *page, const struct option *o, int width) {
     const int column = width < 60 ? 8 : 28;
-    int at = o->letter ? printf("  -%c, --%s", o->letter, o->name) : printf("      --%s", o->name);
+    size_t line = page->len; // where the line at hand begins
+    if (o->letter)
+        buffer_format(page, "  -%c, --%s", o->letter, o->name);
+    else
+        buffer_format(page, "      --%s", o->name);
     if (o->argument) {
-        if (at + 1 + (int)strlen(o->argument) > width)
-            at = printf("\n%*s", column - 1, "") - 1;
-        at += printf(" %s", o->argument);
+        if ((int)(page->len - line) + 1 + (int)strlen(o->argument) > width) {
+            line = page->len + 1;
+            buffer_format(page, "\n%*s", column - 1, "");
+        }
+        buffer_format(page, " %s", o->argument);
     }
-    if (at + 2 > column || column < 28) {
-        printf("\n");
-        at = 0;
+    if ((int)(page->len - line) + 2 > column || column < 28) {
+        buffer_byte(page, '\n');
+        line = page->len;
     }
-    printf("%*s", column - at, "");
-    wrap_print(o->help, column, column, width);
+    buffer_format(page, "%*s", column - (int)(page->len - line), "");
+    wrap_text(page, o->help, column, column, width);
 }
 
-static void print_help(const struct command *command, const struct option *table) {
+static int print_help(const struct command *command, const struct option *table) {
     const int width = wrap_width();
-    int at = printf("gpt2 %s - ", command->name);
-    wrap_print(command->summary, at, 2, width);
-    at = printf("\nusage: gpt2 %s ", command->name) - 1;
-    wrap_print(command->usage, at, 7, width);
+    struct buffer page = {0};
+    buffer_format(&page, "gpt2 %s - ", command->name);
+    wrap_text(&page, command->summary, (int)page.len, 2, width);
+    const size_t line = page.len + 1;
+    buffer_format(&page, "\nusage: gpt2 %s ", command->name);
+    wrap_text(&page, command->usage, (int)(page.len - line), 7, width);
     for (const struct option *o = table; o->name; o++) {
-        if (o->type == OPTION_SECTION)
-            putchar('\n'), wrap_print(o->name, 0, 2, width);
-        else if (option_is_shown(o))
-            print_option(o, width);
+        if (o->type == OPTION_SECTION) {
+            buffer_byte(&page, '\n');
+            wrap_text(&page, o->name, 0, 2, width);
+        } else if (option_is_shown(o)) {
+            put_option(&page, o, width);
+        }
     }
-    printf(width < 60 ? "  -h, --help\n        this text\n"
-                      : "  -h, --help                this text\n");
+    buffer_text(&page, width < 60 ? "  -h, --help\n        this text\n"
+                                  : "  -h, --help                this text\n");
     if (command->details) {
-        putchar('\n');
-        wrap_print(command->details, 0, 0, width);
+        buffer_byte(&page, '\n');
+        wrap_text(&page, command->details, 0, 0, width);
     }
+    return wrap_print(&page);
 }
 
 /* Set during command_visit, which no other thread calls: command_begin shows it the table. */
@@ -184,8 +195,7 @@ bool command_begin(const struct command *command, const struct option *own, int 
     }
     bool ok = command_read(command, table, argc, argv, n_words, &help, &err);
     if (ok && help) {
-        print_help(command, table);
-        *code = fflush(stdout) == 0 ? 0 : GPT2_ERR_RUNTIME;
+        *code = print_help(command, table);
         return false;
     }
     if (ok && *n_words > max_words)

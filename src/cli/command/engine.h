@@ -16,7 +16,8 @@ struct engine {
     struct gpt2_runtime *runtime;
 };
 
-/* Finds the model (find_model.h), opens all three and merges the adapters (lora_option.h). The
+/* Finds the model (find_model.h), opens all three and merges the adapters (lora_option.h; NULL:
+ * none). The
  * model comes before its tokenizer: what is wrong with it is said first. The loader's warnings go
  * to standard error. With `ids_only` there may be no tokenizer; one that cannot be opened is an
  * error all the same. On failure err is set, and engine_close frees what was opened. */

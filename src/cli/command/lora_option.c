@@ -28,14 +28,15 @@ static bool merge_item(struct gpt2_model *model, const char *item, struct gpt2_r
 
 bool lora_merge(struct gpt2_model *model, const struct string_list *adapters,
                 struct gpt2_runtime *runtime, struct gpt2_error *err) {
+    const int n = adapters ? adapters->n : 0;
     struct gpt2_runtime *own = NULL;
-    if (adapters->n && !runtime) {
+    if (n && !runtime) {
         runtime = own = gpt2_runtime_create(&(struct gpt2_runtime_options){.n_threads = 0}, err);
         if (!own)
             return false;
     }
     bool ok = true;
-    for (int i = 0; ok && i < adapters->n; i++)
+    for (int i = 0; ok && i < n; i++)
         ok = merge_item(model, adapters->items[i], runtime, err);
     gpt2_runtime_free(own);
     return ok;

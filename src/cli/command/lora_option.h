@@ -14,9 +14,9 @@
                 "model, SCALE times (default 1); may be repeated",  \
                 .aliases = "lora-scaled")
 
-/* Merges each adapter, in order (gpt2_model_adapt). Each item is a path that exists, or a path, ':'
- * and a number. NULL runtime: in one of its own, with all processors. Fails as gpt2_model_adapt
- * does, and with GPT2_ERR_USAGE where a SCALE is no finite number. */
+/* Merges each adapter, in order (gpt2_model_adapt); NULL: none. Each item is a path that exists, or
+ * a path, ':' and a number. NULL runtime: in one of its own, with all processors. Fails as
+ * gpt2_model_adapt does, and with GPT2_ERR_USAGE where a SCALE is no finite number. */
 bool lora_merge(struct gpt2_model *model, const struct string_list *adapters,
                 struct gpt2_runtime *runtime, struct gpt2_error *err);
 

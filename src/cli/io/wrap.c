@@ -1,10 +1,12 @@
 /* wrap.c - prose for the terminal, broken at its width. */
 #include "cli/io/wrap.h"
+#include "base/error_internal.h"
 #include "base/utf8.h"
+#include "cli/io/output.h"
+#include "cli/io/report.h"
 #include "cli/io/terminal.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -135,12 +137,16 @@ void wrap_text(struct buffer *out, const char *text, int at, int indent, int wid
         buffer_byte(out, '\n');
 }
 
-void wrap_print(const char *text, int at, int indent, int width) {
-    struct buffer out = {0};
-    wrap_text(&out, text, at, indent, width);
-    if (out.failed) // help without its line breaks is better than none
-        puts(text);
-    else
-        fwrite(out.data, 1, out.len, stdout);
-    buffer_free(&out);
+int wrap_print(struct buffer *page) {
+    struct gpt2_error err;
+    struct output out = {0};
+    int code = GPT2_OK;
+    if (page->failed) {
+        error_memory(&err, "the page", 0);
+        code = report(&err);
+    } else if (!output_bytes(&out, page->data, page->len, &err) || !output_flush(&out, &err)) {
+        code = output_failed(&out, &err);
+    }
+    buffer_free(page);
+    return code;
 }

@@ -11,8 +11,9 @@
  * characters. */
 void wrap_text(struct buffer *out, const char *text, int at, int indent, int width);
 
-/* The same on standard output. */
-void wrap_print(const char *text, int at, int indent, int width);
+/* Writes a page that was made so to standard output and frees it. Returns the exit code: 0, or that
+ * of the error, which is reported: memory ran out while the page was made, or the write failed. */
+int wrap_print(struct buffer *page);
 
 /* The width for it: of the terminal that standard output is, 40 at least and 100 at most; else 80.
  */

@@ -41,45 +41,54 @@ static struct gpt2_model *model;
 static struct gpt2_runtime *runtime;
 static struct gpt2_error err;
 
-/* One function: with `reserved` set to `word`, what it made is freed. True where it accepted. */
+/* The last reserved word, however many are left. */
+#define LAST(options) (options).reserved[sizeof(options).reserved / sizeof *(options).reserved - 1]
+
+/* One function: with a reserved word set to `word`, what it made is freed. True where it accepted.
+ */
 static bool accepts_runtime(uint64_t word) {
-    struct gpt2_runtime_options options = {.n_threads = 1, .reserved = {word}};
+    struct gpt2_runtime_options options = {.n_threads = 1};
+    LAST(options) = word;
     struct gpt2_runtime *made = gpt2_runtime_create(&options, &err);
     gpt2_runtime_free(made);
     return made != NULL;
 }
 
 static bool accepts_session(uint64_t word) {
-    struct gpt2_session_options options = {.reserved = {0, word}};
+    struct gpt2_session_options options = {0};
+    LAST(options) = word;
     struct gpt2_session *made = gpt2_session_create(model, &options, &err);
     gpt2_session_free(made);
     return made != NULL;
 }
 
 static bool accepts_batch(uint64_t word) {
-    struct gpt2_batch_options options = {.reserved = {0, 0, word}};
+    struct gpt2_batch_options options = {0};
+    LAST(options) = word;
     struct gpt2_batch *made = gpt2_batch_create(model, runtime, &options, &err);
     gpt2_batch_free(made);
     return made != NULL;
 }
 
 static bool accepts_scorer(uint64_t word) {
-    struct gpt2_scorer_options options = {.reserved = {0, 0, word}};
+    struct gpt2_scorer_options options = {0};
+    LAST(options) = word;
     struct gpt2_scorer *made = gpt2_scorer_create(model, runtime, &options, &err);
     gpt2_scorer_free(made);
     return made != NULL;
 }
 
 static bool accepts_generator(uint64_t word) {
-    struct gpt2_generator_options options = {.reserved = {word}};
+    struct gpt2_generator_options options = {0};
+    LAST(options) = word;
     struct gpt2_generator *made = gpt2_generator_create(model, runtime, &options, &err);
     gpt2_generator_free(made);
     return made != NULL;
 }
 
 static bool accepts_beams(uint64_t word) {
-    struct gpt2_beam_options options = {
-        .n_beams = 2, .max_tokens = 4, .length_penalty = 1, .reserved = {word}};
+    struct gpt2_beam_options options = {.n_beams = 2, .max_tokens = 4, .length_penalty = 1};
+    LAST(options) = word;
     struct gpt2_beams *made = gpt2_beams_create(model, &options, &err);
     gpt2_beams_free(made);
     return made != NULL;
@@ -88,7 +97,8 @@ static bool accepts_beams(uint64_t word) {
 static bool accepts_completion(uint64_t word) {
     const int32_t id = 1;
     struct gpt2_prompt prompt = {.ids = &id, .n_ids = 1};
-    struct gpt2_completion_options options = {.max_tokens = 1, .reserved = {0, word}};
+    struct gpt2_completion_options options = {.max_tokens = 1};
+    LAST(options) = word;
     struct gpt2_completion *made = gpt2_completion_create(model, NULL, &prompt, &options, &err);
     gpt2_completion_free(made);
     return made != NULL;
@@ -97,14 +107,15 @@ static bool accepts_completion(uint64_t word) {
 static bool accepts_sampler(uint64_t word) {
     struct gpt2_sampler_options options;
     gpt2_sampler_defaults(&options, GPT2_COMPAT_NATIVE);
-    options.reserved[3] = word;
+    LAST(options) = word;
     struct gpt2_sampler *made = gpt2_sampler_create(&options, 50, &err);
     gpt2_sampler_free(made);
     return made != NULL;
 }
 
 static bool accepts_stops(uint64_t word) {
-    struct gpt2_stops_options options = {.until = GPT2_UNTIL_LINE, .reserved = {word}};
+    struct gpt2_stops_options options = {.until = GPT2_UNTIL_LINE};
+    LAST(options) = word;
     struct gpt2_stops *made = gpt2_stops_create(&options, &err);
     gpt2_stops_free(made);
     return made != NULL;
@@ -114,7 +125,8 @@ static bool accepts_gguf(uint64_t word) {
     char dir[TESTMODEL_PATH], path[TESTMODEL_PATH];
     testmodel_tempdir(dir);
     testmodel_path(path, dir, "m.gguf");
-    struct gpt2_gguf_options options = {.type = GPT2_GGUF_F16, .reserved = {0, word}};
+    struct gpt2_gguf_options options = {.type = GPT2_GGUF_F16};
+    LAST(options) = word;
     bool ok = gpt2_model_save_gguf(model, &options, path, &err);
     testmodel_remove(dir);
     return ok;
@@ -125,7 +137,8 @@ static bool accepts_quantize(uint64_t word) {
     char dir[TESTMODEL_PATH];
     testmodel_tempdir(dir);
     snprintf(path, sizeof path, "%s/m.f16", dir);
-    struct gpt2_quantize_options options = {.type = GPT2_F16, .reserved = {word}};
+    struct gpt2_quantize_options options = {.type = GPT2_F16};
+    LAST(options) = word;
     bool ok = gpt2_quantize(model, runtime, &options, path, &err);
     assert_int_equal(access(path, F_OK) == 0, ok);
     testmodel_remove(dir);
@@ -133,7 +146,8 @@ static bool accepts_quantize(uint64_t word) {
 }
 
 static bool accepts_hub(uint64_t word) {
-    struct gpt2_hub_options options = {.reserved = {word}};
+    struct gpt2_hub_options options = {0};
+    LAST(options) = word;
     char *path = gpt2_hub_pull("not a name", &options, NULL, &err); // which is refused next
     free(path);
     return strstr(err.message, "reserved") == NULL;

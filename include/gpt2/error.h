@@ -5,7 +5,10 @@
  * and what was found (message), and, where the reader can do something about it, a remedy (hint).
  * The pointer may be NULL. On success the struct is left as it was. The library never prints and
  * never exits. Control characters from outside are escaped in both texts, so that they may be
- * printed to a terminal. */
+ * printed to a terminal.
+ *
+ * Everywhere in the library, a pointer that comes with a count may be NULL where the count is 0.
+ * Where a function needs at least one element its header says so, and it fails with a status. */
 #ifndef GPT2_ERROR_H
 #define GPT2_ERROR_H
 

@@ -7,6 +7,7 @@
 #   SANITIZE=thread   ThreadSanitizer (use another BUILD)
 #   V=1            show the commands
 #   LIBEDIT=no     no line editing in sessions  (default: yes where its header is)
+#   MICROHTTPD=no  no `gpt2 serve`              (default: yes where pkg-config knows libmicrohttpd)
 #   PREFIX=/usr/local, DESTDIR=...   for `make install`
 
 BUILD   ?= build
@@ -113,6 +114,16 @@ $(BUILD)/src/cli/terminal/line_editor.o: $(BUILD)/libedit
 $(BUILD)/libedit: FORCE
 	@mkdir -p $(@D)
 	@[ "$$(cat $@ 2>/dev/null)" = '$(LIBEDIT)' ] || echo '$(LIBEDIT)' >$@
+
+# HTTP for `gpt2 serve`: loaded by that command alone, as it takes a dozen libraries and 2 ms along.
+MICROHTTPD ?= $(shell $(PKG_CONFIG) --exists libmicrohttpd 2>/dev/null && echo yes || echo no)
+MICROHTTPD := $(MICROHTTPD)
+$(BUILD)/src/cli/serve/http_server.o: FILE_CFLAGS := \
+    $(if $(filter yes,$(MICROHTTPD)),-DHAVE_MICROHTTPD $(shell $(PKG_CONFIG) --cflags libmicrohttpd 2>/dev/null))
+$(BUILD)/src/cli/serve/http_server.o: $(BUILD)/microhttpd
+$(BUILD)/microhttpd: FORCE
+	@mkdir -p $(@D)
+	@[ "$$(cat $@ 2>/dev/null)" = '$(MICROHTTPD)' ] || echo '$(MICROHTTPD)' >$@
 
 # Loops over a whole vocabulary, which -O2 leaves scalar.
 VECTORIZED := base/rng model/merge sampling/filters sampling/race

@@ -62,6 +62,7 @@ may_include() {
     src/cli/generate/*) echo '^(cli/(generate|command|terminal|io)/|base/|gpt2/)' ;;
     src/cli/score/*)    echo '^(cli/(score|command|terminal|io)/|base/|gpt2/)' ;;
     src/cli/inspect/*)  echo '^(cli/(inspect|command|terminal|io)/|base/|gpt2/)' ;;
+    src/cli/serve/*)    echo '^(cli/(serve|generate|command|terminal|io)/|base/|gpt2/)' ;;
     src/cli/bench/*)    echo '^(cli/(bench|command|terminal|io)/|base/|gpt2/)' ;;
     src/cli/*)          echo '^(cli/|base/|gpt2/)' ;;
     *)              echo '^' ;; # tests see everything
@@ -74,6 +75,7 @@ home_of() {
     cJSON.h | cjson/*)        echo src/base/json.c ;;
     utf8proc.h)                echo 'src/text/*' ;;
     histedit.h | editline/*)   echo src/cli/terminal/line_editor.c ;;
+    microhttpd.h)              echo src/cli/serve/http_server.c ;;
     immintrin.h | x86intrin.h | arm_neon.h) echo 'src/kernels/*' ;;
     sys/prctl.h | sys/sysctl.h | sys/auxv.h | asm/hwcap.h | mach-o/*) echo 'src/base/os_*' ;;
     *)                         echo '*' ;;

@@ -31,6 +31,8 @@ printf '{"text": "In my palm is a clear stone, and inside it is a small ivory st
 # every_command PATH WORDS: each refuses the path, and names it. A command that needs more than a
 # model to get so far has a case here.
 taking_models=$(commands_with "--model ")
+run serve --api-key-file "$tmp/none"
+if says libmicrohttpd; then taking_models=$(echo "$taking_models" | grep -vx serve); fi # it says that first
 expect "thirteen commands take a model, at least" test "$(echo "$taking_models" | wc -l)" -ge 13
 every_command() {
     wrong=
@@ -51,6 +53,7 @@ every_command() {
         convert) run convert -m "$1" --to packed -o "$tmp/made" ;;
         compare) run compare -m "$1" models/tales -f "$tmp/text" ;;
         compared) run compare -m models/tales "$1" -f "$tmp/text" ;;
+        serve) run serve --port 0 -m "$1" ;;
         bench) run bench -m "$1" -p 4 -n 2 -r 1 ;;
         *) run "$command" -m "$1" ;;
         esac

@@ -12,6 +12,7 @@
 void bulk_record_free(struct bulk_record *record) {
     gpt2_record_free(record->json);
     buffer_free(&record->id);
+    buffer_free(&record->ignored);
     for (int i = 0; i < record->n_prompts; i++)
         gpt2_ids_free(&record->prompts[i]);
     free(record->prompts);
@@ -164,30 +165,62 @@ static bool set_option(struct bulk_record *record, const struct option *table, i
     return options_set(table, field->name, field->text, err);
 }
 
+/* Whether a member is none of the record's own: of a batch line what the API has beside, of a
+ * request what its caller looks at, or what nobody knows. */
+static bool is_foreign(struct bulk_record *record, const struct option *table,
+                       const char *const *others, const char *name) {
+    static const char *const batch[] = {"id",  "custom_id", "model",  "user", "method",
+                                        "url", "suffix",    "stream", "body", NULL};
+    static const char *const line[] = {"id", "custom_id", NULL};
+    const char *const *names = record->is_request ? others : record->is_batch ? batch : line;
+    for (; *names; names++)
+        if (!strcmp(*names, name))
+            return true;
+    if (!record->is_request || options_find(table, name))
+        return false;
+    if (record->ignored.len)
+        buffer_byte(&record->ignored, ',');
+    buffer_json(&record->ignored, name, strlen(name));
+    return true;
+}
+
 /* Members [from, to) of the record or of its body. *prompt becomes the field that has the prompts:
  * how they are read may depend on what follows. */
-static bool read_members(struct bulk_record *record, const struct option *table, int from, int to,
-                         int *prompt, struct gpt2_error *err) {
-    static const char *const ignored[] = {"model",  "user",   "method", "url",
-                                          "suffix", "stream", "body",   NULL};
+static bool read_members(struct bulk_record *record, const struct option *table,
+                         const char *const *others, int from, int to, int *prompt,
+                         struct gpt2_error *err) {
     for (int i = from; i < to;) {
         const struct gpt2_field *field = gpt2_record_field(record->json, i);
-        bool is_ignored = false;
-        for (int k = 0; record->is_batch && ignored[k]; k++)
-            is_ignored |= !strcmp(field->name, ignored[k]);
-        if (!strcmp(field->name, "id") || !strcmp(field->name, "custom_id") || is_ignored) {
-            // read before, or of no meaning here
-        } else if (!strcmp(field->name, "prompt") || !strcmp(field->name, "ids")) {
+        if (!strcmp(field->name, "prompt") || !strcmp(field->name, "ids")) {
             if (*prompt >= 0)
                 return command_error(err, GPT2_ERR_INPUT, NULL,
                                      "expected one of \"prompt\" and \"ids\", got two");
             *prompt = i;
-        } else if (!set_option(record, table, i, err)) {
+        } else if (!is_foreign(record, table, others, field->name) &&
+                   !set_option(record, table, i, err)) {
             return false;
         }
         i += 1 + field->n_inside;
     }
     return true;
+}
+
+/* Members of the record itself, then its prompts. */
+static bool read_settings(struct bulk_record *record, const char *const *others, int n, int body,
+                          const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
+    struct option table[SETTINGS_MAX];
+    settings_table(table, &record->settings);
+    int prompt = -1;
+    if (!read_members(record, table, others, 0, n, &prompt, err))
+        return false;
+    if (record->is_batch && body >= 0 &&
+        !read_members(record, table, others, body + 1,
+                      body + 1 + gpt2_record_field(record->json, body)->n_inside, &prompt, err))
+        return false;
+    if (prompt < 0)
+        return command_error(err, GPT2_ERR_INPUT, NULL, "the %s has no \"prompt\" and no \"ids\"",
+                             record->is_request ? "request" : "record");
+    return read_prompts(record, prompt, tokenizer, err);
 }
 
 static bool read_json(struct bulk_record *record, const char *line, size_t n,
@@ -205,19 +238,32 @@ static bool read_json(struct bulk_record *record, const char *line, size_t n,
         if (!strcmp(field->name, "body") && field->kind == GPT2_FIELD_OBJECT)
             body = end;
     }
-    struct option table[SETTINGS_MAX];
-    settings_table(table, &record->settings);
-    int prompt = -1;
-    if (!read_members(record, table, 0, end, &prompt, err))
+    return read_settings(record, NULL, end, body, tokenizer, err);
+}
+
+bool bulk_record_read_request(struct bulk_record *record, const char *body, size_t n,
+                              const char *const *others, const struct settings *defaults,
+                              const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
+    *record = (struct bulk_record){.settings = *defaults, .has_settings = true, .is_request = true};
+    record->json = gpt2_record_parse(body, n, err);
+    if (!record->json)
         return false;
-    if (record->is_batch && body >= 0 &&
-        !read_members(record, table, body + 1,
-                      body + 1 + gpt2_record_field(record->json, body)->n_inside, &prompt, err))
+    int end = 0;
+    const struct gpt2_field *field;
+    while ((field = gpt2_record_field(record->json, end)))
+        end += 1 + field->n_inside;
+    if (!read_settings(record, others, end, -1, tokenizer, err))
         return false;
-    if (prompt < 0)
-        return command_error(err, GPT2_ERR_INPUT, NULL,
-                             "the record has no \"prompt\" and no \"ids\"");
-    return read_prompts(record, prompt, tokenizer, err);
+    return !record->ignored.failed ||
+           command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
+}
+
+const struct gpt2_field *bulk_record_member(const struct bulk_record *record, const char *name) {
+    const struct gpt2_field *field;
+    for (int i = 0; (field = gpt2_record_field(record->json, i)); i += 1 + field->n_inside)
+        if (!strcmp(field->name, name))
+            return field;
+    return NULL;
 }
 
 bool bulk_record_read(struct bulk_record *record, const char *line, size_t n, bool is_json,

@@ -13,6 +13,8 @@ struct bulk_record {
     struct settings settings; /* unresolved */
     bool has_settings;        /* some of its own */
     bool is_batch;            /* an OpenAI batch line */
+    bool is_request;          /* the body of a request of OpenAI's API */
+    struct buffer ignored;    /* of a request: the names that mean nothing here, "a","b" */
     struct buffer id;         /* as JSON */
     uint64_t key;             /* of the draws: a whole number itself, a hash of a string */
     struct gpt2_ids *prompts; /* [n_prompts]: one, or those of a list */
@@ -25,6 +27,17 @@ struct bulk_record {
 bool bulk_record_read(struct bulk_record *record, const char *line, size_t n, bool is_json,
                       uint64_t number, const struct settings *defaults,
                       const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err);
+
+/* The same of the body of a request to OpenAI's completions endpoint. `others` are members that are
+ * the caller's to look at, in record->json; ends with NULL. Names that nobody knows are no error:
+ * record->ignored lists them. The key is 0. */
+bool bulk_record_read_request(struct bulk_record *record, const char *body, size_t n,
+                              const char *const *others, const struct settings *defaults,
+                              const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err);
+
+/* A member of the record, NULL: there is none. */
+const struct gpt2_field *bulk_record_member(const struct bulk_record *record, const char *name);
+
 void bulk_record_free(struct bulk_record *record);
 
 #endif

@@ -1,0 +1,189 @@
+/* cmd_serve.c - `gpt2 serve`: OpenAI's completions endpoint, over HTTP. */
+#include "cli/command/commands.h"
+#include "cli/command/engine.h"
+#include "cli/command/lora_option.h"
+#include "cli/command/weights_options.h"
+#include "cli/io/report.h"
+#include "cli/io/signals.h"
+#include "cli/serve/http_api.h"
+#include "cli/serve/listen_socket.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct serve_arguments {
+    const char *host, *model, *alias, *cpu, *key_file;
+    struct string_list lora;
+    struct weights_options weights;
+    int port, threads, kv, parallel, connections, queue, timeout;
+    size_t max_body, cache_memory;
+};
+
+/* Everything that is allocated; freed by close_all. */
+struct serve_run {
+    struct serve_arguments args;
+    struct listen_socket listening;
+    struct api_keys keys;
+    struct engine engine;
+    struct completion_service *service;
+    struct http_server *server;
+    struct http_api api;
+};
+
+/* As /v1/models says it: of a path only the last part, as paths of this machine are nobody's
+ * business. */
+static const char *name_of(const struct serve_arguments *args) {
+    const char *name = args->alias ? args->alias : args->model;
+    if (!name)
+        name = getenv("GPT2_MODEL");
+    if (!name || !*name)
+        return "tales";
+    const char *slash = strrchr(name, '/');
+    return !args->alias && slash && slash[1] && strchr("./~", *name) ? slash + 1 : name;
+}
+
+/* The socket comes first, before anything that a program gives up. */
+static bool open_all(struct serve_run *run, struct gpt2_error *err) {
+    struct serve_arguments *a = &run->args;
+    if (!http_server_load(err) || (a->key_file && !api_keys_read(&run->keys, a->key_file, err)) ||
+        !listen_socket_open(&run->listening, a->host, a->port, run->keys.n > 0, err) ||
+        !engine_open(&run->engine, a->model, &a->lora, a->threads, a->cpu, false, err) ||
+        !weights_prepare(run->engine.model, &a->weights, LLONG_MAX, err))
+        return false;
+    const struct service_options service = {.engine = &run->engine,
+                                            .model_name = name_of(a),
+                                            .kv = (enum gpt2_kv)a->kv,
+                                            .max_samples = a->parallel,
+                                            .max_queue = a->queue,
+                                            .cache_memory = a->cache_memory,
+                                            .timeout = a->timeout};
+    run->service = completion_service_create(&service, err);
+    if (!run->service)
+        return false;
+    run->api = (struct http_api){.service = run->service,
+                                 .keys = &run->keys,
+                                 .model_name = service.model_name,
+                                 .started = time(NULL),
+                                 .max_body = a->max_body};
+    const struct http_options http = {.socket = run->listening.fd,
+                                      .max_connections = a->connections,
+                                      .max_body = a->max_body,
+                                      .timeout = a->timeout,
+                                      .handler = http_api_handle,
+                                      .user = &run->api};
+    run->server = http_server_start(&http, err);
+    if (run->server)
+        run->listening.fd = -1;
+    return run->server != NULL;
+}
+
+static void close_all(struct serve_run *run) {
+    http_server_stop(run->server);
+    completion_service_free(run->service);
+    listen_socket_close(&run->listening);
+    api_keys_free(&run->keys);
+    engine_close(&run->engine);
+}
+
+static int execute(struct serve_run *run) {
+    struct gpt2_error err;
+    int n_cut;
+    if (!open_all(run, &err))
+        return report(&err);
+    signals_catch();
+    report_done("gpt2: %s at http://%s/v1", run->api.model_name, run->listening.name.data);
+    if (!completion_service_run(run->service, run->server, &n_cut, &err))
+        return report(&err);
+    if (n_cut == 0)
+        return 0;
+    report_note("%d request%s not finished, and told so", n_cut, n_cut == 1 ? " was" : "s were");
+    return 128 + signals_caught();
+}
+
+static int run_serve(int argc, char **argv) {
+    struct serve_run *run = calloc(1, sizeof *run);
+    struct gpt2_error err;
+    if (!run) {
+        command_error(&err, GPT2_ERR_MEMORY, NULL, "out of memory");
+        return report(&err);
+    }
+    struct serve_arguments *a = &run->args;
+    run->listening.fd = -1;
+    a->host = "127.0.0.1";
+    a->port = 8080;
+    a->parallel = 64;
+    a->cache_memory = CACHE_MEMORY;
+    a->connections = a->queue = 256;
+    a->timeout = 30;
+    a->max_body = (size_t)4 << 20;
+    const struct option table[] = {
+        OPT_SECTION("Address"),
+        OPT_STRING("host", 0, &a->host, "HOST",
+                   "where to listen (default 127.0.0.1: this machine\n"
+                   "alone); an address that others reach needs a key"),
+        OPT_INT("port", 0, &a->port, 0, 65535, "N", "its port (default 8080; 0: any that is free)"),
+        OPT_STRING("api-key-file", 0, &a->key_file, "FILE",
+                   "clients have to send one of the keys in this file, of\n"
+                   "which each line has one (\"Authorization: Bearer KEY\")"),
+        OPT_SECTION("Model"),
+        OPT_MODEL_WORD(&a->model),
+        OPT_LORA(&a->lora),
+        OPT_STRING("alias", 'a', &a->alias, "NAME",
+                   "the model's name for clients (default: as it is given)"),
+        OPT_THREADS(&a->threads),
+        OPT_CPU(&a->cpu),
+        OPT_KV(&a->kv),
+        OPT_WEIGHTS(&a->weights),
+        OPT_SECTION("Work"),
+        OPT_INT("parallel", 0, &a->parallel, 1, 4096, "N",
+                "texts under way at once (default 64); the result is\n"
+                "the same for any",
+                .aliases = "np"),
+        OPT_CACHE_MEMORY(&a->cache_memory, .needs = NULL),
+        OPT_SECTION("Limits"),
+        OPT_INT("queue", 0, &a->queue, 1, 65536, "N",
+                "requests that wait for their turn (default 256); more\n"
+                "get 429"),
+        OPT_INT("connections", 0, &a->connections, 1, 16384, "N",
+                "at once (default 256); more get 503"),
+        OPT_SIZE("max-body", 0, &a->max_body, "SIZE",
+                 "the largest request (default 4M); larger ones get 413"),
+        OPT_INT("timeout", 0, &a->timeout, 1, 86400, "S",
+                "seconds for a request to arrive, for a client to take\n"
+                "more of an answer, and for what is under way when\n"
+                "SIGTERM or SIGINT ends the program (default 30)"),
+        OPT_END,
+    };
+    int n_words, code;
+    if (command_begin(&command_serve, table, argc, argv, 0, &n_words, &code))
+        code = execute(run);
+    close_all(run);
+    free(run);
+    return code;
+}
+
+const struct command command_serve = {
+    .name = "serve",
+    .summary = "OpenAI's completions API, over HTTP",
+    .usage = "[OPTIONS] [MODEL]",
+    .details =
+        "POST /v1/completions takes the fields of OpenAI's API and those of a record of\n"
+        "generate --input (gpt2-bulk(5)): prompt (a text, token ids, or a list of these),\n"
+        "max_tokens, temperature, top_p, n, best_of, stop, echo, logprobs, seed, logit_bias,\n"
+        "stream, stream_options and so on. What they do not say is as OpenAI has it, whatever the\n"
+        "model recommends: 16 tokens, temperature 1, all tokens; the seed is random and stands in\n"
+        "the answer. With that seed generate gives the same text. A field that nobody knows is\n"
+        "ignored and listed in \"ignored\"; a wrong value gets 400. Special tokens in prompts are\n"
+        "text. GET /v1/models names the model, GET /health is for monitors and needs no key. "
+        "There\n"
+        "is no chat.\n"
+        "All clients share one generator; what their prompts begin with is read once. A client "
+        "that\n"
+        "goes away ends its texts. After SIGTERM or SIGINT nothing new is taken; the exit code is "
+        "0\n"
+        "where all that was under way was finished. A second signal ends at once.\n"
+        "The address that is listened at is printed on standard error when all is ready.\n",
+    .run = run_serve,
+};

@@ -4,12 +4,47 @@
 
 #include "kernels/tiles.h"
 
-/* Continues the chains of one register tile of y by K steps. A step reads the tile's vectors of w,
- * which may belong to several panels, and one element of each row of x. */
-ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
-                             struct prefetch prefetch, int K, struct tile tile,
-                             struct element type) {
+#if X_STEPS > 1
+
+/* Continues the sums of a tile by `steps` steps, as gemm_tile does for one: they take x by lane.
+ * The weights are loaded in pairs, which can be one instruction. */
+ALWAYS_INLINE void gemm_steps(vec sum[GEMM_ROWS][STRIP / WIDTH], struct x_rows x, struct panels w,
+                              const char *at, struct prefetch prefetch, int k, int steps,
+                              struct tile tile, struct element type) {
     const int rows = tile.rows, vecs = tile.vecs, panels = vecs * WIDTH / PANEL;
+    xvec xk[GEMM_ROWS];
+    UNROLL for (int r = 0; r < rows; r++) {
+        xk[r] = x_load(x_from(x, r, k).p, steps);
+    }
+    UNROLL for (int i = 0; i < steps; i++) {
+        UNROLL for (int v = 0; v < vecs; v += 2) {
+            const int some = vecs - v < 2 ? vecs - v : 2;
+            vec weight[2];
+            UNROLL for (int j = 0; j < some; j++) {
+                weight[j] = type.load(at + column_at(w, (v + j) * WIDTH, type.size),
+                                      tile_lanes(tile, v + j));
+            }
+            UNROLL for (int j = 0; j < some; j++) {
+                UNROLL for (int r = 0; r < rows; r++) {
+                    ADD_PRODUCT_X(sum[r][v + j], xk[r], i, weight[j]);
+                }
+            }
+        }
+        if (rows > 1 && panels > 0 && i % 2 == 0) // lines of 64 bytes, of which a step has half
+            prefetch_step(prefetch, k + i, panels);
+        at += w.stride;
+    }
+}
+
+#endif
+
+/* Continues the chains of one register tile of y by K steps, `at_once` of them at a time. A step
+ * reads the tile's vectors of w, which may belong to several panels, and one element of each row of
+ * x. */
+ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
+                             struct prefetch prefetch, int K, int at_once, struct tile tile,
+                             struct element type) {
+    const int rows = tile.rows, vecs = tile.vecs;
     const char *at = w.w; // not w.w itself: gcc would compute each address from k
     vec sum[GEMM_ROWS][STRIP / WIDTH];
     UNROLL for (int r = 0; r < rows; r++) {
@@ -17,6 +52,13 @@ ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
             sum[r][v] = load_f32(y_from(y, r, v * WIDTH).p, tile_lanes(tile, v));
         }
     }
+#if X_STEPS > 1
+    for (int k = 0; k < K; k += at_once) {
+        gemm_steps(sum, x, w, at, prefetch, k, at_once, tile, type);
+        at += (size_t)at_once * w.stride;
+    }
+#else
+    const int panels = vecs * WIDTH / PANEL;
     UNROLL_4 for (int k = 0; k < K; k++) {
         vec xk[GEMM_ROWS];
         UNROLL for (int r = 0; r < rows; r++) {
@@ -32,10 +74,23 @@ ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
             prefetch_step(prefetch, k, panels);
         at += w.stride;
     }
+#endif
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++)
             vec_store(y_from(y, r, v * WIDTH).p, sum[r][v], tile_lanes(tile, v));
     }
+}
+
+/* The same for any K: X_STEPS at a time, and what is left one by one. These are two tiles, as sums
+ * that go on from one loop to the next are moved to other registers in each step by gcc. */
+ALWAYS_INLINE void gemm_columns(struct y_rows y, struct x_rows x, struct panels w,
+                                struct prefetch prefetch, int K, struct tile tile,
+                                struct element type) {
+    const int whole = K / X_STEPS * X_STEPS;
+    gemm_tile(y, x, w, prefetch, whole, X_STEPS, tile, type);
+    if (whole < K)
+        gemm_tile(y, x_from(x, 0, whole), panels_from(w, whole, 0, type.size), prefetch, K - whole,
+                  1, tile, type);
 }
 
 /* n columns of `rows` rows, in whole tiles and then in single vectors. */
@@ -44,9 +99,9 @@ ALWAYS_INLINE void gemm_rows(struct y_rows y, struct x_rows x, struct panels w,
                              struct element type) {
     const int vecs = GEMM_VECS(rows);
     int c = 0;
-#define COLUMNS(vecs, columns)                                                  \
-    gemm_tile(y_from(y, 0, c), x, panels_from(w, 0, c, type.size), prefetch, K, \
-              (struct tile){rows, vecs, columns}, type)
+#define COLUMNS(vecs, columns)                                                     \
+    gemm_columns(y_from(y, 0, c), x, panels_from(w, 0, c, type.size), prefetch, K, \
+                 (struct tile){rows, vecs, columns}, type)
     for (; c + vecs * WIDTH <= n; c += vecs * WIDTH)
         COLUMNS(vecs, vecs * WIDTH);
     for (; c + WIDTH <= n; c += WIDTH)

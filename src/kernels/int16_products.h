@@ -14,9 +14,13 @@
 #define PANEL_WORDS 64 /* words of each output of a panel, and */
 #define ROW_WORDS   32 /* of a row of x, that are widened at a time */
 
+#if !defined(UNPACKED_TILE) // quantized.h
+#define UNPACKED_TILE WORDS_TILE
+#endif
+
 /* The most rows of any tile of integers. */
 #define LARGER(a, b) ((a) > (b) ? (a) : (b))
-#define QUANT_ROWS   LARGER(WORDS_TILE, LARGER(Q8_ROWS, Q4_ROWS))
+#define QUANT_ROWS   LARGER(LARGER(WORDS_TILE, UNPACKED_TILE), LARGER(Q8_ROWS, Q4_ROWS))
 
 /* Groups of a panel and a group of a row of x; or a block of positions of the KV cache and its
  * weights. Each word has two adjacent inputs. */

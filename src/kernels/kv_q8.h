@@ -62,6 +62,8 @@ ALWAYS_INLINE void mix_chain(struct y_rows y, ivec sum[][STRIP / WIDTH], const s
                              struct tile tile) {
     UNROLL for (int v = 0; v < tile.vecs; v++) {
         const int lanes = tile_lanes(tile, v);
+        if (lanes == 0)
+            break;
         UNROLL for (int r = 0; r < tile.rows; r++) {
             float *out = y_from(y, r, v * WIDTH).p;
             vec chain = vec_fma(ivec_to_f32(sum[r][v]), vec_set(w[r].scale), load_f32(out, lanes));

@@ -54,12 +54,27 @@ static double peak_fma(float *x, int n) {
  * sums, peak_dot adds four products of bytes to each, and PEAK_SUMS is the number of independent
  * chains: as many as for fma if a step is one instruction, fewer if it ends with an add of short
  * latency. The empty asm claims to change a register, so that the compiler cannot merge steps. */
-#if defined(QUANT_DOT4)
-#if defined(__aarch64__)
+#if defined(KERNELS_ARM_NEON_H)
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+#define PEAK_DOT      "smmla"
+#define PEAK_PRODUCTS (2 * sizeof(peak_sums))
+#elif defined(__ARM_FEATURE_DOTPROD)
 #define PEAK_DOT "sdot"
 #else
-#define PEAK_DOT "vpdpbusd"
+#define PEAK_DOT "smull"
 #endif
+#define PEAK_SUMS PEAK_CHAINS
+typedef ivec peak_sums;
+ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, ivec u, ivec s) {
+    __asm__ volatile("" : "+w"(u));
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+    return vmmlaq_s32(sum, vreinterpretq_s8_s32(u), vreinterpretq_s8_s32(s));
+#else
+    return ivec_dot4(sum, u, s);
+#endif
+}
+#elif defined(QUANT_DOT4)
+#define PEAK_DOT  "vpdpbusd"
 #define PEAK_SUMS PEAK_CHAINS
 typedef ivec peak_sums;
 ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, peak_sums u, peak_sums s) {
@@ -103,7 +118,11 @@ ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, peak_sums u, peak_sums s) {
 }
 #endif
 
-/* n steps of four-way int8 dot products on each chain; *x as in peak_fma. */
+#if !defined(PEAK_PRODUCTS)
+#define PEAK_PRODUCTS sizeof(peak_sums) /* of bytes, in one peak_dot */
+#endif
+
+/* n steps of int8 dot products on each chain; *x as in peak_fma. */
 static double peak_dot4(int32_t *x, int n) {
     unsigned char bytes[sizeof(peak_sums)];
     peak_sums s[PEAK_SUMS], u;
@@ -119,7 +138,7 @@ static double peak_dot4(int32_t *x, int n) {
     int32_t lane;
     memcpy(&lane, &s[0], sizeof lane);
     *x ^= lane;
-    return 2.0 * sizeof(peak_sums) * PEAK_SUMS * n;
+    return 2.0 * PEAK_PRODUCTS * PEAK_SUMS * n;
 }
 
 /* 64 bytes, in as many registers as the variant needs. */

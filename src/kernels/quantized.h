@@ -16,6 +16,7 @@
  * and, if the CPU has four-way dot products, QUANT_DOT4 and
  *
  *   ivec_dot4(sum, u, s)  sum + the products of four unsigned and signed bytes
+ *   QUANT_SIGNED          if it takes both as signed ones (and ivec_xor)
  *
  * otherwise
  *
@@ -32,7 +33,20 @@
  * and w are first widened to 16-bit lanes: a step then has one instruction less, and the cost of
  * widening a byte is spread over all its products. The nibbles of Q4 are unsigned: |u s| <= 15 *
  * 127, and the sum of 16 such products, as many as a lane gets in half a group of 64, is below
- * 2^15. */
+ * 2^15.
+ *
+ * A variant that multiplies many rows faster from a copy of the weights in an order of its own has
+ *
+ *   UNPACKED_ROWS         from this many rows on
+ *   UNPACKED_TILE         rows of a tile
+ *   QUANT_UNPACKED        the name of a file, in quotes, that defines
+ *   unpack_panel(to, from, form)  copies the integers of a group of a panel, for all rows, to
+ *                         group / 4 words of each output
+ *   unpack_row(to, x, r, form)    copies the group of row r, 0, 1 ... of a tile
+ *   unpacked_sums(sum, x, xw, w, first, prefetch, tile, form)  the sums of a group: from xw, what
+ *                         unpack_row has made of x, and w from word `first` on
+ *
+ * Without dot products there is such a copy of 8-bit integers, from WORDS_ROWS rows on. */
 #ifndef KERNELS_QUANTIZED_H
 #define KERNELS_QUANTIZED_H
 
@@ -41,7 +55,7 @@
 
 /* How the steps of a group are unrolled. All of them where a step needs no register beyond the
  * sums, weights and x; else four, so that no more than these steps' registers are in use. */
-#if defined(QUANT_DOT4)
+#if defined(QUANT_DOT4) && !defined(QUANT_SIGNED)
 #define UNROLL_STEPS UNROLL
 #define UNROLL_HALF  UNROLL
 #else
@@ -58,10 +72,11 @@ _Static_assert(QUANT_VECS(1) * WIDTH <= STRIP && QUANT_VECS(QUANT_ROWS) * WIDTH 
 _Static_assert(WORDS_DEPTH / 2 <= PANEL_WORDS, "a block of widened bytes fits");
 
 /* How the products of a tile are computed, as a constant of each instance: from panels of that
- * form; `words`: from 16-bit lanes, to which the caller has widened the bytes. */
+ * form; `unpacked`: from a copy that the caller has made, of bytes widened to 16-bit lanes or in
+ * the order of QUANT_UNPACKED. */
 struct quant_way {
     struct panel_form form;
-    bool words;
+    bool unpacked;
 };
 
 /* Steps of four inputs in a group. */
@@ -75,7 +90,16 @@ ALWAYS_INLINE int quant_steps(struct panel_form form) {
 
 typedef ivec q8_w;
 
-/* What a sum starts from, as a byte of a panel is a weight + 128. */
+/* What a sum starts from, as a byte of a panel is a weight + 128; and the weights of such bytes. */
+#if defined(QUANT_SIGNED)
+ALWAYS_INLINE ivec q8_start(int32_t sum_of_x) {
+    return ivec_set(0);
+}
+
+ALWAYS_INLINE q8_w q8_weights(ivec bytes) {
+    return ivec_xor(bytes, ivec_set(0x80808080));
+}
+#else
 ALWAYS_INLINE ivec q8_start(int32_t sum_of_x) {
     return ivec_set((uint32_t)(-128 * sum_of_x));
 }
@@ -83,6 +107,7 @@ ALWAYS_INLINE ivec q8_start(int32_t sum_of_x) {
 ALWAYS_INLINE q8_w q8_weights(ivec bytes) {
     return bytes;
 }
+#endif
 
 ALWAYS_INLINE ivec q8_ones(void) {
     return ivec_set(0); // not needed
@@ -330,6 +355,8 @@ ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized 
         vec scale = load_scales(group, v, form);
         vec min = form.mins ? load_scales(mins, v, form) : scale;
         const int lanes = tile_lanes(tile, v);
+        if (lanes == 0)
+            break;
         UNROLL for (int r = 0; r < tile.rows; r++) {
             float *out = y_from(y, r, v * WIDTH).p;
             float xscale = x.scale[(size_t)r * x.gs];
@@ -342,22 +369,54 @@ ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized 
     }
 }
 
+/* --- unpacked copies -------------------------------------------------------------------------- */
+
+#if defined(QUANT_UNPACKED)
+#include QUANT_UNPACKED
+
+#define UNPACKED_WORDS(form) ((form).group / 4)
+#define UNPACKED_DEPTH       QUANT_DEPTH
+#define UNPACKED_BITS(bits)  true
+#elif !defined(QUANT_DOT4)
+#define UNPACKED_WORDS(form) ((form).group / 2)
+#define UNPACKED_DEPTH       WORDS_DEPTH
+#define UNPACKED_BITS(bits)  ((bits) == 8)
+#define UNPACKED_ROWS        WORDS_ROWS
+
+ALWAYS_INLINE void unpack_panel(int32_t to[][PANEL], const char *from, struct panel_form form) {
+    to_words(to[0], from, quant_steps(form) * PANEL, 0x80808080);
+}
+
+ALWAYS_INLINE void unpack_row(row_words *to, struct quantized x, int r, struct panel_form form) {
+    row_to_words(to[r], x.q + (size_t)r * x.qs, quant_steps(form));
+}
+
+ALWAYS_INLINE void unpacked_sums(tile_sums sum, struct quantized x, row_words *xw, panel_words *w,
+                                 int first, struct prefetch prefetch, struct tile tile,
+                                 struct panel_form form) {
+    int16_sums(sum, xw, w, first, form.group / 2, prefetch, tile);
+}
+#else
+#define UNPACKED_WORDS(form) 0
+#endif
+
 /* --- tiles of panels -------------------------------------------------------------------------- */
 
-/* One tile and one group. xw, w: x and the panels as 16-bit lanes, from word `first` of w on, for
- * way.words only. */
+/* One tile and one group. xw, w: the copies of x and of the panels, from word `first` of w on, for
+ * way.unpacked only. */
 ALWAYS_INLINE void quant_tile(struct y_rows y, struct quantized x, row_words *xw,
                               struct panels group, panel_words *w, int first,
                               struct prefetch prefetch, struct tile tile, struct quant_way way) {
     const struct panels integers = panels_skip(group, panel_form_head(way.form));
     tile_sums sum;
     LOADS_STAY();
-    if (way.form.bits == 4)
-        q4_sums(sum, x, integers, prefetch, tile, way.form);
-#if !defined(QUANT_DOT4)
-    else if (way.words)
-        int16_sums(sum, xw, w, first, way.form.group / 2, prefetch, tile);
+#if defined(UNPACKED_ROWS)
+    if (way.unpacked)
+        unpacked_sums(sum, x, xw, w, first, prefetch, tile, way.form);
+    else
 #endif
+        if (way.form.bits == 4)
+        q4_sums(sum, x, integers, prefetch, tile, way.form);
     else
         q8_sums(sum, x, integers, prefetch, tile, way.form);
     quant_chain(y, sum, x, group, tile, way.form);
@@ -372,24 +431,24 @@ ALWAYS_INLINE struct quantized quant_from(struct quantized x, int r, int g,
     return x;
 }
 
-/* All columns and some groups of `rows` rows: whole tiles, then single panels. w: the panels as
- * 16-bit lanes, for way.words only. prefetch: that of the first panel. */
+/* All columns and some groups of `rows` rows: whole tiles, then single panels. w: the copy
+ * of the panels, for way.unpacked only. prefetch: that of the first panel. */
 ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels groups,
                               panel_words *w, struct prefetch prefetch, int n, int n_groups,
                               int rows, struct quant_way way) {
     const int vecs = QUANT_VECS(rows), whole = vecs * WIDTH;
     row_words xw[QUANT_ROWS];
     for (int g = 0; g < n_groups; g++) {
-#if !defined(QUANT_DOT4)
-        for (int r = 0; way.words && r < rows; r++)
-            row_to_words(xw[r], x.q + (size_t)r * x.qs, quant_steps(way.form));
+#if defined(UNPACKED_ROWS)
+        for (int r = 0; way.unpacked && r < rows; r++)
+            unpack_row(xw, x, r, way.form);
 #endif
         int c = 0;
 #define COLUMNS(vecs, columns)                                                       \
     do {                                                                             \
         const size_t at = column_at(groups, c, 0);                                   \
         quant_tile(y_from(y, 0, c), x, xw, panels_skip(groups, at),                  \
-                   way.words ? &w[c / PANEL] : NULL, g *way.form.group / 2,          \
+                   way.unpacked ? &w[c / PANEL] : NULL, g *UNPACKED_WORDS(way.form), \
                    (struct prefetch){prefetch.p + at, prefetch.step, prefetch.next}, \
                    (struct tile){rows, vecs, columns}, way);                         \
     } while (0)
@@ -409,22 +468,25 @@ ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels
 ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panels groups,
                                const char *next, int m, int n, int n_groups, struct quant_way way) {
     const int steps = quant_steps(way.form);
-    const int max = way.form.bits == 4 ? Q4_ROWS : way.words ? WORDS_TILE : Q8_ROWS;
+    const int max = way.unpacked ? UNPACKED_TILE : way.form.bits == 4 ? Q4_ROWS : Q8_ROWS;
     size_t share = groups.stride / (size_t)((m + max - 1) / max);
     struct prefetch prefetch = {next, share / (size_t)steps, groups.next};
     panel_words w[STRIP / PANEL];
-#if !defined(QUANT_DOT4)
-    for (int g = 0; way.words && g < n_groups; g++)
+#if defined(UNPACKED_ROWS)
+    for (int g = 0; way.unpacked && g < n_groups; g++)
         for (int c = 0; c < n; c += PANEL)
-            to_words(w[c / PANEL][g * 2 * steps],
-                     groups.w + (size_t)g * groups.stride + column_at(groups, c, 0) +
-                         panel_form_head(way.form),
-                     steps * PANEL, 0x80808080);
+            unpack_panel(w[c / PANEL] + g * UNPACKED_WORDS(way.form),
+                         groups.w + (size_t)g * groups.stride + column_at(groups, c, 0) +
+                             panel_form_head(way.form),
+                         way.form);
 #endif
     for (int rows; m > 0; m -= rows) {
         // no last tile of one row: it would load each weight for a single product
         rows = m == max + 1 ? max - 1 : m < max ? m : max;
-#define TILE(rows) quant_rows(y, x, groups, w, prefetch, n, n_groups, rows, way)
+        // a copy is made for many rows, of which no tile of one row is left
+#define TILE(rows)                                      \
+    if ((rows) <= max && ((rows) > 1 || !way.unpacked)) \
+    quant_rows(y, x, groups, w, prefetch, n, n_groups, rows, way)
         WITH_CONSTANT(rows, QUANT_ROWS + 1, TILE)
 #undef TILE
         prefetch.p += share;
@@ -450,9 +512,9 @@ ALWAYS_INLINE void quant_blocks(struct y_rows y, struct quantized x, struct pane
 
 ALWAYS_INLINE void gemm_panels(struct y_rows y, struct quantized x, struct panels w, int m, int n,
                                int n_groups, struct panel_form form) {
-#if !defined(QUANT_DOT4)
-    if (form.bits == 8 && m >= WORDS_ROWS) {
-        quant_blocks(y, x, w, m, n, n_groups, WORDS_DEPTH / form.group,
+#if defined(UNPACKED_ROWS)
+    if (UNPACKED_BITS(form.bits) && m >= UNPACKED_ROWS) {
+        quant_blocks(y, x, w, m, n, n_groups, UNPACKED_DEPTH / form.group,
                      (struct quant_way){form, true});
         return;
     }

@@ -1,4 +1,5 @@
 /* select.c - which kernel variants this CPU can run; the only file that queries the CPU. */
+#include "base/os.h"
 #include "kernels/variants.h"
 
 #include <float.h>

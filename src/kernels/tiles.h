@@ -3,7 +3,7 @@
  *
  * The file that includes this one defines vectors and tile sizes first:
  *
- *   vec, WIDTH            a vector of WIDTH f32, 8 or 16
+ *   vec, WIDTH            a vector of WIDTH f32, 4, 8 or 16
  *   vec_set(s)            all lanes s
  *   vec_fma(a, b, c)      a * b + c, rounded once
  *   vec_fma_n(a, b, c, n) the same in the first n lanes; the others keep c
@@ -18,6 +18,13 @@
  *   GEMV_ROWS, GEMV_VECS  the register tile of gemv: rows of x, vectors of columns
  *   GEMV_DEPTH            rows of W in a slab
  *   GEMM_NT_ROWS, GEMM_NT_COLS  the tile of gemm_nt: rows of x, rows of W
+ *
+ * and, if a product can take one lane of a vector for all lanes, so that gemm needs no broadcasts,
+ *
+ *   X_STEPS, xvec         a vector with the elements of a row of x for X_STEPS steps of k
+ *   x_load(p, n)          the first n of X_STEPS elements at p; reads nothing after them
+ *   ADD_PRODUCT_X(sum, x, i, w)  sum += x[i] * w, rounded once, where it is written; i is a
+ *                         constant
  *
  * The code of a tile is a function whose sizes are parameters. It is inlined where they are
  * constants, so that its arrays become registers. Remainders run the same code with smaller sizes.
@@ -44,15 +51,15 @@
  * have to keep what is loaded on the stack. */
 #if defined(__x86_64__)
 #define IN_ORDER(v) __asm__ volatile("" : "+v"(v) : : "memory")
-#elif defined(__clang__) && defined(__aarch64__)
+#elif defined(__aarch64__)
 #define IN_ORDER(v) __asm__ volatile("" : "+w"(v) : : "memory")
 #else
 #define IN_ORDER(v) ((void)(v))
 #endif
 
 /* sum += a * b, rounded once. clang gets the instruction that adds in place: left to itself it
- * writes the result over a or b, and moves all sums of a tile at the end of a step. gcc leaves
- * these additions where they are. */
+ * writes the result over a or b, and moves all sums of a tile at the end of a step. gcc for x86-64
+ * leaves these additions where they are; for arm64 it copies sums, too. */
 #if defined(__clang__)
 #define FLOATS_IN_ORDER(v) IN_ORDER(v)
 #else
@@ -61,6 +68,9 @@
 #if defined(__clang__) && defined(__x86_64__)
 #define ADD_PRODUCT(sum, a, b) \
     __asm__ volatile("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b) : "memory")
+#elif defined(__aarch64__)
+#define ADD_PRODUCT(sum, a, b) \
+    __asm__ volatile("fmla %0.4s, %1.4s, %2.4s" : "+w"(sum) : "w"(a), "w"(b) : "memory")
 #else
 #define ADD_PRODUCT(sum, a, b)      \
     do {                            \
@@ -82,6 +92,10 @@
  * where it is used: not before an outer loop, to be kept on the stack in the loop, and not for all
  * steps of an unrolled loop at once, which would take more registers than there are. */
 #define OPAQUE(x) __asm__ volatile("" : "+r"(x))
+
+#if !defined(X_STEPS)
+#define X_STEPS 1
+#endif
 
 /* A type of weights: the size of an element in bytes, and load_f32, load_f16 or load_bf16. */
 struct element {

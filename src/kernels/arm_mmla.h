@@ -1,0 +1,92 @@
+/* arm_mmla.h - products of many quantized rows by SMMLA, for quantized.h.
+ *
+ * SMMLA multiplies two rows of 8 bytes with two outputs of 8 bytes. The copy of a group of a panel
+ * has, for each 8 inputs, the outputs in pairs; that of x has the rows in pairs. A sum holds two
+ * outputs of one row, then the same of the next one. */
+#ifndef KERNELS_ARM_MMLA_H
+#define KERNELS_ARM_MMLA_H
+
+#define PAIRS (UNPACKED_TILE / 2)
+
+ALWAYS_INLINE ivec bytes_less(ivec a, ivec b) {
+    return vreinterpretq_s32_s8(vsubq_s8(vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b)));
+}
+
+/* Two steps of four inputs: the bytes of each output come together. */
+ALWAYS_INLINE void pair_steps(int8_t *to, int32x4_t first, int32x4_t second) {
+    vst1q_s8(to, vreinterpretq_s8_s32(vzip1q_s32(first, second)));
+    vst1q_s8(to + 16, vreinterpretq_s8_s32(vzip2q_s32(first, second)));
+}
+
+ALWAYS_INLINE void unpack_panel(int32_t to[][PANEL], const char *from, struct panel_form form) {
+    int8_t *bytes = (int8_t *)to;
+    const int line = 4 * PANEL, half = form.group * PANEL / 2;
+    const ivec zero = ivec_set(form.mins ? 0 : 0x08080808);
+    for (int i = 0; i < (form.bits == 4 ? half : 2 * half); i += 2 * line)
+        UNROLL for (int c = 0; c < line; c += 16) {
+            ivec one = ivec_load(from + i + c), two = ivec_load(from + i + line + c);
+            int8_t *at = bytes + i + 2 * c;
+            if (form.bits == 4) {
+                pair_steps(at, bytes_less(q4_nibbles(one, false), zero),
+                           bytes_less(q4_nibbles(two, false), zero));
+                pair_steps(at + half, bytes_less(q4_nibbles(one, true), zero),
+                           bytes_less(q4_nibbles(two, true), zero));
+            } else {
+                pair_steps(at, q8_weights(one), q8_weights(two));
+            }
+        }
+}
+
+/* Rows 2i and 2i + 1 in to[i], in turn 8 bytes of each. */
+ALWAYS_INLINE void unpack_row(row_words *to, struct quantized x, int r, struct panel_form form) {
+    const int8_t *row = x.q + (size_t)r * x.qs;
+    int8_t *at = (int8_t *)to[r / 2] + r % 2 * 8;
+    UNROLL for (int i = 0; i < form.group; i += 8) {
+        vst1_s8(at + 2 * i, vld1_s8(row + i));
+        if (r % 2 == 0) // a last row may have no partner: any number will do
+            vst1_s8(at + 2 * i + 8, vdup_n_s8(0));
+    }
+}
+
+ALWAYS_INLINE void unpacked_sums(tile_sums sum, struct quantized x, row_words *xw, panel_words *w,
+                                 int begin, struct prefetch prefetch, struct tile tile,
+                                 struct panel_form form) {
+    const int pairs = (tile.rows + 1) / 2, outs = tile.vecs * WIDTH / 2;
+    const int8_t *at = (const int8_t *)(w[0] + begin);
+    row_words *x_at = xw;
+    OPAQUE(x_at);
+    ivec part[PAIRS][STRIP / 2];
+    UNROLL for (int p = 0; p < pairs; p++) {
+        UNROLL for (int o = 0; o < outs; o++) {
+            part[p][o] = ivec_set(0);
+        }
+    }
+    UNROLL_2 for (int step = 0; step < form.group / 8; step++) {
+        int8x16_t xs[PAIRS];
+        UNROLL for (int p = 0; p < pairs; p++) {
+            xs[p] = vld1q_s8((const int8_t *)x_at[p] + 16 * step);
+        }
+        UNROLL for (int o = 0; o < outs; o += 2) {
+            const int8_t *two = at + o / (PANEL / 2) * (int)sizeof *w + o % (PANEL / 2) * 16;
+            int8x16_t weights[2] = {vld1q_s8(two), vld1q_s8(two + 16)};
+            UNROLL for (int j = 0; j < 2; j++) {
+                UNROLL for (int p = 0; p < pairs; p++) {
+                    part[p][o + j] = vmmlaq_s32(part[p][o + j], xs[p], weights[j]);
+                    IN_ORDER(part[p][o + j]);
+                }
+            }
+        }
+        prefetch_step(prefetch, 2 * step,
+                      tile.vecs * WIDTH / PANEL); // for two steps of four inputs
+        at += 8 * PANEL;
+    }
+    UNROLL for (int r = 0; r < tile.rows; r++) {
+        UNROLL for (int v = 0; v < tile.vecs; v++) {
+            int64x2_t a = vreinterpretq_s64_s32(part[r / 2][2 * v]);
+            int64x2_t b = vreinterpretq_s64_s32(part[r / 2][2 * v + 1]);
+            sum[r][v] = vreinterpretq_s32_s64(r % 2 ? vzip2q_s64(a, b) : vzip1q_s64(a, b));
+        }
+    }
+}
+
+#endif

@@ -150,7 +150,7 @@ commands_after_help_by_fish() {
     HOME="$tmp/home" fish --no-config -c 'source $argv[1]; complete -C "gpt2 help "' "$tmp/completions" |
         cut -f 1
 }
-"$GPT2" --help | sed -n '/^commands/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p' >"$tmp/commands"
+commands >"$tmp/commands"
 for shell in bash fish; do
     command -v $shell >/dev/null || continue # said above
     "$GPT2" completions $shell >"$tmp/completions"

@@ -38,7 +38,7 @@ for case in "generate --resume x=--resume" "generate --shard 0/2 x=--shard" "gen
 done
 
 # --color is the exception: each command takes it, and checks its value.
-"$GPT2" --help | sed -n '/^commands/,/^$/s/^  \([a-z]*\) .*/\1/p' >"$tmp/commands"
+commands >"$tmp/commands"
 while read -r command; do
     for value in auto always never; do
         run "$command" --color $value --no-such-option

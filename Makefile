@@ -2,6 +2,8 @@
 #
 #   BUILD=dir      where everything built goes         (default: build)
 #   CC=clang       gcc and clang are both supported
+#   CROSS=aarch64-linux-gnu   build for another machine: the compiler of that name, and the libraries
+#                  that pkg-config finds in /usr/lib/NAME (use another BUILD)
 #   WERROR=1       warnings are errors, as CI has it
 #   SANITIZE=1     AddressSanitizer and UndefinedBehaviorSanitizer (use another BUILD)
 #   SANITIZE=thread   ThreadSanitizer (use another BUILD)
@@ -17,8 +19,14 @@ CFLAGS  ?= -O2 -g
 version_number = $(shell sed -n 's/^.define GPT2_$(1) *//p' include/gpt2/version.h)
 VERSION := $(call version_number,VERSION_MAJOR).$(call version_number,VERSION_MINOR).$(call version_number,VERSION_PATCH)
 
+ifdef CROSS
+TOOL := $(CROSS)-
+AR := $(TOOL)ar
+LD := $(TOOL)ld
+PKG_CONFIG := PKG_CONFIG_LIBDIR=/usr/lib/$(CROSS)/pkgconfig:/usr/share/pkgconfig pkg-config
+endif
 ifeq ($(origin CC),default)
-CC := $(shell command -v gcc >/dev/null 2>&1 && echo gcc || echo cc)
+CC := $(if $(CROSS),$(TOOL)gcc,$(shell command -v gcc >/dev/null 2>&1 && echo gcc || echo cc))
 endif
 PKG_CONFIG ?= pkg-config
 Q := $(if $(V),,@)
@@ -38,6 +46,8 @@ PKG_LIBS   = $(shell $(PKG_CONFIG) --libs $(DEPS))
 ALL_CFLAGS = -std=c17 $(CFLAGS) $(FILE_CFLAGS) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(PKG_CFLAGS) \
              -D_POSIX_C_SOURCE=200809L -DGPT2_DATADIR='"$(PREFIX)/share/gpt2"' -MMD -MP
 ALL_LIBS   = $(PKG_LIBS) -lm -pthread
+# dlopen() is in a library of its own only in old C libraries of Linux.
+DL_LIBS    = $(if $(filter linux,$(SYSTEM)),-ldl)
 
 # Kernels of other machines (files with an ISA line, none of which is for ARCH) are left out.
 ARCH     := $(patsubst arm64,aarch64,$(patsubst amd64,x86_64,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))))
@@ -58,33 +68,52 @@ all: $(BUILD)/gpt2 $(BUILD)/libgpt2.a ## build the program and the library (the 
 
 $(BUILD)/gpt2: $(CLI_OBJ) $(BUILD)/libgpt2.a
 	$(if $(V),,@echo '  LD  $@')
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(ALL_LIBS) -ldl
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(ALL_LIBS) $(DL_LIBS)
 
 $(BUILD)/libgpt2.a: $(LIB_OBJ)
 	$(if $(V),,@echo '  AR  $@')
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# The shared library has objects of its own: position-independent code is a little slower.
+# The shared library has objects of its own: position-independent code is a little slower. It
+# exports the names of src/libgpt2.map, on macOS as a list of symbols.
 SOVERSION := $(call version_number,ABI)
-SO      := libgpt2.so.$(VERSION)
+ifeq ($(SYSTEM),darwin)
+SO        := libgpt2.$(VERSION).dylib
+SO_ABI    := libgpt2.$(SOVERSION).dylib
+SO_LINK   := libgpt2.dylib
+EXPORTS   := $(BUILD)/exported
+SO_FLAGS   = -dynamiclib -install_name $(PREFIX)/lib/$(SO_ABI) -Wl,-exported_symbols_list,$(EXPORTS)
+$(BUILD)/exported: src/libgpt2.map
+	@mkdir -p $(@D)
+	@sed -n 's/^ *global: *\(.*\);/_\1/p' $< >$@
+else
+SO        := libgpt2.so.$(VERSION)
+SO_ABI    := libgpt2.so.$(SOVERSION)
+SO_LINK   := libgpt2.so
+EXPORTS   := src/libgpt2.map
+SO_FLAGS   = -shared -Wl,-soname,$(SO_ABI) -Wl,-Bsymbolic -Wl,--version-script=$(EXPORTS)
+endif
 PIC_OBJ := $(LIB_SRC:%.c=$(BUILD)/pic/%.o)
 shared: $(BUILD)/$(SO) ## build the shared library
-$(BUILD)/$(SO): $(PIC_OBJ) src/libgpt2.map
+$(BUILD)/$(SO): $(PIC_OBJ) $(EXPORTS)
 	$(if $(V),,@echo '  LD  $@')
-	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -Wl,-soname,libgpt2.so.$(SOVERSION) -Wl,-Bsymbolic -Wl,--version-script=src/libgpt2.map \
-	    -o $@ $(PIC_OBJ) $(ALL_LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) $(SO_FLAGS) -o $@ $(PIC_OBJ) $(ALL_LIBS)
 
 # The archive that is installed: one object, in which only gpt2_* is global. The files of the library
 # call each other by names that a program may have too (json_parse, path_join). The program and
 # the tests link the archive of plain objects above.
-OBJCOPY ?= objcopy
+OBJCOPY ?= $(TOOL)objcopy
 EMBED   := $(BUILD)/embed/libgpt2.a
-$(EMBED): $(LIB_OBJ)
+$(EMBED): $(LIB_OBJ) $(EXPORTS)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  AR  $@')
+ifeq ($(SYSTEM),darwin)
+	$(Q)$(CC) -r -nostdlib -Wl,-exported_symbols_list,$(EXPORTS) -o $(@D)/gpt2.o $(LIB_OBJ)
+else
 	$(Q)$(LD) -r -o $(@D)/gpt2.o $(LIB_OBJ)
 	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='gpt2_*' $(@D)/gpt2.o
-	$(Q)rm -f $@ && ar rcs $@ $(@D)/gpt2.o
+endif
+	$(Q)rm -f $@ && $(AR) rcs $@ $(@D)/gpt2.o
 
 $(BUILD)/pic/%.o: %.c
 	@mkdir -p $(@D)
@@ -143,7 +172,7 @@ $(BUILD)/tests/test_commands $(BUILD)/tests/test_settings: $(filter-out %/main.o
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(filter %.o,$^) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) -ldl $(LDFLAGS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(filter %.o,$^) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(DL_LIBS) $(LDFLAGS)
 
 # The same programs over a variant whose instructions are loops in C (tests/emulate_avx_vnni.h), for
 # CPUs that lack them: these objects go before the library's.
@@ -157,10 +186,10 @@ $(EMULATED_OBJ): $(BUILD)/emulated/%.o: src/kernels/%.c tests/emulate_avx_vnni.h
 $(EMULATED_OBJ): ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
 $(EMULATED): $(BUILD)/tests/%_emulated: tests/%.c $(EMULATED_OBJ) $(BUILD)/libgpt2.a
 	$(if $(V),,@echo '  CC  $< (emulated)')
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(EMULATED_OBJ) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) -ldl $(LDFLAGS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(EMULATED_OBJ) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(DL_LIBS) $(LDFLAGS)
 
 # A library to preload that makes calls fail (tests/cli/faults.sh); not beside a sanitizer's own.
-FAULT_SO := $(if $(SANITIZE),,$(if $(filter Linux,$(shell uname -s)),$(BUILD)/tests/fault.so))
+FAULT_SO := $(if $(SANITIZE),,$(if $(filter linux,$(SYSTEM)),$(BUILD)/tests/fault.so))
 $(BUILD)/tests/fault.so: tests/fault.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')
@@ -188,8 +217,11 @@ bench-pool: $(BUILD)/tests/bench_pool ## measure what handing out work costs, al
 bench-startup: all $(BUILD)/tests/bench_startup ## measure from process start to first token, and memory (MODELS='DIR FILE ...'; default: the shipped one)
 	@$(BUILD)/tests/bench_startup $(BUILD)/gpt2 $(or $(MODELS),models/tales)
 
-spills: $(BUILD)/libgpt2.a ## list the vectors that the compiler keeps on the stack inside product loops (x86-64)
-	@tests/spills.sh -v $(patsubst %.c,$(BUILD)/%.o,$(filter src/kernels/x86_%,$(LIB_SRC)))
+syntax: ## check all files for macOS and FreeBSD with clang, as far as that goes without these systems
+	@tests/syntax.sh
+
+spills: $(BUILD)/libgpt2.a ## list the vectors that the compiler keeps on the stack inside product loops
+	@tests/spills.sh -v $(patsubst %.c,$(BUILD)/%.o,$(filter src/kernels/x86_% src/kernels/arm_%,$(LIB_SRC)))
 
 sanitize: ## run all tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=$(BUILD)/sanitize SANITIZE=1 check
@@ -228,14 +260,16 @@ PYTHON_DIR ?= $(shell python3 -c 'import sys; dist = any(p.endswith("dist-packag
 PYTHON_SCRIPTS := $(filter-out %/gpt2.py,$(wildcard tools/python/*.py))
 
 D = $(DESTDIR)$(PREFIX)
-STRIP ?= strip
+STRIP ?= $(TOOL)strip
+STRIP_SHARED  := $(if $(filter darwin,$(SYSTEM)),-x,--strip-unneeded)
+STRIP_ARCHIVE := $(if $(filter darwin,$(SYSTEM)),-S,--strip-debug)
 install: all shared $(EMBED) man ## install program, library, headers, man pages, the shipped model and, where there is a python3, gpt2.py under PREFIX (STRIP=: keeps debug information)
 	install -d $D/bin $D/lib/pkgconfig $D/include/gpt2 $D/share/gpt2/models/tales $D/share/man/man1 $D/share/man/man5 \
 	    $D/share/bash-completion/completions $D/share/zsh/site-functions $D/share/fish/vendor_completions.d
 	install -m 755 $(BUILD)/gpt2 $D/bin/gpt2
 	install -m 644 $(EMBED) $(BUILD)/$(SO) $D/lib/
-	$(STRIP) $D/bin/gpt2 && $(STRIP) --strip-unneeded $D/lib/$(SO) && $(STRIP) --strip-debug $D/lib/libgpt2.a
-	ln -sf $(SO) $D/lib/libgpt2.so.$(SOVERSION) && ln -sf libgpt2.so.$(SOVERSION) $D/lib/libgpt2.so
+	$(STRIP) $D/bin/gpt2 && $(STRIP) $(STRIP_SHARED) $D/lib/$(SO) && $(STRIP) $(STRIP_ARCHIVE) $D/lib/libgpt2.a
+	ln -sf $(SO) $D/lib/$(SO_ABI) && ln -sf $(SO_ABI) $D/lib/$(SO_LINK)
 	install -m 644 include/gpt2/*.h $D/include/gpt2/
 	install -m 644 models/tales/* $D/share/gpt2/models/tales/
 	install -m 644 $(MAN)/*.1 $D/share/man/man1/ && install -m 644 $(MAN)/*.5 $D/share/man/man5/
@@ -267,6 +301,6 @@ clean: ## remove everything built (checkpoints of a training run in build/train 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: FORCE all programs spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
+.PHONY: FORCE all programs syntax spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(PIC_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(EMULATED_OBJ:.o=.d) $(EMULATED:=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

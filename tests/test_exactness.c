@@ -813,7 +813,10 @@ static void speculation_changes_nothing(void **state) {
     assert_true(n_accepted[1] > n_accepted[2]);
 }
 
-int main(void) {
+/* test_exactness [PATTERN]: only the tests whose names match it (* and ?). */
+int main(int argc, char **argv) {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(speculation_changes_nothing),
         cmocka_unit_test(plainest_run_gives_the_published_bits),

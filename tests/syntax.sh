@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# syntax.sh [CLANG] - compiles every file of the library and the program for macOS and FreeBSD, as far
+# as that goes without these systems: clang checks the syntax and the types and makes no code. The C
+# library's headers are those of musl, which has little but POSIX; what is asked of the two systems
+# only is declared below, as their manual pages have it. Kernels for arm64 are among the files.
+#
+# Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why`, and fails if a file did.
+set -u
+cd "$(dirname "$0")/.."
+clang=${1:-clang}
+musl=$(echo /usr/include/*-linux-musl | cut -d' ' -f1)
+[[ -e $musl/stdio.h ]] || musl=/usr/include # on Alpine
+if ! command -v "$clang" >/dev/null; then
+    echo "skip syntax: no $clang"
+    exit 0
+elif [[ $musl == /usr/include && ! -e /lib/ld-musl-$(uname -m).so.1 ]]; then
+    echo "skip syntax: no headers of musl (Debian: musl-dev)"
+    exit 0
+fi
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+failed=0
+
+mkdir -p "$tmp/libraries" "$tmp/darwin/mach-o" "$tmp/darwin/sys" "$tmp/freebsd/sys"
+for library in libcjson libutf8proc; do
+    folder=$(pkg-config --variable=includedir $library)
+    cp -r "$folder"/utf8proc.h "$folder"/cjson "$tmp/libraries/" 2>/dev/null
+done
+
+cat >"$tmp/darwin/mach-o/dyld.h" <<'END'
+#include <stdint.h>
+int _NSGetExecutablePath(char *buf, uint32_t *bufsize);
+END
+cat >"$tmp/darwin/sys/sysctl.h" <<'END'
+#include <stddef.h>
+int sysctlbyname(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
+END
+cat >"$tmp/freebsd/sys/sysctl.h" <<'END'
+#include <stddef.h>
+#define CTL_KERN 1
+#define CTL_HW 6
+#define HW_MODEL 2
+#define KERN_PROC 14
+#define KERN_PROC_PATHNAME 12
+int sysctl(const int *name, unsigned namelen, void *oldp, size_t *oldlenp, const void *newp, size_t newlen);
+END
+cat >"$tmp/freebsd/sys/auxv.h" <<'END'
+#define AT_HWCAP 25
+#define AT_HWCAP2 26
+#define HWCAP_ASIMDDP 0x00100000
+#define HWCAP2_I8MM 0x00002000
+int elf_aux_info(int aux, void *buf, int buflen);
+END
+
+# check NAME TARGET FOLDER DEFINES ... - all files of that system and processor.
+check() {
+    local name=$1 target=$2 folder=$3 arch=${2%%-*} files=0 file isa
+    shift 3
+    [[ $arch == arm64 ]] && arch=aarch64
+    for file in src/*/*.c src/*/*/*.c; do
+        case $file in
+        src/base/os_*.c) [[ $file == src/base/os_${folder/freebsd/bsd}.c ]] || continue ;;
+        esac
+        isa=$(sed -n "s,^// ISA $arch: *,,p" "$file")
+        [[ -n $isa ]] || ! grep -q '^// ISA ' "$file" || continue
+        files=$((files + 1))
+        # shellcheck disable=SC2086
+        "$clang" -target "$target" -fsyntax-only -std=c17 -Wall -Wextra -Wno-unused-parameter -Werror \
+            -nostdlibinc -isystem "$tmp/$folder" -isystem "$tmp/libraries" -isystem "$tmp/libraries/cjson" -isystem "$musl" \
+            -D_POSIX_C_SOURCE=200809L -DGPT2_DATADIR='"/usr/local/share/gpt2"' "$@" \
+            -Iinclude -Isrc $isa "$file" >>"$tmp/log" 2>&1 || echo "$file" >>"$tmp/failed"
+    done
+    if [[ -s $tmp/failed ]]; then
+        echo "not ok syntax of $name: $(wc -l <"$tmp/failed") of $files files"
+        head -n 30 "$tmp/log"
+        failed=1
+    else
+        echo "ok syntax of $name: $files files"
+    fi
+    rm -f "$tmp/failed" "$tmp/log"
+}
+
+# what _DARWIN_C_SOURCE and __BSD_VISIBLE show there, _BSD_SOURCE shows in musl's headers
+check "macOS on arm64" arm64-apple-macos11 darwin -D_BSD_SOURCE
+check "FreeBSD on x86-64" x86_64-unknown-freebsd13 freebsd -D_BSD_SOURCE
+check "FreeBSD on arm64" aarch64-unknown-freebsd13 freebsd -D_BSD_SOURCE
+exit $failed

@@ -52,7 +52,7 @@ DL_LIBS    = $(if $(filter linux,$(SYSTEM)),-ldl)
 # Kernels of other machines (files with an ISA line, none of which is for ARCH) are left out.
 ARCH     := $(patsubst arm64,aarch64,$(patsubst amd64,x86_64,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))))
 FOREIGN  := $(filter-out $(shell grep -l '^// ISA $(ARCH):' src/kernels/*.c),$(shell grep -l '^// ISA ' src/kernels/*.c))
-# The one file of the system that is built for: what differs by system is there, behind base/os.h.
+# The one file of the system that is built for: what differs by system is there, under base/os.h.
 SYSTEM   := $(shell case "$$($(CC) -dumpmachine)" in (*linux*) echo linux;; (*darwin*) echo darwin;; (*) echo bsd;; esac)
 FOREIGN  += $(filter-out src/base/os_$(SYSTEM).c,$(wildcard src/base/os_*.c))
 LIB_SRC  := $(filter-out src/cli/% $(FOREIGN),$(wildcard src/*/*.c src/*/*/*.c))

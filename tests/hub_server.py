@@ -182,4 +182,4 @@ for server in servers:
 with open(port_file + ".new", "w") as out:
     print(servers[0].server_address[1], file=out)
 os.rename(port_file + ".new", port_file)
-time.sleep(300)  # whoever started it ends it before
+time.sleep(300)  # its caller ends it before

@@ -272,6 +272,16 @@ bad_text() {
     done
 }
 
+# Words that are not plain technical English here: what comes after is not "behind" (but a file may
+# be left behind), and the subject of a sentence is a thing. `models` has tales, and so has README.
+bad_english() {
+    grep -E '^(src|include|tools|tests)/|^(Makefile|CONTRIBUTING\.md|README\.md)$' "$tmp/files" |
+        grep -vE '^tests/(data|fuzz/corpus|lint\.sh)' |
+        xargs grep -HnIwiE 'behind|who(m)?ever|nobody|may lack|under ?way|is his' |
+        grep -viE '(leav|left|nothing|far).*behind' |
+        sed -E 's,^([^:]*:[0-9]+):.*,\1: plain English (CONTRIBUTING.md): after; the thing itself,'
+}
+
 # A file that a command left in the checkout is not added by mistake.
 bad_top_level() {
     grep -v / "$tmp/files" | grep -vxE '\.clang-format|\.gitignore|CONTRIBUTING\.md|LICENSE|Makefile|README\.md' |
@@ -324,6 +334,7 @@ check "containers in their list" bad_containers
 check "filters in their list" bad_filters
 check "output of commands" bad_printing
 check "banners" bad_banners
+check "plain English" bad_english
 check "top level" bad_top_level
 check "tabs, blanks, final newlines" bad_text
 check "shell syntax" bad_scripts

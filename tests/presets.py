@@ -69,7 +69,7 @@ def at_least_kth(logits, k):
 
 
 def top_p(logits, p):
-    """Kept is what stands behind less than p of the mass."""
+    """Kept is what stands after less than p of the mass."""
     order = np.argsort(-logits, kind="stable")
     mass = softmax(logits)[order]
     which = np.zeros(len(logits), bool)

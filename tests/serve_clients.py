@@ -69,7 +69,7 @@ ENDLESS = {"prompt": "Once", "max_tokens": 65536, "on_overflow": "slide", "seed"
 
 
 def endless(url):
-    """A client whose text is under way."""
+    """A client whose text is in progress."""
     client = raw(url, request_text({**ENDLESS, "stream": True}))
     while b"data: " not in client.recv(1 << 16):
         pass
@@ -131,7 +131,7 @@ def late(url):
 
 
 def ends(url, pid, long):
-    """SIGTERM: what is under way is finished, or told that it is not; nothing new is taken."""
+    """SIGTERM: running requests are finished, or told that they are not; nothing new is taken."""
     body = ENDLESS if long else {"prompt": "Once", "max_tokens": 200, "ignore_eos": True, "seed": 1}
     client = raw(url, request_text({**body, "stream": True}))
     text = b""

@@ -24,7 +24,7 @@ assert.equal(plain.choices[0].text, said("Once upon a time", 7, 16));
 assert.equal(plain.usage.completion_tokens, 16);
 assert.equal(plain.seed, 7);
 
-// a seed that nobody gave stands in the answer, and gives it again
+// a seed that was not given stands in the answer, and gives it again
 const drawn = await create({ prompt: "Once" });
 assert.ok(Number.isSafeInteger(drawn.seed));
 assert.equal((await create({ prompt: "Once", seed: drawn.seed })).choices[0].text, drawn.choices[0].text);

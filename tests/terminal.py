@@ -4,7 +4,7 @@
 Standard input is the script, a step on each line:
 
     send "text\\r"      keys, as a string of Python; "\\x03" is Ctrl-C
-    expect "text"      waits until this has come, behind what was expected before
+    expect "text"      waits until this has come, after what was expected before
     absent "text"      fails if this has come so far, since the last expect
     resize 10 40       rows and columns, as if the window were pulled
     signal TERM        sends it to the command

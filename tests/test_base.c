@@ -34,8 +34,8 @@ static void errors_show_control_bytes_and_truncate(void **state) {
     error_hint(&err, "%s", name);
     assert_true(strlen(err.message) < sizeof err.message);
     assert_true(strlen(err.hint) < sizeof err.hint);
-    error_set(NULL, GPT2_ERR_MODEL, "nobody listens");
-    error_hint(NULL, "nobody listens");
+    error_set(NULL, GPT2_ERR_MODEL, "not reported");
+    error_hint(NULL, "not reported");
 }
 
 /* FIPS 180-4's examples, the empty message, and lengths around a block's end, in pieces. */

@@ -300,7 +300,7 @@ static void a_choice_and_an_end_id_end_it(void **state) {
     assert_int_equal(gpt2_completion_get(c, 0).n_ids, 0);
     struct gpt2_logprob end;
     const struct gpt2_logprob *top;
-    assert_false(gpt2_completion_end_token(c, 0, &end, &top)); // nobody asked
+    assert_false(gpt2_completion_end_token(c, 0, &end, &top)); // not asked for
     gpt2_completion_free(c);
     // its log-probability, among those of all ids
     c = run(&prompt, (struct gpt2_completion_options){

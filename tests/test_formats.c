@@ -75,7 +75,7 @@ static void write_other(const char *source, const char *options) {
     write_by_python(source, options);
 }
 
-/* The logits behind the last of some tokens; to be freed. */
+/* The logits after the last of some tokens; to be freed. */
 static float *logits_of(const char *path, int *n_vocab) {
     static const int32_t ids[] = {1, 2, 60, 3, 0, 59, 7};
     struct gpt2_error err = {0};

@@ -185,7 +185,7 @@ static void company_and_limits_change_no_text(void **state) {
         for (int j = 0; j < MAX_JOBS; j++) {
             make_record(&records[j], j, jobs[j].n_ids, jobs[j].n_samples, jobs[j].max_tokens);
             assert_true(gpt2_generator_add(generator, &records[j].job, NULL));
-            if (j % 4 == 3) // some join while others are under way
+            if (j % 4 == 3) // some join while others run
                 assert_true(gpt2_generator_step(generator, NULL));
         }
         run(generator);
@@ -517,7 +517,7 @@ static void what_is_under_way_is_dropped_without_a_word(void **state) {
     static struct record a, b;
     struct gpt2_generator *generator = create(3, 3, 0);
     make_record(&a, 1, 5, 1, 50);
-    make_record(&b, 2, 30, 9, 50); // some under way, some not started, some prompt not read
+    make_record(&b, 2, 30, 9, 50); // some running, some not started, some prompt not read
     assert_true(gpt2_generator_add(generator, &a.job, NULL));
     assert_true(gpt2_generator_add(generator, &b.job, NULL));
     assert_true(gpt2_generator_step(generator, NULL));

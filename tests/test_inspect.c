@@ -62,7 +62,7 @@ static void near(double a, double b, double tolerance) {
 
 struct pass {
     float stream[SITES][N][EMBD]; /* in front of each site */
-    float behind[SITES][N][EMBD];
+    float after[SITES][N][EMBD];
     float depth[LAYERS + 1][N][EMBD];
     float added[1 + 2 * LAYERS][N][EMBD];
     float *logits; /* [N][VOCAB] */
@@ -84,10 +84,10 @@ static void pass_tap(void *user, enum gpt2_site site, int layer, const struct gp
         break;
     case GPT2_SITE_LN_1:
     case GPT2_SITE_LN_F:
-        keep(pass->behind[2 * layer], position, n_rows, data, stride);
+        keep(pass->after[2 * layer], position, n_rows, data, stride);
         break;
     case GPT2_SITE_LN_2:
-        keep(pass->behind[2 * layer + 1], position, n_rows, data, stride);
+        keep(pass->after[2 * layer + 1], position, n_rows, data, stride);
         break;
     case GPT2_SITE_RESID_MID:
         keep(pass->stream[2 * layer + 1], position, n_rows, data, stride);
@@ -183,7 +183,7 @@ static void statistics_of_every_norm(void **state) {
                 norm_name(site, "bias", bias);
                 z[i] = (x[i] - mean) / sqrt(var + 1e-5);
                 y[i] = z[i] * weight(world, gain, (size_t)i) + weight(world, bias, (size_t)i);
-                near(pass->behind[site][t][i], y[i], 1e-5);
+                near(pass->after[site][t][i], y[i], 1e-5);
                 dot += x[i] * z[i];
                 zz += z[i] * z[i];
                 moved += (y[i] - z[i]) * (y[i] - z[i]);
@@ -266,7 +266,7 @@ static void ablations_leave_out_what_they_say(void **state) {
                     double g = parts & GPT2_ABLATE_LN_GAIN ? 1 : weight(world, gain, i);
                     double b = parts & GPT2_ABLATE_LN_BIAS ? 0 : weight(world, bias, i);
                     double y = (x[i] - mean) * scale * g + b;
-                    near(pass->behind[site][t][i], y, 1e-5 * (1 + fabs(y)));
+                    near(pass->after[site][t][i], y, 1e-5 * (1 + fabs(y)));
                 }
             }
         pass_free(pass);
@@ -382,12 +382,12 @@ static void captures_are_what_a_tap_sees(void **state) {
     assert_true(gpt2_inspect_capture(world->inspector, ids, N, captures, 4, &logits[0][0], NULL));
     assert_memory_equal(embedding, pass->depth[0], sizeof embedding);
     assert_memory_equal(resid, pass->depth[2], sizeof resid);
-    assert_memory_equal(ln_2, pass->behind[1], sizeof ln_2);
-    assert_memory_equal(ln_f, pass->behind[2 * LAYERS], sizeof ln_f);
+    assert_memory_equal(ln_2, pass->after[1], sizeof ln_2);
+    assert_memory_equal(ln_f, pass->after[2 * LAYERS], sizeof ln_f);
     assert_memory_equal(logits, pass->logits, sizeof logits);
     memset(ln_f, 0, sizeof ln_f); // ln_f has all rows without logits, too
     assert_true(gpt2_inspect_capture(world->inspector, ids, N, captures + 3, 1, NULL, NULL));
-    assert_memory_equal(ln_f, pass->behind[2 * LAYERS], sizeof ln_f);
+    assert_memory_equal(ln_f, pass->after[2 * LAYERS], sizeof ln_f);
     assert_true(gpt2_inspect_unembed(world->inspector, &resid[0][0], N, &logits[0][0], NULL));
     assert_memory_equal(logits, pass->logits, sizeof logits);
     assert_int_equal(gpt2_site_width(world->model, GPT2_SITE_QKV), 3 * EMBD);
@@ -467,8 +467,8 @@ static void attention_weights(void **state) {
                 for (int j = 0; j <= t; j++) {
                     double dot = 0;
                     for (int c = head * head_dim; c < (head + 1) * head_dim; c++)
-                        dot += project(world, pass->behind[2 * layer][t], layer, 0, c) *
-                               project(world, pass->behind[2 * layer][j], layer, 1, c);
+                        dot += project(world, pass->after[2 * layer][t], layer, 0, c) *
+                               project(world, pass->after[2 * layer][j], layer, 1, c);
                     sum += expected[j] = exp(dot / sqrt(head_dim));
                 }
                 for (int j = 0; j < N; j++) {

@@ -119,7 +119,7 @@ static void expect_head(struct fixture *f, int m) {
 }
 
 /* All row counts of `rows`, for all numbers of threads and kernel variants, against the expected
- * bits; what lies between the rows and behind them must not change. */
+ * bits; what lies between the rows and after them must not change. */
 static void check(struct fixture *f, bool head, const char *act, const int *rows, int n_rows) {
     static const int threads[] = {1, 2, 3, 5};
     const struct kernels *kernels;

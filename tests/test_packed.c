@@ -131,7 +131,7 @@ static void count_logits(void *user, int first, int n, const float *logits) {
 }
 
 /* The first run of a lazily opened file: the error it ends with, or none. `reader`: logits are to
- * be shown as they are made; nobody must see any that are made of damaged weights. */
+ * be shown as they are made; none may be seen that are made of damaged weights. */
 static struct gpt2_error first_run(int n_logits, bool reader, int *n_seen) {
     static const int32_t ids[] = {3, 1, 2};
     struct gpt2_error err = {0};

@@ -227,7 +227,7 @@ static void the_oldest_pages_go_first(void **state) {
         gpt2_prefix_end(prefix);
         assert_true(gpt2_prefix_cache_bytes(cache) <= 4 * page_bytes);
     }
-    // a text that is longer than the bound keeps its beginning, and nobody waits for the rest
+    // a text that is longer than the bound keeps its beginning, and no text waits for the rest
     int32_t more[N_CTX];
     make_ids(ids, 390, 380, 3, 1);
     make_ids(more, 390, 380, 3, 2);

@@ -77,7 +77,7 @@ static void odd_but_legal_headers_are_accepted(void **state) {
     } cases[] = {
         {"{}", 0, 0},
         {"{\"__metadata__\":{}}", 0, 0},
-        // white space in front and behind, as writers use it to align the data
+        // white space in front and after, as writers use it to align the data
         {"  \n\t{}  \r\n ", 0, 0},
         // rank 0 is one element
         {"{\"s\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[0,8]}}", 8, 1},

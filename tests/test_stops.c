@@ -188,7 +188,7 @@ static void expect_stop(const char *stop, const char *text, const char *excluded
 
 static void stops_by_hand(void **state) {
     expect_stop("\n\n", "one\ntwo\n\nthree", "one\ntwo", "one\ntwo\n\n");
-    expect_stop("aab", "aaaab.", "aa", "aaaab"); // found behind a false start
+    expect_stop("aab", "aaaab.", "aa", "aaaab"); // found after a false start
     expect_stop("User:", "Us User Userr: User: hi", "Us User Userr: ", "Us User Userr: User:");
     expect_stop("x", "x", "", "x");
     expect_stop("\xA9", "\xC3\xA9t\xC3\xA9", "",

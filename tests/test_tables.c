@@ -175,7 +175,7 @@ static void any_other_length_or_place_is_refused(void **state) {
     check_refused(moved + 8, blob.n, "one at another place");
     memcpy(moved, blob.bytes, blob.n);
     memset(moved + blob.n, 0, TABLES_ALIGN);
-    check_refused(moved, blob.n + TABLES_ALIGN, "one with more behind it");
+    check_refused(moved, blob.n + TABLES_ALIGN, "one with more after it");
     free(moved);
     free(blob.bytes);
     gpt2_tokenizer_close(t);
@@ -217,7 +217,7 @@ static void ids_out_of_range_are_refused(void **state) {
             tables.vocab->ordinary.slots[0] = (uint32_t)size + 1;
         else if (which == 3)
             tables.vocab->tokens[0].offset = UINT32_MAX;
-        else // the first thing behind the header
+        else // the first thing after the header
             memcpy(blob.bytes + sizeof(struct tables_header), &byte_id, sizeof byte_id);
         tables_free(&tables);
         check_refused(blob.bytes, blob.n, "an id or offset out of range");

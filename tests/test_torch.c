@@ -347,7 +347,7 @@ static void nothing_is_called_and_strangers_are_named(void **state) {
 
 static void malformed_pickles(void **state) {
     static const struct {
-        const char *ops; // behind 80 02
+        const char *ops; // after 80 02
         size_t n;
         const char *word;
     } cases[] = {

@@ -14,7 +14,7 @@
  * several units at any shape. Only integers, +, * and sqrt are used, so the bytes are the same on
  * every machine.
  *
- * For malformed files there is the list behind it: testmodel_list, change the list,
+ * For malformed files there is the list after it: testmodel_list, change the list,
  * testmodel_write_list. Nothing here returns an error: a test without its model is over. */
 #ifndef TESTMODEL_H
 #define TESTMODEL_H
@@ -32,7 +32,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TESTMODEL_PATH 512 /* bytes for a path, with room for a file name behind a directory */
+#define TESTMODEL_PATH 512 /* bytes for a path, with room for a file name after a directory */
 
 enum testmodel_head {
     TESTMODEL_HEAD_TIED, /* the file has no lm_head.weight                  */
@@ -220,7 +220,7 @@ static inline uint64_t testmodel_elements(const struct testmodel_tensor *tensor)
 
 /* ---- the list ---- */
 
-/* Appends a tensor; name and stream are set from `name`, behind the prefix. */
+/* Appends a tensor; name and stream are set from `name`, after the prefix. */
 static inline struct testmodel_tensor *testmodel_add(struct testmodel_list *list,
                                                      const char *prefix, const char *name,
                                                      const char *dtype, int rank, int64_t rows,

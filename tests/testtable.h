@@ -1,5 +1,5 @@
 /* testtable.h - puts a block into a whole table of LevelDB, with the right checksums: for tests and
- * fuzzing of what is behind them. */
+ * fuzzing of what is after them. */
 #ifndef TESTTABLE_H
 #define TESTTABLE_H
 

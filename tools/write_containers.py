@@ -9,7 +9,7 @@ so that the readers have somebody to disagree with. It needs no framework either
 hand, --with-torch lets torch itself write the four formats of torch.
 
 Tokenizer files are copied where the format keeps them beside, and written where it has its own
-(llm.c). nanogpt has linear layers [out, in], an optimizer that nobody needs, and names with
+(llm.c). nanogpt has linear layers [out, in], an optimizer that is not needed, and names with
 "_orig_mod."; with --no-bias the biases must be zeros, and are left out.
 
 Needs numpy (Debian: python3-numpy).

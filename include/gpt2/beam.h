@@ -17,8 +17,8 @@
  * the longest length).
  *
  * A search is one of a generator's requests, beside others: the prompt is read once, and one pass
- * over the weights moves all beams of all searches on. The result does not depend on what else is
- * under way.
+ * over the weights moves all beams of all searches on. The result does not depend on the
+ * other requests.
  *
  *     struct gpt2_beams *beams = gpt2_beams_create(model, &options, &err);
  *     gpt2_beams_run(beams, generator, ids, n_ids, &err);

@@ -11,10 +11,14 @@
  * That is all for one text. A program that wants the texts' ids, log-probabilities or reasons, or
  * many completions at once, makes the object instead:
  *
- *     struct gpt2_completion *c = gpt2_completion_create(model, tokenizer, &prompt, &options,
- * &err); gpt2_completion_run(c, runtime, &err);            // alone; or beside others, in a
- * generator: gpt2_completion_start(c, generator, &err);        // step it until
- * gpt2_completion_done(c) struct gpt2_sample sample = gpt2_completion_get(c, 0);
+ *     struct gpt2_completion *c;
+ *
+ *     c = gpt2_completion_create(model, tokenizer, &prompt, &options, &err);
+ *     gpt2_completion_run(c, runtime, &err);
+ *     struct gpt2_sample sample = gpt2_completion_get(c, 0);
+ *
+ * or, in place of gpt2_completion_run, beside others in a generator: gpt2_completion_start(c,
+ * generator, &err), and steps of the generator until gpt2_completion_done(c).
  *
  * The texts depend on the model, the prompt, the options and the seed alone: not on the runtime, on
  * what else the generator works on, or on how the prompt was given (unless max_time or go_on ends
@@ -83,7 +87,7 @@ struct gpt2_piece {
     double logprob; /* of the token, where options.logprobs asks for it; else 0         */
 };
 
-/* How texts of a model are drawn where nobody says otherwise: gpt2_sampler_defaults
+/* How texts of a model are drawn by default: gpt2_sampler_defaults
  * (GPT2_COMPAT_NATIVE), in its place what the model's files recommend (config->generation), and the
  * model's end ids, borrowed from `config`. */
 void gpt2_completion_defaults(struct gpt2_sampler_options *options,

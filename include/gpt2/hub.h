@@ -7,7 +7,7 @@
  * The environment, as Hugging Face's own programs read it:
  *   HF_ENDPOINT                 the hub (default https://huggingface.co)
  *   HF_TOKEN, HUGGING_FACE_HUB_TOKEN, or the file HF_TOKEN_PATH, $HF_HOME/token
- *                               shown to the hub, and to nobody to whom it redirects
+ *                               sent to the hub only, not to hosts it redirects to
  *   HF_HUB_OFFLINE              1: gpt2_hub_pull refuses
  *   HF_HUB_DOWNLOAD_TIMEOUT     seconds without a byte after which a transfer is tried again (30)
  *   TRANSFORMERS_CACHE, HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME

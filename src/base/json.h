@@ -20,7 +20,7 @@ struct json *json_parse(const char *text, size_t len, const char *what, enum gpt
                         struct gpt2_error *err);
 
 /* The same, and NaN, Infinity and -Infinity are numbers, as Python's json writes them into files of
- * settings: json_number and json_integer refuse such a node, which harms nobody who does not ask.
+ * settings: json_number and json_integer refuse such a node, so only a reader of that key fails.
  */
 struct json *json_parse_settings(const char *text, size_t len, const char *what,
                                  enum gpt2_status status, struct gpt2_error *err);

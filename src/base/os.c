@@ -192,7 +192,7 @@ void *os_alloc_huge(size_t n_bytes, const char *what, struct gpt2_error *err) {
     munmap(base + front + size, OS_HUGE_PAGE - front);
 #if defined(MADV_HUGEPAGE)
     if (n_bytes >= OS_HUGE_PAGE)
-        madvise(base + front, size, MADV_HUGEPAGE); // a wish: without it pages are small
+        madvise(base + front, size, MADV_HUGEPAGE); // a hint: without it pages are small
 #endif
     return base + front;
 }

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* Asks for the cache lines of n_bytes at p, to be read soon. Only a wish: no address is wrong. */
+/* Asks for the cache lines of n_bytes at p, to be read soon. Only a hint: no address is wrong. */
 static inline void prefetch(const void *p, size_t n_bytes) {
     for (size_t at = 0; at < n_bytes; at += 64)
         __builtin_prefetch((const char *)p + at, 0, 2);

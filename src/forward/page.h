@@ -1,6 +1,6 @@
 /* page.h - memory for the keys and values of KV_BLOCK positions, shared by counting its users.
  *
- * Whoever is a page's only user may write to it, unless it lies in a file. Users may be in
+ * The only user of a page may write to it, unless it lies in a file. Users may be in
  * different threads. */
 #ifndef FORWARD_PAGE_H
 #define FORWARD_PAGE_H
@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A mapped file with pages in it; whoever drops the last user closes it. */
+/* A mapped file with pages in it; dropping the last user closes it. */
 struct page_file {
     atomic_int n_users; /* pages, and who made it */
     struct os_file mapped;

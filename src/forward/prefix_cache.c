@@ -208,7 +208,7 @@ static void forget(struct gpt2_prefix_cache *cache) {
 }
 
 /* Wants what other texts share with ids [n_ids], the page of this number in which the text parts
- * from them all. True where nobody has it any more, so that this text has to keep it. */
+ * from them all. True if no other text holds it any more, so that this text has to keep it. */
 static bool want_nearest(struct gpt2_prefix_cache *cache, const struct prefix_node *parent,
                          const int32_t *ids, int n_ids, int number) {
     int most = 0;

@@ -83,8 +83,9 @@ static bool make_pipe(int ends[2]) {
     return false;
 }
 
-/* A pipe that already holds the configuration: it is far smaller than a pipe's buffer, so nobody
- * waits, and there is no writing to a program that may have died. Returns the end to read, -1. */
+/* A pipe that already holds the configuration: it is far smaller than a pipe's buffer, so the
+ * write does not wait, and no program that may have died is written to. Returns the end to read,
+ * -1. */
 static int config_pipe(const struct curl_request *request) {
     int ends[2];
     if (!make_pipe(ends))

@@ -280,7 +280,7 @@ bool folder_replace(const char *path, const char *staging, struct gpt2_error *er
 
 /* ---- the lock ---- */
 
-/* Whoever had the lock removes its file, so the one that was opened may be of no use. */
+/* The owner of the lock removes its file, so the file that was opened may no longer be the lock. */
 static bool is_current(int lock, const char *path) {
     struct stat ours, there;
     return fstat(lock, &ours) == 0 && stat(path, &there) == 0 && ours.st_dev == there.st_dev &&

@@ -24,7 +24,7 @@ enum folder_kind folder_look(const char *path);
 #define FOLDER_ENTRY 256 /* room for the name of what stays */
 
 /* Removes what is ours from a folder, pulled.json last, so that what was interrupted can be done
- * again, and config.json first, so that nobody takes what is left for a model. Then the folder
+ * again, and config.json first, so that what is left is not taken for a model. Then the folder
  * itself, if nothing is left in it; else `kept` is the name of something that is. `partial`: a
  * fetch has not ended in it. *n_bytes grows by what was freed. Fails with GPT2_ERR_RUNTIME; nothing
  * is removed where the folder is a link or its pulled.json damaged. */

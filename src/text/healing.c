@@ -25,7 +25,7 @@ struct gpt2_heal {
     int kept;
     char *text; /* [n_text] what was taken off */
     size_t n_text, n_said;
-    bool *sayable; /* [n_text + 1] can tokens say text[k..], going on behind it or not */
+    bool *sayable; /* [n_text + 1] can tokens say text[k..], going on after it or not */
     struct gpt2_ids allowed;
 };
 
@@ -95,7 +95,7 @@ static bool begins_with(const struct gpt2_healer *healer, size_t at, const char 
     return entry->n_bytes >= n_bytes && memcmp(entry->bytes, bytes, n_bytes) == 0;
 }
 
-/* True if some token goes on behind these bytes. */
+/* True if some token goes on after these bytes. */
 static bool is_extended(const struct gpt2_healer *healer, const char *bytes, size_t n_bytes) {
     size_t at = find(healer, bytes, n_bytes);
     while (begins_with(healer, at, bytes, n_bytes) && healer->entries[at].n_bytes == n_bytes)

@@ -13,14 +13,14 @@ static const char *const names[] = {
     [BERT] = "BertProcessing",  [SEQUENCE] = "Sequence",           NULL,
 };
 
-bool postprocessor_wrap(struct postprocessor *out, bool behind, int32_t id, const char *name,
+bool postprocessor_wrap(struct postprocessor *out, bool after, int32_t id, const char *name,
                         struct gpt2_error *err) {
-    int *n = behind ? &out->n_suffix : &out->n_prefix;
+    int *n = after ? &out->n_suffix : &out->n_prefix;
     if (*n == POSTPROCESSOR_MAX)
         return error_set(err, GPT2_ERR_MODEL,
                          "%s: post_processor: expected at most %d tokens on one side of a text",
                          name, POSTPROCESSOR_MAX);
-    if (behind) {
+    if (after) {
         out->suffix[(*n)++] = id;
         return true;
     }
@@ -42,7 +42,7 @@ static bool read_id(int32_t *id, const struct json *node, const char *what, cons
 }
 
 /* The ids of one special token of a template, in order: special_tokens.NAME.ids. */
-static bool put_special(struct postprocessor *out, bool behind, const struct json *special,
+static bool put_special(struct postprocessor *out, bool after, const struct json *special,
                         const struct json *all, const char *name, struct gpt2_error *err) {
     const char *key;
     int32_t ids[POSTPROCESSOR_MAX];
@@ -61,7 +61,7 @@ static bool put_special(struct postprocessor *out, bool behind, const struct jso
             return false;
     }
     for (int i = 0; i < n; i++)
-        if (!postprocessor_wrap(out, behind, ids[behind ? i : n - 1 - i], name, err))
+        if (!postprocessor_wrap(out, after, ids[after ? i : n - 1 - i], name, err))
             return false;
     return true;
 }

@@ -18,8 +18,9 @@ struct postprocessor {
 bool postprocessor_parse(struct postprocessor *out, const struct json *node, const char *name,
                          struct gpt2_error *err);
 
-/* Puts one more token around all. False: there are too many, with an error as above. */
-bool postprocessor_wrap(struct postprocessor *out, bool behind, int32_t id, const char *name,
+/* Puts one more token before all others, or after them if `after`. False: there are too many, with
+ * an error as above. */
+bool postprocessor_wrap(struct postprocessor *out, bool after, int32_t id, const char *name,
                         struct gpt2_error *err);
 
 #endif

@@ -16,8 +16,8 @@
 size_t pretokenize_next(const unsigned char *text, size_t n, size_t start);
 
 /* The last place in text[0..n), a whole text's beginning, where a piece ends whatever comes before
- * and behind, so that both sides may be cut apart by themselves; 0 where there is none. It is where
- * the class of the characters changes, but not behind white space (whose last character goes with
+ * and after, so that both sides may be cut apart by themselves; 0 where there is none. It is where
+ * the class of the characters changes, but not after white space (whose last character goes with
  * what follows) and not between an apostrophe and a letter (which may be a contraction). */
 size_t pretokenize_cut(const unsigned char *text, size_t n);
 

@@ -222,7 +222,7 @@ static bool check_header(const struct tables_header *h, size_t n_bytes, const ch
            refuse(name, "they are not as long as their header says", err);
 }
 
-/* The structs' fields are not const, as whoever makes the tables fills them in; nothing writes to
+/* The structs' fields are not const, as the maker of the tables fills them in; nothing writes to
  * them afterwards. */
 static void *at(const unsigned char *bytes, uint64_t offset) {
     return (void *)(uintptr_t)(bytes + offset);

@@ -49,7 +49,7 @@ struct tables {
     struct pieces *pieces;
 };
 
-/* Writes the tables one behind the other. The bytes depend on the tables' content alone; they are
+/* Writes the tables one after the other. The bytes depend on the tables' content alone; they are
  * at a multiple of TABLES_ALIGN and to be freed with free(). False: out of memory. */
 bool tables_pack(const struct tables *tables, unsigned char **bytes, size_t *n_bytes,
                  struct gpt2_error *err);

@@ -15,7 +15,8 @@ struct gpt2_tokenizer *tokenizer_create(struct vocab *vocab, struct gpt2_error *
 struct gpt2_tokenizer *tokenizer_unpack(const unsigned char *bytes, size_t n_bytes,
                                         const char *name, struct gpt2_error *err);
 
-/* What it is made of; borrowed. The vocabulary's list of merges may lack (tables.h): bpe_merges. */
+/* What it is made of; borrowed. The vocabulary's list of merges may be absent (tables.h):
+ * bpe_merges. */
 const struct vocab *tokenizer_vocab(const struct gpt2_tokenizer *tokenizer);
 const struct bpe *tokenizer_bpe(const struct gpt2_tokenizer *tokenizer);
 

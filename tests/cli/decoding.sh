@@ -29,7 +29,7 @@ gen --greedy --stop " was"
 expect "--stop ends in front of the text" test "$(grep -c ' was' "$out")" -eq 0
 expect "... and it is the beginning of the same text" test "$(head -c "$(($(wc -c <"$out") - 1))" "$tmp/greedy")" = "$(head -c -1 "$out")"
 gen --greedy --stop " was" --include-stop
-expect "--include-stop ends behind it" test "$(tail -c 5 "$out")" = " was"
+expect "--include-stop ends after it" test "$(tail -c 5 "$out")" = " was"
 gen --greedy --until sentence
 expect "--until sentence" test "$(tail -c 2 "$out")" = "."
 gen --seed 4 --until sentence
@@ -166,7 +166,7 @@ cp "$out" "$tmp/four"
 ln -s "$tmp/target" "$tmp/link"
 : >"$tmp/target"
 run generate "Once" -n 4 -o "$tmp/link"
-expect "-o of a link replaces the file behind it" same "$tmp/four" "$tmp/target"
+expect "-o of a link replaces its target" same "$tmp/four" "$tmp/target"
 expect "... and leaves the link" test -L "$tmp/link"
 mkfifo "$tmp/pipe"
 cat "$tmp/pipe" >"$tmp/piped" &

@@ -110,7 +110,7 @@ else
     status=$?
     expect "GNU parallel through ssh" exits 0
     expect "... the same bytes" same "$tmp/whole" "$tmp/union"
-    expect "... made behind sshd" grep -q 'Accepted publickey' "$tmp/ssh/log"
+    expect "... made through sshd" grep -q 'Accepted publickey' "$tmp/ssh/log"
 fi
 
 # A cluster of one machine. Munge is how its parts know each other.

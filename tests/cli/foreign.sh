@@ -135,7 +135,7 @@ if [ ! -f models/tales/model.safetensors ]; then
     exit 0
 fi
 
-# ---- variants, and what nobody asks for ----
+# ---- variants, and keys that are not read ----
 shipped=$PWD/models/tales
 run generate -m "$shipped" -n 4 --greedy Once
 cp "$out" "$tmp/expected"
@@ -159,7 +159,7 @@ for value in NaN Infinity -Infinity; do
     sed "s/{/{\"a\": \"NaN\\\\\"\", \"some_key\": $value, \"list\": [$value,$value],/" \
         "$shipped/config.json" >"$dir/config.json"
     run generate -m "$dir" -n 4 --greedy Once
-    expect "$value where nobody looks" same "$tmp/expected" "$out"
+    expect "$value in a key that is not read" same "$tmp/expected" "$out"
     sed "s/\"layer_norm_epsilon\": *[^,}]*/\"layer_norm_epsilon\": $value/" \
         "$shipped/config.json" >"$dir/config.json"
     run generate -m "$dir" -n 4 --greedy Once

@@ -105,7 +105,7 @@ whole_text "Once upon a time" " The king"
 cat "$tmp/queen" >>"$tmp/wanted"
 expect "typed lines give what generate -p gives" same "$tmp/wanted" "$tmp/typed"
 expect "... with the same logits" shows "logits $hash"
-expect "... behind /undo too" shows "logits $hash_queen"
+expect "... after /undo too" shows "logits $hash_queen"
 expect "... and only new tokens are read" test "$(grep -c 'read [1-5] of 1[0-9] tokens' "$screen")" -eq 2
 
 play generate -n $n --stats <<'END'

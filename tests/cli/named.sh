@@ -112,7 +112,7 @@ END
     chmod 755 "$tmp/closed"
     GPT2=$with_rights
 else
-    skip "files that may not be read" "nobody here may not read them (setpriv is missing)"
+    skip "files that may not be read" "this user can read every file (setpriv is missing)"
 fi
 
 # What a directory is made of stands for it.

@@ -47,11 +47,11 @@ if [ -z "${QUICK:-}" ]; then
     expect "llama.cpp goes on until the context is full" count "$ctx"
 fi
 
-# Texts in which <|endoftext|> is likely: behind it two of the systems go on.
+# Texts in which <|endoftext|> is likely: after it two of the systems go on.
 eos=$("$GPT2" info | sed -n 's/^end of text *//p')
 for system in openai nanogpt; do
     run generate Once --compat $system -n 30 --num-samples 1 --logit-bias "$eos+10" --format ids
-    expect "$system goes on behind the end of a text" test "$(tr ' ' '\n' <"$out" | sed '$d' | grep -cx "$eos")" -gt 0
+    expect "$system goes on after the end of a text" test "$(tr ' ' '\n' <"$out" | sed '$d' | grep -cx "$eos")" -gt 0
     expect "... as far as it was told" count 30
     run generate Once --compat $system -n 30 --num-samples 1 --logit-bias "$eos+10" --stop "<|endoftext|>" --json
     expect "... unless it is a stop" grep -q '"finish_reason":"stop","stop":"<|endoftext|>"' "$out"
@@ -93,7 +93,7 @@ expect "openai: the text" told openai 12
 expect "... with a penalty on what it said itself" told openai 16 --presence-penalty 3 --logit-bias "$eos+4" -- --penalty 4 --bias "$eos=4"
 expect "llama.cpp: the text" told llama.cpp 12
 expect "nanogpt: the texts" told nanogpt 4
-expect "... on behind the end" told nanogpt 3 --logit-bias "$eos+6" -- --bias "$eos=6"
+expect "... on after the end" told nanogpt 3 --logit-bias "$eos+6" -- --bias "$eos=6"
 # 63 tokens: the window of 64 leaves its first ones behind.
 prompt="$prompt $(seq 300 348 | tr '\n' ' ')"
 expect "llama.cpp: the penalty in its window" told llama.cpp 8 --repeat-penalty 1.4 --logit-bias "${prompt%% *}+9" -- --penalty 1.4 --bias "${prompt%% *}=9"

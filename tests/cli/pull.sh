@@ -20,7 +20,7 @@ HF_ENDPOINT=file:///etc run pull gpt2
 expect "an endpoint that is none" refuses 2 'HF_ENDPOINT'
 HF_ENDPOINT=http://127.0.0.1:1 run pull gpt2
 if command -v curl >/dev/null; then
-    expect "nobody at the other end" refuses 1 'cannot reach http://127.0.0.1:1'
+    expect "no server at the address" refuses 1 'cannot reach http://127.0.0.1:1'
     expect "leaves nothing behind" test -z "$(find "$folder" -type f 2>/dev/null)"
     HF_ENDPOINT=http://no-such-host.invalid run pull gpt2
     expect "no such host" refuses 1 'cannot reach'
@@ -159,7 +159,7 @@ expect "after a cut it goes on from there" logged '/cuts/m/resolve/.*safetensors
 HF_TOKEN=hf_right run pull redirects/m@refs/pr/1
 expect "a revision with slashes" whole redirects/m@refs--pr--1
 expect "the hub sees the token" logged '^hub /redirects/.* token$'
-expect "nobody else does" test -z "$(grep '^cdn .* token$' "$hub/log")"
+expect "no other host does" test -z "$(grep '^cdn .* token$' "$hub/log")"
 
 run pull corrupts/m
 fails() { exits "$1" && silent && says "$2"; } # progress lines stand before the error

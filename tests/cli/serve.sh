@@ -81,7 +81,7 @@ if command -v curl >/dev/null; then
     body '{"prompt": "Once", "logit_bias": {"8191": 100}, "logprobs": 1, "echo": true}'
     expect "the end token stands among the log-probabilities" answers 200 '"tokens":["Once","<|endoftext|>"]'
     body '{"prompt": "Once", "frobnicate": 1, "user": "me", "max_tokens": 1}'
-    expect "what nobody knows is ignored, and said" answers 200 '"ignored":["frobnicate"]'
+    expect "an unknown field is ignored, and said" answers 200 '"ignored":["frobnicate"]'
     expect "... on standard error too" says '"frobnicate", which means nothing here'
     body '{"prompt": "Once", "temperature": "hot"}'
     expect "a wrong value" fails_as 400 '"param":"temperature"'
@@ -171,7 +171,7 @@ expect "requests that do not arrive are given up" clients late
 stop
 
 serve
-expect "SIGTERM: what is under way is finished" clients ends "$pid" ''
+expect "SIGTERM: a running request is finished" clients ends "$pid" ''
 finish
 expect "... exit code 0" exits 0
 serve --timeout 1

@@ -1,5 +1,5 @@
 /* fuzz_config.c - any bytes as a config.json: refused with a message, or a configuration that is
- * in range, whatever a generation_config.json (the part behind a NUL byte) then says. */
+ * in range, whatever a generation_config.json (the part after a NUL byte) then says. */
 #define REPLAY_NAME "config"
 #include "replay.h"
 

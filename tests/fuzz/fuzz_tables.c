@@ -8,7 +8,7 @@
 static void encode(const struct gpt2_tokenizer *t, const char *text, size_t n) {
     for (unsigned flags = 0; flags < 2; flags++) {
         struct gpt2_ids ids = {0};
-        gpt2_tokenizer_encode(t, text, n, flags, &ids, NULL); // may lack a byte
+        gpt2_tokenizer_encode(t, text, n, flags, &ids, NULL); // without a token for some byte
         for (size_t i = 0; i < ids.len; i++)
             if (ids.data[i] < 0 || ids.data[i] >= gpt2_tokenizer_size(t))
                 abort();

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The option that argv[*i] names. *value is what is behind its name in the same word, or NULL.
+/* The option that argv[*i] names. *value is what follows its name in the same word, or NULL.
  * NULL: there is none. */
 static const struct option *read_name(const struct option *table, char *word, char **value,
                                       struct gpt2_error *err) {

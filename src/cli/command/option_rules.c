@@ -43,7 +43,7 @@ struct atom {
     size_t n_value;
 };
 
-/* Reads the atom at *at and moves behind it. *ends: the term ends with it. */
+/* Reads the atom at *at and moves past it. *ends: the term ends with it. */
 static struct atom next_atom(const struct option *table, const char **at, bool *ends) {
     struct atom atom = {.is_not = **at == '!'};
     const char *text = *at + atom.is_not;

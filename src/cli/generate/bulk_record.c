@@ -166,7 +166,7 @@ static bool set_option(struct bulk_record *record, const struct option *table, i
 }
 
 /* Whether a member is none of the record's own: of a batch line what the API has beside, of a
- * request what its caller looks at, or what nobody knows. */
+ * request what its caller looks at, or an unknown name. */
 static bool is_foreign(struct bulk_record *record, const struct option *table,
                        const char *const *others, const char *name) {
     static const char *const batch[] = {"id",  "custom_id", "model",  "user", "method",

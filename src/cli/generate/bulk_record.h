@@ -29,7 +29,7 @@ bool bulk_record_read(struct bulk_record *record, const char *line, size_t n, bo
                       const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err);
 
 /* The same of the body of a request to OpenAI's completions endpoint. `others` are members that are
- * the caller's to look at, in record->json; ends with NULL. Names that nobody knows are no error:
+ * the caller's to look at, in record->json; ends with NULL. Unknown names are no error:
  * record->ignored lists them. The key is 0. */
 bool bulk_record_read_request(struct bulk_record *record, const char *body, size_t n,
                               const char *const *others, const struct settings *defaults,

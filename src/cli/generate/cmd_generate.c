@@ -201,7 +201,7 @@ static int run_generate(int argc, char **argv) {
         OPT_CHOICE("input-format", 0, &a->bulk.format, inputs, "KIND",
                    "jsonl or lines (default auto: by the first line)", .needs = "input"),
         OPT_INT("parallel", 0, &a->parallel, 1, 4096, "N",
-                "texts under way at once (default 64); the result is\n"
+                "texts in progress at once (default 64); the result is\n"
                 "the same for any",
                 .aliases = "np", .needs = "input"),
         OPT_CACHE_MEMORY(&a->cache_memory, .needs = "input"),
@@ -239,7 +239,7 @@ const struct command command_generate = {
     .summary = "continue a text",
     .usage = "[OPTIONS] [PROMPT]",
     .details =
-        "The text ends at <|endoftext|> (--compat openai and nanogpt: goes on behind it), at -n, "
+        "The text ends at <|endoftext|> (--compat openai and nanogpt: goes on after it), at -n, "
         "or\n"
         "where the context is full. Standard output gets the new text and one newline, nothing\n"
         "else. An empty prompt starts from <|endoftext|>.\n"

@@ -324,7 +324,7 @@ static bool parse_bias(const char *text, const struct gpt2_tokenizer *tokenizer,
     char *end;
     bias->bias = (*at == '+' || *at == '-') ? strtof(at, &end) : NAN;
     if (isnan(bias->bias) || *end || bias->bias > 1e6f)
-        return usage_error(err, "--logit-bias: expected +F or -F behind the token, got \"%.100s\"",
+        return usage_error(err, "--logit-bias: expected +F or -F after the token, got \"%.100s\"",
                            text);
     return true;
 }

@@ -43,7 +43,7 @@ static bool add_map(struct inspect *inspect, const struct gpt2_lens *lens, int n
 
 static bool add_table(struct inspect *inspect, const struct gpt2_lens *lens, int n) {
     static const struct column columns[] = {
-        {"position", "%.0f", 1}, {"token", NULL, -1},   {"next", NULL, -1},   {"behind", NULL, -9},
+        {"position", "%.0f", 1}, {"token", NULL, -1},   {"next", NULL, -1},   {"after", NULL, -9},
         {"rank", "%.0f", 6},     {"p_next", "%.4f", 7}, {"top_1", NULL, -10}, {"p_1", "%.3f", 6},
         {"top_2", NULL, -10},    {"p_2", "%.3f", 6},    {"top_3", NULL, -10}, {"p_3", "%.3f", 6},
         {"top_4", NULL, 0},      {"p_4", "%.3f", 0},    {"top_5", NULL, 0},   {"p_5", "%.3f", 0},

@@ -8,7 +8,7 @@ int signals_caught(void); /* the number of the signal, or 0 */
 
 /* For a session that has a prompt to return to: the signals only ask, however often they come. */
 void signals_keep(void);
-void signals_forget(void); /* nobody has asked; a SIGTERM stays */
+void signals_forget(void); /* forgets a SIGINT; a SIGTERM stays */
 
 enum input_event {
     INPUT_READY,       /* to be read, or at its end                                 */

@@ -261,7 +261,7 @@ static int run_eval(int argc, char **argv) {
 
 const struct command command_eval = {
     .name = "eval",
-    .summary = "LAMBADA and HellaSwag, by the rules behind published figures",
+    .summary = "LAMBADA and HellaSwag, by the rules of the published figures",
     .usage = "[OPTIONS] lambada|hellaswag [FILE]",
     .details =
         "FILE (or a pipe) has one JSON record a line, of at most 64 MiB:\n"

@@ -32,8 +32,8 @@ struct serve_run {
     struct http_api api;
 };
 
-/* As /v1/models says it: of a path only the last part, as paths of this machine are nobody's
- * business. */
+/* The name in /v1/models: of a path only the last part, as clients should not see the paths of
+ * this machine. */
 static const char *name_of(const struct serve_arguments *args) {
     const char *name = args->alias ? args->alias : args->model;
     if (!name)
@@ -138,7 +138,7 @@ static int run_serve(int argc, char **argv) {
         OPT_WEIGHTS(&a->weights),
         OPT_SECTION("Work"),
         OPT_INT("parallel", 0, &a->parallel, 1, 4096, "N",
-                "texts under way at once (default 64); the result is\n"
+                "texts in progress at once (default 64); the result is\n"
                 "the same for any",
                 .aliases = "np"),
         OPT_CACHE_MEMORY(&a->cache_memory, .needs = NULL),
@@ -152,7 +152,7 @@ static int run_serve(int argc, char **argv) {
                  "the largest request (default 4M); larger ones get 413"),
         OPT_INT("timeout", 0, &a->timeout, 1, 86400, "S",
                 "seconds for a request to arrive, for a client to take\n"
-                "more of an answer, and for what is under way when\n"
+                "more of an answer, and for requests in progress when\n"
                 "SIGTERM or SIGINT ends the program (default 30)"),
         OPT_END,
     };
@@ -174,7 +174,7 @@ const struct command command_serve = {
         "max_tokens, temperature, top_p, n, best_of, stop, echo, logprobs, seed, logit_bias,\n"
         "stream, stream_options and so on. What they do not say is as OpenAI has it, whatever the\n"
         "model recommends: 16 tokens, temperature 1, all tokens; the seed is random and stands in\n"
-        "the answer. With that seed generate gives the same text. A field that nobody knows is\n"
+        "the answer. With that seed generate gives the same text. An unknown field is\n"
         "ignored and listed in \"ignored\"; a wrong value gets 400. Special tokens in prompts are\n"
         "text. GET /v1/models names the model, GET /health is for monitors and needs no key. "
         "There\n"
@@ -183,7 +183,7 @@ const struct command command_serve = {
         "that\n"
         "goes away ends its texts. After SIGTERM or SIGINT nothing new is taken; the exit code is "
         "0\n"
-        "where all that was under way was finished. A second signal ends at once.\n"
-        "The address that is listened at is printed on standard error when all is ready.\n",
+        "if every request in progress was finished. A second signal ends at once.\n"
+        "The address is printed on standard error when the server is ready.\n",
     .run = run_serve,
 };

@@ -18,7 +18,7 @@
 
 struct completion_service {
     struct service_options options;
-    struct decoding decoding; /* of nobody: every request has settings of its own */
+    struct decoding decoding; /* without settings: every request has its own */
     struct text_maker maker;
     struct prompt_scorer scorer;
     struct gpt2_generator *generator;
@@ -165,7 +165,7 @@ static void answer(struct completion_service *s) {
     }
 }
 
-/* The generator has failed, and everything in it: whoever waits for it is told. */
+/* The generator has failed, and everything in it: every request that waits for it is told. */
 static bool recover(struct completion_service *s, const struct gpt2_error *failure,
                     struct gpt2_error *err) {
     gpt2_generator_free(s->generator);
@@ -176,7 +176,7 @@ static bool recover(struct completion_service *s, const struct gpt2_error *failu
         fail(r, failure);
         drop(r);
     }
-    report_note("%s: requests under way were answered with that", failure->message);
+    report_note("%s: the running requests were answered with this error", failure->message);
     return make_generator(s, err);
 }
 

@@ -18,7 +18,7 @@ struct service_options {
     int max_samples;     /* in progress at once                  */
     int max_queue;       /* requests that wait for their turn    */
     size_t cache_memory; /* for what prompts begin with; 0: none */
-    int timeout;         /* seconds for what is under way when the program is to end */
+    int timeout;         /* seconds for requests in progress when the program is to end */
 };
 
 struct completion_service *completion_service_create(const struct service_options *options,

@@ -1,9 +1,9 @@
 /* http_server.c - serves HTTP by GNU libmicrohttpd; the only file that knows it.
  *
  * The library is loaded when it is needed, as it brings a dozen others along that no other command
- * shall wait for. While an answer is made its connection is suspended, and nobody looks at its
- * socket: http_server_watch does. One lock guards all exchanges; it is never held while the library
- * is called with something that may call back. */
+ * should wait for. While an answer is made its connection is suspended, and the library does not
+ * look at its socket: http_server_watch does. One lock guards all exchanges; it is never held while
+ * the library is called with something that may call back. */
 #include "cli/serve/http_server.h"
 #include "cli/io/report.h"
 

@@ -73,7 +73,7 @@ void http_stream_send(struct http_exchange *x, const char *bytes, size_t n);
 /* With `whole` false the connection is cut, so that the client knows that something is missing. */
 void http_stream_end(struct http_exchange *x, bool whole);
 
-/* The client is away, or too far behind: no answer will reach it. */
+/* The client is gone, or reads too slowly: no answer will reach it. */
 bool http_is_gone(const struct http_exchange *x);
 
 /* The last call for a kept exchange. Where it has no answer, or one without an end, the connection

@@ -36,7 +36,7 @@ static struct {
 struct line_editor {
     EditLine *edit;
     History *history;
-    const char *prompt; /* of the read under way */
+    const char *prompt; /* of the current read */
     bool interrupted;
 };
 

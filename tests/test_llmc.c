@@ -67,12 +67,13 @@ static void a_model_is_cut_into_its_tensors(void **state) {
         assert_string_equal(t.items[4].name, "h.0.attn.c_attn.weight");
         assert_int_equal(t.items[4].shape[0], N_EMBD);
         assert_int_equal(t.items[4].shape[1], 3 * N_EMBD);
-        if (version == 3) { // turned: [in, out]
+        assert_true(t.items[4].by_columns);
+        if (version == 3) { // the data of an output lies side by side
             const int at = (N_PADDED + N_CTX) * N_EMBD + 4;
             const float *w = t.items[4].data;
             for (int in = 0; in < 2; in++)
                 for (int out = 0; out < 6; out++)
-                    assert_true(w[in * 6 + out] == (float)(at + out * 2 + in));
+                    assert_true(w[out * 2 + in] == (float)(at + out * 2 + in));
         }
         assert_string_equal(t.items[15].name, "ln_f.bias");
         assert_ptr_equal(t.items[15].data, bytes + n - t.items[15].n_bytes);

@@ -309,7 +309,9 @@ static struct matrix real_matrix(const struct real *r, enum dtype dtype, enum la
     for (size_t k = 0; !dtype_is_quantized(dtype) && k < in; k++)
         for (size_t c = 0; c < out; c++)
             put(r->data,
-                layout == LAYOUT_ROWS ? k * out + c : (c / PANEL * in + k) * PANEL + c % PANEL,
+                layout == LAYOUT_ROWS      ? k * out + c
+                : layout == LAYOUT_COLUMNS ? c * in + k
+                                           : (c / PANEL * in + k) * PANEL + c % PANEL,
                 dtype, r->weights[k * out + c]);
     return (struct matrix){r->data, dtype, layout, r->in, r->out, NULL};
 }
@@ -371,7 +373,9 @@ static void check_place(struct real *r, const struct matmul *mm, const struct ma
     struct matrix_copy copy = {.matrix = *w, .data = r->moved, .file = &nowhere};
     struct linear linear = {*w, r->bias};
     struct matmul moving = *mm;
-    const char *what = w->layout == LAYOUT_ROWS ? "rows" : "panels";
+    static const char *const places[][2] = {[LAYOUT_ROWS] = {"rows", "rows that move"},
+                                            [LAYOUT_COLUMNS] = {"columns", "columns that move"},
+                                            [LAYOUT_PANELS] = {"panels", "panels that move"}};
     if (moves) {
         copy.matrix.layout = LAYOUT_PANELS;
         copy.matrix.data = r->moved;
@@ -379,9 +383,8 @@ static void check_place(struct real *r, const struct matmul *mm, const struct ma
         memset(r->moved, 0xFF, copy.n_bytes); // NaN
         linear.weight.copy = &copy;
         moving.access.moving = true;
-        what = w->layout == LAYOUT_ROWS ? "rows that move" : "panels that move";
     }
-    check_real(r, &moving, &linear, m, what);
+    check_real(r, &moving, &linear, m, places[w->layout][moves]);
     assert_true(atomic_load(&copy.ready) == moves);
 }
 
@@ -420,7 +423,7 @@ static void real_shapes_have_one_chain_everywhere(void **state) {
             if (dtype == DTYPE_F64)
                 continue; // narrowed when a model is opened
             for (enum layout layout = LAYOUT_ROWS; layout <= LAYOUT_PANELS; layout++) {
-                if (layout == LAYOUT_ROWS && dtype_is_quantized(dtype))
+                if (layout != LAYOUT_PANELS && dtype_is_quantized(dtype))
                     continue; // always panels
                 struct matrix w = real_matrix(&r, dtype, layout);
                 if (dtype == DTYPE_F32 ? layout == LAYOUT_ROWS : dtype_is_quantized(dtype))

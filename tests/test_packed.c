@@ -86,10 +86,13 @@ static void a_flipped_byte_anywhere_is_noticed(void **state) {
 /* Of a file that several threads check, the damage nearest to its beginning is named. */
 static void the_first_damage_of_a_large_file_is_named(void **state) {
     const size_t big = 40 * PACKED_BLOCK, small = 1000;
-    const struct tensor list[] = {{"first", "U8", 1, {(int64_t)big}, NULL, big},
-                                  {"none", "F32", 2, {0, 7}, NULL, 0},
-                                  {"second", "U8", 1, {(int64_t)small}, NULL, small},
-                                  {"third", "U8", 1, {(int64_t)big}, NULL, big}};
+#define ENTRY(name_, dtype_, rank_, n_, ...) \
+    { .name = name_, .dtype = dtype_, .rank = rank_, .shape = {__VA_ARGS__}, .n_bytes = n_ }
+    const struct tensor list[] = {ENTRY("first", "U8", 1, big, (int64_t)big),
+                                  ENTRY("none", "F32", 2, 0, 0, 7),
+                                  ENTRY("second", "U8", 1, small, (int64_t)small),
+                                  ENTRY("third", "U8", 1, big, (int64_t)big)};
+#undef ENTRY
     unsigned char *zeros = calloc(big, 1);
     struct packed_writer writer;
     struct gpt2_error err = {0};

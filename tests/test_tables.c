@@ -263,7 +263,8 @@ static void random_damage_is_refused_or_harmless(void **state) {
 
 static void write_packed(const char *path, const struct blob *blob, const char *name) {
     struct gpt2_error err;
-    const struct tensor tensor = {name, "U8", 1, {(int64_t)blob->n}, NULL, blob->n};
+    const struct tensor tensor = {
+        .name = name, .dtype = "U8", .rank = 1, .shape = {(int64_t)blob->n}, .n_bytes = blob->n};
     struct packed_writer writer = {0};
     if (!packed_writer_create(&writer, path, "q8", &tensor, 1, &err) ||
         !packed_write(&writer, blob->bytes, blob->n, &err) || !packed_writer_commit(&writer, &err))

@@ -100,6 +100,10 @@ struct gpt2_runtime;
 bool gpt2_model_move(struct gpt2_model *model, struct gpt2_runtime *runtime,
                      struct gpt2_error *err);
 
+/* From how many passes on a move pays, about: few where the file has matrices [out, in] (GGUF,
+ * llm.c), which every pass has to turn until they are moved. */
+int gpt2_model_move_passes(const struct gpt2_model *model);
+
 /* Bytes of weights moved so far. *huge, if not NULL: bytes of the memory for them that lie on huge
  * pages, 0 where the system does not tell. */
 size_t gpt2_model_moved(const struct gpt2_model *model, size_t *huge);

@@ -182,13 +182,13 @@ static void load_panel(float *weights, float *row, const struct quantization *w,
         return;
     }
     memset(weights, 0, K * PANEL * sizeof *weights);
-    if (item->spec.kind == SPEC_LINEAR) {
+    if (item->spec.kind == SPEC_LINEAR && source->layout == LAYOUT_ROWS) {
         for (size_t k = 0; k < K; k++)
             to_f32(weights + k * PANEL, data + (k * cols + i * PANEL) * size, n);
         return;
     }
-    for (size_t c = 0; c < n; c++) { // a row of the source is an output
-        to_f32(row, data + (i * PANEL + c) * cols * size, cols);
+    for (size_t c = 0; c < n; c++) { // the inputs of an output lie side by side
+        to_f32(row, data + (i * PANEL + c) * K * size, K);
         for (size_t k = 0; k < K; k++)
             weights[k * PANEL + c] = row[k];
     }
@@ -384,6 +384,11 @@ static bool write_item(struct quantization *w, struct packed_writer *file,
     return true;
 }
 
+static struct tensor bytes_tensor(const char *name, const void *data, size_t n) {
+    return (struct tensor){
+        .name = name, .dtype = "U8", .rank = 1, .shape = {(int64_t)n}, .data = data, .n_bytes = n};
+}
+
 static bool write_file(struct quantization *w, const char *config) {
     const struct gpt2_quantize_options *options = w->options;
     struct tensor *tensors = os_alloc(w->n_items + 2, sizeof *tensors, "tensors", w->err);
@@ -391,10 +396,9 @@ static bool write_file(struct quantization *w, const char *config) {
         return false;
     size_t n = 0;
     const size_t n_config = strlen(config), n_tokenizer = options->n_tokenizer;
-    tensors[n++] = (struct tensor){PACKED_CONFIG, "U8", 1, {(int64_t)n_config}, config, n_config};
+    tensors[n++] = bytes_tensor(PACKED_CONFIG, config, n_config);
     if (options->tokenizer)
-        tensors[n++] = (struct tensor){PACKED_TOKENIZER,   "U8",       1, {(int64_t)n_tokenizer},
-                                       options->tokenizer, n_tokenizer};
+        tensors[n++] = bytes_tensor(PACKED_TOKENIZER, options->tokenizer, n_tokenizer);
     const size_t n_front = n;
     for (size_t i = 0; i < w->n_items; i++) {
         const struct quantized_tensor *item = &w->items[i];

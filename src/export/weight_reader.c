@@ -24,8 +24,9 @@ size_t weight_reader_elements(const struct tensor_spec *spec) {
 /* Where element [row, col] lies. */
 static const unsigned char *element(const struct matrix *m, size_t row, size_t col) {
     const size_t size = dtype_size(m->dtype), K = (size_t)m->rows;
-    const size_t at = m->layout == LAYOUT_ROWS
-                          ? row * (size_t)m->cols + col
+    const size_t at = m->layout == LAYOUT_ROWS ? row * (size_t)m->cols + col
+                      : m->layout == LAYOUT_COLUMNS
+                          ? col * K + row
                           : (col / PANEL * K + row) * PANEL + col % PANEL; // [panels, in, PANEL]
     return (const unsigned char *)m->data + at * size;
 }
@@ -42,7 +43,10 @@ void weight_reader_rows(void *out, const struct tensor_spec *spec, size_t first,
         memcpy(at, element(m, first, 0), n * cols * size);
         return;
     }
-    for (size_t row = first; row < first + n; row++)
+    for (size_t row = first; m->layout == LAYOUT_COLUMNS && row < first + n; row++)
+        for (size_t col = 0; col < cols; col++, at += size)
+            memcpy(at, element(m, row, col), size);
+    for (size_t row = first; m->layout == LAYOUT_PANELS && row < first + n; row++)
         for (size_t col = 0; col < cols; col += PANEL) {
             const size_t width = cols - col < PANEL ? cols - col : PANEL;
             memcpy(at, element(m, row, col), width * size);
@@ -53,6 +57,10 @@ void weight_reader_rows(void *out, const struct tensor_spec *spec, size_t first,
 void weight_reader_columns(void *out, const struct tensor_spec *spec, size_t first, size_t n) {
     const struct matrix *m = spec->field;
     const size_t rows = (size_t)m->rows, size = dtype_size(m->dtype);
+    if (m->layout == LAYOUT_COLUMNS) {
+        memcpy(out, element(m, 0, first), n * rows * size);
+        return;
+    }
     for (size_t row = 0; row < rows; row++)
         for (size_t i = 0; i < n; i++)
             memcpy((unsigned char *)out + (i * rows + row) * size, element(m, row, first + i),

@@ -3,7 +3,8 @@
  * A task is a rectangle of outputs; no sum is ever shared. Products read panels (kernels/panels.h).
  * Where the model has its weights in panels, they are read where they lie. Where it has them as a
  * file's rows, a few rows of x stream them as they are (gemv), and many rows pack them, a block of
- * k at a time, into strips in the thread's scratch:
+ * k at a time, into strips in the thread's scratch. Where it has a linear layer's outputs one after
+ * the other, a block of k is always packed first, into panels there, whatever the rows of x.
  *
  *      W [in, out]           columns of a task           scratch of the thread
  *      +-----------------------------------+
@@ -44,6 +45,9 @@
 
 /* Rows of W that are on their way from memory while one is packed. */
 #define PACK_AHEAD 8
+
+/* Inputs of a panel of F16 or BF16 that are turned and then converted: 4 KiB on the stack. */
+#define TURN_INPUTS 128
 
 /* Vocabulary rows in a task of the head, and rows of x that meet them at a time: both stay in L2.
  */
@@ -154,6 +158,29 @@ static void pack(float *strips, const struct kernels *kernels, const struct matr
     }
 }
 
+/* Packs inputs k.. of columns c.. of W, which lie column after column, into panels of n_k inputs.
+ */
+static void pack_columns(float *panels, const struct kernels *kernels, const struct matrix *w,
+                         int k, int n_k, int c, int n_columns) {
+    const size_t size = dtype_size(w->dtype), stride = (size_t)w->rows * size;
+    const char *from = (const char *)w->data + (size_t)c * stride + (size_t)k * size;
+    for (int p = 0; p < n_columns; p += PANEL) {
+        float *to = panels + (size_t)p * (size_t)n_k;
+        const char *at = from + (size_t)p * stride;
+        const int n = min(PANEL, n_columns - p);
+        if (w->dtype == DTYPE_F32) {
+            panels_turn(to, at, stride, size, n_k, n);
+            continue;
+        }
+        for (int i = 0; i < n_k; i += TURN_INPUTS) {
+            uint16_t turned[TURN_INPUTS * PANEL] = {0};
+            const int n_turned = min(TURN_INPUTS, n_k - i);
+            panels_turn(turned, at + (size_t)i * size, stride, size, n_turned, n);
+            kernels->to_f32[w->dtype](to + i * PANEL, turned, (size_t)n_turned * PANEL);
+        }
+    }
+}
+
 /* Expands inputs k.. of panels of BF16. */
 static void expand(float *panels, const struct kernels *kernels, const struct matrix *w, int n_in,
                    int k, int n_k, int c, int n_columns) {
@@ -193,31 +220,41 @@ static void add_strip(const struct product *p, float *y, struct strip w, int row
     }
 }
 
+/* Inputs k.. of some columns in the scratch, as f32: strips of what lies in rows, else panels. */
+static void fill_scratch(float *scratch, const struct kernels *kernels, const struct matrix *w,
+                         int n_in, int k, int n_k, int c, int n_columns) {
+    if (w->layout == LAYOUT_ROWS)
+        pack(scratch, kernels, w, k, n_k, c, n_columns);
+    else if (w->layout == LAYOUT_COLUMNS)
+        pack_columns(scratch, kernels, w, k, n_k, c, n_columns);
+    else
+        expand(scratch, kernels, w, n_in, k, n_k, c, n_columns);
+}
+
 /* y[part] += x[part] . w, block after block of k and of rows. */
 static void add_blocks(const struct product *p, const struct matrix *w, struct rectangle part,
                        int worker) {
     const struct kernels *kernels = p->mm->kernels;
     const int n_in = p->weights.n_in;
-    bool quantized = dtype_is_quantized(w->dtype), rows = w->layout == LAYOUT_ROWS;
-    bool expanded = !rows && w->dtype == DTYPE_BF16 && part.n_rows >= EXPAND_ROWS;
+    const bool quantized = dtype_is_quantized(w->dtype), panels = w->layout == LAYOUT_PANELS;
+    const bool copied = !panels || (w->dtype == DTYPE_BF16 && part.n_rows >= EXPAND_ROWS);
     int row_block = (quantized ? Q_ROWS : ROWS) / kernels->mr * kernels->mr;
     int k_block = quantized ? Q_K_BLOCK : K_BLOCK;
-    if (part.n_rows <= STREAM_ROWS && !rows)
+    if (part.n_rows <= STREAM_ROWS && panels)
         k_block = n_in; // every panel is read once, in one go
-    if (rows || expanded)
+    if (copied)
         k_block = min(k_block, scratch_inputs(part.n_columns));
     for (int k = 0; k < n_in; k += k_block) {
         int n_k = min(k_block, n_in - k);
-        float *scratch = rows || expanded ? scratch_for(p->mm, worker, part.n_columns, n_k) : NULL;
-        if (rows)
-            pack(scratch, kernels, w, k, n_k, part.column, part.n_columns);
-        else if (expanded)
-            expand(scratch, kernels, w, n_in, k, n_k, part.column, part.n_columns);
+        float *scratch = copied ? scratch_for(p->mm, worker, part.n_columns, n_k) : NULL;
+        if (copied)
+            fill_scratch(scratch, kernels, w, n_in, k, n_k, part.column, part.n_columns);
         for (int row = 0; row < part.n_rows; row += row_block) {
             int m = min(row_block, part.n_rows - row);
             for (int s = 0; s < part.n_columns; s += STRIP) {
-                struct strip strip = scratch ? strip_in_scratch(scratch, rows, s, n_k)
-                                             : strip_in_place(w, n_in, part.column + s, k);
+                struct strip strip =
+                    scratch ? strip_in_scratch(scratch, w->layout == LAYOUT_ROWS, s, n_k)
+                            : strip_in_place(w, n_in, part.column + s, k);
                 float *y = p->y + (size_t)(part.row + row) * p->ys + part.column + s;
                 add_strip(p, y, strip, part.row + row, m, min(STRIP, part.n_columns - s), k, n_k);
             }
@@ -342,10 +379,10 @@ static void run_linear(struct product *p) {
     const struct weight_product *weights = &p->weights;
     const struct matrix *w = weights->matrix;
     int threads = pool_size(p->mm->pool);
-    bool rows = w->layout == LAYOUT_ROWS;
+    const bool rows = w->layout == LAYOUT_ROWS, panels = w->layout == LAYOUT_PANELS;
     if (dtype_is_quantized(w->dtype))
         quantize_rows(p);
-    if (!rows && p->m == 1 && !weights->copy) {
+    if (panels && p->m == 1 && !weights->copy) {
         p->column_tasks = n_walk_tasks(p, threads);
         bool rest = n_walks(p) * STRIP < weights->n_out;
         pool_run(p->mm->pool, p->column_tasks + rest, walk_task, p);
@@ -356,7 +393,7 @@ static void run_linear(struct product *p) {
     else if (rows && p->m <= STREAM_ROWS)
         p->cut = tiling_stream(p->m, weights->n_out, dtype_size(w->dtype), threads);
     else // few rows are read together, each panel once
-        p->cut = tiling_blocks(p->m, weights->n_out, p->mm->kernels->mr, rows ? STREAM_ROWS : 0,
+        p->cut = tiling_blocks(p->m, weights->n_out, p->mm->kernels->mr, panels ? 0 : STREAM_ROWS,
                                threads, p->m <= STREAM_ROWS ? 1 : threads);
     p->column_tasks = divide_up(weights->n_out, p->cut.columns);
     pool_run(p->mm->pool, divide_up(p->m, p->cut.rows) * p->column_tasks, rectangle_task, p);

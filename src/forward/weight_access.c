@@ -65,8 +65,8 @@ static struct stretch stretch_of(const struct weight_product *product, int outpu
         return (struct stretch){data + (size_t)(output / PANEL) * size,
                                 (size_t)panels_count(n_outputs) * size};
     }
-    if (product->outputs == OUTPUTS_ARE_ROWS) {
-        size_t size = (size_t)m->cols * dtype_size(m->dtype);
+    if (product->outputs == OUTPUTS_ARE_ROWS || m->layout == LAYOUT_COLUMNS) {
+        size_t size = (size_t)product->n_in * dtype_size(m->dtype);
         return (struct stretch){data + (size_t)output * size, (size_t)n_outputs * size};
     }
     return (struct stretch){data, 0};

@@ -1,6 +1,8 @@
-/* panels.c - the weights of a single output of a panel, for look-ups and checks. */
+/* panels.c - a panel from outputs that lie one after the other; the weights of one of its outputs.
+ */
 #include "kernels/panels.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -43,5 +45,32 @@ void panels_column(float *out, const void *panel, enum dtype dtype, int column, 
             float integer = (float)integer_at(w, form, i);
             out[k + i] = form.mins ? fmaf(integer, scale, min) : integer * scale;
         }
+    }
+}
+
+/* Inputs in a block: a cache line of each output is read once, and the block of the panel stays in
+ * the first cache. */
+#define TURN 16
+
+/* One block for a constant size. */
+static inline void turn_block(unsigned char *to, const unsigned char *from, size_t stride,
+                              size_t size, int n_k, int n) {
+    for (int c = 0; c < n; c++, from += stride)
+        for (int k = 0; k < n_k; k++)
+            memcpy(to + (size_t)(k * PANEL + c) * size, from + (size_t)k * size, size);
+}
+
+void panels_turn(void *panel, const void *from, size_t stride, size_t size, int n_k, int n) {
+    assert(size == 4 || size == 2);
+    unsigned char *to = panel;
+    const unsigned char *at = from;
+    for (int k = 0; k < n_k; k += TURN, to += TURN * PANEL * size, at += TURN * size) {
+        if (n_k - k < TURN || n < PANEL) // memcpy becomes a move where sizes are constants
+            size == 4 ? turn_block(to, at, stride, 4, n_k - k < TURN ? n_k - k : TURN, n)
+                      : turn_block(to, at, stride, 2, n_k - k < TURN ? n_k - k : TURN, n);
+        else if (size == 4)
+            turn_block(to, at, stride, 4, TURN, PANEL);
+        else
+            turn_block(to, at, stride, 2, TURN, PANEL);
     }
 }

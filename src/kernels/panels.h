@@ -129,6 +129,11 @@ static inline int panels_count(int n) {
     return (n + PANEL - 1) / PANEL;
 }
 
+/* Writes n_k inputs of n outputs, n <= PANEL, to a panel [n_k][PANEL] of elements of `size` bytes,
+ * 2 or 4, from a matrix that has its outputs one after the other: the inputs of output c lie at
+ * from + c * stride (bytes), at any alignment. Elements of the panel past n stay. */
+void panels_turn(void *panel, const void *from, size_t stride, size_t size, int n_k, int n);
+
 /* out[k] = weight k of one output of a panel of any type as f32, 0 <= column < PANEL, k < K: the
  * integer times the scale, or the fma of these and the min, rounded once. */
 void panels_column(float *out, const void *panel, enum dtype dtype, int column, int K);

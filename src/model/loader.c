@@ -13,6 +13,7 @@
 #include "model/tensor_index.h"
 #include "model/tensor_schema.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +93,8 @@ static void *own(const struct loader *l, size_t count, size_t size) {
 /* Where the elements lie, aligned or not (the hub's own gpt2 is not); F64 is narrowed to F32. */
 static bool bind_matrix(const struct loader *l, struct matrix *out, const struct tensor *t,
                         enum dtype dtype) {
-    *out = (struct matrix){t->data, dtype, LAYOUT_ROWS, (int)t->shape[0], (int)t->shape[1], NULL};
+    const enum layout layout = t->by_columns ? LAYOUT_COLUMNS : LAYOUT_ROWS;
+    *out = (struct matrix){t->data, dtype, layout, (int)t->shape[0], (int)t->shape[1], NULL};
     if (dtype != DTYPE_F64)
         return true;
     size_t count = t->n_bytes / dtype_size(dtype);
@@ -120,6 +122,7 @@ static bool bind_entry(struct loader *l, const struct tensor_spec *spec,
                        struct tensor_entry *entry) {
     const struct tensor *t = entry->tensor;
     enum dtype dtype = DTYPE_F32;
+    assert(!t->by_columns || spec->kind == SPEC_LINEAR);
     entry->bound = true;
     if (!check_shape(l, spec, t) || !read_dtype(&dtype, l, t) ||
         !(spec->kind == SPEC_VECTOR ? bind_vector(l, spec->field, t, dtype)

@@ -19,6 +19,11 @@ static void read_row(float *out, const struct matrix *from, int row) {
         dtype_to_f32(out, data + (size_t)row * cols * size, from->dtype, cols);
         return;
     }
+    if (from->layout == LAYOUT_COLUMNS) {
+        for (size_t col = 0; col < cols; col++, data += (size_t)from->rows * size)
+            dtype_to_f32(out + col, data + (size_t)row * size, from->dtype, 1);
+        return;
+    }
     for (size_t col = 0; col < cols; col += PANEL) { // [panels, rows, PANEL]
         const size_t at = (col / PANEL * (size_t)from->rows + (size_t)row) * PANEL;
         dtype_to_f32(out + col, data + at * size, from->dtype,

@@ -18,11 +18,13 @@
 #include <stdbool.h>
 
 /* LAYOUT_ROWS: [rows, cols], row-major without gaps, at any alignment, as most files have them.
- * LAYOUT_PANELS: panels of outputs (kernels/panels.h), at a multiple of 64 bytes. For a linear
- * layer's [in, out] K is rows and the outputs are columns; wte and head as panels have K = n_embd
- * and one output for each token, so `rows` outputs of `cols` inputs. Q8 and Q4 are always panels.
+ * LAYOUT_COLUMNS: [cols, rows], its transpose: the outputs of a linear layer one after the other,
+ * as GGUF and llm.c have them. Only of the blocks' matrices. LAYOUT_PANELS: panels of outputs
+ * (kernels/panels.h), at a multiple of 64 bytes. For a linear layer's [in, out] K is rows and the
+ * outputs are columns; wte and head as panels have K = n_embd and one output for each token, so
+ * `rows` outputs of `cols` inputs. Q8 and Q4 are always panels.
  */
-enum layout { LAYOUT_ROWS, LAYOUT_PANELS };
+enum layout { LAYOUT_ROWS, LAYOUT_COLUMNS, LAYOUT_PANELS };
 
 struct matrix {
     const void *data;

@@ -32,14 +32,18 @@ static void print_entry(struct buffer *text, const struct tensor *t, uint64_t *a
 }
 
 static struct tensor bytes_tensor(const char *name, size_t n_bytes) {
-    return (struct tensor){name, "U8", 1, {(int64_t)n_bytes}, NULL, n_bytes};
+    return (struct tensor){
+        .name = name, .dtype = "U8", .rank = 1, .shape = {(int64_t)n_bytes}, .n_bytes = n_bytes};
 }
 
 /* All bytes before the data, to be freed; NULL where memory is out. */
 static char *make_header(size_t *size, const struct packed_writer *w, const char *type) {
     struct buffer buffer = {0}, *text = &buffer;
-    const struct tensor table = {PACKED_CHECKSUMS,     "I64", 1,
-                                 {(int64_t)w->n_sums}, NULL,  w->n_sums * 8};
+    const struct tensor table = {.name = PACKED_CHECKSUMS,
+                                 .dtype = "I64",
+                                 .rank = 1,
+                                 .shape = {(int64_t)w->n_sums},
+                                 .n_bytes = w->n_sums * 8};
     uint64_t at = 0;
     buffer_format(text, "........" PACKED_MAGIC PACKED_VERSION "\",\"type\":\"%s\"}", type);
     print_entry(text, &table, &at);

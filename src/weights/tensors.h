@@ -6,8 +6,8 @@
  *
  *   - names are GPT-2's own, "h.0.ln_1.weight", perhaps after a wrapper's prefix
  *     (model/tensor_index.c)
- *   - matrices of linear layers are [in, out]; a reader of a format that has them [out, in] turns
- *     them (tensors_transpose)
+ *   - matrices of linear layers are [in, out]. A reader of a format that has them [out, in] says so
+ *     (tensors_turn): the shape is [in, out], the data lies there output after output
  *   - what is not F32, F16, BF16 or F64 has been converted to F32
  *
  * Data lies in a mapping where the file has it like this, else in memory that the table owns. */
@@ -29,6 +29,8 @@ struct tensor {
     int64_t shape[TENSOR_MAX_RANK]; /* each >= 0; the product and its bytes fit a size_t       */
     const void *data;               /* any alignment, row-major, little-endian                 */
     size_t n_bytes;                 /* exactly product(shape) * size of dtype                  */
+    bool by_columns;                /* a matrix whose data is its transpose: column after column.
+                                       Of linear layers only (tensors_turn)                    */
 };
 
 /* The checksums that a container carries of its data, in blocks (block_check.h). */
@@ -80,6 +82,15 @@ void *tensors_alloc(struct tensors *tensors, size_t count, size_t size, const ch
 
 /* Memory of os_alloc goes away with the table from now on. False: GPT2_ERR_MEMORY, it does not. */
 bool tensors_adopt(struct tensors *tensors, void *memory, struct gpt2_error *err);
+
+/* Says that the data of a linear layer's matrix, of shape [a, b], is that of a matrix [b, a],
+ * column after column: nothing is read or moved. */
+static inline void tensors_turn(struct tensor *matrix) {
+    const int64_t rows = matrix->shape[0];
+    matrix->shape[0] = matrix->shape[1];
+    matrix->shape[1] = rows;
+    matrix->by_columns = true;
+}
 
 /* Turns a matrix [a, b], whose elements have a whole number of bytes, into [b, a]: the data is then
  * an owned copy. Fails with GPT2_ERR_MEMORY. */

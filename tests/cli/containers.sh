@@ -119,6 +119,11 @@ for source in t.gguf t.packed; do
     expect "vocab.json from $source" same "$tmp/dir/vocab.json" "$tmp/from-$source/vocab.json"
     expect "merges.txt from $source" same "$tmp/dir/merges.txt" "$tmp/from-$source/merges.txt"
 done
+hash_of() { "$GPT2" generate -m "$@" -p "once upon a time" -n 9 --stats 2>&1 >/dev/null | sed -n 's/^logits *//p'; }
+hash=$(hash_of models/tales)
+for way in "--mmap -t 1" "--mmap -t 2 --cpu generic" "--no-mmap -t 2" "--no-mmap -t 1 --speculate off"; do
+    expect "GGUF has the directory's bits: $way" test "$(hash_of "$tmp/t.gguf" $way)" = "$hash"
+done
 run convert -m "$tmp/t.packed" -o "$tmp/again.gguf" --name tales
 expect "GGUF from packed is GGUF from the directory" same "$tmp/t.gguf" "$tmp/again.gguf"
 run quantize --type q8 -o "$tmp/q8"

@@ -2,15 +2,11 @@
 #include "cli/command/weights_options.h"
 #include "cli/io/report.h"
 
-/* A move costs about as much as two passes, and makes each later pass a tenth to a third faster
- * (README, "Speed"). */
-#define MOVE_PASSES 32
-
 bool weights_prepare(struct gpt2_model *model, const struct weights_options *options,
                      long long n_passes, struct gpt2_error *err) {
     if (options->no_mmap)
         return gpt2_model_move(model, NULL, err);
-    if (!options->mmap && n_passes >= MOVE_PASSES)
+    if (!options->mmap && n_passes >= gpt2_model_move_passes(model))
         gpt2_model_move(model, NULL, NULL); // a failure only costs speed
     return true;
 }

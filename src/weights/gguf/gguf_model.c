@@ -95,7 +95,9 @@ static bool convert(struct tensors *out, struct tensor *t, const struct gguf_ten
         return (t->dtype = t->dtype ? t->dtype : "U8", true);
     if (!t->dtype)
         return convert_quantized(out, t, from, turn, err);
-    return !turn || tensors_transpose(out, t, err);
+    if (turn)
+        tensors_turn(t);
+    return true;
 }
 
 static bool fill(struct tensors *out, const struct gguf *gguf, struct gpt2_error *err) {

@@ -139,7 +139,7 @@ static struct tensor *take(struct llmc_reader *r, const char *prefix, const char
     return t;
 }
 
-static bool take_all(struct llmc_reader *r, const struct llmc_header *h) {
+static void take_all(struct llmc_reader *r, const struct llmc_header *h) {
     const int64_t c = h->n_embd;
     struct tensor *wte = take(r, "", "wte.weight", h->n_vocab, c);
     r->at = (const unsigned char *)wte->data + (size_t)h->n_padded * (size_t)c * r->size;
@@ -149,13 +149,12 @@ static bool take_all(struct llmc_reader *r, const struct llmc_header *h) {
             char prefix[16];
             snprintf(prefix, sizeof prefix, "h.%d.", (int)layer);
             struct tensor *t = take(r, prefix, kinds[k].name, kinds[k].out * c, kinds[k].in * c);
-            if (kinds[k].in && !tensors_transpose(r->out, t, r->err))
-                return false;
+            if (kinds[k].in)
+                tensors_turn(t);
         }
     }
     take(r, "", "ln_f.weight", c, 0);
     take(r, "", "ln_f.bias", c, 0);
-    return true;
 }
 
 static bool parse(struct llmc_reader *r, const unsigned char *bytes, size_t n_bytes) {
@@ -174,7 +173,10 @@ static bool parse(struct llmc_reader *r, const unsigned char *bytes, size_t n_by
     r->out->items = os_alloc(count, sizeof *r->out->items, "the table of tensors", r->err);
     r->names = r->out->storage = os_alloc(count, NAME_SIZE, "tensor names", r->err);
     r->at = bytes + HEADER_SIZE;
-    return r->out->items && r->names && take_all(r, &h) && write_config(r->out, &h, r->err);
+    if (!r->out->items || !r->names)
+        return false;
+    take_all(r, &h);
+    return write_config(r->out, &h, r->err);
 }
 
 bool llmc_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes, const char *name,

@@ -5,10 +5,11 @@
 
 #define QUANT_DOT4
 #define QUANT_SIGNED
-#define Q8_ROWS          4 /* 23 registers: 16 sums, 4 weights, x, a constant, a product */
-#define Q4_ROWS          4 /* the same */
-#define WORDS_TILE       3 /* 20 registers: 12 sums, 4 weights, x, 3 products */
-#define QUANT_VECS(rows) ((rows) == 1 ? 16 : 4)
+#define Q8_ROWS       4 /* 23 registers: 16 sums, 4 weights, x, a constant, a product */
+#define Q4_ROWS       4 /* the same */
+#define WORDS_TILE    3 /* 20 registers: 12 sums, 4 weights, x, 3 products */
+#define Q8_VECS(rows) ((rows) == 1 ? 16 : 4)
+#define Q4_VECS(rows) ((rows) == 1 ? 16 : 4)
 
 /* Two products of bytes, up to 127 * 128 each, fit in 16 bits. */
 ALWAYS_INLINE ivec ivec_dot4(ivec sum, ivec u, ivec s) {

@@ -16,17 +16,19 @@ ALWAYS_INLINE void score_panels(float *y, struct quantized x, const unsigned cha
         const size_t group = (size_t)g * panel_form_bytes(form);
         const ivec ones = q8_ones();
         ivec sum[KV_STREAMS][PANEL / WIDTH];
+        struct x8 x8;
+        x8_make(&x8, x, 0, form);
         UNROLL for (int i = 0; i < blocks; i++) {
             UNROLL for (int v = 0; v < vecs; v++) {
-                sum[i][v] = q8_start(x.sum[g]);
+                sum[i][v] = q8_start(x, &x8, 0);
             }
         }
         for (int step = 0; step < KV_GROUP / 4; step++) {
-            ivec xs = quant_x(x, 0, step);
+            q8_x xs = q8_activations(x, &x8, 0, step);
             const size_t bytes = group + panel_form_head(form) + (size_t)step * 4 * PANEL;
             UNROLL for (int i = 0; i < blocks; i++) {
                 UNROLL for (int v = 0; v < vecs; v++) {
-                    q8_w w = q8_weights(ivec_load(at[i] + bytes + v * 4 * WIDTH));
+                    ivec w = q8_weights(ivec_load(at[i] + bytes + v * 4 * WIDTH));
                     sum[i][v] = q8_add(sum[i][v], w, xs, ones);
                     IN_ORDER(sum[i][v]);
                 }
@@ -36,12 +38,12 @@ ALWAYS_INLINE void score_panels(float *y, struct quantized x, const unsigned cha
             UNROLL for (int v = 0; v < vecs; v++) {
                 float *out = y + i * KV_BLOCK + v * WIDTH;
                 vec scale =
-                    vec_mul(load_f16(at[i] + group + v * 2 * WIDTH, WIDTH), vec_set(x.scale[g]));
+                    vec_mul(load_f16(at[i] + group + v * 2 * WIDTH, WIDTH), vec_set(*x.scale));
                 vec chain = load_f32(out, WIDTH);
                 vec_store(out, vec_fma(ivec_to_f32(sum[i][v]), scale, chain), WIDTH);
             }
         }
-        x.q += KV_GROUP;
+        x = quant_from(x, 0, 1, form);
     }
 }
 

@@ -9,9 +9,10 @@
  *   ivec_shift16(a, n)    16-bit lanes shifted right by n, filled with zeros
  *   ivec_to_f32           rounded to nearest; exact in gemm, where all sums are below 2^24
  *   vec_mul(a, b)         a * b, rounded
- *   Q8_ROWS, Q4_ROWS      the register tile: rows of x (WORDS_TILE of them where products are of
- *   WORDS_TILE            16-bit lanes),
- *   QUANT_VECS(rows)      and vectors of columns
+ *   Q8_ROWS, Q4_ROWS      the register tile for integers of 8 and of 4 bits: rows of x,
+ *   Q8_VECS(rows)         and vectors of columns
+ *   Q4_VECS(rows)
+ *   WORDS_TILE            rows of the tile of int16_products.h, PANEL columns wide
  *
  * and, if the CPU has four-way dot products, QUANT_DOT4 and
  *
@@ -22,18 +23,18 @@
  *
  *   ivec_pairs(a, b)      the sums of two products of signed 16-bit lanes
  *   ivec_pairs8(u, s)     the 16-bit sums of two products of an unsigned and a signed byte
- *   ivec_signed8(a)       unsigned bytes less 128, as signed ones
- *   ivec_abs8(a)          of signed bytes
- *   ivec_sign8(a, s)      bytes of a, negated where s is negative; any value where s is 0
  *   ivec_xor, ivec_add16  of 32-bit words; of 16-bit lanes
- *   ivec_even8, ivec_odd8 bytes 0, 2, 4 ... or 1, 3, 5 ... of signed bytes as 16-bit lanes
  *
- * Without dot products, bytes are multiplied as |w| * x', where x' is x with the sign of w: with
- * |x| up to 127 and |w| up to 128, the sum of two such products fits in 16 bits. For many rows, x
- * and w are first widened to 16-bit lanes: a step then has one instruction less, and the cost of
- * widening a byte is spread over all its products. The nibbles of Q4 are unsigned: |u s| <= 15 *
- * 127, and the sum of 16 such products, as many as a lane gets in half a group of 64, is below
- * 2^15.
+ * Without dot products, a byte u of a panel, which is a weight w + 128, is multiplied as
+ *
+ *     x >= 0:  |x| * (u ^ 0x80) = x * w
+ *     x < 0:   |x| * (u ^ 0x7F) = |x| * (-w - 1) = x * w - |x|
+ *
+ * where the byte after the xor is signed. The sum of two such products, at most 2 * 127 * 128, fits
+ * in 16 bits for every w, and what is missing, the sum of |x| over the negative x, is the same for
+ * all outputs: a sum starts from it. |x| and what to xor with are made once for each group of a row
+ * (struct x8). The nibbles of Q4 are unsigned: |u s| <= 15 * 127, and the sum of 16 such products,
+ * as many as a lane gets in half a group of 64, is below 2^15.
  *
  * A variant that multiplies many rows faster from a copy of the weights in an order of its own has
  *
@@ -44,9 +45,7 @@
  *                         group / 4 words of each output
  *   unpack_row(to, x, r, form)    copies the group of row r, 0, 1 ... of a tile
  *   unpacked_sums(sum, x, xw, w, first, prefetch, tile, form)  the sums of a group: from xw, what
- *                         unpack_row has made of x, and w from word `first` on
- *
- * Without dot products there is such a copy of 8-bit integers, from WORDS_ROWS rows on. */
+ *                         unpack_row has made of x, and w from word `first` on */
 #ifndef KERNELS_QUANTIZED_H
 #define KERNELS_QUANTIZED_H
 
@@ -63,17 +62,22 @@
 #define UNROLL_HALF  UNROLL_2
 #endif
 
-#define QUANT_DEPTH 256 /* inputs in a block, which fits in half of the L1 cache */
-#define WORDS_DEPTH 128 /* the same for bytes widened to 16-bit lanes */
-#define WORDS_ROWS  24  /* from this many rows on, widening is faster */
+/* Whether weights are kept in registers for the rows of a tile. */
+#if defined(QUANT_DOT4)
+#define Q8_KEEPS(rows) ((rows) > 1)
+#else
+#define Q8_KEEPS(rows) false
+#endif
 
-_Static_assert(QUANT_VECS(1) * WIDTH <= STRIP && QUANT_VECS(QUANT_ROWS) * WIDTH <= STRIP,
+#define QUANT_DEPTH 256 /* inputs in a block, which fits in half of the L1 cache */
+
+_Static_assert(Q8_VECS(1) * WIDTH <= STRIP && Q8_VECS(Q8_ROWS) * WIDTH <= STRIP &&
+                   Q4_VECS(1) * WIDTH <= STRIP && Q4_VECS(Q4_ROWS) * WIDTH <= STRIP,
                "a tile of quantized products is at most a STRIP wide");
-_Static_assert(WORDS_DEPTH / 2 <= PANEL_WORDS, "a block of widened bytes fits");
 
 /* How the products of a tile are computed, as a constant of each instance: from panels of that
- * form; `unpacked`: from a copy that the caller has made, of bytes widened to 16-bit lanes or in
- * the order of QUANT_UNPACKED. */
+ * form; `unpacked`: from a copy that the caller has made, in the
+ * order of QUANT_UNPACKED. */
 struct quant_way {
     struct panel_form form;
     bool unpacked;
@@ -86,35 +90,60 @@ ALWAYS_INLINE int quant_steps(struct panel_form form) {
 
 /* --- four bytes at a time --------------------------------------------------------------------- */
 
+/* Four activations of row r. */
+ALWAYS_INLINE ivec quant_x(struct quantized x, int r, int step) {
+    uint32_t word;
+    memcpy(&word, x.q + (size_t)r * x.qs + 4 * step, sizeof word);
+    return ivec_set(word);
+}
+
+/* A group of a row of x as products of bytes take it; with dot products: x itself. */
+struct x8 {
+#if defined(QUANT_DOT4)
+    char nothing;
+#else
+    uint8_t size[PANEL_MAX_GROUP], flip[PANEL_MAX_GROUP];
+    int32_t start;
+#endif
+};
+
 #if defined(QUANT_DOT4)
 
-typedef ivec q8_w;
+ALWAYS_INLINE void x8_make(struct x8 *x8, struct quantized x, int r, struct panel_form form) {}
 
-/* What a sum starts from, as a byte of a panel is a weight + 128; and the weights of such bytes. */
+/* What a sum of row r starts from, as a byte of a panel is a weight + 128; and what such bytes are
+ * multiplied as. */
 #if defined(QUANT_SIGNED)
-ALWAYS_INLINE ivec q8_start(int32_t sum_of_x) {
+ALWAYS_INLINE ivec q8_start(struct quantized x, const struct x8 *x8, int r) {
     return ivec_set(0);
 }
 
-ALWAYS_INLINE q8_w q8_weights(ivec bytes) {
+ALWAYS_INLINE ivec q8_weights(ivec bytes) {
     return ivec_xor(bytes, ivec_set(0x80808080));
 }
 #else
-ALWAYS_INLINE ivec q8_start(int32_t sum_of_x) {
-    return ivec_set((uint32_t)(-128 * sum_of_x));
+ALWAYS_INLINE ivec q8_start(struct quantized x, const struct x8 *x8, int r) {
+    return ivec_set((uint32_t)(-128 * x.sum[(size_t)r * x.gs]));
 }
 
-ALWAYS_INLINE q8_w q8_weights(ivec bytes) {
+ALWAYS_INLINE ivec q8_weights(ivec bytes) {
     return bytes;
 }
 #endif
+
+/* Four activations of row r, for q8_add. */
+typedef ivec q8_x;
+
+ALWAYS_INLINE q8_x q8_activations(struct quantized x, const struct x8 *x8, int r, int step) {
+    return quant_x(x, r, step);
+}
 
 ALWAYS_INLINE ivec q8_ones(void) {
     return ivec_set(0); // not needed
 }
 
-ALWAYS_INLINE ivec q8_add(ivec sum, q8_w w, ivec x, ivec ones) {
-    return ivec_dot4(sum, w, x);
+ALWAYS_INLINE ivec q8_add(ivec sum, ivec bytes, q8_x x, ivec ones) {
+    return ivec_dot4(sum, bytes, x);
 }
 
 ALWAYS_INLINE ivec q4_add(ivec sum, ivec nibbles, ivec x) {
@@ -123,21 +152,39 @@ ALWAYS_INLINE ivec q4_add(ivec sum, ivec nibbles, ivec x) {
 
 #else
 
+ALWAYS_INLINE void x8_make(struct x8 *x8, struct quantized x, int r, struct panel_form form) {
+    const int8_t *q = x.q + (size_t)r * x.qs;
+    int32_t sizes = 0;
+    OPAQUE(x8); // arrays, in memory: no vectors that the compiler has put on the stack
+    for (int k = 0; k < form.group; k++) {
+        x8->size[k] = (uint8_t)(q[k] < 0 ? -q[k] : q[k]);
+        x8->flip[k] = q[k] < 0 ? 0x7F : 0x80;
+        sizes += x8->size[k];
+    }
+    x8->start = (sizes - x.sum[(size_t)r * x.gs]) / 2;
+}
+
+ALWAYS_INLINE ivec q8_start(struct quantized x, const struct x8 *x8, int r) {
+    return ivec_set((uint32_t)x8[r].start);
+}
+
+ALWAYS_INLINE ivec q8_weights(ivec bytes) {
+    return bytes;
+}
+
 typedef struct {
-    ivec sizes, bytes;
-} q8_w;
+    ivec sizes, flips;
+} q8_x;
 
-ALWAYS_INLINE ivec q8_start(int32_t sum_of_x) {
-    return ivec_set(0);
+ALWAYS_INLINE q8_x q8_activations(struct quantized x, const struct x8 *x8, int r, int step) {
+    uint32_t sizes, flips;
+    memcpy(&sizes, x8[r].size + 4 * step, sizeof sizes);
+    memcpy(&flips, x8[r].flip + 4 * step, sizeof flips);
+    return (q8_x){ivec_set(sizes), ivec_set(flips)};
 }
 
-ALWAYS_INLINE q8_w q8_weights(ivec bytes) {
-    ivec w = ivec_signed8(bytes);
-    return (q8_w){ivec_abs8(w), w};
-}
-
-ALWAYS_INLINE ivec q8_add(ivec sum, q8_w w, ivec x, ivec ones) {
-    ivec pairs = ivec_pairs8(w.sizes, ivec_sign8(x, w.bytes));
+ALWAYS_INLINE ivec q8_add(ivec sum, ivec bytes, q8_x x, ivec ones) {
+    ivec pairs = ivec_pairs8(x.sizes, ivec_xor(bytes, x.flips));
     return ivec_add(sum, ivec_pairs(pairs, ones));
 }
 
@@ -157,37 +204,28 @@ ALWAYS_INLINE ivec q4_add(ivec sum, ivec nibbles, ivec x) {
 
 /* --- the integer sums of a tile and a group --------------------------------------------------- */
 
-/* Four activations of row r. */
-ALWAYS_INLINE ivec quant_x(struct quantized x, int r, int step) {
-    uint32_t word;
-    memcpy(&word, x.q + (size_t)r * x.qs + 4 * step, sizeof word);
-    return ivec_set(word);
-}
-
-/* The sums of a tile over a group of bytes; w begins at its first step. */
-ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, struct panels w,
+/* The sums of a tile over a group of bytes; w begins at its first step. Without dot products a
+ * weight is read for each row, as an operand in memory. */
+ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, const struct x8 *x8, struct panels w,
                            struct prefetch prefetch, struct tile tile, struct panel_form form) {
-    const int rows = tile.rows, vecs = tile.vecs, many = rows == 1 ? 0 : rows;
+    const int rows = tile.rows, vecs = tile.vecs;
     const char *at = w.w;
     const ivec ones = q8_ones();
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
-            sum[r][v] = q8_start(x.sum[(size_t)r * x.gs]);
+            sum[r][v] = q8_start(x, x8, r);
         }
     }
     UNROLL_STEPS for (int step = 0; step < quant_steps(form); step++) {
-        q8_w weights[STRIP / WIDTH];
-        ivec first = quant_x(x, 0, step);
-        UNROLL for (int v = 0; v < vecs; v++) {
+        ivec weights[STRIP / WIDTH];
+        UNROLL for (int v = 0; Q8_KEEPS(rows) && v < vecs; v++) {
             weights[v] = q8_weights(ivec_load(at + column_at(w, v * WIDTH, 4)));
-            if (rows == 1) { // at once: there are not enough registers to keep them all
-                sum[0][v] = q8_add(sum[0][v], weights[v], first, ones);
-                IN_ORDER(sum[0][v]);
-            }
         }
-        UNROLL for (int r = 0; r < many; r++) {
-            ivec xs = quant_x(x, r, step);
+        UNROLL for (int r = 0; r < rows; r++) {
+            q8_x xs = q8_activations(x, x8, r, step);
             UNROLL for (int v = 0; v < vecs; v++) {
+                if (!Q8_KEEPS(rows))
+                    weights[v] = q8_weights(ivec_load(at + column_at(w, v * WIDTH, 4)));
                 sum[r][v] = q8_add(sum[r][v], weights[v], xs, ones);
                 IN_ORDER(sum[r][v]);
             }
@@ -197,28 +235,6 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, struct panels w,
         at += PANEL * 4;
     }
 }
-
-#if !defined(QUANT_DOT4)
-
-/* Widens n words of four bytes to 16-bit lanes: n words with the even bytes of each, then n words
- * with the odd ones; n is rounded up to WIDTH. The bytes are signed after an xor with `flip`. */
-ALWAYS_INLINE void to_words(int32_t *words, const void *bytes, int n, uint32_t flip) {
-    for (int i = 0; i < n; i += WIDTH) {
-        ivec v = ivec_xor(ivec_load((const char *)bytes + 4 * i), ivec_set(flip));
-        ivec_store(words + i, ivec_even8(v));
-        ivec_store(words + n + i, ivec_odd8(v));
-    }
-}
-
-/* A group of a row of x, which may be shorter than a vector. */
-ALWAYS_INLINE void row_to_words(row_words words, const int8_t *q, int steps) {
-    int8_t padded[4 * WIDTH] = {0};
-    if (steps < WIDTH)
-        q = memcpy(padded, q, 4 * (size_t)steps);
-    to_words(words, q, steps, 0);
-}
-
-#endif
 
 ALWAYS_INLINE ivec q4_nibbles(ivec bytes, bool high) {
     return ivec_and(high ? ivec_shift16(bytes, 4) : bytes, ivec_set(0x0F0F0F0F));
@@ -377,25 +393,6 @@ ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized 
 #define UNPACKED_WORDS(form) ((form).group / 4)
 #define UNPACKED_DEPTH       QUANT_DEPTH
 #define UNPACKED_BITS(bits)  true
-#elif !defined(QUANT_DOT4)
-#define UNPACKED_WORDS(form) ((form).group / 2)
-#define UNPACKED_DEPTH       WORDS_DEPTH
-#define UNPACKED_BITS(bits)  ((bits) == 8)
-#define UNPACKED_ROWS        WORDS_ROWS
-
-ALWAYS_INLINE void unpack_panel(int32_t to[][PANEL], const char *from, struct panel_form form) {
-    to_words(to[0], from, quant_steps(form) * PANEL, 0x80808080);
-}
-
-ALWAYS_INLINE void unpack_row(row_words *to, struct quantized x, int r, struct panel_form form) {
-    row_to_words(to[r], x.q + (size_t)r * x.qs, quant_steps(form));
-}
-
-ALWAYS_INLINE void unpacked_sums(tile_sums sum, struct quantized x, row_words *xw, panel_words *w,
-                                 int first, struct prefetch prefetch, struct tile tile,
-                                 struct panel_form form) {
-    int16_sums(sum, xw, w, first, form.group / 2, prefetch, tile);
-}
 #else
 #define UNPACKED_WORDS(form) 0
 #endif
@@ -404,8 +401,8 @@ ALWAYS_INLINE void unpacked_sums(tile_sums sum, struct quantized x, row_words *x
 
 /* One tile and one group. xw, w: the copies of x and of the panels, from word `first` of w on, for
  * way.unpacked only. */
-ALWAYS_INLINE void quant_tile(struct y_rows y, struct quantized x, row_words *xw,
-                              struct panels group, panel_words *w, int first,
+ALWAYS_INLINE void quant_tile(struct y_rows y, struct quantized x, const struct x8 *x8,
+                              row_words *xw, struct panels group, panel_words *w, int first,
                               struct prefetch prefetch, struct tile tile, struct quant_way way) {
     const struct panels integers = panels_skip(group, panel_form_head(way.form));
     tile_sums sum;
@@ -418,7 +415,7 @@ ALWAYS_INLINE void quant_tile(struct y_rows y, struct quantized x, row_words *xw
         if (way.form.bits == 4)
         q4_sums(sum, x, integers, prefetch, tile, way.form);
     else
-        q8_sums(sum, x, integers, prefetch, tile, way.form);
+        q8_sums(sum, x, x8, integers, prefetch, tile, way.form);
     quant_chain(y, sum, x, group, tile, way.form);
 }
 
@@ -436,18 +433,21 @@ ALWAYS_INLINE struct quantized quant_from(struct quantized x, int r, int g,
 ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels groups,
                               panel_words *w, struct prefetch prefetch, int n, int n_groups,
                               int rows, struct quant_way way) {
-    const int vecs = QUANT_VECS(rows), whole = vecs * WIDTH;
+    const int vecs = way.form.bits == 4 ? Q4_VECS(rows) : Q8_VECS(rows), whole = vecs * WIDTH;
+    struct x8 x8[QUANT_ROWS];
     row_words xw[QUANT_ROWS];
     for (int g = 0; g < n_groups; g++) {
 #if defined(UNPACKED_ROWS)
         for (int r = 0; way.unpacked && r < rows; r++)
             unpack_row(xw, x, r, way.form);
 #endif
+        for (int r = 0; way.form.bits == 8 && !way.unpacked && r < rows; r++)
+            x8_make(&x8[r], x, r, way.form);
         int c = 0;
 #define COLUMNS(vecs, columns)                                                       \
     do {                                                                             \
         const size_t at = column_at(groups, c, 0);                                   \
-        quant_tile(y_from(y, 0, c), x, xw, panels_skip(groups, at),                  \
+        quant_tile(y_from(y, 0, c), x, x8, xw, panels_skip(groups, at),              \
                    way.unpacked ? &w[c / PANEL] : NULL, g *UNPACKED_WORDS(way.form), \
                    (struct prefetch){prefetch.p + at, prefetch.step, prefetch.next}, \
                    (struct tile){rows, vecs, columns}, way);                         \

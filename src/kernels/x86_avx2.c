@@ -2,10 +2,11 @@
 // ISA x86_64: -mavx2 -mfma -mf16c
 #include "kernels/x86_avx2.h"
 
-#define Q8_ROWS          4 /* 15 registers: 8 sums, 2 weights, x, |x|, a product, 2 constants */
-#define Q4_ROWS          5 /* 15 registers: 10 sums, 2 weights, 1 x, a product, a constant */
-#define WORDS_TILE       4 /* 12 registers: 8 sums, 2 weights, x, a product; gcc needs a few more */
-#define QUANT_VECS(rows) ((rows) == 1 ? 8 : 2)
+#define Q8_ROWS       3 /* 16 registers: 12 sums, |x|, what to xor with, a product, a constant */
+#define Q4_ROWS       5 /* 15 registers: 10 sums, 2 weights, 1 x, a product, a constant */
+#define WORDS_TILE    4 /* 12 registers: 8 sums, 2 weights, x, a product; gcc needs a few more */
+#define Q8_VECS(rows) ((rows) == 1 ? 8 : 4)
+#define Q4_VECS(rows) ((rows) == 1 ? 8 : 2)
 
 ALWAYS_INLINE ivec ivec_pairs(ivec a, ivec b) {
     return _mm256_madd_epi16(a, b);
@@ -26,30 +27,6 @@ ALWAYS_INLINE ivec ivec_pairs8(ivec u, ivec s) {
 
 ALWAYS_INLINE ivec ivec_xor(ivec a, ivec b) {
     return _mm256_xor_si256(a, b);
-}
-
-/* The constant is read from memory: there is no register for it. */
-ALWAYS_INLINE ivec ivec_signed8(ivec a) {
-    static const ivec top_bits = {-0x7F7F7F7F7F7F7F80, -0x7F7F7F7F7F7F7F80, -0x7F7F7F7F7F7F7F80,
-                                  -0x7F7F7F7F7F7F7F80};
-    __asm__("vpxor %1, %0, %0" : "+x"(a) : "m"(top_bits));
-    return a;
-}
-
-ALWAYS_INLINE ivec ivec_abs8(ivec a) {
-    return _mm256_abs_epi8(a);
-}
-
-ALWAYS_INLINE ivec ivec_sign8(ivec a, ivec s) {
-    return _mm256_sign_epi8(a, s);
-}
-
-ALWAYS_INLINE ivec ivec_even8(ivec a) {
-    return _mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8);
-}
-
-ALWAYS_INLINE ivec ivec_odd8(ivec a) {
-    return _mm256_srai_epi16(a, 8);
 }
 
 ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {

@@ -3,10 +3,11 @@
 // ISA x86_64: -mfma -mf16c -mprefer-vector-width=512
 #include "kernels/x86_avx512.h"
 
-#define Q8_ROWS          4 /* 25 registers: 16 sums, 4 weights, x, |x|, a product, 2 constants */
-#define Q4_ROWS          5 /* 28 registers: 20 sums, 4 weights, 1 x, a product, 2 constants */
-#define WORDS_TILE       5 /* 27 registers: 20 sums, 4 weights, x, a product */
-#define QUANT_VECS(rows) 4
+#define Q8_ROWS       4 /* 20 registers: 16 sums, |x|, what to xor with, a product, a constant */
+#define Q4_ROWS       5 /* 28 registers: 20 sums, 4 weights, 1 x, a product, 2 constants */
+#define WORDS_TILE    5 /* 27 registers: 20 sums, 4 weights, x, a product */
+#define Q8_VECS(rows) 4
+#define Q4_VECS(rows) 4
 
 ALWAYS_INLINE ivec ivec_pairs(ivec a, ivec b) {
     return _mm512_madd_epi16(a, b);
@@ -24,26 +25,6 @@ ALWAYS_INLINE ivec ivec_pairs8(ivec u, ivec s) {
 
 ALWAYS_INLINE ivec ivec_xor(ivec a, ivec b) {
     return _mm512_xor_si512(a, b);
-}
-
-ALWAYS_INLINE ivec ivec_signed8(ivec a) {
-    return _mm512_xor_si512(a, _mm512_set1_epi8(-128));
-}
-
-ALWAYS_INLINE ivec ivec_abs8(ivec a) {
-    return _mm512_abs_epi8(a);
-}
-
-ALWAYS_INLINE ivec ivec_sign8(ivec a, ivec s) {
-    return _mm512_mask_sub_epi8(a, _mm512_movepi8_mask(s), _mm512_setzero_si512(), a);
-}
-
-ALWAYS_INLINE ivec ivec_even8(ivec a) {
-    return _mm512_srai_epi16(_mm512_slli_epi16(a, 8), 8);
-}
-
-ALWAYS_INLINE ivec ivec_odd8(ivec a) {
-    return _mm512_srai_epi16(a, 8);
 }
 
 ALWAYS_INLINE ivec ivec_add16(ivec a, ivec b) {

@@ -4,10 +4,11 @@
 #include "kernels/x86_avx2.h"
 
 #define QUANT_DOT4
-#define Q8_ROWS          6 /* 15 registers: 12 sums, 2 weights, 1 x */
-#define Q4_ROWS          3 /* 10 registers; with 4 rows gcc 12 keeps one on the stack */
-#define WORDS_TILE       5 /* 13 registers: 10 sums, 2 weights, 1 x; the same */
-#define QUANT_VECS(rows) ((rows) == 1 ? 8 : 2)
+#define Q8_ROWS       6 /* 15 registers: 12 sums, 2 weights, 1 x */
+#define Q4_ROWS       3 /* 10 registers; with 4 rows gcc 12 keeps one on the stack */
+#define WORDS_TILE    5 /* 13 registers: 10 sums, 2 weights, 1 x; the same */
+#define Q8_VECS(rows) ((rows) == 1 ? 8 : 2)
+#define Q4_VECS(rows) ((rows) == 1 ? 8 : 2)
 
 /* The two functions in plain C, for tests on other CPUs. */
 #if defined(EMULATE_AVX_VNNI)

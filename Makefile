@@ -174,15 +174,15 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
 	$(if $(V),,@echo '  CC  $<')
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(filter %.o,$^) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(DL_LIBS) $(LDFLAGS)
 
-# The same programs over a variant whose instructions are loops in C (tests/emulate_avx_vnni.h), for
-# CPUs that lack them: these objects go before the library's.
+# The same programs over variants whose instructions are loops in C (tests/emulate_*.h), for CPUs
+# that lack them: these objects go before the library's.
 # Not under sanitizers, where their C loops take minutes: the variants of the hardware run there.
 EMULATED := $(if $(SANITIZE),,$(if $(filter x86_64,$(ARCH)),$(addprefix $(BUILD)/tests/,test_kernels_emulated test_exactness_emulated)))
-EMULATED_OBJ := $(BUILD)/emulated/x86_avx_vnni.o $(BUILD)/emulated/select.o
-$(EMULATED_OBJ): $(BUILD)/emulated/%.o: src/kernels/%.c tests/emulate_avx_vnni.h
+EMULATED_OBJ := $(BUILD)/emulated/x86_avx_vnni.o $(BUILD)/emulated/x86_amx.o $(BUILD)/emulated/select.o
+$(EMULATED_OBJ): $(BUILD)/emulated/%.o: src/kernels/%.c tests/emulate_avx_vnni.h tests/emulate_amx.h
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $< (emulated)')
-	$(Q)$(CC) $(ALL_CFLAGS) -O1 $(ISA) -Itests -DEMULATE_AVX_VNNI='"emulate_avx_vnni.h"' -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -O1 $(ISA) -Itests -DEMULATE_AVX_VNNI -DEMULATE_AMX -c -o $@ $<
 $(EMULATED_OBJ): ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
 $(EMULATED): $(BUILD)/tests/%_emulated: tests/%.c $(EMULATED_OBJ) $(BUILD)/libgpt2.a
 	$(if $(V),,@echo '  CC  $< (emulated)')

@@ -67,6 +67,10 @@ bool os_sync_folder(const char *path);
  * at, exists, so that opening it says what is wrong and nothing else is taken in its place. */
 bool os_exists(const char *path);
 
+/* Asks that this process may use the tiles of AMX, which Linux wants before the first use of them
+ * (Documentation/arch/x86/xstate.rst). False: it may not, or the system or the machine has none. */
+bool os_allow_tiles(void);
+
 /* Processors this process may run on: the affinity mask. */
 int os_processors(void);
 

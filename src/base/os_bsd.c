@@ -22,6 +22,10 @@ int os_cpus(void) {
 }
 
 /* The system does not tell. */
+bool os_allow_tiles(void) {
+    return false;
+}
+
 size_t os_huge_bytes(const void *memory, size_t n_bytes) {
     return 0;
 }

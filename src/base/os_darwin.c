@@ -21,6 +21,10 @@ int os_cpus(void) {
 }
 
 /* Anonymous memory is on 16 KiB pages, whatever is asked for. */
+bool os_allow_tiles(void) {
+    return false;
+}
+
 size_t os_huge_bytes(const void *memory, size_t n_bytes) {
     return 0;
 }

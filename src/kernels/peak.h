@@ -54,7 +54,8 @@ static double peak_fma(float *x, int n) {
  * sums, peak_dot adds four products of bytes to each, and PEAK_SUMS is the number of independent
  * chains: as many as for fma if a step is one instruction, fewer if it ends with an add of short
  * latency. The empty asm claims to change a register, so that the compiler cannot merge steps. */
-#if defined(KERNELS_ARM_NEON_H)
+#if defined(PEAK_DOT) // the variant has defined peak_dot4
+#elif defined(KERNELS_ARM_NEON_H)
 #if defined(__ARM_FEATURE_MATMUL_INT8)
 #define PEAK_DOT      "smmla"
 #define PEAK_PRODUCTS (2 * sizeof(peak_sums))
@@ -118,6 +119,7 @@ ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, peak_sums u, peak_sums s) {
 }
 #endif
 
+#if defined(PEAK_SUMS)
 #if !defined(PEAK_PRODUCTS)
 #define PEAK_PRODUCTS sizeof(peak_sums) /* of bytes, in one peak_dot */
 #endif
@@ -140,6 +142,7 @@ static double peak_dot4(int32_t *x, int n) {
     *x ^= lane;
     return 2.0 * PEAK_PRODUCTS * PEAK_SUMS * n;
 }
+#endif
 
 /* 64 bytes, in as many registers as the variant needs. */
 typedef uint64_t peak_line __attribute__((vector_size(64)));

@@ -25,6 +25,11 @@
  *   ivec_pairs8(u, s)     the 16-bit sums of two products of an unsigned and a signed byte
  *   ivec_xor, ivec_add16  of 32-bit words; of 16-bit lanes
  *
+ * A variant that multiplies many rows in a way of its own has
+ *
+ *   QUANT_MANY(m)         how many of m rows, from the first on, that is for; 0: none
+ *   QUANT_MANY_PRODUCTS   its function, which is called as gemm_panels
+ *
  * Without dot products, a byte u of a panel, which is a weight w + 128, is multiplied as
  *
  *     x >= 0:  |x| * (u ^ 0x80) = x * w
@@ -512,6 +517,16 @@ ALWAYS_INLINE void quant_blocks(struct y_rows y, struct quantized x, struct pane
 
 ALWAYS_INLINE void gemm_panels(struct y_rows y, struct quantized x, struct panels w, int m, int n,
                                int n_groups, struct panel_form form) {
+#if defined(QUANT_MANY)
+    const int many = QUANT_MANY(m);
+    if (many > 0)
+        QUANT_MANY_PRODUCTS(y, x, w, many, n, n_groups, form);
+    if (m == many)
+        return;
+    y = y_from(y, many, 0);
+    x = quant_from(x, many, 0, form);
+    m -= many;
+#endif
 #if defined(UNPACKED_ROWS)
     if (UNPACKED_BITS(form.bits) && m >= UNPACKED_ROWS) {
         quant_blocks(y, x, w, m, n, n_groups, UNPACKED_DEPTH / form.group,

@@ -277,7 +277,7 @@ bad_text() {
 bad_english() {
     grep -E '^(src|include|tools|tests)/|^(Makefile|CONTRIBUTING\.md|README\.md)$' "$tmp/files" |
         grep -vE '^tests/(data|fuzz/corpus|lint\.sh)' |
-        xargs grep -HnIwiE 'behind|who(m)?ever|nobody|may lack|under ?way|is his' |
+        xargs grep -HnIwiE 'behind|who(m)?ever|nobody|somebody|everybody|may lack|under ?way|is his' |
         grep -viE '(leav|left|nothing|far).*behind' |
         sed -E 's,^([^:]*:[0-9]+):.*,\1: plain English (CONTRIBUTING.md): after; the thing itself,'
 }

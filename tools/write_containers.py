@@ -5,7 +5,7 @@
 
 OUT is a directory; the file in it has the name that its own program gives it. Nothing but numpy is
 used, and no code of ours: the formats are written down here a second time, from their definitions,
-so that the readers have somebody to disagree with. It needs no framework either; where one is at
+so that the readers are checked against other writers. It needs no framework either; where one is at
 hand, --with-torch lets torch itself write the four formats of torch.
 
 Tokenizer files are copied where the format keeps them beside, and written where it has its own

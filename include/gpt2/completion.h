@@ -87,9 +87,9 @@ struct gpt2_piece {
     double logprob; /* of the token, where options.logprobs asks for it; else 0         */
 };
 
-/* How texts of a model are drawn by default: gpt2_sampler_defaults
- * (GPT2_COMPAT_NATIVE), in its place what the model's files recommend (config->generation), and the
- * model's end ids, borrowed from `config`. */
+/* How texts of a model are drawn by default: gpt2_sampler_defaults (GPT2_COMPAT_NATIVE), replaced
+ * by what the model's files recommend (config->generation), and the model's end ids, borrowed from
+ * `config`. */
 void gpt2_completion_defaults(struct gpt2_sampler_options *options,
                               const struct gpt2_config *config);
 
@@ -112,7 +112,7 @@ struct gpt2_completion_options {
                                            waited for. Unused without a tokenizer, which gives
                                            pieces no bytes                     */
     bool ignore_eos; /* an end id does not end a text, unless it makes a choice. It can still be
-                        chosen; where it shall not, the sampler bans it                        */
+                        chosen; to prevent that, let the sampler ban it                        */
 
     enum gpt2_truncate truncate;
     enum gpt2_overflow overflow;

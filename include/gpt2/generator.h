@@ -5,16 +5,15 @@
  * and beside them pieces of prompts that are still being read. Samples join and leave between
  * steps; nothing is padded, and the samples of one request share the pass over its prompt.
  *
- *     gpt2_generator_add(g, &request, &err);                    // while gpt2_generator_room(g) > 0
+ *     gpt2_generator_add(g, &request, &err); // while gpt2_generator_room(g) > 0
  *     while (gpt2_generator_busy(g) && gpt2_generator_step(g, &err))
- *         ;                                                 // calls request.choose and
- * request.ended
+ *         ; // a step calls request.choose and request.ended
  *
  * What comes next is the caller's to say: `choose` gets the logits and returns an id, for example
  * from gpt2_sampler_next. The generator deals in ids alone and draws nothing itself, so with a
- * sampler keyed by (seed, record, sample, position) a text does not depend on what else is under
- * way, in which order requests came, or how the work was cut into steps. Requests whose prompts
- * begin alike share the reading of that (prefix_cache.h), which changes no bit either.
+ * sampler keyed by (seed, record, sample, position) a text does not depend on what else is in
+ * progress, in which order requests came, or how the work was cut into steps. Requests whose
+ * prompts begin alike share the reading of that (prefix_cache.h), which changes no bit either.
  *
  * Memory: the KV caches of the running samples, sized to what a request can need, bounded together
  * by `cache_bytes`; the activations of one step; and a row of logits for each sample. A generator

@@ -115,7 +115,7 @@ double gpt2_inspect_kl(const double *log_p, const double *log_q, int n);
 int gpt2_site_width(const struct gpt2_model *model, enum gpt2_site site);
 bool gpt2_site_has_layers(enum gpt2_site site);
 
-/* What shall be kept: a site of session.h, its block where it has layers (else ignored), and where
+/* What to keep: a site of session.h, its block where it has layers (else ignored), and where
  * to, [n][width]. */
 struct gpt2_capture {
     enum gpt2_site site;

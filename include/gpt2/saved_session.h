@@ -23,7 +23,7 @@
  * first 120 bytes 128   i32 ids[n_ids] pages for n_read positions, each at a multiple of 4096;
  * cells after n_read are 0
  *
- * Checksums are against damage, not against forgers: a file from somebody else can make a text say
+ * Checksums are against damage, not against forgers: a foreign file can make a text say
  * anything, but no more than that. */
 #ifndef GPT2_SAVED_SESSION_H
 #define GPT2_SAVED_SESSION_H

@@ -42,7 +42,7 @@ enum gpt2_kv {
 };
 
 struct gpt2_session_options {
-    int n_ctx; /* the most tokens it shall hold; 0: the model's context */
+    int n_ctx; /* the most tokens it can hold; 0: the model's context */
     enum gpt2_kv kv;
     uint64_t reserved[GPT2_RESERVED]; /* 0 (version.h) */
 };

@@ -21,7 +21,7 @@ char *environment_cache(int i);
 char *environment_endpoint(struct gpt2_error *err);
 
 /* *token is NULL where there is none; to be freed. Fails with GPT2_ERR_USAGE where it holds what no
- * token holds, such as a line break in its midst. */
+ * token holds, such as a line break. */
 bool environment_token(char **token, struct gpt2_error *err);
 
 #endif

@@ -150,8 +150,8 @@ static bool explain(const struct transfer *t, const struct curl_result *r, struc
     const struct fetch *f = t->fetch;
     const char *repo = f->name->repo, *file = t->file->name;
     if (r->http == 401 || r->http == 403) {
-        error_set(err, GPT2_ERR_MODEL, "%s: the hub answers %d: no such model, or not for %s", repo,
-                  r->http, f->token ? "this token" : "everybody");
+        error_set(err, GPT2_ERR_MODEL, "%s: the hub answers %d: no such model, or not %s", repo,
+                  r->http, f->token ? "for this token" : "without a token");
         return error_hint(err, "see %s/%s; if it asks for an account, set $HF_TOKEN to a token",
                           f->endpoint, repo);
     }

@@ -98,7 +98,7 @@ static int open_listed(const char *path, struct manifest *list, struct gpt2_erro
 
 /* ---- removing ---- */
 
-/* Folders are none of ours, whatever their name. */
+/* Folders are not ours, whatever their name. */
 static bool remove_entry(int folder, const char *path, const char *name, uint64_t *n_bytes,
                          struct gpt2_error *err) {
     struct stat info;
@@ -235,8 +235,8 @@ static bool move_foreign(int from, const char *from_path, int to, const char *to
     return ok;
 }
 
-/* `path` and `staging` change hands by way of `aside`, where the old one then is. */
-static bool change_hands(const char *path, const char *staging, const char *aside,
+/* Renames `path` to `aside` and `staging` to `path`. */
+static bool swap_folders(const char *path, const char *staging, const char *aside,
                          struct gpt2_error *err) {
     if (rename(path, aside) != 0)
         return error_set(err, GPT2_ERR_RUNTIME, "cannot rename %s to %s: %s", path, aside,
@@ -255,7 +255,7 @@ bool folder_replace(const char *path, const char *staging, struct gpt2_error *er
     int from = aside ? open_listed(path, &old, err) : -1;
     int to = from >= 0 ? open_listed(staging, &new, err) : -1;
     bool ok = to >= 0 && move_foreign(from, path, to, staging, &old, err) &&
-              change_hands(path, staging, aside, err);
+              swap_folders(path, staging, aside, err);
     if (!ok && to >= 0) // back
         move_foreign(to, staging, from, path, &new, NULL);
     if (ok) {

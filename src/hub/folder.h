@@ -3,7 +3,7 @@
  * Ours is what a folder's pulled.json lists, and pulled.json itself; in a folder where a fetch has
  * not ended also NAME.part of each. Everything else is the user's: it is never removed, written to
  * or followed. A symbolic link in the place of a listed file is removed, not what it points to. A
- * link in the place of the folder is none of ours. */
+ * link in the place of the folder is not ours. */
 #ifndef HUB_FOLDER_H
 #define HUB_FOLDER_H
 
@@ -42,7 +42,7 @@ bool folder_plan(const char *staging, const struct manifest *plan, const char *r
 bool folder_check(const char *path, const struct manifest *plan, struct gpt2_error *err);
 
 /* Puts `staging` in the place of the pulled folder `path`: what is the user's moves over, then the
- * name changes hands, then what was ours is removed. On failure everything is in `path` as before,
+ * folders are renamed, then what was ours is removed. On failure everything is in `path` as before,
  * or named in the error. */
 bool folder_replace(const char *path, const char *staging, struct gpt2_error *err);
 

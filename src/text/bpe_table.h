@@ -22,7 +22,7 @@ struct bpe {
     int32_t *results;        /* [n_merges], by rank: what the pair becomes */
     size_t n_merges;
     bool rising;   /* a merge ranks after all merges that make its halves: so training has it */
-    bool borrowed; /* the arrays above are somebody else's (tables.h) */
+    bool borrowed; /* the arrays above are not owned (tables.h) */
 };
 
 static inline uint64_t bpe_key(int32_t left, int32_t right) {

@@ -25,7 +25,7 @@ struct pieces {
     struct piece_slot *slots; /* [mask + 1], open addressing; frequent (low) ids come first */
     size_t mask;
     int shift;
-    bool borrowed; /* the slots are somebody else's (tables.h) */
+    bool borrowed; /* the slots are not owned (tables.h) */
 };
 
 #define CACHED_IDS 3 /* pieces of more tokens are merged anew */

@@ -53,7 +53,7 @@ struct vocab {
     bool add_prefix_space;    /* put a space before text that does not begin with one          */
     bool ignore_merges;       /* a piece that is a token becomes it even if merging would not  */
     struct text_rules *rules; /* owned; NULL: text is treated as GPT-2 does (text_rules.h) */
-    bool borrowed;            /* the arrays above are somebody else's (tables.h)               */
+    bool borrowed;            /* the arrays above are not owned (tables.h)                     */
 };
 
 /* An empty vocabulary with room for ids 0..size-1, of which n_added are added or special, for

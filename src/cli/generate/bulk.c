@@ -118,7 +118,7 @@ static enum line_state next_line(struct bulk_run *run, bool wait, struct gpt2_er
 }
 
 /* Takes the next record, if there is one. It is waited for only where nothing else is to be done,
- * as somebody may wait for our answer before writing it. False: the job cannot go on. */
+ * as the writer may wait for our answer before it goes on. False: the job cannot go on. */
 static bool admit(struct bulk_run *run, bool *later, struct gpt2_error *err) {
     bool wait = !run->first && !gpt2_generator_busy(run->generator);
     enum line_state state = next_line(run, wait, err);

@@ -52,7 +52,7 @@ static bool read_prompt(struct generate_run *run, struct gpt2_error *err) {
     const struct text *prompt = &run->prompt;
     if (prompt->len > 0 && prompt->data[prompt->len - 1] == ' ' && !args->settings.heal &&
         isatty(STDERR_FILENO))
-        fprintf(stderr, "hint: the prompt ends in a space, which words bring along themselves; "
+        fprintf(stderr, "hint: the prompt ends in a space, which words begin with; "
                         "leave it out, or --heal\n");
     const unsigned flags = settings_encode_flags(&args->settings);
     if (!(flags & GPT2_ENCODE_SPECIAL) && isatty(STDERR_FILENO))

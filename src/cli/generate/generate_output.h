@@ -21,7 +21,7 @@ bool show_prompt(struct generate_run *run, struct gpt2_error *err);
 /* What is held back of a character that no token has completed. */
 bool show_end(struct generate_run *run, struct gpt2_error *err);
 
-/* Standard output is a terminal that shall have colours. */
+/* Standard output is a terminal that gets colours. */
 bool wants_colors(const struct generate_arguments *args);
 
 /* Writes text from the model or the prompt: on a terminal with its control characters escaped, and

@@ -49,13 +49,13 @@ static void give_hints(struct interactive *it, const char *bytes, size_t n) {
     if (n == 0 || !line_input_is_terminal(it->lines))
         return;
     if (!it->hinted_join && text->len && is_word(text->data[text->len - 1]) && is_word(bytes[0])) {
-        fputs("hint: no space came between the text and your line; begin a line with the space "
-              "that shall be there (/undo takes this one back)\n",
+        fputs("hint: no space came between the text and your line; begin a line with a space "
+              "to have one (/undo takes this line back)\n",
               stderr);
         it->hinted_join = true;
     }
     if (!it->hinted_space && bytes[n - 1] == ' ' && !it->settings.heal) {
-        fputs("hint: the line ends in a space, which words bring along themselves; leave it out, "
+        fputs("hint: the line ends in a space, which words begin with; leave it out, "
               "or /set heal true\n",
               stderr);
         it->hinted_space = true;

@@ -46,7 +46,7 @@ void input_close(struct input *input); /* one with fd -1 is allowed */
  * signal of signals_catch. GPT2_ERR_INPUT. */
 bool input_read(struct input *input, char *bytes, size_t cap, size_t *n, struct gpt2_error *err);
 
-/* Whether input_read would wait for somebody to write. */
+/* Whether input_read would wait for data. */
 bool input_would_block(const struct input *input);
 
 /* The length of the line bytes[0..n) without the "\r" of a "\r\n" whose "\n" was taken off. */

@@ -73,7 +73,7 @@ enum input_event signals_wait(int fd, int milliseconds) {
         if (n == 0)
             event = INPUT_NONE;
         else if (n < 0 && errno == EINTR)
-            event = INPUT_REDRAW; // also for a signal of someone else: harmless
+            event = INPUT_REDRAW; // also for another library's signal: harmless
     }
     if (caught)
         event = INPUT_INTERRUPTED;

@@ -10,7 +10,7 @@ int terminal_columns(int fd);
 /* TERM is missing, empty or "dumb": nothing on the screen can be moved, cleared or coloured. */
 bool terminal_is_dumb(void);
 
-/* Standard output is a terminal that shall have colours: TERM can (it is not dumb or missing), and
+/* Standard output is a terminal that gets colours: TERM can (it is not dumb or missing), and
  * the user wants them (https://no-color.org: NO_COLOR is missing or empty). */
 bool terminal_has_colors(void);
 

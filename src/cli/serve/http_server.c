@@ -5,6 +5,7 @@
  * look at its socket: http_server_watch does. One lock guards all exchanges; it is never held while
  * the library is called with something that may call back. */
 #include "cli/serve/http_server.h"
+#include "base/os.h"
 #include "cli/io/report.h"
 
 #ifdef HAVE_MICROHTTPD
@@ -108,9 +109,7 @@ bool http_server_load(struct gpt2_error *err) {
 }
 
 static time_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec;
+    return (time_t)(os_now_ns() / 1000000000);
 }
 
 /* ---- exchanges; with the lock held ---- */

@@ -85,6 +85,11 @@ done
 run score --by doc --protocol llama.cpp "$tale"
 expect "llama.cpp's protocol needs two contexts" exits 5
 expect "... and says so" says 'at least 2 x 512 tokens'
+printf 'short\nOnce upon a time there was a dog, and a cat who was his friend.\n' >"$tmp/short"
+run score --by line --ctx 4 --protocol llama.cpp -f "$tmp/short"
+expect "... of each line: a short one is an error of its own" exits 3
+expect "... and says so" says 'line 1: protocol llama.cpp: expected a text of at least 2 x 4 tokens'
+expect "... and the other line has its numbers" test "$(column 4 "$out" | tail -1)" -gt 0
 
 # Lines.
 printf 'Once upon a time\n\nxq zz vvv\nThere was a dog.\r\n' >"$tmp/lines"

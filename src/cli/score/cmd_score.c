@@ -217,7 +217,8 @@ static bool score_lines(struct score_run *run, struct gpt2_error *err) {
         if (!line.bytes)
             return scoring_flush(run->scoring, err);
         run->ids.len = 0;
-        if (!token_reader_encode(&run->reader, line.bytes, line.n, &run->ids, err)) {
+        if (!token_reader_encode(&run->reader, line.bytes, line.n, &run->ids, err) ||
+            !score_report_length(&run->plan, run->ids.len, err)) {
             if (!take_error(run, number, &line, err))
                 return false;
             continue;

@@ -343,16 +343,22 @@ static bool print_text(struct score_report *r, const struct score_text *text,
     return fields_end(r, &fields);
 }
 
+bool score_report_length(const struct gpt2_plan *plan, uint64_t n_tokens, struct gpt2_error *err) {
+    if (plan->protocol != GPT2_PROTOCOL_LLAMA_CPP || n_tokens >= 2 * (uint64_t)plan->n_ctx)
+        return true;
+    return command_error(err, GPT2_ERR_INPUT, "--ctx sets the context; other protocols need less",
+                         "protocol llama.cpp: expected a text of at least 2 x %d tokens, got "
+                         "%" PRIu64,
+                         plan->n_ctx, n_tokens);
+}
+
 bool score_report_end(void *user, void *data, const struct gpt2_plan *plan,
                       struct gpt2_error *err) {
     struct score_report *r = user;
     struct score_text *text = data;
     bool ok = true;
-    if (plan->protocol == GPT2_PROTOCOL_LLAMA_CPP && plan->n_windows == 0)
-        ok = command_error(err, GPT2_ERR_INPUT, "--ctx sets the context; other protocols need less",
-                           "protocol llama.cpp: expected a text of at least 2 x %d tokens, got "
-                           "%" PRIu64,
-                           plan->n_ctx, text->totals.tokens);
+    if (!score_report_length(plan, text->totals.tokens, err))
+        ok = false;
     else if (r->filter)
         ok = !score_filter_passes(r->filter, &text->totals) ||
              output_bytes(&r->out, text->bytes, text->len, err);

@@ -64,6 +64,9 @@ bool score_report_token(void *user, void *text, const struct scored_token *token
                         struct gpt2_error *err);
 bool score_report_end(void *user, void *text, const struct gpt2_plan *plan, struct gpt2_error *err);
 
+/* False with GPT2_ERR_INPUT where a text of so many tokens is too short for the protocol. */
+bool score_report_length(const struct gpt2_plan *plan, uint64_t n_tokens, struct gpt2_error *err);
+
 /* The answer to a line that cannot be scored: a line without numbers (--by line and doc), an object
  * with "error" (JSON), the line as it is (tints), nothing (--filter, and words and tokens in TSV).
  */

@@ -71,6 +71,8 @@ static bool find(struct directory *out, const char *path, struct given *given,
                  struct gpt2_error *err) {
     if (!(out->path = path_directory(path, err)) || !find_weights(out, path, given, err) ||
         !find_file(&out->config, out, "config.json", err) ||
+        (given->kind != GIVEN_WEIGHTS &&
+         !find_file(&out->adapter, out, "adapter_config.json", err)) ||
         !(out->generation = path_join(out->path, "generation_config.json", err)))
         return false;
     const bool inside = out->format && out->format->config != CONFIG_BESIDE;
@@ -110,6 +112,7 @@ void directory_free(struct directory *directory) {
     free(directory->path);
     free(directory->config);
     free(directory->generation);
+    free(directory->adapter);
     free(directory->weights);
     os_unmap(&directory->file);
     *directory = (struct directory){0};

@@ -11,6 +11,7 @@ struct directory {
     char *path;          /* of the directory                                            */
     char *config;        /* its config.json; NULL where there is none               */
     char *generation;    /* its generation_config.json: may not exist               */
+    char *adapter;       /* its adapter_config.json; NULL: none, or a file was named    */
     char *weights;       /* the file with the weights, or the first of them; NULL: none */
     struct os_file file; /* the mapping of that file; {NULL, 0}: none */
     const struct container *format; /* of the weights; NULL: none                */

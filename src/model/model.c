@@ -36,6 +36,14 @@ static bool check_data(struct gpt2_model *model, bool lazy, struct gpt2_error *e
            (model->check = block_check_create(&model->tensors, err));
 }
 
+/* A LoRA adapter can lie beside a whole model, which may be its base or have it merged. */
+static bool note_adapter(struct gpt2_model *model, const char *path, struct gpt2_error *err) {
+    return !path || warnings_add(&model->notes, err,
+                                 "%s: a LoRA adapter lies beside the model and is not applied: "
+                                 "--lora applies it",
+                                 path);
+}
+
 /* A config.json is read before the weights: a model of another type is refused as that. The names
  * of tensors come before a config.json that is missing, and before any other fault of theirs. */
 static bool open_files(struct gpt2_model *model, const char *path, struct given *given, bool lazy,
@@ -52,7 +60,7 @@ static bool open_files(struct gpt2_model *model, const char *path, struct given 
               tensor_names_check(&model->tensors, err) &&
               (beside || model->tensors.config || directory_refuse_without_config(&files, err)) &&
               (beside || read_inner_config(model, &tie, err)) && check_data(model, lazy, err) &&
-              loader_bind(model, tie, err);
+              loader_bind(model, tie, err) && note_adapter(model, files.adapter, err);
     directory_free(&files);
     return ok;
 }

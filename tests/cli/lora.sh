@@ -173,6 +173,11 @@ expect "a key that is not known is noted" says '"new_key" is not known here and 
 mkdir "$tmp/empty" && cp "$adapter/adapter_config.json" "$tmp/empty"
 run info -m "$base" --lora "$tmp/empty"
 expect "no weights" refuses 4 'expected adapter_model.safetensors or adapter_model.bin'
+cp -r "$base" "$tmp/with_adapter" && cp "$adapter/adapter_config.json" "$tmp/with_adapter"
+run info -m "$tmp/with_adapter"
+expect "an adapter beside the model is noted" says 'with_adapter/adapter_config.json: a LoRA adapter lies beside'
+run info -m "$tmp/with_adapter/model.safetensors"
+expect "... but not beside a file that is named" not says 'a LoRA adapter lies beside'
 run info -m "$base" --lora "$base"
 expect "a model" refuses 4 'expected the folder of a LoRA adapter'
 run info -m "$base" --lora "$tmp/base.gguf"

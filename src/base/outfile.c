@@ -273,8 +273,8 @@ bool outfile_commit(struct outfile *file, struct gpt2_error *err) {
     if (file->temporary && rename(file->temporary, file->path) != 0)
         return fail(file, "replace", err);
     if (file->temporary && !sync_folder_of(file->path)) {
-        error_set(err, GPT2_ERR_RUNTIME, "%.300s: written, but cannot sync its folder: %s",
-                  file->path, strerror(errno));
+        error_set(err, errno == ENOMEM ? GPT2_ERR_MEMORY : GPT2_ERR_RUNTIME,
+                  "%.300s: written, but cannot sync its folder: %s", file->path, strerror(errno));
         release(file);
         return false;
     }

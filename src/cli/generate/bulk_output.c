@@ -86,21 +86,25 @@ static size_t line_start(const char *data, size_t end) {
 }
 
 /* How far the file is good: to the end of the last line that is a JSON object. A machine that lost
- * power may have left other bytes after it. */
-static size_t good_end(struct bulk_output *out, const char *data, size_t n) {
+ * power may have left other bytes after it. False: out of memory, and nothing is known. */
+static bool find_good_end(struct bulk_output *out, size_t *good, const char *data, size_t n,
+                          struct gpt2_error *err) {
     while (n > 0 && data[n - 1] != '\n')
         n--;
-    while (n > 0) {
+    for (*good = n; n > 0; *good = n) {
         size_t start = line_start(data, n);
-        struct gpt2_record *record = gpt2_record_parse(data + start, n - 1 - start, NULL);
+        struct gpt2_error fault = {0};
+        struct gpt2_record *record = gpt2_record_parse(data + start, n - 1 - start, &fault);
         gpt2_record_free(record);
-        if (record) {
+        if (record)
             buffer_bytes(&out->last, data + start, n - 1 - start);
-            return n;
-        }
+        if (out->last.failed || (!record && fault.status == GPT2_ERR_MEMORY))
+            return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the last line");
+        if (record)
+            return true;
         n = start;
     }
-    return 0;
+    return true;
 }
 
 /* True where a file without a whole line can be one that a job began: the beginning of its first
@@ -132,7 +136,11 @@ static bool resume(struct bulk_output *out, const char *path, uint64_t *n_done,
     if (data == MAP_FAILED)
         return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot read %s: %s", path,
                              strerror(errno));
-    size_t good = good_end(out, data, size);
+    size_t good;
+    if (!find_good_end(out, &good, data, size, err)) {
+        munmap(data, size);
+        return false;
+    }
     bool foreign = good == 0 && !is_begun(data, size);
     static const char error[] = "\"error\":{"; // quotes in a string would have backslashes
     for (size_t i = 0; i < good; i++) {

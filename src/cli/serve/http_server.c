@@ -5,12 +5,12 @@
  * look at its socket: http_server_watch does. One lock guards all exchanges; it is never held while
  * the library is called with something that may call back. */
 #include "cli/serve/http_server.h"
+#include "base/library.h"
 #include "base/os.h"
 #include "cli/io/report.h"
 
 #ifdef HAVE_MICROHTTPD
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <pthread.h>
@@ -78,10 +78,7 @@ struct http_server {
 bool http_server_load(struct gpt2_error *err) {
     static const char *const names[] = {"libmicrohttpd.so.12", "libmicrohttpd.so.13",
                                         "libmicrohttpd.so", "libmicrohttpd.dylib"};
-    const struct {
-        const char *name;
-        void *function; /* of whatever type: POSIX has them in a void pointer */
-    } symbols[] = {
+    const struct library_symbol symbols[] = {
         {"MHD_start_daemon", &lib.start_daemon},
         {"MHD_stop_daemon", &lib.stop_daemon},
         {"MHD_quiesce_daemon", &lib.quiesce_daemon},
@@ -95,17 +92,10 @@ bool http_server_load(struct gpt2_error *err) {
         {"MHD_queue_response", &lib.queue_response},
         {"MHD_destroy_response", &lib.destroy_response},
     };
-    void *handle = NULL;
-    for (size_t i = 0; !handle && i < sizeof names / sizeof *names; i++)
-        handle = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-    bool found = handle != NULL;
-    for (size_t i = 0; found && i < sizeof symbols / sizeof *symbols; i++) {
-        void *symbol = dlsym(handle, symbols[i].name);
-        memcpy(symbols[i].function, &symbol, sizeof symbol);
-        found = symbol != NULL;
-    }
-    return found || command_error(err, GPT2_ERR_RUNTIME, "on Debian: apt install libmicrohttpd12",
-                                  "GNU libmicrohttpd is not installed"); // else it stays loaded
+    return library_load(names, sizeof names / sizeof *names, symbols,
+                        sizeof symbols / sizeof *symbols) ||
+           command_error(err, GPT2_ERR_RUNTIME, "on Debian: apt install libmicrohttpd12",
+                         "GNU libmicrohttpd is not installed");
 }
 
 static time_t now(void) {

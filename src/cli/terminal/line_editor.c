@@ -4,11 +4,11 @@
 
 #ifdef HAVE_LIBEDIT
 
+#include "base/library.h"
 #include "cli/io/output.h"
 #include "cli/io/signals.h"
 #include "cli/terminal/line_history.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <histedit.h>
 #include <langinfo.h>
@@ -43,10 +43,7 @@ struct line_editor {
 static bool load(void) {
     static const char *const names[] = {"libedit.so.2", "libedit.so.0", "libedit.3.dylib",
                                         "libedit.dylib"};
-    const struct {
-        const char *name;
-        void *function; /* of whatever type: POSIX has them in a void pointer */
-    } symbols[] = {
+    const struct library_symbol symbols[] = {
         {"el_init", &lib.init},
         {"el_end", &lib.end},
         {"el_set", &lib.set},
@@ -59,16 +56,8 @@ static bool load(void) {
         {"history_end", &lib.history_end},
         {"history", &lib.history},
     };
-    void *handle = NULL;
-    for (size_t i = 0; !handle && i < sizeof names / sizeof *names; i++)
-        handle = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-    bool found = handle != NULL;
-    for (size_t i = 0; found && i < sizeof symbols / sizeof *symbols; i++) {
-        void *symbol = dlsym(handle, symbols[i].name);
-        memcpy(symbols[i].function, &symbol, sizeof symbol);
-        found = symbol != NULL;
-    }
-    return found; // stays loaded
+    return library_load(names, sizeof names / sizeof *names, symbols,
+                        sizeof symbols / sizeof *symbols);
 }
 
 static char *get_prompt(EditLine *edit) {

@@ -1,0 +1,19 @@
+/* library.h - loads a shared library while the program runs, so that only those who use it pay. */
+#ifndef BASE_LIBRARY_H
+#define BASE_LIBRARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A function of the library. */
+struct library_symbol {
+    const char *name;
+    void *function; /* where its pointer goes, of whatever type: POSIX has it in a void pointer */
+};
+
+/* Loads the first library of `names` [n_names] that there is, and finds all `symbols` [n_symbols]
+ * in it. It stays loaded. False: there is none, or it lacks a symbol. */
+bool library_load(const char *const *names, size_t n_names, const struct library_symbol *symbols,
+                  size_t n_symbols);
+
+#endif

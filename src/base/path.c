@@ -13,6 +13,11 @@ const char *path_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
+bool path_ends_in(const char *path, const char *end) {
+    const size_t n = path ? strlen(path) : 0, n_end = strlen(end);
+    return n >= n_end && !strcmp(path + n - n_end, end);
+}
+
 char *path_join(const char *dir, const char *name, struct gpt2_error *err) {
     size_t n_dir = strlen(dir), size = n_dir + strlen(name) + 2;
     char *path = malloc(size);

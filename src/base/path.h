@@ -8,6 +8,9 @@
 /* The part after the last slash, in `path` itself; "" where it ends in one. */
 const char *path_name(const char *path);
 
+/* True if a path, or any text, ends in `end` (".gguf"); NULL does not. */
+bool path_ends_in(const char *path, const char *end);
+
 /* DIR/NAME, to be freed; NULL where memory is out. */
 char *path_join(const char *dir, const char *name, struct gpt2_error *err);
 

@@ -1,5 +1,6 @@
 /* cmd_convert.c - `gpt2 convert`: writes a model in a format that other programs read. */
 #include "base/os.h"
+#include "base/path.h"
 #include "cli/command/commands.h"
 #include "cli/command/lora_option.h"
 #include "cli/io/find_model.h"
@@ -213,11 +214,6 @@ static int convert(const struct convert_arguments *args) {
     return code;
 }
 
-static bool ends_with(const char *text, const char *end) {
-    const size_t n = strlen(text), n_end = strlen(end);
-    return n >= n_end && !strcmp(text + n - n_end, end);
-}
-
 static int run_convert(int argc, char **argv) {
     struct convert_arguments args = {.to = UNSAID};
     struct gpt2_error err;
@@ -260,7 +256,7 @@ static int run_convert(int argc, char **argv) {
             &err, GPT2_ERR_USAGE, NULL,
             "--output: expected a directory or a file, got \"-\": a model cannot be a "
             "stream");
-    if (ok && args.to == UNSAID && ends_with(args.output, ".gguf"))
+    if (ok && args.to == UNSAID && path_ends_in(args.output, ".gguf"))
         args.to = GGUF;
     if (ok && args.to == UNSAID && args.lora.n)
         args.to = SAFETENSORS;

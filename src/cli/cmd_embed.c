@@ -1,5 +1,6 @@
 /* cmd_embed.c - `gpt2 embed`: a vector for each line, from the residual stream after a block. */
 #include "base/npy.h"
+#include "base/path.h"
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
 #include "cli/command/lora_option.h"
@@ -224,7 +225,7 @@ static int run_embed(int argc, char **argv) {
     if (command_begin(&command_embed, table, argc, argv, 1, &n_words, &code)) {
         a->source.word = n_words ? argv[0] : NULL;
         if (a->format == EMBED_UNSAID)
-            a->format = output_is_named(a->output, ".npy") ? EMBED_NPY : EMBED_JSONL;
+            a->format = path_ends_in(a->output, ".npy") ? EMBED_NPY : EMBED_JSONL;
         code = execute(run);
     }
     close_all(run);

@@ -1,5 +1,6 @@
 /* cmd_models.c - `gpt2 models` lists the models that -m finds, `gpt2 rm` removes pulled ones. */
 #include "base/escape.h"
+#include "base/path.h"
 #include "cli/command/commands.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"
@@ -116,11 +117,6 @@ static bool visit_model(void *user, const char *name, const char *path) {
     return !l->failed;
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), n_end = strlen(end);
-    return n >= n_end && !strcmp(text + n - n_end, end);
-}
-
 static bool out_of_memory(struct models_listing *l) {
     l->failed = true;
     return command_error(&l->err, GPT2_ERR_MEMORY, NULL, "out of memory for a list of folders");
@@ -130,7 +126,7 @@ static bool out_of_memory(struct models_listing *l) {
 static bool is_whole(const char *path) {
     const char *what = gpt2_model_recognise(path);
     return what &&
-           (strstr(what, "packed") || strstr(what, "GGUF") || ends_with(path, ".safetensors"));
+           (strstr(what, "packed") || strstr(what, "GGUF") || path_ends_in(path, ".safetensors"));
 }
 
 /* Lists the models in a folder: directories with a config.json, single files and unfinished pulls,
@@ -148,7 +144,7 @@ static void list_folder(struct models_listing *l, const char *folder, const char
         snprintf(name, sizeof name, "%s%s%s", owner, *owner ? "/" : "", entry);
         bool ok = !l->failed && entry[0] != '.' && stat(path, &info) == 0;
         if (ok && S_ISDIR(info.st_mode)) {
-            bool partial = ends_with(entry, ".partial");
+            bool partial = path_ends_in(entry, ".partial");
             if (partial || is_there(path, "config.json") || is_there(path, "hparams.json")) {
                 if (partial)
                     name[strlen(name) - strlen(".partial")] = 0;

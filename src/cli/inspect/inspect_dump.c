@@ -1,6 +1,7 @@
 /* inspect_dump.c - the numbers of the pass as NumPy's arrays: one in a .npy file, several in a
  * .npz. */
 #include "base/npy.h"
+#include "base/path.h"
 #include "cli/inspect/inspection.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -260,8 +261,8 @@ static bool write_npz(struct dump *dump, struct gpt2_error *err) {
 /* Whether the file has one array, by what is asked for and the name's end. */
 static bool choose_form(const struct dump *dump, const char *path, bool *single,
                         struct gpt2_error *err) {
-    *single = dump->n_blocks == 1 && !output_is_named(path, ".npz");
-    if (output_is_named(path, ".npy") && !*single)
+    *single = dump->n_blocks == 1 && !path_ends_in(path, ".npz");
+    if (path_ends_in(path, ".npy") && !*single)
         return command_error(err, GPT2_ERR_USAGE, "name it .npz, which has several",
                              "%.200s: a .npy file has one array, and %d sites are asked for", path,
                              dump->n_blocks);

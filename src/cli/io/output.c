@@ -100,11 +100,6 @@ bool output_is_file(const char *path) {
     return path && strcmp(path, "-") != 0;
 }
 
-bool output_is_named(const char *path, const char *end) {
-    const size_t n = path ? strlen(path) : 0, n_end = strlen(end);
-    return n >= n_end && !strcmp(path + n - n_end, end);
-}
-
 bool output_begin(struct output *out, const char *path, struct gpt2_error *err) {
     return !output_is_file(path) || output_open(out, path, err);
 }

@@ -30,10 +30,8 @@ bool output_commit(struct output *out, struct gpt2_error *err);
 void output_discard(struct output *out);
 
 /* The same for a path that --output gives: NULL and "-" are standard output, which output_end
- * flushes. output_is_file: whether it is neither. output_is_named: whether it ends in `end`
- * (".npy"); NULL does not. */
+ * flushes. output_is_file: whether it is neither. */
 bool output_is_file(const char *path);
-bool output_is_named(const char *path, const char *end);
 bool output_begin(struct output *out, const char *path, struct gpt2_error *err);
 bool output_end(struct output *out, struct gpt2_error *err);
 

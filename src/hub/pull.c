@@ -7,14 +7,12 @@
 #include "hub/folder.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #define INDEX "model.safetensors.index.json"
 
@@ -235,17 +233,9 @@ static bool is_current(const struct pull *p) {
     return same;
 }
 
-static bool sync_folder(const char *path) {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    return ok;
-}
-
 /* Only what we made is replaced. */
 static bool put_in_place(struct pull *p, struct gpt2_error *err) {
-    sync_folder(p->staging);
+    os_sync_folder(p->staging);
     if (folder_look(p->target) == FOLDER_PULLED)
         return folder_replace(p->target, p->staging, err);
     if (rename(p->staging, p->target) != 0)

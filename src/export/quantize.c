@@ -384,11 +384,6 @@ static bool write_item(struct quantization *w, struct packed_writer *file,
     return true;
 }
 
-static struct tensor bytes_tensor(const char *name, const void *data, size_t n) {
-    return (struct tensor){
-        .name = name, .dtype = "U8", .rank = 1, .shape = {(int64_t)n}, .data = data, .n_bytes = n};
-}
-
 static bool write_file(struct quantization *w, const char *config) {
     const struct gpt2_quantize_options *options = w->options;
     struct tensor *tensors = os_alloc(w->n_items + 2, sizeof *tensors, "tensors", w->err);
@@ -396,9 +391,9 @@ static bool write_file(struct quantization *w, const char *config) {
         return false;
     size_t n = 0;
     const size_t n_config = strlen(config), n_tokenizer = options->n_tokenizer;
-    tensors[n++] = bytes_tensor(PACKED_CONFIG, config, n_config);
+    tensors[n++] = packed_bytes(PACKED_CONFIG, config, n_config);
     if (options->tokenizer)
-        tensors[n++] = bytes_tensor(PACKED_TOKENIZER, options->tokenizer, n_tokenizer);
+        tensors[n++] = packed_bytes(PACKED_TOKENIZER, options->tokenizer, n_tokenizer);
     const size_t n_front = n;
     for (size_t i = 0; i < w->n_items; i++) {
         const struct quantized_tensor *item = &w->items[i];

@@ -31,9 +31,13 @@ static void print_entry(struct buffer *text, const struct tensor *t, uint64_t *a
     *at += t->n_bytes;
 }
 
-static struct tensor bytes_tensor(const char *name, size_t n_bytes) {
-    return (struct tensor){
-        .name = name, .dtype = "U8", .rank = 1, .shape = {(int64_t)n_bytes}, .n_bytes = n_bytes};
+struct tensor packed_bytes(const char *name, const void *data, size_t n_bytes) {
+    return (struct tensor){.name = name,
+                           .dtype = "U8",
+                           .rank = 1,
+                           .shape = {(int64_t)n_bytes},
+                           .data = data,
+                           .n_bytes = n_bytes};
 }
 
 /* All bytes before the data, to be freed; NULL where memory is out. */
@@ -50,7 +54,7 @@ static char *make_header(size_t *size, const struct packed_writer *w, const char
     for (size_t i = 0; i < w->n_tensors; i++) {
         char name[sizeof PACKED_PADDING + 20];
         snprintf(name, sizeof name, PACKED_PADDING "%zu", i);
-        struct tensor padding = bytes_tensor(name, padding_after(&w->tensors[i]));
+        struct tensor padding = packed_bytes(name, NULL, padding_after(&w->tensors[i]));
         print_entry(text, &w->tensors[i], &at);
         if (padding.n_bytes)
             print_entry(text, &padding, &at);

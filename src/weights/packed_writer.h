@@ -21,6 +21,9 @@ struct packed_writer {
     uint64_t table_at;       /* in the file */
 };
 
+/* n_bytes of any kind as a tensor of such a file (U8). Borrows name and data. */
+struct tensor packed_bytes(const char *name, const void *data, size_t n_bytes);
+
 /* Begins a file with these tensors, in this order; of each, name, dtype, rank, shape and n_bytes
  * count. Names need no escapes in JSON. path NULL: the file's bytes go into memory. `type` is for
  * people who look at the header. The list is borrowed until the writer is committed or discarded.

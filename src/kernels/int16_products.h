@@ -32,8 +32,8 @@ _Static_assert(PANEL_MAX_GROUP / 2 <= ROW_WORDS && KV_BLOCK / 2 <= ROW_WORDS, "t
 /* The integer sums of a tile, over a group of inputs or a block of positions. */
 typedef ivec tile_sums[QUANT_ROWS][STRIP / WIDTH];
 
-/* The sums of a tile over `steps` words, those of w from word `first` of each panel on. */
-ALWAYS_INLINE void int16_sums(tile_sums sum, row_words *x, panel_words *w, int first, int steps,
+/* The sums of a tile over `steps` words. */
+ALWAYS_INLINE void int16_sums(tile_sums sum, row_words *x, panel_words *w, int steps,
                               struct prefetch prefetch, struct tile tile) {
     const int rows = tile.rows, vecs = tile.vecs, many = rows == 1 ? 0 : rows;
     UNROLL for (int r = 0; r < rows; r++) {
@@ -46,7 +46,7 @@ ALWAYS_INLINE void int16_sums(tile_sums sum, row_words *x, panel_words *w, int f
             ivec weights[STRIP / WIDTH];
             ivec x_first = ivec_set((uint32_t)x[0][step]);
             UNROLL for (int v = 0; v < vecs; v++) {
-                weights[v] = ivec_load(&w[v * WIDTH / PANEL][first + step][v * WIDTH % PANEL]);
+                weights[v] = ivec_load(&w[v * WIDTH / PANEL][step][v * WIDTH % PANEL]);
                 if (rows == 1) { // at once: there are not enough registers to keep them all
                     sum[0][v] = ivec_add_pairs(sum[0][v], weights[v], x_first);
                     IN_ORDER(sum[0][v]);

@@ -116,11 +116,11 @@ ALWAYS_INLINE void mix_rows(struct y_rows y, const struct kv_weights *w,
         for (int c = 0; c < n; c += PANEL) {
             tile_sums sum;
             int left = n - c < PANEL ? n - c : PANEL;
-#define TILE(rows)                                                             \
-    do {                                                                       \
-        const struct tile tile = {rows, PANEL / WIDTH, left};                  \
-        int16_sums(sum, x, &words[c / PANEL], 0, KV_BLOCK / 2, nothing, tile); \
-        mix_chain(y_from(y, 0, c), sum, w, tile);                              \
+#define TILE(rows)                                                          \
+    do {                                                                    \
+        const struct tile tile = {rows, PANEL / WIDTH, left};               \
+        int16_sums(sum, x, &words[c / PANEL], KV_BLOCK / 2, nothing, tile); \
+        mix_chain(y_from(y, 0, c), sum, w, tile);                           \
     } while (0)
             WITH_CONSTANT(rows, WORDS_TILE + 1, TILE)
 #undef TILE

@@ -396,8 +396,6 @@ ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized 
 #include QUANT_UNPACKED
 
 #define UNPACKED_WORDS(form) ((form).group / 4)
-#define UNPACKED_DEPTH       QUANT_DEPTH
-#define UNPACKED_BITS(bits)  true
 #else
 #define UNPACKED_WORDS(form) 0
 #endif
@@ -528,8 +526,8 @@ ALWAYS_INLINE void gemm_panels(struct y_rows y, struct quantized x, struct panel
     m -= many;
 #endif
 #if defined(UNPACKED_ROWS)
-    if (UNPACKED_BITS(form.bits) && m >= UNPACKED_ROWS) {
-        quant_blocks(y, x, w, m, n, n_groups, UNPACKED_DEPTH / form.group,
+    if (m >= UNPACKED_ROWS) {
+        quant_blocks(y, x, w, m, n, n_groups, QUANT_DEPTH / form.group,
                      (struct quant_way){form, true});
         return;
     }

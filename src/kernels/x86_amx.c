@@ -2,29 +2,11 @@
  * rows. Run under emulation only so far (tests/emulate_amx.h), never on hardware. */
 // ISA x86_64: -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mamx-tile -mamx-int8
 // ISA x86_64: -mfma -mf16c -mprefer-vector-width=512
-#include "kernels/x86_avx512.h"
+#include "kernels/x86_vnni.h" // for few rows, and all that is not a quantized product
 
 #include "kernels/kernels.h"
 #include "kernels/operands.h"
 #include <string.h>
-
-/* As in x86_avx512vnni.c, for few rows and for all that is not a quantized product. */
-#define QUANT_DOT4
-#define Q8_ROWS       6
-#define Q4_ROWS       5
-#define WORDS_TILE    6
-#define Q8_VECS(rows) 4
-#define Q4_VECS(rows) 4
-
-ALWAYS_INLINE ivec ivec_dot4(ivec sum, ivec u, ivec s) {
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(u), "v"(s));
-    return sum;
-}
-
-ALWAYS_INLINE ivec ivec_add_pairs(ivec sum, ivec a, ivec b) {
-    __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-    return sum;
-}
 
 /* Rows of a tile. With fewer rows left than half of them, dot products are faster. */
 #define TILE_ROWS           16

@@ -43,12 +43,10 @@ void weight_reader_rows(void *out, const struct tensor_spec *spec, size_t first,
         memcpy(at, element(m, first, 0), n * cols * size);
         return;
     }
-    for (size_t row = first; m->layout == LAYOUT_COLUMNS && row < first + n; row++)
-        for (size_t col = 0; col < cols; col++, at += size)
-            memcpy(at, element(m, row, col), size);
-    for (size_t row = first; m->layout == LAYOUT_PANELS && row < first + n; row++)
-        for (size_t col = 0; col < cols; col += PANEL) {
-            const size_t width = cols - col < PANEL ? cols - col : PANEL;
+    const size_t most = m->layout == LAYOUT_COLUMNS ? 1 : PANEL; // of a row side by side
+    for (size_t row = first; row < first + n; row++)
+        for (size_t col = 0; col < cols; col += most) {
+            const size_t width = cols - col < most ? cols - col : most;
             memcpy(at, element(m, row, col), width * size);
             at += width * size;
         }

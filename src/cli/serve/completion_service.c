@@ -11,9 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK_NS                                                                                  \
-    (UINT64_C(100) * 1000000)             /* without work: how long to wait before a look around \
-                                           */
+/* Without work: how long to wait before a look around. */
+#define TICK_NS  (UINT64_C(100) * 1000000)
 #define WATCH_NS (UINT64_C(50) * 1000000) /* between looks at the connections */
 
 struct completion_service {

@@ -60,9 +60,10 @@ struct gpt2_config {
  * index), a file of weights inside one, a GGUF file of architecture gpt2, or a packed file
  * (gpt2/quantize.h), all of which is checked. A file that is named is the one that is opened, or
  * the call fails; only config.json and the tokenizer's files stand for the directory that they are
- * in. Weight matrices in F32, F16 and BF16 are used where they lie in the mapping; biases,
- * layer-norm gains and biases are converted to F32. What a GGUF file has [out, in] or quantized is
- * converted: this takes memory, but changes no number. Fails with GPT2_ERR_MODEL and names what is
+ * in. Weight matrices in F32, F16 and BF16 are used where they lie in the mapping, also
+ * those that a GGUF or llm.c file has [out, in]; biases, layer-norm gains and biases are converted
+ * to F32. What a GGUF file has quantized, and PyTorch's [out, in], is converted: this takes memory,
+ * but changes no number. Fails with GPT2_ERR_MODEL and names what is
  * wrong. The file must not be changed while the model is open. */
 struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err);
 

@@ -224,45 +224,103 @@ PROMPTS = ["Once upon a time", "The king", "“Who are you?”", "In a dark fore
            "The old woman said to the young prince, who had come a long way:"]
 
 
+MARGIN = 16 * 1024  # KiB of memory that may come and go; less than what two long texts keep
+
+
+def cpu_of(pid):
+    """Seconds of all threads of a process."""
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_of(pid):
+    """KiB that are resident."""
+    return next(int(line.split()[1]) for line in open(f"/proc/{pid}/status") if line.startswith("VmRSS"))
+
+
+def bulk(program, model, bodies):
+    """What the program says to these, and seconds of CPU for a token of it."""
+    plain = {"temperature": 1, "top_k": 0, "top_p": 1, "repetition_penalty": 1}
+    lines = "".join(json.dumps({"id": 0, **body, **plain}) + "\n" for body in bodies)
+    before = os.times()
+    job = subprocess.run([program, "generate", "-m", model, "--input", "-", "-o", "-", "-q"], input=lines.encode(),
+                         capture_output=True, check=True)
+    after = os.times()
+    answers = [json.loads(line) for line in job.stdout.splitlines()]
+    assert len(answers) == len(bodies)
+    n = sum(answer["usage"]["completion_tokens"] for answer in answers)
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return [answer["choices"][0]["text"] for answer in answers], used / n
+
+
+def at_once(jobs):
+    """Runs all of them in threads; raises what one of them raised."""
+    failures = []
+
+    def guarded(job):
+        try:
+            job()
+        except Exception as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=guarded, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def short_texts(url, n):
+    body = {"prompt": "Once", "max_tokens": 40, "ignore_eos": True, "seed": 1}
+    at_once([lambda: post(url, body)] * n)
+
+
+def memory(url, pid):
+    """Long texts leave nothing behind: with as many short ones as before there is as much memory."""
+    for _ in range(3):
+        short_texts(url, 64)
+    before = memory_of(pid)
+    long = {"prompt": "Once", "max_tokens": 500, "ignore_eos": True, "seed": 1}
+    at_once([lambda: post(url, long)] * 8)
+    for _ in range(2):
+        short_texts(url, 64)
+    after = memory_of(pid)
+    assert after < before + MARGIN, (before, after)
+
+
 def load(url, program, model, pid, seconds, n_clients):
     """Many clients for some seconds: each answer is what the program says to the same prompt and seed."""
     seconds, n_clients = float(seconds), int(n_clients)
-    plain = {"temperature": 1, "top_k": 0, "top_p": 1, "repetition_penalty": 1}
     bodies = [{"prompt": PROMPTS[i % len(PROMPTS)], "seed": i, "max_tokens": 4 + i * 7 % 45} for i in range(48)]
-    lines = "".join(json.dumps({"id": 0, **body, **plain}) + "\n" for body in bodies)
-    job = subprocess.run([program, "generate", "-m", model, "--input", "-", "-o", "-", "-q"], input=lines.encode(),
-                         capture_output=True, check=True)
-    texts = [json.loads(line)["choices"][0]["text"] for line in job.stdout.splitlines()]
-    assert len(texts) == len(bodies)
-    end = time.monotonic() + seconds
-    counts, wrong, lock = {"answers": 0, "tokens": 0}, [], threading.Lock()
+    texts, _ = bulk(program, model, bodies)
+    counts, lock = {"answers": 0, "tokens": 0}, threading.Lock()
+    start = time.monotonic()
+    end = start + seconds
 
     def work(number):
         draw = random.Random(number)
         connection = connect(url)
-        while time.monotonic() < end and not wrong:
+        while time.monotonic() < end:
             i = draw.randrange(len(bodies))
-            try:
-                if number % 4:
-                    status, answer = post(url, bodies[i], connection)
-                    text, used = answer["choices"][0]["text"], answer["usage"]["completion_tokens"]
-                else:
-                    got = events(read_all(raw(url, request_text({**bodies[i], "stream": True}))))
-                    text = "".join(event["choices"][0]["text"] for event in got)
-                    status, used = 200, sum(len(event["choices"][0]["token_ids"]) for event in got)
-            except Exception as failure:
-                wrong.append(repr(failure))
-                return
+            if number % 4:
+                status, answer = post(url, bodies[i], connection)
+                text, used = answer["choices"][0]["text"], answer["usage"]["completion_tokens"]
+            else:
+                got = events(read_all(raw(url, request_text({**bodies[i], "stream": True}))))
+                text = "".join(event["choices"][0]["text"] for event in got)
+                status, used = 200, sum(len(event["choices"][0]["token_ids"]) for event in got)
+            assert status == 200 and text == texts[i], (bodies[i], status, text, texts[i])
             with lock:
                 counts["answers"] += 1
                 counts["tokens"] += used
-            if status != 200 or text != texts[i]:
-                wrong.append((bodies[i], status, text, texts[i]))
 
     # those who take one byte now and then, never send the rest, or leave in the middle
-    slow = [raw(url, request_text({**bodies[0], "max_tokens": 400, "logprobs": 5, "stream": True}), 2048)
+    slow = [raw(url, request_text({**bodies[0], "max_tokens": 55, "logprobs": 20, "stream": True}), 2048)
             for _ in range(12)]
     half = [raw(url, "POST /v1/completions HTTP/1.1\r\nContent-Le") for _ in range(12)]
+    middle = []
 
     def disturb():
         while time.monotonic() < end:
@@ -275,30 +333,45 @@ def load(url, program, model, pid, seconds, n_clients):
             client.recv(1)
             client.close()
             time.sleep(0.1)
+            if not middle and time.monotonic() > start + seconds / 2:
+                middle.append(memory_of(pid))
 
-    def memory():
-        for line in open(f"/proc/{pid}/status"):
-            if line.startswith("VmRSS"):
-                return int(line.split()[1])
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(n_clients)]
-    threads.append(threading.Thread(target=disturb))
-    for thread in threads:
-        thread.start()
-    time.sleep(seconds / 2)
-    middle = memory()
-    for thread in threads:
-        thread.join()
-    last = memory()
+    at_once([lambda i=i: work(i) for i in range(n_clients)] + [disturb])
+    last = memory_of(pid)
     for client in slow + half:
         client.close()
-    assert not wrong, wrong[0]
     assert counts["answers"] >= n_clients
     print(f"{counts['answers']} answers, {counts['tokens'] / seconds:.0f} tok/s, "
-          f"memory {middle / 1024:.1f} MiB at half time, {last / 1024:.1f} MiB at the end")
-    # the slow clients' texts go on growing: 400 tokens of 14 KiB, keys and values of 7 layers
-    growing = len(slow) * 400 * 14
-    assert last < middle + growing + 32 * 1024, (middle, last)
+          f"memory {middle[0] / 1024:.1f} MiB at half time, {last / 1024:.1f} MiB at the end")
+    assert last < middle[0] + MARGIN, (middle, last)
+
+
+def speed(url, program, model, pid, rounds, n_clients):
+    """Prints what serve and a bulk job need for the same texts, in turn: seconds of CPU for a token."""
+    n_clients = int(n_clients)
+    bodies = [{"prompt": PROMPTS[i % len(PROMPTS)], "seed": i, "max_tokens": 4 + i * 7 % 45} for i in range(960)]
+    for _ in range(int(rounds)):
+        start = time.monotonic()
+        texts, of_bulk = bulk(program, model, bodies)
+        middle, before = time.monotonic(), cpu_of(pid)
+        left, lock, n = list(range(len(bodies)))[::-1], threading.Lock(), [0]
+
+        def work():
+            connection = connect(url)
+            while True:
+                with lock:
+                    if not left:
+                        return
+                    i = left.pop()
+                status, answer = post(url, bodies[i], connection)
+                assert status == 200 and answer["choices"][0]["text"] == texts[i]
+                with lock:
+                    n[0] += answer["usage"]["completion_tokens"]
+
+        at_once([work] * n_clients)
+        of_serve = (cpu_of(pid) - before) / n[0]
+        print(f"bulk {1e3 * of_bulk:.4f} ms of CPU a token, {middle - start:.2f} s; serve {1e3 * of_serve:.4f} ms, "
+              f"{time.monotonic() - middle:.2f} s; {of_serve / of_bulk:.3f} x", flush=True)
 
 
 if __name__ == "__main__":

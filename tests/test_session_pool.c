@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "decode/session_pool.h"
+#include "forward/session_internal.h"
 #include "testmodel.h"
 #include <gpt2/model.h>
 #include <gpt2/runtime.h>
@@ -48,14 +49,21 @@ static struct gpt2_session *take(struct session_pool *pool, int n_ctx, bool must
     return session;
 }
 
-static void read_a_token(struct gpt2_session *session) {
+static void read_tokens(struct gpt2_session *session, int n) {
     struct gpt2_runtime *runtime = gpt2_runtime_create(NULL, NULL);
     struct gpt2_batch *batch = gpt2_batch_create(model, runtime, NULL, NULL);
-    int32_t id = 3;
-    struct gpt2_span span = {session, &id, 1, 0};
+    int32_t ids[N_CTX] = {3};
+    struct gpt2_span span = {session, ids, n, 0};
     assert_true(gpt2_batch_run(batch, &span, 1, NULL));
     gpt2_batch_free(batch);
     gpt2_runtime_free(runtime);
+}
+
+static int count_pages(const struct gpt2_session *session) {
+    int n = session->spare != NULL;
+    for (int i = 0; i < session->n_blocks; i++)
+        n += session->pages[i] != NULL;
+    return n;
 }
 
 static void a_session_holds_what_was_asked_for(void **state) {
@@ -80,7 +88,7 @@ static void a_session_holds_what_was_asked_for(void **state) {
 static void it_is_used_again_and_empty(void **state) {
     struct session_pool pool = pool_of(10000, 8);
     struct gpt2_session *small = take(&pool, 60, false), *large = take(&pool, 120, false);
-    read_a_token(small);
+    read_tokens(small, 1);
     assert_int_equal(gpt2_session_position(small), 1);
     session_pool_give(&pool, large);
     session_pool_give(&pool, small);
@@ -90,6 +98,20 @@ static void it_is_used_again_and_empty(void **state) {
     assert_ptr_equal(take(&pool, 30, false), large); // twice the size is not too much
     session_pool_give(&pool, large);
     session_pool_give(&pool, small);
+    session_pool_free(&pool);
+}
+
+static void at_rest_it_keeps_one_page_of_a_long_text(void **state) {
+    struct session_pool pool = pool_of(10000, 8);
+    struct gpt2_session *session = take(&pool, N_CTX, false);
+    read_tokens(session, N_CTX);
+    assert_int_equal(count_pages(session), (N_CTX + KV_BLOCK - 1) / KV_BLOCK);
+    session_pool_give(&pool, session);
+    assert_int_equal(count_pages(session), 1);
+    assert_ptr_equal(take(&pool, N_CTX, false), session);
+    assert_int_equal(gpt2_session_position(session), 0);
+    read_tokens(session, N_CTX);
+    session_pool_give(&pool, session);
     session_pool_free(&pool);
 }
 
@@ -154,6 +176,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_holds_what_was_asked_for),
         cmocka_unit_test(it_is_used_again_and_empty),
+        cmocka_unit_test(at_rest_it_keeps_one_page_of_a_long_text),
         cmocka_unit_test(a_small_text_gets_no_session_of_many_times_its_size),
         cmocka_unit_test(who_finds_no_memory_waits),
         cmocka_unit_test(resting_sessions_make_room),

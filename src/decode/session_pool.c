@@ -14,6 +14,10 @@ bool session_pool_init(struct session_pool *pool, const struct gpt2_model *model
                        size_t max_bytes, int max_sessions, struct gpt2_error *err) {
     *pool = (struct session_pool){.model = model, .kv = kv, .max_bytes = max_bytes};
     pool->cap_free = max_sessions;
+    pool->empty =
+        gpt2_session_create(model, &(struct gpt2_session_options){.n_ctx = 1, .kv = kv}, err);
+    if (!pool->empty)
+        return false;
     pool->resting =
         os_alloc((size_t)max_sessions, sizeof(struct gpt2_session *), "a pool of sessions", err);
     return pool->resting != NULL;
@@ -27,6 +31,7 @@ static void drop(struct session_pool *pool, struct gpt2_session *session) {
 void session_pool_free(struct session_pool *pool) {
     while (pool->n_free > 0)
         drop(pool, pool->resting[--pool->n_free]);
+    gpt2_session_free(pool->empty);
     os_free(pool->resting);
     *pool = (struct session_pool){0};
 }
@@ -54,7 +59,7 @@ bool session_pool_take(struct session_pool *pool, int n_ctx, bool must, struct g
         *out = pool->resting[found];
         pool->resting[found] = pool->resting[--pool->n_free];
         pool->n_used++;
-        return gpt2_session_rewind(*out, 0, err);
+        return true;
     }
     struct gpt2_session *session = gpt2_session_create(
         pool->model, &(struct gpt2_session_options){.n_ctx = n_ctx, .kv = pool->kv}, err);
@@ -78,7 +83,9 @@ void session_pool_give(struct session_pool *pool, struct gpt2_session *session) 
     if (!session)
         return;
     pool->n_used--;
-    if (pool->n_free < pool->cap_free)
+    // As a copy of one that has read nothing it keeps memory for its first tokens alone: a pool of
+    // sessions that each had a long text once would only ever grow.
+    if (pool->n_free < pool->cap_free && gpt2_session_fork(session, pool->empty, NULL))
         pool->resting[pool->n_free++] = session;
     else
         drop(pool, session);

@@ -1,4 +1,6 @@
-/* session_pool.h - a pool of sessions, used again from text to text, within a bound of memory. */
+/* session_pool.h - a pool of sessions, used again from text to text, within a bound of memory.
+ *
+ * A session that rests keeps one page (64 tokens) of its memory, however long its text was. */
 #ifndef DECODE_SESSION_POOL_H
 #define DECODE_SESSION_POOL_H
 
@@ -14,6 +16,7 @@ struct session_pool {
     int n_used;                    /* handed out                                   */
     int n_free, cap_free;          /* resting                                      */
     struct gpt2_session **resting; /* [n_free], cap_free of room                 */
+    struct gpt2_session *empty;    /* has read nothing */
 };
 
 bool session_pool_init(struct session_pool *pool, const struct gpt2_model *model, enum gpt2_kv kv,

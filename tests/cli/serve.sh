@@ -193,6 +193,7 @@ else
 fi
 seconds=${GPT2_TEST_SECONDS:-5}
 if [ -r "/proc/$pid/status" ] && [ -z "${VALGRIND:-}${SANITIZE:-}" ]; then
+    expect "long texts leave no memory behind" clients memory "$pid"
     expect "64 clients beside slow, silent and leaving ones: the program's texts, flat memory" \
         clients load "$GPT2" models/tales "$pid" "$seconds" 64
     [ -z "${GPT2_TEST_SECONDS:-}" ] || cat "$out" >&2

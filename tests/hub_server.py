@@ -11,6 +11,7 @@ FOLDER/OWNER/NAME/FILE are the models. The owner says how the server behaves:
   streams   files in chunks, without a length
   floods    the same, and then more and more chunks of the large one; "flooded PATH BYTES" in the log
   babbles   its answer about a model is such a flood
+  crowds    its answer about a model is 15 MB of "{}," after the files
   announces the large file is announced, and sent, with a byte more than it is listed with
   drips     the large file comes slowly     silent     half of it, then nothing for half a minute
 Every request is a line of FOLDER/log: port, path, range, whether it came with a token. A model's
@@ -100,6 +101,8 @@ class Hub(http.server.BaseHTTPRequestHandler):
             return self.answer(503)
         if parts[0] == "api":
             text = json.dumps({"sha": commit(), "siblings": siblings(folder)}).encode()
+            if owner == "crowds":
+                text = text[:-2] + b",{}" * 5_000_000 + b"]}"
             return self.flood(text) if owner == "babbles" else self.answer(200, text)
         self.send_file(owner, folder, parts[4], port)
 

@@ -177,6 +177,42 @@ static void depth_and_width_have_their_limits(void **state) {
     }
 }
 
+/* {"a":[1,1,...]} with n ones. */
+static char *ones(size_t n) {
+    char *line = malloc(16 + 2 * n), *at = line;
+    assert_non_null(line);
+    at += sprintf(at, "{\"a\":[");
+    for (size_t i = 0; i < n; i++)
+        at += sprintf(at, i ? ",1" : "1");
+    sprintf(at, "]}");
+    return line;
+}
+
+static void memory_is_bounded(void **state) {
+    const size_t most = 262144; // values: the ones, the list and the object
+    char *line = ones(most - 2);
+    struct gpt2_record *record = parse_text(line);
+    assert_int_equal(gpt2_record_field(record, 0)->n_inside, most - 2);
+    assert_true(gpt2_record_bytes(record) > most * sizeof(struct gpt2_field));
+    assert_true(gpt2_record_bytes(record) <= strlen(line) + ((size_t)56 << 20));
+    gpt2_record_free(record);
+    free(line);
+    line = ones(most - 1);
+    refuse(line, strlen(line), "record: expected JSON of at most 262144 values, found 262145");
+    free(line);
+    line = malloc(1 << 20);
+    assert_non_null(line);
+    memset(line, ',', 1 << 20); // in a string they are no values
+    memcpy(line, "{\"a\":\"", 6);
+    memcpy(line + (1 << 20) - 3, "\"}", 3);
+    record = parse_text(line);
+    assert_int_equal(strlen(gpt2_record_field(record, 0)->text), (1 << 20) - 9);
+    assert_true(gpt2_record_bytes(record) < 2 << 20);
+    gpt2_record_free(record);
+    free(line);
+    assert_int_equal(gpt2_record_bytes(NULL), 0);
+}
+
 static void kinds_have_names(void **state) {
     static const char *const names[] = {"null",     "true or false", "a number",
                                         "a string", "a list",        "an object"};
@@ -192,6 +228,7 @@ int main(void) {
         cmocka_unit_test(strings_are_what_they_say),
         cmocka_unit_test(what_is_no_record_is_refused),
         cmocka_unit_test(depth_and_width_have_their_limits),
+        cmocka_unit_test(memory_is_bounded),
         cmocka_unit_test(kinds_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

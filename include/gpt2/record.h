@@ -42,9 +42,13 @@ struct gpt2_field {
 };
 
 /* Parses line[0..n_bytes): one object, valid UTF-8, no NUL, no name twice in an object, at most 32
- * deep. NULL: GPT2_ERR_INPUT with what is wrong and where, or GPT2_ERR_MEMORY. */
+ * deep, at most 262144 values. NULL: GPT2_ERR_INPUT with what is wrong and where, or
+ * GPT2_ERR_MEMORY. */
 struct gpt2_record *gpt2_record_parse(const char *line, size_t n_bytes, struct gpt2_error *err);
 void gpt2_record_free(struct gpt2_record *record); /* NULL is allowed */
+
+/* How many bytes of memory the record takes at most: never more than n_bytes + 56 MiB. NULL: 0. */
+size_t gpt2_record_bytes(const struct gpt2_record *record);
 
 /* The i-th field, NULL past the last one. Borrowed from the record. */
 const struct gpt2_field *gpt2_record_field(const struct gpt2_record *record, int i);

@@ -25,12 +25,14 @@ static const cJSON *item_of(const struct json *node) {
 }
 
 /* Checks what cJSON does not: valid UTF-8, no NUL, bounded nesting. Returns the offset of the first
- * offence, or len, with its reason. */
-static size_t scan(const char *text, size_t len, const char **reason) {
+ * offence, or len, with its reason. *n_values is how many values a text without offence has: every
+ * value but the first of a container follows a comma, the first follows the container's bracket. */
+static size_t scan(const char *text, size_t len, size_t *n_values, const char **reason) {
     const unsigned char *s = (const unsigned char *)text;
     bool in_string = false;
     int depth = 0;
     size_t i = 0;
+    *n_values = 1;
     while (i < len) {
         unsigned char c = s[i];
         if (c < 0x80) {
@@ -56,7 +58,10 @@ static size_t scan(const char *text, size_t len, const char **reason) {
                 return i;
             } else if (c == '"') {
                 in_string = true;
+            } else if (c == ',') {
+                ++*n_values;
             } else if (c == '{' || c == '[') {
+                ++*n_values;
                 if (++depth > MAX_DEPTH) {
                     *reason = "nested too deeply";
                     return i;
@@ -80,8 +85,13 @@ static size_t scan(const char *text, size_t len, const char **reason) {
 
 struct json *json_parse(const char *text, size_t len, const char *what, enum gpt2_status status,
                         struct gpt2_error *err) {
+    return json_parse_large(text, len, JSON_VALUES, what, status, err);
+}
+
+struct json *json_parse_large(const char *text, size_t len, size_t max_values, const char *what,
+                              enum gpt2_status status, struct gpt2_error *err) {
     const char *reason = "";
-    size_t mark;
+    size_t mark, n_values;
     const char *foreign = encoding_foreign((const unsigned char *)text, len, &mark);
     if (foreign) {
         error_set(err, status, "%s: expected UTF-8, found %s", what, foreign);
@@ -89,9 +99,14 @@ struct json *json_parse(const char *text, size_t len, const char *what, enum gpt
     }
     text += mark;
     len -= mark;
-    size_t offence = scan(text, len, &reason);
+    size_t offence = scan(text, len, &n_values, &reason);
     if (offence < len) {
         error_set(err, status, "%s: not valid JSON: %s at byte %zu", what, reason, offence);
+        return NULL;
+    }
+    if (n_values > max_values) {
+        error_set(err, status, "%s: expected JSON of at most %zu values, found %zu", what,
+                  max_values, n_values);
         return NULL;
     }
     const char *end = NULL;

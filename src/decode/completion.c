@@ -53,47 +53,44 @@ static bool check_options(const struct gpt2_completion_options *o, struct gpt2_e
     return check_search(o, err);
 }
 
-static bool read_prompt(struct gpt2_completion *c, const struct gpt2_prompt *prompt,
+/* Checks ids[0..n) and copies what the context holds of them. */
+static bool take_prompt(struct gpt2_completion *c, const int32_t *ids, size_t n,
                         struct gpt2_error *err) {
-    if (prompt->text && !c->tokenizer)
-        return error_set(err, GPT2_ERR_USAGE, "prompt: expected ids without a tokenizer, got text");
-    if (prompt->text)
-        return gpt2_tokenizer_encode(c->tokenizer, prompt->text, strlen(prompt->text),
-                                     prompt->flags, &c->prompt, err);
-    for (int i = 0; i < prompt->n_ids; i++)
-        if (!gpt2_ids_push(&c->prompt, prompt->ids[i], err))
-            return false;
-    return true;
-}
-
-/* Cuts a prompt that is too long, or refuses it. */
-static bool fit_prompt(struct gpt2_completion *c, struct gpt2_error *err) {
-    size_t n = c->prompt.len, max = (size_t)c->config->n_ctx;
-    if (n <= max)
-        return true;
-    if (c->options.truncate == GPT2_TRUNCATE_ERROR) {
+    const struct gpt2_config *config = c->config;
+    const size_t max = (size_t)config->n_ctx;
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= config->n_vocab)
+            return error_set(err, GPT2_ERR_USAGE,
+                             "token id %" PRId32 ": the model's vocabulary ends at %d", ids[i],
+                             config->n_vocab - 1);
+    if (n > max && c->options.truncate == GPT2_TRUNCATE_ERROR) {
         error_set(err, GPT2_ERR_INPUT, "the prompt has %zu tokens, the model's context holds %zu",
                   n, max);
         return error_hint(err, "shorten the prompt, or --truncate left");
     }
-    if (c->options.truncate == GPT2_TRUNCATE_LEFT)
-        memmove(c->prompt.data, c->prompt.data + (n - max), max * sizeof *c->prompt.data);
-    c->prompt.len = max;
+    const size_t first = n > max && c->options.truncate == GPT2_TRUNCATE_LEFT ? n - max : 0;
+    const size_t end = n > max ? first + max : n;
+    for (size_t i = first; i < end; i++)
+        if (!gpt2_ids_push(&c->prompt, ids[i], err))
+            return false;
     return true;
 }
 
 static bool make_prompt(struct gpt2_completion *c, const struct gpt2_prompt *prompt,
                         struct gpt2_error *err) {
     const struct gpt2_config *config = c->config;
-    if (!read_prompt(c, prompt, err))
-        return false;
-    for (size_t i = 0; i < c->prompt.len; i++)
-        if (c->prompt.data[i] < 0 || c->prompt.data[i] >= config->n_vocab)
-            return error_set(err, GPT2_ERR_USAGE,
-                             "token id %" PRId32 ": the model's vocabulary ends at %d",
-                             c->prompt.data[i], config->n_vocab - 1);
-    if (c->prompt.len > 0)
-        return fit_prompt(c, err);
+    if (prompt->text && !c->tokenizer)
+        return error_set(err, GPT2_ERR_USAGE, "prompt: expected ids without a tokenizer, got text");
+    struct gpt2_ids encoded = {0};
+    bool ok =
+        !prompt->text || gpt2_tokenizer_encode(c->tokenizer, prompt->text, strlen(prompt->text),
+                                               prompt->flags, &encoded, err);
+    const int32_t *ids = prompt->text ? encoded.data : prompt->ids;
+    const size_t n = prompt->text ? encoded.len : (size_t)(prompt->n_ids > 0 ? prompt->n_ids : 0);
+    ok = ok && take_prompt(c, ids, n, err);
+    gpt2_ids_free(&encoded);
+    if (!ok || c->prompt.len > 0)
+        return ok;
     if (config->bos_id >= 0)
         return gpt2_ids_push(&c->prompt, config->bos_id, err);
     error_set(err, GPT2_ERR_INPUT, "the prompt is empty and the model has no token to start from");

@@ -19,6 +19,7 @@ struct gpt2_record {
     int n_fields;
     char (*numbers)[NUMBER_BYTES]; /* their texts, in order */
     int n_numbers;
+    size_t n_bytes;
 };
 
 static void count(const struct json *node, int *n_fields, int *n_numbers) {
@@ -114,6 +115,9 @@ struct gpt2_record *gpt2_record_parse(const char *line, size_t n_bytes, struct g
     record->numbers = os_alloc((size_t)n_numbers, sizeof *record->numbers, "a record", err);
     if (!record->fields || !record->numbers || !flatten(record, record->root, err))
         goto fail;
+    record->n_bytes = sizeof *record + JSON_VALUE_BYTES + n_bytes +
+                      (size_t)n_fields * (JSON_VALUE_BYTES + sizeof *record->fields) +
+                      (size_t)n_numbers * sizeof *record->numbers;
     return record;
 fail:
     gpt2_record_free(record);
@@ -127,6 +131,10 @@ void gpt2_record_free(struct gpt2_record *record) {
     os_free(record->numbers);
     os_free(record->fields);
     os_free(record);
+}
+
+size_t gpt2_record_bytes(const struct gpt2_record *record) {
+    return record ? record->n_bytes : 0;
 }
 
 const struct gpt2_field *gpt2_record_field(const struct gpt2_record *record, int i) {

@@ -110,7 +110,7 @@ bool tokenizer_json_read(struct tokenizer_json *out, const char *text, size_t le
     if (out->quick)
         return true;
     tokenizer_json_free(out);
-    out->root = json_parse(text, len, name, GPT2_ERR_MODEL, err);
+    out->root = json_parse_large(text, len, TOKENIZER_JSON_VALUES, name, GPT2_ERR_MODEL, err);
     return out->root != NULL;
 }
 

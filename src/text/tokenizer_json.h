@@ -8,6 +8,9 @@
 
 #include "text/vocab_map.h"
 
+/* Values of a tokenizer.json or vocab.json that is parsed whole (json_parse_large). */
+#define TOKENIZER_JSON_VALUES ((size_t)1 << 22)
+
 /* Start from {0}. */
 struct tokenizer_json {
     struct json *root; /* the file; where `quick`, with an empty model.vocab and model.merges */

@@ -381,6 +381,9 @@ static bool parse_file(struct vocab_parser *p, enum vocab_file file) {
             return false;
         p->roots[file] = p->whole.root;
         p->whole.root = NULL;
+    } else if (file == VOCAB_TOKENS) {
+        p->roots[file] = json_parse_large(source->text, source->len, TOKENIZER_JSON_VALUES,
+                                          source->name, GPT2_ERR_MODEL, p->err);
     } else {
         p->roots[file] =
             json_parse_settings(source->text, source->len, source->name, GPT2_ERR_MODEL, p->err);

@@ -245,22 +245,6 @@ static bool own_names(struct tensors *out, struct gpt2_error *err) {
     return true;
 }
 
-/* At least as many as there are JSON values in the text (every value but the first of a container
- * follows a comma, the first follows the container's bracket), or more than MAX_VALUES. */
-static size_t count_values(const char *text, size_t len) {
-    size_t n = 1;
-    bool in_string = false;
-    for (size_t i = 0; i < len && n <= MAX_VALUES; i++) {
-        if (in_string && text[i] == '\\')
-            i++;
-        else if (text[i] == '"')
-            in_string = !in_string;
-        else if (!in_string)
-            n += text[i] == ',' || text[i] == '[' || text[i] == '{';
-    }
-    return n;
-}
-
 static bool read_header(struct tensors *out, const struct json *root,
                         const struct safetensors_reader *r) {
     size_t n_entries = 0;
@@ -332,13 +316,10 @@ static bool parse(struct tensors *out, const unsigned char *bytes, size_t n_byte
         return error_set(err, GPT2_ERR_MODEL,
                          "%s: expected the header to be a JSON object, found no { at its start",
                          name);
-    if (count_values(text, n_header) > MAX_VALUES)
-        return error_set(err, GPT2_ERR_MODEL, "%s: expected at most %u values in the header", name,
-                         MAX_VALUES);
 
     char what[sizeof err->message];
     snprintf(what, sizeof what, "%s: header", name);
-    struct json *root = json_parse(text, n_header, what, GPT2_ERR_MODEL, err);
+    struct json *root = json_parse_large(text, n_header, MAX_VALUES, what, GPT2_ERR_MODEL, err);
     if (!root)
         return false;
     struct safetensors_reader r = {name, bytes + 8 + n_header, n_bytes - 8 - n_header, err};

@@ -171,17 +171,24 @@ if nm "$GPT2" 2>/dev/null | grep -qE '__(asan|tsan)'; then
 else
     {
         printf '{"id":"a","prompt":"Once upon"}\n{"custom_id":"b","body":{"prompt":"A dog","user":['
-        head -c 2000000 /dev/zero | tr '\0' 1 | sed 's/1/1,/g'
+        head -c 262000 /dev/zero | tr '\0' 1 | sed 's/1/1,/g'
         printf '1]}}\n{"id":"c","prompt":"The end"}\n'
     } >"$tmp/large"
     run generate --input "$tmp/large" --output "$tmp/large.whole" -n 2 -q
-    expect "a record of four megabytes" exits 0
-    for limit in 150000 300000; do # KiB: while its JSON is read, and after that
-        rm -f "$tmp/large.out"
-        (ulimit -v $limit && exec "$GPT2" generate --input "$tmp/large" --output "$tmp/large.out" -n 2 -q -t 1 \
-            --parallel 1) >"$out" 2>"$err" </dev/null
+    expect "a record of 262,000 numbers" exits 0
+    within() { # KiB ARGS...
+        (ulimit -v "$1" && shift && exec "$GPT2" generate "$@" -n 2 -q -t 1 --parallel 1) >"$out" 2>"$err" </dev/null
         status=$?
-        expect "out of memory for a record ends the job ($limit KiB)" refuses 6 'out of memory'
+    }
+    least=60000 # KiB: enough for other records
+    while
+        within $least --input "$tmp/one"
+        [ $status -ne 0 ] && [ $least -lt 400000 ]
+    do least=$((least + 2500)); done
+    for limit in $((least + 2500)) $((least + 12500)); do # while its JSON is read, and after that
+        rm -f "$tmp/large.out"
+        within $limit --input "$tmp/large" --output "$tmp/large.out"
+        expect "out of memory for a record ends the job" refuses 6 'out of memory'
         expect "... with nothing written for it" not grep -qs '"custom_id":"b"' "$tmp/large.out"
         run generate --input "$tmp/large" --output "$tmp/large.out" --resume -n 2 -q
         expect "... which --resume reads again" same "$tmp/large.whole" "$tmp/large.out"
@@ -251,6 +258,56 @@ status=$?
 expect "a line of $long" exits 3
 expect "... is an error" grep -q '^{"id":0,"error":{"code":"invalid_record","message":"a line of [0-9]* bytes: expected at most 16777216"' "$out"
 expect "... and the job goes on" grep -q '^{"id":1,.*"text":' "$out"
+
+# ---- the memory of a record is bounded by the length of its line ----
+
+if command -v python3 >/dev/null; then
+    python3 - "$tmp" <<'END'
+import sys
+def write(name, *lines):
+    with open(f"{sys.argv[1]}/{name}", "w") as file:
+        file.writelines(line + "\n" for line in lines)
+n = 16_000_000
+most = 1 << 18  # values of a record: the object, the list and the ids
+ids = lambda k: '{"prompt":[' + "1," * (k - 1) + "1]}"
+write("ids", ids(n // 2), '{"prompt":"Once"}')
+write("strings", '{"prompt":[' + '"",' * (n // 3) + '""]}', '{"prompt":"Once"}')
+write("members", '{"x":{' + '"":1,' * (n // 5) + '"":1}}', '{"prompt":"Once"}')
+write("nested", '{"x":[' + "{}," * (n // 3) + "{}]}", '{"prompt":"Once"}')
+write("text", '{"prompt":"' + "once upon a time " * (n // 17) + '"}', '{"prompt":"Once"}')
+write("most", ids(most - 2), ids(most - 1))
+write("many", *[ids(most - 2)] * 24)
+END
+    [ -z "${VALGRIND:-}${SANITIZE:-}" ] || skip "the memory of a record" "checkers take their own"
+    peak generate --input "$tmp/one" -q -n 2
+    base=$peak
+    bounded() { # NAME MiB
+        [ -n "${VALGRIND:-}${SANITIZE:-}" ] ||
+            expect "$1: $peak MiB, at most $base + $2" test "$peak" -le $((base + $2))
+    }
+    for kind in ids strings members nested text; do
+        [ -z "${VALGRIND:-}" ] || continue
+        peak generate --input "$tmp/$kind" -q -n 2
+        expect "16 MB of $kind in a record" exits 3
+        case $kind in
+        text) expect "... an error" grep -q '^{"id":0,.*"the prompt has [0-9]* tokens, the model.s context holds' "$out" ;;
+        *) expect "... an error that names limit and number" grep -Eq \
+            '^\{"id":0,"error":\{"code":"invalid_record","message":"record: expected JSON of at most 262144 values, found [0-9]{7,}"' "$out" ;;
+        esac
+        expect "... and the job goes on" grep -q '^{"id":1,.*"text":' "$out"
+        bounded "... four times the line" 64
+    done
+    peak generate --input "$tmp/most" -q -n 2
+    expect "as many values as a record may have" grep -q '^{"id":0,.*"the prompt has 262142 tokens' "$out"
+    expect "... and one more" grep -q '^{"id":1,.*expected JSON of at most 262144 values, found 262145"' "$out"
+    bounded "... the fewest bytes for them" 64
+    peak generate --input "$tmp/many" -q -n 2
+    expect "many such records" test "$(grep -c '"the prompt has 262142 tokens' "$out")" -eq 24
+    bounded "... are not held at once" 160
+else
+    skip "the memory of a record" "there is no python3"
+fi
+
 run generate --input "$tmp/bad" -q --fail-fast
 expect "--fail-fast ends with the first" test "$(wc -l <"$out")" -eq 1
 run generate --input "$tmp/lines" -n 3 --progress-json

@@ -93,7 +93,7 @@ if ! command -v curl >/dev/null || ! command -v python3 >/dev/null; then
     exit 0
 fi
 hub=$tmp/hub
-for owner in good redirects stalls cuts corrupts once norange endless gated forbidden busy streams floods babbles \
+for owner in good redirects stalls cuts corrupts once norange endless gated forbidden busy streams floods babbles crowds \
     announces drips silent; do
     mkdir -p "$hub/$owner/m"
     for file in config.json model.safetensors vocab.json merges.txt; do
@@ -189,6 +189,13 @@ run pull babbles/m
 expect "an answer without end" refuses 1 "the hub's answer: expected at most 16777216 bytes"
 expect "... is left there" flooded models/babbles $((16777216 + 16000000))
 expect "... and nothing of it is kept" test -z "$(find "$folder" -path '*babbles/*')"
+peak models
+base=$peak
+peak pull crowds/m
+expect "an answer of 5,000,000 files" fails 1 'expected JSON of at most 262144 values, found 10000'
+if [ -z "${VALGRIND:-}${SANITIZE:-}" ]; then
+    expect "... in $peak MiB: four times the answer" test "$peak" -le $((base + 60))
+fi
 run pull announces/m
 expect "a length that is not the listed one" fails 1 "expected $size bytes, the server sends more"
 run pull announces/m

@@ -22,14 +22,15 @@
 
 #define MAX_LINE    ((size_t)16 << 20)
 #define MAX_SAMPLES 4096           /* of a record's prompts together */
-#define MAX_HELD    (4 * MAX_LINE) /* of lines whose records are not written yet */
+#define MAX_HELD    (4 * MAX_LINE) /* bytes of records that are not written yet */
 
 /* A record that is not written yet, and the texts that it becomes. */
 struct queued_record {
     struct record_texts texts;
     bool failed;
     struct gpt2_error err;
-    size_t n_line; /* bytes of its line */
+    size_t n_line; /* bytes of its line     */
+    size_t n_held; /* bytes of memory for it */
     struct queued_record *next;
 };
 
@@ -47,7 +48,7 @@ struct bulk_run {
     struct gpt2_generator *generator;
     struct queued_record *first, **last;
     int n_records;
-    size_t n_held; /* bytes of their lines */
+    size_t n_held; /* theirs together */
     struct bulk_output out;
     struct progress progress;
     bool any_failed;
@@ -132,9 +133,10 @@ static bool admit(struct bulk_run *run, bool *later, struct gpt2_error *err) {
     run->last = &r->next;
     run->n_records++;
     r->n_line = run->input.n_bytes;
-    run->n_held += r->n_line < MAX_LINE ? r->n_line : MAX_LINE;
     int n_started = 0;
     r->failed = !start_record(run, r, state, &n_started);
+    r->n_held = bulk_record_bytes(&r->texts.record);
+    run->n_held += r->n_held;
     run->number++;
     // a record that failed is freed early: the generator must have nothing of it
     if (r->failed && (n_started > 0 || r->err.status == GPT2_ERR_MEMORY)) {
@@ -232,7 +234,7 @@ static bool write_done(struct bulk_run *run, struct gpt2_error *err) {
         bool last = r->failed && run->job->options->fail_fast;
         run->first = r->next;
         run->n_records--;
-        run->n_held -= r->n_line < MAX_LINE ? r->n_line : MAX_LINE;
+        run->n_held -= r->n_held;
         if (!run->first)
             run->last = &run->first;
         free_record(r);

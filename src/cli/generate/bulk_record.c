@@ -20,6 +20,14 @@ void bulk_record_free(struct bulk_record *record) {
     *record = (struct bulk_record){0};
 }
 
+size_t bulk_record_bytes(const struct bulk_record *record) {
+    size_t n = gpt2_record_bytes(record->json) + record->id.cap + record->ignored.cap +
+               (size_t)record->n_prompts * sizeof *record->prompts;
+    for (int i = 0; i < record->n_prompts; i++)
+        n += record->prompts[i].cap * sizeof *record->prompts[i].data;
+    return n;
+}
+
 static uint64_t hash(const char *text) {
     uint64_t h = fnv_bytes(FNV_START, text, strlen(text));
     return h ^ h >> 32;

@@ -38,6 +38,9 @@ bool bulk_record_read_request(struct bulk_record *record, const char *body, size
 /* A member of the record, NULL: there is none. */
 const struct gpt2_field *bulk_record_member(const struct bulk_record *record, const char *name);
 
+/* How many bytes of memory it takes at most; `settings` aside. */
+size_t bulk_record_bytes(const struct bulk_record *record);
+
 void bulk_record_free(struct bulk_record *record);
 
 #endif

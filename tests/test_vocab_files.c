@@ -189,6 +189,15 @@ static void a_bos_token_goes_before_a_text_where_the_files_say_so(void **state) 
         (struct files){.tokens = TOKENS, .merges = MERGES, .config = "{\"add_bos_token\":true}"});
     check_ids(t, TEXT("a"), GPT2_ENCODE_TEXT, IDS(5, 0)); // <|endoftext|>, as GPT2Tokenizer has it
     gpt2_tokenizer_close(t);
+
+    t = open_files((struct files){
+        .tokens = TOKENS,
+        .merges = MERGES,
+        .added = "{\"<s>\":7}",
+        .config = "{\"add_bos_token\":true,\"add_eos_token\":true,\"eos_token\":\"<s>\"}"});
+    check_ids(t, TEXT("abb"), GPT2_ENCODE_TEXT, IDS(5, 3, 7));
+    check_ids(t, TEXT("abb"), GPT2_ENCODE_PART, IDS(3));
+    gpt2_tokenizer_close(t);
 }
 
 static void unknown_bytes_are_dropped_where_asked_for(void **state) {
@@ -383,8 +392,11 @@ static void malformed_files_are_refused_by_name(void **state) {
          "found \"10000000\""},
         {{.tokens = TOKENS, .merges = MERGES, .config = "{\"add_prefix_space\":1}"},
          "d/tokenizer_config.json: add_prefix_space: expected true or false, found a number"},
-        {{.tokens = TOKENS, .merges = MERGES, .config = "{\"add_eos_token\":true}"},
-         "d/tokenizer_config.json: add_eos_token: expected false, found true"},
+        {{.tokens = TOKENS,
+          .merges = MERGES,
+          .config = "{\"add_eos_token\":true,\"eos_token\":\"</s>\"}"},
+         "d/tokenizer_config.json: add_eos_token: expected \"eos_token\" to be a token, found "
+         "\"</s>\""},
         {{.tokens = TOKENS,
           .merges = MERGES,
           .config = "{\"add_bos_token\":true,\"bos_token\":\"<s>\"}"},

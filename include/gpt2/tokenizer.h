@@ -6,6 +6,14 @@
  * changes it, a pre_tokenizer or an added token may leave white space out. What the GPT-2 family
  * uses of these is followed as Hugging Face's library has it; any other component is refused by
  * name when the tokenizer is opened.
+ *
+ * add_bos_token and add_eos_token of tokenizer_config.json put bos_token before each text and
+ * eos_token after it, unless the post_processor does so already; false takes nothing away. Hugging
+ * Face's AutoTokenizer differs between versions here. This is transformers 5
+ * (TokenizersBackend.update_post_processor), where true counts beside a tokenizer.json as well.
+ * Version 4 follows add_bos_token without a tokenizer.json (GPT2Converter), and beside one reads it
+ * and does nothing (GPT2TokenizerFast); it has no add_eos_token of GPT-2.
+ *
  * A tokenizer is read-only after gpt2_tokenizer_open and may be shared by threads. */
 #ifndef GPT2_TOKENIZER_H
 #define GPT2_TOKENIZER_H

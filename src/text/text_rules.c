@@ -94,14 +94,20 @@ bool text_rules_unpack(struct text_rules **out, const char *text, size_t n, cons
     return false;
 }
 
-bool text_rules_add_bos(struct text_rules **out, const struct json *root, int32_t id,
-                        const char *name, struct gpt2_error *err) {
+/* Whether the token is the first before a text, or the last after it. */
+static bool stands_there(const struct postprocessor *around, bool after, int32_t id) {
+    return after ? around->n_suffix > 0 && around->suffix[around->n_suffix - 1] == id
+                 : around->n_prefix > 0 && around->prefix[0] == id;
+}
+
+bool text_rules_add(struct text_rules **out, const struct json *root, bool after, int32_t id,
+                    const char *name, struct gpt2_error *err) {
     struct text_rules *rules =
         *out ? *out : os_alloc(1, sizeof *rules, "the tokenizer's rules", err);
     *out = rules;
-    if (rules && rules->around.n_prefix > 0 && rules->around.prefix[0] == id)
+    if (rules && stands_there(&rules->around, after, id))
         return true;
-    return rules && postprocessor_wrap(&rules->around, false, id, name, err) &&
+    return rules && postprocessor_wrap(&rules->around, after, id, name, err) &&
            keep_text(rules, root, err);
 }
 

@@ -24,10 +24,11 @@ bool text_rules_parse(struct text_rules **out, struct byte_level *last, const st
 bool text_rules_unpack(struct text_rules **out, const char *text, size_t n, const char *name,
                        struct gpt2_error *err);
 
-/* Makes the rules put this token before each text, if they do not yet. *out: what was read from
- * `root`; NULL becomes rules that do nothing else, and `root` may then be NULL. */
-bool text_rules_add_bos(struct text_rules **out, const struct json *root, int32_t id,
-                        const char *name, struct gpt2_error *err);
+/* Makes the rules put this token before each text, or after it if `after`, unless it stands there.
+ * *out: what was read from `root`; NULL becomes rules that do nothing else, and `root` may then be
+ * NULL. */
+bool text_rules_add(struct text_rules **out, const struct json *root, bool after, int32_t id,
+                    const char *name, struct gpt2_error *err);
 
 /* False, with an error, if one of their tokens is not an id below `size`. */
 bool text_rules_check(const struct text_rules *rules, int32_t size, const char *name,

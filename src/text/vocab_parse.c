@@ -33,8 +33,9 @@ struct vocab_parser {
     bool split, add_prefix_space, ignore_merges;
     bool may_prefix;          /* tokenizer_config.json has a say in add_prefix_space          */
     struct text_rules *rules; /* NULL: none                                                   */
-    const char *bos;          /* goes before each text: what add_bos_token means; NULL: none  */
-    bool adds_bos;
+    const char *ends[2];      /* the tokens that add_bos_token and add_eos_token mean; NULL:
+                                 not said                                                     */
+    bool adds[2];             /* ... put before each text, and after it                       */
 
     struct added_tokens added;
     unsigned char *scratch; /* as large as the largest file */
@@ -43,30 +44,29 @@ struct vocab_parser {
     struct gpt2_error *err;
 };
 
-/* tokenizer_config.json: the settings that change ids. add_bos_token holds beside a tokenizer.json
- * too, whose post_processor may say the same (transformers 5; version 4 took no notice of it
- * there). add_prefix_space has been made a part of its pre_tokenizer, unless that is a Sequence,
- * which Hugging Face's library leaves as it is. */
+/* The settings of a text's ends, and of the tokens there. */
+static const char *const add_keys[2] = {"add_bos_token", "add_eos_token"};
+static const char *const end_keys[2] = {"bos_token", "eos_token"};
+
+/* tokenizer_config.json: the settings that change ids. add_bos_token and add_eos_token hold beside
+ * a tokenizer.json too (gpt2/tokenizer.h), whose post_processor may say the same. add_prefix_space
+ * has been made a part of its pre_tokenizer, unless that is a Sequence, which Hugging Face's
+ * library leaves as it is. */
 static bool read_config(struct vocab_parser *p, const struct json *config, const char *file) {
     const struct json *node = json_get(config, "add_prefix_space");
-    bool on = p->add_prefix_space, adds_eos = false;
+    bool on = p->add_prefix_space;
     if (node && json_kind(node) != JSON_NULL && !json_bool(node, &on))
         return error_set(p->err, GPT2_ERR_MODEL,
                          "%s: add_prefix_space: expected true or false, found %s", file,
                          json_kind_name(node));
     if (p->may_prefix)
         p->add_prefix_space = on;
-    if (!component_bool(&p->adds_bos, false, config, "add_bos_token", "the settings", file,
-                        p->err) ||
-        !component_bool(&adds_eos, false, config, "add_eos_token", "the settings", file, p->err))
-        return false;
-    if (adds_eos && !p->files[VOCAB_TOKENIZER].text) {
-        error_set(p->err, GPT2_ERR_MODEL, "%s: add_eos_token: expected false, found true", file);
-        return error_hint(p->err, "a tokenizer.json can say so, as its post_processor; GPT-2's "
-                                  "tokenizer in Hugging Face's library takes no notice of it");
+    for (int i = 0; i < 2; i++) {
+        if (!component_bool(&p->adds[i], false, config, add_keys[i], "the settings", file, p->err))
+            return false;
+        const char *token = added_tokens_name(config, end_keys[i]);
+        p->ends[i] = token ? token : p->ends[i];
     }
-    const char *bos = added_tokens_name(config, "bos_token");
-    p->bos = bos ? bos : p->bos;
     return added_tokens_read_decoder(&p->added, json_get(config, "added_tokens_decoder"), file) &&
            added_tokens_read_names(&p->added, config, file);
 }
@@ -346,25 +346,28 @@ static bool add_merges(struct vocab_parser *p) {
 
 /* ---- rules ---- */
 
+/* Makes the rules put the token of end_keys[i] there. */
+static bool add_end(struct vocab_parser *p, int i) {
+    struct vocab *vocab = p->vocab;
+    const char *token = p->ends[i] ? p->ends[i] : end_of_text, *name = p->files[VOCAB_CONFIG].name;
+    int32_t id = vocab_find_added(vocab, token, strlen(token));
+    if (id < 0)
+        id = vocab_find(vocab, token, strlen(token));
+    if (id < 0)
+        return error_set(p->err, GPT2_ERR_MODEL,
+                         "%s: %s: expected \"%s\" to be a token, found \"%.*s\"", name, add_keys[i],
+                         end_keys[i], vocab_shown(token, strlen(token)), token);
+    return text_rules_add(&vocab->rules, p->roots[VOCAB_TOKENIZER], i == 1, id, name, p->err);
+}
+
 /* The vocabulary takes the rules over. */
 static bool add_rules(struct vocab_parser *p) {
     struct vocab *vocab = p->vocab;
     vocab->rules = p->rules;
     p->rules = NULL;
-    if (p->adds_bos) {
-        const char *bos = p->bos ? p->bos : end_of_text;
-        int32_t id = vocab_find_added(vocab, bos, strlen(bos));
-        if (id < 0)
-            id = vocab_find(vocab, bos, strlen(bos));
-        const char *name = p->files[VOCAB_CONFIG].name;
-        if (id < 0)
-            return error_set(p->err, GPT2_ERR_MODEL,
-                             "%s: add_bos_token: expected \"bos_token\" to be a token, found "
-                             "\"%.*s\"",
-                             name, vocab_shown(bos, strlen(bos)), bos);
-        if (!text_rules_add_bos(&vocab->rules, p->roots[VOCAB_TOKENIZER], id, name, p->err))
+    for (int i = 0; i < 2; i++)
+        if (p->adds[i] && !add_end(p, i))
             return false;
-    }
     return !vocab->rules || text_rules_check(vocab->rules, vocab->size, p->tokens_name, p->err);
 }
 
@@ -427,8 +430,9 @@ static bool read_tables(struct vocab_parser *p) {
 }
 
 static bool read_names(struct vocab_parser *p, const struct json *names, const char *file) {
-    if (!p->bos)
-        p->bos = added_tokens_name(names, "bos_token");
+    for (int i = 0; i < 2; i++)
+        if (!p->ends[i])
+            p->ends[i] = added_tokens_name(names, end_keys[i]);
     return added_tokens_read_names(&p->added, names, file);
 }
 

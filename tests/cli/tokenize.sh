@@ -84,10 +84,16 @@ expect "add_bos_token" prints "260 259"
 tokenizer_json "$m" '' '"normalizer": {"type": "NFC"}, '
 run tokenize -m "$m" "$(printf 'e\314\201hello')"
 expect "add_bos_token beside a tokenizer.json" prints "260 195 169 259"
+echo '{"add_bos_token": true, "add_eos_token": true}' >"$m/tokenizer_config.json"
+run tokenize -m "$m" "hello"
+expect "add_eos_token beside a tokenizer.json" prints "260 259 260"
 template='{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<|endoftext|>"}}, {"Sequence": {"id": "A"}}], "special_tokens": {"<|endoftext|>": {"ids": [260]}}}'
 tokenizer_json "$m" '' "\"post_processor\": $template, "
 run tokenize -m "$m" "hello"
-expect "and one that says so itself" prints "260 259"
+expect "and one that says so itself" prints "260 259 260"
+echo '{"add_bos_token": false}' >"$m/tokenizer_config.json"
+run tokenize -m "$m" "hello"
+expect "false takes nothing away" prints "260 259"
 rm "$m/tokenizer_config.json"
 echo '{"model": {}}' >"$m/tokenizer.json"
 run tokenize -m "$m" "hello"
@@ -124,6 +130,13 @@ else
         run tokenize -m "$tmp/bos.$form" "hello"
         expect "add_bos_token in $form" prints "260 259"
     done
+    sed 's/tokenizer.ggml.bos_token_id/tokenizer.ggml.xos_token_id/' "$tmp/bos.gguf" >"$tmp/no.gguf"
+    run tokenize -m "$tmp/no.gguf" "hello"
+    expect "add_bos_token of GGUF without a token" refuses 4 \
+        '"tokenizer.ggml.bos_token_id": expected a token id below 8192, as add_bos_token is true, found none'
+    sed 's/tokenizer.ggml.add_bos_token/tokenizer.ggml.add_eos_token/' "$tmp/bos.gguf" >"$tmp/eos.gguf"
+    run tokenize -m "$tmp/eos.gguf" "hello"
+    expect "add_eos_token of GGUF" refuses 4 'add_eos_token: expected "eos_token" to be a token'
     run convert "$tmp/bos.gguf" -o "$tmp/bos.folder" --to safetensors
     run tokenize -m "$tmp/bos.folder" "hello"
     expect "add_bos_token of GGUF in a directory" prints "260 259"

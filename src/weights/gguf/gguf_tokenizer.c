@@ -140,41 +140,57 @@ static bool put_merges(struct tokenizer_texts *out, const struct gguf *gguf,
     return end(&file, gguf, out, TOKENIZER_MERGES, merges_key, err);
 }
 
+/* A token at one end of each text: the setting that puts it there, and the id. */
+static const struct text_end {
+    const char *name, *add_key, *id_key;
+} text_ends[] = {
+    {"bos_token", "tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id"},
+    {"eos_token", "tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id"},
+};
+
+/* Appends `, "add_bos_token": true, "bos_token": "..."` where the file says so. */
+static bool put_end(struct buffer *out, const struct gguf *gguf, const struct text_end *end,
+                    struct gpt2_error *err) {
+    const struct gguf_pair *tokens = gguf_find(gguf, tokens_key);
+    bool adds = false;
+    int64_t id = -1;
+    if (!gguf_bool(gguf, end->add_key, &adds, err) || !gguf_integer(gguf, end->id_key, &id, err))
+        return false;
+    if (!adds)
+        return true;
+    if (id < 0 || (uint64_t)id >= tokens->count) {
+        char found[24] = "none";
+        if (gguf_find(gguf, end->id_key))
+            snprintf(found, sizeof found, "%" PRId64, id);
+        return error_set(err, GPT2_ERR_MODEL,
+                         "%s: \"%s\": expected a token id below %" PRIu64
+                         ", as add_%s is true, found %s",
+                         gguf->path, end->id_key, tokens->count, end->name, found);
+    }
+    const unsigned char *at = tokens->data;
+    struct gguf_string text = gguf_next(&at);
+    for (int64_t i = 0; i < id; i++)
+        text = gguf_next(&at);
+    buffer_format(out, ", \"add_%s\": true, \"%s\": ", end->name, end->name);
+    buffer_json(out, text.text, text.len);
+    return true;
+}
+
 /* Settings that change ids; text/ knows which of them it can follow. */
 static bool put_settings(struct tokenizer_texts *out, const struct gguf *gguf,
                          struct gpt2_error *err) {
-    bool prefix = false, bos = false, eos = false;
-    if (!gguf_bool(gguf, "tokenizer.ggml.add_space_prefix", &prefix, err) ||
-        !gguf_bool(gguf, "tokenizer.ggml.add_bos_token", &bos, err) ||
-        !gguf_bool(gguf, "tokenizer.ggml.add_eos_token", &eos, err))
+    bool prefix = false;
+    if (!gguf_bool(gguf, "tokenizer.ggml.add_space_prefix", &prefix, err))
         return false;
-    const struct gguf_pair *tokens = gguf_find(gguf, tokens_key);
-    int64_t bos_id = -1;
-    if (!gguf_integer(gguf, "tokenizer.ggml.bos_token_id", &bos_id, err))
-        return false;
-    if (bos && (bos_id < 0 || (uint64_t)bos_id >= tokens->count)) {
-        char found[24] = "none";
-        if (bos_id >= 0)
-            snprintf(found, sizeof found, "%" PRId64, bos_id);
-        return error_set(err, GPT2_ERR_MODEL,
-                         "%s: \"tokenizer.ggml.bos_token_id\": expected a token id below %" PRIu64
-                         ", as add_bos_token is true, found %s",
-                         gguf->path, tokens->count, found);
-    }
     struct buffer file = {0};
-    buffer_format(&file,
-                  "{\"add_prefix_space\": %s, \"add_bos_token\": %s, \"add_eos_token\": %s, "
-                  "\"added_tokens_decoder\": ",
-                  prefix ? "true" : "false", bos ? "true" : "false", eos ? "true" : "false");
+    buffer_format(
+        &file, "{\"add_prefix_space\": %s, \"added_tokens_decoder\": ", prefix ? "true" : "false");
     put_added(&file, gguf);
-    if (bos) {
-        const unsigned char *at = tokens->data;
-        struct gguf_string text = gguf_next(&at);
-        for (int64_t id = 0; id < bos_id; id++)
-            text = gguf_next(&at);
-        buffer_text(&file, ", \"bos_token\": ");
-        buffer_json(&file, text.text, text.len);
-    }
+    for (size_t i = 0; i < sizeof text_ends / sizeof *text_ends; i++)
+        if (!put_end(&file, gguf, &text_ends[i], err)) {
+            buffer_free(&file);
+            return false;
+        }
     buffer_byte(&file, '}');
     return end(&file, gguf, out, TOKENIZER_CONFIG, "tokenizer settings", err);
 }

@@ -11,7 +11,8 @@
 # VALGRIND=1 runs them under valgrind. QUICK=1 asks for fewer rounds of what is done over and over (a
 # job is killed 8 times and not 50): the sanitizers have it so. The last line is
 # `N passed, N failed, N skipped`; the status is 1 if any test failed or none ran. What a program
-# prints is kept in $BUILD/tests/*.log and shown only if it fails.
+# prints is kept in $BUILD/tests/*.log and shown only if it fails. JOBS says how many run at a time
+# (default: the number of processors, at most 8).
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -24,7 +25,7 @@ passed=0 failed=0 skipped=0
 
 # What a test leaves behind goes into one folder, and the folder goes away.
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/gpt2-tests.XXXXXX") || exit 1
-trap 'rm -rf "$tmp"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$tmp"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 export TMPDIR="$tmp" CMOCKA_MESSAGE_OUTPUT=STDOUT LC_ALL=C
@@ -42,7 +43,7 @@ if [ -n "${VALGRIND:-}" ]; then
 fi
 export GPT2
 
-# count NAME STATUS READER: adds up the log of one program. READER turns the log into lines
+# count NAME STATUS READER SECONDS: adds up the log of one program. READER turns the log into lines
 # `pass`, `fail WHY` or `skip WHY`, one for each test; a failed program's log is shown.
 count() {
     "$3" "$2" <"$logs/$1.log" >"$tmp/results"
@@ -53,7 +54,7 @@ count() {
         printf '%-24s FAILED (log: %s)\n' "$1" "$logs/$1.log"
         sed 's/^/    | /' "$logs/$1.log"
     else
-        printf '%-24s %s passed%s\n' "$1" "$p" "$([ "$s" -gt 0 ] && echo ", $s skipped")"
+        printf '%-24s %s passed%s, %s s\n' "$1" "$p" "$([ "$s" -gt 0 ] && echo ", $s skipped")" "$4"
     fi
     sed -n -e 's/^skip /  skipped: /p' -e 's/^fail /  FAILED: /p' "$tmp/results"
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
@@ -98,43 +99,76 @@ selected() {
     case $1 in *"$only"*) return 0 ;; *) return 1 ;; esac
 }
 
+# run NAME COMMAND...: runs one program with a folder for its files, as soon as one of the $JOBS
+# places is free, and goes on. Results are shown in the order in which programs were started.
+started=
+run() {
+    selected "$1" || return 0
+    name=$1
+    shift
+    read -r place <&3
+    show_finished
+    started="$started $name"
+    rm -f "$logs/$name.log" "$logs/$name.status"
+    (
+        begin=$(date +%s)
+        mkdir "$tmp/$name"
+        TMPDIR=$tmp/$name "$@" >"$logs/$name.log" 2>&1 </dev/null 3>&-
+        status=$?
+        echo "$status $(($(date +%s) - begin))" >"$logs/$name.new"
+        mv "$logs/$name.new" "$logs/$name.status"
+        rm -rf "${tmp:?}/$name"
+        echo "$place" >&3
+    ) &
+}
+
+# Counts programs that have ended, up to the first that has not.
+show_finished() {
+    for shown in $started; do
+        [ -f "$logs/$shown.status" ] || break
+        read -r status seconds <"$logs/$shown.status"
+        case $shown in
+        cli_*) count "$shown" "$status" read_script "$seconds" ;;
+        fuzz_*) count "$shown" "$status" read_fuzz "$seconds" ;;
+        *) count "$shown" "$status" read_cmocka "$seconds" ;;
+        esac
+        started=${started# "$shown"}
+    done
+}
+
+JOBS=${JOBS:-$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)}
+[ "$JOBS" -le 8 ] || JOBS=8
+mkfifo "$tmp/places"
+exec 3<>"$tmp/places"
+i=0
+while [ $((i += 1)) -le "$JOBS" ]; do echo $i >&3; done
+
 for source in tests/test_*.c; do
     name=$(basename "$source" .c)
-    if ! [ -e "$source" ] || ! selected "$name"; then continue; fi
-    $wrap "$BUILD/tests/$name" >"$logs/$name.log" 2>&1
-    count "$name" $? read_cmocka
+    [ -e "$source" ] && run "$name" $wrap "$BUILD/tests/$name"
 done
 
 # Quick ones: an instruction is a loop of C.
 for program in "$BUILD"/tests/test_*_emulated; do
-    name=$(basename "$program")
-    if ! [ -e "$program" ] || ! selected "$name"; then continue; fi
-    QUICK=1 $wrap "$program" >"$logs/$name.log" 2>&1
-    count "$name" $? read_cmocka
+    [ -e "$program" ] && run "$(basename "$program")" env QUICK=1 $wrap "$program"
 done
 
 for source in tests/fuzz/fuzz_*.c; do
     name=$(basename "$source" .c)
-    if ! [ -e "$source" ] || ! selected "$name"; then continue; fi
     set -- "tests/fuzz/corpus/${name#fuzz_}"/*
-    [ -e "$1" ] || set --
-    if [ $# -eq 0 ]; then
-        echo "tests/fuzz/corpus/${name#fuzz_} is empty" >"$logs/$name.log"
-        count "$name" 1 read_fuzz
-        continue
+    if [ -e "$1" ]; then
+        run "$name" $wrap "$BUILD/tests/fuzz/$name" "$@"
+    else
+        run "$name" sh -c 'echo "$1 is empty"; exit 1' "$name" "tests/fuzz/corpus/${name#fuzz_}"
     fi
-    $wrap "$BUILD/tests/fuzz/$name" "$@" >"$logs/$name.log" 2>&1
-    count "$name" $? read_fuzz
 done
 
 for script in tests/cli/*.sh; do
-    name=cli_$(basename "$script" .sh)
-    # lib.sh is what the scripts share.
-    case $name in cli_lib | "cli_*") continue ;; esac
-    selected "$name" || continue
-    sh "$script" >"$logs/$name.log" 2>&1 </dev/null
-    count "$name" $? read_script
+    [ -e "$script" ] && run "cli_$(basename "$script" .sh)" sh "$script"
 done
+
+wait
+show_finished
 
 [ $((passed + failed + skipped)) -gt 0 ] || echo "run.sh: nothing in tests/ has a name with '$only'" >&2
 echo "$passed passed, $failed failed, $skipped skipped"

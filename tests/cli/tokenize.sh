@@ -220,9 +220,12 @@ expect "and back" test "$(cat "$out")" = "Hello, world"
 
 # A program's start costs its tokenizer. tokenizer.json, in each form that it is saved in, may cost
 # no more than the two files did that counted before it; instructions are the same in every run.
+# Where valgrind cannot run the program to its end (sanitizers, a CPU that it does not know) it
+# counts what came before: only a right answer's count is one.
 counted() {
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$GPT2" tokenize -m "$1" hello 2>&1 |
-        sed -n 's/^==.*refs: *//p' | tr -d ,
+    answer=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null --log-file="$tmp/counted" \
+        "$GPT2" tokenize -m "$1" hello 2>/dev/null)
+    [ "$answer" = 31373 ] && sed -n 's/^==.*refs: *//p' "$tmp/counted" | tr -d ,
 }
 mkdir -p "$tmp/pair" "$tmp/whole"
 cp "$data/vocab.json" "$data/merges.txt" "$tmp/pair"

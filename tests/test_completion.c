@@ -7,57 +7,31 @@
 
 #include <cmocka.h>
 
-#include "testmodel.h"
-#include <gpt2/completion.h>
-#include <string.h>
+#include "testworld.h"
 
-/* Ids 0 to 57 are the letters 'A' to 'z', then come two words and the end of text. */
-enum { V = 61, CTX = 40, LETTERS = 58, AB = 58, ABC = 59, END = 60, N = 12 };
+enum { CTX = 40, N = 12 };
 
-static struct {
-    struct gpt2_model *model;
-    struct gpt2_tokenizer *tokenizer;
-    struct gpt2_runtime *runtime;
-    struct gpt2_sampler *sampler; /* draws from everything but the end */
-} world;
+static struct testworld world;
+static struct gpt2_sampler *sampler; /* draws from everything but the end */
 static struct gpt2_error err;
 
 static int open_world(void **state) {
-    char dir[TESTMODEL_PATH], vocab[16 * V] = "{";
-    testmodel_tempdir(dir);
-    testmodel_write(
-        dir, &(struct testmodel_options){.n_vocab = V,
-                                         .n_ctx = CTX,
-                                         .config = "\"bos_token_id\": 60, \"eos_token_id\": 60"});
-    for (int i = 0; i < LETTERS; i++)
-        snprintf(vocab + strlen(vocab), sizeof vocab - strlen(vocab), "\"%s%c\": %d, ",
-                 'A' + i == '\\' ? "\\" : "", 'A' + i, i);
-    strcat(vocab, "\"AB\": 58, \"ABC\": 59, \"<|endoftext|>\": 60}");
-    testmodel_write_file(dir, "vocab.json", vocab, strlen(vocab));
-    static const char merges[] = "#version: 0.2\nA B\nAB C\n";
-    testmodel_write_file(dir, "merges.txt", merges, sizeof merges - 1);
-    world.model = gpt2_model_open(dir, &err);
-    world.tokenizer = gpt2_tokenizer_open(dir, &err);
-    world.runtime = gpt2_runtime_create(NULL, &err);
     static const int32_t end[] = {END};
-    world.sampler = gpt2_sampler_create(&(struct gpt2_sampler_options){.temperature = 1,
-                                                                       .top_p = 1,
-                                                                       .repeat_penalty = 1.3f,
-                                                                       .last_n = 8,
-                                                                       .seed = 5,
-                                                                       .eos_ids = end,
-                                                                       .n_eos = 1,
-                                                                       .ignore_eos = true},
-                                        V, &err);
-    testmodel_remove(dir);
-    return world.model && world.tokenizer && world.runtime && world.sampler ? 0 : -1;
+    sampler = gpt2_sampler_create(&(struct gpt2_sampler_options){.temperature = 1,
+                                                                 .top_p = 1,
+                                                                 .repeat_penalty = 1.3f,
+                                                                 .last_n = 8,
+                                                                 .seed = 5,
+                                                                 .eos_ids = end,
+                                                                 .n_eos = 1,
+                                                                 .ignore_eos = true},
+                                  V, &err);
+    return sampler && testworld_open(&world, CTX, &err) ? 0 : -1;
 }
 
 static int close_world(void **state) {
-    gpt2_sampler_free(world.sampler);
-    gpt2_runtime_free(world.runtime);
-    gpt2_tokenizer_close(world.tokenizer);
-    gpt2_model_close(world.model);
+    gpt2_sampler_free(sampler);
+    testworld_close(&world);
     return 0;
 }
 
@@ -102,7 +76,7 @@ static bool go_on(void *user, const float *logits) {
 static struct gpt2_completion *run(const struct gpt2_prompt *from,
                                    struct gpt2_completion_options options) {
     if (!options.sampler)
-        options.sampler = world.sampler;
+        options.sampler = sampler;
     struct gpt2_completion *c =
         gpt2_completion_create(world.model, world.tokenizer, from, &options, &err);
     if (!c)
@@ -119,7 +93,7 @@ static void draw_by_hand(int32_t *out, int n, uint64_t record, uint32_t sample) 
     struct gpt2_ids ids = {0};
     struct gpt2_session *session = gpt2_session_create(world.model, NULL, NULL);
     struct gpt2_batch *batch = gpt2_batch_create(world.model, world.runtime, NULL, NULL);
-    struct gpt2_history *history = gpt2_history_create(world.sampler, NULL);
+    struct gpt2_history *history = gpt2_history_create(sampler, NULL);
     assert_true(
         gpt2_tokenizer_encode(world.tokenizer, prompt.text, strlen(prompt.text), 0, &ids, NULL));
     assert_true(gpt2_history_push(history, ids.data, (int)ids.len, false, NULL));
@@ -127,7 +101,7 @@ static void draw_by_hand(int32_t *out, int n, uint64_t record, uint32_t sample) 
         .session = session, .ids = ids.data, .n_ids = (int)ids.len, .n_logits = 1};
     for (int i = 0; i < n; i++) {
         assert_true(gpt2_batch_run(batch, &span, 1, NULL));
-        out[i] = gpt2_sampler_next(world.sampler, gpt2_batch_logits(batch, 0, 0),
+        out[i] = gpt2_sampler_next(sampler, gpt2_batch_logits(batch, 0, 0),
                                    (struct gpt2_draw){.record = record,
                                                       .sample = sample,
                                                       .position = (uint32_t)ids.len + (uint32_t)i,
@@ -159,7 +133,7 @@ static void it_is_the_loop_by_hand(void **state) {
                                               .n_samples = 3,
                                               .record = 7,
                                               .first_sample = 2,
-                                              .sampler = world.sampler,
+                                              .sampler = sampler,
                                               .user = &seen};
     struct gpt2_completion *c = run(&prompt, options);
     assert_int_equal(gpt2_completion_count(c), 3);
@@ -208,7 +182,7 @@ static void a_prompt_is_text_or_ids(void **state) {
     // without a tokenizer there are ids and no bytes
     struct seen seen = {0};
     struct gpt2_completion_options options = {
-        .max_tokens = N, .sampler = world.sampler, .show = show, .user = &seen};
+        .max_tokens = N, .sampler = sampler, .show = show, .user = &seen};
     assert_true(gpt2_complete(world.model, NULL, world.runtime, &as_ids, &options, &err));
     assert_int_equal(seen.n_ids, N);
     assert_int_equal(seen.n_bytes, 0);
@@ -352,7 +326,7 @@ static void the_context_ends_slides_or_fails(void **state) {
     gpt2_completion_free(c);
     assert_false(gpt2_complete(world.model, world.tokenizer, world.runtime, &prompt,
                                &(struct gpt2_completion_options){.max_tokens = -1,
-                                                                 .sampler = world.sampler,
+                                                                 .sampler = sampler,
                                                                  .overflow = GPT2_OVERFLOW_ERROR},
                                &err));
     assert_int_equal(err.status, GPT2_ERR_INPUT);
@@ -366,7 +340,7 @@ static void the_context_ends_slides_or_fails(void **state) {
 static void callbacks_end_it(void **state) {
     struct seen seen = {.end_after = 4};
     struct gpt2_completion_options options = {
-        .max_tokens = N, .sampler = world.sampler, .show = show, .go_on = go_on, .user = &seen};
+        .max_tokens = N, .sampler = sampler, .show = show, .go_on = go_on, .user = &seen};
     struct gpt2_completion *c = run(&prompt, options);
     assert_int_equal(gpt2_completion_get(c, 0).finish, GPT2_FINISH_STOPPED);
     assert_int_equal(gpt2_completion_get(c, 0).n_ids, 3);
@@ -427,16 +401,15 @@ static void beams_are_those_of_the_search(void **state) {
         gpt2_tokenizer_encode(world.tokenizer, prompt.text, strlen(prompt.text), 0, &ids, NULL));
     struct gpt2_generator *generator =
         gpt2_generator_create(world.model, world.runtime, NULL, &err);
-    struct gpt2_beams *beams =
-        gpt2_beams_create(world.model,
-                          &(struct gpt2_beam_options){.n_beams = 4,
-                                                      .max_tokens = N,
-                                                      .length_penalty = 1,
-                                                      .eos_ids = end,
-                                                      .n_eos = 1,
-                                                      .n_top = 2,
-                                                      .rules = world.sampler},
-                          &err);
+    struct gpt2_beams *beams = gpt2_beams_create(world.model,
+                                                 &(struct gpt2_beam_options){.n_beams = 4,
+                                                                             .max_tokens = N,
+                                                                             .length_penalty = 1,
+                                                                             .eos_ids = end,
+                                                                             .n_eos = 1,
+                                                                             .n_top = 2,
+                                                                             .rules = sampler},
+                                                 &err);
     assert_true(gpt2_beams_run(beams, generator, ids.data, (int)ids.len, &err));
     struct gpt2_completion *c = run(&prompt, (struct gpt2_completion_options){.max_tokens = N,
                                                                               .n_samples = 3,
@@ -474,8 +447,7 @@ static void several_share_a_generator(void **state) {
     struct gpt2_generator *generator = gpt2_generator_create(
         world.model, world.runtime,
         &(struct gpt2_generator_options){.max_samples = 3, .max_rows = 4}, &err);
-    struct gpt2_completion_options options = {
-        .max_tokens = N, .n_samples = 2, .sampler = world.sampler};
+    struct gpt2_completion_options options = {.max_tokens = N, .n_samples = 2, .sampler = sampler};
     for (int i = 0; i < MANY; i++) {
         options.record = (uint64_t)i;
         together[i] = gpt2_completion_create(
@@ -503,9 +475,9 @@ static void its_own_sampler_is_the_default(void **state) {
     gpt2_sampler_defaults(&o, GPT2_COMPAT_NATIVE);
     o.eos_ids = end;
     o.n_eos = 1;
-    struct gpt2_sampler *sampler = gpt2_sampler_create(&o, V, &err);
+    struct gpt2_sampler *own = gpt2_sampler_create(&o, V, &err);
     struct gpt2_completion *a =
-        run(&prompt, (struct gpt2_completion_options){.max_tokens = CTX / 2, .sampler = sampler});
+        run(&prompt, (struct gpt2_completion_options){.max_tokens = CTX / 2, .sampler = own});
     struct seen seen = {0};
     assert_true(gpt2_complete(
         world.model, world.tokenizer, world.runtime, &prompt,
@@ -515,7 +487,7 @@ static void its_own_sampler_is_the_default(void **state) {
     assert_int_equal(seen.n_ids, text.n_ids);
     assert_memory_equal(seen.ids, text.ids, (size_t)text.n_ids * sizeof *text.ids);
     gpt2_completion_free(a);
-    gpt2_sampler_free(sampler);
+    gpt2_sampler_free(own);
 }
 
 static void options_out_of_range_are_refused(void **state) {

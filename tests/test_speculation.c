@@ -10,9 +10,7 @@
 
 #include "decode/draft_lookup.h"
 #include "decode/draft_policy.h"
-#include "testmodel.h"
-#include <gpt2/completion.h>
-#include <string.h>
+#include "testworld.h"
 
 static struct gpt2_error err;
 
@@ -129,40 +127,16 @@ static void odds_follow_the_last_trials(void **state) {
 
 /* ---- texts ---- */
 
-/* Ids 0 to 57 are the letters 'A' to 'z', then come two words and the end of text. */
-enum { V = 61, CTX = 64, LETTERS = 58, END = 60 };
+enum { CTX = 64 };
 
-static struct {
-    struct gpt2_model *model;
-    struct gpt2_tokenizer *tokenizer;
-    struct gpt2_runtime *runtime;
-} world;
+static struct testworld world;
 
 static int open_world(void **state) {
-    char dir[TESTMODEL_PATH], vocab[16 * V] = "{";
-    testmodel_tempdir(dir);
-    testmodel_write(
-        dir, &(struct testmodel_options){.n_vocab = V,
-                                         .n_ctx = CTX,
-                                         .config = "\"bos_token_id\": 60, \"eos_token_id\": 60"});
-    for (int i = 0; i < LETTERS; i++)
-        snprintf(vocab + strlen(vocab), sizeof vocab - strlen(vocab), "\"%s%c\": %d, ",
-                 'A' + i == '\\' ? "\\" : "", 'A' + i, i);
-    strcat(vocab, "\"AB\": 58, \"ABC\": 59, \"<|endoftext|>\": 60}");
-    testmodel_write_file(dir, "vocab.json", vocab, strlen(vocab));
-    static const char merges[] = "#version: 0.2\nA B\nAB C\n";
-    testmodel_write_file(dir, "merges.txt", merges, sizeof merges - 1);
-    world.model = gpt2_model_open(dir, &err);
-    world.tokenizer = gpt2_tokenizer_open(dir, &err);
-    world.runtime = gpt2_runtime_create(NULL, &err);
-    testmodel_remove(dir);
-    return world.model && world.tokenizer && world.runtime ? 0 : -1;
+    return testworld_open(&world, CTX, &err) ? 0 : -1;
 }
 
 static int close_world(void **state) {
-    gpt2_runtime_free(world.runtime);
-    gpt2_tokenizer_close(world.tokenizer);
-    gpt2_model_close(world.model);
+    testworld_close(&world);
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* test_torch.c - what torch.save writes, and what hands could write into its place. */
+/* test_torch.c - what torch.save writes, and what could be forged in its place. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

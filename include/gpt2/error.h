@@ -1,4 +1,4 @@
-/* error.h - how the library says no.
+/* error.h - how the library reports errors.
  *
  * A fallible function returns false (or NULL) and takes a `struct gpt2_error *` last. The first
  * failure fills it once: what kind (status), one sentence that names the thing, what was expected

@@ -1,4 +1,4 @@
-/* checksum.h - has this stretch of bytes changed? Not against forgers: anybody can compute it. */
+/* checksum.h - whether bytes have changed. It shows damage; it does not stop a forger. */
 #ifndef BASE_CHECKSUM_H
 #define BASE_CHECKSUM_H
 

@@ -1,4 +1,4 @@
-/* crc32.h - the two cyclic redundancy checks that files of others carry. */
+/* crc32.h - the two cyclic redundancy checks that foreign formats use. */
 #ifndef BASE_CRC32_H
 #define BASE_CRC32_H
 

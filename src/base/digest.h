@@ -1,7 +1,7 @@
 /* digest.h - SHA-256 and SHA-1 (FIPS 180-4): is this the file that its publisher named?
  *
  * The hub names large files by the SHA-256 of their bytes, and small ones, as git does, by the
- * SHA-1 of "blob SIZE\0" and their bytes. SHA-1 tells damage from no damage, not friend from foe.
+ * SHA-1 of "blob SIZE\0" and their bytes. SHA-1 shows damage; it does not stop a forger.
  */
 #ifndef BASE_DIGEST_H
 #define BASE_DIGEST_H

@@ -1,4 +1,4 @@
-/* library.h - loads a shared library while the program runs, so that only those who use it pay. */
+/* library.h - loads a shared library at run time, so that only commands that need it pay for it. */
 #ifndef BASE_LIBRARY_H
 #define BASE_LIBRARY_H
 

@@ -1,4 +1,4 @@
-/* pool.h - a pool of threads. They divide outputs, never a sum.
+/* pool.h - a pool of threads, which divide outputs and never a sum.
  *
  * pool_run hands out the indices 0..n-1 one by one through an atomic counter: the next free thread
  * takes the next index. Which thread computes an output therefore varies from run to run; the

@@ -1,5 +1,5 @@
-/* stand_in.c - tells a Git LFS pointer and a web page by how they begin, as no format that is read
- * begins. */
+/* stand_in.c - tells a Git LFS pointer and a web page by their first bytes, which no supported
+ * format begins with. */
 #include "base/stand_in.h"
 #include "base/error_internal.h"
 

@@ -1,4 +1,4 @@
-/* stand_in.h - what lies in place of a file that was not fetched: a pointer of Git LFS, a web page.
+/* stand_in.h - a file that stands in for one that was not fetched: a Git LFS pointer or a web page.
  */
 #ifndef BASE_STAND_IN_H
 #define BASE_STAND_IN_H

@@ -1,7 +1,7 @@
 /* draft_model.h - a smaller model that reads along with a text and says what it would choose next.
  *
- * Its session follows the text: what both have is kept, the rest is read or forgotten. So it may
- * be asked about any text at any time, and is quickest where the text goes on as it said. */
+ * Its session follows the text: what both have is kept, the rest is read or forgotten. So it may be
+ * asked about any text at any time; it is fastest where its guesses were right. */
 #ifndef DECODE_DRAFT_MODEL_H
 #define DECODE_DRAFT_MODEL_H
 

@@ -1,4 +1,4 @@
-/* search.c - requests that weigh their samples against each other (generator_internal.h). */
+/* search.c - requests that compare their samples with each other (generator_internal.h). */
 #include "base/error_internal.h"
 #include "decode/beam_reorder.h"
 #include "decode/generator_internal.h"

@@ -1,4 +1,4 @@
-/* fingerprint.c - are these weights whole and sane, and which ones are they? */
+/* fingerprint.c - whether weights are whole and finite, and a fingerprint that names them. */
 #define _XOPEN_SOURCE 700 // realpath
 
 #include <gpt2/save.h>

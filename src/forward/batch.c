@@ -1,4 +1,4 @@
-/* batch.c - the checked door to the forward pass, and the owner of its workspace.
+/* batch.c - checks what it is given, cuts it into passes, and owns their workspace.
  *
  * A run is validated as a whole before anything moves. Then its spans are cut into passes of at
  * most max_rows rows; a pass may hold chunks of several sessions. Where the cuts fall changes

@@ -2,7 +2,7 @@
  * own.
  *
  * In the pass every site is preceded by the stream that goes into it, so the tap keeps the last
- * stream it was shown and looks at both when the site's output comes by. */
+ * stream it was shown and reads both when the site's output arrives. */
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "inspect/inspector.h"

@@ -1,4 +1,4 @@
-/* bench_speculate.h - `gpt2 bench --speculate`: one text with guesses and without, in turns. */
+/* bench_speculate.h - `gpt2 bench --speculate`: one text with and without guesses, alternately. */
 #ifndef CLI_BENCH_BENCH_SPECULATE_H
 #define CLI_BENCH_BENCH_SPECULATE_H
 

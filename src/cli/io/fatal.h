@@ -1,4 +1,5 @@
-/* fatal.h - signals that end the program: no temporary file stays, and what can be said is said. */
+/* fatal.h - signals that end the program: temporary files are removed, and the cause is reported
+ * where it is known. */
 #ifndef CLI_IO_FATAL_H
 #define CLI_IO_FATAL_H
 

@@ -1,4 +1,4 @@
-/* api_request.c - reads what a client asks for, and refuses what cannot be had. */
+/* api_request.c - reads what a client asks for, and refuses what is not supported. */
 #include "cli/serve/api_request.h"
 #include "cli/io/report.h"
 

@@ -1,4 +1,4 @@
-/* http_api.c - answers what can be said at once, and hands completions to the service. */
+/* http_api.c - answers short requests at once, and hands completions to the service. */
 #include "cli/serve/http_api.h"
 #include "cli/io/report.h"
 #include "cli/serve/api_answer.h"

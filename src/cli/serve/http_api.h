@@ -1,4 +1,4 @@
-/* http_api.h - which request means what: the paths of OpenAI's API that there are here. */
+/* http_api.h - the paths of OpenAI's API that the server has, and what each request means. */
 #ifndef CLI_SERVE_HTTP_API_H
 #define CLI_SERVE_HTTP_API_H
 

@@ -2,7 +2,7 @@
  *
  * The stack holds places in values[]; MARK pushes the place of no value, and what builds a
  * container takes all that lies above the last mark. The memo, where a pickle keeps what it needs
- * again, is an array of the same kind. Nothing here recurses, so nesting costs a pickle's author
+ * again, is an array of the same kind. Nothing here recurses, so a level of nesting costs a file
  * one byte and us four; every opcode makes at most one value, so memory is bounded by the bytes
  * that are there. */
 #ifndef WEIGHTS_TORCH_PICKLE_STACK_H

@@ -264,7 +264,7 @@ STRIP ?= $(TOOL)strip
 STRIP_SHARED  := $(if $(filter darwin,$(SYSTEM)),-x,--strip-unneeded)
 STRIP_ARCHIVE := $(if $(filter darwin,$(SYSTEM)),-S,--strip-debug)
 install: all shared $(EMBED) man ## install program, library, headers, man pages, the shipped model and, where there is a python3, gpt2.py under PREFIX (STRIP=: keeps debug information)
-	install -d $D/bin $D/lib/pkgconfig $D/include/gpt2 $D/share/gpt2/models/tales $D/share/man/man1 $D/share/man/man5 \
+	install -d $D/bin $D/lib/pkgconfig $D/include/gpt2 $D/share/gpt2/models/tales $D/share/man/man1 $D/share/man/man5 $D/share/man/man7 \
 	    $D/share/bash-completion/completions $D/share/zsh/site-functions $D/share/fish/vendor_completions.d
 	install -m 755 $(BUILD)/gpt2 $D/bin/gpt2
 	install -m 644 $(EMBED) $(BUILD)/$(SO) $D/lib/
@@ -272,7 +272,8 @@ install: all shared $(EMBED) man ## install program, library, headers, man pages
 	ln -sf $(SO) $D/lib/$(SO_ABI) && ln -sf $(SO_ABI) $D/lib/$(SO_LINK)
 	install -m 644 include/gpt2/*.h $D/include/gpt2/
 	install -m 644 models/tales/* $D/share/gpt2/models/tales/
-	install -m 644 $(MAN)/*.1 $D/share/man/man1/ && install -m 644 $(MAN)/*.5 $D/share/man/man5/
+	install -m 644 $(MAN)/*.1 $D/share/man/man1/ && install -m 644 $(MAN)/*.5 $D/share/man/man5/ && \
+	    install -m 644 $(MAN)/*.7 $D/share/man/man7/
 	$(BUILD)/gpt2 completions bash >$D/share/bash-completion/completions/gpt2
 	$(BUILD)/gpt2 completions zsh >$D/share/zsh/site-functions/_gpt2
 	$(BUILD)/gpt2 completions fish >$D/share/fish/vendor_completions.d/gpt2.fish
@@ -282,7 +283,7 @@ install: all shared $(EMBED) man ## install program, library, headers, man pages
 	printf 'prefix=%s\nName: gpt2\nDescription: GPT-2 on the CPU\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lgpt2\nLibs.private: $(PKG_LIBS) -lm -pthread\n' \
 	    '$(PREFIX)' '$(VERSION)' >$D/lib/pkgconfig/gpt2.pc
 	cd $D && ls bin/gpt2 lib/libgpt2.* lib/pkgconfig/gpt2.pc $(patsubst include/%,include/%,$(wildcard include/gpt2/*.h)) \
-	    share/gpt2/models/tales/* share/man/man1/gpt2.1 share/man/man1/gpt2-*.1 share/man/man5/gpt2-*.5 \
+	    share/gpt2/models/tales/* share/man/man1/gpt2.1 share/man/man1/gpt2-*.1 share/man/man5/gpt2-*.5 share/man/man7/gpt2-*.7 \
 	    share/bash-completion/completions/gpt2 share/zsh/site-functions/_gpt2 share/fish/vendor_completions.d/gpt2.fish \
 	    $(if $(PYTHON_DIR),$(PYTHON_DIR)/gpt2.py $(PYTHON_SCRIPTS:tools/%=share/gpt2/%)) >share/gpt2/installed
 

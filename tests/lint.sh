@@ -152,7 +152,7 @@ bad_calls() {
         while read -r object; do [ ! -e "$object" ] || echo "$object"; done |
         xargs nm -A -P -g | awk -v build="$BUILD/src/" '
             { unit = $1; sub(/\.o:$/, "", unit); unit = substr(unit, length(build) + 1) }
-            $2 ~ /^(command|container|filter)_/ && $3 ~ /^[DRdr]$/ { next }
+            $2 ~ /^(command|container|filter|topic)_/ && $3 ~ /^[DRdr]$/ { next }
             $3 == "U" { n++; user[n] = unit; symbol[n] = $2; next }
             $3 ~ /^[TDBRVW]$/ { owner[$2] = unit }
             END { for (i = 1; i <= n; i++) if (symbol[i] in owner) print user[i], owner[symbol[i]] }' |
@@ -232,6 +232,7 @@ unlisted() {
 }
 bad_commands() { unlisted command src/cli/command/commands.def; }
 bad_filters() { unlisted filter src/sampling/filters.def; }
+bad_topics() { unlisted topic src/cli/command/topics.def; }
 bad_containers() { unlisted container src/weights/containers.def; }
 
 # What a command prints goes through io/output.h, which notices a full disk.
@@ -284,7 +285,7 @@ bad_english() {
 
 # A file that a command left in the checkout is not added by mistake.
 bad_top_level() {
-    grep -v / "$tmp/files" | grep -vxE '\.clang-format|\.gitignore|CONTRIBUTING\.md|LICENSE|Makefile|README\.md' |
+    grep -v / "$tmp/files" | grep -vxE '\.clang-format|\.gitignore|CHANGELOG\.md|CITATION\.cff|CONTRIBUTING\.md|LICENSE|Makefile|README\.md|SECURITY\.md' |
         sed 's,$,:1: is not one of the files at the top,'
 }
 
@@ -330,6 +331,7 @@ check "public headers alone" bad_headers
 check "options that can grow" bad_options
 check "typed option tables" bad_option_types
 check "commands in their list" bad_commands
+check "topics in their list" bad_topics
 check "containers in their list" bad_containers
 check "filters in their list" bad_filters
 check "output of commands" bad_printing

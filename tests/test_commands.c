@@ -307,10 +307,19 @@ static void has_words(const char *text, const char *help, const struct entry *e)
     }
 }
 
+static const char *help_text; /* of the option that is looked at */
+
+static void check_alias_in_help(const struct entry *e, const char *name, size_t n) {
+    char word[100];
+    snprintf(word, sizeof word, "--%.*s", (int)n, name);
+    if (name != e->option.name)
+        has(help_text, word, "--help", e);
+}
+
 static void options_are_in_help(void **state) {
     for (const struct entry *e = entries; e < entries + n_entries; e++) {
         const struct option *o = &e->option;
-        struct printed p = run(e->command, "--help", NULL, NULL);
+        struct printed p = run(e->command, "--help", "all", NULL);
         char begin[200], letter[8] = "    ";
         if (o->letter)
             snprintf(letter, sizeof letter, "-%c, ", o->letter);
@@ -320,6 +329,8 @@ static void options_are_in_help(void **state) {
         const char *at = strstr(p.out, begin) + strlen(begin);
         assert_true(*at == ' ' || *at == '\n');
         has_words(at, o->help, e);
+        help_text = at;
+        each_name(e, check_alias_in_help);
         printed_free(&p);
     }
 }
@@ -341,7 +352,7 @@ static const char *manual; /* of the command of the entry that is looked at */
 static void check_manual(const struct entry *e, const char *name, size_t n) {
     char form[200], text[300];
     bool alias = name != e->option.name;
-    snprintf(text, sizeof text, alias ? " \\-\\-%s" : "\\fB\\-\\-%s\\fR",
+    snprintf(text, sizeof text, alias ? "\\-\\-%s" : "\\fB\\-\\-%s\\fR",
              manual_name(name, n, form));
     if (e->option.letter && !alias)
         snprintf(text, sizeof text, "\\fB\\-%c\\fR, \\fB\\-\\-%s\\fR", e->option.letter, form);
@@ -528,7 +539,7 @@ static void read_line(const struct command *command, const struct option *table,
     static char copies[12][100];
     char *argv[13];
     int n_words;
-    bool help;
+    enum help_kind help;
     for (int i = 0; i < line_read.n; i++) {
         snprintf(copies[i], sizeof copies[i], "%s", line_read.words[i]);
         argv[i] = copies[i];
@@ -697,8 +708,11 @@ static bool wide, tall, flat;
 
 static int run_needs(int argc, char **argv);
 
-static const struct command command_needs = {
-    .name = "needs", .summary = "no command", .usage = "", .run = run_needs};
+static const struct command command_needs = {.name = "needs",
+                                             .summary = "no command",
+                                             .usage = "",
+                                             .examples = EXAMPLES({"gpt2 needs", "nothing"}),
+                                             .run = run_needs};
 
 static int run_needs(int argc, char **argv) {
     const struct option table[] = {
@@ -829,6 +843,75 @@ static void help_names_the_defaults(void **state) {
     }
 }
 
+static bool has_option_named(const char *command, const char *name, size_t n) {
+    for (const struct entry *e = entries; e < entries + n_entries; e++)
+        if (!strcmp(e->command->name, command) && strlen(e->option.name) == n &&
+            !memcmp(e->option.name, name, n))
+            return true;
+    return false;
+}
+
+/* What takes one of several values has one without being given. */
+static void help_states_every_default(void **state) {
+    for (const struct entry *e = entries; e < entries + n_entries; e++)
+        if ((is_number(&e->option) || e->option.type == OPTION_CHOICE ||
+             e->option.type == OPTION_SIZE || e->option.type == OPTION_SEED) &&
+            !strstr(e->option.help, "default") && !(e->option.flags & OPTION_IGNORED))
+            fail_msg("gpt2 %s --%s: help does not say what the default is", e->command->name,
+                     e->option.name);
+}
+
+/* Short help: two examples, and ten options at most. */
+static void help_begins_with_what_people_use(void **state) {
+    for (size_t i = 0; command_at(i); i++) {
+        const struct command *c = command_at(i);
+        struct printed p = run(c, "--help", NULL, NULL);
+        struct printed man = run(c, "--help=man", NULL, NULL);
+        struct printed script = run(c, "--help=examples", NULL, NULL);
+        int n = 0, n_options = 0;
+        for (const struct example *e = c->examples; e->line; e++, n++) {
+            assert_true(*e->says && !strchr(e->line, '\n') && !strchr(e->says, '\n'));
+            assert_non_null(strstr(script.out, e->line));
+            const bool shown = strlen(e->line) > 74 || strstr(p.out, e->line);
+            if (shown != (n < 2) && strlen(e->line) <= 74)
+                fail_msg("gpt2 %s --help: expected two examples, found or missing: %s", c->name,
+                         e->line);
+        }
+        if (n < 3 || n > 6)
+            fail_msg("gpt2 %s: expected three to six examples, got %d", c->name, n);
+        for (const char *line = p.out; (line = strchr(line, '\n')); line++)
+            n_options += starts(line, "\n  -") || starts(line, "\n      --");
+        if (n_options > 11) // with --help
+            fail_msg("gpt2 %s --help: expected ten options at most, got %d", c->name, n_options);
+        for (const char *at = c->common; at && *at; at += *at == ' ') {
+            const size_t len = strcspn(at, " ");
+            char begin[80];
+            snprintf(begin, sizeof begin, "--%.*s", (int)len, at);
+            if (!strstr(p.out, begin) || !has_option_named(c->name, at, len))
+                fail_msg("gpt2 %s: common names %s, which is no option", c->name, begin);
+            at += len;
+        }
+        static const char *const headings[] = {"EXAMPLES", "EXIT STATUS", "SEE ALSO"};
+        for (size_t k = 0; k < sizeof headings / sizeof *headings; k++) {
+            char heading[40];
+            snprintf(heading, sizeof heading, "\n.SH \"%s\"\n", headings[k]);
+            if (!strstr(man.out, heading))
+                fail_msg("gpt2-%s(1): expected %s", c->name, headings[k]);
+        }
+        for (const char *at = c->related; at && *at; at += *at == ' ') {
+            char name[40];
+            const size_t len = strcspn(at, " ");
+            snprintf(name, sizeof name, "%.*s", (int)len, at);
+            if (!command_find(name))
+                fail_msg("gpt2 %s: related names %s, which is no command", c->name, name);
+            at += len;
+        }
+        printed_free(&p);
+        printed_free(&man);
+        printed_free(&script);
+    }
+}
+
 static bool has_option(const char *command, const char *name) {
     for (const struct entry *e = entries; e < entries + n_entries; e++)
         if (!strcmp(e->command->name, command) && !strcmp(e->option.name, name))
@@ -866,6 +949,8 @@ int main(void) {
         cmocka_unit_test(short_forms_exclude_each_other),
         cmocka_unit_test(good_values_are_accepted),
         cmocka_unit_test(help_names_the_defaults),
+        cmocka_unit_test(help_states_every_default),
+        cmocka_unit_test(help_begins_with_what_people_use),
         cmocka_unit_test(commands_of_a_model_take_adapters),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

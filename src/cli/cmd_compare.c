@@ -365,5 +365,10 @@ const struct command command_compare = {
         "itself, which shows what --kv costs and what --lora changes.\n\n"
         "Every token is predicted once: documents are read from <|endoftext|> on, in windows of\n"
         "the context's length, each of which begins with the last token of the one before.\n",
+    .examples = EXAMPLES(
+        {"gpt2 compare gpt2 gpt2.q8 -f story.txt", "what quantizing costs, on a text of yours"},
+        {"gpt2 compare gpt2 gpt2.q8 gpt2.q4 -f story.txt -n 500 --json", "two files, 500 tokens"},
+        {"gpt2 compare gpt2 --kv q8 -f story.txt", "what an 8-bit KV cache costs"}),
+    .related = "quantize eval",
     .run = run_compare,
 };

@@ -23,5 +23,8 @@ const struct command command_completions = {
     .summary = "print the completion script of a shell",
     .usage = "bash|zsh|fish",
     .details = "Installed packages have them in place. Without: source <(gpt2 completions bash)\n",
+    .examples = EXAMPLES({"source <(gpt2 completions bash)", "bash, in this shell"},
+                         {"gpt2 completions zsh >_gpt2", "zsh: in a folder of $fpath"},
+                         {"gpt2 completions fish | source", "fish, in this shell"}),
     .run = run_completions,
 };

@@ -284,5 +284,12 @@ const struct command command_convert = {
         "Unless --type asks for it no number is rounded: the model gives the same logits bits "
         "before and after. `gpt2 "
         "verify`\nprints the same fingerprint for both.\n",
+    .examples =
+        EXAMPLES({"gpt2 convert gpt2 -o gpt2.gguf", "for llama.cpp, no number rounded"},
+                 {"gpt2 convert gpt2 --to safetensors -o gpt2-hf",
+                  "a directory for Hugging Face's programs"},
+                 {"gpt2 convert gpt2 --type q8_0 -o gpt2.q8_0.gguf", "for llama.cpp, quantized"},
+                 {"gpt2 convert gpt2 --lora adapter -o merged", "a model and an adapter as one"}),
+    .related = "quantize verify",
     .run = run_convert,
 };

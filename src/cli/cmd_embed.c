@@ -243,5 +243,12 @@ const struct command command_embed = {
         "stream are hundreds of times larger than the others: standardise features over your "
         "texts\n"
         "before you take cosines (Timkey & van Schijndel 2021, arXiv:2109.04404).\n",
+    .examples = EXAMPLES(
+        {"gpt2 embed -f lines.txt -o vectors.npy", "an array of NumPy with a row for each line"},
+        {"gpt2 embed \"The fox ran.\" --layer 3",
+         "one vector, of the stream in the middle, as JSON"},
+        {"gpt2 embed -f lines.txt --pool last --jsonl", "the vectors of the last tokens"}),
+    .common = "prompt file model layer pool format output threads",
+    .related = "inspect",
     .run = run_embed,
 };

@@ -277,5 +277,9 @@ const struct command command_info = {
     .summary = "describe a model: configuration, tensors, layer-norm sites",
     .usage = "[OPTIONS] [MODEL]",
     .details = NULL,
+    .examples = EXAMPLES({"gpt2 info", "what the model is that comes along"},
+                         {"gpt2 info gpt2 --tensors", "another one, with each tensor"},
+                         {"gpt2 info --json", "all of it as one object"}),
+    .related = "verify models",
     .run = run_info,
 };

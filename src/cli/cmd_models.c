@@ -233,6 +233,10 @@ const struct command command_models = {
         "Listed is what -m finds by name, in the order in which it is looked for: folders of\n"
         "models, then the cache of Hugging Face's programs. \"unfinished\": `gpt2 pull NAME`\n"
         "goes on; \"unusable\": `gpt2 info NAME` says why.\n",
+    .examples =
+        EXAMPLES({"gpt2 models", "a table"}, {"gpt2 models --jsonl", "an object for each model"},
+                 {"gpt2 models --names", "names alone, for a script"}),
+    .related = "pull rm info",
     .run = run_models,
 };
 
@@ -270,5 +274,9 @@ const struct command command_rm = {
         "model's pulled.json lists. Files of your own beside them stay, and so does the folder\n"
         "then, which is named. Models put there by hand and the cache of Hugging Face's programs\n"
         "stay too. No link is followed.\n",
+    .examples = EXAMPLES({"gpt2 rm gpt2", "remove a model that was pulled"},
+                         {"gpt2 rm gpt2 gpt2-medium", "two of them"},
+                         {"gpt2 models && gpt2 rm gpt2", "look first"}),
+    .related = "pull models",
     .run = run_rm,
 };

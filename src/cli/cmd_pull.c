@@ -112,5 +112,10 @@ const struct command command_pull = {
         "It goes to the first folder of $GPT2_MODELS, else to $XDG_DATA_HOME/gpt2/models, else\n"
         "to ~/.local/share/gpt2/models. $HF_ENDPOINT is the hub, $HF_TOKEN the token for what\n"
         "is not public. The transfers are done by the program curl.\n",
+    .examples = EXAMPLES({"gpt2 pull gpt2", "fetch the 124M model"},
+                         {"gpt2 pull gpt2@main", "at a revision"},
+                         {"gpt2 generate -m \"$(gpt2 pull -q gpt2)\" \"Once upon a time\"",
+                          "fetch it if it is not here, and use it"}),
+    .related = "models rm",
     .run = run_pull,
 };

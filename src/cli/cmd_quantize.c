@@ -172,5 +172,10 @@ const struct command command_quantize = {
         "`-m FILE` uses it wherever a model is expected. It is safetensors, so other tools can\n"
         "open it. A later version of gpt2 may ask for a new one: keep the model it was made "
         "from.\n",
+    .examples = EXAMPLES({"gpt2 quantize gpt2 -o gpt2.q8", "8 bits: a quarter of F32, and faster"},
+                         {"gpt2 quantize gpt2 --type q4 --calibrate story.txt -o gpt2.q4",
+                          "4 bits, most precise for texts like this one"},
+                         {"gpt2 quantize gpt2 --type f16 -o gpt2.f16", "16 bits"}),
+    .related = "convert compare",
     .run = run_quantize,
 };

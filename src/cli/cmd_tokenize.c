@@ -273,6 +273,13 @@ const struct command command_tokenize = {
         "in pieces; a word, or a line with --lines, may have 64 MiB. With --lines, one that has a\n"
         "byte of which no token is made is reported and answered by an empty line; the exit code\n"
         "is 3 then.\n",
+    .examples = EXAMPLES(
+        {"gpt2 tokenize \"Hello, world\"", "the ids"},
+        {"gpt2 tokenize --count -f story.txt", "how long is a file?"},
+        {"gpt2 tokenize --json \"Hello, world\"", "ids, token strings and places, as an object"},
+        {"gpt2 tokenize --lines -f lines.txt", "a line of ids for each line"}),
+    .common = "prompt file lines model count json special output",
+    .related = "detokenize",
     .run = run_tokenize,
 };
 
@@ -283,5 +290,10 @@ const struct command command_detokenize = {
     .details =
         "The bytes are exactly those of the tokens: no newline is added, unless with --lines.\n"
         "What is read is answered before more is waited for.\n",
+    .examples =
+        EXAMPLES({"gpt2 detokenize 7454,2402,257", "ids to text"},
+                 {"gpt2 tokenize \"Once upon a time\" | gpt2 detokenize", "there and back again"},
+                 {"gpt2 detokenize --lines --json -f ids.txt", "a JSON string for each line"}),
+    .related = "tokenize",
     .run = run_detokenize,
 };

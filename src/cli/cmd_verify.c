@@ -133,5 +133,9 @@ const struct command command_verify = {
         "The fingerprint is a SHA-256 of the numbers, not of the file: it is the same for the "
         "same\n"
         "weights in any format, and in F32, F16 or BF16 where these hold the same numbers.\n",
+    .examples = EXAMPLES({"gpt2 verify", "check the model that comes along"},
+                         {"gpt2 verify gpt2 --json", "another one, as an object"},
+                         {"gpt2 verify gpt2 -o fingerprint.txt", "keep the fingerprint"}),
+    .related = "info convert",
     .run = run_verify,
 };

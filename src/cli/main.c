@@ -1,53 +1,28 @@
 /* main.c - the program: finds the command and runs it, or prints the help. */
 #include "cli/command/commands.h"
+#include "cli/command/program_help.h"
 #include "cli/command/suggest.h"
+#include "cli/command/topics.h"
 #include "cli/io/fatal.h"
 #include "cli/io/report.h"
-#include "cli/io/wrap.h"
 
 #include <gpt2/version.h>
 #include <stdio.h>
 #include <string.h>
 
-static int help(void) {
-    const int width = wrap_width();
-    struct buffer page = {0};
-    wrap_text(&page,
-              "gpt2 - run GPT-2 models on the CPU, exactly and reproducibly\n\n"
-              "usage: gpt2 COMMAND [OPTIONS]\n\n"
-              "  gpt2 generate --prompt \"Once upon a time\"\n"
-              "  echo \"Once upon a time\" | gpt2 generate -n 40\n"
-              "  gpt2 tokenize \"Hello, world\"\n\n"
-              "commands",
-              0, 0, width);
-    for (size_t i = 0; command_at(i); i++) {
-        buffer_format(&page, "  %-12s ", command_at(i)->name);
-        wrap_text(&page, command_at(i)->summary, 15, 15, width);
-    }
-    wrap_text(&page,
-              "\n`gpt2 COMMAND --help` or `gpt2 help COMMAND` lists a command's options.\n\n"
-              "exit codes\n"
-              "  0    ok\n"
-              "  1    runtime error\n"
-              "  2    wrong usage\n"
-              "  3    finished, some records of a job failed\n"
-              "  4    model or tokenizer missing or invalid\n"
-              "  5    input unreadable or too long\n"
-              "  6    out of memory\n"
-              "  130  interrupted\n"
-              "  141  the reader of a pipe went away\n"
-              "  143  terminated\n",
-              0, 0, width);
-    return wrap_print(&page);
-}
-
-static int refuse(const char *name) {
+/* `is_topic`: it may have been meant as one. */
+static int refuse(const char *name, bool is_topic) {
     struct gpt2_error err;
     struct suggestion nearest = {.distance = 3};
     for (size_t i = 0; command_at(i); i++)
         suggest(&nearest, name, strlen(name), command_at(i)->name);
-    command_error(&err, GPT2_ERR_USAGE, "`gpt2 --help` lists the commands",
+    for (size_t i = 0; is_topic && topic_at(i); i++)
+        suggest(&nearest, name, strlen(name), topic_at(i)->name);
+    command_error(&err, GPT2_ERR_USAGE,
+                  is_topic ? "`gpt2 --help` lists commands and topics"
+                           : "`gpt2 --help` lists the commands",
                   name[0] == '-' ? "expected a command before options, got \"%s\""
+                  : is_topic     ? "unknown command or topic \"%s\""
                                  : "unknown command \"%s\"",
                   name);
     if (nearest.name)
@@ -55,14 +30,33 @@ static int refuse(const char *name) {
     return report(&err);
 }
 
-/* `gpt2 help [COMMAND]` */
-static int help_on(const char *name) {
+/* `gpt2 help [NAME [KIND]]`: of a topic, else of a command, or of the program. */
+static int help(int n, char **words) {
+    struct gpt2_error err;
+    const char *name = n ? words[0] : "", *kind_word = n > 1 ? words[1] : "";
     const struct command *command = command_find(name);
-    char word[64], option[] = "--help";
+    const struct topic *topic = topic_find(name);
+    if (n == 1 && !command && !topic && help_kind(name) != HELP_NONE)
+        return help_program(help_kind(name));
+    const enum help_kind kind = help_kind(kind_word);
+    if (kind == HELP_EXAMPLES && command) // a topic of the same name has none
+        topic = NULL;
+    if (n && !command && !topic)
+        return refuse(name, true);
+    if (kind == HELP_NONE || n > 2) {
+        command_error(&err, GPT2_ERR_USAGE, "`gpt2 --help` lists commands and topics",
+                      "help %s: expected all, examples or man, got \"%s\"", name,
+                      n > 2 ? words[2] : kind_word);
+        return report(&err);
+    }
+    if (topic)
+        return help_topic(topic, kind);
     if (!command)
-        return refuse(name);
-    snprintf(word, sizeof word, "%s", name);
-    return command->run(2, (char *[]){word, option, NULL});
+        return help_program(kind);
+    char copy[64], option[64];
+    snprintf(copy, sizeof copy, "%s", name);
+    snprintf(option, sizeof option, "--help%s%s", *kind_word ? "=" : "", kind_word);
+    return command->run(2, (char *[]){copy, option, NULL});
 }
 
 int main(int argc, char **argv) {
@@ -75,10 +69,12 @@ int main(int argc, char **argv) {
         printf("gpt2 %s\n", gpt2_version());
         return fflush(stdout) == 0 ? 0 : 1;
     }
-    if (!strcmp(name, "help") && argc > 2)
-        return help_on(argv[2]);
-    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))
-        return help();
+    if (!strcmp(name, "help"))
+        return help(argc - 2, argv + 2);
+    if (!strcmp(name, "--help") || !strcmp(name, "-h"))
+        return help(argc > 2, argv + 2);
+    if (!strncmp(name, "--help=", 7))
+        return help(1, (char *[]){argv[1] + 7, NULL});
     const struct command *command = command_find(name);
-    return command ? command->run(argc - 1, argv + 1) : refuse(name);
+    return command ? command->run(argc - 1, argv + 1) : refuse(name, false);
 }

@@ -120,7 +120,7 @@ run generate --input "$tmp/in" --output "$tmp/again" --resume -q --seed 1
 expect "other options are refused" refuses 2 'made with another model or other options'
 
 # Each option that changes a text, as --help lists them, with a value that its own message names.
-"$GPT2" generate --help | sed -n '/^Sampling/,/^Output/s/^  \(-., \|    \)--\([a-z-]*\)\( .*\)*$/\2 \3/p' |
+"$GPT2" generate --help all | sed -n '/^Sampling/,/^Output/s/^  \(-., \|    \)--\([a-z-]*\)\( .*\)*$/\2 \3/p' |
     sed 's/   .*//' >"$tmp/options"
 printf 'Once upon\nA dog\n' >"$tmp/two"
 run generate --input "$tmp/two" --output "$tmp/two.out" -n 2 -q

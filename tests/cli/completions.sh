@@ -104,7 +104,7 @@ typed() {
     line 'gpt2 quantize --type q8' '<quantize> <--type> <q8> '
     line 'gpt2 hel' '<help> '
     line 'gpt2 help detok' '<help> <detokenize> '
-    line 'gpt2 help f' '<help> <f> ' # no file
+    line 'gpt2 help fa' '<help> <fa> ' # no file
     # Where there are several they are listed, or taken in turn.
     printf 'send "gpt2 info -m \\t\\t\\x03\\x15"\nsend "\\rexit\\r"\n' >>"$tmp/script"
     (cd "$here" && PATH="$tmp/bin:$PATH" HOME="$tmp/home" XDG_DATA_HOME='' XDG_CONFIG_HOME='' \
@@ -154,10 +154,10 @@ commands >"$tmp/commands"
 for shell in bash fish; do
     command -v $shell >/dev/null || continue # said above
     "$GPT2" completions $shell >"$tmp/completions"
-    commands_after_help_by_$shell </dev/null | sort >"$tmp/offered"
-    expect "$shell offers the commands after help" test "$(sort "$tmp/commands")" = "$(cat "$tmp/offered")"
+    commands_after_help_by_$shell </dev/null | sort -u >"$tmp/offered"
+    expect "$shell offers commands and topics after help" test "$({ cat "$tmp/commands"; topics; } | sort -u)" = "$(cat "$tmp/offered")"
     while read -r command; do
-        "$GPT2" "$command" --help | sed -n 's/^  \(-., \|    \)\(--[a-z-]*\).*/\2/p' |
+        "$GPT2" "$command" --help all | sed -n 's/^  \(-., \|    \)\(--[a-z-]*\).*/\2/p' |
             grep -v '^--help$' | sort >"$tmp/options"
         offered_by_$shell "$command" </dev/null | grep -v '^--help$' | sort >"$tmp/offered"
         expect "$shell offers the options of $command" same "$tmp/options" "$tmp/offered"

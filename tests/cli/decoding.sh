@@ -181,7 +181,7 @@ for bad in "--logit-bias x" "--logit-bias 5" "--logit-bias 999999+1" "--ban xyzz
     gen $bad
     expect "$bad is refused" refuses 2 "${bad%% *}"
 done
-run generate --help
+run generate --help all
 for option in repeat-penalty repeat-last-n presence-penalty frequency-penalty no-repeat-ngram \
     typical-p logit-bias ban min-tokens ignore-eos compat beams length-penalty early-stopping \
     num-samples best-of stop include-stop until max-time on-overflow keep truncate choices heal \

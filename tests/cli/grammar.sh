@@ -83,6 +83,7 @@ verify --json
 compare -f $tmp/text -n 4 --json
 bench -p 2 -n 0 -r 1 --json
 models --json
+version --json
 END
 has_case() { commands_with "--json" | all_in "$(cut -d' ' -f1 "$tmp/lines")"; }
 expect "every command with --json has a case" has_case

@@ -30,7 +30,14 @@ commands >"$tmp/commands"
 expect "there are commands" test "$(wc -l <"$tmp/commands")" -gt 15
 while read -r command; do
     rendered "$command" --help </dev/null
+    rendered "$command" --help all </dev/null
 done <"$tmp/commands"
+
+topics >"$tmp/topics"
+expect "there are topics" test "$(wc -l <"$tmp/topics")" -ge 5
+while read -r topic; do
+    rendered help "$topic" </dev/null
+done <"$tmp/topics"
 
 # ---- man pages ----
 tools/make_man "$GPT2" "$tmp/man" >"$out" 2>"$err"
@@ -39,7 +46,7 @@ for formatter in mandoc groff; do
         skip "man pages with $formatter" "it is not installed"
         continue
     fi
-    for page in "$tmp"/man/*.[15]; do
+    for page in "$tmp"/man/*.[157]; do
         for width in 80 40; do
             case $formatter in
             mandoc) mandoc -T utf8 -O width=$width "$page" >"$raw" ;;

@@ -19,7 +19,7 @@ expect "hf makes 20 tokens" count 20
 # Each number about drawing, as --help lists them, makes hf draw.
 run generate Once --compat hf --format ids --seed 5
 cp "$out" "$tmp/greedy"
-"$GPT2" generate --help | sed -n '/^Sampling/,/^$/s/^ *--\([a-z-]*\) [A-Z]\{1,\}\( .*\)\{0,1\}$/\1/p' |
+"$GPT2" generate --help all | sed -n '/^Sampling/,/^$/s/^ *--\([a-z-]*\) [A-Z]\{1,\}\( .*\)\{0,1\}$/\1/p' |
     grep -vx compat >"$tmp/numbers" # whatever the number is called
 while read -r name; do
     case $name in

@@ -30,7 +30,9 @@ cp "$out" "$tmp/help"
 run help generate
 expect "gpt2 help COMMAND" same "$tmp/help" "$out"
 run help genrate
-expect "... of an unknown one" refuses 2 'unknown command "genrate"'
+expect "... of an unknown one" refuses 2 'unknown command or topic "genrate"'
+run help samplin
+expect "a near miss of a topic" says 'did you mean sampling?'
 run --prompt x
 expect "options before the command" refuses 2 'expected a command before options, got "--prompt"'
 run generate --tmep 1
@@ -69,7 +71,7 @@ expect "ids and a text" refuses 2 '--ids has no effect with a plain argument'
 run generate --cpu abacus x
 expect "an unknown kernel variant" refuses 2 'kernel variant "abacus": expected one of generic'
 names=$(sed -n 's/.*expected one of //p' "$err")
-run generate --help
+run generate --help all
 tr -s ' \n' '  ' <"$out" >"$tmp/unfolded" && mv "$tmp/unfolded" "$out"
 expect "--cpu's help has the same names" grep -qF -- "kernels: $names (default:" "$out"
 run info
@@ -90,6 +92,8 @@ expect "a directory as prompt file" refuses 5 "cannot read $tmp"
 
 # Help fits a terminal of 80 columns, and what is no terminal.
 for command in "" $(cat "$tmp/commands"); do
-    run $command --help
-    expect "help of ${command:-gpt2} fits 80 columns" test -z "$(LC_ALL=C.UTF-8 awk 'length($0) > 80' "$out")"
+    for kind in "" all; do
+        run $command --help $kind
+        expect "help $kind of ${command:-gpt2} fits 80 columns" test -z "$(LC_ALL=C.UTF-8 awk 'length($0) > 80' "$out")"
+    done
 done

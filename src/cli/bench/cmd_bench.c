@@ -478,5 +478,12 @@ const struct command command_bench = {
         "Numbers are medians. A share above 102 % or rounds that differ by more than 20 % are\n"
         "said not to be believed. With --speculate the rate may exceed what reading allows: a\n"
         "pass then yields several tokens. -p 16,64,512 -b 1,2,4,8,16,32 shows the curves.\n",
+    .examples = EXAMPLES(
+        {"gpt2 bench", "the model that comes along, as a share of the machine's limits"},
+        {"gpt2 bench gpt2 -p 512 -n 32 -t 1,2", "prompts and decoding, with one thread and two"},
+        {"gpt2 bench -p 16,64 -n 0 -r 3 --csv", "a curve, for a program"},
+        {"gpt2 bench --speculate lookup -n 64", "what guessing tokens brings"}),
+    .common = "model n-prompt n-gen n-depth batch repetitions threads profile speculate json",
+    .related = "info compare",
     .run = run_bench,
 };

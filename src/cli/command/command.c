@@ -1,10 +1,8 @@
-/* command.c - reads the command line of a command by its table of options, and prints its help. */
+/* command.c - reads the command line of a command by its table of options. */
 #include "cli/command/command.h"
-#include "cli/command/manual.h"
 #include "cli/command/option_rules.h"
 #include "cli/io/report.h"
 #include "cli/io/unescape.h"
-#include "cli/io/wrap.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -71,11 +69,27 @@ static bool take_first_word(const struct option *table, char **argv, int *n_word
     return true;
 }
 
+static bool is_help(const char *word) {
+    return !strcmp(word, "--help") || !strcmp(word, "-h") || !strncmp(word, "--help=", 7);
+}
+
+/* What follows --help need not be about it; what follows "=" does. */
+static bool read_help(const char *word, const char *next, enum help_kind *help,
+                      struct gpt2_error *err) {
+    const char *value = strchr(word, '=');
+    *help = help_kind(value ? value + 1 : next);
+    if (value && *help == HELP_NONE)
+        return usage_error(err, "--help: expected all, examples or man, got \"%s\"", value + 1);
+    if (*help == HELP_NONE)
+        *help = HELP_SHORT;
+    return true;
+}
+
 bool command_read(const struct command *command, const struct option *table, int argc, char **argv,
-                  int *n_words, bool *help, struct gpt2_error *err) {
+                  int *n_words, enum help_kind *help, struct gpt2_error *err) {
     struct given_options given = {0};
     *n_words = 0;
-    *help = false;
+    *help = HELP_NONE;
     bool ended = false;
     for (int i = 1; i < argc; i++) {
         char *word = argv[i];
@@ -83,63 +97,14 @@ bool command_read(const struct command *command, const struct option *table, int
             argv[(*n_words)++] = word;
         } else if (!strcmp(word, "--")) {
             ended = true;
-        } else if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
-            *help = true;
-            return true;
+        } else if (is_help(word)) {
+            return read_help(word, i + 1 < argc ? argv[i + 1] : "", help, err);
         } else if (!read_option(table, argc, argv, &i, &given, err)) {
             return false;
         }
     }
     return take_first_word(table, argv, n_words, &given, err) &&
            given_check(&given, command, table, err);
-}
-
-/* The help of an option, in the column for it, or below where the terminal is narrow. */
-static void put_option(struct buffer *page, const struct option *o, int width) {
-    const int column = width < 60 ? 8 : 28;
-    size_t line = page->len; // where the line at hand begins
-    if (o->letter)
-        buffer_format(page, "  -%c, --%s", o->letter, o->name);
-    else
-        buffer_format(page, "      --%s", o->name);
-    if (o->argument) {
-        if ((int)(page->len - line) + 1 + (int)strlen(o->argument) > width) {
-            line = page->len + 1;
-            buffer_format(page, "\n%*s", column - 1, "");
-        }
-        buffer_format(page, " %s", o->argument);
-    }
-    if ((int)(page->len - line) + 2 > column || column < 28) {
-        buffer_byte(page, '\n');
-        line = page->len;
-    }
-    buffer_format(page, "%*s", column - (int)(page->len - line), "");
-    wrap_text(page, o->help, column, column, width);
-}
-
-static int print_help(const struct command *command, const struct option *table) {
-    const int width = wrap_width();
-    struct buffer page = {0};
-    buffer_format(&page, "gpt2 %s - ", command->name);
-    wrap_text(&page, command->summary, (int)page.len, 2, width);
-    const size_t line = page.len + 1;
-    buffer_format(&page, "\nusage: gpt2 %s ", command->name);
-    wrap_text(&page, command->usage, (int)(page.len - line), 7, width);
-    for (const struct option *o = table; o->name; o++) {
-        if (o->type == OPTION_SECTION) {
-            buffer_byte(&page, '\n');
-            wrap_text(&page, o->name, 0, 2, width);
-        } else if (option_is_shown(o)) {
-            put_option(&page, o, width);
-        }
-    }
-    buffer_text(&page, width < 60 ? "  -h, --help\n        this text\n"
-                                  : "  -h, --help                this text\n");
-    if (command->details) {
-        buffer_byte(&page, '\n');
-        wrap_text(&page, command->details, 0, 0, width);
-    }
-    return wrap_print(&page);
 }
 
 /* Set during command_visit, which no other thread calls: command_begin shows it the table. */
@@ -165,7 +130,8 @@ static void add_common(struct option *whole, const struct option *table) {
     static int ignored;
     const struct option common[] = {
         OPT_CHOICE("color", 0, &ignored, color_modes, "auto|always|never",
-                   "accepted in every command; this one has no colours", .aliases = "colour"),
+                   "accepted in every command; this one has no colours", .aliases = "colour",
+                   .flags = OPTION_IGNORED),
         OPT_END,
     };
     size_t n = 0;
@@ -183,19 +149,16 @@ bool command_begin(const struct command *command, const struct option *own, int 
                    int max_words, int *n_words, int *code) {
     struct gpt2_error err = {0};
     struct option table[MAX_OPTIONS];
-    bool help;
+    enum help_kind help;
     add_common(table, own);
-    if (visitor.visit || (argc == 2 && !strcmp(argv[1], "--help=man"))) {
-        if (visitor.visit)
-            visitor.visit(command, table, visitor.user);
-        else
-            manual_print(command, table);
-        *code = fflush(stdout) == 0 ? 0 : GPT2_ERR_RUNTIME;
+    if (visitor.visit) {
+        visitor.visit(command, table, visitor.user);
+        *code = GPT2_OK;
         return false;
     }
     bool ok = command_read(command, table, argc, argv, n_words, &help, &err);
-    if (ok && help) {
-        *code = print_help(command, table);
+    if (ok && help != HELP_NONE) {
+        *code = help_command(command, table, help);
         return false;
     }
     if (ok && *n_words > max_words)

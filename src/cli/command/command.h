@@ -2,6 +2,7 @@
 #ifndef CLI_COMMAND_COMMAND_H
 #define CLI_COMMAND_COMMAND_H
 
+#include "cli/command/help.h"
 #include "cli/command/options.h"
 
 /* Calls `visit` with the command's table, which is local to its run function. The table is valid
@@ -12,13 +13,13 @@ typedef void (*command_visitor)(const struct command *command, const struct opti
 int command_visit(const struct command *command, command_visitor visit, void *user);
 
 /* Reads argv[1..argc) into the table's destinations, and checks that each option has an effect.
- * *help: --help or -h was found, and the rest was not read. Plain words are moved to
- * argv[0..*n_words) in order. */
+ * *help: HELP_NONE, or what --help or -h asks for: the word after it, or =, says which, and the
+ * rest was not read. Plain words are moved to argv[0..*n_words) in order. */
 bool command_read(const struct command *command, const struct option *table, int argc, char **argv,
-                  int *n_words, bool *help, struct gpt2_error *err);
+                  int *n_words, enum help_kind *help, struct gpt2_error *err);
 
-/* Every command calls this first. Parses argv[1..argc), prints the help for --help and the man page
- * for --help=man, and reports errors. Words that are not options, at most `max_words` without that
+/* Every command calls this first. Parses argv[1..argc), prints what --help asks for, and
+ * reports errors. Words that are not options, at most `max_words` without that
  * of OPTION_FIRST_WORD, are moved to argv[0..*n_words) in order. Returns true if the command goes
  * on, else sets *code to the exit code. */
 bool command_begin(const struct command *command, const struct option *table, int argc, char **argv,

@@ -1,103 +1,77 @@
-/* manual.c - prints a command's man page from its table of options and its texts. */
+/* manual.c - makes the man page of a command. */
 #include "cli/command/manual.h"
+#include "cli/command/man_page.h"
+#include "cli/command/topics.h"
 
-#include <gpt2/version.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Prints text for man(7): nothing in it is read as a request, and hyphens stay ASCII. `joined`:
- * line breaks become spaces. */
-static void print_text(const char *text, bool joined) {
-    bool line_start = true;
-    for (; *text; text++) {
-        if (line_start && (*text == '.' || *text == '\''))
-            fputs("\\&", stdout);
-        line_start = *text == '\n' && !joined;
-        if (*text == '\\')
-            fputs("\\e", stdout);
-        else if (*text == '-')
-            fputs("\\-", stdout);
-
-        else if (*text == '\n' && joined)
-            putchar(' ');
-        else if (*text == '\n' && text[1] == '\n')
-            fputs("\n.PP\n", stdout), text++;
-        else
-            putchar(*text);
-    }
-}
-
-/* Alternatives have spaces between them, where a line may be broken. */
-static void print_usage(const char *text) {
-    for (size_t n; *text; text += n) {
-        char part[100];
-        n = strcspn(text, "|");
-        snprintf(part, sizeof part, "%.*s", (int)n, text);
-        print_text(part, true);
-        if (text[n]) {
-            printf(" | ");
-            n++;
-        }
-    }
-}
-
-static void print_option(const struct option *o) {
-    printf(".TP\n\\fB");
+static void put_option(struct buffer *page, const struct option *o) {
+    buffer_text(page, ".TP\n\\fB");
     if (o->letter)
-        printf("\\-%c\\fR, \\fB", o->letter);
-    printf("\\-\\-");
-    print_text(o->name, true);
-    printf("\\fR");
+        buffer_format(page, "\\-%c\\fR, \\fB", o->letter);
+    buffer_text(page, "\\-\\-");
+    man_words(page, o->name, strlen(o->name));
+    buffer_text(page, "\\fR");
     if (o->argument) {
-        printf(" \\fI");
-        print_text(o->argument, true);
-        printf("\\fR");
+        buffer_text(page, " \\fI");
+        man_words(page, o->argument, strlen(o->argument));
+        buffer_text(page, "\\fR");
     }
-    putchar('\n');
-    print_text(o->help, true);
-    if (o->aliases) {
-        printf(" (also:");
-        for (const char *alias = o->aliases; *alias;) {
-            char name[64];
-            size_t n = strcspn(alias, " ");
-            snprintf(name, sizeof name, "%.*s", (int)n, alias);
-            printf(" \\-\\-");
-            print_text(name, true);
-            alias += n + (alias[n] == ' ');
-        }
-        putchar(')');
+    buffer_byte(page, '\n');
+    man_text(page, o->help);
+    if (!o->aliases)
+        return;
+    struct buffer names = {0};
+    for (const char *alias = o->aliases; *alias;) {
+        const size_t n = strcspn(alias, " ");
+        buffer_format(&names, "%s--%.*s", alias == o->aliases ? "(also " : ", ", (int)n, alias);
+        alias += n + (alias[n] == ' ');
     }
-    putchar('\n');
+    buffer_text(&names, ")");
+    if (!names.failed)
+        man_text(page, names.data);
+    page->failed |= names.failed;
+    buffer_free(&names);
 }
 
-void manual_print(const struct command *command, const struct option *table) {
-    printf(".\\\" made by `gpt2 %s --help=man`\n.TH GPT2\\-", command->name);
-    for (const char *c = command->name; *c; c++)
-        putchar(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
-    printf(" 1 \"\" \"gpt2 %s\" \"User Commands\"\n.SH NAME\ngpt2\\-%s \\- ", GPT2_VERSION,
-           command->name);
-    print_text(command->summary, true);
-    printf("\n.SH SYNOPSIS\n\\fBgpt2 %s\\fR ", command->name);
-    print_usage(command->usage);
-    printf("\n.SH DESCRIPTION\n");
+void manual_command(struct buffer *page, const struct command *command,
+                    const struct option *table) {
+    char made_by[100];
+    snprintf(made_by, sizeof made_by, "gpt2 %s --help=man", command->name);
+    man_begin(page, made_by, command->name, 1, command->summary);
+    buffer_format(page, ".SH SYNOPSIS\n\\fBgpt2 %s\\fR ", command->name);
+    man_usage(page, command->usage);
+    buffer_text(page, ".SH DESCRIPTION\n");
     if (command->details)
-        print_text(command->details, false);
+        man_prose(page, command->details);
     else
-        printf("See the options below.\n");
-    const char *heading = "Options";
+        buffer_text(page, "See the options below.\n");
+    if (!table->name || table->type != OPTION_SECTION)
+        man_heading(page, "Options");
     for (const struct option *o = table; o->name; o++) {
-        if (o->type == OPTION_SECTION) {
-            heading = o->name;
-            printf(".SH \"");
-            for (const char *c = heading; *c; c++)
-                putchar(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
-            printf("\"\n");
-        } else if (option_is_shown(o)) {
-            print_option(o);
-        }
+        if (o->type == OPTION_SECTION)
+            man_heading(page, o->name);
+        else if (option_is_shown(o))
+            put_option(page, o);
     }
-    if (!table->name)
-        printf(".SH OPTIONS\n");
-    printf(".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nprint a short form of this page\n"
-           ".SH \"SEE ALSO\"\n.BR gpt2 (1),\n.BR gpt2\\-models (5),\n.BR gpt2\\-packed (5)\n");
+    buffer_text(page, ".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nprint the options that people use "
+                      "first; \\fB\\-\\-help all\\fR prints all of them\n");
+    man_examples(page, command->examples);
+    man_facts(page, "Environment", environment_facts, command, table);
+    man_exit_codes(page);
+    man_facts(page, "Files", file_facts, command, table);
+    man_heading(page, "See also");
+    struct man_related related = {page, false};
+    man_related(&related, "", 0, 1);
+    for (const char *at = command->related; at && *at;) {
+        const size_t n = strcspn(at, " ");
+        man_related(&related, at, n, 1);
+        at += n + (at[n] == ' ');
+    }
+    for (size_t i = 0; topic_at(i); i++)
+        if (concerns(topic_at(i)->users, command, table))
+            man_related(&related, topic_at(i)->name, strlen(topic_at(i)->name),
+                        topic_at(i)->section);
+    buffer_byte(page, '\n');
 }

@@ -2,9 +2,10 @@
 #ifndef CLI_COMMAND_MANUAL_H
 #define CLI_COMMAND_MANUAL_H
 
+#include "base/buffer.h"
 #include "cli/command/options.h"
 
-/* Prints the man page of one command in man(7) format. */
-void manual_print(const struct command *command, const struct option *table);
+/* Appends gpt2-NAME(1) in man(7) format, made from the command's tables. */
+void manual_command(struct buffer *page, const struct command *command, const struct option *table);
 
 #endif

@@ -44,7 +44,8 @@ enum option_flags {
     OPTION_NOT_IN_SESSION = 1 << 0, /* not a setting of an interactive session (/set) */
     OPTION_ESCAPES = 1 << 1,        /* \n, \r, \t, \\ and \xHH in its value are those bytes */
     OPTION_RESULT = 1 << 2,         /* the file of the result: no name of a format */
-    OPTION_FIRST_WORD = 1 << 3      /* if not given, the first plain word is its value */
+    OPTION_FIRST_WORD = 1 << 3,     /* if not given, the first plain word is its value */
+    OPTION_IGNORED = 1 << 4         /* accepted without an effect */
 };
 
 /* Values of an OPTION_INTS. Unchanged if the option is not given. */
@@ -161,14 +162,34 @@ enum command_words {
     WORDS_HUB       /* names of models on the hub                        */
 };
 
+/* A line for a shell, as help and man pages show it and tests/cli/examples.sh runs it. */
+struct example {
+    const char *line; /* begins with a program; NULL ends a list */
+    const char *says; /* what it does                            */
+};
+
 struct command {
     const char *name;
-    const char *summary;               /* one line                                        */
-    const char *usage;                 /* after "gpt2 NAME "                               */
-    const char *details;               /* paragraphs after the options; NULL: none        */
+    const char *summary;            /* one line                                        */
+    const char *usage;              /* after "gpt2 NAME "                               */
+    const char *details;            /* paragraphs after the options, as topics.h has them; NULL:
+                                       none. Where they begin with a table, it says what the first
+                                       plain word may be */
+    const struct example *examples; /* three to six; help begins with the first two    */
+    const char *common;  /* the options that --help shows, ten at most, separated by spaces; NULL:
+                            the command has no more than that */
+    const char *related; /* commands that its man page names, separated by spaces; NULL: none */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit code */
     enum command_words words;
 };
+
+/* The examples of a command: EXAMPLES({"gpt2 ...", "what it does"}, ...) */
+#define EXAMPLES(...)          \
+    (const struct example[]) { \
+        __VA_ARGS__, {         \
+            NULL, NULL         \
+        }                      \
+    }
 
 /* Entries that several commands share. */
 #define OPT_MODEL(dest)                                             \

@@ -4,6 +4,7 @@
  * FILE, DIR or MODEL. */
 #include "cli/command/shell_completion.h"
 #include "cli/command/commands.h"
+#include "cli/command/topics.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static enum word_kind kind_of(const struct option *o) {
                                          : NOTHING;
 }
 
-#define HELP_SUMMARY "list the options of a command"
+#define HELP_SUMMARY "the options of a command, or a page about a topic"
 
 #define HUB_NAMES "gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2"
 
@@ -72,6 +73,11 @@ static int failure;
 static void visit(const struct command *command, command_visitor print) {
     if (!failure) // it has been reported
         failure = command_visit(command, print, NULL);
+}
+
+static void print_topics(void) {
+    for (size_t i = 0; topic_at(i); i++)
+        printf("%s%s", i ? " " : "", topic_at(i)->name);
 }
 
 /* ---- bash ---- */
@@ -143,7 +149,7 @@ static void print_bash(void) {
         "    return\n"
         "  fi\n"
         "  if [[ $command == help ]]; then\n"
-        "    ((COMP_CWORD == 2)) && _gpt2_offer $_gpt2_commands\n"
+        "    ((COMP_CWORD == 2)) && _gpt2_offer $_gpt2_commands $_gpt2_topics\n"
         "    return\n"
         "  fi\n"
         "  case $command in\n",
@@ -180,6 +186,8 @@ static void print_bash(void) {
            "_gpt2_commands='");
     for (size_t i = 0; command_at(i); i++)
         printf("%s%s", i ? " " : "", command_at(i)->name);
+    printf("'\n_gpt2_topics='");
+    print_topics();
     printf("'\ncomplete -o default -F _gpt2 gpt2\n");
 }
 
@@ -252,10 +260,17 @@ static void print_zsh(void) {
         printf("'\n");
     }
     printf("  )\n"
-           "  local -a topics=(\"help:" HELP_SUMMARY "\")\n"
-           "  if ((CURRENT == 2)); then _describe command commands -- topics; return; fi\n"
+           "  local -a help=(\"help:" HELP_SUMMARY "\")\n"
+           "  local -a topics=(\n");
+    for (size_t i = 0; topic_at(i); i++) {
+        printf("    '%s:", topic_at(i)->name);
+        print_plain(topic_at(i)->summary, ":\\");
+        printf("'\n");
+    }
+    printf("  )\n"
+           "  if ((CURRENT == 2)); then _describe command commands -- help; return; fi\n"
            "  if [[ $words[2] == help ]]; then\n"
-           "    ((CURRENT == 3)) && _describe command commands\n"
+           "    ((CURRENT == 3)) && _describe command commands -- topics\n"
            "    return\n"
            "  fi\n"
            "  shift words; ((CURRENT--))\n"
@@ -326,6 +341,8 @@ static void print_fish(void) {
            "complete -c gpt2 -n '__gpt2_is help 2' -f -a '");
     for (size_t i = 0; (command = command_at(i)); i++)
         printf("%s%s", i ? " " : "", command->name);
+    putchar(' ');
+    print_topics();
     printf("'\n");
 }
 

@@ -169,7 +169,8 @@ static int run_generate(int argc, char **argv) {
         OPT_VALUE("jsonl", &a->format, formats, "jsonl", "short for --format jsonl"),
         OPT_CHOICE("tint", 0, &a->tint, tints, "none|surprisal",
                    "text on a background that shows how surprising each\n"
-                   "token was, in bits, and what the colours mean",
+                   "token was, in bits, and what the colours mean\n"
+                   "(default none)",
                    .not_with = "input format=ids format=json format=jsonl"),
         OPT_COLOR(&a->color, .hint = "--tint surprisal shows how surprising tokens were"),
         OPT_FLAG("stats", 0, &a->stats,
@@ -263,5 +264,18 @@ const struct command command_generate = {
         "above. What is drawn depends on the id, not on order, shards or restarts. gpt2-bulk(5) "
         "has\n"
         "the fields, and commands for GNU parallel, ssh, Slurm and Kubernetes.\n",
+    .examples = EXAMPLES(
+        {"gpt2 generate \"Once upon a time\"", "continue a text"},
+        {"gpt2 generate -f story.txt -n 40 --temp 0.6",
+         "continue what a file holds, 40 tokens, with less chance"},
+        {"cat article.txt | gpt2 generate -f - -e \"\\nTL;DR:\" --until sentence",
+         "a summary in one sentence: the text is standard input, a prompt follows it"},
+        {"gpt2 generate -s random --num-samples 3 \"The wolf\"", "three texts, others each time"},
+        {"gpt2 generate --json --logprobs 2 -n 8 \"Once\"",
+         "an object as OpenAI has it, with log-probabilities"},
+        {"gpt2 generate --input prompts.jsonl -o texts.jsonl --resume",
+         "many prompts; the same line again after a crash goes on"}),
+    .common = "prompt file model max-tokens temp seed stop json input output",
+    .related = "score choose serve bench",
     .run = run_generate,
 };

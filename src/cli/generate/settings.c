@@ -68,9 +68,11 @@ int settings_table(struct option *table, struct settings *s) {
                 "how far back penalties look (default 64; -1: all)",
                 .needs = "repeat-penalty presence-penalty frequency-penalty"),
         OPT_FLOAT("presence-penalty", 0, &s->sampler.presence_penalty, -1e3, 1e3, "F",
-                  "taken off the logits of tokens seen lately"),
+                  "taken off the logits of tokens seen lately (default\n"
+                  "0: off)"),
         OPT_FLOAT("frequency-penalty", 0, &s->sampler.frequency_penalty, -1e3, 1e3, "F",
-                  "the same, for each time they were seen"),
+                  "the same, for each time they were seen (default 0:\n"
+                  "off)"),
         OPT_INT("no-repeat-ngram", 0, &s->sampler.no_repeat_ngram, 0, INT_MAX, "N",
                 "never the same N consecutive tokens twice (default 0:\n"
                 "off)",
@@ -89,7 +91,7 @@ int settings_table(struct option *table, struct settings *s) {
                 .aliases = "n-predict predict max-new-tokens length num-predict sample-len"),
         OPT_INT("min-tokens", 0, &s->sampler.min_tokens, 0, INT_MAX, "N",
                 "no end of text, and none by --until, before so many\n"
-                "tokens",
+                "tokens (default 0)",
                 .aliases = "min-new-tokens", .not_with = "ignore-eos"),
         OPT_FLAG("ignore-eos", 0, &s->sampler.ignore_eos,
                  "never choose the token that ends a text"),
@@ -98,10 +100,11 @@ int settings_table(struct option *table, struct settings *s) {
         OPT_FLAG("include-stop", 0, &s->include_stop, "end after it",
                  .needs = "stop until=sentence until=line until=paragraph"),
         OPT_CHOICE("until", 0, &s->until, untils, "WHAT",
-                   "end with the sentence, line or paragraph"),
+                   "end with the sentence, line or paragraph (default:\n"
+                   "none of them)"),
         OPT_FLOAT("max-time", 0, &s->max_time, 0, 1e9, "S",
-                  "end after so many seconds; the text then depends on\n"
-                  "the machine"),
+                  "end after so many seconds (default 0: no limit); the\n"
+                  "text then depends on the machine"),
         OPT_CHOICE("on-overflow", 0, &s->overflow, overflows, "WHAT",
                    "where the context is full: stop (default), slide on,\n"
                    "or error"),
@@ -118,7 +121,7 @@ int settings_table(struct option *table, struct settings *s) {
                 .aliases = "nsamples num-return-sequences n", .flags = OPTION_NOT_IN_SESSION),
         OPT_INT("best-of", 0, &s->best_of, 0, 4096, "N",
                 "make N texts, give those with the best mean\n"
-                "log-probability",
+                "log-probability (default 0: as many as are given)",
                 .flags = OPTION_NOT_IN_SESSION, .not_with = "beams format=jsonl"),
         OPT_STRINGS("choices", 'c', &s->choices, "A,B,C",
                     "the text is one of these; may be repeated", .flags = OPTION_ESCAPES),
@@ -142,7 +145,7 @@ int settings_table(struct option *table, struct settings *s) {
         OPT_INT("logprobs", 0, &s->logprobs, 0, 100, "N",
                 "with --json or --jsonl: log-probabilities of the tokens\n"
                 "and (--json) of the N likeliest, of the unmodified\n"
-                "logits",
+                "logits (default: none)",
                 .aliases = "n-probs top-logprobs", .flags = OPTION_NOT_IN_SESSION,
                 .needs = "format=json format=jsonl"),
         OPT_SECTION("Beam search (in place of sampling)"),

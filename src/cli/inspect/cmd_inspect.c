@@ -260,7 +260,7 @@ static int run_inspect(int argc, char **argv) {
     }
     struct inspect_arguments *a = &run->args;
     a->layer = a->head = -1;
-    static const char *const formats[] = {"text", "tsv", "json", NULL};
+    static const char *const formats[] = {"text", "tsv", "json", "words", NULL};
     const struct option table[] = {
         OPT_SECTION("Text"),
         OPT_STRINGS("prompt", 'p', &a->prompts, "TEXT",
@@ -288,10 +288,10 @@ static int run_inspect(int argc, char **argv) {
                    "what that changes; default there: each"),
         OPT_INT("layer", 'l', &a->layer, 0, 1e6, "L",
                 "attention: the weights of one head of this layer ...;\n"
-                "dump: of this layer alone",
+                "dump: of this layer alone (default: each)",
                 .needs = "@attention+head @dump"),
-        OPT_INT("head", 0, &a->head, 0, 1e6, "H",
-                "... this one; without both: all heads in numbers", .needs = "@attention+layer"),
+        OPT_INT("head", 0, &a->head, 0, 1e6, "H", "... this one (default: all heads in numbers)",
+                .needs = "@attention+layer"),
         OPT_STRING("token", 0, &a->token, "TEXT",
                    "residual: the next token whose logit is taken apart\n"
                    "(default: the likeliest)",
@@ -306,12 +306,14 @@ static int run_inspect(int argc, char **argv) {
                  "dump: also the logits if the model ended after each layer", .needs = "@dump"),
         OPT_SECTION("Output"),
         OPT_OUTPUT(&a->form.output),
-        OPT_CHOICE("format", 0, &a->form.format, formats, "text|tsv|json",
-                   "text (default), all numbers as tab-separated values,\n"
-                   "or all numbers and the summary as one JSON object",
+        OPT_CHOICE("format", 0, &a->form.format, formats, "text|tsv|json|words",
+                   "text (default); all numbers as tab-separated values;\n"
+                   "all numbers and the summary as one JSON object; or\n"
+                   "the summary alone, without the tables",
                    .not_with = "svg=- @dump"),
         OPT_VALUE("tsv", &a->form.format, formats, "tsv", "short for --format tsv"),
         OPT_VALUE("json", &a->form.format, formats, "json", "short for --format json"),
+        OPT_VALUE("words", &a->form.format, formats, "words", "short for --format words"),
         OPT_STRING("svg", 0, &a->form.svg, "FILE",
                    "write a picture, too; \"-\": only that, to standard\n"
                    "output",
@@ -334,7 +336,7 @@ static int run_inspect(int argc, char **argv) {
 
 const struct command command_inspect = {
     .name = "inspect",
-    .summary = "look inside: layer norm, logit lens, attention, residual stream, arrays",
+    .summary = "look inside: layer norm, logit lens, attention, arrays",
     .usage = "layernorm|compare|lens|attention|residual|dump [OPTIONS] [TEXT]",
     .details =
         "  layernorm   each token at each site: mean, deviation, norm, spikes; before, "
@@ -358,5 +360,17 @@ const struct command command_inspect = {
         "the weights of token t. lens.L is of the stream after block L, lens.embedding of the\n"
         "embedding; in a .npy file [n_layer + 1, tokens, n_vocab]. resid is the stream after the\n"
         "block, attn and mlp are what the branches add to it, heads is what c_proj gets.\n",
+    .examples = EXAMPLES(
+        {"gpt2 inspect layernorm \"war violence hate fear\"", "each token at each layer norm"},
+        {"gpt2 inspect lens \"Once upon a\"",
+         "the next token, if the model ended after each layer"},
+        {"gpt2 inspect layernorm --words \"ok\"", "the account in words alone"},
+        {"gpt2 inspect compare -p \" good\" -p \" hate\" --svg compare.svg",
+         "two tokens side by side, with a picture"},
+        {"gpt2 inspect attention \"Once upon a time\" --layer 2 --head 1", "where one head looks"},
+        {"gpt2 inspect dump \"ok\" --sites resid,logits -o ok.npz",
+         "the numbers of the pass, for NumPy"}),
+    .common = "prompt file model words layer head ablate json svg output",
+    .related = "embed score",
     .run = run_inspect,
 };

@@ -116,6 +116,9 @@ double map_shade(const struct map *map, const struct map_scale *scale, int row, 
 /* Text for a terminal of `width` columns, with ANSI colours if `color`. */
 void view_write_text(struct buffer *out, const struct view *view, int width, bool color);
 
+/* The summary alone, which ends that text. */
+void view_write_words(struct buffer *out, const struct view *view, int width, bool color);
+
 /* The tables as tab-separated values, each with a line of names, separated by empty lines. */
 void view_write_tsv(struct buffer *out, const struct view *view);
 
@@ -134,7 +137,7 @@ bool label_next(struct label label, size_t *at, char out[ESCAPE_BYTES]);
 /* The width of a label in characters, escapes included. */
 int label_width(struct label label);
 
-enum view_format { VIEW_TEXT, VIEW_TSV, VIEW_JSON };
+enum view_format { VIEW_TEXT, VIEW_TSV, VIEW_JSON, VIEW_WORDS };
 
 /* The form of the output. */
 struct view_form {

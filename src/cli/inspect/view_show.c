@@ -27,10 +27,10 @@ static char *draw(const struct view *view, size_t *n, bool svg, const struct vie
     else if (form->format == VIEW_JSON)
         view_write_json(&out, view);
     else
-        view_write_text(&out, view, terminal_width(),
-                        terminal_wants_color(output_is_file(form->output) && !form->color
-                                                 ? COLOR_NEVER
-                                                 : form->color));
+        (form->format == VIEW_WORDS ? view_write_words : view_write_text)(
+            &out, view, terminal_width(),
+            terminal_wants_color(output_is_file(form->output) && !form->color ? COLOR_NEVER
+                                                                              : form->color));
     return buffer_take(&out, n);
 }
 
@@ -60,7 +60,7 @@ int view_show(const struct view *view, const struct view_form *form) {
         return report(&err);
     }
     ok = output_begin(&out, form->output, &err);
-    if (form->format == VIEW_TEXT && !picture)
+    if ((form->format == VIEW_TEXT || form->format == VIEW_WORDS) && !picture)
         output_fit(&out);
     ok = ok && output_bytes(&out, data, n, &err) && output_end(&out, &err);
     output_discard(&out);

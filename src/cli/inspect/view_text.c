@@ -196,6 +196,10 @@ void view_write_text(struct buffer *out, const struct view *view, int width, boo
             put_table(out, &view->tables[i], color);
     for (int i = 0; i < view->n_maps; i++)
         put_map(out, &view->maps[i], width, color);
+    view_write_words(out, view, width, color);
+}
+
+void view_write_words(struct buffer *out, const struct view *view, int width, bool color) {
     put_heading(out, "In words", color);
     for (int i = 0; i < view->n_sentences; i++) {
         buffer_text(out, "- ");

@@ -518,5 +518,14 @@ const struct command command_choose = {
         "cannot be read is reported and answered by an empty one; the exit code is 3 then.\n"
         "pmi asks how much likelier the prompt makes a choice (Holtzman et al. 2021).\n\n"
         "  if gpt2 choose \"$review I liked it:\" -c yes,no --test yes; then ...\n",
+    .examples = EXAMPLES(
+        {"gpt2 choose \"The fox is\" --choices sly,blue,round", "rank three continuations"},
+        {"if gpt2 choose \"I liked it:\" -c yes,no --test yes; then echo good; fi",
+         "a condition for the shell"},
+        {"gpt2 choose --input questions.jsonl -o answers.jsonl",
+         "a record for each question, with choices of its own"},
+        {"gpt2 choose -f lines.txt --lines -c happy,sad --by pmi", "label each line of a file"}),
+    .common = "prompt file choices choices-file input model by best test json",
+    .related = "score generate",
     .run = run_choose,
 };

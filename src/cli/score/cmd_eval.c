@@ -274,5 +274,11 @@ const struct command command_eval = {
         "A record that cannot be scored is reported and left out; the exit code is 3 then.\n"
         "Published for gpt2 (124M): lambada acc 0.3256, ppl 40.06; hellaswag in llm.c's form acc\n"
         "0.2859, acc_norm 0.2955.\n",
+    .examples = EXAMPLES(
+        {"gpt2 eval lambada lambada.jsonl", "accuracy and perplexity of the last words"},
+        {"gpt2 eval hellaswag hellaswag.jsonl -n 100", "the first 100 records of HellaSwag"},
+        {"gpt2 eval hellaswag hellaswag.jsonl --form lm-eval --json", "all figures as one object"}),
+    .common = "model limit form threads output json",
+    .related = "score choose",
     .run = run_eval,
 };

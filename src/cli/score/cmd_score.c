@@ -331,7 +331,8 @@ static int run_score(int argc, char **argv) {
                    "a line for each (default token); words are corrected\n"
                    "for leading spaces, see below",
                    .not_with = "filter+!by=line tint=surprisal tint=rank"),
-        OPT_INT("top", 0, &a->top, 0, 1000, "N", "also the N likeliest tokens at each place",
+        OPT_INT("top", 0, &a->top, 0, 1000, "N",
+                "also the N likeliest tokens at each place (default 0)",
                 .aliases = "top-n logprobs", .needs = "by=token",
                 .not_with = "filter tint=surprisal tint=rank"),
         OPT_OUTPUT(&a->output),
@@ -352,7 +353,7 @@ static int run_score(int argc, char **argv) {
         OPT_CHOICE("tint", 0, &a->tint, tints, "none|surprisal|rank",
                    "the text itself, on a background that shows how\n"
                    "surprising each token is, in bits, or its rank, and\n"
-                   "what the colours mean",
+                   "what the colours mean (default none)",
                    .not_with = "ids"),
         OPT_COLOR(&a->color, .hint = "--tint surprisal or --tint rank shows the text in colours"),
         OPT_END,
@@ -390,5 +391,14 @@ const struct command command_score = {
         "p(word) = p(tokens) p(B after the word) / p(B before it). Pimentel & Meister 2024\n"
         "(arXiv:2406.14561), Oh & Schuler 2024 (arXiv:2406.10851). uncorrected_bits has the "
         "tokens'.\n",
+    .examples = EXAMPLES(
+        {"gpt2 score --by word \"The old man the boat.\"", "the surprisal of each word, in bits"},
+        {"gpt2 score -f lines.txt --filter 'bits_per_byte<3'",
+         "pass on the lines that are likely enough"},
+        {"gpt2 score -f story.txt --by doc --protocol stride=128",
+         "perplexity of a file, as Hugging Face measures it"},
+        {"gpt2 score --top 3 --json \"Once upon a time\"", "what was likelier at each place"}),
+    .common = "prompt file model by lines filter protocol top json output",
+    .related = "choose eval generate",
     .run = run_score,
 };

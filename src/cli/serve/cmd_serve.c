@@ -185,5 +185,13 @@ const struct command command_serve = {
         "0\n"
         "if every request in progress was finished. A second signal ends at once.\n"
         "The address is printed on standard error when the server is ready.\n",
+    .examples =
+        EXAMPLES({"gpt2 serve --port 8080", "answer OpenAI's completions API on this machine"},
+                 {"gpt2 serve gpt2 --alias gpt-2 --port 8080",
+                  "another model, under a name that clients know"},
+                 {"gpt2 serve --host 0.0.0.0 --port 8080 --api-key-file keys.txt",
+                  "for other machines, which need one of the keys"}),
+    .common = "host port api-key-file model alias threads parallel",
+    .related = "generate",
     .run = run_serve,
 };

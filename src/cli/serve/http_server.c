@@ -442,7 +442,15 @@ void http_server_stop(struct http_server *server) {
     free(server);
 }
 
+bool http_server_is_built(void) {
+    return true;
+}
+
 #else
+
+bool http_server_is_built(void) {
+    return false;
+}
 
 bool http_server_load(struct gpt2_error *err) {
     return command_error(err, GPT2_ERR_RUNTIME,

@@ -45,7 +45,10 @@ struct http_options {
     void *user;
 };
 
-/* True where this build has the library at all; else http_server_load says what is missing. */
+/* Whether this build knows the library. */
+bool http_server_is_built(void);
+
+/* True where the library is there; else http_server_load says what is missing. */
 bool http_server_load(struct gpt2_error *err);
 
 /* Starts the thread, after http_server_load. Fails with GPT2_ERR_RUNTIME or GPT2_ERR_MEMORY. */

@@ -179,7 +179,15 @@ void line_editor_remember(struct line_editor *editor, const char *line) {
     lib.history(editor->history, &event, H_ENTER, line);
 }
 
+bool line_editor_is_built(void) {
+    return true;
+}
+
 #else // the terminal's own line editing does
+
+bool line_editor_is_built(void) {
+    return false;
+}
 
 struct line_editor *line_editor_open(void) {
     return NULL;

@@ -9,6 +9,9 @@
 
 struct line_editor;
 
+/* Whether this build knows the library. */
+bool line_editor_is_built(void);
+
 enum line_kind {
     LINE_TEXT,
     LINE_INTERRUPTED, /* Ctrl-C: what was typed of the line is dropped, and is in the buffer; or

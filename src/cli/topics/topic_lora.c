@@ -1,0 +1,57 @@
+/* topic_lora.c - gpt2-lora(5): adapters, which are read, and what they do to a model. */
+#include "cli/command/topics.h"
+
+const struct topic topic_lora = {
+    .name = "lora",
+    .section = 5,
+    .summary = "LoRA adapters: which are read, and what they do to a model",
+    .users = "--lora",
+    .text =
+        "A fine-tune is often published as an adapter: a folder of some MB that changes a model\n"
+        "of hundreds. --lora DIR[:SCALE] merges one into the model; it may be repeated, and every\n"
+        "command that opens a model has it. The commands that run then do exactly what they do\n"
+        "with the directory that `gpt2 convert` writes, and `gpt2 verify` prints the same\n"
+        "fingerprint for both. `gpt2 info` lists the adapters of a model.\n"
+        "\n"
+        "    gpt2 generate -m gpt2 --lora adapter:0.8 -p \"The sea\"\n"
+        "    gpt2 compare gpt2 --lora adapter -f story.txt\n"
+        "    gpt2 convert -m gpt2 --lora adapter -o merged\n"
+        "    gpt2 quantize gpt2 --lora adapter -o gpt2-adapter.q8\n"
+        "\n"
+        "FILES\n"
+        "\n"
+        "  adapter_config.json        PEFT's settings. Read are r, lora_alpha, use_rslora,\n"
+        "                             rank_pattern, alpha_pattern, target_modules,\n"
+        "                             modules_to_save; settings of the training have no effect.\n"
+        "                             fan_in_fan_out has none either: the matrices say which side\n"
+        "                             is which. Keys of the patterns are names or regular\n"
+        "                             expressions; what POSIX cannot express is refused\n"
+        "  adapter_model.safetensors  or adapter_model.bin: lora_A [r, in] and lora_B [out, r] of\n"
+        "                             attn.c_attn, attn.c_proj, mlp.c_fc, mlp.c_proj, wte, wpe or\n"
+        "                             lm_head, perhaps biases, and what modules_to_save lists\n"
+        "\n"
+        "ARITHMETIC\n"
+        "\n"
+        "Element (k, i) of a layer's matrix W [in, out] becomes\n"
+        "\n"
+        "    (float)((double)W[k, i] + c * s)\n"
+        "    s = sum over j of B[i, j] * A[j, k]\n"
+        "\n"
+        "in double, j from 0 up, every product and sum rounded; c is SCALE * (lora_alpha / r),\n"
+        "with use_rslora SCALE * (lora_alpha / sqrt(r)). The bias of a lora_B is added to the\n"
+        "layer's in the same way. What the adapter has whole (modules_to_save, biases with bias\n"
+        "\"all\" or \"lora_only\") takes the place of the model's, whatever SCALE. Several "
+        "adapters\n"
+        "are merged in the order given. Matrices that change become F32, whatever the base has.\n"
+        "\n"
+        "Where the head is wte, an adapter of one of them leaves the other as it was, as in\n"
+        "training. The model then has a head of its own, which is said.\n"
+        "\n"
+        "REFUSED\n"
+        "\n"
+        "DoRA, QALoRA, aLoRA, other methods and starts that change the base (pissa, olora, loftq\n"
+        "...), by the name of the setting: PEFT can merge those itself, with merge_and_unload()\n"
+        "and save_pretrained(DIR). A quantized base, as rounding comes last: quantize with "
+        "--lora,\n"
+        "as above. An adapter with a tensor that has no place in the model, or half a pair.\n",
+};

@@ -1,0 +1,56 @@
+/* topic_sampling.c - gpt2-sampling(7): from logits to the next token. */
+#include "cli/command/topics.h"
+
+const struct topic topic_sampling = {
+    .name = "sampling",
+    .section = 7,
+    .summary = "how the next token is chosen: filters, penalties, stops",
+    .users = "--temp serve",
+    .text =
+        "The model gives a logit for each token. Penalties and bans change them, filters leave\n"
+        "some of the tokens, and one is drawn.\n"
+        "\n"
+        "    gpt2 generate --greedy \"Once upon a time\"\n"
+        "    gpt2 generate --temp 0.7 --top-k 20 \"Once upon a time\"\n"
+        "    gpt2 generate --temp 1 --top-k 0 --top-p 1 -s random \"Once\"\n"
+        "\n"
+        "IN THIS ORDER\n"
+        "\n"
+        "  --logit-bias  is added; --ban forbids\n"
+        "  penalties     --repeat-penalty divides the logits of tokens seen among the last\n"
+        "                --repeat-last-n, --frequency-penalty and --presence-penalty are taken\n"
+        "                off, --no-repeat-ngram forbids\n"
+        "  --temp        divides the logits; 0 is greedy: the likeliest token, and no filter\n"
+        "  --top-k       only the K likeliest\n"
+        "  --top-p       only the likeliest that together reach P\n"
+        "  --min-p       only those at least P times as likely as the likeliest\n"
+        "  --typical-p   only those about as surprising as expected, that together reach P\n"
+        "\n"
+        "DEFAULTS\n"
+        "\n"
+        "Temperature 0.8, top-k 40, top-p 0.95, seed 0, 256 tokens; what the model's\n"
+        "generation_config.json recommends takes their place. --compat hf, openai, llama.cpp or\n"
+        "nanogpt has the rules and defaults of another program.\n"
+        "\n"
+        "WHERE A TEXT ENDS\n"
+        "\n"
+        "At <|endoftext|> (unless --ignore-eos), after -n tokens, in front of --stop, with the\n"
+        "sentence, line or paragraph (--until), after --max-time, and where the context is full\n"
+        "(--on-overflow). --min-tokens puts off the end of text and --until. Stops are found\n"
+        "on bytes, across tokens.\n"
+        "\n"
+        "    gpt2 generate --until sentence --stop \"\\\"\" \"She said:\"\n"
+        "\n"
+        "NOT SAMPLED\n"
+        "\n"
+        "--beams N looks for the likeliest text; --choices A,B,C makes it one of these.\n"
+        "\n"
+        "    gpt2 generate --beams 4 -n 20 \"Once upon a time\"\n"
+        "    gpt2 generate --choices happy,sad \"The end was\"\n"
+        "\n"
+        "ANOTHER TEXT EACH TIME\n"
+        "\n"
+        "The seed is 0 unless -s says otherwise, so a command gives the same text each time. -s\n"
+        "random takes another; --stats prints it. Text number i of --num-samples is the same\n"
+        "whatever their number.\n",
+};

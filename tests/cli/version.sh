@@ -1,0 +1,31 @@
+# gpt2 version: what a report of a fault needs.
+. tests/cli/cases.inc
+
+run version
+cp "$out" "$tmp/short"
+expect "gpt2 version is one line" grep -Eqx 'gpt2 [0-9]+\.[0-9]+\.[0-9]+' "$out"
+run --version
+expect "as gpt2 --version" same "$tmp/short" "$out"
+run version --verbose
+expect "--verbose begins with it" same "$tmp/short" "$(head -n 1 "$out" >"$tmp/first" && echo "$tmp/first")"
+for name in library compiler architecture kernels 'this CPU' libedit libmicrohttpd; do
+    expect "... and has $name" grep -Eq "^$name +[^ ]" "$out"
+done
+names=$(sed -n 's/^kernels *//p' "$out")
+run generate --cpu abacus x
+expect "the kernels are those of --cpu" says "expected one of $names"
+run version --json
+if command -v python3 >/dev/null; then
+    expect "--json is one object" python3 -c 'import json, sys
+d = json.load(open(sys.argv[1]))
+assert set(d) == {"version", "abi", "compiler", "architecture", "cpu", "cpus", "kernels", "runs", "features"}
+assert all(v in d["kernels"].split(", ") for v in d["runs"]) and "generic" in d["runs"]' "$out"
+fi
+run version --json --verbose
+expect "--json has it all already" refuses 2 '--verbose has no effect with --json'
+# One place has the number; what repeats it agrees.
+version=$(sed -n 's/^gpt2 //p' "$tmp/short")
+date=$(sed -n "s/^## \[$version\] - \([0-9-]*\)$/\1/p" CHANGELOG.md)
+expect "CHANGELOG.md has this version and its date" test -n "$date"
+expect "CITATION.cff has this version" grep -qx "version: $version" CITATION.cff
+expect "CITATION.cff has its date" grep -qx "date-released: '$date'" CITATION.cff

@@ -37,6 +37,7 @@ static int failing = -1, reason;
 static long fails_at;
 static bool for_good;
 static atomic_long n_calls[N_CALLS];
+static int count_fd = -1; /* of FAULT_COUNT: at the end the program may open nothing */
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
@@ -60,6 +61,10 @@ __attribute__((constructor)) static void begin(void) {
         if (failing < 0 || !reason)
             _exit(98);
     }
+    const char *path = getenv("FAULT_COUNT");
+    const int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+    if (path && (fd < 0 || (count_fd = fcntl(fd, F_DUPFD_CLOEXEC, 200)) < 0 || close(fd) != 0))
+        _exit(99);
     unsetenv("FAULT");
     unsetenv("LD_PRELOAD");
     for (int i = 0; i < N_CALLS; i++)
@@ -67,18 +72,14 @@ __attribute__((constructor)) static void begin(void) {
 }
 
 __attribute__((destructor)) static void end(void) {
-    const char *path = getenv("FAULT_COUNT");
     char text[32 * N_CALLS];
     int n = 0;
     failing = -1;
     for (int i = 0; i < N_CALLS; i++)
         n += snprintf(text + n, sizeof text - (size_t)n, "%s %ld\n", calls[i],
                       atomic_load(&n_calls[i]));
-    const int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
-    if (fd >= 0 && write(fd, text, (size_t)n) < 0)
+    if (count_fd >= 0 && write(count_fd, text, (size_t)n) < 0)
         _exit(99);
-    if (fd >= 0)
-        close(fd);
 }
 
 /* True where this call is the one, with errno set. */

@@ -1,6 +1,7 @@
 # One call fails: memory, a file, the disk, a thread. Every command then gives the same bytes as
 # undisturbed, or one error that names the cause, the right exit code, and no file but the one before.
-# A sample of the calls; `make torture` tries each, for each reason (TORTURE=1).
+# A sample of the calls; `make torture` tries each, for each reason (TORTURE=1). With TORTURE_LOG=FILE
+# what was tried stands there, a line `FAULTS WRONG CALL: COMMAND` for each, and is not tried again.
 . tests/cli/cases.inc
 
 fault=${FAULT_LIBRARY:-${BUILD:-build}/tests/fault.so}
@@ -104,7 +105,10 @@ faults() {
     for call in $calls; do
         n=$(sed -n "s/^$call //p" "$tmp/counts")
         [ "$n" -gt 0 ] || continue
+        what="$call: $(echo "$words" | sed "s|$tmp/||g")"
+        [ -z "${TORTURE_LOG:-}" ] || ! cut -s -d' ' -f3- "$TORTURE_LOG" 2>/dev/null | grep -qxF "$what" || continue
         : >"$wrong"
+        n_tries=0
         for reason in $(reasons_of $call); do
             step=1
             [ -n "${TORTURE:-}" ] || step=$((n / most + 1))
@@ -114,11 +118,13 @@ faults() {
                 for fault_at in $at $(case $reason in EINTR | EAGAIN) ;; *) echo $at+ ;; esac); do
                     tried "$call:$reason:$fault_at"
                     judge $call $reason | sed "s/^/$call $reason $fault_at of $n: /" >>"$wrong"
+                    n_tries=$((n_tries + 1))
                 done
                 at=$((at + step))
             done
         done
         expect "$call fails: $(echo "$words" | cut -c1-40)" empty "$wrong"
+        [ -z "${TORTURE_LOG:-}" ] || echo "$n_tries $(wc -l <"$wrong") $what" >>"$TORTURE_LOG"
     done
 }
 empty() { [ ! -s "$1" ] || { head -n 3 "$1" >&2; cat "$1" >>"$err"; return 1; }; }

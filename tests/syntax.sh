@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# syntax.sh [CLANG] - compiles every file of the library and the program for macOS and FreeBSD, as far
+# syntax.sh [CLANG] - compiles every file of the library and the program for macOS, FreeBSD and OpenBSD, as far
 # as that goes without these systems: clang checks the syntax and the types and makes no code. The C
-# library's headers are those of musl, which has little but POSIX; what is asked of the two systems
+# library's headers are those of musl, which has little but POSIX; what is asked of these systems
 # only is declared below, as their manual pages have it. Kernels for arm64 are among the files.
 #
 # Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why`, and fails if a file did.
@@ -21,7 +21,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 failed=0
 
-mkdir -p "$tmp/libraries" "$tmp/darwin/mach-o" "$tmp/darwin/sys" "$tmp/freebsd/sys"
+mkdir -p "$tmp/libraries" "$tmp/darwin/mach-o" "$tmp/darwin/sys" "$tmp/freebsd/sys" "$tmp/openbsd/sys"
 for library in libcjson libutf8proc; do
     folder=$(pkg-config --variable=includedir $library)
     cp -r "$folder"/utf8proc.h "$folder"/cjson "$tmp/libraries/" 2>/dev/null
@@ -30,6 +30,10 @@ done
 cat >"$tmp/darwin/mach-o/dyld.h" <<'END'
 #include <stdint.h>
 int _NSGetExecutablePath(char *buf, uint32_t *bufsize);
+END
+cat >"$tmp/darwin/sys/random.h" <<'END'
+#include <stddef.h>
+int getentropy(void *buffer, size_t size);
 END
 cat >"$tmp/darwin/sys/sysctl.h" <<'END'
 #include <stddef.h>
@@ -43,6 +47,12 @@ cat >"$tmp/freebsd/sys/sysctl.h" <<'END'
 #define KERN_PROC 14
 #define KERN_PROC_PATHNAME 12
 int sysctl(const int *name, unsigned namelen, void *oldp, size_t *oldlenp, const void *newp, size_t newlen);
+END
+cp "$tmp/freebsd/sys/sysctl.h" "$tmp/openbsd/sys/"
+cat >"$tmp/openbsd/unistd.h" <<'END'
+#include_next <unistd.h>
+int pledge(const char *promises, const char *execpromises);
+int unveil(const char *path, const char *permissions);
 END
 cat >"$tmp/freebsd/sys/auxv.h" <<'END'
 #define AT_HWCAP 25
@@ -59,7 +69,7 @@ check() {
     [[ $arch == arm64 ]] && arch=aarch64
     for file in src/*/*.c src/*/*/*.c; do
         case $file in
-        src/base/os_*.c) [[ $file == src/base/os_${folder/freebsd/bsd}.c ]] || continue ;;
+        src/base/os_*.c | src/base/confine_*.c) [[ $file == *_${folder/*bsd/bsd}.c ]] || continue ;;
         esac
         isa=$(sed -n "s,^// ISA $arch: *,,p" "$file")
         [[ -n $isa ]] || ! grep -q '^// ISA ' "$file" || continue
@@ -84,4 +94,5 @@ check() {
 check "macOS on arm64" arm64-apple-macos11 darwin -D_BSD_SOURCE
 check "FreeBSD on x86-64" x86_64-unknown-freebsd13 freebsd -D_BSD_SOURCE
 check "FreeBSD on arm64" aarch64-unknown-freebsd13 freebsd -D_BSD_SOURCE
+check "OpenBSD on x86-64" x86_64-unknown-openbsd7 openbsd -D_BSD_SOURCE -Wno-format # musl has other types of 64 bits
 exit $failed

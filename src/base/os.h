@@ -97,6 +97,9 @@ void os_end_with_parent(void);
  * all signals but those of its own faults (SIGBUS ...). 0, or the reason as an errno. */
 int os_thread(pthread_t *thread, void *(*run)(void *), void *argument);
 
+/* Random bytes of the system, at most 256. False: it has none. No file is opened. */
+bool os_random(void *bytes, size_t n);
+
 /* Lets others have this thread's processor, if they wait for one. */
 void os_yield(void);
 

@@ -47,6 +47,10 @@ unsigned os_arm_features(void) {
 #endif
 }
 
+bool os_random(void *bytes, size_t n) {
+    return getentropy(bytes, n) == 0;
+}
+
 /* OpenBSD does not tell. */
 void os_program_path(char *path, size_t cap) {
     path[0] = 0;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/sysctl.h>
 #include <unistd.h>
 
@@ -23,6 +24,10 @@ int os_cpus(void) {
 /* Anonymous memory is on 16 KiB pages, whatever is asked for. */
 bool os_allow_tiles(void) {
     return false;
+}
+
+bool os_random(void *bytes, size_t n) {
+    return getentropy(bytes, n) == 0;
 }
 
 size_t os_huge_bytes(const void *memory, size_t n_bytes) {

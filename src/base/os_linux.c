@@ -163,6 +163,10 @@ void os_program_path(char *path, size_t cap) {
     path[len > 0 ? len : 0] = 0;
 }
 
+bool os_random(void *bytes, size_t n) {
+    return getentropy(bytes, n) == 0;
+}
+
 void os_end_with_parent(void) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 }

@@ -1,12 +1,12 @@
 /* options.c - finds, sets and prints the options of a table. */
 #include "cli/command/options.h"
 #include "base/buffer.h"
+#include "base/os.h"
 #include "cli/command/suggest.h"
 #include "cli/io/report.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <gpt2/runtime.h>
 #include <inttypes.h>
 #include <math.h>
@@ -158,12 +158,8 @@ static bool set_seed(const struct option *o, const char *value, struct gpt2_erro
     struct seed *seed = o->dest.seed;
     seed->is_set = true;
     if (!strcmp(value, "random")) {
-        int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, &seed->value, sizeof seed->value);
-        if (fd >= 0)
-            close(fd);
-        if (n != (ssize_t)sizeof seed->value)
-            return usage_error(err, "--%s random: cannot read /dev/urandom", o->name);
+        if (!os_random(&seed->value, sizeof seed->value))
+            return usage_error(err, "--%s random: the system gives no random numbers", o->name);
         return true;
     }
     char *end;

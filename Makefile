@@ -52,9 +52,10 @@ DL_LIBS    = $(if $(filter linux,$(SYSTEM)),-ldl)
 # Kernels of other machines (files with an ISA line, none of which is for ARCH) are left out.
 ARCH     := $(patsubst arm64,aarch64,$(patsubst amd64,x86_64,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))))
 FOREIGN  := $(filter-out $(shell grep -l '^// ISA $(ARCH):' src/kernels/*.c),$(shell grep -l '^// ISA ' src/kernels/*.c))
-# The one file of the system that is built for: what differs by system is there, under base/os.h.
+# The files of the system that is built for: what differs by system is there, under base/os.h and
+# base/confine.h.
 SYSTEM   := $(shell case "$$($(CC) -dumpmachine)" in (*linux*) echo linux;; (*darwin*) echo darwin;; (*) echo bsd;; esac)
-FOREIGN  += $(filter-out src/base/os_$(SYSTEM).c,$(wildcard src/base/os_*.c))
+FOREIGN  += $(filter-out %_$(SYSTEM).c,$(wildcard src/base/os_*.c src/base/confine_*.c))
 LIB_SRC  := $(filter-out src/cli/% $(FOREIGN),$(wildcard src/*/*.c src/*/*/*.c))
 CLI_SRC  := $(wildcard src/cli/*.c src/cli/*/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
@@ -188,20 +189,21 @@ $(EMULATED): $(BUILD)/tests/%_emulated: tests/%.c $(EMULATED_OBJ) $(BUILD)/libgp
 	$(if $(V),,@echo '  CC  $< (emulated)')
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(EMULATED_OBJ) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(DL_LIBS) $(LDFLAGS)
 
-# A library to preload that makes calls fail (tests/cli/faults.sh); not beside a sanitizer's own.
-FAULT_SO := $(if $(SANITIZE),,$(if $(filter linux,$(SYSTEM)),$(BUILD)/tests/fault.so))
-$(BUILD)/tests/fault.so: tests/fault.c
+# Libraries to preload: one makes calls fail (tests/cli/faults.sh), one tries what is given up
+# (tests/cli/sandbox.sh); not beside a sanitizer's own.
+PRELOADED := $(if $(SANITIZE),,$(if $(filter linux,$(SYSTEM)),$(addprefix $(BUILD)/tests/,fault.so hole.so)))
+$(PRELOADED): $(BUILD)/tests/%.so: tests/%.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')
 	$(Q)$(CC) -std=gnu17 -O1 -g -Wall -Wextra -fPIC -shared -o $@ $< -ldl
 
-programs: all $(TESTS) $(EMULATED) $(FUZZ) $(BENCH) $(FAULT_SO) ## build everything, run nothing
+programs: all $(TESTS) $(EMULATED) $(FUZZ) $(BENCH) $(PRELOADED) ## build everything, run nothing
 
 # The shared library is the same code once more, so the sanitizers go without.
-check: all $(if $(SANITIZE),,shared) $(TESTS) $(EMULATED) $(FUZZ) $(FAULT_SO) ## run all tests (CASE=name runs one; QUICK=1: fewer rounds; -j makes the build faster)
+check: all $(if $(SANITIZE),,shared) $(TESTS) $(EMULATED) $(FUZZ) $(PRELOADED) ## run all tests (CASE=name runs one; QUICK=1: fewer rounds; -j makes the build faster)
 	@BUILD=$(BUILD) QUICK=$(if $(SANITIZE),1,$(QUICK)) tests/run.sh $(CASE)
 
-torture: all $(FAULT_SO) ## every call of every command fails; 10,000 random drafts (long)
+torture: all $(PRELOADED) ## every call of every command fails; 10,000 random drafts (long; TORTURE_LOG=FILE: goes on where it was)
 	@BUILD=$(BUILD) TORTURE=1 tests/run.sh faults
 	@BUILD=$(BUILD) GPT2_TEST_RUNS=10000 tests/run.sh test_generator
 
@@ -217,7 +219,7 @@ bench-pool: $(BUILD)/tests/bench_pool ## measure what handing out work costs, al
 bench-startup: all $(BUILD)/tests/bench_startup ## measure from process start to first token, and memory (MODELS='DIR FILE ...'; default: the shipped one)
 	@$(BUILD)/tests/bench_startup $(BUILD)/gpt2 $(or $(MODELS),models/tales)
 
-syntax: ## check all files for macOS and FreeBSD with clang, as far as that goes without these systems
+syntax: ## check all files for macOS, FreeBSD and OpenBSD with clang, as far as that goes without these systems
 	@tests/syntax.sh
 
 spills: $(BUILD)/libgpt2.a ## list the vectors that the compiler keeps on the stack inside product loops

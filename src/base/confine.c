@@ -26,7 +26,7 @@
 extern void __gcov_dump(void);
 extern int __llvm_profile_write_file(void);
 
-/* Who watches this process and opens files in it; NULL: nobody. */
+/* What watches this process and opens files in it; NULL: nothing does. */
 static const char *watcher(void) {
 #if defined(SANITIZED)
     return "none: this build has a sanitizer";

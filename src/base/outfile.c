@@ -143,6 +143,12 @@ static char *link_target(const char *path) {
     return NULL;
 }
 
+char *outfile_target(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) ? realpath(path, NULL)
+                                                           : link_target(path);
+}
+
 /* Gives the new file the mode of the old one, and its owner where the system lets us. */
 static bool keep_mode(int fd, const struct stat *old) {
     if (fchown(fd, old->st_uid, old->st_gid) != 0 && errno != EPERM)
@@ -174,7 +180,7 @@ bool outfile_open(struct outfile *file, const char *path, unsigned flags, struct
                          path, S_ISDIR(info.st_mode) ? "directory" : "device, pipe or socket");
     }
     // Links are followed to the file that is replaced or made.
-    file->path = exists && replaces ? realpath(path, NULL) : link_target(path);
+    file->path = outfile_target(path);
     size_t size = (file->path ? strlen(file->path) : 0) + 32;
     char *temporary = file->path && replaces ? malloc(size) : NULL;
     if (!file->path || (replaces && !temporary)) {

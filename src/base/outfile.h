@@ -35,6 +35,10 @@ struct outfile {
  * would write over what `>>` keeps. */
 int outfile_stream(const char *path);
 
+/* The file that outfile_open replaces or makes: links are followed, to nothing, too. A new string;
+ * NULL with errno set. */
+char *outfile_target(const char *path);
+
 /* Creates the temporary file. A link stays, and the file it points to is the target, whether it
  * exists or not. The new file has the mode of the old one, and its owner where that is allowed;
  * with OUTFILE_IN_PLACE a path of outfile_stream is written to as it is open. A target that exists

@@ -4,6 +4,7 @@
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
 #include "cli/command/lora_option.h"
+#include "cli/command/sandbox.h"
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -22,6 +23,7 @@ enum embed_format { EMBED_JSONL, EMBED_NPY, EMBED_UNSAID };
 struct embed_arguments {
     struct text_source source;
     struct string_list lora;
+    struct sandbox sandbox;
     const char *model, *cpu, *output;
     int layer, pool, kv, threads, format;
 };
@@ -174,8 +176,12 @@ static void close_all(struct embed_run *run) {
 
 static int execute(struct embed_run *run) {
     struct gpt2_error err;
-    if (!open_all(run, &err) || !embed_lines(run, &err) ||
-        (run->args.format == EMBED_NPY && !write_array(run, &err)) || !output_end(&run->out, &err))
+    sandbox_begin(&run->args.sandbox, (const char *const[]){run->args.output}, 1);
+    if (!open_all(run, &err))
+        return output_failed(&run->out, &err);
+    sandbox_enter(&run->args.sandbox, 0);
+    if (!embed_lines(run, &err) || (run->args.format == EMBED_NPY && !write_array(run, &err)) ||
+        !output_end(&run->out, &err))
         return output_failed(&run->out, &err);
     return line_errors_code(run->n_errors);
 }
@@ -204,6 +210,7 @@ static int run_embed(int argc, char **argv) {
         OPT_LORA(&a->lora),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
+        OPT_SANDBOX(&a->sandbox),
         OPT_KV(&a->kv),
         OPT_SECTION("Vectors"),
         OPT_INT("layer", 0, &a->layer, 0, 4095, "L",

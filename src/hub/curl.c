@@ -1,6 +1,7 @@
 /* curl.c - runs the curl program, and reads what it writes. */
 #include "hub/curl.h"
 #include "base/buffer.h"
+#include "base/confine.h"
 #include "base/error_internal.h"
 #include "base/os.h"
 
@@ -122,6 +123,7 @@ static void become_curl(pid_t parent, int in, int body, int said, int failure) {
     // --disable: a ~/.curlrc made for interactive use must not change what is written where.
     static char *const argv[] = {"curl", "--disable", "--config", "-", NULL};
     os_end_with_parent();
+    confine_child();         // what it reads from the network goes to its standard output
     if (getppid() != parent) // it died before this call, and sends no signal any more
         _exit(127);
     if (dup2(in, STDIN_FILENO) >= 0 && dup2(body, STDOUT_FILENO) >= 0 &&

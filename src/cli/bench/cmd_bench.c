@@ -14,6 +14,7 @@
 #include "cli/bench/bench_speculate.h"
 #include "cli/command/commands.h"
 #include "cli/command/lora_option.h"
+#include "cli/command/sandbox.h"
 #include "cli/command/weights_options.h"
 #include "cli/io/find_model.h"
 #include "cli/io/report.h"
@@ -35,6 +36,7 @@
 #define MAX_BUFFER ((uint64_t)1 << 30)
 
 struct bench_arguments {
+    struct sandbox sandbox;
     const char *model, *cpu, *output;
     struct string_list lora;
     struct int_list prompt, decode, depth, batch, threads;
@@ -383,8 +385,10 @@ static int speculate(struct bench_run *run, struct output *out) {
 static int execute(struct bench_run *run) {
     static struct output out;
     struct gpt2_error err;
+    sandbox_begin(&run->args.sandbox, (const char *const[]){run->args.output}, 1);
     if (!open_model(run, &err) || !list_tests(run, &err))
         return report(&err);
+    sandbox_enter(&run->args.sandbox, CONFINE_READS); // what the system tells of the machine
     for (size_t i = 0; gpt2_model_warning(run->model, i); i++)
         report_note("%s", gpt2_model_warning(run->model, i));
     signals_catch();
@@ -449,6 +453,7 @@ static int run_bench(int argc, char **argv) {
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
         OPT_WEIGHTS(&a->weights),
+        OPT_SANDBOX(&a->sandbox),
         OPT_SECTION("Output"),
         OPT_OUTPUT(&a->output),
         OPT_CHOICE("format", 0, &a->format, formats, "md|csv|json",

@@ -318,6 +318,7 @@ int bulk_run(const struct bulk_job *job) {
     run.last = &run.first;
     bool ok = open_run(&run, &err);
     if (ok) {
+        sandbox_enter(job->sandbox, 0);
         signals_catch();
         run.progress = progress_begin(run.input.input.fd, run.n_skip, job->options->progress_json,
                                       job->options->quiet);

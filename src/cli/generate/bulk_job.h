@@ -2,6 +2,7 @@
 #ifndef CLI_GENERATE_BULK_JOB_H
 #define CLI_GENERATE_BULK_JOB_H
 
+#include "cli/command/sandbox.h"
 #include "cli/generate/settings.h"
 #include <gpt2/generator.h>
 
@@ -25,6 +26,7 @@ struct bulk_job {
     enum gpt2_kv kv;
     int max_samples;     /* in progress at once                  */
     size_t cache_memory; /* for what prompts begin with; 0: none */
+    const struct sandbox *sandbox;
 };
 
 #endif

@@ -92,12 +92,23 @@ static int run_bulk(struct generate_run *run) {
                                        .model_name = args->model ? args->model : "tales",
                                        .kv = (enum gpt2_kv)args->kv,
                                        .max_samples = args->parallel,
+                                       .sandbox = &args->sandbox,
                                        .cache_memory = args->cache_memory});
+}
+
+static void begin_sandbox(struct generate_arguments *args) {
+    const char *const outputs[] = {args->output, args->logits, args->save_session,
+                                   args->prompt_cache};
+    if (interactive_wanted(args))
+        sandbox_begin_session(&args->sandbox);
+    else
+        sandbox_begin(&args->sandbox, outputs, sizeof outputs / sizeof *outputs);
 }
 
 static int execute(struct generate_run *run) {
     struct gpt2_error err;
     uint64_t start = os_now_ns();
+    begin_sandbox(&run->args);
     if (!open_all(run, &err))
         return report(&err);
     run->load_ns = os_now_ns() - start;
@@ -155,6 +166,7 @@ static int run_generate(int argc, char **argv) {
         OPT_KV(&a->kv),
         OPT_WEIGHTS(&a->weights),
         OPT_SPECULATE(&a->speculate),
+        OPT_SANDBOX(&a->sandbox),
     };
     const struct option tail[] = {
         OPT_SECTION("Output"),

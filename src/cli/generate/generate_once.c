@@ -179,6 +179,7 @@ static void print_stats(const struct generate_run *run) {
                       huge ? "" : ": the system grants none");
     else
         buffer_format(out, "weights in the mapped file, on its pages\n");
+    sandbox_print(out, &run->args.sandbox);
     speculate_print(out, &run->speculate);
     buffer_format(out, "logits  %016" PRIx64 "\n", run->hash);
     report_table(out);
@@ -238,6 +239,8 @@ int generate_once(struct generate_run *run) {
         !logits_file_open(&run->logits, run->args.logits, gpt2_model_config(run->model)->n_vocab,
                           &err))
         return report(&err);
+    // at the end --stats reads what lies on huge pages
+    sandbox_enter(&run->args.sandbox, run->args.stats ? CONFINE_READS : 0);
     signals_catch();
     run->hash = FNV_START;
     bool ok = generate(run, &err) && end_logits(run, &err);

@@ -132,7 +132,10 @@ static bool begin(struct interactive *it, struct gpt2_error *err) {
     it->lines = line_input_open();
     if (!it->lines)
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
-    return !has_prompt(&run->args) || text_read(&run->prompt, &run->args.source, err);
+    if (has_prompt(&run->args) && !text_read(&run->prompt, &run->args.source, err))
+        return false;
+    sandbox_enter(&run->args.sandbox, CONFINE_READS); // /load and /save name any file
+    return true;
 }
 
 int interactive_run(struct generate_run *run) {

@@ -2,6 +2,7 @@
  * arrays. */
 #include "cli/command/commands.h"
 #include "cli/command/lora_option.h"
+#include "cli/command/sandbox.h"
 #include "cli/inspect/inspection.h"
 #include "cli/io/find_model.h"
 #include "cli/io/prompt_source.h"
@@ -27,6 +28,7 @@ struct inspect_arguments {
     struct string_list prompts, lora;
     const char *file, *ids, *model, *cpu, *ablate, *token;
     struct view_form form;
+    struct sandbox sandbox;
     struct dump_options dump;
     bool special, bos, no_bos, escape;
     int threads, layer, head;
@@ -239,8 +241,13 @@ static void close_all(struct inspect_run *run) {
 
 static int execute(struct inspect_run *run, char **words, int n_words) {
     struct gpt2_error err;
+    const char *const outputs[] = {run->args.form.output, run->args.form.svg};
+    sandbox_begin(&run->args.sandbox, outputs, sizeof outputs / sizeof *outputs);
     bool ok = find_kind(run, n_words ? words[0] : NULL, &err) && open_all(run, &err) &&
-              read_texts(run, words + 1, n_words - 1, &err) && create_inspector(run, &err);
+              read_texts(run, words + 1, n_words - 1, &err);
+    if (ok)
+        sandbox_enter(&run->args.sandbox, 0);
+    ok = ok && create_inspector(run, &err);
     if (ok && !run->kind->fill)
         return inspect_dump(&run->inspect, &run->args.dump, run->args.form.output);
     ok = ok && run->kind->fill(&run->inspect, &err);
@@ -324,6 +331,7 @@ static int run_inspect(int argc, char **argv) {
         OPT_LORA(&a->lora),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
+        OPT_SANDBOX(&a->sandbox),
         OPT_END,
     };
     int n_words, code;

@@ -1,6 +1,7 @@
 /* cmd_choose.c - `gpt2 choose`: ranks given continuations of a prompt by their probability. */
 #include "cli/command/commands.h"
 #include "cli/command/lora_option.h"
+#include "cli/command/sandbox.h"
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
@@ -23,6 +24,7 @@ enum measure { MEASURE_SUM, MEASURE_MEAN, MEASURE_PMI };
 struct choose_arguments {
     struct text_source source;
     struct string_list choices, lora;
+    struct sandbox sandbox;
     const char *input, *choices_file, *separator, *premise, *expected, *model, *cpu, *output;
     bool best, lines;
     size_t cache_memory;
@@ -395,8 +397,10 @@ static int answer_lines(struct choose_run *run) {
 static int execute(struct choose_run *run) {
     struct gpt2_error err;
     int code = 0;
+    sandbox_begin(&run->args.sandbox, (const char *const[]){run->args.output}, 1);
     if (!prepare(run, &err))
         return report(&err);
+    sandbox_enter(&run->args.sandbox, 0);
     if (run->args.lines || run->args.input)
         return answer_lines(run);
     if (!join_choices(run, &err) || !rank(run, &err))
@@ -468,6 +472,7 @@ static int run_choose(int argc, char **argv) {
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
+        OPT_SANDBOX(&a->sandbox),
         OPT_CACHE_MEMORY(&a->cache_memory, .needs = "lines input"),
         OPT_SECTION("Ranking"),
         OPT_CHOICE("by", 0, &a->by, measures, "sum|mean|pmi",

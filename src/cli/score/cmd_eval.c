@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 #include "cli/command/commands.h"
 #include "cli/command/lora_option.h"
+#include "cli/command/sandbox.h"
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -17,6 +18,7 @@
 #include <string.h>
 
 struct eval_arguments {
+    struct sandbox sandbox;
     const char *task, *file, *model, *cpu, *output;
     struct string_list lora;
     int form, kv, threads, limit, format; /* format: 0 TSV, 1 JSON */
@@ -207,7 +209,11 @@ static bool prepare(struct eval_run *run, struct gpt2_error *err) {
 
 static int execute(struct eval_run *run) {
     struct gpt2_error err;
-    if (!prepare(run, &err) || !eval_file(run, &err))
+    sandbox_begin(&run->args.sandbox, (const char *const[]){run->args.output}, 1);
+    if (!prepare(run, &err))
+        return report(&err);
+    sandbox_enter(&run->args.sandbox, 0);
+    if (!eval_file(run, &err))
         return report(&err);
     bool ok = output_begin(&run->out, run->args.output, &err) && print(run, &err);
     output_discard(&run->out);
@@ -233,6 +239,7 @@ static int run_eval(int argc, char **argv) {
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
+        OPT_SANDBOX(&a->sandbox),
         OPT_CACHE_MEMORY(&a->cache_memory, .needs = NULL),
         OPT_CHOICE("form", 0, &a->form, forms, "lm-eval|llm.c",
                    "whose rules: lm-evaluation-harness (default), or those\n"

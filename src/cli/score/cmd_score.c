@@ -2,6 +2,7 @@
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
 #include "cli/command/lora_option.h"
+#include "cli/command/sandbox.h"
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
@@ -18,6 +19,7 @@
 struct score_arguments {
     struct text_source source;
     const char *model, *cpu, *protocol, *filter;
+    struct sandbox sandbox;
     const char *output;
     struct string_list lora;
     bool ids, special, lines, bos, no_bos, no_header;
@@ -247,6 +249,7 @@ static void close_all(struct score_run *run) {
 static int execute(struct score_run *run) {
     const struct score_arguments *args = &run->args;
     struct gpt2_error err;
+    sandbox_begin(&run->args.sandbox, (const char *const[]){run->args.output}, 1);
     if (!check(run, &err) || !create(run, &err))
         return report(&err);
     run->reader.tokenizer = run->engine.tokenizer;
@@ -259,6 +262,7 @@ static int execute(struct score_run *run) {
     struct output *out = &run->report.out;
     if (!output_begin(out, args->output, &err))
         return report(&err);
+    sandbox_enter(&args->sandbox, 0);
     run->reader.input.idle = answer;
     run->reader.input.idle_user = run;
     bool ok = score_report_header(&run->report, &err) &&
@@ -313,6 +317,7 @@ static int run_score(int argc, char **argv) {
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
+        OPT_SANDBOX(&a->sandbox),
         OPT_SECTION("Protocol (how a long text is cut, see below)"),
         OPT_STRING("protocol", 0, &a->protocol, "NAME",
                    "disjoint, stride=N, llama.cpp or lm-eval (default:\n"

@@ -2,6 +2,7 @@
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
 #include "cli/command/lora_option.h"
+#include "cli/command/sandbox.h"
 #include "cli/command/weights_options.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
@@ -16,6 +17,7 @@
 struct serve_arguments {
     const char *host, *model, *alias, *cpu, *key_file;
     struct string_list lora;
+    struct sandbox sandbox;
     struct weights_options weights;
     int port, threads, kv, parallel, connections, queue, timeout;
     size_t max_body, cache_memory;
@@ -48,8 +50,10 @@ static const char *name_of(const struct serve_arguments *args) {
 static bool open_all(struct serve_run *run, struct gpt2_error *err) {
     struct serve_arguments *a = &run->args;
     if (!http_server_load(err) || (a->key_file && !api_keys_read(&run->keys, a->key_file, err)) ||
-        !listen_socket_open(&run->listening, a->host, a->port, run->keys.n > 0, err) ||
-        !engine_open(&run->engine, a->model, &a->lora, a->threads, a->cpu, false, err) ||
+        !listen_socket_open(&run->listening, a->host, a->port, run->keys.n > 0, err))
+        return false;
+    sandbox_begin(&a->sandbox, NULL, 0);
+    if (!engine_open(&run->engine, a->model, &a->lora, a->threads, a->cpu, false, err) ||
         !weights_prepare(run->engine.model, &a->weights, LLONG_MAX, err))
         return false;
     const struct service_options service = {.engine = &run->engine,
@@ -76,6 +80,7 @@ static bool open_all(struct serve_run *run, struct gpt2_error *err) {
     run->server = http_server_start(&http, err);
     if (run->server)
         run->listening.fd = -1;
+    sandbox_enter(&a->sandbox, CONFINE_SERVES);
     return run->server != NULL;
 }
 
@@ -136,6 +141,7 @@ static int run_serve(int argc, char **argv) {
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
         OPT_WEIGHTS(&a->weights),
+        OPT_SANDBOX(&a->sandbox),
         OPT_SECTION("Work"),
         OPT_INT("parallel", 0, &a->parallel, 1, 4096, "N",
                 "texts in progress at once (default 64); the result is\n"

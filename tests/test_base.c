@@ -123,6 +123,31 @@ static void only_regular_files_are_mapped(void **state) {
     unlink(path);
 }
 
+/* More than a table has. */
+static void every_mapped_file_has_a_name(void **state) {
+    enum { N = 150 };
+    struct os_file files[N];
+    size_t size = 0;
+    char path[] = "/tmp/gpt2-base-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_int_equal(write(fd, "abc", 3), 3);
+    close(fd);
+    for (int i = 0; i < N; i++)
+        assert_true(os_map(&files[i], path, GPT2_ERR_MODEL, NULL));
+    for (int i = 0; i < N; i++) {
+        const char *name = os_mapped_at(files[i].data + files[i].size - 1, &size);
+        assert_non_null(name);
+        assert_string_equal(name, path);
+        assert_int_equal(size, files[i].size);
+    }
+    for (int i = 0; i < N; i++) {
+        const void *data = files[i].data;
+        os_unmap(&files[i]);
+        assert_null(os_mapped_at(data, &size));
+    }
+    unlink(path);
+}
+
 static void there_is_a_processor(void **state) {
     assert_true(os_cpus() >= 1);
     uint64_t before = os_now_ns();
@@ -323,6 +348,7 @@ int main(void) {
         cmocka_unit_test(digests_are_those_of_the_standard),
         cmocka_unit_test(memory_is_aligned_zero_and_bounded),
         cmocka_unit_test(only_regular_files_are_mapped),
+        cmocka_unit_test(every_mapped_file_has_a_name),
         cmocka_unit_test(there_is_a_processor),
         cmocka_unit_test(a_pool_calls_every_index_once),
         cmocka_unit_test(runs_see_what_earlier_runs_wrote),

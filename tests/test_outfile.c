@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static void a_file_appears_whole_or_not_at_all(void **state) {
     struct outfile out;
@@ -95,11 +96,34 @@ static void what_cannot_be_written_is_said(void **state) {
     outfile_discard(&out);
 }
 
+/* More than a table has. In a child, which a handler would end, too. */
+static void all_unfinished_files_are_known_to_a_handler(void **state) {
+    struct outfile out[40];
+    char name[TESTMODEL_PATH];
+    const int before = count_files();
+    const pid_t child = fork();
+    for (int i = 0; child == 0 && i < 40; i++) {
+        snprintf(name, sizeof name, "%.400s/%d", dir, i);
+        if (!outfile_create(&out[i], name, NULL))
+            _exit(2);
+    }
+    if (child == 0) {
+        const bool made = count_files() == before + 40;
+        outfile_remove_unfinished();
+        _exit(made && count_files() == before ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_file_appears_whole_or_not_at_all),
         TEST(flags_of_a_file_are_obeyed),
         TEST(what_cannot_be_written_is_said),
+        TEST(all_unfinished_files_are_known_to_a_handler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,21 +37,44 @@ static bool refuse_to_open(const char *path, enum gpt2_status status, int reason
                            "(cp -L)");
 }
 
-/* The mapped files, for os_mapped_at; above that many some have no name there. A place is taken
- * first and shown last, so that a handler sees whole entries only. */
-static struct mapping {
+/* The mapped files, for os_mapped_at, in tables of which each leads to the next. A place is taken
+ * first and shown last, so that a handler sees whole entries only. Tables are never freed. */
+struct mapping {
     atomic_bool taken;
     _Atomic(const unsigned char *) data; /* NULL: not shown */
     size_t size;
     char *path; /* owned */
-} mappings[64];
-#define N_MAPPINGS (sizeof mappings / sizeof *mappings)
+};
+static struct mapping_table {
+    struct mapping mappings[64];
+    _Atomic(struct mapping_table *) next;
+} first_table;
+#define N_MAPPINGS (sizeof first_table.mappings / sizeof *first_table.mappings)
+
+/* The table after this one, which is made where there is none; NULL: memory is out. */
+static struct mapping_table *table_after(struct mapping_table *table) {
+    struct mapping_table *next = atomic_load(&table->next);
+    if (next)
+        return next;
+    struct mapping_table *made = calloc(1, sizeof *made);
+    if (made && atomic_compare_exchange_strong(&table->next, &next, made))
+        return made;
+    free(made); // another thread was quicker, or memory is out
+    return next;
+}
+
+/* A place that is free; NULL: memory is out. */
+static struct mapping *take_mapping(void) {
+    for (struct mapping_table *table = &first_table; table; table = table_after(table))
+        for (size_t i = 0; i < N_MAPPINGS; i++)
+            if (!atomic_exchange(&table->mappings[i].taken, true))
+                return &table->mappings[i];
+    return NULL;
+}
 
 static void show_mapping(const struct os_file *file, const char *path) {
-    struct mapping *mapping = mappings;
-    while (mapping < mappings + N_MAPPINGS && atomic_exchange(&mapping->taken, true))
-        mapping++;
-    if (mapping == mappings + N_MAPPINGS)
+    struct mapping *mapping = take_mapping();
+    if (!mapping)
         return;
     mapping->path = strdup(path);
     mapping->size = file->size;
@@ -61,26 +84,59 @@ static void show_mapping(const struct os_file *file, const char *path) {
         atomic_store(&mapping->taken, false);
 }
 
+/* The one that an address lies in; NULL: none. Async-signal-safe. */
+static struct mapping *find_mapping(const void *address) {
+    for (struct mapping_table *table = &first_table; table; table = atomic_load(&table->next))
+        for (size_t i = 0; i < N_MAPPINGS; i++) {
+            struct mapping *mapping = &table->mappings[i];
+            const unsigned char *data = atomic_load(&mapping->data);
+            if (data && (uintptr_t)address - (uintptr_t)data < mapping->size)
+                return mapping;
+        }
+    return NULL;
+}
+
 static void hide_mapping(const struct os_file *file) {
-    for (struct mapping *mapping = mappings; mapping < mappings + N_MAPPINGS; mapping++) {
-        if (atomic_load(&mapping->data) != file->data)
-            continue;
-        atomic_store(&mapping->data, NULL);
-        free(mapping->path);
-        atomic_store(&mapping->taken, false);
+    struct mapping *mapping = find_mapping(file->data);
+    if (!mapping)
         return;
-    }
+    atomic_store(&mapping->data, NULL);
+    free(mapping->path);
+    atomic_store(&mapping->taken, false);
 }
 
 const char *os_mapped_at(const void *address, size_t *size) {
-    for (struct mapping *mapping = mappings; mapping < mappings + N_MAPPINGS; mapping++) {
-        const unsigned char *data = atomic_load(&mapping->data);
-        if (!data || (uintptr_t)address - (uintptr_t)data >= mapping->size)
-            continue;
-        *size = mapping->size;
-        return mapping->path;
+    const struct mapping *mapping = find_mapping(address);
+    if (!mapping)
+        return NULL;
+    *size = mapping->size;
+    return mapping->path;
+}
+
+bool os_map_open(struct os_file *file, int fd, const char *path, enum gpt2_status status,
+                 struct gpt2_error *err) {
+    *file = (struct os_file){NULL, 0};
+    struct stat info;
+    if (fstat(fd, &info) < 0)
+        return error_set(err, status, "%s: cannot stat: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return error_set(err, status, "%s: expected a regular file, found a %s", path,
+                         S_ISDIR(info.st_mode) ? "directory" : "device, pipe or socket");
+    if ((uintmax_t)info.st_size > SIZE_MAX)
+        return error_set(err, status, "%s: %jd bytes do not fit this machine's address space", path,
+                         (intmax_t)info.st_size);
+    if (info.st_size == 0) { // mmap refuses a length of 0
+        *file = (struct os_file){(const unsigned char *)"", 0};
+        return true;
     }
-    return NULL;
+    void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED)
+        return error_set(err, errno == ENOMEM ? GPT2_ERR_MEMORY : status,
+                         "%s: cannot map %jd bytes: %s", path, (intmax_t)info.st_size,
+                         strerror(errno));
+    *file = (struct os_file){data, (size_t)info.st_size};
+    show_mapping(file, path);
+    return true;
 }
 
 bool os_map(struct os_file *file, const char *path, enum gpt2_status status,
@@ -89,31 +145,7 @@ bool os_map(struct os_file *file, const char *path, enum gpt2_status status,
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe is refused, not waited for
     if (fd < 0)
         return refuse_to_open(path, status, errno, err);
-    struct stat info;
-    bool ok = false;
-    if (fstat(fd, &info) < 0) {
-        error_set(err, status, "%s: cannot stat: %s", path, strerror(errno));
-    } else if (!S_ISREG(info.st_mode)) {
-        error_set(err, status, "%s: expected a regular file, found a %s", path,
-                  S_ISDIR(info.st_mode) ? "directory" : "device, pipe or socket");
-    } else if ((uintmax_t)info.st_size > SIZE_MAX) {
-        error_set(err, status, "%s: %jd bytes do not fit this machine's address space", path,
-                  (intmax_t)info.st_size);
-    } else if (info.st_size == 0) { // mmap refuses a length of 0
-        *file = (struct os_file){(const unsigned char *)"", 0};
-        ok = true;
-    } else {
-        void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (data == MAP_FAILED) {
-            error_set(err, errno == ENOMEM ? GPT2_ERR_MEMORY : status,
-                      "%s: cannot map %jd bytes: %s", path, (intmax_t)info.st_size,
-                      strerror(errno));
-        } else {
-            *file = (struct os_file){data, (size_t)info.st_size};
-            show_mapping(file, path);
-            ok = true;
-        }
-    }
+    const bool ok = os_map_open(file, fd, path, status, err);
     close(fd); // the mapping keeps the file
     return ok;
 }

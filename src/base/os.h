@@ -19,6 +19,10 @@ struct os_file {
 bool os_map(struct os_file *file, const char *path, enum gpt2_status status,
             struct gpt2_error *err);
 
+/* The same of a file that is open, which stays so; `path` is its name in messages. */
+bool os_map_open(struct os_file *file, int fd, const char *path, enum gpt2_status status,
+                 struct gpt2_error *err);
+
 /* For a handler of SIGBUS (it is async-signal-safe): the file that is mapped at an address, with
  * the size that it was mapped with; NULL: none that is known. The path is borrowed and lives as
  * long as the mapping. A page of a mapping cannot be read where the file became shorter or the disk

@@ -21,37 +21,55 @@
  * of 125 MiB written by 8 MiB all are there in 0.4 ms, written by 256 KiB in 9 ms. */
 #define BUFFER ((size_t)8 << 20)
 
-/* The temporary files there are, for outfile_remove_unfinished. Who takes a name out owns it. */
-#define MOST_UNFINISHED 16
-static _Atomic(char *) unfinished[MOST_UNFINISHED];
+/* The temporary files there are, for outfile_remove_unfinished, in tables of which each leads to
+ * the next. Who takes a name out owns it. Tables are never freed. */
+static struct unfinished_table {
+    _Atomic(char *) names[16];
+    _Atomic(struct unfinished_table *) next;
+} unfinished;
+#define N_NAMES (sizeof unfinished.names / sizeof *unfinished.names)
 
-/* Above that many files the last ones are not known to a signal's handler. */
+/* The table after this one, which is made where there is none; NULL: memory is out. */
+static struct unfinished_table *table_after(struct unfinished_table *table) {
+    struct unfinished_table *next = atomic_load(&table->next);
+    if (next)
+        return next;
+    struct unfinished_table *made = calloc(1, sizeof *made);
+    if (made && atomic_compare_exchange_strong(&table->next, &next, made))
+        return made;
+    free(made); // another thread was quicker, or memory is out
+    return next;
+}
+
 static void enter(struct outfile *file) {
-    for (int i = 0; i < MOST_UNFINISHED; i++) {
-        char *none = NULL;
-        if (atomic_compare_exchange_strong(&unfinished[i], &none, file->temporary))
-            file->entered = true;
-        if (file->entered)
-            return;
-    }
+    for (struct unfinished_table *table = &unfinished; table; table = table_after(table))
+        for (size_t i = 0; i < N_NAMES; i++) {
+            char *none = NULL;
+            if (atomic_compare_exchange_strong(&table->names[i], &none, file->temporary)) {
+                file->entered = true;
+                return;
+            }
+        }
 }
 
 /* True where the name is ours again: no handler has taken it. */
 static bool leave(const struct outfile *file) {
-    for (int i = 0; i < MOST_UNFINISHED; i++) {
-        char *name = file->temporary;
-        if (atomic_compare_exchange_strong(&unfinished[i], &name, NULL))
-            return true;
-    }
+    for (struct unfinished_table *table = &unfinished; table; table = atomic_load(&table->next))
+        for (size_t i = 0; i < N_NAMES; i++) {
+            char *name = file->temporary;
+            if (atomic_compare_exchange_strong(&table->names[i], &name, NULL))
+                return true;
+        }
     return !file->entered;
 }
 
 void outfile_remove_unfinished(void) {
-    for (int i = 0; i < MOST_UNFINISHED; i++) {
-        const char *name = atomic_exchange(&unfinished[i], NULL);
-        if (name)
-            unlink(name);
-    }
+    for (struct unfinished_table *table = &unfinished; table; table = atomic_load(&table->next))
+        for (size_t i = 0; i < N_NAMES; i++) {
+            const char *name = atomic_exchange(&table->names[i], NULL);
+            if (name)
+                unlink(name);
+        }
 }
 
 static void release(struct outfile *file) {

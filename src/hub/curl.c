@@ -180,10 +180,11 @@ struct curl_stream {
     char said[2048]; /* what does not fit is dropped */
 };
 
-/* One read. -1: nothing now, or it failed, which is noted; 0: the end. */
+/* One read of a pipe that waits: "not ready" is a failure, too. -1: interrupted, or it failed,
+ * which is noted; 0: the end. */
 static ssize_t read_some(struct curl_stream *s, int fd, void *data, size_t cap) {
     ssize_t got = read(fd, data, cap);
-    if (got < 0 && errno != EINTR && errno != EAGAIN)
+    if (got < 0 && errno != EINTR)
         s->failed = errno;
     return got;
 }

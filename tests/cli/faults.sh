@@ -218,6 +218,11 @@ if command -v curl >/dev/null && command -v python3 >/dev/null; then
     for _ in 1 2 3 4 5 6 7 8 9 10; do [ -s "$tmp/port" ] || sleep 0.5; done
     export HF_ENDPOINT="http://127.0.0.1:$(cat "$tmp/port")" HF_HUB_DOWNLOAD_TIMEOUT=5
     GPT2_MODELS=. faults pull -q good/m
+    # Whose pipe is never ready: an error, no endless loop.
+    words="pull -q good/m"
+    GPT2_MODELS=. tried read:EAGAIN:1+
+    never_ready() { [ $status -eq 1 ] && explained && caused EAGAIN && whole; }
+    expect "read fails for good: pull" never_ready
     rm -rf "$tmp/before" && mv "$tmp/right" "$tmp/before"
     GPT2_MODELS=. faults rm good/m
     # A model that cannot be read is listed as unusable.

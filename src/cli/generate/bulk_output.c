@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -129,17 +128,15 @@ static bool resume(struct bulk_output *out, const char *path, uint64_t *n_done,
     struct stat info;
     if (fstat(out->fd, &info) != 0 || !S_ISREG(info.st_mode))
         return usage_error(err, "--resume: %s is no regular file", path);
-    size_t size = (size_t)info.st_size;
-    if (size == 0)
-        return true;
-    char *data = mmap(NULL, size, PROT_READ, MAP_SHARED, out->fd, 0);
-    if (data == MAP_FAILED)
-        return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot read %s: %s", path,
-                             strerror(errno));
-    size_t good;
-    if (!find_good_end(out, &good, data, size, err)) {
-        munmap(data, size);
+    struct os_file file;
+    if (!os_map_open(&file, out->fd, path, GPT2_ERR_RUNTIME, err))
         return false;
+    const char *data = (const char *)file.data;
+    const size_t size = file.size;
+    size_t good;
+    if (size == 0 || !find_good_end(out, &good, data, size, err)) {
+        os_unmap(&file);
+        return size == 0;
     }
     bool foreign = good == 0 && !is_begun(data, size);
     static const char error[] = "\"error\":{"; // quotes in a string would have backslashes
@@ -149,7 +146,7 @@ static bool resume(struct bulk_output *out, const char *path, uint64_t *n_done,
             !memcmp(data + i, error, sizeof error - 1))
             out->had_errors = true;
     }
-    munmap(data, size);
+    os_unmap(&file);
     if (foreign || (good > 0 && !strstr(out->last.data, "\"system_fingerprint\":\"gpt2_")))
         return command_error(err, GPT2_ERR_USAGE, "name another --output; nothing was changed",
                              "--resume: %s: expected the output of such a job, found another file",

@@ -2,6 +2,7 @@
 #ifndef BASE_ERROR_INTERNAL_H
 #define BASE_ERROR_INTERNAL_H
 
+#include <errno.h>
 #include <gpt2/error.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -31,5 +32,10 @@ bool error_reserved_words(const uint64_t *reserved, size_t n, const char *what,
 
 /* The message for a failed allocation of n_bytes for `what`. Returns false. */
 bool error_memory(struct gpt2_error *err, const char *what, unsigned long long n_bytes);
+
+/* GPT2_ERR_MEMORY where an errno says so, else `status`. */
+static inline enum gpt2_status error_status_of(int reason, enum gpt2_status status) {
+    return reason == ENOMEM ? GPT2_ERR_MEMORY : status;
+}
 
 #endif

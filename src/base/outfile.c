@@ -92,7 +92,8 @@ void outfile_discard(struct outfile *file) {
 
 /* Sets *err from errno, then discards the file. */
 static bool fail(struct outfile *file, const char *what, struct gpt2_error *err) {
-    error_set(err, GPT2_ERR_RUNTIME, "%.300s: cannot %s: %s", file->path, what, strerror(errno));
+    error_set(err, error_status_of(errno, GPT2_ERR_RUNTIME), "%.300s: cannot %s: %s", file->path,
+              what, strerror(errno));
     outfile_discard(file);
     return false;
 }
@@ -297,7 +298,7 @@ bool outfile_commit(struct outfile *file, struct gpt2_error *err) {
     if (file->temporary && rename(file->temporary, file->path) != 0)
         return fail(file, "replace", err);
     if (file->temporary && !sync_folder_of(file->path)) {
-        error_set(err, errno == ENOMEM ? GPT2_ERR_MEMORY : GPT2_ERR_RUNTIME,
+        error_set(err, error_status_of(errno, GPT2_ERR_RUNTIME),
                   "%.300s: written, but cannot sync its folder: %s", file->path, strerror(errno));
         release(file);
         return false;

@@ -64,16 +64,18 @@ static struct atom next_atom(const struct option *table, const char **at, bool *
     return atom;
 }
 
-static bool has_value(const struct option *option, const char *value, size_t n) {
+/* *failed is set where memory is out, and then the answer means nothing; so below. */
+static bool has_value(const struct option *option, const char *value, size_t n, bool *failed) {
     struct buffer now = {0};
     options_value(option, &now);
     bool same = now.len == n && !memcmp(now.data, value, n);
+    *failed |= now.failed;
     buffer_free(&now);
     return same;
 }
 
 static bool atom_holds(const struct given_options *given, const struct option *table,
-                       const struct atom *atom) {
+                       const struct atom *atom, bool *failed) {
     bool holds;
     if (!atom->option)
         holds =
@@ -81,20 +83,20 @@ static bool atom_holds(const struct given_options *given, const struct option *t
                                          : strlen(given->word) == atom->n_value &&
                                                !memcmp(given->word, atom->value, atom->n_value));
     else
-        holds = atom->value ? has_value(atom->option, atom->value, atom->n_value)
+        holds = atom->value ? has_value(atom->option, atom->value, atom->n_value, failed)
                             : given->entry[atom->option - table];
     return holds != atom->is_not;
 }
 
 /* The first term that holds; NULL: none does. */
 static const char *term_that_holds(const struct given_options *given, const struct option *table,
-                                   const char *terms) {
+                                   const char *terms, bool *failed) {
     for (const char *at = terms; at && *at;) {
         const char *term = at;
         bool all = true, ends = false;
         while (!ends) {
             struct atom atom = next_atom(table, &at, &ends);
-            all = all && atom_holds(given, table, &atom);
+            all = all && atom_holds(given, table, &atom, failed);
         }
         if (all)
             return term;
@@ -157,17 +159,22 @@ static void print_needs(struct buffer *out, const struct command *command,
 
 bool given_check(const struct given_options *given, const struct command *command,
                  const struct option *table, struct gpt2_error *err) {
+    bool failed = false;
     for (const struct option *o = table; o->name; o++) {
-        if (!given->entry[o - table] || term_that_holds(given, table, o->free_with))
+        if (!given->entry[o - table] || term_that_holds(given, table, o->free_with, &failed))
             continue;
         struct buffer text = {0};
-        const char *against = term_that_holds(given, table, o->not_with);
-        bool lacks = o->needs && !term_that_holds(given, table, o->needs);
+        const char *against = term_that_holds(given, table, o->not_with, &failed);
+        bool lacks = o->needs && !term_that_holds(given, table, o->needs, &failed);
         const char *name = given->as[o - table] ? given->as[o - table]->name : o->name;
         if (against)
             print_term(&text, command, table, &against);
         else if (lacks)
             print_needs(&text, command, table, o);
+        if (failed || text.failed) {
+            buffer_free(&text);
+            return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the options");
+        }
         if (against)
             usage_error(err, "--%s has no effect with %s", name, text.data);
         else if (lacks)
@@ -176,5 +183,5 @@ bool given_check(const struct given_options *given, const struct command *comman
         if (against || lacks)
             return false;
     }
-    return true;
+    return !failed || command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the options");
 }

@@ -77,7 +77,8 @@ home_of() {
     histedit.h | editline/*)   echo src/cli/terminal/line_editor.c ;;
     microhttpd.h)              echo src/cli/serve/http_server.c ;;
     immintrin.h | x86intrin.h | arm_neon.h) echo 'src/kernels/*' ;;
-    sys/prctl.h | sys/sysctl.h | sys/auxv.h | asm/hwcap.h | mach-o/*) echo 'src/base/os_*' ;;
+    sys/prctl.h)               echo 'src/base/*_linux.c' ;;
+    sys/sysctl.h | sys/auxv.h | asm/hwcap.h | mach-o/*) echo 'src/base/os_*' ;;
     *)                         echo '*' ;;
     esac
 }
@@ -109,9 +110,9 @@ bad_includes() {
 
 # Which system it is, only the files that are chosen by it may ask.
 bad_systems() {
-    grep '^\(src\|include\)/' "$tmp/c_files" | grep -v '^src/base/os_' |
+    grep '^\(src\|include\)/' "$tmp/c_files" | grep -v '^src/base/\(os\|confine\)_' |
         xargs grep -nE '__(linux|APPLE|FreeBSD|OpenBSD|NetBSD|DragonFly)__|__unix__|/proc/self/exe' |
-        sed 's/^\([^:]*:[0-9]*\):.*/\1: asks which system it is: that is for base\/os_*.c/'
+        sed 's/^\([^:]*:[0-9]*\):.*/\1: asks which system it is: that is for base\/os_*.c, confine_*.c/'
 }
 
 # Reads "FROM TO" lines and prints the circles among them: circles WHAT SUFFIX.

@@ -241,32 +241,32 @@ static const struct {
 
 #define MOST_CALLS 512 /* higher numbers are refused */
 
-struct filter {
+struct call_filter {
     unsigned keeps;
     unsigned char rules[MOST_CALLS]; /* enum rule of each number */
     struct instruction code[500];
     unsigned short n;
 };
 
-static void put(struct filter *f, unsigned code, unsigned k, unsigned jt, unsigned jf) {
+static void put(struct call_filter *f, unsigned code, unsigned k, unsigned jt, unsigned jf) {
     f->code[f->n++] = (struct instruction){(uint16_t)code, (uint8_t)jt, (uint8_t)jf, k};
 }
 
-static void allow_it(struct filter *f) {
+static void allow_it(struct call_filter *f) {
     put(f, RETURN, RETURN_ALLOW, 0, 0);
 }
 
-static void refuse_it(struct filter *f, unsigned reason) {
+static void refuse_it(struct call_filter *f, unsigned reason) {
     put(f, RETURN, RETURN_ERRNO | reason, 0, 0);
 }
 
 /* The lower half of an argument: what is asked of it has 32 bits. (All three are little-endian.) */
-static void load_argument(struct filter *f, int i) {
+static void load_argument(struct call_filter *f, int i) {
     put(f, LOAD, ARGUMENTS + 8 * (unsigned)i, 0, 0);
 }
 
 /* Allowed if the argument is one of these. */
-static void one_of(struct filter *f, int argument, const unsigned *values, size_t n,
+static void one_of(struct call_filter *f, int argument, const unsigned *values, size_t n,
                    unsigned reason) {
     load_argument(f, argument);
     for (size_t i = 0; i < n; i++)
@@ -276,7 +276,7 @@ static void one_of(struct filter *f, int argument, const unsigned *values, size_
 }
 
 /* Allowed if one of the bits is set, or none. */
-static void bits(struct filter *f, int argument, unsigned mask, bool set) {
+static void bits(struct call_filter *f, int argument, unsigned mask, bool set) {
     load_argument(f, argument);
     put(f, ANY_SET, mask, set ? 1 : 0, set ? 0 : 1);
     refuse_it(f, EPERM);
@@ -285,7 +285,7 @@ static void bits(struct filter *f, int argument, unsigned mask, bool set) {
 
 /* What is opened for writing or made is so where CONFINE_WRITES is kept (Landlock says which
  * files); what is read is a folder, which is synced, without CONFINE_READS. */
-static void opening(struct filter *f, int argument) {
+static void opening(struct call_filter *f, int argument) {
     load_argument(f, argument);
     put(f, ANY_SET, O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY),
         f->keeps & CONFINE_WRITES ? 2 : 1, 0);
@@ -294,7 +294,7 @@ static void opening(struct filter *f, int argument) {
     allow_it(f);
 }
 
-static void put_rule(struct filter *f, enum rule rule) {
+static void put_rule(struct call_filter *f, enum rule rule) {
     switch (rule) {
     case ALLOW:
         allow_it(f);
@@ -328,7 +328,7 @@ static void put_rule(struct filter *f, enum rule rule) {
     }
 }
 
-static void set(struct filter *f, const int *calls, size_t n, enum rule rule) {
+static void set(struct call_filter *f, const int *calls, size_t n, enum rule rule) {
     for (size_t i = 0; i < n; i++)
         if (calls[i] < MOST_CALLS - 1) // the last stands for all above
             f->rules[calls[i]] = (unsigned char)rule;
@@ -336,7 +336,7 @@ static void set(struct filter *f, const int *calls, size_t n, enum rule rule) {
 
 /* A tree of comparisons: the kernel runs the filter once for every number there is, to remember
  * what is always allowed. starts[0..n): where the rule of the numbers changes. */
-static void put_tree(struct filter *f, const unsigned short *starts, size_t n) {
+static void put_tree(struct call_filter *f, const unsigned short *starts, size_t n) {
     if (n == 1) {
         put_rule(f, (enum rule)f->rules[starts[0]]);
         return;
@@ -349,8 +349,8 @@ static void put_tree(struct filter *f, const unsigned short *starts, size_t n) {
     put_tree(f, starts + n / 2, n - n / 2);
 }
 
-static void make_filter(struct filter *f, unsigned keeps) {
-    *f = (struct filter){.keeps = keeps};
+static void make_filter(struct call_filter *f, unsigned keeps) {
+    *f = (struct call_filter){.keeps = keeps};
     set(f, always, COUNT(always), ALLOW);
     set(f, always_there, COUNT(always_there), ALLOW);
     set(f, writing, COUNT(writing), keeps & CONFINE_WRITES ? ALLOW : REFUSE);
@@ -370,7 +370,7 @@ static void make_filter(struct filter *f, unsigned keeps) {
 }
 
 const char *confine_system_calls(unsigned keeps) {
-    struct filter f;
+    struct call_filter f;
     make_filter(&f, keeps);
     const struct program program = {f.n, f.code};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

@@ -170,6 +170,47 @@ expect "... which it is without as it is" not same "$tmp/escaped" "$out"
 run tokenize -e -f "$tmp/text"
 expect "... and has none in a file" refuses 2 '--escape has an effect only with --prompt or a plain argument'
 
+# ---- token ids: the same refusals wherever they are taken ----
+
+cat >"$tmp/taking" <<'END'
+generate -n 1 --ids
+detokenize --ids
+score --ids
+inspect lens --ids
+inspect layernorm --ids
+inspect attention --ids
+inspect residual --ids
+END
+has_case() { commands_with " --ids" | all_in "$(cut -d' ' -f1 "$tmp/taking")"; }
+expect "every command with --ids has a case" has_case
+while read -r line; do
+    for case in 8192=8192 99999999999=99999999999 1,x='"x"' 1.5='"1.5"' 0x1='"0x1"' 1,-2='"-2"'; do
+        # shellcheck disable=SC2086
+        run $line "${case%%=*}"
+        expect "$line ${case%%=*}" refuses 2 "${case#*=}"
+    done
+done <"$tmp/taking"
+printf '1 8192\n' >"$tmp/ids"
+for line in "detokenize -f" "detokenize --lines -f" "score --ids -f"; do
+    # shellcheck disable=SC2086
+    run $line "$tmp/ids"
+    expect "$line: a wrong id in a file" exits 2
+    expect "... is named" says 'token id 8192'
+done
+for value in 8192+1 x+1 -1+1; do
+    run generate -n 1 --logit-bias "$value" once
+    expect "--logit-bias $value" refuses 2 "expected ID+F with an id from 0 to 8191, got \"$value\""
+done
+printf '{"ids":[1,8192]}\n{"prompt":[8192]}\n{"ids":[1.5]}\n{"ids":[1]}\n' >"$tmp/ids"
+run generate --input "$tmp/ids" -q -n 1
+expect "wrong ids in records are errors of these" exits 3
+expect "... all three" test "$(grep -c '"error":{"code":"invalid_' "$out")" -eq 3
+run inspect lens --ids ""
+cp "$out" "$tmp/none"
+run inspect lens ""
+expect "no ids are an empty text" same "$tmp/none" "$out"
+expect "... which is read from <|endoftext|>" exits 0
+
 # ---- file and prompt; standard input ----
 
 printf 'Once upon\n' >"$tmp/begin"
@@ -221,10 +262,12 @@ if command -v python3 >/dev/null; then
     cp "$out" "$tmp/none.json"
     ids=$("$GPT2" tokenize "$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["choices"][0]["text"])' "$tmp/echo.json")")
     "$GPT2" score --ids "$ids" --no-bos --jsonl --no-header --top 2 >"$tmp/scores" 2>"$err"
+    "$GPT2" score --ids "$ids" --no-bos --jsonl --no-header --by doc >>"$tmp/scores" 2>"$err"
     expect "echo has the prompt's log-probabilities, as score has them" python3 - "$tmp/echo.json" "$tmp/echo.out" "$tmp/none.json" "$tmp/scores" <<'END'
 import json, sys
 one, job, none = [json.loads(open(p).readline())["choices"][0] for p in sys.argv[1:4]]
 rows = [json.loads(line) for line in open(sys.argv[4])]
+whole = rows.pop()
 p = one["logprobs"]
 assert job["logprobs"] == p
 assert p["token_logprobs"][0] is None and p["top_logprobs"][0] is None
@@ -237,6 +280,9 @@ for token, value, top, row in zip(p["tokens"], p["token_logprobs"], p["top_logpr
         continue
     assert float("%.6f" % value) == float("%.6f" % row["logprob"]), (value, row)
     assert list(top)[0] == row["top"][0]["token"]
+    total += value
+assert whole["tokens"] == len(rows) and whole["scored"] == len(rows) - 1
+assert "%.6f" % total == "%.6f" % whole["logprob"], (total, whole)
 n = len(none["logprobs"]["tokens"])
 assert none["logprobs"]["token_logprobs"] == p["token_logprobs"][:n] and n == 4
 END

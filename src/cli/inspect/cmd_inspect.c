@@ -107,7 +107,8 @@ static bool add_text(struct inspect_run *run, const struct text_source *source,
 static bool add_ids(struct inspect_run *run, struct gpt2_error *err) {
     struct gpt2_ids *ids = &run->inspect.texts[run->inspect.n_texts++];
     const char *list = run->args.ids;
-    return start_text(run, ids, false, err) &&
+    bool empty = !list[strspn(list, ", \t\r\n")];
+    return start_text(run, ids, empty, err) &&
            text_parse_ids(list, strlen(list), "--ids", ids, err) && check_text(run, ids, err);
 }
 

@@ -236,6 +236,23 @@ END
     expect "the history is bounded" test "$(wc -l <"$history")" -lt 1100
     expect "... and has what was typed now" grep -qx 'the line 30é!?' "$history"
     expect "... and a link stays one, to a file that is the user's alone" test "$(readlink "$history") $(stat -c %a "$tmp/kept" 2>/dev/null || stat -f %Lp "$tmp/kept")" = "$tmp/kept 600"
+    printf 'a\0b\n' >"$history"
+    seq 2100 | sed 's/^/line /' >>"$history"
+    GPT2_HISTORY=$history play generate -i -n 0 <<'END'
+expect "> "
+send "\x1b[A"
+expect "line 2100"
+send "\r"
+expect "> "
+send "\x04"
+END
+    expect "a history with a NUL byte" exits 0
+    GPT2_HISTORY=/dev/zero play generate -i -n 0 <<'END'
+expect "history: /dev/zero: expected a file of at most 64 MiB, found more"
+expect "> "
+send "\x04"
+END
+    expect "a history without end" exits 0
     GPT2_HISTORY="$tmp/no/such/place/file" play generate -i -n 0 -p "" <<'END'
 expect "> "
 send "one\r"

@@ -8,10 +8,13 @@ if says libmicrohttpd; then
     skip "serve" "GNU libmicrohttpd is not there"
     exit 0
 fi
-expect "a file of keys that is not there" refuses 5 "--api-key-file: cannot open $tmp/none"
+expect "a file of keys that is not there" refuses 5 "cannot open $tmp/none"
 printf '# none yet\n\n' >"$tmp/empty"
 run serve --api-key-file "$tmp/empty"
 expect "a file without a key" refuses 5 'has no key'
+printf 'secret\0more\n' >"$tmp/empty"
+run serve --api-key-file "$tmp/empty"
+expect "a key with a NUL byte" refuses 5 'expected lines of text, found a NUL byte'
 run serve --host 0.0.0.0
 expect "a public address without a key" refuses 2 '--host 0.0.0.0: others than this machine reach that address'
 run serve --host ::
@@ -203,7 +206,7 @@ expect "SIGTERM after all that" exits 0
 
 # ---- keys and limits ----
 
-printf '# of the lab\n  secret-1  \nsecret-2\n' >"$tmp/keys"
+printf '\357\273\277# of the lab\r\n  secret-1  \r\nsecret-2\n' >"$tmp/keys"
 serve --api-key-file "$tmp/keys" --host 0.0.0.0 --max-body 1K --alias 'my "gpt2"'
 expect "with a key the address may be public" test -n "$url"
 if command -v curl >/dev/null; then

@@ -170,14 +170,98 @@ printf '\377\376#\0v\0' >"$tmp/model/merges.txt"
 run tokenize -m "$tmp/model" Once
 expect "UTF-16 in merges.txt" refuses 4 "merges.txt: expected UTF-8, found UTF-16"
 
-# Input that never ends has an end.
+# Input that never ends has an end: in every option that names a file to be read, in every command
+# that reads standard input, and as a model.
 if [ -r /dev/zero ]; then
-    for command in "generate -f" "generate -q --input" "tokenize -f" "tokenize --lines -f" "score --by line -f" \
-        "choose A --choices-file" "choose --lines -c a,b -f" "choose -c a,b -f" "detokenize -f" "eval lambada"; do
+    cat >"$tmp/reading" <<END
+generate -n 1 --file
+generate -n 1 once --speculate lookup --lookup
+generate -n 1 once --load-session
+generate -n 1 once --prompt-cache
+generate -q --input
+generate -q --resume --output $tmp/resumed --input
+tokenize --file
+tokenize --lines --file
+detokenize --file
+detokenize --lines --file
+score --file
+score --by line --file
+score --by doc --file
+score --ids --file
+choose -c a,b --file
+choose -c a,b --lines --file
+choose --input
+choose once --choices-file
+eval lambada
+eval hellaswag
+inspect lens --file
+embed --file
+serve --api-key-file
+quantize --output $tmp/never --calibrate
+compare --file
+bench --speculate lookup --repetitions 1 --file
+END
+    limit='expected .* of at most (64 MiB|[0-9]+ bytes), found'
+    for command in $(commands); do
+        for option in $("$GPT2" "$command" --help | sed -n 's/^ .*\(--[a-z-]*\) FILE .*/\1/p'); do
+            case $option in --output | --logits | --svg | --save-session) continue ;; esac
+            expect "$command $option has a case" grep -q "^$command .*$option\$\|^$command $option\$" "$tmp/reading"
+        done
+    done
+    while read -r line; do
         # shellcheck disable=SC2086
-        run $command /dev/zero
-        expect "/dev/zero: $command" exits 5
-        expect "... says the limit" grep -Eq '/dev/zero: expected .* of at most (64 MiB|[0-9]+ bytes), found' "$err"
+        run $line /dev/zero
+        expect "/dev/zero: $line" exits 5
+        case $line in
+        *session | *cache) expect "... is no regular file" says '/dev/zero: expected a regular file, found a device' ;;
+        serve*) says 'libmicrohttpd' || expect "... says the limit" grep -Eq "/dev/zero: $limit" "$err" ;;
+        *) expect "... says the limit" grep -Eq "/dev/zero: $limit" "$err" ;;
+        esac
+    done <"$tmp/reading"
+    cat >"$tmp/reading" <<'END'
+generate -n 1
+generate -n 1 -f -
+generate -q --input -
+tokenize
+tokenize --lines
+detokenize
+detokenize --lines
+score
+score --by line
+choose -c a,b
+choose once
+choose -c a,b --lines
+choose --input -
+eval lambada
+inspect lens
+embed
+compare
+END
+    has_case() {
+        for command in $(commands); do
+            if "$GPT2" "$command" --help | tr -s ' \n' ' ' | grep -q 'standard input\|is stdin'; then echo "$command"; fi
+        done | all_in "$(cut -d' ' -f1 "$tmp/reading")"
+    }
+    expect "every command that reads standard input has a case" has_case
+    while read -r line; do
+        # shellcheck disable=SC2086
+        "$GPT2" $line </dev/zero >"$out" 2>"$err"
+        status=$?
+        expect "$line </dev/zero" exits 5
+        expect "... says the limit" grep -Eq "standard input: $limit" "$err"
+    done <"$tmp/reading"
+    for line in $(commands_with "--model MODEL"); do
+        case $line in
+        generate | tokenize | score) line="$line once" ;;
+        choose) line="choose -c a,b once" ;;
+        eval) line="eval lambada" ;;
+        inspect) line="inspect lens once" ;;
+        quantize) line="quantize -o $tmp/never" ;;
+        convert) line="convert --to gguf -o $tmp/never" ;;
+        esac
+        # shellcheck disable=SC2086
+        run $line -m /dev/zero
+        expect "$line -m /dev/zero" refuses 4 '/dev/zero: expected a regular file, found a device'
     done
 fi
 

@@ -1,19 +1,15 @@
 /* api_keys.c - reads keys from a file and compares them. */
 #include "cli/serve/api_keys.h"
+#include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#define MAX_LINE 1024 /* the longest line of such a file */
-
-static void add_line(struct api_keys *keys, char *line) {
-    while (isspace((unsigned char)*line))
-        line++;
-    size_t n = strlen(line);
+static void add_line(struct api_keys *keys, const char *line, size_t n) {
+    while (n > 0 && isspace((unsigned char)*line))
+        line++, n--;
     while (n > 0 && isspace((unsigned char)line[n - 1]))
         n--;
     if (n == 0 || *line == '#')
@@ -24,21 +20,21 @@ static void add_line(struct api_keys *keys, char *line) {
 }
 
 bool api_keys_read(struct api_keys *keys, const char *path, struct gpt2_error *err) {
-    char line[MAX_LINE];
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return command_error(err, GPT2_ERR_INPUT, NULL, "--api-key-file: cannot open %s: %s", path,
-                             strerror(errno));
-    bool whole = true;
-    while (whole && fgets(line, sizeof line, file)) {
-        whole = strlen(line) < sizeof line - 1;
-        add_line(keys, line);
+    struct text text;
+    if (!text_read(&text, &(struct text_source){.file = path}, err))
+        return false;
+    const char *end = text.data + text.len;
+    bool has_nul = memchr(text.data, 0, text.len) != NULL;
+    for (const char *line = text.data; !has_nul && line < end;) {
+        const char *feed = memchr(line, '\n', (size_t)(end - line));
+        feed = feed ? feed : end;
+        add_line(keys, line, (size_t)(feed - line));
+        line = feed + 1;
     }
-    bool failed = ferror(file) != 0;
-    fclose(file);
-    if (failed || !whole)
-        return command_error(err, GPT2_ERR_INPUT, NULL, "--api-key-file: %s: %s", path,
-                             failed ? "cannot be read" : "expected lines of less than 1023 bytes");
+    text_free(&text);
+    if (has_nul)
+        return command_error(err, GPT2_ERR_INPUT, NULL,
+                             "--api-key-file: %s: expected lines of text, found a NUL byte", path);
     if (keys->text.failed)
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the keys");
     return keys->n > 0 || command_error(err, GPT2_ERR_INPUT, "put a key on a line of it",

@@ -12,8 +12,9 @@ struct api_keys {
     int n;
 };
 
-/* Reads a file with a key on each line; white space around it is no part of it, and lines that
- * begin with # are comments. Fails with GPT2_ERR_INPUT where there is no such file, or no key. */
+/* Reads a file ("-" is standard input) with a key on each line; white space around it is no part of
+ * it, and lines that begin with # are comments. Fails with GPT2_ERR_INPUT where there is no such
+ * file, or no key in it, and as text_read does (prompt_source.h). */
 bool api_keys_read(struct api_keys *keys, const char *path, struct gpt2_error *err);
 void api_keys_free(struct api_keys *keys);
 

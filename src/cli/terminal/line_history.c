@@ -2,6 +2,7 @@
 #include "cli/terminal/line_history.h"
 #include "base/buffer.h"
 #include "base/outfile.h"
+#include "cli/io/input.h"
 #include "cli/io/report.h"
 
 #include <errno.h>
@@ -65,6 +66,11 @@ static bool cut(const char *path, const char *data, size_t n, struct gpt2_error 
            command_error(err, cause.status, NULL, "history: %s", cause.message);
 }
 
+/* The end of the line that begins here; a NUL byte is none. */
+static char *line_end(char *line, const char *last) {
+    return memchr(line, '\n', (size_t)(last - line));
+}
+
 bool line_history_load(const char *path, void (*each)(void *user, const char *line), void *user,
                        struct gpt2_error *err) {
     FILE *file = fopen(path, "re");
@@ -72,19 +78,25 @@ bool line_history_load(const char *path, void (*each)(void *user, const char *li
         return errno == ENOENT || failed(err, "open", path);
     struct buffer all = {0};
     char part[4096];
-    for (size_t n; (n = fread(part, 1, sizeof part, file)) > 0;)
+    for (size_t n; all.len <= INPUT_MAX && (n = fread(part, 1, sizeof part, file)) > 0;)
         buffer_bytes(&all, part, n);
     bool ok = !ferror(file) || failed(err, "read", path);
     fclose(file);
+    if (ok && (all.failed || all.len > INPUT_MAX)) {
+        buffer_free(&all);
+        return command_error(err, GPT2_ERR_RUNTIME, NULL,
+                             "history: %s: expected a file of at most %d MiB, found more", path,
+                             INPUT_MAX_MIB);
+    }
     size_t n_lines = 0;
     for (size_t i = 0; ok && i < all.len; i++)
         n_lines += all.data[i] == '\n';
-    char *line = all.data;
+    char *line = all.data, *last = all.data + all.len;
     for (size_t skip = n_lines > LINE_HISTORY_KEPT ? n_lines - LINE_HISTORY_KEPT : 0; skip; skip--)
-        line = strchr(line, '\n') + 1;
+        line = line_end(line, last) + 1;
     if (ok && n_lines > 2 * LINE_HISTORY_KEPT)
-        ok = cut(path, line, (size_t)(all.data + all.len - line), err);
-    for (char *end; ok && line && (end = strchr(line, '\n')); line = end + 1) {
+        ok = cut(path, line, (size_t)(last - line), err);
+    for (char *end; ok && line && (end = line_end(line, last)); line = end + 1) {
         *end = 0;
         each(user, line);
     }

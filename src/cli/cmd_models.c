@@ -122,11 +122,12 @@ static bool out_of_memory(struct models_listing *l) {
     return command_error(&l->err, GPT2_ERR_MEMORY, NULL, "out of memory for a list of folders");
 }
 
-/* Whether a file is listed: one that is all of a model, as names and first bytes say. */
-static bool is_whole(const char *path) {
+/* Whether a file is listed: one that is all of a model, as names and first bytes say; in an OWNER's
+ * folder no safetensors, which may be a part of something there. */
+static bool is_whole(const char *path, bool owned) {
     const char *what = gpt2_model_recognise(path);
-    return what &&
-           (strstr(what, "packed") || strstr(what, "GGUF") || path_ends_in(path, ".safetensors"));
+    return what && (strstr(what, "packed") || strstr(what, "GGUF") ||
+                    (!owned && path_ends_in(path, ".safetensors")));
 }
 
 /* Lists the models in a folder: directories with a config.json, single files and unfinished pulls,
@@ -152,7 +153,7 @@ static void list_folder(struct models_listing *l, const char *folder, const char
             } else if (!*owner) {
                 list_folder(l, path, entry);
             }
-        } else if (ok && S_ISREG(info.st_mode) && !*owner && is_whole(path)) {
+        } else if (ok && S_ISREG(info.st_mode) && is_whole(path, *owner)) {
             l->failed = !print_model(l, name, path, false);
         }
         free(entries[i]);

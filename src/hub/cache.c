@@ -9,21 +9,15 @@
 #include "hub/name.h"
 
 #include <dirent.h>
+#include <gpt2/model.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool has(const char *folder, const char *file) {
-    char *path = environment_format(NULL, "%s/%s", folder, file);
-    bool found = path && os_exists(path);
-    free(path);
-    return found;
-}
-
-/* from_pretrained's tokenizer alone fetches a snapshot without weights. */
+/* from_pretrained's tokenizer alone fetches a snapshot without weights. They may be of any format
+ * that is read, or a variant alone (model.fp16.safetensors). */
 static bool has_weights(const char *snapshot) {
-    return has(snapshot, "model.safetensors") || has(snapshot, "model.safetensors.index.json") ||
-           has(snapshot, "pytorch_model.bin") || has(snapshot, "pytorch_model.bin.index.json");
+    return gpt2_model_recognise(snapshot) != NULL;
 }
 
 /* The commit that refs/REVISION names, or the revision itself: it may be a commit. */

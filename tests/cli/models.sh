@@ -94,3 +94,12 @@ expect "a model of that name does" grep -q '^model  *\./models/tales$' "$out"
 run quantize tales -o "$tmp/there/models/tales.q8"
 (cd "$tmp/there" && "$GPT2" models) >"$out" 2>"$err"
 expect "a packed file of any name is listed" grep -q '^tales\.q8 ' "$out"
+mkdir "$tmp/there/models/mine/more"
+mv "$tmp/there/models/tales.q8" "$tmp/there/models/mine/one.q8"
+cp models/tales/model.safetensors "$tmp/there/models/mine/part.safetensors"
+(cd "$tmp/there" && "$GPT2" models) >"$out" 2>"$err"
+expect "... and in a folder there" grep -q '^mine/one\.q8 ' "$out"
+expect "... beside files that may be a part of something" not grep -q '^mine/part' "$out"
+(cd "$tmp/there" && "$GPT2" info -m mine/one.q8) >"$out" 2>"$err"
+status=$?
+expect "... under the name that -m takes" exits 0

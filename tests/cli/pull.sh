@@ -59,6 +59,11 @@ expect "it is listed" grep -Eq '^openai-community/gpt2 +F16 .*snapshots/aaaa$' "
 cached "$tmp/legacy" models--gpt2 bbbb main
 HUGGINGFACE_HUB_CACHE=$tmp/legacy
 export HUGGINGFACE_HUB_CACHE
+rm "$tmp/legacy/models--gpt2/snapshots/bbbb/model.safetensors"
+expect "a snapshot without weights is none" not finds gpt2 /models--gpt2/
+ln -s ../../blobs/model.safetensors "$tmp/legacy/models--gpt2/snapshots/bbbb/model.fp16.safetensors"
+run models
+expect "one that has a variant alone is listed" grep -Eq '^gpt2 +F16 .*/snapshots/bbbb$' "$out"
 expect "\$HUGGINGFACE_HUB_CACHE and the short folder" finds gpt2 /models--gpt2/snapshots/bbbb
 cached "$tmp/newer" models--me--mine cccc main
 HF_HUB_CACHE=$tmp/newer

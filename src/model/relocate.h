@@ -2,7 +2,7 @@
  *
  * A mapped file has 4 KiB pages and, mostly, a layout in which a thread reads pieces far apart. The
  * copy is read in a few streams for each thread and with a 500th of the page-table entries. It
- * costs time and memory once, so it pays for long runs (README, "Speed"). Bits do not change.
+ * costs time and memory once, so it pays for long runs (tools/bench/README.md). Bits do not change.
  *
  * The model keeps where its matrices are in the file and where they are copied to; a matrix is read
  * from the copy from the moment that it is complete (weights.h: matrix_now). So passes of

@@ -29,3 +29,15 @@ date=$(sed -n "s/^## \[$version\] - \([0-9-]*\)$/\1/p" CHANGELOG.md)
 expect "CHANGELOG.md has this version and its date" test -n "$date"
 expect "CITATION.cff has this version" grep -qx "version: $version" CITATION.cff
 expect "CITATION.cff has its date" grep -qx "date-released: '$date'" CITATION.cff
+# What the templates of issues ask for is there.
+for template in fault speed; do
+    file=.github/ISSUE_TEMPLATE/$template.yml
+    for command in 'version --verbose' 'info --json'; do
+        expect "$template.yml asks for gpt2 $command" grep -q "label: gpt2 $command" "$file"
+        if [ -f models/tales/model.safetensors ]; then
+            # shellcheck disable=SC2086 # words
+            run $command
+            expect "gpt2 $command" exits 0
+        fi
+    done
+done

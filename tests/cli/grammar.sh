@@ -7,11 +7,18 @@ n_columns() { awk -v n="$2" 'END { exit length > n }' "$1"; }
 # ---- names of formats, and options that were renamed ----
 
 for given in "generate --output ids x" "generate -o json x" "bench -o json" "score -o tsv x" \
-    "quantize -o json" "inspect lens -o text x"; do
+    "inspect lens -o text x"; do
     # shellcheck disable=SC2086
     run $given
     expect "$given" refuses 2 '--output: expected a file, got "'
     expect "... with a hint" says 'says how the result is written; ./'
+done
+for given in "quantize -o json" "generate -o md x"; do
+    # shellcheck disable=SC2086
+    run $given
+    expect "$given" refuses 2 '--output: expected a file, got "'
+    expect "... has no such format" not says '--format'
+    expect "... with a hint" says 'hint: ./'
 done
 run generate --out "$tmp/x" x
 expect "--out has a new name" refuses 2 '--out is now --output'

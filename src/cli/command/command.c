@@ -39,7 +39,7 @@ static bool read_option(const struct option *table, int argc, char **argv, int *
     if (!option)
         return false;
     if (option->type == OPTION_RENAMED)
-        return options_assign(option, NULL, err);
+        return options_assign(table, option, NULL, err);
     if (!option_has_value(option) && value)
         return usage_error(err, "--%s takes no value, got \"%s\"", option->name, value);
     if (option_has_value(option) && !value) {
@@ -52,7 +52,7 @@ static bool read_option(const struct option *table, int argc, char **argv, int *
     snprintf(name, sizeof name, "--%s", option->name);
     if ((option->flags & OPTION_ESCAPES) && !unescape_string(value, name, err))
         return false;
-    return given_note(given, table, option, err) && options_assign(option, value, err);
+    return given_note(given, table, option, err) && options_assign(table, option, value, err);
 }
 
 /* Takes the first plain word as the value of an OPTION_FIRST_WORD that is not given. */
@@ -61,7 +61,7 @@ static bool take_first_word(const struct option *table, char **argv, int *n_word
     for (const struct option *o = table; o->name && *n_words; o++) {
         if (!(o->flags & OPTION_FIRST_WORD) || given->entry[o - table])
             continue;
-        if (!given_note(given, table, o, err) || !options_assign(o, argv[0], err))
+        if (!given_note(given, table, o, err) || !options_assign(table, o, argv[0], err))
             return false;
         memmove(argv, argv + 1, (size_t)-- * n_words * sizeof *argv);
     }

@@ -189,16 +189,27 @@ static bool set_choice(const struct option *o, const char *value, struct gpt2_er
                          o->name, known, value);
 }
 
+/* Whether the table has --format with this value. */
+static bool has_format(const struct option *table, const char *value) {
+    const struct option *format = options_find(table, "format");
+    for (int i = 0; format && format->type == OPTION_CHOICE && format->choices[i]; i++)
+        if (!strcmp(format->choices[i], value))
+            return true;
+    return false;
+}
+
 /* The result goes to a file: a name that says how it is written is a mistake. */
-static bool set_string(const struct option *o, const char *value, struct gpt2_error *err) {
+static bool set_string(const struct option *table, const struct option *o, const char *value,
+                       struct gpt2_error *err) {
     static const char *const formats[] = {"text", "ids", "json", "jsonl", "md", "csv", "tsv"};
     for (size_t i = 0; (o->flags & OPTION_RESULT) && i < sizeof formats / sizeof *formats; i++)
         if (!strcmp(value, formats[i])) {
             usage_error(err, "--%s: expected a file, got \"%s\", the name of a format", o->name,
                         value);
-            snprintf(err->hint, sizeof err->hint,
-                     "--format %s says how the result is written; ./%s is a file of that name",
-                     value, value);
+            const char *known = has_format(table, value) ? value : NULL;
+            snprintf(err->hint, sizeof err->hint, "%s%s%s./%s is a file of that name",
+                     known ? "--format " : "", known ? known : "",
+                     known ? " says how the result is written; " : "", value);
             return false;
         }
     *o->dest.string = value;
@@ -213,13 +224,14 @@ static bool set_value(const struct option *o) {
     return true;
 }
 
-bool options_assign(const struct option *o, const char *value, struct gpt2_error *err) {
+bool options_assign(const struct option *table, const struct option *o, const char *value,
+                    struct gpt2_error *err) {
     switch (o->type) {
     case OPTION_FLAG:
         *o->dest.flag = true;
         return true;
     case OPTION_STRING:
-        return set_string(o, value, err);
+        return set_string(table, o, value, err);
     case OPTION_INT:
         return set_int(o, value, err);
     case OPTION_INTS:
@@ -254,7 +266,7 @@ bool options_set(const struct option *table, const char *name, const char *value
     if (!option)
         return usage_error(err, "unknown option \"%.100s\"", name);
     if (option_has_value(option))
-        return options_assign(option, value, err);
+        return options_assign(table, option, value, err);
     bool yes = !strcmp(value, "true");
     if (!yes && strcmp(value, "false"))
         return usage_error(err, "\"%s\": expected true or false, got \"%.100s\"", name, value);

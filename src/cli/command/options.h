@@ -246,8 +246,9 @@ struct command {
 bool options_set(const struct option *table, const char *name, const char *value,
                  struct gpt2_error *err);
 
-/* Sets an option to a value, which is NULL for one that takes none. Fails as above. */
-bool options_assign(const struct option *option, const char *value, struct gpt2_error *err);
+/* Sets an option of the table to a value, which is NULL for one that takes none. Fails as above. */
+bool options_assign(const struct option *table, const struct option *option, const char *value,
+                    struct gpt2_error *err);
 
 /* The option of a name or an alias; NULL: there is none. */
 const struct option *options_find(const struct option *table, const char *name);

@@ -37,12 +37,16 @@ expect "one value, twice" refuses 2 '--temp is given twice'
 
 for case in "generate --resume x=--resume" "generate --shard 0/2 x=--shard" "generate --logprobs 2 x=--logprobs" \
     "generate --length-penalty 1 x=--length-penalty" "generate --greedy --temp 1 x=--temp" \
+    "generate --greedy --seed 1 x=--seed" "generate --temp 0 --best-of 3 x=--best-of" \
     "tokenize --count --json x=--count" "convert --to gguf -t 2 -o $tmp/g=--threads" \
     "models --names --json=--json" "inspect lens --layer 1 --head 1 x=--layer"; do
     # shellcheck disable=SC2086
     run ${case%=*}
     expect "${case%=*}" refuses 2 "${case##*=} has "
 done
+
+run tokenize --count --json x
+expect "the option it has no effect with is named as it was given" refuses 2 '--count has no effect with --json'
 
 # --color is the exception: each command takes it, and checks its value.
 commands >"$tmp/commands"
@@ -61,6 +65,11 @@ if [ ! -f models/tales/model.safetensors ]; then
     skip "the grammar with a model" "models/tales is not there"
     exit 0
 fi
+# What the model recommends counts as if it was given.
+run generate once -n 1 --repeat-last-n 5
+expect "--repeat-last-n with the model's penalty" exits 0
+run generate once -n 1 --repeat-last-n 5 --repeat-penalty 1
+expect "... and without one" refuses 2 '--repeat-last-n has an effect only with --repeat-penalty'
 printf 'Once\nTwice\n' >"$tmp/in"
 run generate --input "$tmp/in" -o "$tmp/jobs" -q -n 2 --logprobs 1 --length-penalty 2 --greedy --temp 1
 expect "with --input they are the records' defaults" exits 0

@@ -270,7 +270,7 @@ send "two\r"
 expect "> "
 send "\x04"
 END
-    expect "a history that cannot be is told once, and no more" test "$(count 'history:')" -eq 1
+    expect "a history that cannot be is told once, and no more" test "$(count 'note: history:')" -eq 1
     rm -rf "$tmp/state"
     GPT2_HISTORY='' play generate -i -n 0 <<'END'
 expect "> "

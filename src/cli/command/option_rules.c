@@ -104,9 +104,11 @@ static const char *term_that_holds(const struct given_options *given, const stru
     return NULL;
 }
 
-/* "--by pmi"; "--json", which stands for --format json; "`gpt2 inspect lens`". */
-static void print_atom(struct buffer *out, const struct command *command,
-                       const struct option *table, const struct atom *atom) {
+/* "--by pmi"; "--json", which stands for --format json, or was given for --format; "`gpt2 inspect
+ * lens`". */
+static void print_atom(struct buffer *out, const struct given_options *given,
+                       const struct command *command, const struct option *table,
+                       const struct atom *atom) {
     int n = (int)atom->n_value;
     if (!atom->option && atom->value) {
         buffer_format(out, "`gpt2 %s %.*s`", command->name, n, atom->value);
@@ -122,19 +124,21 @@ static void print_atom(struct buffer *out, const struct command *command,
             buffer_format(out, "--%s", o->name);
             return;
         }
-    buffer_format(out, "--%s%s%.*s", atom->option->name, n ? " " : "", n,
+    const struct option *as = atom->value ? NULL : given->as[atom->option - table];
+    buffer_format(out, "--%s%s%.*s", as ? as->name : atom->option->name, n ? " " : "", n,
                   atom->value ? atom->value : "");
 }
 
-static void print_term(struct buffer *out, const struct command *command,
-                       const struct option *table, const char **term) {
+static void print_term(struct buffer *out, const struct given_options *given,
+                       const struct command *command, const struct option *table,
+                       const char **term) {
     bool ends = false;
     for (int n = 0; !ends;) {
         struct atom atom = next_atom(table, term, &ends);
         if (atom.is_not)
             continue;
         buffer_format(out, "%s", n++ ? " and " : "");
-        print_atom(out, command, table, &atom);
+        print_atom(out, given, command, table, &atom);
     }
 }
 
@@ -146,14 +150,15 @@ static size_t count_terms(const char *terms) {
 }
 
 /* "--json, --jsonl or --input" */
-static void print_needs(struct buffer *out, const struct command *command,
-                        const struct option *table, const struct option *o) {
+static void print_needs(struct buffer *out, const struct given_options *given,
+                        const struct command *command, const struct option *table,
+                        const struct option *o) {
     const char *lists[] = {o->needs, o->free_with};
     size_t n = count_terms(o->needs) + count_terms(o->free_with), i = 0;
     for (int l = 0; l < 2; l++)
         for (const char *at = lists[l]; at && *at; i++) {
             buffer_format(out, "%s", i == 0 ? "" : i + 1 < n ? ", " : " or ");
-            print_term(out, command, table, &at);
+            print_term(out, given, command, table, &at);
         }
 }
 
@@ -168,9 +173,9 @@ bool given_check(const struct given_options *given, const struct command *comman
         bool lacks = o->needs && !term_that_holds(given, table, o->needs, &failed);
         const char *name = given->as[o - table] ? given->as[o - table]->name : o->name;
         if (against)
-            print_term(&text, command, table, &against);
+            print_term(&text, given, command, table, &against);
         else if (lacks)
-            print_needs(&text, command, table, o);
+            print_needs(&text, given, command, table, o);
         if (failed || text.failed) {
             buffer_free(&text);
             return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the options");

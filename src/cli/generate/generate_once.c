@@ -201,7 +201,10 @@ static bool prepare(struct generate_run *run, struct gpt2_error *err) {
     struct settings *s = &args->settings;
     if (!session_file_is_prompt(args) && !read_prompt(run, err))
         return false;
+    const struct settings given = *s;
     settings_resolve(s, gpt2_model_config(run->model));
+    if (!settings_check_effects(&given, s, err))
+        return false;
     run->colors = wants_colors(args);
     run->escapes = wants_escapes(args);
     run->shows = args->format == FORMAT_JSONL ||

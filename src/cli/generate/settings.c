@@ -53,7 +53,7 @@ int settings_table(struct option *table, struct settings *s) {
         OPT_SEED("seed", 's', &s->seed, "SEED",
                  "a number (default 0; nanogpt: 1337), or \"random\" for\n"
                  "another text each time",
-                 .aliases = "random-seed", .not_with = BEAMS),
+                 .aliases = "random-seed", .not_with = GREEDY BEAMS),
         OPT_CHOICE("compat", 0, &s->compat, compats, "SYSTEM",
                    "rules and defaults of native, hf, openai, llama.cpp\n"
                    "or nanogpt; openai and nanogpt go on after\n"
@@ -65,8 +65,7 @@ int settings_table(struct option *table, struct settings *s) {
                   "off)",
                   .aliases = "repetition-penalty"),
         OPT_INT("repeat-last-n", 0, &s->sampler.last_n, -1, INT_MAX, "N",
-                "how far back penalties look (default 64; -1: all)",
-                .needs = "repeat-penalty presence-penalty frequency-penalty"),
+                "how far back penalties look (default 64; -1: all)"),
         OPT_FLOAT("presence-penalty", 0, &s->sampler.presence_penalty, -1e3, 1e3, "F",
                   "taken off the logits of tokens seen lately (default\n"
                   "0: off)"),
@@ -122,7 +121,7 @@ int settings_table(struct option *table, struct settings *s) {
         OPT_INT("best-of", 0, &s->best_of, 0, 4096, "N",
                 "make N texts, give those with the best mean\n"
                 "log-probability (default 0: as many as are given)",
-                .flags = OPTION_NOT_IN_SESSION, .not_with = "beams format=jsonl"),
+                .flags = OPTION_NOT_IN_SESSION, .not_with = GREEDY "beams format=jsonl"),
         OPT_STRINGS("choices", 'c', &s->choices, "A,B,C",
                     "the text is one of these; may be repeated", .flags = OPTION_ESCAPES),
         OPT_STRING("separator", 0, &s->separator, "TEXT",
@@ -253,6 +252,17 @@ void settings_resolve(struct settings *s, const struct gpt2_config *config) {
     s->goes_on = !habits.ends_at_eos;
     for (const struct option *o = table; o->name; o++)
         assert(!option_is_shown(o) || is_set(o)); // a new one has a default above
+}
+
+bool settings_check_effects(const struct settings *given, const struct settings *resolved,
+                            struct gpt2_error *err) {
+    const struct gpt2_sampler_options *o = &resolved->sampler;
+    const bool penalized =
+        o->repeat_penalty != 1 || o->presence_penalty != 0 || o->frequency_penalty != 0;
+    if (given->sampler.last_n != INT_MIN && !penalized)
+        return usage_error(err, "--repeat-last-n has an effect only with --repeat-penalty, "
+                                "--presence-penalty or --frequency-penalty");
+    return true;
 }
 
 unsigned settings_encode_flags(const struct settings *s) {

@@ -38,6 +38,11 @@ int settings_table(struct option *table, struct settings *settings);
 /* Replaces what was not set. */
 void settings_resolve(struct settings *settings, const struct gpt2_config *config);
 
+/* Whether what was given has an effect beside what was not and is resolved now; what the table of
+ * options says is checked before. False with GPT2_ERR_USAGE: err names an option that has none. */
+bool settings_check_effects(const struct settings *given, const struct settings *resolved,
+                            struct gpt2_error *err);
+
 /* How a prompt is encoded, as flags of gpt2_tokenizer_encode: Hugging Face reads special tokens in
  * it, and leaves out bytes that no token has. */
 unsigned settings_encode_flags(const struct settings *settings);

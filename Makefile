@@ -169,7 +169,7 @@ $(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: ISA = $(shell sed -n 's,^
 
 # Tests: one program per tests/test_*.c. They see the internals; the program sees include/ only.
 # These link the program, all of it but main().
-$(BUILD)/tests/test_commands $(BUILD)/tests/test_settings: $(filter-out %/main.o,$(CLI_OBJ))
+$(BUILD)/tests/test_commands $(BUILD)/tests/test_memory_limit $(BUILD)/tests/test_settings: $(filter-out %/main.o,$(CLI_OBJ))
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')

@@ -358,10 +358,47 @@ static void nan_weights_are_reported_when_they_reach_the_logits(void **state) {
     testmodel_remove(dir);
 }
 
+/* Bytes of this process's address space; 0 where the system does not tell. */
+static long address_space(void) {
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file && fscanf(file, "%ld", &pages) != 1)
+        pages = 0;
+    if (file)
+        fclose(file);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+static void sizes_are_known_before_anything_is_made(void **state) {
+    struct world *w = *state;
+    const struct gpt2_session_options short_one = {.n_ctx = 1, .kv = GPT2_KV_F32};
+    const size_t whole = gpt2_session_bytes(w->model, NULL);
+    const size_t tokens =
+        gpt2_session_token_bytes(w->session) * (size_t)gpt2_session_capacity(w->session);
+    assert_true(whole >= tokens && whole < tokens + tokens / 2 + 65536);
+    assert_in_range(gpt2_session_bytes(w->model, &short_one), 1, whole);
+    assert_int_equal(gpt2_session_bytes(w->model, &(struct gpt2_session_options){.n_ctx = 1 << 30}),
+                     0);
+    assert_int_equal(
+        gpt2_batch_bytes(w->model, w->runtime, &(struct gpt2_batch_options){.max_rows = -1}), 0);
+    const struct gpt2_batch_options large = {.max_rows = 65536, .max_logits = 1000};
+    const long bytes = (long)gpt2_batch_bytes(w->model, w->runtime, &large);
+    const long before = address_space();
+    if (!before)
+        return;
+    struct gpt2_batch *batch = gpt2_batch_create(w->model, w->runtime, &large, NULL);
+    assert_non_null(batch);
+    const long taken = address_space() - before;
+    gpt2_batch_free(batch);
+    // large pages, of which each array has whole ones
+    assert_in_range(taken, bytes * 9 / 10, bytes * 11 / 10 + 16 * (2 << 20));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(sizes_are_known_before_anything_is_made),
         TEST(rewinding_forgets),
         TEST(a_fork_goes_its_own_way),
         TEST(a_fork_must_fit),

@@ -149,6 +149,10 @@ struct gpt2_cost {
 void gpt2_model_cost(const struct gpt2_model *model, struct gpt2_cost *blocks,
                      struct gpt2_cost *head);
 
+/* Memory that the weights take when all of them have been read: pages of the mapped files, and what
+ * was converted from them. Moving them (gpt2_model_move) takes the place of the former. */
+uint64_t gpt2_model_bytes(const struct gpt2_model *model);
+
 /* The i-th thing the loader noticed and the user may want to know ("lm_head.weight differs from
  * wte.weight ..."), NULL past the last one. Borrowed. */
 const char *gpt2_model_warning(const struct gpt2_model *model, size_t i);

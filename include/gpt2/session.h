@@ -62,6 +62,11 @@ enum gpt2_kv gpt2_session_kv(const struct gpt2_session *session); /* never GPT2_
  */
 size_t gpt2_session_token_bytes(const struct gpt2_session *session);
 
+/* Bytes of a session's keys and values when it is full, before it is made; `options` may be NULL. 0
+ * where gpt2_session_create would refuse them. */
+size_t gpt2_session_bytes(const struct gpt2_model *model,
+                          const struct gpt2_session_options *options);
+
 /* Forgets everything from `position` on, as if it had never been read.
  * False (GPT2_ERR_USAGE) unless 0 <= position <= gpt2_session_position. */
 bool gpt2_session_rewind(struct gpt2_session *session, int position, struct gpt2_error *err);
@@ -88,6 +93,11 @@ struct gpt2_batch *gpt2_batch_create(const struct gpt2_model *model, struct gpt2
                                      const struct gpt2_batch_options *options,
                                      struct gpt2_error *err);
 void gpt2_batch_free(struct gpt2_batch *batch); /* NULL is allowed */
+
+/* Bytes of such a batch, before it is made: all but some KiB. 0 where gpt2_batch_create would
+ * refuse the options. */
+size_t gpt2_batch_bytes(const struct gpt2_model *model, const struct gpt2_runtime *runtime,
+                        const struct gpt2_batch_options *options);
 
 /* New tokens for one session, and for how many of the last ones logits are wanted. */
 struct gpt2_span {

@@ -82,6 +82,10 @@ int os_processors(void);
  * cpu.cfs_quota_us), whichever is less; at least 1. */
 int os_cpus(void);
 
+/* Memory that this process may use: that of the machine, or the limit of its cgroup (v2 memory.max,
+ * v1 memory.limit_in_bytes) where that is less; 0 where the system does not tell. */
+uint64_t os_memory(void);
+
 /* What the processor calls itself, as one line; "unknown" where the system does not tell. */
 void os_cpu_name(char *name, size_t cap);
 

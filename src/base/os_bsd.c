@@ -21,6 +21,11 @@ int os_cpus(void) {
     return os_processors();
 }
 
+uint64_t os_memory(void) {
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+}
+
 /* The system does not tell. */
 bool os_allow_tiles(void) {
     return false;

@@ -21,6 +21,12 @@ int os_cpus(void) {
     return os_processors();
 }
 
+uint64_t os_memory(void) {
+    uint64_t n = 0;
+    size_t size = sizeof n;
+    return sysctlbyname("hw.memsize", &n, &size, NULL, 0) == 0 ? n : 0;
+}
+
 /* Anonymous memory is on 16 KiB pages, whatever is asked for. */
 bool os_allow_tiles(void) {
     return false;

@@ -28,8 +28,8 @@ static bool read_text(char *text, size_t cap, const char *path) {
     return n > 0;
 }
 
-/* The CPU quota of one cgroup folder in processors (rounded down, at least 1), or 0 for none. */
-static int folder_quota(const char *folder) {
+/* The CPU quota of one cgroup folder in processors (1 to 65536), or 0 for none. */
+static double folder_quota(const char *folder) {
     char path[1200], text[128];
     double quota = 0, period = 0;
     snprintf(path, sizeof path, "%s/cpu.max", folder); // v2: "max 100000" or "150000 100000"
@@ -47,16 +47,30 @@ static int folder_quota(const char *folder) {
     if (!(quota > 0 && period > 0))
         return 0;
     double cpus = quota / period;
-    return cpus < 1 ? 1 : cpus > 65536 ? 65536 : (int)cpus;
+    return cpus < 1 ? 1 : cpus > 65536 ? 65536 : cpus;
 }
 
-/* The least quota on the way from this process's cgroup up to the root, 0 for none. Inside a
- * container the folder named in /proc/self/cgroup may not exist: the root then holds the quota. */
-static int cgroup_quota(void) {
-    char text[4096];
+/* The limit of memory of one cgroup folder, or 0 for none. */
+static double folder_memory(const char *folder) {
+    char path[1200], text[128];
+    double limit = 0;
+    snprintf(path, sizeof path, "%s/memory.max", folder); // v2: a number or "max"
+    if (!read_text(text, sizeof text, path)) {
+        snprintf(path, sizeof path, "%s/memory.limit_in_bytes", folder); // v1
+        if (!read_text(text, sizeof text, path))
+            return 0;
+    }
+    return sscanf(text, "%lf", &limit) == 1 && limit > 0 ? limit : 0;
+}
+
+/* The least of a limit on the way from this process's cgroup up to the root, 0 for none. Inside a
+ * container the folder named in /proc/self/cgroup may not exist: the root then holds the limit. */
+static double cgroup_least(const char *controller, double (*limit_of)(const char *folder)) {
+    char text[4096], wanted[32];
     if (!read_text(text, sizeof text, "/proc/self/cgroup"))
         return 0;
-    int least = 0;
+    snprintf(wanted, sizeof wanted, ",%s,", controller);
+    double least = 0;
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
         char *controllers = strchr(line, ':'); // "4:cpu,cpuacct:/a/b", v2 "0::/a/b"
         char *path = controllers ? strchr(controllers + 1, ':') : NULL;
@@ -67,22 +81,29 @@ static int cgroup_quota(void) {
         bool v2 = *controllers == 0;
         char list[256]; // ",cpu,cpuacct,": so that cpuset is not taken for cpu
         snprintf(list, sizeof list, ",%s,", controllers);
-        if (!v2 && !strstr(list, ",cpu,"))
+        if (!v2 && !strstr(list, wanted))
             continue;
         for (size_t len = strlen(path);; len--) {
             if (path[len] == '/' || path[len] == 0) {
                 char folder[1100];
-                snprintf(folder, sizeof folder, "/sys/fs/cgroup%s%.*s", v2 ? "" : "/cpu",
-                         (int)(len < 1000 ? len : 1000), path);
-                int quota = folder_quota(folder);
-                if (quota && (!least || quota < least))
-                    least = quota;
+                snprintf(folder, sizeof folder, "/sys/fs/cgroup%s%s%.*s", v2 ? "" : "/",
+                         v2 ? "" : controller, (int)(len < 1000 ? len : 1000), path);
+                const double limit = limit_of(folder);
+                if (limit > 0 && (least == 0 || limit < least))
+                    least = limit;
             }
             if (len == 0)
                 break;
         }
     }
     return least;
+}
+
+uint64_t os_memory(void) {
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    const double machine = pages > 0 && size > 0 ? (double)pages * (double)size : 0;
+    const double limit = cgroup_least("memory", folder_memory);
+    return (uint64_t)(limit > 0 && (machine == 0 || limit < machine) ? limit : machine);
 }
 
 int os_processors(void) {
@@ -130,7 +151,7 @@ size_t os_huge_bytes(const void *memory, size_t n_bytes) {
 
 int os_cpus(void) {
     int cpus = os_processors();
-    int quota = cgroup_quota();
+    int quota = (int)cgroup_least("cpu", folder_quota);
     return quota && quota < cpus ? quota : cpus;
 }
 

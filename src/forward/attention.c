@@ -36,6 +36,14 @@ bool attention_init(struct attention *attention, const struct gpt2_config *confi
     return a->tiles && a->scores && a->q && a->q_scale && a->q_sum;
 }
 
+size_t attention_bytes(const struct gpt2_config *config, const struct pool *pool) {
+    const size_t groups = (size_t)divide_up(config->n_embd / config->n_head, KV_GROUP);
+    const size_t blocks = ((size_t)config->n_ctx + KV_BLOCK - 1) / KV_BLOCK;
+    const size_t row = (blocks * KV_BLOCK + 16) * sizeof(float) +
+                       groups * (KV_GROUP + sizeof(float) + sizeof(int32_t));
+    return (size_t)pool_size(pool) * ATTENTION_ROWS * row;
+}
+
 void attention_free(struct attention *attention) {
     os_free(attention->tiles);
     os_free(attention->scores);

@@ -30,6 +30,8 @@ struct attention {
 
 bool attention_init(struct attention *attention, const struct gpt2_config *config,
                     const struct pool *pool, int max_rows, struct gpt2_error *err);
+/* Bytes of what attention_init allocates, but for its tiles. */
+size_t attention_bytes(const struct gpt2_config *config, const struct pool *pool);
 void attention_free(struct attention *attention); /* half made or all zero is allowed */
 
 /* One layer of a pass. Everything is borrowed. */

@@ -29,10 +29,15 @@ struct gpt2_batch {
     int *first_logits; /* [max_rows] index of each span's first row of logits in the last run */
 };
 
-/* Room for n_rows rows of n floats, at a stride that is a whole number of cache lines but no
- * multiple of a large power of two. */
+/* Floats from one row to the next: a whole number of cache lines, but no multiple of a large power
+ * of two. */
+static size_t stride_of(int n) {
+    return ((size_t)n + 15) / 16 * 16 + 16;
+}
+
+/* Room for n_rows rows of n floats. */
 static bool alloc_rows(struct activations *act, int n_rows, int n, struct gpt2_error *err) {
-    act->stride = ((size_t)n + 15) / 16 * 16 + 16;
+    act->stride = stride_of(n);
     act->max_rows = n_rows;
     act->n_bytes = (size_t)n_rows * act->stride * sizeof(float);
     act->data = os_alloc_huge(act->n_bytes, "activations", err);
@@ -43,20 +48,45 @@ static void free_rows(struct activations *act) {
     os_free_huge(act->data, act->n_bytes);
 }
 
+/* What the options stand for. */
+static bool plan(int *max_rows, int *max_logits, const struct gpt2_batch_options *options,
+                 struct gpt2_error *err) {
+    *max_rows = options && options->max_rows ? options->max_rows : DEFAULT_ROWS;
+    *max_logits = options && options->max_logits ? options->max_logits : DEFAULT_LOGITS;
+    if (options && !error_reserved(options->reserved, "gpt2_batch_options", err))
+        return false;
+    if (*max_rows < 1 || *max_rows > MAX_ROWS || *max_logits < 1)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "batch: expected 1 to %d rows and at least 1 row of logits, got %d and %d",
+                         MAX_ROWS, *max_rows, *max_logits);
+    return true;
+}
+
+static int most_inputs(const struct gpt2_config *config) {
+    return config->n_inner > config->n_embd ? config->n_inner : config->n_embd;
+}
+
+size_t gpt2_batch_bytes(const struct gpt2_model *model, const struct gpt2_runtime *runtime,
+                        const struct gpt2_batch_options *options) {
+    const struct gpt2_config *config = &model->config;
+    int max_rows, max_logits;
+    if (!plan(&max_rows, &max_logits, options, NULL))
+        return 0;
+    const size_t row =
+        3 * stride_of(config->n_embd) + stride_of(3 * config->n_embd) + stride_of(config->n_inner);
+    const size_t logits = (size_t)max_logits * (size_t)config->n_vocab;
+    return ((size_t)max_rows * row + logits) * sizeof(float) +
+           matmul_bytes(runtime->pool, max_rows, most_inputs(config)) +
+           attention_bytes(config, runtime->pool);
+}
+
 struct gpt2_batch *gpt2_batch_create(const struct gpt2_model *model, struct gpt2_runtime *runtime,
                                      const struct gpt2_batch_options *options,
                                      struct gpt2_error *err) {
     const struct gpt2_config *config = &model->config;
-    int max_rows = options && options->max_rows ? options->max_rows : DEFAULT_ROWS;
-    int max_logits = options && options->max_logits ? options->max_logits : DEFAULT_LOGITS;
-    if (options && !error_reserved(options->reserved, "gpt2_batch_options", err))
+    int max_rows, max_logits;
+    if (!plan(&max_rows, &max_logits, options, err))
         return NULL;
-    if (max_rows < 1 || max_rows > MAX_ROWS || max_logits < 1) {
-        error_set(err, GPT2_ERR_USAGE,
-                  "batch: expected 1 to %d rows and at least 1 row of logits, got %d and %d",
-                  MAX_ROWS, max_rows, max_logits);
-        return NULL;
-    }
     struct gpt2_batch *batch = os_alloc(1, sizeof *batch, "a batch", err);
     if (!batch)
         return NULL;
@@ -66,8 +96,7 @@ struct gpt2_batch *gpt2_batch_create(const struct gpt2_model *model, struct gpt2
     f->model = model;
     f->attention_kernels = runtime->attention_kernels;
     f->act = kernels_activation(runtime->kernels, config->activation);
-    int max_in = config->n_inner > config->n_embd ? config->n_inner : config->n_embd;
-    if (!matmul_init(&f->mm, runtime->pool, runtime->kernels, max_rows, max_in, err) ||
+    if (!matmul_init(&f->mm, runtime->pool, runtime->kernels, max_rows, most_inputs(config), err) ||
         !alloc_rows(&f->x, max_rows, config->n_embd, err) ||
         !alloc_rows(&f->a, max_rows, config->n_embd, err) ||
         !alloc_rows(&f->qkv, max_rows, 3 * config->n_embd, err) ||

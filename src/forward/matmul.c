@@ -77,6 +77,12 @@ bool matmul_init(struct matmul *mm, struct pool *pool, const struct kernels *ker
     return ok;
 }
 
+size_t matmul_bytes(const struct pool *pool, int max_rows, int max_in) {
+    const size_t in = (size_t)round_up(max_in, PANEL_MAX_GROUP);
+    const size_t row = in + in / PANEL_MIN_GROUP * (sizeof(float) + sizeof(int32_t));
+    return (size_t)max_rows * row + (size_t)pool_size(pool) * SCRATCH * sizeof(float);
+}
+
 void matmul_free(struct matmul *mm) {
     for (int i = 0; mm->scratch && i < pool_size(mm->pool); i++)
         os_free(mm->scratch[i]);

@@ -33,6 +33,9 @@ bool matmul_init(struct matmul *mm, struct pool *pool, const struct kernels *ker
                  int max_in, struct gpt2_error *err);
 void matmul_free(struct matmul *mm);
 
+/* Bytes of that scratch. */
+size_t matmul_bytes(const struct pool *pool, int max_rows, int max_in);
+
 /* y[r, o] = bias[o] + chain over k of x[r, k] * weight[k, o], then act in place if act is not NULL.
  * y [m, out] with stride ys, x [m, in] with stride xs, m >= 1. The chain starts from the bias. With
  * quantized weights x is quantized first, each row by itself, and the chain is that of

@@ -13,32 +13,39 @@ static enum gpt2_kv choose_kv(const struct gpt2_model *model) {
     return dtype_is_quantized(model->h[0].attn.c_attn.weight.dtype) ? GPT2_KV_Q8 : GPT2_KV_F32;
 }
 
-struct gpt2_session *gpt2_session_create(const struct gpt2_model *model,
-                                         const struct gpt2_session_options *options,
-                                         struct gpt2_error *err) {
+/* Checks the options and fills *session, which has no pages yet. */
+static bool plan(struct gpt2_session *session, const struct gpt2_model *model,
+                 const struct gpt2_session_options *options, struct gpt2_error *err) {
     const struct gpt2_config *config = &model->config;
     int n_ctx = options ? options->n_ctx : 0;
     enum gpt2_kv type = options ? options->kv : GPT2_KV_AUTO;
     if (options && !error_reserved(options->reserved, "gpt2_session_options", err))
-        return NULL;
-    if (n_ctx < 0 || n_ctx > config->n_ctx) {
-        error_set(err, GPT2_ERR_USAGE, "context size: expected 0 to %d (the rows of wpe), got %d",
-                  config->n_ctx, n_ctx);
-        return NULL;
-    }
-    if ((int)type < GPT2_KV_AUTO || type > GPT2_KV_Q8) {
-        error_set(err, GPT2_ERR_USAGE, "type of the KV cache: expected %d to %d, got %d",
-                  GPT2_KV_AUTO, GPT2_KV_Q8, (int)type);
-        return NULL;
-    }
-    struct gpt2_session *session = os_alloc(1, sizeof *session, "a session", err);
-    if (!session)
-        return NULL;
+        return false;
+    if (n_ctx < 0 || n_ctx > config->n_ctx)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "context size: expected 0 to %d (the rows of wpe), got %d", config->n_ctx,
+                         n_ctx);
+    if ((int)type < GPT2_KV_AUTO || type > GPT2_KV_Q8)
+        return error_set(err, GPT2_ERR_USAGE, "type of the KV cache: expected %d to %d, got %d",
+                         GPT2_KV_AUTO, GPT2_KV_Q8, (int)type);
     session->model = model;
     session->capacity = n_ctx ? n_ctx : config->n_ctx;
     session->kv =
         kv_of(type == GPT2_KV_AUTO ? choose_kv(model) : type, config->n_embd / config->n_head);
     session->n_blocks = (session->capacity + KV_BLOCK - 1) / KV_BLOCK;
+    return true;
+}
+
+struct gpt2_session *gpt2_session_create(const struct gpt2_model *model,
+                                         const struct gpt2_session_options *options,
+                                         struct gpt2_error *err) {
+    struct gpt2_session planned = {0};
+    if (!plan(&planned, model, options, err))
+        return NULL;
+    struct gpt2_session *session = os_alloc(1, sizeof *session, "a session", err);
+    if (!session)
+        return NULL;
+    *session = planned;
     session->pages = os_alloc((size_t)session->n_blocks, sizeof(void *), "the KV cache", err);
     if (session->pages)
         return session;
@@ -54,6 +61,14 @@ static size_t n_heads(const struct gpt2_session *session) {
 
 size_t session_page_bytes(const struct gpt2_session *session) {
     return n_heads(session) * (kv_key_bytes(&session->kv) + kv_value_bytes(&session->kv));
+}
+
+size_t gpt2_session_bytes(const struct gpt2_model *model,
+                          const struct gpt2_session_options *options) {
+    struct gpt2_session planned = {0};
+    return plan(&planned, model, options, NULL)
+               ? (size_t)planned.n_blocks * page_bytes(session_page_bytes(&planned))
+               : 0;
 }
 
 /* Lets go of pages[block]. The last who has it keeps it for what comes next, or frees it. */

@@ -4,6 +4,7 @@
  *
  * A record that is done waits for those before it. The list is bounded, so memory is, too. */
 #include "cli/generate/bulk.h"
+#include "cli/command/memory_limit.h"
 #include "cli/generate/bulk_output.h"
 #include "cli/generate/completion_json.h"
 #include "cli/generate/record_texts.h"
@@ -291,6 +292,11 @@ static bool open_run(struct bulk_run *run, struct gpt2_error *err) {
         return false;
     struct settings settings = *run->job->settings;
     settings_resolve(&settings, config);
+    struct memory_use use = {.prefix = run->job->cache_memory};
+    memory_generator(&use, run->job->model, run->job->runtime, run->job->kv,
+                     run->job->max_samples > MAX_BEAMS ? run->job->max_samples : MAX_BEAMS);
+    if (!memory_check(&use, run->job->max_memory, err))
+        return false;
     run->generator = gpt2_generator_create(
         run->job->model, run->job->runtime,
         &(struct gpt2_generator_options){.max_samples = run->job->max_samples,

@@ -27,6 +27,7 @@ struct bulk_job {
     int max_samples;     /* in progress at once                  */
     size_t cache_memory; /* for what prompts begin with; 0: none */
     const struct sandbox *sandbox;
+    size_t max_memory; /* 0: no limit */
 };
 
 #endif

@@ -93,6 +93,7 @@ static int run_bulk(struct generate_run *run) {
                                        .kv = (enum gpt2_kv)args->kv,
                                        .max_samples = args->parallel,
                                        .sandbox = &args->sandbox,
+                                       .max_memory = args->max_memory,
                                        .cache_memory = args->cache_memory});
 }
 
@@ -166,6 +167,7 @@ static int run_generate(int argc, char **argv) {
         OPT_KV(&a->kv),
         OPT_WEIGHTS(&a->weights),
         OPT_SPECULATE(&a->speculate),
+        OPT_MAX_MEMORY(&a->max_memory),
         OPT_SANDBOX(&a->sandbox),
     };
     const struct option tail[] = {

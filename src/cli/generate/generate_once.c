@@ -196,6 +196,32 @@ static bool generate(struct generate_run *run, struct gpt2_error *err) {
     return ok;
 }
 
+#define MOST_ROWS  512 /* of a pass */
+#define MOST_DRAFT 16  /* guesses of a text, about */
+
+/* Before anything of it is allocated; but of a model that guesses the file is open. */
+static bool check_memory(const struct generate_run *run, struct gpt2_error *err) {
+    const struct generate_arguments *args = &run->args;
+    const struct settings *s = &args->settings;
+    const int n_ctx = gpt2_model_config(run->model)->n_ctx;
+    const int several = s->best_of > s->num_samples ? s->best_of : s->num_samples;
+    const int n = s->beams > several ? s->beams : several < 1 ? 1 : several;
+    const int n_ids = run->ids.len < (size_t)n_ctx ? (int)run->ids.len : n_ctx;
+    const bool whole = session_file_wanted(args) || s->max_tokens < 0;
+    const int rows = n_ids < MOST_ROWS ? n_ids : MOST_ROWS, logits = n + MOST_DRAFT;
+    struct memory_sessions sessions = {.kv = (enum gpt2_kv)args->kv, .n = n > 1 ? n + 1 : 1};
+    if (!whole && s->max_tokens < n_ctx - n_ids)
+        sessions.n_ctx = n_ids + s->max_tokens < 1 ? 1 : n_ids + s->max_tokens;
+    struct memory_use use = {0};
+    memory_model(&use, run->model);
+    memory_sessions(&use, run->model, &sessions);
+    memory_batch(&use, run->model, run->runtime, rows > logits ? rows : logits, logits);
+    const char *mode = args->speculate.speculate;
+    if (run->speculate.model || (mode && !strcmp(mode, "self")))
+        memory_draft(&use, run->model, run->speculate.model, run->runtime);
+    return memory_check(&use, args->max_memory, err);
+}
+
 static bool prepare(struct generate_run *run, struct gpt2_error *err) {
     struct generate_arguments *args = &run->args;
     struct settings *s = &args->settings;
@@ -217,7 +243,7 @@ static bool prepare(struct generate_run *run, struct gpt2_error *err) {
         return usage_error(err,
                            "a saved session has one text: expected no --num-samples, --best-of "
                            "and --beams");
-    if ((session_file_wanted(args) && !session_file_load(run, err)) ||
+    if (!check_memory(run, err) || (session_file_wanted(args) && !session_file_load(run, err)) ||
         !decoding_create(&run->decoding, s, run->model, run->tokenizer, err) ||
         !speculate_create(&run->speculate, &args->speculate, run->model, run->tokenizer,
                           run->runtime, s->best_of > s->num_samples ? s->best_of : s->num_samples,

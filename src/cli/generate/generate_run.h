@@ -3,6 +3,7 @@
 #define CLI_GENERATE_GENERATE_RUN_H
 
 #include "base/os.h"
+#include "cli/command/memory_limit.h"
 #include "cli/command/sandbox.h"
 #include "cli/command/speculate.h"
 #include "cli/command/weights_options.h"
@@ -32,6 +33,7 @@ struct generate_arguments {
     size_t cache_memory;
     struct bulk_options bulk;
     struct sandbox sandbox;
+    size_t max_memory;
     const char *logits;                                     /* logits_file.h */
     const char *load_session, *save_session, *prompt_cache; /* session_file.h */
 };

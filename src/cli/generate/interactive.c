@@ -114,12 +114,22 @@ static void take_entry(struct interactive *it, struct buffer *entry) {
     }
 }
 
+/* The text's session, and those of the generator's one sample. */
+static bool check_memory(const struct generate_run *run, struct gpt2_error *err) {
+    struct memory_use use = {0};
+    memory_model(&use, run->model);
+    memory_sessions(&use, run->model,
+                    &(struct memory_sessions){.kv = (enum gpt2_kv)run->args.kv, .n = 2});
+    memory_batch(&use, run->model, run->runtime, 128, 32);
+    return memory_check(&use, run->args.max_memory, err);
+}
+
 static bool begin(struct interactive *it, struct gpt2_error *err) {
     struct generate_run *run = it->run;
     struct settings *s = &it->settings;
     *s = run->args.settings;
     s->num_samples = 1;
-    if (!check(&run->args, err) || !interactive_set(it, s, err) ||
+    if (!check(&run->args, err) || !check_memory(run, err) || !interactive_set(it, s, err) ||
         !weights_prepare(run->model, &run->args.weights, INT_MAX, err) ||
         !speculate_create(&run->speculate, &run->args.speculate, run->model, run->tokenizer,
                           run->runtime, 1, false, err) ||

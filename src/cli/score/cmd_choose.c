@@ -1,6 +1,7 @@
 /* cmd_choose.c - `gpt2 choose`: ranks given continuations of a prompt by their probability. */
 #include "cli/command/commands.h"
 #include "cli/command/lora_option.h"
+#include "cli/command/memory_limit.h"
 #include "cli/command/sandbox.h"
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
@@ -25,6 +26,7 @@ struct choose_arguments {
     struct text_source source;
     struct string_list choices, lora;
     struct sandbox sandbox;
+    size_t max_memory;
     const char *input, *choices_file, *separator, *premise, *expected, *model, *cpu, *output;
     bool best, lines;
     size_t cache_memory;
@@ -250,6 +252,10 @@ static bool prepare(struct choose_run *run, struct gpt2_error *err) {
     if ((args->expected && !test(run, &ignored, err)) ||
         !engine_open(&run->engine, args->model, &args->lora, args->threads, args->cpu, false, err))
         return false;
+    struct memory_use use = {.prefix = args->lines || args->input ? args->cache_memory : 0};
+    memory_scorer(&use, run->engine.model, run->engine.runtime, (enum gpt2_kv)args->kv);
+    if (!memory_check(&use, args->max_memory, err))
+        return false;
     struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv,
                                           .prefix_bytes =
                                               args->lines || args->input ? args->cache_memory : 0};
@@ -472,6 +478,7 @@ static int run_choose(int argc, char **argv) {
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
+        OPT_MAX_MEMORY(&a->max_memory),
         OPT_SANDBOX(&a->sandbox),
         OPT_CACHE_MEMORY(&a->cache_memory, .needs = "lines input"),
         OPT_SECTION("Ranking"),

@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 #include "cli/command/commands.h"
 #include "cli/command/lora_option.h"
+#include "cli/command/memory_limit.h"
 #include "cli/command/sandbox.h"
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
@@ -19,6 +20,7 @@
 
 struct eval_arguments {
     struct sandbox sandbox;
+    size_t max_memory;
     const char *task, *file, *model, *cpu, *output;
     struct string_list lora;
     int form, kv, threads, limit, format; /* format: 0 TSV, 1 JSON */
@@ -201,6 +203,10 @@ static bool prepare(struct eval_run *run, struct gpt2_error *err) {
     if (!token_reader_open(&run->reader, &source, err) ||
         !engine_open(&run->engine, args->model, &args->lora, args->threads, args->cpu, false, err))
         return false;
+    struct memory_use use = {.prefix = args->cache_memory};
+    memory_scorer(&use, run->engine.model, run->engine.runtime, (enum gpt2_kv)args->kv);
+    if (!memory_check(&use, args->max_memory, err))
+        return false;
     struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv,
                                           .prefix_bytes = args->cache_memory};
     run->scorer = engine_scorer(&run->engine, options, err);
@@ -239,6 +245,7 @@ static int run_eval(int argc, char **argv) {
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
+        OPT_MAX_MEMORY(&a->max_memory),
         OPT_SANDBOX(&a->sandbox),
         OPT_CACHE_MEMORY(&a->cache_memory, .needs = NULL),
         OPT_CHOICE("form", 0, &a->form, forms, "lm-eval|llm.c",

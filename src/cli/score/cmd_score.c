@@ -2,6 +2,7 @@
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
 #include "cli/command/lora_option.h"
+#include "cli/command/memory_limit.h"
 #include "cli/command/sandbox.h"
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
@@ -20,6 +21,7 @@ struct score_arguments {
     struct text_source source;
     const char *model, *cpu, *protocol, *filter;
     struct sandbox sandbox;
+    size_t max_memory;
     const char *output;
     struct string_list lora;
     bool ids, special, lines, bos, no_bos, no_header;
@@ -136,6 +138,10 @@ static bool create(struct score_run *run, struct gpt2_error *err) {
         return usage_error(err, "--top: expected 0 to %d, the vocabulary, got %d", n_vocab,
                            args->top);
     if (words && !mark_words(run, n_vocab, err))
+        return false;
+    struct memory_use use = {0};
+    memory_scorer(&use, run->engine.model, run->engine.runtime, (enum gpt2_kv)args->kv);
+    if (!memory_check(&use, args->max_memory, err))
         return false;
     struct gpt2_scorer_options scorer = {
         .n_top = args->top, .marked = run->marked, .kv = (enum gpt2_kv)args->kv};
@@ -317,6 +323,7 @@ static int run_score(int argc, char **argv) {
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
+        OPT_MAX_MEMORY(&a->max_memory),
         OPT_SANDBOX(&a->sandbox),
         OPT_SECTION("Protocol (how a long text is cut, see below)"),
         OPT_STRING("protocol", 0, &a->protocol, "NAME",

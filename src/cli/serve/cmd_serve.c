@@ -2,6 +2,7 @@
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
 #include "cli/command/lora_option.h"
+#include "cli/command/memory_limit.h"
 #include "cli/command/sandbox.h"
 #include "cli/command/weights_options.h"
 #include "cli/io/report.h"
@@ -18,6 +19,7 @@ struct serve_arguments {
     const char *host, *model, *alias, *cpu, *key_file;
     struct string_list lora;
     struct sandbox sandbox;
+    size_t max_memory;
     struct weights_options weights;
     int port, threads, kv, parallel, connections, queue, timeout;
     size_t max_body, cache_memory;
@@ -55,6 +57,11 @@ static bool open_all(struct serve_run *run, struct gpt2_error *err) {
     sandbox_begin(&a->sandbox, NULL, 0);
     if (!engine_open(&run->engine, a->model, &a->lora, a->threads, a->cpu, false, err) ||
         !weights_prepare(run->engine.model, &a->weights, LLONG_MAX, err))
+        return false;
+    struct memory_use use = {.prefix = a->cache_memory};
+    memory_generator(&use, run->engine.model, run->engine.runtime, (enum gpt2_kv)a->kv,
+                     a->parallel > MAX_BEAMS ? a->parallel : MAX_BEAMS);
+    if (!memory_check(&use, a->max_memory, err))
         return false;
     const struct service_options service = {.engine = &run->engine,
                                             .model_name = name_of(a),
@@ -141,6 +148,7 @@ static int run_serve(int argc, char **argv) {
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
         OPT_WEIGHTS(&a->weights),
+        OPT_MAX_MEMORY(&a->max_memory),
         OPT_SANDBOX(&a->sandbox),
         OPT_SECTION("Work"),
         OPT_INT("parallel", 0, &a->parallel, 1, 4096, "N",

@@ -47,7 +47,10 @@ extern void *__libc_memalign(size_t align, size_t size);
 /* Before main, when nothing is counted yet. A FAULT that is none would test nothing: it ends the
  * program. */
 __attribute__((constructor)) static void begin(void) {
-    const char *fault = getenv("FAULT");
+    const char *path = getenv("FAULT_COUNT"), *fault = getenv("FAULT");
+    const int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+    if (path && (fd < 0 || (count_fd = fcntl(fd, F_DUPFD_CLOEXEC, 200)) < 0 || close(fd) != 0))
+        _exit(99);
     char call[16], name[16], more = 0;
     if (fault) {
         const int n = sscanf(fault, "%15[^:]:%15[^:]:%ld%c", call, name, &fails_at, &more);
@@ -61,10 +64,6 @@ __attribute__((constructor)) static void begin(void) {
         if (failing < 0 || !reason)
             _exit(98);
     }
-    const char *path = getenv("FAULT_COUNT");
-    const int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
-    if (path && (fd < 0 || (count_fd = fcntl(fd, F_DUPFD_CLOEXEC, 200)) < 0 || close(fd) != 0))
-        _exit(99);
     unsetenv("FAULT");
     unsetenv("LD_PRELOAD");
     for (int i = 0; i < N_CALLS; i++)

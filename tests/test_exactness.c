@@ -636,14 +636,16 @@ static void real_shapes_give_the_same_bits_in_every_form(void **state) {
     assert_int_equal(different, 0);
 }
 
-/* ---- speculation ----
+/* ---- texts ----
  *
- * A text with all that is known of it, with guesses of every kind and without, for every type of
- * weights and cache and every rule and filter of a sampler: one hash each. */
+ * A text with all that is known of it, for every type of weights and cache and every rule and
+ * filter of a sampler: one hash each, whatever saves work. With guesses of every kind and without;
+ * with a prompt that is read, that another text has begun with, or that lies in a file. */
 
-enum { TEXT_CTX = 48, TEXT_VOCAB = 61, TEXT_TOKENS = 40 };
+enum { TEXT_CTX = 64, TEXT_VOCAB = 61, TEXT_TOKENS = 54, TEXT_PROMPT = 24, TEXT_SAVED = 21 };
 
-static const int32_t text_prompt[] = {5, 17, 3, 5, 17, 3, 40, 8, 5, 17};
+static const int32_t text_prompt[TEXT_PROMPT] = {5, 17, 3, 5,  17, 3,  40, 8, 5,  17, 22, 9,
+                                                 4, 30, 6, 50, 51, 33, 3,  5, 17, 40, 8,  5};
 static const int32_t text_banned[] = {1, 2, 3};
 static const int32_t text_ends[] = {60, 11};
 static const struct gpt2_bias text_biases[] = {{7, 2.5f}, {8, -INFINITY}};
@@ -719,10 +721,80 @@ static uint64_t mix(uint64_t hash, const void *data, size_t n) {
     return hash;
 }
 
+/* Where the keys and values of the prompt come from. */
+enum start { IS_READ, IS_SHARED, IS_LOADED, N_STARTS };
+static const char *const start_names[] = {"read", "shared", "loaded"};
+
+/* One way to a text. */
+struct text_way {
+    enum gpt2_kv kv;
+    enum start start;
+    const char *path; /* of the saved beginning */
+    struct gpt2_speculation *speculation;
+};
+
+static void save_beginning(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+                           const struct text_way *way) {
+    struct gpt2_error err;
+    struct gpt2_batch *batch = create_batch(model, runtime, 0, 1);
+    struct gpt2_session *session = create_session(model, way->kv);
+    if (!gpt2_session_save(session, batch, text_prompt, TEXT_SAVED, TEXT_SAVED, way->path, &err))
+        fail_msg("%s", err.message);
+    gpt2_session_free(session);
+    gpt2_batch_free(batch);
+}
+
+static struct gpt2_session *load_beginning(const struct gpt2_model *model,
+                                           struct gpt2_runtime *runtime,
+                                           const struct text_way *way) {
+    struct gpt2_error err;
+    struct gpt2_batch *batch = create_batch(model, runtime, 0, 1);
+    struct gpt2_session *session = create_session(model, way->kv);
+    struct gpt2_saved_session *saved = gpt2_saved_session_open(way->path, model, &err);
+    if (!saved || !gpt2_saved_session_restore(saved, session, batch, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(gpt2_session_position(session), TEXT_SAVED);
+    gpt2_saved_session_close(saved);
+    gpt2_batch_free(batch);
+    return session;
+}
+
+static void finish(struct gpt2_generator *generator, struct gpt2_completion *completion) {
+    struct gpt2_error err;
+    if (!gpt2_completion_start(completion, generator, &err))
+        fail_msg("%s", err.message);
+    while (gpt2_generator_busy(generator))
+        if (!gpt2_generator_step(generator, &err))
+            fail_msg("%s", err.message);
+}
+
+/* In a generator where another text began with all of the prompt but its last tokens. */
+static void run_after_another(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+                              const struct text_way *way, struct gpt2_completion *completion) {
+    int32_t ids[TEXT_PROMPT];
+    memcpy(ids, text_prompt, sizeof ids);
+    ids[TEXT_SAVED] = (ids[TEXT_SAVED] + 1) % TEXT_VOCAB;
+    const struct gpt2_prompt prompt = {.ids = ids, .n_ids = TEXT_PROMPT};
+    const struct gpt2_completion_options options = {.max_tokens = 2};
+    const struct gpt2_generator_options made = {
+        .kv = way->kv, .prefix_bytes = (size_t)1 << 24, .max_draft = 256};
+    struct gpt2_generator *generator = gpt2_generator_create(model, runtime, &made, NULL);
+    struct gpt2_completion *other = gpt2_completion_create(model, NULL, &prompt, &options, NULL);
+    assert_non_null(generator);
+    assert_non_null(other);
+    for (int i = 0; i < 2; i++) { // a page is kept when it is wanted for the second time
+        gpt2_completion_free(other);
+        other = gpt2_completion_create(model, NULL, &prompt, &options, NULL);
+        finish(generator, other);
+    }
+    finish(generator, completion);
+    gpt2_completion_free(other);
+    gpt2_generator_free(generator);
+}
+
 /* Of ids, reasons, log-probabilities, and of the logits that became text. */
 static uint64_t hash_text(const struct gpt2_model *model, struct gpt2_runtime *runtime,
-                          enum gpt2_kv kv, const struct asked *what,
-                          struct gpt2_speculation *speculation) {
+                          const struct asked *what, const struct text_way *way) {
     static const int32_t a[] = {9, 4, 30, 31, 5}, b[] = {9, 4, 7}, c[] = {22, 9};
     static const struct gpt2_choice list[] = {{a, 5}, {b, 3}, {c, 2}};
     struct gpt2_error err;
@@ -734,15 +806,21 @@ static uint64_t hash_text(const struct gpt2_model *model, struct gpt2_runtime *r
         options.max_tokens = TEXT_TOKENS - (int)(sizeof text_prompt / sizeof *text_prompt);
     options.sampler = sampler;
     options.choices = what->choices ? choices : NULL;
-    options.kv = kv;
+    options.kv = way->kv;
     options.go_on = add_logits;
     options.user = &logits;
-    options.speculation = speculation;
+    options.speculation = way->speculation;
+    if (way->start == IS_LOADED)
+        options.session = load_beginning(model, runtime, way);
     const struct gpt2_prompt prompt = {.ids = text_prompt,
                                        .n_ids = sizeof text_prompt / sizeof *text_prompt};
     struct gpt2_completion *completion =
         gpt2_completion_create(model, NULL, &prompt, &options, &err);
-    if (!sampler || !choices || !completion || !gpt2_completion_run(completion, runtime, &err))
+    if (!sampler || !choices || !completion)
+        fail_msg("%s: %s", what->name, err.message);
+    if (way->start == IS_SHARED)
+        run_after_another(model, runtime, way, completion);
+    else if (!gpt2_completion_run(completion, runtime, &err))
         fail_msg("%s: %s", what->name, err.message);
     for (int i = 0; i < gpt2_completion_count(completion); i++) {
         struct gpt2_sample text = gpt2_completion_get(completion, i);
@@ -756,12 +834,26 @@ static uint64_t hash_text(const struct gpt2_model *model, struct gpt2_runtime *r
         }
     }
     gpt2_completion_free(completion);
+    gpt2_session_free(options.session);
     gpt2_choices_free(choices);
     gpt2_sampler_free(sampler);
     return mix(hash, &logits, sizeof logits);
 }
 
-static void speculation_changes_nothing(void **state) {
+/* The hashes of all that is asked for, with and without what saves work. */
+static void check_texts(const struct gpt2_model *model, struct gpt2_runtime *runtime,
+                        const struct text_way *way, const uint64_t expected[N_ASKED], size_t first,
+                        size_t step, const char *weights, const char *guesses) {
+    for (size_t i = first; i < N_ASKED; i += step) {
+        if (way->start == IS_LOADED && asked[i].options.n_samples > 1)
+            continue; // a session of the caller's is for one text
+        if (hash_text(model, runtime, &asked[i], way) != expected[i])
+            fail_msg("%s, cache type %d, prompt %s, guesses by %s, %s: another text", weights,
+                     (int)way->kv, start_names[way->start], guesses, asked[i].name);
+    }
+}
+
+static void nothing_that_saves_work_changes_a_text(void **state) {
     static const struct shape texts[] = {
         {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21}, {0}, AS_IT_IS},
         {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21, .dtype = DTYPE_F16},
@@ -770,46 +862,61 @@ static void speculation_changes_nothing(void **state) {
         {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21}, {0}, PACKED_Q8},
         {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21}, {0}, PACKED_Q4},
     };
+    static const char *const weights[] = {"F32", "F16", "Q8", "Q4"};
     static const struct shape other = {
         {.n_embd = 32, .n_head = 2, .n_ctx = 30, .n_layer = 1, .seed = 22}, {0}, AS_IT_IS};
-    static const char *const names[] = {"lookup", "self", "another model", "as it pays"};
-    const size_t step = is_set("VALGRIND") ? 5 : 1;
+    static const char *const names[] = {"lookup", "self", "another model", "as it pays", "none"};
+    enum { N_GUESSES = 5 };
+    const size_t step = is_set("VALGRIND") ? 5 : is_set("QUICK") ? 2 : 1;
+    char dir[TESTMODEL_PATH], path[TESTMODEL_PATH];
     struct gpt2_error err;
+    testmodel_tempdir(dir);
+    testmodel_path(path, dir, "saved");
     struct gpt2_runtime *runtime = create_runtime(NULL, 2);
     struct gpt2_model *small = open_model(&other), *self = open_model(&texts[3]);
-    uint64_t n_accepted[4] = {0};
+    uint64_t n_accepted[N_GUESSES] = {0};
     for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
         struct gpt2_model *model = open_model(&texts[t]);
-        for (enum gpt2_kv kv = GPT2_KV_F32; kv <= GPT2_KV_Q8; kv++)
-            for (int way = 0; way < 4; way++) {
-                const struct gpt2_model *guesses[] = {NULL, self, small, NULL};
-                const struct gpt2_speculation_options options = {
-                    .lookup = !guesses[way],
-                    .model = guesses[way],
-                    .runtime = runtime,
-                    .always = way < 3,
-                    .corpus = text_prompt,
-                    .n_corpus = guesses[way] ? 0 : sizeof text_prompt / sizeof *text_prompt,
-                    .max_draft = way == 1 ? 5 : 0};
-                struct gpt2_speculation *speculation = gpt2_speculation_create(&options, &err);
-                if (!speculation)
+        for (enum gpt2_kv kv = GPT2_KV_F32; kv <= GPT2_KV_Q8; kv++) {
+            struct text_way way = {.kv = kv, .path = path};
+            uint64_t expected[N_ASKED];
+            save_beginning(model, runtime, &way);
+            for (size_t i = t % step; i < N_ASKED; i += step)
+                expected[i] = hash_text(model, runtime, &asked[i], &way);
+            for (int g = 0; g < N_GUESSES; g++) {
+                const struct gpt2_model *guesses[N_GUESSES] = {NULL, self, small, NULL, NULL};
+                const struct gpt2_speculation_options options = {.lookup = !guesses[g],
+                                                                 .model = guesses[g],
+                                                                 .runtime = runtime,
+                                                                 .always = g < 3,
+                                                                 .corpus = text_prompt,
+                                                                 .n_corpus =
+                                                                     guesses[g] ? 0 : TEXT_PROMPT,
+                                                                 .max_draft = g == 1 ? 5 : 0};
+                way.speculation = g < 4 ? gpt2_speculation_create(&options, &err) : NULL;
+                if (g < 4 && !way.speculation)
                     fail_msg("%s", err.message);
-                for (size_t i = t % step; i < N_ASKED; i += step)
-                    if (hash_text(model, runtime, kv, &asked[i], NULL) !=
-                        hash_text(model, runtime, kv, &asked[i], speculation))
-                        fail_msg("weights %d, cache type %d, guesses by %s, %s: another text",
-                                 (int)t, (int)kv, names[way], asked[i].name);
-                assert_null(gpt2_speculation_error(speculation));
-                n_accepted[way] += gpt2_speculation_counts(speculation).n_accepted;
-                gpt2_speculation_free(speculation);
+                for (int start = 0; start < N_STARTS; start++) {
+                    way.start = (enum start)start;
+                    check_texts(model, runtime, &way, expected, t % step, step, weights[t],
+                                names[g]);
+                }
+                if (!way.speculation)
+                    continue;
+                assert_null(gpt2_speculation_error(way.speculation));
+                n_accepted[g] += gpt2_speculation_counts(way.speculation).n_accepted;
+                gpt2_speculation_free(way.speculation);
+                way.speculation = NULL;
             }
+        }
         gpt2_model_close(model);
     }
     gpt2_model_close(small);
     gpt2_model_close(self);
     gpt2_runtime_free(runtime);
-    for (int way = 0; way < 3; way++)
-        assert_true(n_accepted[way] > 0);
+    testmodel_remove(dir);
+    for (int g = 0; g < 3; g++)
+        assert_true(n_accepted[g] > 0);
     assert_true(n_accepted[1] > n_accepted[2]);
 }
 
@@ -818,7 +925,7 @@ int main(int argc, char **argv) {
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(speculation_changes_nothing),
+        cmocka_unit_test(nothing_that_saves_work_changes_a_text),
         cmocka_unit_test(plainest_run_gives_the_published_bits),
         cmocka_unit_test(variants_threads_and_cuts_change_nothing),
         cmocka_unit_test(company_in_a_batch_changes_nothing),

@@ -243,6 +243,45 @@ static void the_oldest_pages_go_first(void **state) {
     gpt2_prefix_cache_free(cache);
 }
 
+/* A session that no text of the cache's has read, such as one of a file. */
+static void what_is_kept_from_elsewhere_is_taken(void **state) {
+    enum { N_KEPT = 3 * PAGE + 20, N = 3 * PAGE + 50 };
+    int32_t ids[N];
+    make_ids(ids, N, N_KEPT, 1, 4);
+    for (enum gpt2_kv kv = GPT2_KV_F32; kv <= GPT2_KV_Q8; kv++) {
+        struct gpt2_prefix_cache *cache = new_cache(SIZE_MAX, kv);
+        struct gpt2_session *read = new_session(kv), *alone = new_session(kv),
+                            *session = new_session(kv);
+        assert_true(gpt2_batch_run(batch, &(struct gpt2_span){read, ids, N_KEPT, 0}, 1, NULL));
+        assert_true(gpt2_prefix_keep(cache, read, ids, N_KEPT, NULL));
+        gpt2_session_free(read);
+        assert_true(gpt2_batch_run(batch, &(struct gpt2_span){alone, ids, N, 1}, 1, NULL));
+        const uint64_t expected = hash_logits();
+        struct gpt2_prefix *prefix = begin(cache, ids, N);
+        assert_int_equal(take_and_read(prefix, session, ids, N), N_KEPT);
+        assert_true(hash_logits() == expected);
+        gpt2_prefix_end(prefix);
+        struct gpt2_error err;
+        struct gpt2_session *other = new_session(kv == GPT2_KV_F32 ? GPT2_KV_F16 : GPT2_KV_F32);
+        assert_false(gpt2_prefix_keep(cache, other, ids, 1, &err));
+        assert_int_equal(err.status, GPT2_ERR_USAGE);
+        gpt2_session_free(other);
+        gpt2_session_free(session);
+        gpt2_session_free(alone);
+        gpt2_prefix_cache_free(cache);
+    }
+    struct gpt2_prefix_cache *small = new_cache(2 * page_bytes, GPT2_KV_F32);
+    struct gpt2_session *read = new_session(GPT2_KV_F32);
+    assert_true(gpt2_batch_run(batch, &(struct gpt2_span){read, ids, N_KEPT, 0}, 1, NULL));
+    assert_true(gpt2_prefix_keep(small, read, ids, N_KEPT, NULL)); // as much as there is room for
+    assert_true(gpt2_prefix_cache_bytes(small) <= 2 * page_bytes);
+    struct gpt2_prefix *prefix = begin(small, ids, N);
+    assert_int_equal(gpt2_prefix_ready(prefix), 2 * PAGE);
+    gpt2_prefix_end(prefix);
+    gpt2_session_free(read);
+    gpt2_prefix_cache_free(small);
+}
+
 static void wrong_sessions_are_refused(void **state) {
     struct gpt2_error err;
     struct gpt2_prefix_cache *cache = new_cache(SIZE_MAX, GPT2_KV_F32);
@@ -367,6 +406,7 @@ int main(void) {
         cmocka_unit_test(a_text_waits_for_its_beginning),
         cmocka_unit_test(only_what_is_wanted_is_kept),
         cmocka_unit_test(the_oldest_pages_go_first),
+        cmocka_unit_test(what_is_kept_from_elsewhere_is_taken),
         cmocka_unit_test(wrong_sessions_are_refused),
         cmocka_unit_test(sharing_changes_no_text),
         cmocka_unit_test(prompts_that_begin_alike_are_read_once),

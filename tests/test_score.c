@@ -382,6 +382,38 @@ static void plans_score_each_token_once(void **state) {
     }
 }
 
+/* A context in front: all that comes after it is scored once, and nothing of it. */
+static void plans_do_not_score_a_context(void **state) {
+    (void)state;
+    static const enum gpt2_protocol protocols[] = {GPT2_PROTOCOL_STRIDE, GPT2_PROTOCOL_DISJOINT,
+                                                   GPT2_PROTOCOL_LM_EVAL};
+    for (int p = 0; p < 3; p++)
+        for (int n_ctx = 4; n_ctx <= 9; n_ctx++)
+            for (int bos = 0; bos < 2; bos++)
+                for (int context = 1; context + bos < n_ctx; context++)
+                    for (int64_t n = context; n <= 40; n++) {
+                        struct gpt2_plan plan = {.protocol = protocols[p],
+                                                 .n_ctx = n_ctx,
+                                                 .stride = n_ctx / 2,
+                                                 .bos = bos,
+                                                 .scored = context};
+                        struct gpt2_plan copy = plan;
+                        struct gpt2_plan_window w;
+                        int64_t scored, streamed;
+                        if (gpt2_plan_next(&copy, n, true, &w)) {
+                            assert_int_equal(w.begin, 0);
+                            assert_int_equal(w.first, context);
+                            assert_int_equal(w.bos, bos);
+                        }
+                        plan_all(plan, n, n + 1, &scored);
+                        plan_all(plan, n, 3, &streamed);
+                        assert_int_equal(scored, streamed);
+                        const bool starts_anew = protocols[p] == GPT2_PROTOCOL_DISJOINT && !bos;
+                        const int64_t unscored = starts_anew ? (n - 1) / n_ctx : 0;
+                        assert_int_equal(scored, n - context - unscored);
+                    }
+}
+
 /* lm-eval's windows, as get_rolling_token_windows of its utils.py gives them for ten tokens, four
  * at a time: contexts [bos 0 1 2], [3 4 5 6], [5 6 7 8] predicting 0-3, 4-7, 8-9. */
 static void lm_eval_gives_the_last_window_a_whole_context(void **state) {
@@ -701,6 +733,7 @@ int main(void) {
         cmocka_unit_test(marked_and_unmarked_share_all_probability),
         cmocka_unit_test(bad_windows_are_refused),
         cmocka_unit_test(plans_score_each_token_once),
+        cmocka_unit_test(plans_do_not_score_a_context),
         cmocka_unit_test(lm_eval_gives_the_last_window_a_whole_context),
         cmocka_unit_test(text_cut_anywhere_certain_has_the_ids_of_the_whole),
         cmocka_unit_test(special_tokens_are_never_cut),

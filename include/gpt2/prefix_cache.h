@@ -75,6 +75,13 @@ bool gpt2_prefix_take(struct gpt2_prefix *prefix, struct gpt2_session *session,
 /* The session has read more of the ids (or other tokens after them): keeps what others want. */
 void gpt2_prefix_read(struct gpt2_prefix *prefix);
 
+/* Keeps what a session has read of ids [n_ids], at least 1, as if other texts began so: a session
+ * of the cache's model and type, such as one that was loaded from a file. It is not needed
+ * afterwards. What does not fit max_bytes is not kept. False: GPT2_ERR_USAGE, another model or
+ * type, or GPT2_ERR_MEMORY. */
+bool gpt2_prefix_keep(struct gpt2_prefix_cache *cache, const struct gpt2_session *session,
+                      const int32_t *ids, int n_ids, struct gpt2_error *err);
+
 /* The text ends, read or not. NULL is allowed. */
 void gpt2_prefix_end(struct gpt2_prefix *prefix);
 

@@ -72,6 +72,12 @@ void gpt2_scorer_free(struct gpt2_scorer *scorer); /* NULL is allowed */
 bool gpt2_scorer_prefix(struct gpt2_scorer *scorer, const int32_t *ids, int n_ids,
                         struct gpt2_error *err);
 
+/* What `session` has read of ids [n_ids] is not read again where a window, or a prefix from now on,
+ * begins so (gpt2_prefix_keep). False (GPT2_ERR_USAGE): the session is of another model or type of
+ * cache, or options.prefix_bytes is 0; or GPT2_ERR_MEMORY. */
+bool gpt2_scorer_keep(struct gpt2_scorer *scorer, const struct gpt2_session *session,
+                      const int32_t *ids, int n_ids, struct gpt2_error *err);
+
 /* Some tokens that are read together, with nothing but the prefix before them. The first `first`
  * of them are only context. With P tokens of prefix, n_ids may be up to n_ctx - P + 1, as the last
  * token is predicted but not read. */
@@ -116,7 +122,10 @@ struct gpt2_plan {
     int stride; /* S            */
     bool bos;   /* the text's first token is predicted from the bos token */
 
-    int64_t scored;    /* tokens before this one are done                        */
+    int64_t scored;    /* tokens before this one are done. More than 0 at the beginning: the
+                          text's first tokens are a context, which is read and not scored. It
+                          has less than n_ctx tokens, with bos less than n_ctx - 1, and not
+                          with GPT2_PROTOCOL_LLAMA_CPP */
     int64_t n_windows; /* so far                                                 */
     int64_t keep;      /* tokens before this one will not be asked for any more  */
     bool done;

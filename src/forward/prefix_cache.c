@@ -338,6 +338,25 @@ void gpt2_prefix_read(struct gpt2_prefix *prefix) {
     }
 }
 
+bool gpt2_prefix_keep(struct gpt2_prefix_cache *cache, const struct gpt2_session *session,
+                      const int32_t *ids, int n_ids, struct gpt2_error *err) {
+    if (session->model != cache->model || session->kv.type != cache->kv)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "prefix: expected a session of the cache's model and type");
+    struct gpt2_prefix *prefix = gpt2_prefix_begin(cache, ids, n_ids, err);
+    if (!prefix)
+        return false;
+    for (int number = 0; number < prefix->n_nodes; number++) {
+        struct prefix_node *node = prefix->path[number];
+        if (session->position < number * KV_BLOCK + node->n_ids)
+            break;
+        node->is_wanted = true;
+        keep(cache, node, session, number);
+    }
+    gpt2_prefix_end(prefix);
+    return true;
+}
+
 void gpt2_prefix_end(struct gpt2_prefix *prefix) {
     if (!prefix)
         return;

@@ -35,13 +35,13 @@ static bool next_strided(struct gpt2_plan *plan, int64_t n_ids, bool finished, i
 
 static bool next_after_bos(struct gpt2_plan *plan, int64_t n_ids, bool finished,
                            struct gpt2_plan_window *window) {
-    int64_t begin = plan->scored, end = min64(begin + plan->n_ctx, n_ids);
+    int64_t begin = plan->n_windows ? plan->scored : 0, end = min64(begin + plan->n_ctx, n_ids);
     if (end < begin + plan->n_ctx && !finished)
         return false;
     plan->done = finished && end == n_ids;
-    if (begin >= end)
+    if (plan->scored >= end)
         return false;
-    *window = (struct gpt2_plan_window){begin, end, begin, true};
+    *window = (struct gpt2_plan_window){begin, end, plan->scored, true};
     plan->keep = end;
     return true;
 }
@@ -60,12 +60,14 @@ static bool next_llama_cpp(struct gpt2_plan *plan, int64_t n_ids, bool finished,
 
 static bool next_lm_eval(struct gpt2_plan *plan, int64_t n_ids, bool finished,
                          struct gpt2_plan_window *window) {
-    int64_t w = plan->n_ctx, end = min64(plan->scored + w, n_ids);
-    if (end < plan->scored + w && !finished)
+    int64_t w = plan->n_ctx, before = plan->n_windows ? plan->scored : 0;
+    int64_t end = min64(before + w, n_ids);
+    if (end < before + w && !finished)
         return false;
     plan->done = finished && end == n_ids;
-    if (plan->scored == 0) // nothing before the text, but perhaps bos
-        *window = (struct gpt2_plan_window){0, end, plan->bos ? 0 : 1, plan->bos};
+    if (plan->n_windows == 0) // nothing before the text, but perhaps bos, or a context
+        *window =
+            (struct gpt2_plan_window){0, end, max64(plan->scored, plan->bos ? 0 : 1), plan->bos};
     else
         *window = (struct gpt2_plan_window){max64(end - w - 1, 0), end, plan->scored, false};
     plan->keep = max64(end - w, 0); // the last window may begin right after here

@@ -215,6 +215,13 @@ bool gpt2_scorer_prefix(struct gpt2_scorer *s, const int32_t *ids, int n_ids,
     return ok;
 }
 
+bool gpt2_scorer_keep(struct gpt2_scorer *s, const struct gpt2_session *session, const int32_t *ids,
+                      int n_ids, struct gpt2_error *err) {
+    if (!s->prefixes)
+        return error_set(err, GPT2_ERR_USAGE, "scorer: expected prefix_bytes, got 0");
+    return gpt2_prefix_keep(s->prefixes, session, ids, n_ids, err);
+}
+
 /* Session i with the prefix in it and nothing else; NULL: out of memory. */
 static struct gpt2_session *session_at_prefix(struct gpt2_scorer *s, int i,
                                               struct gpt2_error *err) {

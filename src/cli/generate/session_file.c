@@ -1,13 +1,9 @@
 /* session_file.c - loads and saves what a run of generate goes on from. */
 #include "cli/generate/session_file.h"
+#include "cli/command/session_io.h"
 #include "cli/io/report.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
-
-#define MAX_ROWS 512 /* of a pass */
 
 bool session_file_wanted(const struct generate_arguments *args) {
     return args->load_session || args->save_session || args->prompt_cache;
@@ -18,82 +14,17 @@ bool session_file_is_prompt(const struct generate_arguments *args) {
            !args->ids;
 }
 
-/* A batch to read n tokens with. */
-static struct gpt2_batch *make_batch(const struct generate_run *run, int n,
-                                     struct gpt2_error *err) {
-    struct gpt2_batch_options options = {.max_rows = n < MAX_ROWS ? n : MAX_ROWS};
-    return gpt2_batch_create(run->model, run->runtime, &options, err);
-}
-
-bool session_file_read(const struct generate_run *run, struct gpt2_session *session,
-                       const char *path, struct gpt2_ids *ids, int *n_prompt,
-                       struct gpt2_error *err) {
-    struct gpt2_saved_session *saved = gpt2_saved_session_open(path, run->model, err);
-    struct gpt2_batch *batch = saved ? make_batch(run, 1, err) : NULL;
-    bool ok = batch && gpt2_saved_session_restore(saved, session, batch, err);
-    int n = 0;
-    const int32_t *read = ok ? gpt2_saved_session_ids(saved, &n, n_prompt) : NULL;
-    ids->len = 0;
-    for (int i = 0; ok && i < n; i++)
-        ok = gpt2_ids_push(ids, read[i], err);
-    gpt2_batch_free(batch);
-    gpt2_saved_session_close(saved);
-    return ok;
-}
-
-bool session_file_write(const struct generate_run *run, struct gpt2_session *session,
-                        const struct gpt2_ids *ids, const char *path, struct gpt2_error *err) {
-    int n = (int)ids->len - gpt2_session_position(session);
-    struct gpt2_batch *batch = make_batch(run, n < 1 ? 1 : n, err);
-    bool ok = batch && gpt2_session_save(session, batch, ids->data, (int)ids->len,
-                                         (int)ids->len - run->n_generated, path, err);
-    gpt2_batch_free(batch);
-    return ok;
-}
-
-/* The number of ids that both begin with. */
-static size_t common(const struct gpt2_ids *a, const int32_t *ids, size_t n) {
-    size_t i = 0;
-    while (i < a->len && i < n && a->data[i] == ids[i])
-        i++;
-    return i;
-}
-
-/* A token for a message: its text, as far as it is printable. */
-static void name_token(const struct generate_run *run, int32_t id, char name[40]) {
-    size_t n = 0;
-    const char *bytes = run->tokenizer ? gpt2_tokenizer_token(run->tokenizer, id, &n) : NULL;
-    bool plain = bytes && n > 0 && n < 30;
-    for (size_t i = 0; plain && i < n; i++)
-        plain = bytes[i] >= ' ' && bytes[i] <= '~';
-    if (plain)
-        snprintf(name, 40, "\"%.*s\"", (int)n, bytes);
-    else
-        snprintf(name, 40, "%" PRId32, id);
-}
-
-/* The prompt begins with the saved tokens. */
 static bool check_beginning(const struct generate_run *run, struct gpt2_error *err) {
-    const char *path = run->args.load_session;
-    size_t n = common(&run->saved, run->ids.data, run->ids.len);
-    if (n == run->saved.len)
-        return true;
-    char there[40], here[40];
-    name_token(run, run->saved.data[n], there);
-    if (n < run->ids.len)
-        name_token(run, run->ids.data[n], here);
-    return command_error(err, GPT2_ERR_INPUT,
-                         "--prompt-cache FILE takes what is common; without a prompt the saved "
-                         "text goes on",
-                         n < run->ids.len
-                             ? "--load-session: %s has the token %s at %zu, the prompt has %s"
-                             : "--load-session: %s has the token %s at %zu, where the prompt ends",
-                         path, there, n, here);
+    return session_io_begins(run->tokenizer, &run->saved, run->ids.data, run->ids.len,
+                             run->args.load_session, "the prompt",
+                             "--prompt-cache FILE takes what is common; without a prompt the saved "
+                             "text goes on",
+                             err);
 }
 
 static bool load(struct generate_run *run, const char *path, struct gpt2_error *err) {
     int n_prompt = 0;
-    if (!session_file_read(run, run->session, path, &run->saved, &n_prompt, err))
+    if (!session_io_read(run->model, run->runtime, run->session, path, &run->saved, &n_prompt, err))
         return false;
     if (!session_file_is_prompt(&run->args))
         return run->args.prompt_cache || check_beginning(run, err);
@@ -120,7 +51,8 @@ bool session_file_fit(struct generate_run *run, struct gpt2_error *err) {
         return true;
     int n_ids, n_read, position = gpt2_session_position(run->session);
     const int32_t *ids = gpt2_completion_prompt(run->completion, &n_ids, &n_read);
-    int n = (int)common(&run->saved, ids, (size_t)(n_read - 1)); // the last one is to be read
+    int n = (int)session_io_common(&run->saved, ids,
+                                   (size_t)(n_read - 1)); // the last one is to be read
     run->n_reused = n < position ? n : position;
     return gpt2_session_rewind(run->session, run->n_reused, err);
 }
@@ -149,8 +81,8 @@ bool session_file_save(struct generate_run *run, struct gpt2_error *err) {
         return true;
     struct gpt2_ids text = {0};
     bool whole, ok = collect(run, &text, &whole, err);
-    bool is_there =
-        args->prompt_cache && common(&run->saved, text.data, text.len) == text.len; // or longer
+    bool is_there = args->prompt_cache &&
+                    session_io_common(&run->saved, text.data, text.len) == text.len; // or longer
     int position = gpt2_session_position(run->session);
     if (ok && !whole) // its beginning is read again
         ok = gpt2_session_rewind(run->session, 0, err);
@@ -160,7 +92,8 @@ bool session_file_save(struct generate_run *run, struct gpt2_error *err) {
         if (args->stats)
             report_done("saves   %zu tokens, %zu bytes in %s", text.len,
                         gpt2_session_file_bytes(run->session, (int)text.len), path);
-        ok = session_file_write(run, run->session, &text, path, err);
+        ok = session_io_write(run->model, run->runtime, run->session, &text,
+                              (int)text.len - run->n_generated, path, err);
     }
     gpt2_ids_free(&text);
     return ok;

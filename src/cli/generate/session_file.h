@@ -25,13 +25,4 @@ bool session_file_fit(struct generate_run *run, struct gpt2_error *err);
  * the file had it. With --stats its size is said first. */
 bool session_file_save(struct generate_run *run, struct gpt2_error *err);
 
-/* Writes a session that has read a beginning of ids, all of them a prompt. */
-bool session_file_write(const struct generate_run *run, struct gpt2_session *session,
-                        const struct gpt2_ids *ids, const char *path, struct gpt2_error *err);
-
-/* Puts what a file has into a session and its tokens into ids. */
-bool session_file_read(const struct generate_run *run, struct gpt2_session *session,
-                       const char *path, struct gpt2_ids *ids, int *n_prompt,
-                       struct gpt2_error *err);
-
 #endif

@@ -1,8 +1,8 @@
 /* transcript.c - a text in turns, and which of its tokens the session has read. */
 #include "cli/generate/transcript.h"
 #include "base/fnv.h"
+#include "cli/command/session_io.h"
 #include "cli/generate/generate_output.h"
-#include "cli/generate/session_file.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 
@@ -204,7 +204,8 @@ bool transcript_save_session(struct transcript *transcript, const char *path, in
                            "the text has %d tokens: expected 1 to %d, the context", *n_ids, room);
     ok = ok && keep_beginning(transcript, &ids, err);
     transcript->read.len = 0; // until it is known
-    ok = ok && session_file_write(run, transcript->session, &ids, path, err);
+    ok = ok && session_io_write(run->model, run->runtime, transcript->session, &ids,
+                                (int)ids.len - run->n_generated, path, err);
     if (ok) { // now it has read everything
         gpt2_ids_free(&transcript->read);
         transcript->read = ids;
@@ -224,7 +225,8 @@ bool transcript_load_session(struct transcript *transcript, const char *path,
     int n_prompt;
     free_completion(transcript->run); // it borrows the session
     transcript->read.len = 0;
-    bool ok = session_file_read(run, transcript->session, path, &ids, &n_prompt, err);
+    bool ok =
+        session_io_read(run->model, run->runtime, transcript->session, path, &ids, &n_prompt, err);
     for (size_t i = 0; ok && i < ids.len; i++) {
         size_t n = 0;
         const char *bytes = gpt2_tokenizer_token(run->tokenizer, ids.data[i], &n);

@@ -225,7 +225,7 @@ static bool write_done(struct bulk_run *run, struct gpt2_error *err) {
         print_record(run, r, &line);
         bool ok = line.failed
                       ? command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a line")
-                      : bulk_output_line(&run->out, line.data, line.len, err);
+                      : line_output_line(&run->out.lines, line.data, line.len, err);
         buffer_free(&line);
         if (!ok)
             return false;
@@ -332,13 +332,13 @@ int bulk_run(const struct bulk_job *job) {
         progress_end(&run.progress);
     }
     struct gpt2_error close_err;
-    if (!bulk_output_close(&run.out, &close_err) && ok) {
+    if (!line_output_close(&run.out.lines, &close_err) && ok) {
         ok = false;
         err = close_err;
     }
-    int code = ok                    ? run.any_failed || run.out.had_errors ? GPT2_ERR_RECORDS : 0
-               : run.out.broken_pipe ? 128 + SIGPIPE
-                                     : report(&err);
+    int code = ok ? run.any_failed || run.out.lines.had_errors ? GPT2_ERR_RECORDS : 0
+               : run.out.lines.broken_pipe ? 128 + SIGPIPE
+                                           : report(&err);
     if (ok && signals_caught())
         code = 128 + signals_caught();
     while (run.first) {

@@ -109,6 +109,40 @@ expect "--input and --choices" refuses 2 "--input"
 run choose --input "$tmp/none"
 expect "--input that is not there" exits 5
 
+# Killed and started again.
+cat "$tmp/records" "$tmp/bad" >"$tmp/job"
+run choose --input "$tmp/job" -o "$tmp/whole"
+expect "a job" exits 3
+n=$(wc -l <"$tmp/whole")
+resumes() {
+    run choose --input "$tmp/job" -o "$tmp/part" --resume "$@"
+    exits 3 && same "$tmp/whole" "$tmp/part"
+}
+for lines in 0 1 7 8 "$((n - 1))" "$n"; do
+    head -n "$lines" "$tmp/whole" >"$tmp/part"
+    expect "--resume after $lines lines: the same file" resumes
+    head -n "$lines" "$tmp/whole" >"$tmp/part"
+    sed -n "$((lines + 1))p" "$tmp/whole" | head -c 40 >>"$tmp/part"
+    expect "... and a torn one" resumes --cache-memory 0 -t 1
+done
+rm "$tmp/part"
+expect "... from nothing" resumes
+head -n 3 "$tmp/whole" >"$tmp/part"
+run choose --input "$tmp/job" -o "$tmp/part" --resume --by mean
+expect "--resume with another option" refuses 2 'was made with another model or other options'
+expect "... changes nothing" test "$(wc -l <"$tmp/part")" -eq 3
+run choose --input "$tmp/bad" -o "$tmp/part" --resume
+expect "--resume with another input" refuses 2 'is not of record 7'
+cp "$tmp/prompts" "$tmp/part"
+run choose --input "$tmp/job" -o "$tmp/part" --resume
+expect "--resume of another file" refuses 2 'found another file'
+expect "... changes nothing" same "$tmp/prompts" "$tmp/part"
+run choose --input "$tmp/job" --resume
+expect "--resume without --output" refuses 2 'resume'
+cp "$tmp/job" "$tmp/part"
+run choose --input "$tmp/part" -o "$tmp/part"
+expect "the output is the input" refuses 2 'is the input'
+
 printf '{"text": "Once upon a time"}\n\n{"text": "Once upon a zebra"}\n' >"$tmp/lambada"
 run eval lambada "$tmp/lambada"
 expect "lambada: two records" grep -q '^# gpt2 eval: lambada, form lm-eval, 2 items$' "$out"

@@ -83,6 +83,54 @@ run generate -p "Once upon a time there was a king" -n 500 --on-overflow slide -
 run generate -p "Once upon a time there was a king" -n 9 --prompt-cache "$tmp/slid" --stats
 expect "... also after a slide" same "$tmp/whole" "$out"
 
+# What score and choose make of it: the numbers that they have without.
+tail=' and a little red house. One day'
+run score --context "$long" "$tail"
+cp "$out" "$tmp/whole"
+run score --load-session "$s" "$tail"
+expect "score: the saved text is the context" same "$tmp/whole" "$out"
+run score --load-session "$s" --context "$long" "$tail" --save-session "$tmp/more"
+expect "... and so is the context that it begins" same "$tmp/whole" "$out"
+expect "... which is saved as generate does" cmp -s "$s" "$tmp/more"
+run score --load-session "$s" --context "$long$tail" " he" --no-header --save-session "$tmp/more"
+cp "$out" "$tmp/after"
+run score --context "$long$tail" " he" --no-header
+expect "score: a longer context reads the rest" same "$out" "$tmp/after"
+run generate -p "$long$tail" -n 0 --save-session "$tmp/again"
+expect "... and saves it" cmp -s "$tmp/again" "$tmp/more"
+printf ' he\n she had a dog\n' >"$tmp/ends"
+run score --by line --context "$long" -f "$tmp/ends"
+cp "$out" "$tmp/whole"
+run score --by line --load-session "$s" -f "$tmp/ends"
+expect "score: before each line" same "$tmp/whole" "$out"
+run score --load-session "$s" --context "Once upon a table" " he"
+expect "score: another context is refused" refuses 5 'has the token " time" at 3, the context has " table"'
+run score --load-session "$s" --kv q8 " he"
+expect "... and another type of cache" refuses 5 'expected q8'
+run choose "$long" -c "One day,The end"
+cp "$out" "$tmp/whole"
+run choose --load-session "$s" -c "One day,The end"
+expect "choose: the saved text is the prompt" same "$tmp/whole" "$out"
+run choose "$long" --load-session "$s" -c "One day,The end" --save-session "$tmp/more"
+expect "... and so is the prompt that it begins" same "$tmp/whole" "$out"
+expect "... which is saved as generate does" cmp -s "$s" "$tmp/more"
+run choose "$long$tail" -c "he,she" --by pmi
+cp "$out" "$tmp/whole"
+run choose "$long$tail" -c "he,she" --by pmi --load-session "$s"
+expect "choose: a longer prompt" same "$tmp/whole" "$out"
+printf '%s\n' "$long$tail" "Once upon a table" >"$tmp/prompts"
+run choose --lines -f "$tmp/prompts" -c "he,she" --jsonl
+cp "$out" "$tmp/whole"
+run choose --lines -f "$tmp/prompts" -c "he,she" --jsonl --load-session "$s"
+expect "choose: of many prompts those that begin so" same "$tmp/whole" "$out"
+run choose "Once upon a table" --load-session "$s" -c a,b
+expect "choose: another prompt is refused" refuses 5 'the prompt has " table"'
+run generate --ids "$("$GPT2" tokenize t),$("$GPT2" tokenize h),$("$GPT2" tokenize e)" -n 0 --save-session "$tmp/more"
+run choose --load-session "$tmp/more" -c a,b
+expect "choose: tokens that are not those of their text" refuses 5 'has other tokens than the tokenizer makes'
+run choose "" -c a,b --save-session "$tmp/more"
+expect "choose: nothing to save" refuses 5 'a context of 1 to 512 tokens, got 0'
+
 # In a session.
 printf 'Once upon a time\n/save-session %s\n' "$tmp/turn" | "$GPT2" generate -i -n 8 >"$tmp/turns" 2>"$err"
 expect "/save-session" grep -qE '^gpt2: note: [0-9]+ tokens, [0-9]+ bytes in ' "$err"

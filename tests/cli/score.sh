@@ -117,6 +117,70 @@ head -c 1500 /dev/zero | tr '\0' 'a' >"$tmp/word"
 run score --by line --ctx 64 --protocol disjoint -f "$tmp/word"
 expect "a very long word on a very long line" test "$(column 2 "$out")" -eq 1500
 
+# A context: read, not scored.
+run score --no-bos "Once upon a time there was a dog" --no-header --top 2
+tail -n +4 "$out" | cut -f 4- >"$tmp/whole"
+run score --context "Once upon a" " time there was a dog" --no-header --top 2
+cut -f 4- "$out" >"$tmp/after"
+expect "--context: the text has the numbers that it has after it" same "$tmp/whole" "$tmp/after"
+expect "... and begins at 0" test "$(head -n 1 "$out" | cut -f 1)" = 0
+run score --bos "Once upon a time there was a dog" --no-header
+tail -n +4 "$out" | cut -f 4- >"$tmp/whole"
+run score --bos --context "Once upon a" " time there was a dog" --no-header
+cut -f 4- "$out" >"$tmp/after"
+expect "... with --bos, too" same "$tmp/whole" "$tmp/after"
+run score --no-bos "Once upon a time there was a dog" --no-header --by word
+tail -n +4 "$out" | cut -f 3- >"$tmp/whole"
+run score --context "Once upon a" " time there was a dog" --no-header --by word
+cut -f 3- "$out" >"$tmp/after"
+expect "... by word" same "$tmp/whole" "$tmp/after"
+for protocol in stride=16 disjoint lm-eval; do
+    for bos in --bos --no-bos; do
+        { printf 'Once upon a' && cat "$tmp/long"; } >"$tmp/joined"
+        run score --no-header --ctx 64 --protocol $protocol $bos --keep-newline -f "$tmp/joined"
+        tail -n +4 "$out" | cut -f 3- >"$tmp/whole"
+        run score --no-header --ctx 64 --protocol $protocol $bos --keep-newline -f "$tmp/long" --context "Once upon a"
+        cut -f 3- "$out" >"$tmp/after"
+        expect "... $protocol $bos: the windows of both together" same "$tmp/whole" "$tmp/after"
+    done
+done
+printf ' time\n a dog\n\n' >"$tmp/ends"
+run score --by line --context "Once upon a" -f "$tmp/ends" --no-header
+expect "... before each line" test "$(cut -f 4 "$out" | tr '\n' ' ')" = "1 2 0 "
+cp "$out" "$tmp/lines"
+run score --by line --context "Once upon a" -f "$tmp/ends" --no-header --cache-memory 0
+expect "... the same without what is shared" same "$tmp/lines" "$out"
+cat >"$tmp/records" <<'END'
+{"id": "a", "context": "Once upon a", "text": " time"}
+{"text": "Once upon a time"}
+
+{"context": "", "text": "Once"}
+{"text": 5}
+{"text": "Once", "more": 1}
+{"context": "Once upon a", "text": " zebra"}
+END
+run score --input "$tmp/records"
+expect "--input: bad records are answered, the others too" exits 3
+expect "... in their places" test "$(sed 's/,.*//' "$out" | tr '\n' ' ')" = '{"id": "a" {"id": 1 {"id": 3 {"id": 4 {"id": 5 {"id": 6 '
+expect "... by name" grep -qF '{"id": 5, "error": "unknown member \"more\""}' "$out"
+expect "... which says what is known" says 'known are "id", "context" and "text"'
+expect "... the likeliest is greedy" test "$(sed -n '1s/.*"greedy": //p; 6s/.*"greedy": //p' "$out" | tr '\n' ' ')" = 'true} false} '
+cp "$out" "$tmp/answers"
+run score --input "$tmp/records" --cache-memory 0 -t 1
+expect "... the same without what is shared" same "$tmp/answers" "$out"
+run score --by doc --no-header --jsonl "Once upon a time"
+expect "... and what a text has alone" grep -qF "$(sed 's/^{//; s/}$//' "$out")" "$tmp/answers"
+{ yes '{"context": "Once upon a", "text": " time"}' | head -n 200; } >"$tmp/many"
+run score --input "$tmp/many"
+expect "... of many, each the same" test "$(sed 's/"id": [0-9]*//' "$out" | sort -u | wc -l)" -eq 1
+run score --context "$(yes word | head -n 600 | tr '\n' ' ')" " dog"
+expect "a context that leaves no room" refuses 5 'a context of 602 tokens: expected at most 511'
+printf '{"context": "%s", "text": "dog"}\n' "$(yes word | head -n 600 | tr '\n' ' ')" >"$tmp/full"
+run score --input "$tmp/full"
+expect "... of a record is an error of its own" exits 3
+run score --protocol llama.cpp --context a b
+expect "a protocol that has no place for it" refuses 2 'llama.cpp'
+
 # Colours are for terminals.
 run score --tint rank "$tale"
 expect "--color through a pipe is the text" prints "$tale"

@@ -1,20 +1,25 @@
 /* cmd_choose.c - `gpt2 choose`: ranks given continuations of a prompt by their probability. */
 #include "cli/command/commands.h"
+#include "cli/command/fingerprint.h"
 #include "cli/command/lora_option.h"
 #include "cli/command/memory_limit.h"
 #include "cli/command/sandbox.h"
+#include "cli/command/session_io.h"
 #include "cli/io/line_errors.h"
+#include "cli/io/line_output.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
 #include "cli/io/separator.h"
 #include "cli/io/token_reader.h"
-#include "cli/score/choose_record.h"
 #include "cli/score/score_fields.h"
+#include "cli/score/score_record.h"
 #include "cli/score/scored_continuation.h"
+#include "cli/score/scored_session.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +33,8 @@ struct choose_arguments {
     struct sandbox sandbox;
     size_t max_memory;
     const char *input, *choices_file, *separator, *premise, *expected, *model, *cpu, *output;
-    bool best, lines;
+    const char *load_session, *save_session;
+    bool best, lines, resume;
     size_t cache_memory;
     int by, kv, threads, format; /* format: enum choose_format */
 };
@@ -54,6 +60,9 @@ struct choose_run {
     int n;
     uint64_t n_errors; /* lines after which nothing could be ranked */
     struct output out;
+    struct scored_session session;
+    struct line_output lines; /* of --input */
+    char fingerprint[FINGERPRINT_BYTES];
 };
 
 static bool no_memory(struct gpt2_error *err) {
@@ -94,6 +103,12 @@ static bool split(struct choose_run *run, const char *text, size_t len, char sep
     return true;
 }
 
+/* Whether the saved text is the prompt, as no other is given. */
+static bool is_saved_prompt(const struct choose_arguments *args) {
+    return args->load_session && !args->lines && !args->input && !args->source.option &&
+           !args->source.word && !args->source.file;
+}
+
 /* Reads the prompt (-p, an argument or -f) and the choices (--choices, --choices-file or standard
  * input). If the choices do not come from standard input, the prompt may. With --lines the prompts
  * are only opened. */
@@ -105,14 +120,16 @@ static bool read_input(struct choose_run *run, struct gpt2_error *err) {
         return token_reader_open(&run->reader, &args->source, err);
     }
     bool listed = args->choices.n || (args->choices_file && strcmp(args->choices_file, "-"));
-    bool has_prompt = args->source.option || args->source.word || args->source.file;
+    bool has_prompt =
+        args->source.option || args->source.word || args->source.file || args->load_session;
     if (!listed && !has_prompt)
         return usage_error(err,
                            "expected choices and a prompt, got neither --choices nor a prompt");
     args->source.keep_newline = args->lines;
     if (args->lines && !listed)
         return usage_error(err, "--lines reads prompts: expected --choices or --choices-file");
-    if (!(args->lines ? token_reader_open(&run->reader, &args->source, err)
+    if (!is_saved_prompt(args) &&
+        !(args->lines ? token_reader_open(&run->reader, &args->source, err)
                       : text_read(&run->prompt, &args->source, err)))
         return false;
     for (int i = 0; i < args->choices.n; i++)
@@ -240,6 +257,28 @@ static bool make_room(struct choose_run *run, struct gpt2_error *err) {
     return run->continuation || no_memory(err);
 }
 
+static bool set_prompt(struct choose_run *run, const char *text, size_t len,
+                       struct gpt2_error *err) {
+    text_free(&run->prompt);
+    run->prompt.data = malloc(len + 1);
+    if (!run->prompt.data)
+        return no_memory(err);
+    memcpy(run->prompt.data, text, len);
+    run->prompt.data[len] = 0;
+    run->prompt.len = len;
+    return true;
+}
+
+/* The saved text is the prompt. */
+static bool take_saved_prompt(struct choose_run *run, struct gpt2_error *err) {
+    struct buffer text = {0};
+    bool ok = scored_session_text(&run->session, run->engine.tokenizer, run->args.load_session,
+                                  &text, err) &&
+              set_prompt(run, text.data, text.len, err);
+    buffer_free(&text);
+    return ok;
+}
+
 static bool prepare(struct choose_run *run, struct gpt2_error *err) {
     const struct choose_arguments *args = &run->args;
     if (!read_input(run, err))
@@ -252,15 +291,25 @@ static bool prepare(struct choose_run *run, struct gpt2_error *err) {
     if ((args->expected && !test(run, &ignored, err)) ||
         !engine_open(&run->engine, args->model, &args->lora, args->threads, args->cpu, false, err))
         return false;
-    struct memory_use use = {.prefix = args->lines || args->input ? args->cache_memory : 0};
+    const bool many = args->lines || args->input;
+    const bool keeps = many || args->load_session || args->save_session;
+    struct memory_use use = {.prefix = many ? args->cache_memory : 0};
     memory_scorer(&use, run->engine.model, run->engine.runtime, (enum gpt2_kv)args->kv);
+    if (args->load_session || args->save_session)
+        memory_sessions(&use, run->engine.model,
+                        &(struct memory_sessions){.kv = (enum gpt2_kv)args->kv, .n = 1});
     if (!memory_check(&use, args->max_memory, err))
         return false;
     struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv,
-                                          .prefix_bytes =
-                                              args->lines || args->input ? args->cache_memory : 0};
+                                          .prefix_bytes = keeps ? args->cache_memory : 0};
     run->scorer = engine_scorer(&run->engine, options, err);
-    return run->scorer != NULL;
+    if (!run->scorer || (args->load_session &&
+                         !scored_session_load(&run->session, &run->engine, (enum gpt2_kv)args->kv,
+                                              args->load_session, err)))
+        return false;
+    if (many)
+        return options.prefix_bytes == 0 || scored_session_use(&run->session, run->scorer, err);
+    return !is_saved_prompt(args) || take_saved_prompt(run, err);
 }
 
 /* Answers what is known, before the input is waited for (input.h). */
@@ -277,18 +326,6 @@ static bool print_error(struct choose_run *run, const struct gpt2_error *fault,
     return output_string(&run->out, "{\"error\": ", err) &&
            output_json_string(&run->out, fault->message, strlen(fault->message), err) &&
            output_string(&run->out, "}\n", err);
-}
-
-static bool set_prompt(struct choose_run *run, const char *text, size_t len,
-                       struct gpt2_error *err) {
-    text_free(&run->prompt);
-    run->prompt.data = malloc(len + 1);
-    if (!run->prompt.data)
-        return no_memory(err);
-    memcpy(run->prompt.data, text, len);
-    run->prompt.data[len] = 0;
-    run->prompt.len = len;
-    return true;
 }
 
 /* Ranks the choices after each line of the input. */
@@ -333,83 +370,161 @@ static bool add_choices(struct choose_run *run, const struct gpt2_field *list,
     return true;
 }
 
-static bool rank_record(struct choose_run *run, const struct choose_record *record,
+enum { MEMBER_PROMPT, MEMBER_CHOICES, N_MEMBERS };
+
+static bool rank_record(struct choose_run *run, const struct score_member *members,
                         struct gpt2_error *err) {
-    return add_choices(run, record->choices, err) && make_room(run, err) &&
-           set_prompt(run, record->prompt, strlen(record->prompt), err) && join_choices(run, err) &&
-           rank(run, err);
+    const char *prompt = members[MEMBER_PROMPT].field->text;
+    return add_choices(run, members[MEMBER_CHOICES].field, err) && make_room(run, err) &&
+           set_prompt(run, prompt, strlen(prompt), err) && join_choices(run, err) && rank(run, err);
 }
 
 /* The choices in the order of the record, and which one is the first of the ranking. */
-static bool print_record(struct choose_run *run, const struct choose_record *record,
+static bool print_record(struct choose_run *run, const struct score_record *record,
                          const struct gpt2_error *fault, struct gpt2_error *err) {
-    struct output *out = &run->out;
-    bool ok = output_string(out, "{\"id\": ", err) &&
-              output_bytes(out, record->id.data, record->id.len, err);
-    if (fault)
-        return ok && output_string(out, ", \"error\": {\"message\": ", err) &&
-               output_json_string(out, fault->message, strlen(fault->message), err) &&
-               output_string(out, "}}\n", err);
-    int best = run->choices[0].order;
-    qsort(run->choices, (size_t)run->n, sizeof *run->choices, by_order);
-    ok = ok && output_format(out, err, ", \"best\": %d, \"choices\": [", best);
-    for (int i = 0; ok && i < run->n; i++) {
-        const struct choice *c = &run->choices[i];
-        ok = output_string(out, i ? ", {\"choice\": " : "{\"choice\": ", err) &&
-             output_json_string(out, c->name, c->len, err) &&
-             output_format(
-                 out, err, ", \"p\": %.6f, \"score\": %.6f, \"tokens\": %d, \"greedy\": %s}", c->p,
-                 c->score + 0.0, run->continuation[i].n_tokens, c->is_greedy ? "true" : "false");
+    struct buffer line = {0};
+    buffer_format(&line, "{\"id\": %s", record->id.data);
+    if (fault) {
+        buffer_text(&line, ", \"error\": {\"message\": ");
+        buffer_json(&line, fault->message, strlen(fault->message));
+        buffer_text(&line, "}");
+    } else {
+        buffer_format(&line, ", \"best\": %d, \"choices\": [", run->choices[0].order);
+        qsort(run->choices, (size_t)run->n, sizeof *run->choices, by_order);
+        for (int i = 0; i < run->n; i++) {
+            const struct choice *c = &run->choices[i];
+            buffer_text(&line, i ? ", {\"choice\": " : "{\"choice\": ");
+            buffer_json(&line, c->name, c->len);
+            buffer_format(&line, ", \"p\": %.6f, \"score\": %.6f, \"tokens\": %d, \"greedy\": %s}",
+                          c->p, c->score + 0.0, run->continuation[i].n_tokens,
+                          c->is_greedy ? "true" : "false");
+        }
+        buffer_byte(&line, ']');
     }
-    return ok && output_string(out, "]}\n", err);
+    buffer_format(&line, ", \"system_fingerprint\": \"%s\"}\n", run->fingerprint);
+    bool ok =
+        line.failed ? no_memory(err) : line_output_line(&run->lines, line.data, line.len, err);
+    buffer_free(&line);
+    return ok;
 }
 
-/* Ranks the choices of each record of the input. */
-static bool rank_records(struct choose_run *run, struct gpt2_error *err) {
+/* Ranks the choices of each record of the input but the first n_done. */
+static bool rank_records(struct choose_run *run, uint64_t n_done, struct gpt2_error *err) {
+    struct score_member members[N_MEMBERS] = {
+        [MEMBER_PROMPT] = {.name = "prompt"},
+        [MEMBER_CHOICES] = {.name = "choices", .is_list = true},
+    };
     for (uint64_t number = 0;; number++) {
         struct text_line line;
         if (!token_reader_line(&run->reader, &line, err))
             return false;
         if (!line.bytes)
-            return true;
+            return n_done == 0 || usage_error(err, "--resume: the output has more lines than the "
+                                                   "input has records");
         if (strspn(line.bytes, " \t") == line.n)
             continue;
-        struct choose_record record;
+        struct score_record record;
         struct gpt2_error fault;
         free_choices(run);
-        bool ok = choose_record_read(&record, line.bytes, line.n, number, &fault) &&
-                  rank_record(run, &record, &fault);
+        bool ok =
+            score_record_read(&record, members, N_MEMBERS, line.bytes, line.n, number, &fault);
+        if (n_done > 0) { // a bad record has its error line
+            bool same = --n_done > 0 || line_output_ends_with(&run->lines, record.id.data, err);
+            score_record_free(&record);
+            if (!same)
+                return false;
+            continue;
+        }
+        ok = ok && rank_record(run, members, &fault);
         bool goes_on =
             ok || line_errors_take(&run->n_errors, run->reader.input.name, number + 1, &fault);
         if (!goes_on)
             *err = fault;
         goes_on = goes_on && print_record(run, &record, ok ? NULL : &fault, err);
-        choose_record_free(&record);
+        score_record_free(&record);
         if (!goes_on)
             return false;
     }
+}
+
+/* What a line depends on beside its record. */
+static bool make_fingerprint(struct choose_run *run, struct gpt2_error *err) {
+    const struct choose_arguments *args = &run->args;
+    const char *texts[] = {args->separator ? args->separator : "",
+                           args->premise ? args->premise : ""};
+    struct buffer options = {0};
+    buffer_format(&options, "choose by=%d separator=%d\n", args->by, args->separator != NULL);
+    for (int i = 0; i < 2; i++)
+        buffer_json(&options, texts[i], strlen(texts[i]));
+    bool ok = fingerprint_make(run->fingerprint, run->engine.model, run->engine.tokenizer,
+                               run->engine.runtime, (enum gpt2_kv)args->kv, "", &options, err);
+    buffer_free(&options);
+    return ok;
+}
+
+static int answer_records(struct choose_run *run) {
+    static const struct line_form form = {
+        .starts = {"{\"id\": "}, .error = "\"error\": {", .mark = "\"system_fingerprint\": \""};
+    const struct line_request request = {.path = run->args.output,
+                                         .resume = run->args.resume,
+                                         .input_fd = run->reader.input.fd,
+                                         .form = &form,
+                                         .fingerprint = run->fingerprint};
+    struct gpt2_error err, close_err;
+    uint64_t n_done;
+    bool ok = make_fingerprint(run, &err) &&
+              line_output_open(&run->lines, &request, &n_done, &err) &&
+              rank_records(run, n_done, &err);
+    if (!line_output_close(&run->lines, &close_err) && ok) {
+        err = close_err;
+        ok = false;
+    }
+    if (!ok)
+        return run->lines.broken_pipe ? 128 + SIGPIPE : report(&err);
+    return line_errors_code(run->n_errors + run->lines.had_errors);
 }
 
 static int answer_lines(struct choose_run *run) {
     struct gpt2_error err;
     run->reader.input.idle = answer;
     run->reader.input.idle_user = run;
-    bool ok = output_begin(&run->out, run->args.output, &err) &&
-              (run->args.input ? rank_records(run, &err) : rank_lines(run, &err)) &&
+    bool ok = output_begin(&run->out, run->args.output, &err) && rank_lines(run, &err) &&
               output_end(&run->out, &err);
     return ok ? line_errors_code(run->n_errors) : output_failed(&run->out, &err);
+}
+
+/* What the prompt has in a file is not read again; with --save-session it gets there. */
+static bool use_session(struct choose_run *run, struct gpt2_error *err) {
+    const struct choose_arguments *args = &run->args;
+    const struct engine *engine = &run->engine;
+    struct gpt2_ids own = {0};
+    bool ok = (!args->load_session && !args->save_session) ||
+              gpt2_tokenizer_encode(engine->tokenizer, run->prompt.data, run->prompt.len,
+                                    GPT2_ENCODE_TEXT, &own, err);
+    if (ok && args->load_session)
+        ok = session_io_begins(engine->tokenizer, &run->session.ids, own.data, own.len,
+                               args->load_session, "the prompt",
+                               "without a prompt the saved text is continued", err);
+    if (ok && args->save_session)
+        ok = scored_session_save(&run->session, engine, (enum gpt2_kv)args->kv, own.data, own.len,
+                                 args->save_session, err);
+    gpt2_ids_free(&own);
+    return ok && scored_session_use(&run->session, run->scorer, err);
 }
 
 static int execute(struct choose_run *run) {
     struct gpt2_error err;
     int code = 0;
-    sandbox_begin(&run->args.sandbox, (const char *const[]){run->args.output}, 1);
+    sandbox_begin(&run->args.sandbox,
+                  (const char *const[]){run->args.output, run->args.save_session}, 2);
     if (!prepare(run, &err))
         return report(&err);
     sandbox_enter(&run->args.sandbox, 0);
-    if (run->args.lines || run->args.input)
+    if (run->args.input)
+        return answer_records(run);
+    if (run->args.lines)
         return answer_lines(run);
-    if (!join_choices(run, &err) || !rank(run, &err))
+    if (!join_choices(run, &err) || !use_session(run, &err) || !rank(run, &err))
         return report(&err);
     if (run->args.expected)
         return test(run, &code, &err) ? code : report(&err);
@@ -425,6 +540,7 @@ static void close_all(struct choose_run *run) {
     free(run->continuation);
     token_reader_close(&run->reader);
     gpt2_scorer_free(run->scorer);
+    scored_session_free(&run->session);
     engine_close(&run->engine);
     text_free(&run->prompt);
     text_free(&run->list);
@@ -462,6 +578,7 @@ static int run_choose(int argc, char **argv) {
                    "\"choices\" and an \"id\"; \"-\" is stdin. Each is answered\n"
                    "by an object with \"best\" and the \"choices\"",
                    .not_with = "prompt @ file lines choices choices-file test best format"),
+        OPT_FLAG("resume", 0, &a->resume, "go on where the output ends", .needs = "input+output"),
         OPT_STRINGS("choices", 'c', &a->choices, "A,B,C",
                     "the choices, separated by commas; may be repeated\n"
                     "(default: the lines of standard input)",
@@ -481,6 +598,11 @@ static int run_choose(int argc, char **argv) {
         OPT_MAX_MEMORY(&a->max_memory),
         OPT_SANDBOX(&a->sandbox),
         OPT_CACHE_MEMORY(&a->cache_memory, .needs = "lines input"),
+        OPT_STRING("load-session", 0, &a->load_session, "FILE",
+                   "what a prompt begins with, read before by generate,\n"
+                   "score or choose; without a prompt the prompt itself"),
+        OPT_STRING("save-session", 0, &a->save_session, "FILE", "keep what the prompt was read to",
+                   .not_with = "lines input"),
         OPT_SECTION("Ranking"),
         OPT_CHOICE("by", 0, &a->by, measures, "sum|mean|pmi",
                    "the sum of the tokens' log-probabilities (default),\n"

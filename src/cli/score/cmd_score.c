@@ -4,13 +4,16 @@
 #include "cli/command/lora_option.h"
 #include "cli/command/memory_limit.h"
 #include "cli/command/sandbox.h"
+#include "cli/command/session_io.h"
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
 #include "cli/io/terminal.h"
 #include "cli/io/token_reader.h"
+#include "cli/score/score_record.h"
 #include "cli/score/score_report.h"
+#include "cli/score/scored_session.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,8 +24,9 @@ struct score_arguments {
     struct text_source source;
     const char *model, *cpu, *protocol, *filter;
     struct sandbox sandbox;
+    const char *output, *context, *input, *load_session, *save_session;
+    size_t cache_memory;
     size_t max_memory;
-    const char *output;
     struct string_list lora;
     bool ids, special, lines, bos, no_bos, no_header;
     int by, kv, threads, top, ctx, format, tint, color; /* tint: enum score_tint */
@@ -35,6 +39,8 @@ struct score_run {
     struct gpt2_scorer *scorer;
     struct scoring *scoring;
     struct gpt2_ids ids;
+    struct gpt2_ids context; /* that texts have unless they say another */
+    struct scored_session session;
     uint64_t n_errors; /* lines that could not be scored */
     unsigned char *marked;
     struct gpt2_plan plan;
@@ -94,7 +100,10 @@ static bool choose_protocol(struct score_run *run, struct gpt2_error *err) {
     if (args->bos || args->no_bos)
         plan->bos = args->bos;
     plan->bos = plan->bos && has_bos;
-    return true;
+    const bool has_context = args->context || args->input || args->load_session;
+    return plan->protocol != GPT2_PROTOCOL_LLAMA_CPP || !has_context ||
+           usage_error(err, "--protocol llama.cpp scores the second half of each window: expected "
+                            "another one with a context");
 }
 
 /* Marks the ids that begin a word or end the text (score_report.h). */
@@ -120,9 +129,42 @@ static bool check(struct score_run *run, struct gpt2_error *err) {
     struct score_arguments *args = &run->args;
     if (args->filter && !score_filter_parse(&run->filter, args->filter, err))
         return false;
-    if (args->filter || args->by == SCORE_LINE)
+    if (args->filter || args->by == SCORE_LINE || args->input)
         args->lines = true;
+    if (args->input) {
+        args->source = (struct text_source){.file = args->input};
+        args->by = SCORE_DOC;
+        args->format = SCORE_JSONL;
+    }
     return true;
+}
+
+/* The context of all texts, by --context or of a session, which is checked, saved, and not read
+ * again. */
+static bool read_context(struct score_run *run, bool keeps, struct gpt2_error *err) {
+    const struct score_arguments *args = &run->args;
+    const struct engine *engine = &run->engine;
+    const enum gpt2_kv kv = (enum gpt2_kv)args->kv;
+    struct scored_session *session = &run->session;
+    if (args->load_session && !scored_session_load(session, engine, kv, args->load_session, err))
+        return false;
+    if (args->context &&
+        !gpt2_tokenizer_encode(engine->tokenizer, args->context, strlen(args->context),
+                               GPT2_ENCODE_TEXT, &run->context, err))
+        return false;
+    for (size_t i = 0; !args->context && i < session->ids.len; i++)
+        if (!gpt2_ids_push(&run->context, session->ids.data[i], err))
+            return false;
+    const struct gpt2_ids *context = &run->context;
+    if (args->load_session && !args->input &&
+        !session_io_begins(engine->tokenizer, &session->ids, context->data, context->len,
+                           args->load_session, "the context",
+                           "without --context the saved text is the context", err))
+        return false;
+    if (args->save_session && !scored_session_save(session, engine, kv, context->data, context->len,
+                                                   args->save_session, err))
+        return false;
+    return !keeps || scored_session_use(session, run->scorer, err);
 }
 
 static bool create(struct score_run *run, struct gpt2_error *err) {
@@ -139,17 +181,24 @@ static bool create(struct score_run *run, struct gpt2_error *err) {
                            args->top);
     if (words && !mark_words(run, n_vocab, err))
         return false;
-    struct memory_use use = {0};
+    struct memory_use use = {.prefix = args->input ? args->cache_memory : 0};
     memory_scorer(&use, run->engine.model, run->engine.runtime, (enum gpt2_kv)args->kv);
+    if (args->context || args->load_session)
+        memory_sessions(&use, run->engine.model,
+                        &(struct memory_sessions){.kv = (enum gpt2_kv)args->kv, .n = 1});
     if (!memory_check(&use, args->max_memory, err))
         return false;
-    struct gpt2_scorer_options scorer = {
-        .n_top = args->top, .marked = run->marked, .kv = (enum gpt2_kv)args->kv};
+    const bool keeps = args->context || args->input || args->load_session || args->save_session;
+    struct gpt2_scorer_options scorer = {.n_top = args->top,
+                                         .marked = run->marked,
+                                         .kv = (enum gpt2_kv)args->kv,
+                                         .prefix_bytes = keeps ? args->cache_memory : 0};
     run->scorer = engine_scorer(&run->engine, scorer, err);
-    if (!run->scorer)
+    if (!run->scorer || !read_context(run, scorer.prefix_bytes > 0, err))
         return false;
     struct scoring_options options = {
         .plan = run->plan,
+        .context_bos = args->bos,
         .bos_id = config->bos_id,
         .end_id = words && config->n_eos && config->eos_ids[0] < n_vocab ? config->eos_ids[0] : -1,
         .n_top = args->top};
@@ -160,7 +209,7 @@ static bool create(struct score_run *run, struct gpt2_error *err) {
     struct score_report *report = &run->report;
     report->by = (enum score_unit)args->by;
     report->format = (enum score_format)args->format;
-    report->header = !args->no_header;
+    report->header = !args->no_header && !args->input;
     report->lines = args->lines;
     report->tint = (enum score_tint)args->tint;
     report->plain = (output_is_file(args->output) && args->color == COLOR_AUTO) ||
@@ -171,7 +220,7 @@ static bool create(struct score_run *run, struct gpt2_error *err) {
     report->protocol = run->protocol;
     report->model = slash && slash[1] ? slash + 1 : run->engine.path;
     report->n_ctx = run->plan.n_ctx;
-    report->bos = run->plan.bos;
+    report->bos = run->context.len ? args->bos : run->plan.bos;
     return run->scoring != NULL;
 }
 
@@ -192,10 +241,19 @@ static bool answer(void *user, struct gpt2_error *err) {
     return scoring_flush(run->scoring, err) && output_flush(&run->report.out, err);
 }
 
+/* Begins to score a text after a context. NULL: `user` is NULL, or err says why. */
+static struct scoring_text *begin(struct score_run *run, struct score_text *user,
+                                  const struct gpt2_ids *context, struct gpt2_error *err) {
+    if (!user)
+        return NULL;
+    score_text_context(user, context->len);
+    return scoring_begin(run->scoring, user, context->data, context->len, err);
+}
+
 /* Scores the whole input as one text. */
 static bool score_stream(struct score_run *run, struct gpt2_error *err) {
     struct score_text *user = score_text_create(&run->report, 1, 0, NULL, 0, err);
-    struct scoring_text *text = user ? scoring_begin(run->scoring, user, err) : NULL;
+    struct scoring_text *text = begin(run, user, &run->context, err);
     bool more = true;
     while (text && more) {
         run->ids.len = 0;
@@ -207,12 +265,12 @@ static bool score_stream(struct score_run *run, struct gpt2_error *err) {
 }
 
 /* A line that cannot be scored is answered in its turn. */
-static bool take_error(struct score_run *run, uint64_t number, const struct text_line *line,
-                       struct gpt2_error *err) {
+static bool take_error(struct score_run *run, uint64_t number, const char *id,
+                       const struct text_line *line, struct gpt2_error *err) {
     const struct gpt2_error fault = *err;
     return line_errors_take(&run->n_errors, run->reader.input.name, number, &fault) &&
            scoring_flush(run->scoring, err) &&
-           score_report_error(&run->report, number, line->bytes, line->n, &fault, err);
+           score_report_error(&run->report, number, id, line->bytes, line->n, &fault, err);
 }
 
 /* Scores each line as a text of its own. */
@@ -227,7 +285,7 @@ static bool score_lines(struct score_run *run, struct gpt2_error *err) {
         run->ids.len = 0;
         if (!token_reader_encode(&run->reader, line.bytes, line.n, &run->ids, err) ||
             !score_report_length(&run->plan, run->ids.len, err)) {
-            if (!take_error(run, number, &line, err))
+            if (!take_error(run, number, NULL, &line, err))
                 return false;
             continue;
         }
@@ -235,9 +293,61 @@ static bool score_lines(struct score_run *run, struct gpt2_error *err) {
             return false;
         struct score_text *user =
             score_text_create(&run->report, number, offset, line.bytes, line.n_whole, err);
-        struct scoring_text *text = user ? scoring_begin(run->scoring, user, err) : NULL;
+        struct scoring_text *text = begin(run, user, &run->context, err);
         if (!text || !scoring_add(run->scoring, text, run->ids.data, run->ids.len, err) ||
             !scoring_end(run->scoring, text, err))
+            return false;
+    }
+}
+
+enum { MEMBER_CONTEXT, MEMBER_TEXT, N_MEMBERS };
+
+/* The text of a record, begun. NULL: err says why. */
+static struct scoring_text *begin_record(struct score_run *run, const struct score_record *record,
+                                         const struct score_member *members, uint64_t number,
+                                         struct gpt2_error *err) {
+    const struct gpt2_field *own = members[MEMBER_CONTEXT].field;
+    const char *bytes = members[MEMBER_TEXT].field->text;
+    struct gpt2_ids context = {0};
+    struct scoring_text *text = NULL;
+    run->ids.len = 0;
+    if (token_reader_encode(&run->reader, bytes, strlen(bytes), &run->ids, err) &&
+        (!own || gpt2_tokenizer_encode(run->engine.tokenizer, own->text, strlen(own->text),
+                                       GPT2_ENCODE_TEXT, &context, err))) {
+        struct score_text *user = score_text_create(&run->report, number, 0, NULL, 0, err);
+        if (user && score_text_record(user, record->id.data, err))
+            text = begin(run, user, own ? &context : &run->context, err);
+        else if (user)
+            score_text_free(user);
+    }
+    gpt2_ids_free(&context);
+    return text;
+}
+
+/* Scores the text of each record. */
+static bool score_records(struct score_run *run, struct gpt2_error *err) {
+    struct score_member members[N_MEMBERS] = {
+        [MEMBER_CONTEXT] = {.name = "context", .may_be_out = true},
+        [MEMBER_TEXT] = {.name = "text"},
+    };
+    for (uint64_t number = 0;; number++) {
+        struct text_line line;
+        if (!token_reader_line(&run->reader, &line, err))
+            return false;
+        if (!line.bytes)
+            return scoring_flush(run->scoring, err);
+        if (strspn(line.bytes, " \t") == line.n)
+            continue;
+        struct score_record record;
+        bool ok = score_record_read(&record, members, N_MEMBERS, line.bytes, line.n, number, err);
+        struct scoring_text *text = ok ? begin_record(run, &record, members, number, err) : NULL;
+        if (text)
+            ok = scoring_add(run->scoring, text, run->ids.data, run->ids.len, err) &&
+                 scoring_end(run->scoring, text, err);
+        else
+            ok = take_error(run, number + 1, record.id.data, &line, err);
+        score_record_free(&record);
+        if (!ok)
             return false;
     }
 }
@@ -248,6 +358,8 @@ static void close_all(struct score_run *run) {
     gpt2_scorer_free(run->scorer);
     token_reader_close(&run->reader);
     gpt2_ids_free(&run->ids);
+    gpt2_ids_free(&run->context);
+    scored_session_free(&run->session);
     free(run->marked);
     engine_close(&run->engine);
 }
@@ -255,7 +367,8 @@ static void close_all(struct score_run *run) {
 static int execute(struct score_run *run) {
     const struct score_arguments *args = &run->args;
     struct gpt2_error err;
-    sandbox_begin(&run->args.sandbox, (const char *const[]){run->args.output}, 1);
+    sandbox_begin(&run->args.sandbox,
+                  (const char *const[]){run->args.output, run->args.save_session}, 2);
     if (!check(run, &err) || !create(run, &err))
         return report(&err);
     run->reader.tokenizer = run->engine.tokenizer;
@@ -272,7 +385,9 @@ static int execute(struct score_run *run) {
     run->reader.input.idle = answer;
     run->reader.input.idle_user = run;
     bool ok = score_report_header(&run->report, &err) &&
-              (args->lines ? score_lines(run, &err) : score_stream(run, &err)) &&
+              (args->input   ? score_records(run, &err)
+               : args->lines ? score_lines(run, &err)
+                             : score_stream(run, &err)) &&
               score_report_footer(&run->report, &err);
     if (!ok && run->report.n_printed == 0 && !args->filter && !args->tint)
         out->n_held = 0; // a header without results
@@ -293,6 +408,7 @@ static int run_score(int argc, char **argv) {
     }
     run->reader.input.fd = -1;
     struct score_arguments *a = &run->args;
+    a->cache_memory = CACHE_MEMORY;
     static const char *const units[] = {"token", "word", "line", "doc", NULL};
     static const char *const formats[] = {"tsv", "json", "jsonl", NULL};
     static const char *const tints[] = {"none", "surprisal", "rank", NULL};
@@ -317,6 +433,18 @@ static int run_score(int argc, char **argv) {
         OPT_FLAG("lines", 0, &a->lines,
                  "every line is a text of its own (--by line and\n"
                  "--filter imply it)"),
+        OPT_STRING("context", 0, &a->context, "TEXT",
+                   "what stands before the text, or before each: it is\n"
+                   "read and not scored. Its tokens are its own, so the\n"
+                   "text begins with the space between them",
+                   .flags = OPTION_ESCAPES, .not_with = "ids"),
+        OPT_STRING("input", 0, &a->input, "FILE",
+                   "an object of JSON on each line, with \"text\", a\n"
+                   "\"context\" of its own and an \"id\"; \"-\" is stdin.\n"
+                   "Each is answered by an object with the sum and\n"
+                   "\"greedy\": each token is the likeliest at its place",
+                   .not_with = "prompt @ file lines ids keep-newline by top format no-header "
+                               "filter tint=surprisal tint=rank"),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
         OPT_LORA(&a->lora),
@@ -325,6 +453,13 @@ static int run_score(int argc, char **argv) {
         OPT_KV(&a->kv),
         OPT_MAX_MEMORY(&a->max_memory),
         OPT_SANDBOX(&a->sandbox),
+        OPT_CACHE_MEMORY(&a->cache_memory, .needs = "context input load-session"),
+        OPT_STRING("load-session", 0, &a->load_session, "FILE",
+                   "what the context begins with, read before by generate,\n"
+                   "score or choose; without --context the context itself",
+                   .not_with = "ids"),
+        OPT_STRING("save-session", 0, &a->save_session, "FILE", "keep what the context was read to",
+                   .needs = "context load-session"),
         OPT_SECTION("Protocol (how a long text is cut, see below)"),
         OPT_STRING("protocol", 0, &a->protocol, "NAME",
                    "disjoint, stride=N, llama.cpp or lm-eval (default:\n"
@@ -337,7 +472,7 @@ static int run_score(int argc, char **argv) {
                  .not_with = "no-bos"),
         OPT_FLAG("no-bos", 0, &a->no_bos,
                  "the first token is only context (the default of all\n"
-                 "named protocols but lm-eval)"),
+                 "named protocols but lm-eval, and after a context)"),
         OPT_SECTION("Output"),
         OPT_CHOICE("by", 0, &a->by, units, "token|word|line|doc",
                    "a line for each (default token); words are corrected\n"

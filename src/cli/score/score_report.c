@@ -29,6 +29,9 @@ struct score_text {
     struct word word;
     char *bytes; /* the line, or NULL */
     size_t len;
+    size_t n_context; /* tokens that are read before it */
+    char *id;         /* of a record, JSON; or NULL */
+    bool is_greedy;   /* each token so far is the likeliest at its place */
 };
 
 static bool no_memory(struct gpt2_error *err) {
@@ -39,6 +42,7 @@ void score_text_free(void *data) {
     struct score_text *text = data;
     free(text->word.bytes);
     free(text->bytes);
+    free(text->id);
     free(text);
 }
 
@@ -52,6 +56,7 @@ struct score_text *score_text_create(const struct score_report *report, uint64_t
     }
     text->line = line;
     text->offset = offset;
+    text->is_greedy = true;
     if (!report->filter)
         return text;
     text->bytes = malloc(n + 1);
@@ -64,6 +69,15 @@ struct score_text *score_text_create(const struct score_report *report, uint64_t
         memcpy(text->bytes, bytes, n);
     text->len = n;
     return text;
+}
+
+void score_text_context(struct score_text *text, size_t n_tokens) {
+    text->n_context = n_tokens;
+}
+
+bool score_text_record(struct score_text *text, const char *id, struct gpt2_error *err) {
+    text->id = strdup(id);
+    return text->id || no_memory(err);
 }
 
 /* ---- results ---- */
@@ -114,8 +128,12 @@ static struct score_fields fields_begin(struct score_report *r, const struct sco
     if (r->format == SCORE_JSON)
         fields.ok = output_string(&r->out, r->n_printed ? ",\n" : "\n", err);
     r->n_printed++;
-    if (r->lines)
+    if (text->id) {
+        score_fields_name(&fields, "id");
+        fields.ok = fields.ok && output_string(&r->out, text->id, err);
+    } else if (r->lines) {
         score_fields_count(&fields, "line", text->line);
+    }
     return fields;
 }
 
@@ -315,6 +333,7 @@ bool score_report_token(void *user, void *data, const struct scored_token *token
         text->totals.scored++;
         text->totals.scored_bytes += n;
         text->totals.logprob += token->score->logprob;
+        text->is_greedy &= token->score->rank == 0;
     }
     return ok;
 }
@@ -335,11 +354,15 @@ static bool print_text(struct score_report *r, const struct score_text *text,
     score_fields_count(&fields, "bytes", totals->bytes);
     score_fields_count(&fields, "tokens", totals->tokens);
     score_fields_count(&fields, "scored", totals->scored);
-    score_fields_count(&fields, "windows", count_windows(plan, totals->tokens));
+    score_fields_count(&fields, "windows", count_windows(plan, totals->tokens + text->n_context));
     score_fields_number(&fields, "logprob", totals->scored ? totals->logprob : NAN);
     score_fields_number(&fields, "bits", score_bits(totals));
     score_fields_number(&fields, "bits_per_byte", score_bits_per_byte(totals));
     score_fields_number(&fields, "ppl", score_perplexity(totals));
+    if (text->id) {
+        score_fields_name(&fields, "greedy");
+        fields.ok = fields.ok && output_string(&r->out, text->is_greedy ? "true" : "false", err);
+    }
     return fields_end(r, &fields);
 }
 
@@ -371,11 +394,11 @@ bool score_report_end(void *user, void *data, const struct gpt2_plan *plan,
     return ok && (!r->lines || output_flush(&r->out, err));
 }
 
-bool score_report_error(struct score_report *r, uint64_t line, const char *bytes, size_t n,
-                        const struct gpt2_error *fault, struct gpt2_error *err) {
+bool score_report_error(struct score_report *r, uint64_t line, const char *id, const char *bytes,
+                        size_t n, const struct gpt2_error *fault, struct gpt2_error *err) {
     static const char *const unknown[] = {"tokens", "scored",        "windows", "logprob",
                                           "bits",   "bits_per_byte", "ppl"};
-    const struct score_text text = {.line = line};
+    const struct score_text text = {.line = line, .id = (char *)(uintptr_t)id};
     const bool totals = r->by == SCORE_LINE || r->by == SCORE_DOC;
     bool ok = true;
     if (r->tint) {

@@ -53,6 +53,13 @@ struct score_text *score_text_create(const struct score_report *report, uint64_t
                                      uint64_t offset, const char *bytes, size_t n,
                                      struct gpt2_error *err);
 
+/* Says that so many tokens of a context are read before it. */
+void score_text_context(struct score_text *text, size_t n_tokens);
+
+/* Makes it the text of a record, whose result has the id (JSON, copied) and "greedy", whether each
+ * token is the likeliest at its place. False: out of memory. */
+bool score_text_record(struct score_text *text, const char *id, struct gpt2_error *err);
+
 void score_text_free(void *text);
 
 /* What comes before all results, and after them. */
@@ -67,10 +74,12 @@ bool score_report_end(void *user, void *text, const struct gpt2_plan *plan, stru
 /* False with GPT2_ERR_INPUT where a text of so many tokens is too short for the protocol. */
 bool score_report_length(const struct gpt2_plan *plan, uint64_t n_tokens, struct gpt2_error *err);
 
-/* The answer to a line that cannot be scored: a line without numbers (--by line and doc), an object
- * with "error" (JSON), the line as it is (tints), nothing (--filter, and words and tokens in TSV).
+/* The answer to a line, or to the record of that id (else NULL), that cannot be scored: a line
+ * without numbers (--by line and doc), an object with "error" (JSON), the line as it is (tints),
+ * nothing (--filter, and words and tokens in TSV).
  */
-bool score_report_error(struct score_report *report, uint64_t line, const char *bytes, size_t n,
-                        const struct gpt2_error *fault, struct gpt2_error *err);
+bool score_report_error(struct score_report *report, uint64_t line, const char *id,
+                        const char *bytes, size_t n, const struct gpt2_error *fault,
+                        struct gpt2_error *err);
 
 #endif

@@ -94,7 +94,40 @@ void scoring_free(struct scoring *s) {
     free(s);
 }
 
-struct scoring_text *scoring_begin(struct scoring *s, void *user, struct gpt2_error *err) {
+static bool append(struct scoring_text *text, const int32_t *ids, size_t n,
+                   struct gpt2_error *err) {
+    size_t held = (size_t)(text->n - text->base);
+    if (n > SIZE_MAX / sizeof *ids / 2 - held)
+        return no_memory(err);
+    if (held + n > text->cap) {
+        size_t cap = text->cap * 2 > held + n ? text->cap * 2 : held + n;
+        int32_t *grown = realloc(text->ids, cap * sizeof *grown);
+        if (!grown)
+            return no_memory(err);
+        text->ids = grown;
+        text->cap = cap;
+    }
+    if (n)
+        memcpy(text->ids + held, ids, n * sizeof *ids);
+    text->n += (int64_t)n;
+    return true;
+}
+
+/* What is read before the text; its tokens count as handed over. */
+static bool set_context(struct scoring_text *text, const int32_t *context, size_t n, bool bos,
+                        struct gpt2_error *err) {
+    text->plan.bos = bos;
+    const size_t room = (size_t)(text->plan.n_ctx - 1 - bos);
+    if (n > room)
+        return command_error(err, GPT2_ERR_INPUT, "a shorter context, or a larger --ctx",
+                             "a context of %zu tokens: expected at most %zu, for windows of %d", n,
+                             room, text->plan.n_ctx);
+    text->plan.scored = text->emitted = (int64_t)n;
+    return append(text, context, n, err);
+}
+
+struct scoring_text *scoring_begin(struct scoring *s, void *user, const int32_t *context,
+                                   size_t n_context, struct gpt2_error *err) {
     struct scoring_text *text = calloc(1, sizeof *text);
     if (!text) {
         s->sink.drop(user);
@@ -106,7 +139,10 @@ struct scoring_text *scoring_begin(struct scoring *s, void *user, struct gpt2_er
     text->n_own = INT64_MAX;
     text->next = s->texts;
     s->texts = text;
-    return text;
+    if (n_context == 0 || set_context(text, context, n_context, s->options.context_bos, err))
+        return text;
+    drop(s, text);
+    return NULL;
 }
 
 /* Hands over the token at text->emitted. */
@@ -205,25 +241,6 @@ static void forget(struct scoring_text *text) {
         return;
     memmove(text->ids, text->ids + unused, (size_t)(held - unused) * sizeof *text->ids);
     text->base = keep;
-}
-
-static bool append(struct scoring_text *text, const int32_t *ids, size_t n,
-                   struct gpt2_error *err) {
-    size_t held = (size_t)(text->n - text->base);
-    if (n > SIZE_MAX / sizeof *ids / 2 - held)
-        return no_memory(err);
-    if (held + n > text->cap) {
-        size_t cap = text->cap * 2 > held + n ? text->cap * 2 : held + n;
-        int32_t *grown = realloc(text->ids, cap * sizeof *grown);
-        if (!grown)
-            return no_memory(err);
-        text->ids = grown;
-        text->cap = cap;
-    }
-    if (n)
-        memcpy(text->ids + held, ids, n * sizeof *ids);
-    text->n += (int64_t)n;
-    return true;
 }
 
 bool scoring_add(struct scoring *s, struct scoring_text *text, const int32_t *ids, size_t n,

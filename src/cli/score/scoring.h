@@ -34,7 +34,8 @@ struct scoring;
 struct scoring_text;
 
 struct scoring_options {
-    struct gpt2_plan plan; /* protocol, n_ctx, stride, bos */
+    struct gpt2_plan plan; /* protocol, n_ctx, stride, and bos of a text without a context */
+    bool context_bos;      /* ... and of one with it */
     int32_t bos_id;        /* used if plan.bos */
     int32_t end_id;        /* appended to every text; -1: none */
     int n_top;
@@ -45,9 +46,11 @@ struct scoring *scoring_create(struct gpt2_scorer *scorer, const struct scoring_
                                const struct scoring_sink *sink, struct gpt2_error *err);
 void scoring_free(struct scoring *scoring); /* NULL is allowed; drops unfinished texts */
 
-/* Begins a text. `user` is passed to the sink with all of the text's results; `drop` frees it, even
- * if this function fails. */
-struct scoring_text *scoring_begin(struct scoring *scoring, void *user, struct gpt2_error *err);
+/* Begins a text, after context [n_context] (n_context 0: nothing), which is read and not scored,
+ * nor handed over. `user` is passed to the sink with all of the text's results; `drop` frees it,
+ * even if this function fails: GPT2_ERR_INPUT where the context leaves no room for a token. */
+struct scoring_text *scoring_begin(struct scoring *scoring, void *user, const int32_t *context,
+                                   size_t n_context, struct gpt2_error *err);
 bool scoring_add(struct scoring *scoring, struct scoring_text *text, const int32_t *ids, size_t n,
                  struct gpt2_error *err);
 bool scoring_end(struct scoring *scoring, struct scoring_text *text, struct gpt2_error *err);

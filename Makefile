@@ -169,7 +169,7 @@ $(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: ISA = $(shell sed -n 's,^
 
 # Tests: one program per tests/test_*.c. They see the internals; the program sees include/ only.
 # These link the program, all of it but main().
-$(BUILD)/tests/test_commands $(BUILD)/tests/test_memory_limit $(BUILD)/tests/test_settings: $(filter-out %/main.o,$(CLI_OBJ))
+$(BUILD)/tests/test_commands $(BUILD)/tests/test_memory_limit $(BUILD)/tests/test_settings $(BUILD)/tests/fuzz/fuzz_arguments: $(filter-out %/main.o,$(CLI_OBJ))
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')
@@ -206,6 +206,13 @@ check: all $(if $(SANITIZE),,shared) $(TESTS) $(EMULATED) $(FUZZ) $(PRELOADED) #
 torture: all $(PRELOADED) ## every call of every command fails; 10,000 random drafts (long; TORTURE_LOG=FILE: goes on where it was)
 	@BUILD=$(BUILD) TORTURE=1 tests/run.sh faults
 	@BUILD=$(BUILD) GPT2_TEST_RUNS=10000 tests/run.sh test_generator
+
+fuzz-coverage: ## what share of each parser's lines the fuzz targets reach (clang, llvm-cov; some minutes)
+	@$(MAKE) -s BUILD=$(BUILD)/coverage CC=clang CFLAGS='-O1 -g -fprofile-instr-generate -fcoverage-mapping' \
+	    LDFLAGS='-fprofile-instr-generate' fuzz-programs
+	@BUILD=$(BUILD)/coverage tests/fuzz_coverage.sh $(VARIATIONS)
+
+fuzz-programs: $(FUZZ)
 
 bench-tokenizer: $(BUILD)/tests/bench_tokenizer ## measure the tokenizer, MiB/s on one thread
 	$<
@@ -304,6 +311,6 @@ clean: ## remove everything built (checkpoints of a training run in build/train 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: FORCE all programs syntax spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
+.PHONY: FORCE all fuzz-coverage fuzz-programs programs syntax spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(PIC_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(EMULATED_OBJ:.o=.d) $(EMULATED:=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

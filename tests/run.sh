@@ -3,7 +3,8 @@
 #
 #   tests/test_*.c        cmocka programs; every single test in them is counted
 #   test_*_emulated       some of them over kernels whose instructions are loops of C
-#   tests/fuzz/fuzz_*.c   each replays its corpus, tests/fuzz/corpus/*; one program, one test
+#   tests/fuzz/fuzz_*.c   each replays its corpus, tests/fuzz/corpus/*, and what it makes itself; one
+#                         program, one test
 #   tests/cli/*.sh        scripts that drive $GPT2 and print `ok NAME`, `not ok NAME: why` or
 #                         `skip NAME: why`; every line is counted
 #
@@ -156,6 +157,10 @@ done
 for source in tests/fuzz/fuzz_*.c; do
     name=$(basename "$source" .c)
     set -- "tests/fuzz/corpus/${name#fuzz_}"/*
+    if ! [ -e "$1" ] && grep -q 'define REPLAY_SEEDS' "$source"; then
+        run "$name" $wrap "$BUILD/tests/fuzz/$name" # what it makes itself
+        continue
+    fi
     if [ -e "$1" ]; then
         run "$name" $wrap "$BUILD/tests/fuzz/$name" "$@"
     else

@@ -1,8 +1,10 @@
 /* fuzz_gguf.c - any bytes as a GGUF file: refused with a message, or a table of tensors whose every
  * byte can be read, and a tokenizer that text/ refuses or makes. */
-#define REPLAY_NAME "gguf"
+#define REPLAY_NAME  "gguf"
+#define REPLAY_SEEDS 1
 #include "replay.h"
 
+#include "seeds.h"
 #include "text/tokenizer_internal.h"
 #include "text/vocab_parse.h"
 #include "weights/gguf/gguf_model.h"
@@ -62,4 +64,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     read_tensors(data, size);
     read_tokenizer(data, size);
     return 0;
+}
+
+void replay_seeds(void) {
+    seeds_models(1u << SEED_GGUF);
 }

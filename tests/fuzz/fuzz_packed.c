@@ -1,7 +1,8 @@
 /* fuzz_packed.c - any bytes as a packed model: refused with a message, or a model whose every
  * weight can be read. The checksums would refuse nearly everything before the rest is asked, so
  * each input is tried as it is and then with its checksums made right. */
-#define REPLAY_NAME "packed"
+#define REPLAY_NAME  "packed"
+#define REPLAY_SEEDS 1
 #include "replay.h"
 
 #include "base/checksum.h"
@@ -9,6 +10,7 @@
 #include "kernels/panels.h"
 #include "model/loader.h"
 #include "model/tensor_schema.h"
+#include "seeds.h"
 #include "weights/block_check.h"
 #include "weights/packed.h"
 #include "weights/safetensors.h"
@@ -93,4 +95,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     try(copy, size);
     os_free(copy);
     return 0;
+}
+
+void replay_seeds(void) {
+    seeds_models(1u << SEED_PACKED);
 }

@@ -1,8 +1,10 @@
 /* fuzz_safetensors.c - any bytes as a .safetensors file: refused with a message, or a table whose
  * every byte can be read. */
-#define REPLAY_NAME "safetensors"
+#define REPLAY_NAME  "safetensors"
+#define REPLAY_SEEDS 1
 #include "replay.h"
 
+#include "seeds.h"
 #include "weights/safetensors.h"
 
 #include <stdlib.h>
@@ -30,4 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         abort();
     tensors_close(&tensors);
     return 0;
+}
+
+void replay_seeds(void) {
+    seeds_models(1u << SEED_SAFETENSORS);
 }

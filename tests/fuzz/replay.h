@@ -7,6 +7,9 @@
  *
  * and defines the function declared below, which returns 0 and aborts on a bug.
  *
+ * A target with `#define REPLAY_SEEDS 1` also defines replay_seeds(), which adds inputs by
+ * replay_seed(): files as today's writers make them (seeds.h), so that they cannot go stale.
+ *
  * Without -DFUZZING this gives a program
  *
  *     fuzz_NAME [-n MUTATIONS] [-s SEED] [-k INDEX] [FILE | DIRECTORY]...
@@ -17,6 +20,8 @@
  * that one. When the target dies, the index is printed and its input saved as fuzz_NAME.crash
  * beside the program, to be fixed and then moved into the corpus for good. Every input lies in a
  * heap block of exactly its size, so that AddressSanitizer and valgrind see a read past its end.
+ *
+ * -w DIRECTORY writes the inputs there, those of replay_seeds among them, and ends.
  *
  * With libFuzzer, which brings its own main() (link the sanitized library):
  *
@@ -29,6 +34,8 @@
 #include <stdint.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+void replay_seeds(void);
+void replay_seed(const char *name, const void *data, size_t size); /* copied */
 
 #ifndef FUZZING
 
@@ -144,6 +151,34 @@ static void replay_load(const char *path) {
     if (!replay.inputs)
         replay_fail("cannot allocate for", path);
     replay.inputs[replay.n_inputs++] = input;
+}
+
+#ifdef REPLAY_SEEDS
+void replay_seed(const char *name, const void *data, size_t size) {
+    struct replay_input input = {.path = replay_alloc(strlen(name) + 8), .size = size};
+    input.data = replay_alloc(size);
+    sprintf(input.path, "seed/%s", name);
+    if (size)
+        memcpy(input.data, data, size);
+    replay.inputs = realloc(replay.inputs, (replay.n_inputs + 1) * sizeof *replay.inputs);
+    if (!replay.inputs)
+        replay_fail("cannot allocate for", name);
+    replay.inputs[replay.n_inputs++] = input;
+}
+#endif
+
+static void replay_write(const char *folder) {
+    for (size_t i = 0; i < replay.n_inputs; i++) {
+        char path[4096];
+        const char *name = strrchr(replay.inputs[i].path, '/');
+        snprintf(path, sizeof path, "%s/%s", folder, name ? name + 1 : replay.inputs[i].path);
+        FILE *file = fopen(path, "wb");
+        if (!file ||
+            fwrite(replay.inputs[i].data, 1, replay.inputs[i].size, file) !=
+                replay.inputs[i].size ||
+            fclose(file) != 0)
+            replay_fail("cannot write", path);
+    }
 }
 
 /* Loads a file, or every plain file of a directory. */
@@ -294,15 +329,26 @@ int main(int argc, char **argv) {
     int option;
     replay.program = argv[0];
     replay.seed = 1;
-    while ((option = getopt(argc, argv, "n:s:k:")) != -1) {
+    const char *folder = NULL;
+    while ((option = getopt(argc, argv, "n:s:k:w:")) != -1) {
         if (option == '?')
             return 2;
+        if (option == 'w') {
+            folder = optarg;
+            continue;
+        }
         *(option == 'n'   ? &mutations
           : option == 's' ? &replay.seed
                           : &only) = strtoull(optarg, NULL, 10);
     }
+#ifdef REPLAY_SEEDS
+    replay_seeds();
+    if (optind == argc && access("tests/fuzz/corpus/" REPLAY_NAME, F_OK) == 0)
+        replay_add("tests/fuzz/corpus/" REPLAY_NAME);
+#else
     if (optind == argc)
         replay_add("tests/fuzz/corpus/" REPLAY_NAME);
+#endif
     for (int i = optind; i < argc; i++)
         replay_add(argv[i]);
     if (!replay.n_inputs) {
@@ -310,6 +356,10 @@ int main(int argc, char **argv) {
         return 2;
     }
     qsort(replay.inputs, replay.n_inputs, sizeof *replay.inputs, replay_compare);
+    if (folder) {
+        replay_write(folder);
+        return 0;
+    }
 
     if (__sanitizer_set_death_callback)
         __sanitizer_set_death_callback(replay_report);

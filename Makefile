@@ -208,7 +208,7 @@ torture: all $(PRELOADED) ## every call of every command fails; 10,000 random dr
 	@BUILD=$(BUILD) GPT2_TEST_RUNS=10000 tests/run.sh test_generator
 
 fuzz-coverage: ## what share of each parser's lines the fuzz targets reach (clang, llvm-cov; some minutes)
-	@$(MAKE) -s BUILD=$(BUILD)/coverage CC=clang CFLAGS='-O1 -g -fprofile-instr-generate -fcoverage-mapping' \
+	@$(MAKE) -s BUILD=$(BUILD)/coverage CC=clang CFLAGS='-Og -g -fprofile-instr-generate -fcoverage-mapping' \
 	    LDFLAGS='-fprofile-instr-generate' fuzz-programs
 	@BUILD=$(BUILD)/coverage tests/fuzz_coverage.sh $(VARIATIONS)
 

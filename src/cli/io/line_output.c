@@ -99,6 +99,13 @@ static bool resume(struct line_output *out, const char *path, const struct line_
     return true;
 }
 
+/* Two jobs on one file would mix their lines. False: another process has it. Where the file system
+ * has no locks there is none. */
+static bool take_lock(int fd) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_SETLK, &lock) == 0 || (errno != EACCES && errno != EAGAIN);
+}
+
 bool line_output_open(struct line_output *out, const struct line_request *request, uint64_t *n_done,
                       struct gpt2_error *err) {
     const char *path = request->path;
@@ -127,12 +134,19 @@ bool line_output_open(struct line_output *out, const struct line_request *reques
         in.st_dev == there.st_dev)
         return usage_error(err, "--output: %s is the input", path);
     // a FIFO that is opened for reading, too, does not wait for its reader
-    int access = exists && !S_ISREG(there.st_mode) && !request->resume ? O_WRONLY : O_RDWR;
-    int fd = open(path, access | O_CREAT | O_CLOEXEC | (request->resume ? 0 : O_TRUNC), 0666);
+    const bool special = exists && !S_ISREG(there.st_mode);
+    const int access = special && !request->resume ? O_WRONLY : O_RDWR;
+    int fd = open(path, access | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)
         return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot open %s: %s", path,
                              strerror(errno));
     out->fd = fd;
+    if (!special && !take_lock(fd))
+        return command_error(err, GPT2_ERR_RUNTIME, "name another --output",
+                             "--output: another process writes to %s", path);
+    if (!special && !request->resume && ftruncate(fd, 0) != 0)
+        return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot cut %s: %s", path,
+                             strerror(errno));
     if (!exists && !(out->folder = path_directory(path, err)))
         return false;
     return !request->resume || resume(out, path, request->form, request->fingerprint, n_done, err);

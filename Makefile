@@ -238,6 +238,15 @@ sanitize: ## run all tests under AddressSanitizer and UBSan
 tsan: ## run all tests under ThreadSanitizer (some minutes)
 	$(MAKE) BUILD=$(BUILD)/tsan SANITIZE=thread CFLAGS='-O1 -g' check
 
+# What many threads use at once; all of it is `make tsan`.
+CROWDED := test_crowd test_generator test_session_pool test_base
+tsan-short: ## run the tests of sessions, generator and pool under ThreadSanitizer, as CI does
+	@$(MAKE) -s BUILD=$(BUILD)/tsan SANITIZE=thread CFLAGS='-O1 -g' $(CROWDED:%=$(BUILD)/tsan/tests/%)
+	@for test in $(CROWDED); do BUILD=$(BUILD)/tsan QUICK=1 tests/run.sh $$test || exit 1; done
+
+soak: all ## 100,000 short records through one job: its speed and its memory from beginning to end (RECORDS=N)
+	@GPT2=$(BUILD)/gpt2 tests/soak.sh $(RECORDS)
+
 valgrind: all $(TESTS) $(FUZZ) ## run all tests under valgrind (slow)
 	@BUILD=$(BUILD) VALGRIND=1 tests/run.sh $(CASE)
 
@@ -311,6 +320,6 @@ clean: ## remove everything built (checkpoints of a training run in build/train 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: FORCE all fuzz-coverage fuzz-programs programs syntax spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
+.PHONY: FORCE all soak tsan-short fuzz-coverage fuzz-programs programs syntax spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(PIC_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(EMULATED_OBJ:.o=.d) $(EMULATED:=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

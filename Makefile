@@ -83,7 +83,7 @@ SO        := libgpt2.$(VERSION).dylib
 SO_ABI    := libgpt2.$(SOVERSION).dylib
 SO_LINK   := libgpt2.dylib
 EXPORTS   := $(BUILD)/exported
-SO_FLAGS   = -dynamiclib -install_name $(PREFIX)/lib/$(SO_ABI) -Wl,-exported_symbols_list,$(EXPORTS)
+SO_FLAGS   = -dynamiclib -install_name "$(PREFIX)/$(LIBDIR)/$(SO_ABI)" -Wl,-exported_symbols_list,$(EXPORTS)
 $(BUILD)/exported: src/libgpt2.map
 	@mkdir -p $(@D)
 	@sed -n 's/^ *global: *\(.*\);/_\1/p' $< >$@
@@ -277,42 +277,50 @@ PYTHON_DIR ?= $(shell python3 -c 'import sys; dist = any(p.endswith("dist-packag
 
 PYTHON_SCRIPTS := $(filter-out %/gpt2.py,$(wildcard tools/python/*.py))
 
+# PREFIX and DESTDIR may have spaces. LIBDIR is under PREFIX: lib/x86_64-linux-gnu for Debian's packages.
+LIBDIR ?= lib
 D = $(DESTDIR)$(PREFIX)
 STRIP ?= $(TOOL)strip
 STRIP_SHARED  := $(if $(filter darwin,$(SYSTEM)),-x,--strip-unneeded)
 STRIP_ARCHIVE := $(if $(filter darwin,$(SYSTEM)),-S,--strip-debug)
 install: all shared $(EMBED) man ## install program, library, headers, man pages, the shipped model and, where there is a python3, gpt2.py under PREFIX (STRIP=: keeps debug information)
-	install -d $D/bin $D/lib/pkgconfig $D/include/gpt2 $D/share/gpt2/models/tales $D/share/man/man1 $D/share/man/man5 $D/share/man/man7 \
-	    $D/share/bash-completion/completions $D/share/zsh/site-functions $D/share/fish/vendor_completions.d
-	install -m 755 $(BUILD)/gpt2 $D/bin/gpt2
-	install -m 644 $(EMBED) $(BUILD)/$(SO) $D/lib/
-	$(STRIP) $D/bin/gpt2 && $(STRIP) $(STRIP_SHARED) $D/lib/$(SO) && $(STRIP) $(STRIP_ARCHIVE) $D/lib/libgpt2.a
-	ln -sf $(SO) $D/lib/$(SO_ABI) && ln -sf $(SO_ABI) $D/lib/$(SO_LINK)
-	install -m 644 include/gpt2/*.h $D/include/gpt2/
-	install -m 644 models/tales/* $D/share/gpt2/models/tales/
-	install -m 644 $(MAN)/*.1 $D/share/man/man1/ && install -m 644 $(MAN)/*.5 $D/share/man/man5/ && \
-	    install -m 644 $(MAN)/*.7 $D/share/man/man7/
-	$(BUILD)/gpt2 completions bash >$D/share/bash-completion/completions/gpt2
-	$(BUILD)/gpt2 completions zsh >$D/share/zsh/site-functions/_gpt2
-	$(BUILD)/gpt2 completions fish >$D/share/fish/vendor_completions.d/gpt2.fish
-	$(if $(PYTHON_DIR),install -d $D/$(PYTHON_DIR) $D/share/gpt2/python)
-	$(if $(PYTHON_DIR),install -m 644 tools/python/gpt2.py $D/$(PYTHON_DIR)/)
-	$(if $(PYTHON_DIR),install -m 755 $(PYTHON_SCRIPTS) $D/share/gpt2/python/)
-	printf 'prefix=%s\nName: gpt2\nDescription: GPT-2 on the CPU\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lgpt2\nLibs.private: $(PKG_LIBS) -lm -pthread\n' \
-	    '$(PREFIX)' '$(VERSION)' >$D/lib/pkgconfig/gpt2.pc
-	cd $D && ls bin/gpt2 lib/libgpt2.* lib/pkgconfig/gpt2.pc $(patsubst include/%,include/%,$(wildcard include/gpt2/*.h)) \
+	install -d $(foreach folder,bin $(LIBDIR)/pkgconfig include/gpt2 share/gpt2/models/tales share/man/man1 share/man/man5 \
+	    share/man/man7 share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d,"$D/$(folder)")
+	install -m 755 $(BUILD)/gpt2 "$D/bin/gpt2"
+	install -m 644 $(EMBED) $(BUILD)/$(SO) "$D/$(LIBDIR)/"
+	$(STRIP) "$D/bin/gpt2" && $(STRIP) $(STRIP_SHARED) "$D/$(LIBDIR)/$(SO)" && $(STRIP) $(STRIP_ARCHIVE) "$D/$(LIBDIR)/libgpt2.a"
+	ln -sf $(SO) "$D/$(LIBDIR)/$(SO_ABI)" && ln -sf $(SO_ABI) "$D/$(LIBDIR)/$(SO_LINK)"
+	install -m 644 include/gpt2/*.h "$D/include/gpt2/"
+	install -m 644 models/tales/* "$D/share/gpt2/models/tales/"
+	$(foreach section,1 5 7,install -m 644 $(MAN)/*.$(section) "$D/share/man/man$(section)/" &&) true
+	$(BUILD)/gpt2 completions bash >"$D/share/bash-completion/completions/gpt2"
+	$(BUILD)/gpt2 completions zsh >"$D/share/zsh/site-functions/_gpt2"
+	$(BUILD)/gpt2 completions fish >"$D/share/fish/vendor_completions.d/gpt2.fish"
+	$(if $(PYTHON_DIR),install -d "$D/$(PYTHON_DIR)" "$D/share/gpt2/python")
+	$(if $(PYTHON_DIR),install -m 644 tools/python/gpt2.py "$D/$(PYTHON_DIR)/")
+	$(if $(PYTHON_DIR),install -m 755 $(PYTHON_SCRIPTS) "$D/share/gpt2/python/")
+	printf 'prefix=%s\nName: gpt2\nDescription: GPT-2 on the CPU\nVersion: %s\nCflags: -I"$${prefix}/include"\nLibs: -L"$${prefix}/$(LIBDIR)" -lgpt2\nLibs.private: $(PKG_LIBS) -lm -pthread\n' \
+	    '$(PREFIX)' '$(VERSION)' >"$D/$(LIBDIR)/pkgconfig/gpt2.pc"
+	cd "$D" && ls bin/gpt2 $(LIBDIR)/libgpt2.* $(LIBDIR)/pkgconfig/gpt2.pc $(wildcard include/gpt2/*.h) \
 	    share/gpt2/models/tales/* share/man/man1/gpt2.1 share/man/man1/gpt2-*.1 share/man/man5/gpt2-*.5 share/man/man7/gpt2-*.7 \
 	    share/bash-completion/completions/gpt2 share/zsh/site-functions/_gpt2 share/fish/vendor_completions.d/gpt2.fish \
 	    $(if $(PYTHON_DIR),$(PYTHON_DIR)/gpt2.py $(PYTHON_SCRIPTS:tools/%=share/gpt2/%)) >share/gpt2/installed
 
 uninstall: ## remove what install put under PREFIX, and nothing else
-	cd $D && while read -r file; do rm -f "$$file"; done <share/gpt2/installed && rm share/gpt2/installed
-	-cd $D && rmdir share/gpt2/python share/gpt2/models/tales share/gpt2/models share/gpt2 include/gpt2 2>/dev/null
+	cd "$D" && while read -r file; do rm -f "$$file"; done <share/gpt2/installed && rm share/gpt2/installed
+	-cd "$D" && rmdir share/gpt2/python share/gpt2/models/tales share/gpt2/models share/gpt2 include/gpt2 2>/dev/null
 
-deb: ## make a Debian package, $(BUILD)/gpt2.deb
-	rm -rf $(BUILD)/deb/stage
-	$(MAKE) BUILD=$(BUILD)/deb PREFIX=/usr PYTHON_DIR=lib/python3/dist-packages DESTDIR=$(abspath $(BUILD))/deb/stage install
-	tools/make_deb $(BUILD)/deb/stage $(VERSION) $(BUILD)/gpt2.deb
+# The same commit makes the same bytes. With URL, where the tarball will be, also what Homebrew and
+# Arch Linux need (tools/packaging).
+dist: ## make the source tarball of HEAD with its checksum, $(BUILD)/dist/ (URL=...: also the recipes of packagers)
+	@tools/make_dist $(VERSION) $(BUILD)/dist $(URL)
+
+deb: ## make Debian packages, $(BUILD)/deb/*.deb: gpt2, libgpt2-0, libgpt2-dev, gpt2-model-tales, python3-gpt2
+	rm -rf $(BUILD)/deb/stage && rm -f $(BUILD)/deb/*.deb
+	$(MAKE) BUILD=$(BUILD)/deb PREFIX=/usr LIBDIR=lib/$$(dpkg-architecture -qDEB_HOST_MULTIARCH) \
+	    PYTHON_DIR=lib/python3/dist-packages DESTDIR=$(abspath $(BUILD))/deb/stage install \
+	    CFLAGS="$$(dpkg-buildflags --get CFLAGS) $$(dpkg-buildflags --get CPPFLAGS)" LDFLAGS="$$(dpkg-buildflags --get LDFLAGS)"
+	tools/make_deb $(BUILD)/deb/stage $(VERSION) $(BUILD)/deb
 
 clean: ## remove everything built (checkpoints of a training run in build/train are kept)
 	@if [ -d $(BUILD) ]; then find $(BUILD) -mindepth 1 -maxdepth 1 ! -name train -exec rm -rf {} +; fi
@@ -320,6 +328,6 @@ clean: ## remove everything built (checkpoints of a training run in build/train 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: FORCE all soak tsan-short fuzz-coverage fuzz-programs programs syntax spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man deb install uninstall clean help
+.PHONY: FORCE all soak tsan-short fuzz-coverage fuzz-programs programs syntax spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man dist deb install uninstall clean help
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(PIC_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(EMULATED_OBJ:.o=.d) $(EMULATED:=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

@@ -91,8 +91,8 @@ struct gpt2_runtime;
 
 /* Moves the weights that every token reads out of the mapped file into memory of our own, where
  * they lie in the order in which decoding reads them, on 2 MiB pages where the system grants them.
- * Needs as much memory again as the weights and pays for itself after some tens of tokens (README,
- * "Speed"). Results do not change.
+ * Needs as much memory again as the weights and pays for itself after some tens of tokens (tools/
+ * bench/README.md). Results do not change.
  *
  * With a runtime it is done on return. With NULL each matrix is moved by the first pass that reads
  * it, which costs less, since that pass reads it anyway. Call it once, before the first run of any

@@ -79,6 +79,10 @@ if command -v fish >/dev/null; then
     expect "fish completes options of the command alone" silent
     fished 'gpt2 inspect la'
     expect "fish completes first words" prints layernorm
+    fished 'gpt2 rm tal'
+    expect "fish completes models to remove" prints tales
+    fished 'gpt2 rm Make'
+    expect "... and no files" silent
     fished 'gpt2 generate -m tal'
     expect "fish completes models" prints tales
 else
@@ -193,3 +197,17 @@ status=$?
 expect "make uninstall" exits 0
 expect "leaves what is not its own, and nothing else" \
     test "$(find "$tmp/root" -type f)" = "$root/share/gpt2/models/mine/config.json"
+# A folder with a space.
+spaced="$tmp/a root/of mine"
+MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR= PREFIX="$spaced" install >"$out" 2>"$err"
+status=$?
+expect "make install PREFIX=\"/path with space\"" exits 0
+expect "... puts all files there" test -x "$spaced/bin/gpt2" -a -s "$spaced/share/man/man7/gpt2-sampling.7"
+expect "... whose program finds its model" test "$(cd "$tmp" && "$spaced/bin/gpt2" generate -n 2 Once 2>&1)" = "$("$GPT2" generate -n 2 Once)"
+export PKG_CONFIG_PATH="$spaced/lib/pkgconfig"
+expect "... pkg-config says where, too" test "$(pkg-config --cflags gpt2 | xargs -n 1)" = "-I$spaced/include"
+MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR= PREFIX="$spaced" uninstall >"$out" 2>"$err"
+status=$?
+expect "... and make uninstall takes them away" test "$status" -eq 0 -a -z "$(find "$spaced" -type f)"
+# The next build is for the old prefix again.
+MAKEFLAGS='' make -s BUILD="$BUILD" PREFIX="${PREFIX:-/usr/local}" all >"$out" 2>"$err"

@@ -308,7 +308,8 @@ static void fish_command(const struct command *command, const struct option *tab
         printf("'\n");
     }
     if (words_of(command) == MODELS)
-        printf("complete -c gpt2 -n '__gpt2_is %s' -a '%s'\n", command->name,
+        printf("complete -c gpt2 -n '__gpt2_is %s'%s -a '%s'\n", command->name,
+               command->words == WORDS_BY_USAGE ? "" : " -f",
                command->words == WORDS_HUB ? HUB_NAMES : "(__gpt2_models)");
     if (print_first_words(command, NULL)) {
         printf("complete -c gpt2 -n '__gpt2_is %s 2' -f -a '", command->name);

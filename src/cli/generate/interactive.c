@@ -139,7 +139,7 @@ static bool begin(struct interactive *it, struct gpt2_error *err) {
     run->escapes = wants_escapes(&run->args);
     if (run->colors && (!color_surprisal_legend(&run->out, err) || !output_flush(&run->out, err)))
         return false;
-    it->lines = line_input_open();
+    it->lines = line_input_open(interactive_complete);
     if (!it->lines)
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
     if (has_prompt(&run->args) && !text_read(&run->prompt, &run->args.source, err))

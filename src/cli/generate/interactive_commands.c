@@ -2,6 +2,7 @@
 #include "cli/generate/interactive_commands.h"
 #include "base/utf8.h"
 #include "cli/io/report.h"
+#include "cli/terminal/line_files.h"
 
 #include <gpt2/record.h>
 #include <inttypes.h>
@@ -217,11 +218,72 @@ static bool do_help(struct interactive *it, char *argument, struct gpt2_error *e
     }
     buffer_text(&table,
                 "A line that is to begin with a slash begins with two. A backslash at the end of\n"
-                "a line joins the next one to it, with the line end between them. A value in\n"
-                "double quotes is a string of JSON: /set stop \"\\n\\n\".\n");
+                "a line joins the next one to it, with the line end between them. A value or a\n"
+                "file in double quotes is a string of JSON: /set stop \"\\n\\n\". Tab completes\n"
+                "commands, settings and files.\n");
     report_table(&table);
     buffer_free(&table);
     return true;
+}
+
+static bool takes_file(size_t i) {
+    return commands[i].argument && !strcmp(commands[i].argument, "FILE");
+}
+
+/* A file's name may stand in quotes, as a value of /set does. */
+static bool run_command(struct interactive *it, size_t i, char *argument, struct gpt2_error *err) {
+    const char *name = takes_file(i) ? read_value(it, argument, err) : argument;
+    if (!name)
+        return false;
+    return commands[i].run(it, name == argument ? argument : (char *)name, err);
+}
+
+/* The options that /set knows, `end` after each, or the values of the one that is named in
+ * argument[0..n). */
+static void offer_settings(const char *argument, size_t n, const char *end, line_offer offer,
+                           void *to) {
+    struct settings unset = settings_unset();
+    struct option table[SETTINGS_MAX];
+    settings_table(table, &unset);
+    const struct option *named = n ? options_find_name(table, argument, n) : NULL;
+    for (int i = 0; named && named->type == OPTION_CHOICE && named->choices[i]; i++)
+        offer(to, named->choices[i]);
+    for (const struct option *o = table; !n && o->name; o++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s%s", o->name, end);
+        if (option_is_shown(o) && !is_fixed(o))
+            offer(to, name);
+    }
+}
+
+size_t interactive_complete(const char *line, size_t n, line_offer offer, void *to) {
+    if (line[0] != '/' || line[1] == '/')
+        return n + 1;
+    const size_t n_name = strcspn(line, " ");
+    const size_t n_commands = sizeof commands / sizeof *commands;
+    if (!line[n_name]) {
+        for (size_t i = 0; offer && i < n_commands; i++) {
+            char name[40];
+            snprintf(name, sizeof name, "/%s%s", commands[i].name, commands[i].argument ? " " : "");
+            offer(to, name);
+        }
+        return 0;
+    }
+    const size_t from = n_name + strspn(line + n_name, " ");
+    const bool sets = !strncmp(line, "/set ", 5), unsets = !strncmp(line, "/unset ", 7);
+    const size_t n_option = strcspn(line + from, " =");
+    if (sets && line[from + n_option]) { // the value
+        if (offer)
+            offer_settings(line + from, n_option, "", offer, to);
+        return from + n_option + strspn(line + from + n_option, " =");
+    }
+    if ((sets || unsets) && offer)
+        offer_settings("", 0, sets ? " " : "", offer, to);
+    for (size_t i = 0; offer && i < n_commands; i++)
+        if (takes_file(i) && strlen(commands[i].name) == n_name - 1 &&
+            !strncmp(line + 1, commands[i].name, n_name - 1))
+            line_files_offer(line + from, offer, to);
+    return from;
 }
 
 void interactive_command(struct interactive *it, char *line) {
@@ -241,7 +303,7 @@ void interactive_command(struct interactive *it, char *line) {
         else if (commands[i].needs_argument && !*argument)
             usage_error(&err, "/%s: expected %s, got nothing", name, commands[i].argument);
         else
-            ok = commands[i].run(it, argument, &err);
+            ok = run_command(it, i, argument, &err);
     }
     if (!found)
         command_error(&err, GPT2_ERR_USAGE,

@@ -7,4 +7,8 @@
 /* Does what the line says, which begins with a slash and is changed. Errors are reported. */
 void interactive_command(struct interactive *session, char *line);
 
+/* What Tab offers (line_editor.h): the commands, after /set and /unset options and the values of a
+ * choice, and files where a command takes one. */
+size_t interactive_complete(const char *line, size_t n, line_offer offer, void *to);
+
 #endif

@@ -42,6 +42,8 @@ bool interactive_set(struct interactive *it, const struct settings *wanted,
     struct generate_run *run = it->run;
     struct settings resolved = *wanted;
     settings_resolve(&resolved, gpt2_model_config(run->model));
+    if (resolved.overflow == GPT2_OVERFLOW_SLIDE && resolved.truncate == GPT2_TRUNCATE_ERROR)
+        resolved.truncate = GPT2_TRUNCATE_LEFT; // a text that slid goes on sliding
     struct decoding decoding;
     if (!decoding_create(&decoding, &resolved, run->model, run->tokenizer, err))
         return false;

@@ -26,6 +26,7 @@ static struct {
     __typeof__(el_get) *get;
     __typeof__(el_gets) *gets;
     __typeof__(el_line) *line;
+    __typeof__(el_insertstr) *insertstr;
     __typeof__(el_resize) *resize;
     __typeof__(el_source) *source;
     __typeof__(history_init) *history_init;
@@ -37,6 +38,7 @@ struct line_editor {
     EditLine *edit;
     History *history;
     const char *prompt; /* of the current read */
+    line_completer complete;
     bool interrupted;
 };
 
@@ -50,6 +52,7 @@ static bool load(void) {
         {"el_get", &lib.get},
         {"el_gets", &lib.gets},
         {"el_line", &lib.line},
+        {"el_insertstr", &lib.insertstr},
         {"el_resize", &lib.resize},
         {"el_source", &lib.source},
         {"history_init", &lib.history_init},
@@ -107,6 +110,65 @@ static int get_character(EditLine *edit, wchar_t *character) {
     }
 }
 
+/* What is offered for the word before the cursor. */
+struct offers {
+    const char *typed; /* [n_typed] of the word */
+    size_t n_typed;
+    struct buffer common; /* what all of them begin with */
+    struct buffer list;   /* each, with two spaces in front */
+    int n;
+};
+
+static void take_offer(void *to, const char *text) {
+    struct offers *offers = to;
+    if (strncmp(text, offers->typed, offers->n_typed) != 0)
+        return;
+    buffer_format(&offers->list, "  %s", text);
+    size_t same = 0;
+    while (offers->n && same < offers->common.len && text[same] == offers->common.data[same])
+        same++;
+    if (offers->n++)
+        offers->common.len = same;
+    else
+        buffer_text(&offers->common, text);
+}
+
+/* Inserts what all offers have in common, or else shows them below the line. */
+static unsigned char complete_word(EditLine *edit, int key) {
+    struct line_editor *editor;
+    lib.get(edit, EL_CLIENTDATA, &editor);
+    const LineInfo *info = lib.line(edit);
+    const size_t n = (size_t)(info->cursor - info->buffer);
+    struct buffer line = {0};
+    buffer_bytes(&line, info->buffer, n);
+    buffer_byte(&line, 0);
+    struct offers offers = {.typed = ""};
+    unsigned char code = CC_ERROR;
+    // the first call says where the word begins: nothing is offered as that is not known yet
+    const size_t from =
+        line.failed || !editor->complete ? n + 1 : editor->complete(line.data, n, NULL, NULL);
+    if (from <= n) {
+        offers.typed = line.data + from;
+        offers.n_typed = n - from;
+        editor->complete(line.data, n, take_offer, &offers);
+    }
+    const bool whole = !offers.common.failed && !offers.list.failed;
+    buffer_byte(&offers.common, 0);
+    if (from > n) {
+        code = lib.insertstr(edit, "\t") == 0 ? CC_REFRESH : CC_ERROR;
+    } else if (whole && offers.n && strlen(offers.common.data) > offers.n_typed) {
+        code =
+            lib.insertstr(edit, offers.common.data + offers.n_typed) == 0 ? CC_REFRESH : CC_ERROR;
+    } else if (whole && offers.n > 1) {
+        fprintf(stderr, "\n%.*s\n", (int)offers.list.len, offers.list.data);
+        code = CC_REDISPLAY;
+    }
+    buffer_free(&line);
+    buffer_free(&offers.common);
+    buffer_free(&offers.list);
+    return code;
+}
+
 /* libedit converts lines by the locale, whose other categories stay as C has them. */
 static void use_utf8(void) {
     setlocale(LC_CTYPE, "");
@@ -114,13 +176,14 @@ static void use_utf8(void) {
         setlocale(LC_CTYPE, "en_US.UTF-8");
 }
 
-struct line_editor *line_editor_open(void) {
+struct line_editor *line_editor_open(line_completer complete) {
     struct line_editor *editor = calloc(1, sizeof *editor);
     if (!editor || !load()) {
         free(editor);
         return NULL;
     }
     use_utf8();
+    editor->complete = complete;
     editor->edit = lib.init("gpt2", stdin, stderr, stderr);
     editor->history = lib.history_init();
     if (!editor->edit || !editor->history) {
@@ -136,7 +199,8 @@ struct line_editor *line_editor_open(void) {
     lib.set(edit, EL_GETCFN, get_character);
     lib.set(edit, EL_HIST, lib.history, editor->history);
     lib.set(edit, EL_EDITOR, "emacs");
-    lib.set(edit, EL_BIND, "^I", "ed-insert", NULL); // a tab is text
+    lib.set(edit, EL_ADDFN, "gpt2-complete", "Complete a command", complete_word);
+    lib.set(edit, EL_BIND, "^I", "gpt2-complete", NULL);
     lib.set(edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     lib.set(edit, EL_BIND, "^W", "ed-delete-prev-word", NULL);
     lib.source(edit, NULL); // ~/.editrc, which may say otherwise
@@ -189,7 +253,7 @@ bool line_editor_is_built(void) {
     return false;
 }
 
-struct line_editor *line_editor_open(void) {
+struct line_editor *line_editor_open(line_completer complete) {
     return NULL;
 }
 

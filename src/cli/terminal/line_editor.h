@@ -20,8 +20,15 @@ enum line_kind {
     LINE_FAILED       /* *err says why                                                        */
 };
 
-/* On standard input and standard error. NULL: there is no libedit, or no memory. */
-struct line_editor *line_editor_open(void);
+/* What Tab offers: looks at line[0..n), which is in front of the cursor, and calls `offer` with
+ * each text that may stand there from line[K] on; the editor drops those that do not begin as what
+ * is typed. Returns K; n + 1: a tab is text there. */
+typedef void (*line_offer)(void *to, const char *text);
+typedef size_t (*line_completer)(const char *line, size_t n, line_offer offer, void *to);
+
+/* On standard input and standard error. `complete` NULL: a tab is text. NULL: there is no libedit,
+ * or no memory. */
+struct line_editor *line_editor_open(line_completer complete);
 void line_editor_close(struct line_editor *editor); /* NULL is allowed */
 
 /* As line_input_read; `line` is empty before. Text is UTF-8; bytes that are not are dropped. */

@@ -11,8 +11,9 @@
 
 struct line_input;
 
-/* Reads standard input. NULL: out of memory. */
-struct line_input *line_input_open(void);
+/* Reads standard input; `complete` says what Tab offers, and may be NULL. While no line is read, an
+ * edited terminal does not echo keys: they are there when the next one is. NULL: out of memory. */
+struct line_input *line_input_open(line_completer complete);
 void line_input_close(struct line_input *input); /* NULL is allowed */
 
 /* Reads a line into `line`, replacing what was in it, without its line end. What is no terminal is

@@ -5,7 +5,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define BAR 20 /* columns */
 
@@ -45,24 +47,31 @@ static void print(const struct progress *p, bool at_end) {
                 n, p->n_failed, p->n_tokens, seconds, rate, 100 * part);
         return;
     }
+    const int columns = terminal_columns(STDERR_FILENO) - 1;
+    const bool is_narrow = p->bar && columns < 60; // the time that is left gives way
     char share[64] = "", text[256];
-    if (p->size && made && !at_end)
+    if (p->size && made && !at_end && !is_narrow)
         snprintf(share, sizeof share, "%3.0f %%, %02d:%02d:%02d left, ", 100 * part,
                  (int)(left / 3600), (int)(left / 60) % 60, (int)left % 60);
     else if (p->size && !at_end)
         snprintf(share, sizeof share, "%3.0f %%, ", 100 * part);
-    snprintf(text, sizeof text, "%s%" PRIu64 " records, %" PRIu64 " with errors, %.0f tok/s", share,
-             n, p->n_failed, rate);
+    char failed[40] = "";
+    if (p->n_failed || !p->bar || at_end)
+        snprintf(failed, sizeof failed, ", %" PRIu64 " with errors", p->n_failed);
+    snprintf(text, sizeof text, "%s%" PRIu64 " record%s%s, %.0f tok/s", share, n, n == 1 ? "" : "s",
+             failed, rate);
     if (!p->bar || at_end) {
         terminal_clear_status();
         fprintf(stderr, "gpt2: %s\n", text);
         return;
     }
     char bar[BAR + 1], line[BAR + sizeof text + 8];
-    for (int i = 0; i < BAR; i++)
-        bar[i] = i < BAR * part ? '#' : ' ';
-    bar[BAR] = 0;
-    snprintf(line, sizeof line, "[%s] %s", bar, text);
+    const int room = columns - (int)strlen(text) - 3;
+    const int width = room < BAR ? room : BAR; // the bar gives way to the words
+    for (int i = 0; i < width; i++)
+        bar[i] = i < width * part ? '#' : ' ';
+    bar[width > 0 ? width : 0] = 0;
+    snprintf(line, sizeof line, width > 2 ? "[%s] %s" : "%s%s", width > 2 ? bar : "", text);
     terminal_status(line);
 }
 

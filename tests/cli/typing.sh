@@ -1,0 +1,135 @@
+# Keys in a session: Tab, what is typed ahead, Ctrl-Z; quotes; a context that is full; progress that fits.
+. tests/cli/cases.inc
+
+if ! command -v python3 >/dev/null || [ ! -f models/tales/model.safetensors ]; then
+    skip "typing" "needs python3 and models/tales"
+    exit 0
+fi
+model=$PWD/models/tales
+
+# ---- a session that is no terminal ----
+cd "$tmp" || exit 1
+printf 'Once upon\n/save "a b"\n/save c d\n/save "no end\n' | "$GPT2" generate -i -n 2 -m "$model" >"$out" 2>"$err"
+status=$?
+expect "/save \"a b\" writes a b" test -s "a b"
+expect "... and c d needs no quotes" test -s "c d"
+expect "... half a string is refused" says 'expected one string of JSON, got "no end'
+n_ctx=$("$GPT2" info --json -m "$model" | sed -n 's/.*"n_ctx": \([0-9]*\).*/\1/p')
+yes ' and the king said' | head -n "$n_ctx" | tr -d '\n' >long
+printf ' and\n more\n' >lines
+"$GPT2" generate -i -n 3 -m "$model" -f long --on-overflow slide <lines >"$out" 2>"$err"
+status=$?
+expect "a text longer than the context goes on where --on-overflow says slide" exits 0
+expect "... without an error" not grep -q 'gpt2: error' "$err"
+cp "$out" session.out
+"$GPT2" generate -n 3 -m "$model" -f long --on-overflow slide --truncate left >"$out" 2>"$err"
+expect "... as generate says with --truncate left" test "$(head -n 1 session.out)" = "$(cat "$out")"
+"$GPT2" generate -i -n 3 -m "$model" -f long <lines >"$out" 2>"$err"
+expect "without slide it is refused" says 'truncate left'
+
+# ---- progress ----
+printf '{"prompt":"Once","max_tokens":1}\n' >one
+"$GPT2" generate --input one -o one.out -m "$model" 2>"$err"
+expect "one record is a record" says '1 record, '
+for i in 1 2 3 4 5 6 7 8 9; do echo "{\"prompt\":\"Once upon a time $i\",\"max_tokens\":200}"; done >nine
+cd - >/dev/null || exit 1
+for width in 80 40; do
+    printf 'size 24 %d\nstdout %s\n' $width "$tmp/nine.out" | play generate --input "$tmp/nine" --parallel 1
+    expect "a job on $width columns" exits 0
+    # the sentence at the end may wrap
+    tr '\r' '\n' <"$raw" | sed 's/\x1b\[[0-9;?]*[A-Za-z]//g' | grep -v '^gpt2: 9 records' >"$tmp/bars"
+    python3 tests/columns.py $width <"$tmp/bars" >"$err"
+    status=$?
+    expect "... whose progress fits" exits 0
+    tr '\r' '\n' <"$raw" | sed 's/\x1b\[[0-9;?]*[A-Za-z]//g' | grep ' %, ' >"$tmp/shown"
+    expect "... and says all it has to say" test -z "$(grep -v 'tok/s' "$tmp/shown")"
+done
+
+"$GPT2" generate -i </dev/null >"$out" 2>"$err"
+if ! "$GPT2" version --verbose | grep -q '^libedit *yes'; then
+    skip "Tab, Ctrl-Z" "built without libedit"
+    exit 0
+fi
+export HOME="$tmp" GPT2_HISTORY=
+touch "$tmp/unique-name.txt"
+play generate -i -n 2 -m "$model" <<END
+expect "> "
+send "/aga\t\r"
+expect "there is no text yet"
+expect "> "
+send "/set tem\t0.5\r"
+expect "> "
+send "/set temp\r"
+expect "temp  "
+expect "0.5"
+expect "> "
+send "/set until sen\t\r"
+expect "> "
+send "/set until\r"
+expect "until  "
+expect "sentence"
+expect "> "
+send "/set repeat-\t"
+expect "repeat-penalty"
+expect "repeat-last-n"
+send "\x15/load-session $tmp/uniq\t\r"
+expect "unique-name.txt"
+expect "expected a saved session"
+expect "> "
+send "one\ttab\r"
+expect "tab\r\n"
+expect "> "
+send "/save $tmp/tabbed\r"
+expect "bytes in"
+expect "> "
+send "/quit\r"
+END
+expect "Tab completes commands, settings, values and files" exits 0
+expect "... and is text elsewhere" grep -q "^one$(printf '\t')tab" "$tmp/tabbed"
+
+# While the model writes, keys are not echoed; they are there at the next prompt.
+play generate -i -n 120 -m "$model" --ignore-eos <<'END'
+expect "> "
+send "Once upon a time\r"
+expect "time\r\n"
+send "xqzxqz"
+expect "> "
+expect "xqzxqz"
+send "\r"
+expect "> "
+send "/quit\r"
+END
+expect "what is typed ahead comes at the prompt" exits 0
+expect "... once" test "$(grep -o xqzxqz "$screen" | wc -l)" -eq 1
+expect "... and not within the text" grep -q '^> xqzxqz' "$screen"
+
+# A shell that stops it and goes on.
+if command -v bash >/dev/null; then
+    cat >"$tmp/script" <<END
+expect "# "
+send "$GPT2 generate -i -n 2 -m $model\r"
+expect "> "
+send "abc def"
+expect "abc def"
+send "\x1a"
+expect "Stopped"
+expect "# "
+send "fg\r"
+expect "generate -i"
+expect "> abc def"
+send "\r"
+expect "> "
+send "/save $tmp/resumed\r"
+expect "bytes in"
+expect "> "
+send "/quit\r"
+expect "# "
+send "exit\r"
+END
+    PS1='# ' python3 tests/terminal.py "$raw" "$screen" env PS1='# ' bash --norc --noprofile -i <"$tmp/script" 2>"$err"
+    status=$?
+    expect "what was typed before Ctrl-Z is there after fg" exits 0
+    expect "... and is the line" grep -q '^abc def' "$tmp/resumed"
+else
+    skip "Ctrl-Z" "bash is not installed"
+fi

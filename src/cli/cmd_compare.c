@@ -333,8 +333,8 @@ static int run_compare(int argc, char **argv) {
                     "may be repeated",
                     .aliases = "lora-scaled"),
         OPT_STRING("file", 'f', &args.source.file, "FILE",
-                   "the text (\"-\" or a pipe is standard input);\n"
-                   "<|endoftext|> separates documents"),
+                   "the text (\"-\", or a pipe if nothing is given, is\n"
+                   "standard input); <|endoftext|> separates documents"),
         OPT_INT("max-tokens", 'n', &args.max_tokens, 0, INT32_MAX, "N",
                 "only the first N tokens (default 0: all)"),
         OPT_OUTPUT(&args.output),

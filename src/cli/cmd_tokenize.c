@@ -203,8 +203,8 @@ static int run_tokenize(int argc, char **argv) {
         OPT_SECTION("Options"),
         OPT_MODEL(&args.model),
         OPT_STRING("prompt", 'p', &args.source.option, "TEXT",
-                   "the text (also as a plain argument; \"-\" or a pipe is\n"
-                   "standard input)"),
+                   "the text (also as a plain argument; \"-\", or a pipe\n"
+                   "if nothing is given, is standard input)"),
         OPT_STRING("file", 'f', &args.source.file, "FILE",
                    "read the text from a file, without one newline\n"
                    "at its end; a text that is given, too, follows it"),
@@ -244,7 +244,8 @@ static int run_detokenize(int argc, char **argv) {
         OPT_MODEL(&args.model),
         OPT_STRING("ids", 0, &args.source.option, "1,2,3",
                    "the ids, separated by commas or white space (also as\n"
-                   "a plain argument; \"-\" or a pipe is standard input)"),
+                   "a plain argument; \"-\", or a pipe if nothing is given,\n"
+                   "is standard input)"),
         OPT_STRING("file", 'f', &args.source.file, "FILE", "read the ids from a file"),
         OPT_FLAG("lines", 0, &args.lines,
                  "every line is a text of its own, answered by a line\n"

@@ -244,6 +244,13 @@ for command in "generate -n 1" tokenize "score --by doc" "choose -c a,b" "inspec
     printf 'x\ny\nz\n' | { "$GPT2" $command "Once" >"$out" 2>"$err"; cat; } >"$tmp/rest"
     expect "$command does not read standard input when a text is given" test "$(wc -l <"$tmp/rest")" -eq 3
 done
+for command in $(commands_with "-p, --prompt TEXT") detokenize compare; do
+    for page in --help --help=man; do
+        run "$command" $page
+        expect "$command $page says when it reads standard input" \
+            sh -c 'tr -s " \n" " " <"$1" | grep -q "a pipe if nothing is given, is standard input"' sh "$out"
+    done
+done
 
 # ---- the best of several; the prompt's log-probabilities ----
 

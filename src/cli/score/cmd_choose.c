@@ -562,7 +562,8 @@ static int run_choose(int argc, char **argv) {
         OPT_SECTION("Prompt and choices"),
         OPT_STRING("prompt", 'p', &a->source.option, "TEXT",
                    "what the choices continue (also as a plain argument;\n"
-                   "with --choices also a pipe)"),
+                   "with --choices \"-\", or a pipe if nothing is given, is\n"
+                   "standard input)"),
         OPT_STRING("file", 'f', &a->source.file, "FILE",
                    "read the prompt from a file, without one newline\n"
                    "at its end; a prompt that is given, too, follows it"),

@@ -190,9 +190,16 @@ bool outfile_open(struct outfile *file, const char *path, unsigned flags, struct
     struct stat info;
     bool exists = stat(path, &info) == 0, replaces = !exists || S_ISREG(info.st_mode);
     *file = (struct outfile){.fd = -1};
-    int stream = flags & OUTFILE_IN_PLACE ? outfile_stream(path) : -1;
-    if (stream >= 0)
+    int stream = outfile_stream(path);
+    if (stream >= 0 && flags & OUTFILE_IN_PLACE)
         return open_stream(file, path, stream, err);
+    if (stream >= 0) { // what `>>` names is not replaced
+        *file = (struct outfile){0};
+        return error_set(err, GPT2_ERR_RUNTIME, "%.300s: expected a file to write, found %s", path,
+                         stream == STDOUT_FILENO   ? "standard output"
+                         : stream == STDERR_FILENO ? "standard error"
+                                                   : "an open descriptor");
+    }
     if (!replaces && !(flags & OUTFILE_IN_PLACE)) {
         *file = (struct outfile){0};
         return error_set(err, GPT2_ERR_RUNTIME, "%.300s: expected a file to write, found a %s",

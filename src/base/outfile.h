@@ -41,9 +41,9 @@ char *outfile_target(const char *path);
 
 /* Creates the temporary file. A link stays, and the file it points to is the target, whether it
  * exists or not. The new file has the mode of the old one, and its owner where that is allowed;
- * with OUTFILE_IN_PLACE a path of outfile_stream is written to as it is open. A target that exists
- * and is not a regular file is an error, unless `flags` (of enum outfile_flags) has
- * OUTFILE_IN_PLACE; a directory cannot be opened even then. outfile_create has flags 0. */
+ * with OUTFILE_IN_PLACE a path of outfile_stream is written to as it is open. Such a path, and a
+ * target that exists and is not a regular file, is an error, unless `flags` (of enum outfile_flags)
+ * has OUTFILE_IN_PLACE; a directory cannot be opened even then. outfile_create has flags 0. */
 bool outfile_open(struct outfile *file, const char *path, unsigned flags, struct gpt2_error *err);
 bool outfile_create(struct outfile *file, const char *path, struct gpt2_error *err);
 

@@ -72,6 +72,20 @@ send The sky is\n
 expect blue\n
 END
     expect "choose --lines as a coprocess" exits 0
+    talk choose --input - <<'END'
+send {"prompt": "Once", "choices": ["upon", "a"]}\n
+expect ..."id": 0
+send {"prompt": "Once", "choices": ["upon", "a"]}\n
+expect ..."id": 1
+END
+    expect "choose --input - as a coprocess" exits 0
+    talk embed <<'END'
+send Once upon\n
+expect ..."index": 0
+send a time\n
+expect ..."index": 1
+END
+    expect "embed as a coprocess" exits 0
     talk generate --input - -n 2 -q <<'END'
 send {"id": "first", "prompt": "Once"}\n
 expect ..."id":"first"
@@ -118,6 +132,13 @@ equal "score --by line" score --by line -f FILE
 equal "choose -f" choose -f FILE -c dog,cat
 equal "choose --lines" choose --lines -f FILE -c dog,cat
 equal "choose --choices-file" choose A --choices-file FILE
+equal "embed" embed -f FILE
+equal "inspect" inspect lens -f FILE
+equal "compare" compare --json -f FILE
+equal "--lookup" generate once -n 4 --speculate lookup --lookup FILE
+printf '{"prompt": "Once", "choices": ["upon", "a"]}\n' >"$tmp/plain"
+printf '\357\273\277{"prompt": "Once", "choices": ["upon", "a"]}\r\n' >"$tmp/windows"
+equal "choose --input" choose --input FILE
 printf '64 268\n66\n' >"$tmp/plain"
 printf '\357\273\27764 268\r\n66\r\n' >"$tmp/windows"
 equal "detokenize -f" detokenize -f FILE
@@ -155,7 +176,8 @@ for bytes in '\377\376O\0n\0c\0e\0' '\376\377\0O\0n\0c\0e' 'O\0n\0c\0e\0' '\0O\0
     i=$((i + 1))
     printf "$bytes" >"$tmp/wide"
     for command in "generate -n 2 -f" "generate -n 2 -q --input" "tokenize -f" "score -f" "choose A --choices-file" \
-        "choose -c a,b -f" "detokenize -f" "eval lambada" "score --by line -f"; do
+        "choose -c a,b -f" "detokenize -f" "eval lambada" "score --by line -f" "embed -f" "inspect lens -f" \
+        "compare -f" "choose --input" "quantize -o $tmp/never --calibrate" "generate once --lookup"; do
         # shellcheck disable=SC2086
         run $command "$tmp/wide"
         expect "UTF-16 of form $i: $command" says "$tmp/wide: expected UTF-8, found UTF-16"
@@ -320,6 +342,27 @@ writes "a job" "$tmp/wanted.job" generate --input "$tmp/records" -n 2 -q
 run tokenize "$text"
 cp "$out" "$tmp/ids"
 writes tokenize "$tmp/ids" tokenize "$text"
+
+# A model, a table of logits and a saved session are files, whole or not at all: they go to no
+# stream, and nothing that is there is replaced.
+model=$tmp/log
+for line in "quantize -o" "convert --to gguf -o" "convert --to packed -o" "generate once -n 1 --logits" \
+    "generate once -n 1 --save-session"; do
+    for path in /dev/stdout /dev/fd/1 "$model"; do
+        [ -e "$path" ] || [ "$path" = "$model" ] || continue
+        echo kept >"$model"
+        # shellcheck disable=SC2086
+        "$GPT2" $line "$path" >>"$model" 2>"$err" </dev/null
+        status=$?
+        expect "$line $path" exits 1
+        expect "... is refused" says "$path: expected a file to write, found standard output"
+        expect "... and what >> names is not replaced" grep -qx kept "$model"
+    done
+    # shellcheck disable=SC2086
+    run $line "$tmp/fifo"
+    expect "$line FIFO" exits 1
+    expect "... is refused" says "expected a file to write, found a device, pipe or socket"
+done
 
 # A terminal is not obeyed by what a text has in it; a pipe gets it exactly.
 text=$(printf 'a\033[31mb\302\233c\177d\te')

@@ -805,7 +805,7 @@ static void good_values_are_accepted(void **state) {
         }
         for (int i = 0; o->type == OPTION_CHOICE && o->choices[i]; i++)
             accepts(e, name, o->choices[i], "a choice");
-        if (o->type == OPTION_STRING || o->type == OPTION_STRINGS)
+        if ((o->type == OPTION_STRING || o->type == OPTION_STRINGS) && !(o->flags & OPTION_RESULT))
             accepts(e, name, "", "an empty text");
         static const char *const sizes[] = {"0", "4096", "64K", "512M", "2G", "1T"};
         for (size_t i = 0; o->type == OPTION_SIZE && i < sizeof sizes / sizeof *sizes; i++)

@@ -14,7 +14,7 @@
 static int refuse(const char *name, bool is_topic) {
     struct gpt2_error err;
     struct suggestion nearest = {.distance = 3};
-    for (size_t i = 0; command_at(i); i++)
+    for (size_t i = 0; name[0] != '-' && command_at(i); i++)
         suggest(&nearest, name, strlen(name), command_at(i)->name);
     for (size_t i = 0; is_topic && topic_at(i); i++)
         suggest(&nearest, name, strlen(name), topic_at(i)->name);

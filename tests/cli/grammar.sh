@@ -20,6 +20,11 @@ for given in "quantize -o json" "generate -o md x"; do
     expect "... has no such format" not says '--format'
     expect "... with a hint" says 'hint: ./'
 done
+for given in "generate x" bench quantize "models"; do
+    # shellcheck disable=SC2086
+    run $given -o ""
+    expect "$given -o with nothing" refuses 2 '--output: expected a file, got nothing'
+done
 run generate --out "$tmp/x" x
 expect "--out has a new name" refuses 2 '--out is now --output'
 run generate --color surprisal x

@@ -23,6 +23,13 @@ expect "unknown command" refuses 2 'unknown command "generat"'
 expect "... with a suggestion" says 'did you mean generate?'
 run genrate x
 expect "a near miss of a command" says 'did you mean generate?'
+for word in "" -m xy; do
+    run "$word"
+    expect "\"$word\" is near to nothing" exits 2
+    expect "... and no command is suggested" not says 'did you mean'
+done
+run generate --hlep
+expect "a near miss of --help" says 'did you mean --help?'
 run xyzzy
 expect "no suggestion from afar" says '`gpt2 --help` lists the commands'
 run generate --help

@@ -69,6 +69,7 @@ bool options_refuse(const struct option *table, const char *word, size_t len,
     for (const struct option *o = table; o->name; o++)
         if (option_is_shown(o))
             suggest(&nearest, word, len, o->name);
+    suggest(&nearest, word, len, "help"); // which is in no table
     if (nearest.name)
         snprintf(err->hint, sizeof err->hint, "did you mean --%s?", nearest.name);
     return false;
@@ -212,6 +213,8 @@ static bool set_string(const struct option *table, const struct option *o, const
                      known ? " says how the result is written; " : "", value);
             return false;
         }
+    if ((o->flags & OPTION_RESULT) && !*value)
+        return usage_error(err, "--%s: expected a file, got nothing", o->name);
     *o->dest.string = value;
     return true;
 }

@@ -32,6 +32,6 @@ static int distance(const char *a, size_t n, const char *b) {
 
 void suggest(struct suggestion *best, const char *word, size_t n, const char *name) {
     int d = distance(word, n, name);
-    if (d < best->distance)
+    if (d < best->distance && 2 * (size_t)d <= n) // else hardly a letter of it is left
         *best = (struct suggestion){name, d};
 }

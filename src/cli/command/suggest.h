@@ -10,7 +10,8 @@ struct suggestion {
     int distance;
 };
 
-/* Compares word[0..n) with `name`, which is borrowed. */
+/* Compares word[0..n) with `name`, which is borrowed. A name that takes more edits than half of the
+ * word's letters is none. */
 void suggest(struct suggestion *best, const char *word, size_t n, const char *name);
 
 #endif

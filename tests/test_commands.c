@@ -782,6 +782,45 @@ static bool documented(const struct option *o, char value[64]) {
     return false;
 }
 
+/* Whether one of the terms of a list is this word. */
+static bool has_term(const char *terms, const char *word) {
+    const size_t n = strlen(word);
+    for (const char *at = terms; at && *at; at += strcspn(at, " "), at += *at == ' ')
+        if (strcspn(at, " ") == n && !memcmp(at, word, n))
+            return true;
+    return false;
+}
+
+/* Whether the first plain argument of the command says what it does: rules name it, "@dump". */
+static bool has_kinds(const struct command *command) {
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        const char *at =
+            e->command == command && e->option.needs ? strchr(e->option.needs, '@') : NULL;
+        if (at && at[1] >= 'a' && at[1] <= 'z')
+            return true;
+    }
+    return false;
+}
+
+/* What goes without --prompt goes without the text as a plain argument, too. */
+static void a_plain_argument_is_refused_where_prompt_is(void **state) {
+    size_t n = 0;
+    for (const struct entry *p = entries; p < entries + n_entries; p++)
+        for (const struct entry *e = entries; e < entries + n_entries; e++) {
+            if (strcmp(p->option.name, "prompt") || e->command != p->command || e == p ||
+                has_kinds(e->command))
+                continue;
+            const bool goes_without = has_term(p->option.not_with, e->option.name) ||
+                                      has_term(e->option.not_with, "prompt");
+            n += goes_without;
+            if (goes_without && !has_term(e->option.not_with, "@") &&
+                !has_term(p->option.not_with, "@"))
+                fail_msg("gpt2 %s --%s: not with --prompt, and yet with a plain argument",
+                         e->command->name, e->option.name);
+        }
+    assert_true(n > 2);
+}
+
 static void good_values_are_accepted(void **state) {
     size_t n_documented = 0;
     for (const struct entry *e = entries; e < entries + n_entries; e++) {
@@ -947,6 +986,7 @@ int main(void) {
         cmocka_unit_test(an_option_without_effect_is_refused),
         cmocka_unit_test(one_value_is_given_once),
         cmocka_unit_test(short_forms_exclude_each_other),
+        cmocka_unit_test(a_plain_argument_is_refused_where_prompt_is),
         cmocka_unit_test(good_values_are_accepted),
         cmocka_unit_test(help_names_the_defaults),
         cmocka_unit_test(help_states_every_default),

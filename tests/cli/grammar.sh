@@ -79,6 +79,8 @@ printf 'Once\nTwice\n' >"$tmp/in"
 run generate --input "$tmp/in" -o "$tmp/jobs" -q -n 2 --logprobs 1 --length-penalty 2 --greedy --temp 1
 expect "with --input they are the records' defaults" exits 0
 expect "generate --input F -o G writes G" test "$(grep -c '"choices"' "$tmp/jobs")" -eq 2
+run generate --input "$tmp/in" -q -n 1 Once
+expect "--input with a prompt" refuses 2 '--input has no effect with a plain argument'
 run generate --input "$tmp/in" -o - -q -n 2 --jsonl
 expect "--jsonl is what a job writes" test "$(grep -c '"choices"' "$out")" -eq 2
 run generate --input "$tmp/in" -o - -q -n 2 --json

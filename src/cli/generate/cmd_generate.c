@@ -212,7 +212,8 @@ static int run_generate(int argc, char **argv) {
         OPT_SECTION("Many prompts"),
         OPT_STRING("input", 0, &a->bulk.input, "FILE",
                    "a prompt on each line, plain or as an object of JSON\n"
-                   "with \"prompt\" and options of its own; \"-\" is stdin"),
+                   "with \"prompt\" and options of its own; \"-\" is stdin",
+                   .not_with = "@"),
         OPT_CHOICE("input-format", 0, &a->bulk.format, inputs, "KIND",
                    "jsonl or lines (default auto: by the first line)", .needs = "input"),
         OPT_INT("parallel", 0, &a->parallel, 1, 4096, "N",

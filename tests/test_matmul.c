@@ -294,6 +294,31 @@ static void put(void *data, size_t i, enum dtype dtype, float value) {
         memcpy((char *)data + 2 * i, &half, 2);
 }
 
+/* A group of a panel of integers that are not ours to make: random ones, with scales and mins of
+ * both signs. */
+static void random_group(unsigned char *group, struct panel_form form) {
+    const size_t head = panel_form_head(form), size = (size_t)form.scale_bytes;
+    for (size_t i = 0; i < head; i += size) {
+        const float value = random_float() * 0.01f;
+        const uint16_t half = dtype_f32_to_f16(value);
+        memcpy(group + i, size == sizeof value ? (const void *)&value : (const void *)&half, size);
+    }
+    for (size_t i = head; i < panel_form_bytes(form); i++)
+        group[i] = (unsigned char)(int)(random_float() * 128.0f);
+}
+
+/* Panel p of a quantized type. */
+static void quantized_panel(char *panel, const struct real *r, enum dtype dtype, size_t p) {
+    const size_t bytes = panel_group_bytes(dtype);
+    if (!dtype_is_foreign(dtype)) {
+        assert_true(quantize_panel(panel, dtype, r->weights + p * PANEL, (size_t)r->out, r->in,
+                                   PANEL, NULL));
+        return;
+    }
+    for (int g = 0; g < panels_groups(dtype, r->in); g++, panel += bytes)
+        random_group((unsigned char *)panel, panel_form(dtype));
+}
+
 /* The matrix in a type and a layout, written here and not by what is tested. */
 static struct matrix real_matrix(const struct real *r, enum dtype dtype, enum layout layout) {
     size_t in = (size_t)r->in, out = (size_t)r->out, size = panel_bytes(dtype, r->in);
@@ -303,8 +328,7 @@ static struct matrix real_matrix(const struct real *r, enum dtype dtype, enum la
         if (p >= DISTINCT_PANELS)
             memcpy(panel, panel - DISTINCT_PANELS * size, size);
         else
-            assert_true(
-                quantize_panel(panel, dtype, r->weights + p * PANEL, out, r->in, PANEL, NULL));
+            quantized_panel(panel, r, dtype, p);
     }
     for (size_t k = 0; !dtype_is_quantized(dtype) && k < in; k++)
         for (size_t c = 0; c < out; c++)

@@ -7,8 +7,9 @@ static const struct {
     const char *name;
     size_t size;
 } table[DTYPE_COUNT] = {
-    [DTYPE_F32] = {"F32", 4}, [DTYPE_F16] = {"F16", 2}, [DTYPE_BF16] = {"BF16", 2},
-    [DTYPE_F64] = {"F64", 8}, [DTYPE_Q8] = {"Q8", 0},   [DTYPE_Q4] = {"Q4", 0},
+    [DTYPE_F32] = {"F32", 4},     [DTYPE_F16] = {"F16", 2},     [DTYPE_BF16] = {"BF16", 2},
+    [DTYPE_F64] = {"F64", 8},     [DTYPE_Q8] = {"Q8", 0},       [DTYPE_Q4] = {"Q4", 0},
+    [DTYPE_Q8_32] = {"Q8_32", 0}, [DTYPE_Q4_32] = {"Q4_32", 0},
 };
 
 const char *dtype_name(enum dtype dtype) {
@@ -102,9 +103,7 @@ void dtype_to_f32(float *dst, const void *src, enum dtype dtype, size_t n) {
             dst[i] = (float)value;
         }
         return;
-    case DTYPE_Q8: // panels are no elements
-    case DTYPE_Q4:
-    case DTYPE_COUNT:
+    default: // panels are no elements
         return;
     }
 }

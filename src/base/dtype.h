@@ -7,19 +7,36 @@
 #include <stdint.h>
 
 /* The first three are what weights are used in where they lie. F64 is narrowed when a model is
- * opened. Q8 and Q4 are no types of an element but of panels: groups of integers with their scales
- * (kernels/panels.h). */
-enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F64, DTYPE_Q8, DTYPE_Q4, DTYPE_COUNT };
+ * opened. The others are no types of an element but of panels: groups of integers with their scales
+ * (kernels/panels.h). Q8 and Q4 are what we make of floats; the types after them hold the integers
+ * of other quantized formats, and are named for their bits and their group. */
+enum dtype {
+    DTYPE_F32,
+    DTYPE_F16,
+    DTYPE_BF16,
+    DTYPE_F64,
+    DTYPE_Q8,
+    DTYPE_Q4,
+    DTYPE_Q8_32,
+    DTYPE_Q4_32,
+    DTYPE_COUNT
+};
 #define DTYPE_N_KERNELS 3 /* kernels read single elements of the types below this number */
 
-const char *dtype_name(enum dtype dtype); /* "F32", as safetensors spells it; "Q8", "Q4" */
-size_t dtype_size(enum dtype dtype);      /* bytes an element; 0 for Q8 and Q4           */
+const char *dtype_name(enum dtype dtype); /* "F32", as safetensors spells it; "Q8", "Q4_32" */
+size_t dtype_size(enum dtype dtype);      /* bytes an element; 0 where it is quantized     */
 
 /* *dtype = the type of an element that dtype_name calls so, F32, F16, BF16 or F64; false: none. */
 bool dtype_find(enum dtype *dtype, const char *name);
 
 static inline bool dtype_is_quantized(enum dtype dtype) {
     return dtype >= DTYPE_Q8;
+}
+
+/* Whether every weight is exactly one that a file of another format has: so these panels are those
+ * numbers, kept in another order. */
+static inline bool dtype_is_foreign(enum dtype dtype) {
+    return dtype > DTYPE_Q4;
 }
 
 /* IEEE half to single: exact, subnormals, infinities and NaN included. */

@@ -48,6 +48,17 @@ void panels_column(float *out, const void *panel, enum dtype dtype, int column, 
     }
 }
 
+float panels_weight(const void *panel, enum dtype dtype, int column, int k) {
+    const struct panel_form form = panel_form(dtype);
+    const unsigned char *group =
+        (const unsigned char *)panel + (size_t)(k / form.group) * panel_form_bytes(form);
+    const unsigned char *w = group + panel_form_head(form) + 4 * column;
+    const float integer = (float)integer_at(w, form, k % form.group),
+                scale = scale_at(group, form, column);
+    return form.mins ? fmaf(integer, scale, scale_at(group, form, PANEL + column))
+                     : integer * scale;
+}
+
 /* Inputs in a block: a cache line of each output is read once, and the block of the panel stays in
  * the first cache. */
 #define TURN 16

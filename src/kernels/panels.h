@@ -65,12 +65,16 @@ struct panel_form {
  * scale_bytes, mins). */
 #define PANEL_FORMS(FORM)                \
     FORM(q8, GROUP, 8, PANEL_F16, false) \
-    FORM(q4, GROUP, 4, PANEL_F16, true)
+    FORM(q4, GROUP, 4, PANEL_F16, true)  \
+    FORM(q8_32, 32, 8, PANEL_F16, false) \
+    FORM(q4_32, 32, 4, PANEL_F16, false)
 
 /* The form of each quantized type: TYPE(dtype, form). */
-#define PANEL_TYPES(TYPE) \
-    TYPE(DTYPE_Q8, q8)    \
-    TYPE(DTYPE_Q4, q4)
+#define PANEL_TYPES(TYPE)    \
+    TYPE(DTYPE_Q8, q8)       \
+    TYPE(DTYPE_Q4, q4)       \
+    TYPE(DTYPE_Q8_32, q8_32) \
+    TYPE(DTYPE_Q4_32, q4_32)
 
 #define PANEL_MIN_GROUP 16
 #define PANEL_MAX_GROUP 64
@@ -137,5 +141,8 @@ void panels_turn(void *panel, const void *from, size_t stride, size_t size, int 
 /* out[k] = weight k of one output of a panel of any type as f32, 0 <= column < PANEL, k < K: the
  * integer times the scale, or the fma of these and the min, rounded once. */
 void panels_column(float *out, const void *panel, enum dtype dtype, int column, int K);
+
+/* The same of input k alone, of a quantized type. */
+float panels_weight(const void *panel, enum dtype dtype, int column, int k);
 
 #endif

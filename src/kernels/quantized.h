@@ -193,7 +193,7 @@ ALWAYS_INLINE ivec q8_add(ivec sum, ivec bytes, q8_x x, ivec ones) {
     return ivec_add(sum, ivec_pairs(pairs, ones));
 }
 
-/* The `ones` of q8_add: made anew for each tile, so that they are in a register. */
+/* Words of two ones, for sums of pairs: made anew for each tile, so that they are in a register. */
 ALWAYS_INLINE ivec q8_ones(void) {
     uint32_t ones = 0x00010001;
     OPAQUE(ones);
@@ -334,14 +334,15 @@ ALWAYS_INLINE void q4_sums(tile_sums sum, struct quantized x, struct panels w,
         if (half == 0 || !at_once)
             sums_clear(part, tile);
         q4_half(part, x, w, prefetch, half, tile, form);
+        const ivec ones = q8_ones();
         UNROLL for (int r = 0; r < tile.rows; r++) {
             const ivec start = q4_start(x.sum[(size_t)r * x.gs], form);
-            UNROLL for (int v = 0; v < tile.vecs; v++) {
-                if (half == 0 && at_once)
-                    continue;
-                ivec whole = ivec_pairs(part[r][v], ivec_set(0x00010001));
+            const int vecs = half == 0 && at_once ? 0 : tile.vecs;
+            UNROLL for (int v = 0; v < vecs; v++) {
+                ivec whole = ivec_pairs(part[r][v], ones);
                 if (half) {
                     sum[r][v] = ivec_add(whole, at_once ? start : first[r][v]);
+                    IN_ORDER(sum[r][v]);
                 } else {
                     first[r][v] = form.mins ? whole : ivec_add(whole, start);
                     if (tile.rows * tile.vecs > WIDTH / 2) // as few as the registers hold twice

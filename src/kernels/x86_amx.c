@@ -136,6 +136,7 @@ ALWAYS_INLINE void many_chain(vec chain[TILE_ROWS], int_tile *sums, const struct
         ADD_PRODUCT(chain[r], ivec_to_f32(ivec_load((*sums)[r])), factor);
         if (form.mins)
             ADD_PRODUCT(chain[r], vec_set(x->sum[g][r]), min);
+        IN_ORDER(chain[r]); // or gcc adds to a chain in memory
     }
 }
 

@@ -972,6 +972,21 @@ static void commands_of_a_model_take_adapters(void **state) {
     }
 }
 
+/* --expand is for every command that runs a model; what is about the numbers of weights, or does
+ * not open them for more than a look, has the same either way. */
+static void commands_that_run_a_model_can_expand_it(void **state) {
+    static const char *const numbers[] = {"convert", "quantize", "verify"};
+    for (size_t i = 0; command_at(i); i++) {
+        const char *name = command_at(i)->name;
+        bool runs = has_option(name, "lora");
+        for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
+            runs = runs && strcmp(name, numbers[k]) != 0;
+        if (runs != has_option(name, "expand"))
+            fail_msg("gpt2 %s: it %s a model and %s --expand", name, runs ? "runs" : "does not run",
+                     runs ? "has no" : "has");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_are_well_formed),
@@ -992,6 +1007,7 @@ int main(void) {
         cmocka_unit_test(help_states_every_default),
         cmocka_unit_test(help_begins_with_what_people_use),
         cmocka_unit_test(commands_of_a_model_take_adapters),
+        cmocka_unit_test(commands_that_run_a_model_can_expand_it),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "testmodel.h"
+#include "testgguf.h"
 #include <gpt2/completion.h>
 #include <gpt2/prefix_cache.h>
 #include <gpt2/quantize.h>
@@ -30,6 +30,7 @@ struct shape {
     struct testmodel_options options;
     uint64_t expected[KV_TYPES]; /* of the hashes of all tokens, in order, for f32, f16, q8 */
     enum packing packing;
+    const char *blocks; /* NULL, or of what type a GGUF file has it: "Q8_0" */
 };
 
 /* Head sizes 64, 80, 128 and odd ones; widths that are no multiple of any vector; more than one
@@ -37,7 +38,8 @@ struct shape {
 static const struct shape shapes[] = {
     {{.n_embd = 192, .n_head = 3, .n_layer = 2, .n_ctx = 140, .n_vocab = 203, .seed = 1},
      {0xE5882021DF2747AA, 0x2B6AAE51591F1BFA, 0xC6C81639940FADC3},
-     AS_IT_IS},
+     AS_IT_IS,
+     NULL},
     {{.n_embd = 80,
       .n_head = 1,
       .n_layer = 2,
@@ -47,7 +49,8 @@ static const struct shape shapes[] = {
       .activation = "gelu",
       .seed = 2},
      {0x27229107939709A0, 0x8FE5C34095917FDA, 0x4AA4D0E7B9B197A0},
-     AS_IT_IS},
+     AS_IT_IS,
+     NULL},
     {{.n_embd = 256,
       .n_head = 2,
       .n_layer = 2,
@@ -59,7 +62,8 @@ static const struct shape shapes[] = {
       .head = TESTMODEL_HEAD_OWN,
       .seed = 3},
      {0x9658FDA4D4E0BBE0, 0x80C9BD582A7886CE, 0xD8870A62F9C76C12},
-     AS_IT_IS},
+     AS_IT_IS,
+     NULL},
     {{.n_embd = 85,
       .n_head = 17,
       .n_layer = 2,
@@ -70,13 +74,16 @@ static const struct shape shapes[] = {
       .activation = "silu",
       .seed = 4},
      {0x4B5122F73FBA283A, 0xA3741A900EBAB6F0, 0xAECB2755ACF6C983},
-     AS_IT_IS},
+     AS_IT_IS,
+     NULL},
     {{.n_embd = 192, .n_head = 3, .n_layer = 2, .n_ctx = 140, .n_vocab = 203, .seed = 6},
      {0x8D13F9B24269FE4F, 0xB7E7837A71076785, 0xF8D86D869D97C202},
-     PACKED_Q8},
+     PACKED_Q8,
+     NULL},
     {{.n_embd = 192, .n_head = 3, .n_layer = 2, .n_ctx = 140, .n_vocab = 203, .seed = 7},
      {0xD554BC820E574EBA, 0x0774274E328A31BD, 0x49DA355037E1B71B},
-     PACKED_Q4},
+     PACKED_Q4,
+     NULL},
     {{.n_embd = 85,
       .n_head = 5,
       .n_layer = 2,
@@ -87,7 +94,8 @@ static const struct shape shapes[] = {
       .head = TESTMODEL_HEAD_OWN,
       .seed = 8},
      {0xCD7D90BAACAC23E7, 0xBF2D252D5DF5D1F5, 0x10F4BDEC34A147B5},
-     PACKED_Q8},
+     PACKED_Q8,
+     NULL},
     {{.n_embd = 85,
       .n_head = 5,
       .n_layer = 2,
@@ -98,10 +106,31 @@ static const struct shape shapes[] = {
       .head = TESTMODEL_HEAD_OWN,
       .seed = 9},
      {0xC08D228084E54C92, 0x016BCBCE09553D86, 0xE014A7B8A532B41F},
-     PACKED_Q4},
+     PACKED_Q4,
+     NULL},
+    {{.n_embd = 192, .n_head = 3, .n_layer = 2, .n_ctx = 140, .n_vocab = 203, .seed = 12},
+     {0xD3E33358B0CCFD70, 0xAB7E5BC9D8E2E81F, 0xE3EED80D53B405E9},
+     AS_IT_IS,
+     "Q8_0"},
+    {{.n_embd = 96,
+      .n_head = 3,
+      .n_layer = 2,
+      .n_ctx = 70,
+      .n_vocab = 61,
+      .n_inner = 160,
+      .head = TESTMODEL_HEAD_OWN,
+      .seed = 13},
+     {0x7D36A042AA3357DA, 0xC84D1CB11284AD34, 0xCD60B2196ED5906B},
+     AS_IT_IS,
+     "Q5_0"},
+    {{.n_embd = 192, .n_head = 3, .n_layer = 2, .n_ctx = 70, .n_vocab = 203, .seed = 14},
+     {0x8E026B6E86862FE5, 0xC34F256B72BA1BB7, 0x9913ED4DC7E741E7},
+     AS_IT_IS,
+     "Q4_0"},
     {{.n_embd = 6, .n_head = 1, .n_layer = 1, .n_ctx = 9, .n_vocab = 3, .misalign = 3, .seed = 5},
      {0xDA9F54AEC9F10056, 0x69398E123CCF41DF, 0x4FEE0D18BCED85D4},
-     AS_IT_IS},
+     AS_IT_IS,
+     NULL},
 };
 #define N_SHAPES (sizeof shapes / sizeof *shapes)
 
@@ -171,9 +200,14 @@ static struct gpt2_model *repack(struct gpt2_model *model, const char *dir, enum
 static struct gpt2_model *open_model(const struct shape *shape) {
     char dir[TESTMODEL_PATH];
     struct gpt2_error err;
+    char path[TESTMODEL_PATH];
     testmodel_tempdir(dir);
-    testmodel_write(dir, &shape->options);
-    struct gpt2_model *model = gpt2_model_open(dir, &err);
+    testmodel_path(path, dir, "model.gguf");
+    if (shape->blocks)
+        testgguf_write(path, &shape->options, shape->blocks);
+    else
+        testmodel_write(dir, &shape->options);
+    struct gpt2_model *model = gpt2_model_open(shape->blocks ? path : dir, &err);
     if (!model)
         fail_msg("%s", err.message);
     if (shape->packing != AS_IT_IS)
@@ -855,16 +889,17 @@ static void check_texts(const struct gpt2_model *model, struct gpt2_runtime *run
 
 static void nothing_that_saves_work_changes_a_text(void **state) {
     static const struct shape texts[] = {
-        {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21}, {0}, AS_IT_IS},
+        {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21}, {0}, AS_IT_IS, NULL},
         {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21, .dtype = DTYPE_F16},
          {0},
-         AS_IT_IS},
-        {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21}, {0}, PACKED_Q8},
-        {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21}, {0}, PACKED_Q4},
+         AS_IT_IS,
+         NULL},
+        {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21}, {0}, PACKED_Q8, NULL},
+        {{.n_embd = 64, .n_head = 2, .n_ctx = TEXT_CTX, .seed = 21}, {0}, PACKED_Q4, NULL},
     };
     static const char *const weights[] = {"F32", "F16", "Q8", "Q4"};
     static const struct shape other = {
-        {.n_embd = 32, .n_head = 2, .n_ctx = 30, .n_layer = 1, .seed = 22}, {0}, AS_IT_IS};
+        {.n_embd = 32, .n_head = 2, .n_ctx = 30, .n_layer = 1, .seed = 22}, {0}, AS_IT_IS, NULL};
     static const char *const names[] = {"lookup", "self", "another model", "as it pays", "none"};
     enum { N_GUESSES = 5 };
     const size_t step = is_set("VALGRIND") ? 5 : is_set("QUICK") ? 2 : 1;

@@ -95,7 +95,7 @@ static void blocks_have_the_values_that_ggml_computes(void **state) {
         memcpy(block + row->d_at, &(uint16_t){0x3400}, 2);
         if (row->m_at >= 0)
             memcpy(block + row->m_at, &row->m, 2);
-        type->dequantize(y, block);
+        ggml_type_dequantize(y, type, block);
         double sum = 0, weighted = 0;
         for (int i = 0; i < n; i++) {
             sum += y[i];

@@ -62,10 +62,16 @@ struct gpt2_config {
  * the call fails; only config.json and the tokenizer's files stand for the directory that they are
  * in. Weight matrices in F32, F16 and BF16 are used where they lie in the mapping, also
  * those that a GGUF or llm.c file has [out, in]; biases, layer-norm gains and biases are converted
- * to F32. What a GGUF file has quantized, and PyTorch's [out, in], is converted: this takes memory,
- * but changes no number. Fails with GPT2_ERR_MODEL and names what is
- * wrong. The file must not be changed while the model is open. */
+ * to F32. PyTorch's [out, in] is converted: this takes memory, but changes no number. What a GGUF
+ * file has quantized keeps its integers: they are brought into the order in which products read
+ * them, and products round their inputs to integers too, by the groups of the file (README,
+ * "Your own GPT-2"). Types whose integers no product reads become F32. Fails with
+ * GPT2_ERR_MODEL and names what is wrong. The file must not be changed while the model is open. */
 struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err);
+
+/* The same, but what a GGUF file has quantized becomes F32, which takes up to eight times the
+ * file's size: the bits are those of a file that has these numbers as F32. */
+struct gpt2_model *gpt2_model_open_expanded(const char *path, struct gpt2_error *err);
 
 /* The same for a program that wants its first token soon: the data of a packed file is compared
  * with its checksums not here, but by the first gpt2_batch_run, which then fails with
@@ -120,10 +126,11 @@ bool gpt2_model_recommends(const struct gpt2_model *model, size_t i, const char 
 /* One tensor as the file has it; strings are borrowed from the model. */
 struct gpt2_tensor_info {
     const char *name;  /* GPT-2's own name, without "transformer." */
-    const char *dtype; /* "F32", "F16", "BF16", "F64", "Q8", "Q4"  */
+    const char *dtype; /* "F32", "F16", "BF16", "F64", "Q8", "Q4"; in GGUF "Q8_0", "Q6_K" ... */
     int rank;
-    int64_t shape[2]; /* of a vector the second is 1 */
-    size_t n_bytes;   /* as stored                   */
+    int64_t shape[2]; /* of a vector the second is 1                                  */
+    size_t n_bytes;   /* as stored                                                    */
+    bool expanded;    /* a matrix of integers in the file that products read as F32   */
 };
 
 /* The i-th bound tensor in the order of the forward pass, false past the last one. */

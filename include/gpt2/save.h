@@ -62,7 +62,7 @@ struct gpt2_check {
     char fingerprint[65]; /* SHA-256 as text: see below                                        */
     const char *hash;     /* the hash that the file itself carries and that was compared; NULL: it
                              carries none                                                      */
-    uint64_t n_numbers;   /* looked at; quantized weights are not among them                   */
+    uint64_t n_numbers;   /* looked at; those of Q8 and Q4 are not among them                  */
     uint64_t n_bad;       /* NaN or infinite                                                   */
     char first_bad[160];  /* where the first of these is: "h.3.mlp.c_fc.weight[17, 5]", or ""  */
 };

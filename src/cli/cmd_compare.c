@@ -5,7 +5,7 @@
  * token of the text is predicted exactly once; the <|endoftext|> that ends a document is not
  * predicted. */
 #include "cli/command/commands.h"
-#include "cli/command/lora_option.h"
+#include "cli/command/model_options.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
@@ -33,7 +33,7 @@ struct compare_arguments {
     int n_models;
     struct text_source source;
     const char *cpu, *output;
-    struct string_list lora;
+    struct model_options opening;
     int kv, threads, max_tokens, format; /* format: 0 text, 1 JSON */
 };
 
@@ -60,11 +60,15 @@ struct comparison {
 
 /* ---- opening ---- */
 
-static bool open_side(struct comparison *c, const char *name, const struct string_list *adapters,
+/* NULL options: the reference. */
+static bool open_side(struct comparison *c, const char *name, const struct model_options *options,
                       enum gpt2_kv kv, struct gpt2_error *err) {
     struct compared_model *side = &c->sides[c->n_sides++];
     side->path = find_model(name, err);
-    if (!side->path || !(side->model = lora_open(side->path, adapters, c->runtime, err)))
+    if (side->path)
+        side->model = options ? model_options_open(side->path, options, c->runtime, err)
+                              : model_options_open_numbers(side->path, NULL, c->runtime, err);
+    if (!side->model)
         return false;
     const struct gpt2_config *config = gpt2_model_config(side->model);
     const struct gpt2_config *first = gpt2_model_config(c->sides[0].model);
@@ -88,12 +92,11 @@ static bool open_sides(struct comparison *c, const struct compare_arguments *arg
                        struct gpt2_error *err) {
     c->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
-    bool ok = c->runtime &&
-              open_side(c, args->reference, &(struct string_list){.n = 0}, GPT2_KV_F32, err);
+    bool ok = c->runtime && open_side(c, args->reference, NULL, GPT2_KV_F32, err);
     for (int i = 0; ok && i < args->n_models; i++)
-        ok = open_side(c, args->models[i], &args->lora, (enum gpt2_kv)args->kv, err);
+        ok = open_side(c, args->models[i], &args->opening, (enum gpt2_kv)args->kv, err);
     if (ok && args->n_models == 0)
-        ok = open_side(c, args->reference, &args->lora, (enum gpt2_kv)args->kv, err);
+        ok = open_side(c, args->reference, &args->opening, (enum gpt2_kv)args->kv, err);
     return ok;
 }
 
@@ -327,11 +330,14 @@ static int run_compare(int argc, char **argv) {
                    "(default: $GPT2_MODEL, else the shipped \"tales\");\n"
                    "also the first plain argument",
                    .aliases = "reference", .flags = OPTION_FIRST_WORD),
-        OPT_STRINGS("lora", 0, &args.lora, "DIR[:SCALE]",
+        OPT_STRINGS("lora", 0, &args.opening.lora, "DIR[:SCALE]",
                     "a LoRA adapter (PEFT's folder), merged into every\n"
                     "MODEL but the reference, SCALE times (default 1);\n"
                     "may be repeated",
                     .aliases = "lora-scaled"),
+        OPT_FLAG("expand", 0, &args.opening.expand,
+                 "what a MODEL in GGUF has quantized becomes F32, as\n"
+                 "it always does in the reference"),
         OPT_STRING("file", 'f', &args.source.file, "FILE",
                    "the text (\"-\", or a pipe if nothing is given, is\n"
                    "standard input); <|endoftext|> separates documents"),
@@ -362,7 +368,8 @@ const struct command command_compare = {
         "For each MODEL: bits per byte and perplexity on the text, the mean and the largest\n"
         "Kullback-Leibler divergence of its next-token distribution from the reference's (nats),\n"
         "and how often both find the same token likeliest. Without MODEL it is the reference\n"
-        "itself, which shows what --kv costs and what --lora changes.\n\n"
+        "itself, which shows what --kv costs, what --lora changes and, of a quantized GGUF file,\n"
+        "what products of integers cost.\n\n"
         "Every token is predicted once: documents are read from <|endoftext|> on, in windows of\n"
         "the context's length, each of which begins with the last token of the one before.\n",
     .examples = EXAMPLES(

@@ -2,7 +2,7 @@
 #include "base/os.h"
 #include "base/path.h"
 #include "cli/command/commands.h"
-#include "cli/command/lora_option.h"
+#include "cli/command/model_options.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -176,7 +176,7 @@ static bool write_packed(struct convert_run *run, const struct convert_arguments
 
 static bool open_run(struct convert_run *run, const struct convert_arguments *args,
                      const char *path, struct gpt2_error *err) {
-    run->model = lora_open(path, &args->lora, NULL, err);
+    run->model = model_options_open_numbers(path, &args->lora, NULL, err);
     if (!run->model)
         return false;
     for (size_t i = 0; gpt2_model_warning(run->model, i); i++)

@@ -3,7 +3,7 @@
 #include "base/path.h"
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
-#include "cli/command/lora_option.h"
+#include "cli/command/model_options.h"
 #include "cli/command/sandbox.h"
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
@@ -22,7 +22,7 @@ enum embed_format { EMBED_JSONL, EMBED_NPY, EMBED_UNSAID };
 
 struct embed_arguments {
     struct text_source source;
-    struct string_list lora;
+    struct model_options opening;
     struct sandbox sandbox;
     const char *model, *cpu, *output;
     int layer, pool, kv, threads, format;
@@ -140,7 +140,7 @@ static bool open_all(struct embed_run *run, struct gpt2_error *err) {
     struct embed_arguments *a = &run->args;
     run->reader.lines = true;
     if (!token_reader_open(&run->reader, &a->source, err) ||
-        !engine_open(&run->engine, a->model, &a->lora, a->threads, a->cpu, false, err))
+        !engine_open(&run->engine, a->model, &a->opening, a->threads, a->cpu, false, err))
         return false;
     run->reader.tokenizer = run->engine.tokenizer;
     const struct gpt2_config *config = gpt2_model_config(run->engine.model);
@@ -207,7 +207,7 @@ static int run_embed(int argc, char **argv) {
                    .aliases = "input"),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
-        OPT_LORA(&a->lora),
+        OPT_MODEL_OPTIONS(&a->opening),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_SANDBOX(&a->sandbox),

@@ -1,6 +1,6 @@
 /* cmd_info.c - `gpt2 info`: prints a model's configuration, tensors and layer-norm sites. */
 #include "cli/command/commands.h"
-#include "cli/command/lora_option.h"
+#include "cli/command/model_options.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -15,28 +15,30 @@
 
 struct info_arguments {
     const char *model, *cpu, *output;
-    struct string_list lora;
+    struct model_options opening;
     bool tensors;
     int threads, format; /* format: 0 text, 1 JSON */
 };
 
-/* The types of the weights with their sizes: "Q8 128.1 MiB, F32 3.4 MiB". */
+/* The types of the weights with their sizes, and which of them are not read as the file has them:
+ * "Q8_0 128.1 MiB, F32 3.4 MiB", "Q8_0 128.1 MiB expanded to F32, F32 3.4 MiB". */
 static bool print_types(struct output *out, const struct gpt2_model *model,
                         struct gpt2_error *err) {
     struct gpt2_tensor_info info, other;
     bool ok = output_string(out, "weights      ", err), first = true;
     for (size_t i = 0; ok && gpt2_model_tensor(model, i, &info); i++) {
         size_t bytes = 0;
-        bool seen = false;
+        bool seen = false, expanded = false;
         for (size_t k = 0; gpt2_model_tensor(model, k, &other); k++) {
             if (strcmp(info.dtype, other.dtype) == 0) {
                 bytes += other.n_bytes;
                 seen |= k < i;
+                expanded |= other.expanded;
             }
         }
         if (!seen) {
-            ok = output_format(out, err, "%s %s %.1f MiB", first ? "" : ",", info.dtype,
-                               (double)bytes / (1 << 20));
+            ok = output_format(out, err, "%s %s %.1f MiB%s", first ? "" : ",", info.dtype,
+                               (double)bytes / (1 << 20), expanded ? " expanded to F32" : "");
             first = false;
         }
     }
@@ -148,7 +150,8 @@ static bool json_tensors(struct output *out, const struct gpt2_model *model,
              output_format(out, err, ", \"type\": \"%s\", \"shape\": [%" PRId64, info.dtype,
                            info.shape[0]) &&
              (info.rank == 1 || output_format(out, err, ", %" PRId64, info.shape[1])) &&
-             output_format(out, err, "], \"bytes\": %zu}", info.n_bytes);
+             output_format(out, err, "], \"bytes\": %zu, \"expanded\": %s}", info.n_bytes,
+                           info.expanded ? "true" : "false");
     }
     return ok && output_string(out, "]", err);
 }
@@ -232,7 +235,8 @@ static int info(const struct info_arguments *args) {
     struct gpt2_runtime *runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, &err);
     char *path = runtime ? find_model(args->model, &err) : NULL;
-    struct gpt2_model *model = path ? lora_open(path, &args->lora, runtime, &err) : NULL;
+    struct gpt2_model *model =
+        path ? model_options_open(path, &args->opening, runtime, &err) : NULL;
     int code = 0;
     if (!model) {
         code = report(&err);
@@ -256,7 +260,7 @@ static int run_info(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL_WORD(&args.model),
-        OPT_LORA(&args.lora),
+        OPT_MODEL_OPTIONS(&args.opening),
         OPT_FLAG("tensors", 0, &args.tensors, "list every tensor with its type and shape"),
         OPT_OUTPUT(&args.output),
         OPT_CHOICE("format", 0, &args.format, formats, "text|json",

@@ -1,7 +1,7 @@
 /* cmd_quantize.c - `gpt2 quantize`: writes a model as one packed file. */
 #include "base/os.h"
 #include "cli/command/commands.h"
-#include "cli/command/lora_option.h"
+#include "cli/command/model_options.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"
 #include "cli/io/prompt_source.h"
@@ -61,7 +61,7 @@ static bool prepare(struct quantize_run *run, const struct quantize_arguments *a
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
     if (!run->runtime)
         return false;
-    run->model = lora_open(path, &args->lora, run->runtime, err);
+    run->model = model_options_open_numbers(path, &args->lora, run->runtime, err);
     if (!run->model)
         return false;
     if (!args->no_tokenizer || args->calibrate) {

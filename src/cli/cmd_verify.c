@@ -1,6 +1,6 @@
 /* cmd_verify.c - `gpt2 verify`: checks a model's files and prints its weights' fingerprint. */
 #include "cli/command/commands.h"
-#include "cli/command/lora_option.h"
+#include "cli/command/model_options.h"
 #include "cli/io/find_model.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -78,7 +78,8 @@ static int verify(const struct verify_arguments *args) {
     struct gpt2_check check;
     static struct output out;
     char *path = find_model(args->model, &err);
-    struct gpt2_model *model = path ? lora_open(path, &args->lora, NULL, &err) : NULL;
+    struct gpt2_model *model =
+        path ? model_options_open_numbers(path, &args->lora, NULL, &err) : NULL;
     signals_catch();
     int code = 0;
     struct bar bar = bar_begin();

@@ -121,7 +121,9 @@ static bool add_item(struct quantization *w, struct tensor_spec spec) {
                       "%s: tensor \"%s\": expected F32, F16 or BF16 weights, found %s: they are "
                       "quantized already",
                       w->model->tensors.path, spec.name, dtype_name(source->dtype));
-            return error_hint(w->err, "use the model that it was made from");
+            return error_hint(w->err, dtype_is_foreign(source->dtype)
+                                          ? "gpt2_model_open_expanded makes F32 of them"
+                                          : "use the model that it was made from");
         }
     }
     choose_type(item, w);

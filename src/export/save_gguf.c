@@ -292,7 +292,7 @@ static bool encode(unsigned char *out, const struct ggml_type *type, const float
         if (!fits)
             return false;
         type->quantize(block, wide + i);
-        type->dequantize(back, block);
+        ggml_type_dequantize(back, type, block);
         for (size_t k = 0; k < type->n_elements; k++)
             fits = fits && isfinite(back[k]); // the scale is F16
     }

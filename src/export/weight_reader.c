@@ -14,7 +14,8 @@ struct tensor_spec weight_reader_at(const struct gpt2_model *model, size_t i) {
 }
 
 enum dtype weight_reader_dtype(const struct tensor_spec *spec) {
-    return spec->kind == SPEC_VECTOR ? DTYPE_F32 : ((const struct matrix *)spec->field)->dtype;
+    const struct matrix *m = spec->field;
+    return spec->kind == SPEC_VECTOR || dtype_is_foreign(m->dtype) ? DTYPE_F32 : m->dtype;
 }
 
 size_t weight_reader_elements(const struct tensor_spec *spec) {
@@ -31,6 +32,29 @@ static const unsigned char *element(const struct matrix *m, size_t row, size_t c
     return (const unsigned char *)m->data + at * size;
 }
 
+/* Panel `i` of a quantized matrix. */
+static const void *panel(const struct tensor_spec *spec, size_t i) {
+    const struct matrix *m = spec->field;
+    return (const char *)m->data + i * panel_bytes(m->dtype, tensor_schema_inputs(spec));
+}
+
+/* n outputs from `first` on, the inputs of each side by side. */
+static void quantized_outputs(float *out, const struct tensor_spec *spec, size_t first, size_t n) {
+    const struct matrix *m = spec->field;
+    const int K = tensor_schema_inputs(spec);
+    for (size_t c = first; c < first + n; c++, out += K)
+        panels_column(out, panel(spec, c / PANEL), m->dtype, (int)(c % PANEL), K);
+}
+
+/* n inputs from `first` on, the outputs of each side by side. */
+static void quantized_inputs(float *out, const struct tensor_spec *spec, size_t first, size_t n) {
+    const struct matrix *m = spec->field;
+    const size_t n_out = (size_t)tensor_schema_outputs(spec);
+    for (size_t k = first; k < first + n; k++)
+        for (size_t c = 0; c < n_out; c++)
+            *out++ = panels_weight(panel(spec, c / PANEL), m->dtype, (int)(c % PANEL), (int)k);
+}
+
 void weight_reader_rows(void *out, const struct tensor_spec *spec, size_t first, size_t n) {
     if (spec->kind == SPEC_VECTOR) {
         memcpy(out, *(const float *const *)spec->field, (size_t)spec->shape[0] * sizeof(float));
@@ -39,6 +63,10 @@ void weight_reader_rows(void *out, const struct tensor_spec *spec, size_t first,
     const struct matrix *m = spec->field;
     const size_t cols = (size_t)m->cols, size = dtype_size(m->dtype);
     unsigned char *at = out;
+    if (dtype_is_quantized(m->dtype)) {
+        (spec->kind == SPEC_LINEAR ? quantized_inputs : quantized_outputs)(out, spec, first, n);
+        return;
+    }
     if (m->layout == LAYOUT_ROWS) {
         memcpy(at, element(m, first, 0), n * cols * size);
         return;
@@ -55,6 +83,10 @@ void weight_reader_rows(void *out, const struct tensor_spec *spec, size_t first,
 void weight_reader_columns(void *out, const struct tensor_spec *spec, size_t first, size_t n) {
     const struct matrix *m = spec->field;
     const size_t rows = (size_t)m->rows, size = dtype_size(m->dtype);
+    if (dtype_is_quantized(m->dtype)) {
+        (spec->kind == SPEC_LINEAR ? quantized_outputs : quantized_inputs)(out, spec, first, n);
+        return;
+    }
     if (m->layout == LAYOUT_COLUMNS) {
         memcpy(out, element(m, 0, first), n * rows * size);
         return;

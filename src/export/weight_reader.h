@@ -10,6 +10,8 @@ size_t weight_reader_count(const struct gpt2_model *model);
 /* Past their end it is lm_head, the same matrix as wte where it is tied. */
 struct tensor_spec weight_reader_at(const struct gpt2_model *model, size_t i);
 
+/* The type of its elements here. A type whose panels hold the numbers of a file of another format
+ * (dtype_is_foreign) counts as F32, which has them exactly. */
 enum dtype weight_reader_dtype(const struct tensor_spec *spec);
 size_t weight_reader_elements(const struct tensor_spec *spec);
 

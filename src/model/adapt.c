@@ -303,6 +303,8 @@ static bool check_plain(const struct gpt2_model *model, struct gpt2_error *err) 
                   "%s: tensor \"%s\": expected F32, F16 or BF16 weights, to which an adapter can "
                   "be added, found %s",
                   model->tensors.path, spec.name, dtype_name(m->dtype));
+        if (dtype_is_foreign(m->dtype))
+            return error_hint(err, "--expand makes F32 of them, to which it can");
         return error_hint(err, "first `gpt2 convert -m BASE --lora DIR -o MERGED` with the model "
                                "that it was made from, then `gpt2 quantize MERGED`");
     }

@@ -9,6 +9,7 @@
  * and biases have one type. */
 #include "model/loader.h"
 #include "base/error_internal.h"
+#include "model/blocks.h"
 #include "model/packed_loader.h"
 #include "model/tensor_index.h"
 #include "model/tensor_schema.h"
@@ -31,6 +32,9 @@ static const char wte_name[] = "wte.weight", head_name[] = "lm_head.weight";
 struct loader {
     struct gpt2_model *model;
     struct tensor_index names;
+    bool expand;
+    struct blocks_matrix *blocks; /* [n_blocks] matrices to be made of blocks */
+    size_t n_blocks;
     size_t n_missing;
     char missing[3][SPEC_NAME]; /* the first of them */
     struct gpt2_error *err;
@@ -76,7 +80,7 @@ static bool check_shape(const struct loader *l, const struct tensor_spec *spec,
 }
 
 static bool read_dtype(enum dtype *out, const struct loader *l, const struct tensor *t) {
-    return dtype_find(out, t->dtype) ||
+    return t->blocks || dtype_find(out, t->dtype) ||
            error_set(l->err, GPT2_ERR_MODEL,
                      "%s: tensor \"%s\": expected dtype F32, F16, BF16 or F64, found %s",
                      path_of(l), t->name, t->dtype);
@@ -88,6 +92,13 @@ static void *own(const struct loader *l, size_t count, size_t size) {
     if (memory)
         l->model->converted[l->model->n_converted++] = memory;
     return memory;
+}
+
+static bool bind_blocks(struct loader *l, const struct tensor_spec *spec, const struct tensor *t) {
+    struct matrix *matrix = spec->field;
+    blocks_plan(matrix, spec, t, l->expand);
+    l->blocks[l->n_blocks++] = (struct blocks_matrix){matrix, t};
+    return true;
 }
 
 /* Where the elements lie, aligned or not (the hub's own gpt2 is not); F64 is narrowed to F32. */
@@ -112,7 +123,10 @@ static bool bind_vector(const struct loader *l, const float **out, const struct 
     float *copy = own(l, (size_t)t->shape[0], sizeof *copy);
     if (!copy)
         return false;
-    dtype_to_f32(copy, t->data, dtype, (size_t)t->shape[0]);
+    if (t->blocks)
+        blocks_values(copy, t, (size_t)t->shape[0]);
+    else
+        dtype_to_f32(copy, t->data, dtype, (size_t)t->shape[0]);
     *out = copy;
     return true;
 }
@@ -126,10 +140,15 @@ static bool bind_entry(struct loader *l, const struct tensor_spec *spec,
     entry->bound = true;
     if (!check_shape(l, spec, t) || !read_dtype(&dtype, l, t) ||
         !(spec->kind == SPEC_VECTOR ? bind_vector(l, spec->field, t, dtype)
+          : t->blocks               ? bind_blocks(l, spec, t)
                                     : bind_matrix(l, spec->field, t, dtype)))
         return false;
-    l->model->infos[l->model->n_infos++] =
-        tensor_schema_info(spec, entry->name, t->dtype, t->n_bytes);
+    struct gpt2_tensor_info *info = &l->model->infos[l->model->n_infos++];
+    *info = tensor_schema_info(spec, entry->name, t->dtype, t->n_bytes);
+    info->expanded =
+        t->blocks &&
+        (spec->kind == SPEC_LINEAR || spec->kind == SPEC_EMBEDDING || spec->kind == SPEC_HEAD) &&
+        !dtype_is_quantized(((const struct matrix *)spec->field)->dtype);
     return true;
 }
 
@@ -310,18 +329,31 @@ static bool check_leftovers(const struct loader *l) {
 
 /* ---- all of it ---- */
 
-bool loader_bind(struct gpt2_model *model, enum config_tie tie, struct gpt2_error *err) {
+/* Makes what is in blocks; a tied head is what wte has become. */
+static bool make_blocks(const struct loader *l) {
+    struct gpt2_model *model = l->model;
+    if (!blocks_make(model, l->blocks, l->n_blocks, l->err))
+        return false;
+    if (model->head_is_tied)
+        model->head = model->wte;
+    return true;
+}
+
+bool loader_bind(struct gpt2_model *model, enum config_tie tie, bool expand,
+                 struct gpt2_error *err) {
     if (model->tensors.in_panels)
         return packed_loader_bind(model, err); // whether there is a lm_head says what `tie` would
-    struct loader l = {.model = model, .err = err};
+    struct loader l = {.model = model, .expand = expand, .err = err};
     const size_t n_layer = (size_t)model->config.n_layer;
     const size_t n_tensors = tensor_schema_count(model) + 1 /* head */;
     bool ok = (model->h = os_alloc(n_layer, sizeof *model->h, "blocks", err)) &&
               (model->infos = os_alloc(n_tensors, sizeof *model->infos, "tensors", err)) &&
               (model->converted = os_alloc(n_tensors, sizeof *model->converted, "tensors", err)) &&
+              (l.blocks = os_alloc(n_tensors, sizeof *l.blocks, "tensors", err)) &&
               tensor_index_build(&l.names, &model->tensors, err) && find_wte(&l, tie) &&
               enlarge_vocabulary(&l) && bind_tensors(&l) && check_leftovers(&l) &&
-              check_missing(&l) && bind_head(&l, tie);
+              check_missing(&l) && bind_head(&l, tie) && make_blocks(&l);
+    os_free(l.blocks);
     tensor_index_free(&l.names);
     return ok;
 }

@@ -47,7 +47,7 @@ static bool note_adapter(struct gpt2_model *model, const char *path, struct gpt2
 /* A config.json is read before the weights: a model of another type is refused as that. The names
  * of tensors come before a config.json that is missing, and before any other fault of theirs. */
 static bool open_files(struct gpt2_model *model, const char *path, struct given *given, bool lazy,
-                       struct gpt2_error *err) {
+                       bool expand, struct gpt2_error *err) {
     enum config_tie tie = CONFIG_TIE_UNSAID;
     struct directory files;
     if (!directory_find(&files, path, given, err))
@@ -60,17 +60,18 @@ static bool open_files(struct gpt2_model *model, const char *path, struct given 
               tensor_names_check(&model->tensors, err) &&
               (beside || model->tensors.config || directory_refuse_without_config(&files, err)) &&
               (beside || read_inner_config(model, &tie, err)) && check_data(model, lazy, err) &&
-              loader_bind(model, tie, err) && note_adapter(model, files.adapter, err);
+              loader_bind(model, tie, expand, err) && note_adapter(model, files.adapter, err);
     directory_free(&files);
     return ok;
 }
 
-static struct gpt2_model *open_model(const char *path, bool lazy, struct gpt2_error *err) {
+static struct gpt2_model *open_model(const char *path, bool lazy, bool expand,
+                                     struct gpt2_error *err) {
     struct given given;
     if (!containers_identify(&given, path, err))
         return NULL;
     struct gpt2_model *model = os_alloc(1, sizeof *model, "the model", err);
-    const bool ok = model && open_files(model, path, &given, lazy, err);
+    const bool ok = model && open_files(model, path, &given, lazy, expand, err);
     containers_close(&given);
     if (ok)
         return model;
@@ -88,7 +89,7 @@ struct gpt2_model *model_open_packed(void *bytes, size_t n_bytes, const char *na
         gpt2_model_close(model);
         return NULL;
     }
-    if (read_inner_config(model, &tie, err) && loader_bind(model, tie, err))
+    if (read_inner_config(model, &tie, err) && loader_bind(model, tie, false, err))
         return model;
     gpt2_model_close(model);
     return NULL;
@@ -109,16 +110,20 @@ const char *gpt2_model_recognise(const char *path) {
 }
 
 struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err) {
-    return open_model(path, false, err);
+    return open_model(path, false, false, err);
+}
+
+struct gpt2_model *gpt2_model_open_expanded(const char *path, struct gpt2_error *err) {
+    return open_model(path, false, true, err);
 }
 
 struct gpt2_model *gpt2_model_open_lazy(const char *path, struct gpt2_error *err) {
-    return open_model(path, true, err);
+    return open_model(path, true, false, err);
 }
 
 bool gpt2_model_prefetch(const struct gpt2_model *model, size_t *position) {
     const struct os_file *file = &model->tensors.file;
-    if (*position >= file->size || model->tensors.n_copies) // copies are in memory already
+    if (*position >= file->size || model->tensors.n_copies || model->made) // in memory already
         return false;
     // in small steps: the caller looks between them whether what it waits for is there
     const size_t step = (size_t)256 << 10;
@@ -137,6 +142,7 @@ void gpt2_model_close(struct gpt2_model *model) {
     for (size_t i = 0; i < model->n_converted; i++)
         os_free(model->converted[i]);
     os_free(model->converted);
+    os_free_huge(model->made, model->n_made);
     os_free(model->infos);
     os_free(model->h);
     warnings_free(&model->notes);

@@ -10,9 +10,10 @@
 
 /* All copies of a model: one block of memory, 2 MiB pages where the system grants them. */
 struct relocation {
-    struct matrix_copy *copies; /* [n], in the order of the pass */
+    struct matrix_copy *copies; /* [n], in the order of the pass; of what stays all zeros */
     size_t n;
-    char *memory; /* [n_bytes] */
+    struct matrix_copy *last; /* the one that is made last; NULL: everything stays where it is */
+    char *memory;             /* [n_bytes] */
     size_t n_bytes;
     atomic_flag busy; /* some pass makes copies */
 };
@@ -34,12 +35,20 @@ static struct matrix *movable(struct gpt2_model *model, size_t i) {
     return of_block[i % 4];
 }
 
+/* Matrices that were made of a file's blocks are in panels, in such memory, from the start. */
+static bool stays(const struct gpt2_model *model, const struct matrix *m) {
+    const char *made = model->made, *data = m->data;
+    return made && data >= made && data < made + model->n_made;
+}
+
 /* The head's float rows are read in one stream as they are; everything else becomes panels. */
 static enum layout layout_of(const struct gpt2_model *model, const struct matrix *m) {
     return is_rows_of_vocab(model, m) && m->layout == LAYOUT_ROWS ? LAYOUT_ROWS : LAYOUT_PANELS;
 }
 
 static size_t bytes_of(const struct gpt2_model *model, const struct matrix *m) {
+    if (stays(model, m))
+        return 0;
     if (layout_of(model, m) == LAYOUT_ROWS)
         return (size_t)m->rows * (size_t)m->cols * dtype_size(m->dtype);
     bool head = is_rows_of_vocab(model, m);
@@ -99,9 +108,9 @@ static bool plan(struct gpt2_model *model, struct gpt2_error *err) {
     move->copies = os_alloc(n, sizeof *move->copies, "the move of weights", err);
     for (size_t i = 0; move->copies && i < n; i++)
         move->n_bytes += (bytes_of(model, movable(model, i)) + 63) / 64 * 64;
-    if (move->copies)
+    if (move->n_bytes)
         move->memory = os_alloc_huge(move->n_bytes, "moved weights", err);
-    if (!move->memory) {
+    if (!move->copies || (move->n_bytes && !move->memory)) {
         relocate_free(model);
         return false;
     }
@@ -110,6 +119,9 @@ static bool plan(struct gpt2_model *model, struct gpt2_error *err) {
     for (size_t i = 0; i < n; i++) {
         struct matrix *m = movable(model, i);
         struct matrix_copy *copy = &move->copies[i];
+        if (stays(model, m))
+            continue;
+        move->last = copy;
         copy->matrix = *m;
         copy->matrix.layout = layout_of(model, m);
         copy->matrix.data = copy->data = at;
@@ -168,6 +180,8 @@ static bool move_now(struct gpt2_model *model, struct gpt2_runtime *runtime,
         return false;
     for (size_t i = 0; i < model->move->n; i++) {
         const struct matrix *m = movable(model, i);
+        if (!m->copy)
+            continue;
         bool head = is_rows_of_vocab(model, m), rows = m->copy->matrix.layout == LAYOUT_ROWS;
         struct matrix_move move = {m, head ? m->cols : m->rows, head ? m->rows : m->cols,
                                    rows ? rows_of_task(m) : STRIP};
@@ -204,10 +218,9 @@ size_t gpt2_model_moved(const struct gpt2_model *model, size_t *huge) {
 
 bool relocate_begin(const struct gpt2_model *model) {
     struct relocation *move = model->move;
-    if (!move)
+    if (!move || !move->last)
         return false;
-    const struct matrix_copy *last = &move->copies[move->n - 1]; // the head's: copied last
-    return !atomic_load_explicit(&last->ready, memory_order_acquire) &&
+    return !atomic_load_explicit(&move->last->ready, memory_order_acquire) &&
            !atomic_flag_test_and_set_explicit(&move->busy, memory_order_acquire);
 }
 

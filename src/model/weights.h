@@ -22,13 +22,13 @@
  * as GGUF and llm.c have them. Only of the blocks' matrices. LAYOUT_PANELS: panels of outputs
  * (kernels/panels.h), at a multiple of 64 bytes. For a linear layer's [in, out] K is rows and the
  * outputs are columns; wte and head as panels have K = n_embd and one output for each token, so
- * `rows` outputs of `cols` inputs. Q8 and Q4 are always panels.
+ * `rows` outputs of `cols` inputs. Quantized types are always panels.
  */
 enum layout { LAYOUT_ROWS, LAYOUT_COLUMNS, LAYOUT_PANELS };
 
 struct matrix {
     const void *data;
-    enum dtype dtype; /* DTYPE_F32, DTYPE_F16, DTYPE_BF16; DTYPE_Q8, DTYPE_Q4     */
+    enum dtype dtype; /* DTYPE_F32, DTYPE_F16, DTYPE_BF16, or a quantized one     */
     enum layout layout;
     int rows, cols;
     struct matrix_copy *copy; /* where it is moved to (relocate.h), or NULL; owned by the model */
@@ -86,6 +86,9 @@ struct gpt2_model {
     struct tensors tensors; /* owns the mapping                         */
     void **converted;       /* [n_converted] owned copies               */
     size_t n_converted;
+    void
+        *made; /* [n_made] matrices made of a file's blocks (blocks.h); of os_alloc_huge, or NULL */
+    size_t n_made;
     struct gpt2_tensor_info *infos; /* [n_infos] in the order of the pass    */
     size_t n_infos;
     struct warnings notes;

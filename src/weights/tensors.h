@@ -8,7 +8,7 @@
  *     (model/tensor_index.c)
  *   - matrices of linear layers are [in, out]. A reader of a format that has them [out, in] says so
  *     (tensors_turn): the shape is [in, out], the data lies there output after output
- *   - what is not F32, F16, BF16 or F64 has been converted to F32
+ *   - what is not F32, F16, BF16 or F64 is in blocks of integers (gguf/ggml_type.h)
  *
  * Data lies in a mapping where the file has it like this, else in memory that the table owns. */
 #ifndef WEIGHTS_TENSORS_H
@@ -22,13 +22,18 @@
 
 #define TENSOR_MAX_RANK 8
 
+struct ggml_type;
+
 struct tensor {
     const char *name;               /* as above; outlives the table or is owned by it          */
     const char *dtype;              /* as safetensors spells it: "F32", "U8", ...; static      */
+    const struct ggml_type *blocks; /* what the data's blocks are, whose name dtype is then;
+                                       NULL: it has single elements                            */
     int rank;                       /* 0..TENSOR_MAX_RANK                                      */
     int64_t shape[TENSOR_MAX_RANK]; /* each >= 0; the product and its bytes fit a size_t       */
     const void *data;               /* any alignment, row-major, little-endian                 */
-    size_t n_bytes;                 /* exactly product(shape) * size of dtype                  */
+    size_t n_bytes;                 /* exactly product(shape) * size of dtype, or of the blocks;
+                                       a row, or with by_columns a column, is whole blocks     */
     bool by_columns;                /* a matrix whose data is its transpose: column after column.
                                        Of linear layers only (tensors_turn)                    */
 };

@@ -83,17 +83,19 @@ if [ -n "${VALGRIND:-}" ]; then
     exit 0
 fi
 
-# facts MODEL: its fingerprint, its logits and its tokens.
+# facts MODEL [OPTION]: its fingerprint, its logits and its tokens.
 facts() {
     "$GPT2" verify "$1" 2>&1 | grep -a '^fingerprint\|error'
-    "$GPT2" generate -m "$1" "Once upon a time" -n 8 --greedy --stats 2>&1 | grep -a '^logits\|error'
+    "$GPT2" generate -m "$@" "Once upon a time" -n 8 --greedy --stats 2>&1 | grep -a '^logits\|error'
     "$GPT2" tokenize -m "$1" --special "Once upon a time<|endoftext|>" 2>&1
 }
-# equal NAME MODEL: the facts are those of the model last given to `expected`.
+# equal NAME MODEL [OPTION]: the facts are those of the model last given to `expected`.
 expected() { facts "$1" >"$tmp/expected"; }
 equal() {
-    facts "$2" >"$tmp/facts"
-    expect "$1" same "$tmp/expected" "$tmp/facts"
+    name=$1
+    shift
+    facts "$@" >"$tmp/facts"
+    expect "$name" same "$tmp/expected" "$tmp/facts"
 }
 
 # ---- our own writers ----
@@ -194,9 +196,37 @@ done
 for type in q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k q4_k q5_k q6_k; do
     rewrite "$tmp/q.gguf" --type $type --plain "$tmp/plain"
     expected "$tmp/plain"
-    equal "$type" "$tmp/q.gguf"
+    equal "$type expanded" "$tmp/q.gguf" --expand
+    run info --tensors --json --expand "$tmp/q.gguf"
+    expect "$type expanded says so" grep -qi "\"name\": \"h.0.mlp.c_fc.weight\", \"type\": \"$type\".*\"expanded\": true" "$out"
+    run info "$tmp/q.gguf"
+    case $type in
+    q8_0 | q5_0 | q4_0)
+        expect "$type runs from its integers" grep -qiE "^weights  .* $type [0-9.]+ MiB(,|$)" "$out"
+        expect "with logits of its own" test "$(hash_of "$tmp/q.gguf")" != "$(hash_of "$tmp/plain")"
+        expect "the same ones everywhere" test "$(hash_of "$tmp/q.gguf" -t 1 --cpu generic --mmap)" = \
+            "$(hash_of "$tmp/q.gguf" -t 2 --no-mmap --speculate off)"
+        ;;
+    *)
+        expect "$type has no products of its own" grep -qiE "^weights  .* $type [0-9.]+ MiB expanded to F32" "$out"
+        equal "$type" "$tmp/q.gguf"
+        ;;
+    esac
     rm -r "$tmp/plain"
 done
+run convert --type q8_0 -o "$tmp/q8_0.gguf"
+echo '{"prompt": "Once"}' >"$tmp/one.jsonl"
+for way in "" --expand; do
+    # shellcheck disable=SC2086
+    run generate -m "$tmp/q8_0.gguf" --input "$tmp/one.jsonl" -n 2 $way
+    expect "a bulk job $way" exits 0
+    sed -n 's/.*"system_fingerprint":"\([^"]*\)".*/\1/p' "$out" >"$tmp/mark$way"
+done
+expect "system_fingerprint tells the two ways apart" test "$(cat "$tmp/mark")" != "$(cat "$tmp/mark--expand")"
+run compare "$tmp/q8_0.gguf" -f models/tales/config.json --json
+expect "compare measures what products of integers cost" grep -q '"mean_kl": [0-9.e-]*[1-9]' "$out"
+run info --expand models/tales
+expect "--expand of a model without integers" refuses 2 'expected a GGUF file with quantized weights'
 rewrite "$tmp/padded" --pad 1000
 # What we write, against an independent reader and quantizer.
 rm -r "$tmp/F16" "$tmp/BF16"
@@ -207,7 +237,10 @@ for type in as-is f32 f16 bf16 q8_0 q4_0; do
         "$python" tests/gguf_written.py models/tales "$tmp/is.gguf" $type tales $tied "$tmp/plain" >"$tmp/said" 2>&1
         expect "GGUF $type $tied as ggml has it: $(tail -n 1 "$tmp/said")" grep -qx right "$tmp/said"
         expected "$tmp/plain"
-        equal "GGUF $type $tied is read as that" "$tmp/is.gguf"
+        case $type in
+        q*) equal "GGUF $type $tied is read as that" "$tmp/is.gguf" --expand ;;
+        *) equal "GGUF $type $tied is read as that" "$tmp/is.gguf" ;;
+        esac
         rm -r "$tmp/plain"
     done
 done

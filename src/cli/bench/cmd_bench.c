@@ -13,7 +13,7 @@
 #include "cli/bench/bench_report.h"
 #include "cli/bench/bench_speculate.h"
 #include "cli/command/commands.h"
-#include "cli/command/lora_option.h"
+#include "cli/command/model_options.h"
 #include "cli/command/sandbox.h"
 #include "cli/command/weights_options.h"
 #include "cli/io/find_model.h"
@@ -38,7 +38,7 @@
 struct bench_arguments {
     struct sandbox sandbox;
     const char *model, *cpu, *output;
-    struct string_list lora;
+    struct model_options opening;
     struct int_list prompt, decode, depth, batch, threads;
     int rounds, kv, format;
     bool profile;
@@ -335,7 +335,7 @@ static bool run_all(struct bench_run *run, struct gpt2_error *err) {
 static bool open_model(struct bench_run *run, struct gpt2_error *err) {
     struct bench_context *context = &run->context;
     run->path = find_model(run->args.model, err);
-    run->model = run->path ? lora_open(run->path, &run->args.lora, NULL, err) : NULL;
+    run->model = run->path ? model_options_open(run->path, &run->args.opening, NULL, err) : NULL;
     if (!run->model)
         return false;
     if (!weights_prepare(run->model, &run->args.weights, MANY_PASSES, err))
@@ -447,7 +447,7 @@ static int run_bench(int argc, char **argv) {
                  "the tests some percent slower"),
         OPT_SECTION("Model and machine"),
         OPT_MODEL_WORD(&a->model),
-        OPT_LORA(&a->lora),
+        OPT_MODEL_OPTIONS(&a->opening),
         OPT_INTS("threads", 't', &a->threads, 1, 1024, "N,...",
                  "threads (default: all processors this process may use)", .aliases = "n-threads"),
         OPT_CPU(&a->cpu),

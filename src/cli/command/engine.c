@@ -1,12 +1,11 @@
 /* engine.c - opens and closes the tokenizer, the model and the runtime of a command. */
 #include "cli/command/engine.h"
-#include "cli/command/lora_option.h"
 #include "cli/io/find_model.h"
 #include "cli/io/report.h"
 
 #include <stdlib.h>
 
-bool engine_open(struct engine *engine, const char *model, const struct string_list *adapters,
+bool engine_open(struct engine *engine, const char *model, const struct model_options *options,
                  int n_threads, const char *cpu, bool ids_only, struct gpt2_error *err) {
     engine->path = find_model(model, err);
     if (!engine->path)
@@ -15,7 +14,7 @@ bool engine_open(struct engine *engine, const char *model, const struct string_l
         &(struct gpt2_runtime_options){.n_threads = n_threads, .cpu = cpu}, err);
     if (!engine->runtime)
         return false;
-    engine->model = lora_open(engine->path, adapters, engine->runtime, err);
+    engine->model = model_options_open(engine->path, options, engine->runtime, err);
     if (!engine->model)
         return false;
     if (ids_only ? !gpt2_tokenizer_open_if_any(&engine->tokenizer, engine->path, err)

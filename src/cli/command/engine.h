@@ -2,7 +2,7 @@
 #ifndef CLI_COMMAND_ENGINE_H
 #define CLI_COMMAND_ENGINE_H
 
-#include "cli/command/options.h"
+#include "cli/command/model_options.h"
 
 #include <gpt2/model.h>
 #include <gpt2/runtime.h>
@@ -16,12 +16,11 @@ struct engine {
     struct gpt2_runtime *runtime;
 };
 
-/* Finds the model (find_model.h), opens all three and merges the adapters (lora_option.h; NULL:
- * none). The
+/* Finds the model (find_model.h) and opens all three, the model as model_options_open does. The
  * model comes before its tokenizer: what is wrong with it is said first. The loader's warnings go
  * to standard error. With `ids_only` there may be no tokenizer; one that cannot be opened is an
  * error all the same. On failure err is set, and engine_close frees what was opened. */
-bool engine_open(struct engine *engine, const char *model, const struct string_list *adapters,
+bool engine_open(struct engine *engine, const char *model, const struct model_options *options,
                  int n_threads, const char *cpu, bool ids_only, struct gpt2_error *err);
 void engine_close(struct engine *engine); /* a zeroed struct is allowed */
 

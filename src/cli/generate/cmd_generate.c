@@ -1,6 +1,6 @@
 /* cmd_generate.c - the options of generate; what they ask for is in generate_once.c and bulk.c. */
 #include "cli/command/commands.h"
-#include "cli/command/lora_option.h"
+#include "cli/command/model_options.h"
 #include "cli/generate/bulk.h"
 #include "cli/generate/generate_once.h"
 #include "cli/generate/interactive.h"
@@ -34,12 +34,13 @@ static void *open_tokenizer(void *data) {
 
 static bool open_model(struct generate_run *run, struct gpt2_error *err) {
     const struct generate_arguments *args = &run->args;
-    run->model = gpt2_model_open_lazy(run->path, err);
+    run->model = args->opening.expand ? model_options_expand(run->path, err)
+                                      : gpt2_model_open_lazy(run->path, err);
     if (!run->model)
         return false;
     run->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
-    return run->runtime && lora_merge(run->model, &args->lora, run->runtime, err);
+    return run->runtime && model_options_merge(run->model, &args->opening.lora, run->runtime, err);
 }
 
 static bool open_all(struct generate_run *run, struct gpt2_error *err) {
@@ -161,7 +162,7 @@ static int run_generate(int argc, char **argv) {
         OPT_STRING("ids", 0, &a->ids, "1,2,3", "the prompt as token ids", .not_with = "@ input"),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
-        OPT_LORA(&a->lora),
+        OPT_MODEL_OPTIONS(&a->opening),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),

@@ -4,6 +4,7 @@
 
 #include "base/os.h"
 #include "cli/command/memory_limit.h"
+#include "cli/command/model_options.h"
 #include "cli/command/sandbox.h"
 #include "cli/command/speculate.h"
 #include "cli/command/weights_options.h"
@@ -20,7 +21,7 @@ struct generate_arguments {
     struct text_source source;
     const char *ids;
     const char *model;
-    struct string_list lora;
+    struct model_options opening;
     struct settings settings;
     struct weights_options weights;
     struct speculate_arguments speculate;

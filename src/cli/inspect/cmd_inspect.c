@@ -1,7 +1,7 @@
 /* cmd_inspect.c - `gpt2 inspect`: reads texts, runs an inspection and shows its view or writes its
  * arrays. */
 #include "cli/command/commands.h"
-#include "cli/command/lora_option.h"
+#include "cli/command/model_options.h"
 #include "cli/command/sandbox.h"
 #include "cli/inspect/inspection.h"
 #include "cli/io/find_model.h"
@@ -25,7 +25,8 @@ static const struct inspect_kind {
 };
 
 struct inspect_arguments {
-    struct string_list prompts, lora;
+    struct string_list prompts;
+    struct model_options opening;
     const char *file, *ids, *model, *cpu, *ablate, *token;
     struct view_form form;
     struct sandbox sandbox;
@@ -173,7 +174,7 @@ static bool open_all(struct inspect_run *run, struct gpt2_error *err) {
     const struct inspect_arguments *a = &run->args;
     struct inspect *in = &run->inspect;
     run->path = find_model(a->model, err);
-    run->model = run->path ? lora_open(run->path, &a->lora, NULL, err) : NULL;
+    run->model = run->path ? model_options_open(run->path, &a->opening, NULL, err) : NULL;
     if (!run->model)
         return false;
     if (a->ids ? !gpt2_tokenizer_open_if_any(&run->tokenizer, run->path, err)
@@ -330,7 +331,7 @@ static int run_inspect(int argc, char **argv) {
         OPT_COLOR(&a->form.color, .hint = NULL),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
-        OPT_LORA(&a->lora),
+        OPT_MODEL_OPTIONS(&a->opening),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_SANDBOX(&a->sandbox),

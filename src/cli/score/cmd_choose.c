@@ -1,8 +1,8 @@
 /* cmd_choose.c - `gpt2 choose`: ranks given continuations of a prompt by their probability. */
 #include "cli/command/commands.h"
 #include "cli/command/fingerprint.h"
-#include "cli/command/lora_option.h"
 #include "cli/command/memory_limit.h"
+#include "cli/command/model_options.h"
 #include "cli/command/sandbox.h"
 #include "cli/command/session_io.h"
 #include "cli/io/line_errors.h"
@@ -29,7 +29,8 @@ enum measure { MEASURE_SUM, MEASURE_MEAN, MEASURE_PMI };
 
 struct choose_arguments {
     struct text_source source;
-    struct string_list choices, lora;
+    struct string_list choices;
+    struct model_options opening;
     struct sandbox sandbox;
     size_t max_memory;
     const char *input, *choices_file, *separator, *premise, *expected, *model, *cpu, *output;
@@ -289,7 +290,8 @@ static bool prepare(struct choose_run *run, struct gpt2_error *err) {
         return false;
     int ignored;
     if ((args->expected && !test(run, &ignored, err)) ||
-        !engine_open(&run->engine, args->model, &args->lora, args->threads, args->cpu, false, err))
+        !engine_open(&run->engine, args->model, &args->opening, args->threads, args->cpu, false,
+                     err))
         return false;
     const bool many = args->lines || args->input;
     const bool keeps = many || args->load_session || args->save_session;
@@ -592,7 +594,7 @@ static int run_choose(int argc, char **argv) {
                    .flags = OPTION_ESCAPES),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
-        OPT_LORA(&a->lora),
+        OPT_MODEL_OPTIONS(&a->opening),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),

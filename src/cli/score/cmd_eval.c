@@ -1,8 +1,8 @@
 /* cmd_eval.c - `gpt2 eval`: LAMBADA and HellaSwag, by the rules of the published figures. */
 #include "base/utf8.h"
 #include "cli/command/commands.h"
-#include "cli/command/lora_option.h"
 #include "cli/command/memory_limit.h"
+#include "cli/command/model_options.h"
 #include "cli/command/sandbox.h"
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
@@ -22,7 +22,7 @@ struct eval_arguments {
     struct sandbox sandbox;
     size_t max_memory;
     const char *task, *file, *model, *cpu, *output;
-    struct string_list lora;
+    struct model_options opening;
     int form, kv, threads, limit, format; /* format: 0 TSV, 1 JSON */
     size_t cache_memory;
 };
@@ -201,7 +201,8 @@ static bool prepare(struct eval_run *run, struct gpt2_error *err) {
     struct text_source source = {.file = args->file, .keep_newline = true};
     run->reader.lines = true;
     if (!token_reader_open(&run->reader, &source, err) ||
-        !engine_open(&run->engine, args->model, &args->lora, args->threads, args->cpu, false, err))
+        !engine_open(&run->engine, args->model, &args->opening, args->threads, args->cpu, false,
+                     err))
         return false;
     struct memory_use use = {.prefix = args->cache_memory};
     memory_scorer(&use, run->engine.model, run->engine.runtime, (enum gpt2_kv)args->kv);
@@ -241,7 +242,7 @@ static int run_eval(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL(&a->model),
-        OPT_LORA(&a->lora),
+        OPT_MODEL_OPTIONS(&a->opening),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),

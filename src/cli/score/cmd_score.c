@@ -1,8 +1,8 @@
 /* cmd_score.c - `gpt2 score`: log-probabilities of a text by token, word, line or document. */
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
-#include "cli/command/lora_option.h"
 #include "cli/command/memory_limit.h"
+#include "cli/command/model_options.h"
 #include "cli/command/sandbox.h"
 #include "cli/command/session_io.h"
 #include "cli/io/line_errors.h"
@@ -27,7 +27,7 @@ struct score_arguments {
     const char *output, *context, *input, *load_session, *save_session;
     size_t cache_memory;
     size_t max_memory;
-    struct string_list lora;
+    struct model_options opening;
     bool ids, special, lines, bos, no_bos, no_header;
     int by, kv, threads, top, ctx, format, tint, color; /* tint: enum score_tint */
 };
@@ -169,7 +169,7 @@ static bool read_context(struct score_run *run, bool keeps, struct gpt2_error *e
 
 static bool create(struct score_run *run, struct gpt2_error *err) {
     const struct score_arguments *args = &run->args;
-    if (!engine_open(&run->engine, args->model, &args->lora, args->threads, args->cpu, args->ids,
+    if (!engine_open(&run->engine, args->model, &args->opening, args->threads, args->cpu, args->ids,
                      err) ||
         !choose_protocol(run, err))
         return false;
@@ -447,7 +447,7 @@ static int run_score(int argc, char **argv) {
                                "filter tint=surprisal tint=rank"),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
-        OPT_LORA(&a->lora),
+        OPT_MODEL_OPTIONS(&a->opening),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),

@@ -1,8 +1,8 @@
 /* cmd_serve.c - `gpt2 serve`: OpenAI's completions endpoint, over HTTP. */
 #include "cli/command/commands.h"
 #include "cli/command/engine.h"
-#include "cli/command/lora_option.h"
 #include "cli/command/memory_limit.h"
+#include "cli/command/model_options.h"
 #include "cli/command/sandbox.h"
 #include "cli/command/weights_options.h"
 #include "cli/io/report.h"
@@ -17,7 +17,7 @@
 
 struct serve_arguments {
     const char *host, *model, *alias, *cpu, *key_file;
-    struct string_list lora;
+    struct model_options opening;
     struct sandbox sandbox;
     size_t max_memory;
     struct weights_options weights;
@@ -55,7 +55,7 @@ static bool open_all(struct serve_run *run, struct gpt2_error *err) {
         !listen_socket_open(&run->listening, a->host, a->port, run->keys.n > 0, err))
         return false;
     sandbox_begin(&a->sandbox, NULL, 0);
-    if (!engine_open(&run->engine, a->model, &a->lora, a->threads, a->cpu, false, err) ||
+    if (!engine_open(&run->engine, a->model, &a->opening, a->threads, a->cpu, false, err) ||
         !weights_prepare(run->engine.model, &a->weights, LLONG_MAX, err))
         return false;
     struct memory_use use = {.prefix = a->cache_memory};
@@ -141,7 +141,7 @@ static int run_serve(int argc, char **argv) {
                    "which each line has one (\"Authorization: Bearer KEY\")"),
         OPT_SECTION("Model"),
         OPT_MODEL_WORD(&a->model),
-        OPT_LORA(&a->lora),
+        OPT_MODEL_OPTIONS(&a->opening),
         OPT_STRING("alias", 'a', &a->alias, "NAME",
                    "the model's name for clients (default: as it is given)"),
         OPT_THREADS(&a->threads),

@@ -1,5 +1,6 @@
 /* ggml_type.c - block layouts as in ggml-common.h of ggml. All products of a half-precision scale
- * and the small integers are exact in f32; the K types' differences are rounded once. */
+ * and the small integers are exact in f32, so that a weight is rounded once where there is a least
+ * value, and a K type's scale of a group is exact. */
 #include "weights/gguf/ggml_type.h"
 #include "base/dtype.h"
 
@@ -16,49 +17,51 @@ static float half(const byte *at) {
 
 /* ---- blocks of 32 ---- */
 
-/* d, qs[16]: element i is the low half of byte i, element i + 16 the high half */
-static void q4_0(float *y, const byte *b) {
-    const float d = half(b);
+/* The low halves of 16 bytes are elements 0 to 15, the high ones those from 16 on. */
+static void nibbles(int8_t *q, const byte *qs, int less) {
     for (int i = 0; i < 16; i++) {
-        y[i] = d * (float)((b[2 + i] & 15) - 8);
-        y[i + 16] = d * (float)((b[2 + i] >> 4) - 8);
+        q[i] = (int8_t)((qs[i] & 15) - less);
+        q[i + 16] = (int8_t)((qs[i] >> 4) - less);
     }
+}
+
+/* The same, and the fifth bit of element i is bit i of the 32 at qh. */
+static void fives(int8_t *q, const byte *qh, const byte *qs, int less) {
+    nibbles(q, qs, less);
+    for (int i = 0; i < 32; i++)
+        q[i] = (int8_t)(q[i] + ((qh[i / 8] >> i % 8 & 1) << 4));
+}
+
+/* d, qs[16] */
+static void q4_0(struct ggml_block *out, const byte *b) {
+    out->scale[0] = half(b);
+    nibbles(out->q, b + 2, 8);
 }
 
 /* d, m, qs[16] */
-static void q4_1(float *y, const byte *b) {
-    const float d = half(b), m = half(b + 2);
-    for (int i = 0; i < 16; i++) {
-        y[i] = d * (float)(b[4 + i] & 15) + m;
-        y[i + 16] = d * (float)(b[4 + i] >> 4) + m;
-    }
-}
-
-/* Element i of five bits: four in qs, the fifth is bit i of the 32 at qh. */
-static int five(const byte *qh, const byte *qs, int i) {
-    int low = i < 16 ? qs[i] & 15 : qs[i - 16] >> 4;
-    return low | (qh[i / 8] >> i % 8 & 1) << 4;
+static void q4_1(struct ggml_block *out, const byte *b) {
+    out->scale[0] = half(b);
+    out->min[0] = half(b + 2);
+    nibbles(out->q, b + 4, 0);
 }
 
 /* d, qh[4], qs[16] */
-static void q5_0(float *y, const byte *b) {
-    const float d = half(b);
-    for (int i = 0; i < 32; i++)
-        y[i] = d * (float)(five(b + 2, b + 6, i) - 16);
+static void q5_0(struct ggml_block *out, const byte *b) {
+    out->scale[0] = half(b);
+    fives(out->q, b + 2, b + 6, 16);
 }
 
 /* d, m, qh[4], qs[16] */
-static void q5_1(float *y, const byte *b) {
-    const float d = half(b), m = half(b + 2);
-    for (int i = 0; i < 32; i++)
-        y[i] = d * (float)five(b + 4, b + 8, i) + m;
+static void q5_1(struct ggml_block *out, const byte *b) {
+    out->scale[0] = half(b);
+    out->min[0] = half(b + 2);
+    fives(out->q, b + 4, b + 8, 0);
 }
 
 /* d, qs[32] */
-static void q8_0(float *y, const byte *b) {
-    const float d = half(b);
-    for (int i = 0; i < 32; i++)
-        y[i] = d * (float)(int8_t)b[2 + i];
+static void q8_0(struct ggml_block *out, const byte *b) {
+    out->scale[0] = half(b);
+    memcpy(out->q, b + 2, 32);
 }
 
 /* ---- blocks of 256 ---- */
@@ -69,26 +72,28 @@ static int two(const byte *qs, int i) {
 }
 
 /* scales[16], qs[64], d, dmin: a scale byte has 4 bits of scale and 4 of least value */
-static void q2_k(float *y, const byte *b) {
+static void q2_k(struct ggml_block *out, const byte *b) {
     const float d = half(b + 80), dmin = half(b + 82);
-    for (int i = 0; i < 256; i++) {
-        const byte scale = b[i / 16];
-        const float dl = d * (float)(scale & 15), least = dmin * (float)(scale >> 4);
-        y[i] = dl * (float)two(b + 16, i) - least;
+    for (int k = 0; k < 16; k++) {
+        out->scale[k] = d * (float)(b[k] & 15);
+        out->min[k] = -(dmin * (float)(b[k] >> 4));
     }
+    for (int i = 0; i < 256; i++)
+        out->q[i] = (int8_t)two(b + 16, i);
 }
 
 /* hmask[32], qs[64], scales[12], d: a third bit of each element, and six bits of 16 scales */
-static void q3_k(float *y, const byte *b) {
+static void q3_k(struct ggml_block *out, const byte *b) {
     const float d = half(b + 108);
     const byte *scales = b + 96;
-    for (int i = 0; i < 256; i++) {
-        const int k = i / 16;
+    for (int k = 0; k < 16; k++) {
         const int low = scales[k % 8] >> (k < 8 ? 0 : 4) & 15,
                   high = scales[8 + k % 4] >> k / 4 * 2 & 3;
+        out->scale[k] = d * (float)((low | high << 4) - 32);
+    }
+    for (int i = 0; i < 256; i++) {
         const int bit = i / 128 * 4 + i % 128 / 32;
-        const int q = two(b + 32, i) - (b[i % 32] >> bit & 1 ? 0 : 4);
-        y[i] = d * (float)((low | high << 4) - 32) * (float)q;
+        out->q[i] = (int8_t)(two(b + 32, i) - (b[i % 32] >> bit & 1 ? 0 : 4));
     }
 }
 
@@ -105,40 +110,55 @@ static void scale_of(int *scale, int *least, const byte *s, int k) {
 
 /* Groups of 32; two of them share 32 bytes, the first has the low halves. qh is NULL, or has bit k
  * of group k. */
-static void q45_k(float *y, const byte *b, const byte *qh, const byte *qs) {
+static void q45_k(struct ggml_block *out, const byte *b, const byte *qh, const byte *qs) {
     const float d = half(b), dmin = half(b + 2);
     for (int k = 0; k < 8; k++) {
         int scale, least;
         scale_of(&scale, &least, b + 4, k);
-        const float dl = d * (float)scale, m = dmin * (float)least;
+        out->scale[k] = d * (float)scale;
+        out->min[k] = -(dmin * (float)least);
         for (int i = 0; i < 32; i++) {
             const int low = qs[k / 2 * 32 + i] >> k % 2 * 4 & 15;
             const int high = qh ? (qh[i] >> k & 1) << 4 : 0;
-            y[k * 32 + i] = dl * (float)(low | high) - m;
+            out->q[k * 32 + i] = (int8_t)(low | high);
         }
     }
 }
 
 /* d, dmin, scales[12], qs[128] */
-static void q4_k(float *y, const byte *b) {
-    q45_k(y, b, NULL, b + 16);
+static void q4_k(struct ggml_block *out, const byte *b) {
+    q45_k(out, b, NULL, b + 16);
 }
 
 /* d, dmin, scales[12], qh[32], qs[128] */
-static void q5_k(float *y, const byte *b) {
-    q45_k(y, b, b + 16, b + 48);
+static void q5_k(struct ggml_block *out, const byte *b) {
+    q45_k(out, b, b + 16, b + 48);
 }
 
 /* ql[128], qh[64], scales[16], d: in each half of 128 four groups of 32, the low four bits of two
  * of them in one byte of ql, the high two bits of all four in one of qh */
-static void q6_k(float *y, const byte *b) {
+static void q6_k(struct ggml_block *out, const byte *b) {
     const float d = half(b + 208);
+    for (int k = 0; k < 16; k++)
+        out->scale[k] = d * (float)(int8_t)b[192 + k];
     for (int i = 0; i < 256; i++) {
         const int h = i / 128, group = i % 128 / 32, k = i % 32;
         const int low = b[h * 64 + group % 2 * 32 + k] >> (group < 2 ? 0 : 4) & 15;
         const int high = b[128 + h * 32 + k] >> group * 2 & 3;
-        y[i] = d * (float)(int8_t)b[192 + i / 16] * (float)((low | high << 4) - 32);
+        out->q[i] = (int8_t)((low | high << 4) - 32);
     }
+}
+
+void ggml_type_dequantize(float *y, const struct ggml_type *type, const unsigned char *block) {
+    struct ggml_block b;
+    type->take(&b, block);
+    const int n = (int)type->n_elements;
+    for (int g = 0, i = 0; i < n; g++)
+        for (const int end = i + type->group; i < end; i++) {
+            y[i] = b.scale[g] * (float)b.q[i];
+            if (type->mins)
+                y[i] += b.min[g];
+        }
 }
 
 /* ---- making blocks ---- */
@@ -176,13 +196,20 @@ static void make_q4_0(byte *b, const float *x) {
 /* ---- the table ---- */
 
 static const struct ggml_type types[] = {
-    {"F32", 0, 1, 4, "F32", NULL, NULL},        {"F16", 1, 1, 2, "F16", NULL, NULL},
-    {"BF16", 30, 1, 2, "BF16", NULL, NULL},     {"F64", 28, 1, 8, "F64", NULL, NULL},
-    {"Q4_0", 2, 32, 18, NULL, q4_0, make_q4_0}, {"Q4_1", 3, 32, 20, NULL, q4_1, NULL},
-    {"Q5_0", 6, 32, 22, NULL, q5_0, NULL},      {"Q5_1", 7, 32, 24, NULL, q5_1, NULL},
-    {"Q8_0", 8, 32, 34, NULL, q8_0, make_q8_0}, {"Q2_K", 10, 256, 84, NULL, q2_k, NULL},
-    {"Q3_K", 11, 256, 110, NULL, q3_k, NULL},   {"Q4_K", 12, 256, 144, NULL, q4_k, NULL},
-    {"Q5_K", 13, 256, 176, NULL, q5_k, NULL},   {"Q6_K", 14, 256, 210, NULL, q6_k, NULL},
+    {"F32", 0, 1, 4, "F32", 0, 0, 0, false, NULL, NULL},
+    {"F16", 1, 1, 2, "F16", 0, 0, 0, false, NULL, NULL},
+    {"BF16", 30, 1, 2, "BF16", 0, 0, 0, false, NULL, NULL},
+    {"F64", 28, 1, 8, "F64", 0, 0, 0, false, NULL, NULL},
+    {"Q4_0", 2, 32, 18, NULL, 32, 4, 2, false, q4_0, make_q4_0},
+    {"Q4_1", 3, 32, 20, NULL, 32, 4, 2, true, q4_1, NULL},
+    {"Q5_0", 6, 32, 22, NULL, 32, 8, 2, false, q5_0, NULL},
+    {"Q5_1", 7, 32, 24, NULL, 32, 8, 2, true, q5_1, NULL},
+    {"Q8_0", 8, 32, 34, NULL, 32, 8, 2, false, q8_0, make_q8_0},
+    {"Q2_K", 10, 256, 84, NULL, 16, 4, 4, true, q2_k, NULL},
+    {"Q3_K", 11, 256, 110, NULL, 16, 4, 4, false, q3_k, NULL},
+    {"Q4_K", 12, 256, 144, NULL, 32, 4, 4, true, q4_k, NULL},
+    {"Q5_K", 13, 256, 176, NULL, 32, 8, 4, true, q5_k, NULL},
+    {"Q6_K", 14, 256, 210, NULL, 16, 8, 4, false, q6_k, NULL},
 };
 
 static const char *const other_names[] = {

@@ -58,46 +58,18 @@ static const struct gguf_name *translate(char out[NAME_SIZE], struct gguf_string
 
 /* ---- tensors ---- */
 
-/* y[0..n_elements) = the values of a quantized tensor. */
-static void dequantize(float *y, const struct gguf_tensor *t) {
-    const struct ggml_type *type = t->type;
-    for (size_t i = 0; i < t->n_elements / type->n_elements; i++)
-        type->dequantize(y + i * type->n_elements, t->data + i * type->n_bytes);
-}
-
-static bool convert_quantized(struct tensors *out, struct tensor *t, const struct gguf_tensor *from,
-                              bool turn, struct gpt2_error *err) {
-    float *values = turn ? os_alloc(from->n_elements, sizeof *values, "weights", err)
-                         : tensors_alloc(out, from->n_elements, sizeof *values, "weights", err);
-    if (!values)
-        return false;
-    dequantize(values, from);
-    t->dtype = "F32";
-    t->data = values;
-    t->n_bytes = from->n_elements * sizeof *values;
-    if (!turn)
-        return true;
-    bool ok = tensors_transpose(out, t, err);
-    os_free(values);
-    return ok;
-}
-
-static bool convert(struct tensors *out, struct tensor *t, const struct gguf_tensor *from,
-                    const struct gguf_name *name, struct gpt2_error *err) {
-    const bool turn = name && name->is_linear && from->rank == 2;
+/* The tensor as the file has it. */
+static void take(struct tensor *t, const struct gguf_tensor *from, const struct gguf_name *name) {
+    const struct ggml_type *type = from->type;
     t->rank = from->rank;
     for (int i = 0; i < from->rank; i++)
         t->shape[i] = from->ne[from->rank - 1 - i];
-    t->dtype = from->type->dtype;
+    t->dtype = type->dtype ? type->dtype : type->name;
+    t->blocks = type->dtype ? NULL : type;
     t->data = from->data;
     t->n_bytes = from->n_bytes;
-    if (!name) // the loader notes that it is not used
-        return (t->dtype = t->dtype ? t->dtype : "U8", true);
-    if (!t->dtype)
-        return convert_quantized(out, t, from, turn, err);
-    if (turn)
+    if (name && name->is_linear && from->rank == 2)
         tensors_turn(t);
-    return true;
 }
 
 static bool fill(struct tensors *out, const struct gguf *gguf, struct gpt2_error *err) {
@@ -116,8 +88,7 @@ static bool fill(struct tensors *out, const struct gguf *gguf, struct gpt2_error
                              "%s: tensor \"%s\": GPT-2 has no such weight, and what it would "
                              "change is unknown",
                              gguf->path, t->name);
-        if (!convert(out, t, from, name, err))
-            return false;
+        take(t, from, name);
     }
     return true;
 }

@@ -14,10 +14,9 @@ struct gguf_name {
 };
 extern const struct gguf_name gguf_names[]; /* ends with {NULL} */
 
-/* A tensors_parse (tensors.h). Quantized tensors become F32, which takes up to eight times the
- * file's size in memory; linear layers' matrices are turned. The configuration is that of the
- * metadata, but for n_ctx, n_inner and n_vocab, which the tensors' shapes say: converters are known
- * to write others into the metadata. */
+/* A tensors_parse (tensors.h). Quantized tensors stay in the file's blocks; linear layers' matrices
+ * are turned. The configuration is that of the metadata, but for n_ctx, n_inner and n_vocab, which
+ * the tensors' shapes say: converters are known to write others into the metadata. */
 bool gguf_model_parse(struct tensors *out, const unsigned char *bytes, size_t n_bytes,
                       const char *path, struct gpt2_error *err);
 

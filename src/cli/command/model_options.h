@@ -1,0 +1,50 @@
+/* model_options.h - --lora and --expand: what a command makes of the model's weights. */
+#ifndef CLI_COMMAND_MODEL_OPTIONS_H
+#define CLI_COMMAND_MODEL_OPTIONS_H
+
+#include "cli/command/options.h"
+
+#include <gpt2/model.h>
+#include <gpt2/runtime.h>
+
+struct model_options {
+    struct string_list lora;
+    bool expand;
+};
+
+/* An entry of an option table; `dest` is a struct string_list *. */
+#define OPT_LORA(dest)                                              \
+    OPT_STRINGS("lora", 0, dest, "DIR[:SCALE]",                     \
+                "a LoRA adapter (PEFT's folder), merged into the\n" \
+                "model, SCALE times (default 1); may be repeated",  \
+                .aliases = "lora-scaled")
+
+/* The same; `dest` is a bool *. */
+#define OPT_EXPAND(dest)                                              \
+    OPT_FLAG("expand", 0, dest,                                       \
+             "what a GGUF file has quantized becomes F32 (default:\n" \
+             "products of its integers, faster and in less memory)")
+
+/* Both, of a command that runs the model. */
+#define OPT_MODEL_OPTIONS(dest) OPT_LORA(&(dest)->lora), OPT_EXPAND(&(dest)->expand)
+
+/* Merges each adapter, in order (gpt2_model_adapt); NULL: none. Each item is a path that exists, or
+ * a path, ':' and a number. NULL runtime: in one of its own, with all processors. Fails as
+ * gpt2_model_adapt does, and with GPT2_ERR_USAGE where a SCALE is no finite number. */
+bool model_options_merge(struct gpt2_model *model, const struct string_list *adapters,
+                         struct gpt2_runtime *runtime, struct gpt2_error *err);
+
+/* gpt2_model_open_expanded. NULL: err is set, with GPT2_ERR_USAGE where the file has nothing to be
+ * expanded. */
+struct gpt2_model *model_options_expand(const char *path, struct gpt2_error *err);
+
+/* Opens the model of a command that runs it and merges the adapters. NULL: err is set. */
+struct gpt2_model *model_options_open(const char *path, const struct model_options *options,
+                                      struct gpt2_runtime *runtime, struct gpt2_error *err);
+
+/* The same for a command that is about the numbers of the weights, not about products: what a file
+ * has quantized is F32, whatever the file. */
+struct gpt2_model *model_options_open_numbers(const char *path, const struct string_list *adapters,
+                                              struct gpt2_runtime *runtime, struct gpt2_error *err);
+
+#endif

@@ -56,18 +56,22 @@ class Stage:
              env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                   "DEBIAN_FRONTEND": "noninteractive"})
 
-    def copy(self, source, target, ignored):
+    def copy(self, source, target, ignored, owner):
+        user, group = owner.split(":")
         place = self.inside(target)
         if os.path.isdir(source):
             os.makedirs(place, exist_ok=True)
-            excluded = [f"--exclude={'' if name.startswith('**/') else './'}{name.removeprefix('**/')}"
-                        for name in ignored]
-            tar = subprocess.Popen(["tar", "-C", source, *excluded, "-cf", "-", "."], stdout=subprocess.PIPE)
-            call("tar", "-C", place, "--no-same-owner", "-xf", "-", stdin=tar.stdout)
+            # what is in it, and not the folder itself: the target stays whose it is
+            names = [name for name in os.listdir(source) if name not in ignored]
+            excluded = [f"--exclude={name[3:]}" for name in ignored if name.startswith("**/")]
+            tar = subprocess.Popen(["tar", "-C", source, f"--owner=:{user}", f"--group=:{group}", *excluded, "-cf", "-",
+                                    *names], stdout=subprocess.PIPE)
+            call("tar", "-C", place, "--same-owner", "--numeric-owner", "-xpf", "-", stdin=tar.stdout)
             assert tar.wait() == 0
         else:
             os.makedirs(os.path.dirname(place), exist_ok=True)
             call("cp", "--preserve=mode", source, place)
+            call("chown", owner, place)
 
 
 def main(dockerfile, context, folder):
@@ -84,11 +88,16 @@ def main(dockerfile, context, folder):
             stage.run(rest)
         elif name == "COPY":
             words = rest.split()
-            source, excluded = context, ignored
-            if words[0].startswith("--from="):
-                source, excluded = stages[words.pop(0)[7:]].root, []
+            source, excluded, owner = context, ignored, "0:0"
+            while words[0].startswith("--"):
+                option, value = words.pop(0).split("=")
+                if option == "--from":
+                    source, excluded = stages[value].root, []
+                else:
+                    assert option == "--chown", rest
+                    owner = value
             assert len(words) == 2, rest
-            stage.copy(os.path.normpath(source + "/" + words[0]), words[1], excluded)
+            stage.copy(os.path.normpath(source + "/" + words[0]), words[1], excluded, owner)
         elif name == "WORKDIR":
             stage.says["folder"] = rest
             os.makedirs(stage.inside("."), exist_ok=True)

@@ -164,7 +164,8 @@ $(foreach f,$(VECTORIZED),$(BUILD)/src/$f.o $(BUILD)/pic/src/$f.o): FILE_CFLAGS 
 # of its own (or several) which machine it is for and what it is compiled with: `// ISA x86_64: -mavx2`.
 # (-O1 for the sanitizers: what they add to unrolled loops takes the compiler minutes.)
 $(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: FILE_CFLAGS := \
-    $(if $(SANITIZE),-O1,$(if $(filter -O0 -Og,$(CFLAGS)),,-O3))
+    $(if $(SANITIZE),-O1,$(if $(filter -O0 -Og,$(CFLAGS)),,-O3)) $(if $(findstring coverage,$(CFLAGS)),$(NO_COVERAGE))
+NO_COVERAGE := -fno-profile-instr-generate -fno-coverage-mapping
 $(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
 
 # Tests: one program per tests/test_*.c. They see the internals; the program sees include/ only.

@@ -27,6 +27,8 @@ stops src/decode/stops.c
 saved_session src/forward/saved_session.c src/forward/saved_session_file.c
 manifest src/hub/manifest.c
 arguments src/cli/score/score_filter.c
+task src/score/task.c
+adapter_config src/model/adapter_config.c
 '
 echo "$parsers" | while read -r target files; do
     [ -n "$target" ] || continue

@@ -135,6 +135,7 @@ empty() { [ ! -s "$1" ] || { head -n 3 "$1" >&2; cat "$1" >>"$err"; return 1; };
 reasons_of() {
     case ${TORTURE:+all}$1 in
     *alloc) echo ENOMEM ;;
+    allmadvise) echo ENOMEM ;; # a wish: no code looks at the reason
     all*) echo ENOMEM EIO ENOSPC EMFILE EINTR EAGAIN ;;
     mmap | madvise) echo ENOMEM EAGAIN ;;
     open) echo EMFILE EINTR EIO ;;

@@ -35,7 +35,8 @@ struct line_request {
     const char *fingerprint; /* of this run; used with resume alone */
 };
 
-/* *n_done is how many records are done already. */
+/* *n_done is how many records are done already. The file is locked against other jobs as long as
+ * this process has it open; one that another process has is an error, and is not changed. */
 bool line_output_open(struct line_output *out, const struct line_request *request, uint64_t *n_done,
                       struct gpt2_error *err);
 

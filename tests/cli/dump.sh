@@ -103,12 +103,11 @@ run generate -p "$text" --logits /no/such/folder/a.npy -n 2
 expect "nowhere" refuses 1 '/no/such/folder/a.npy: cannot create: No such file'
 
 # ---- NumPy's view ----
-library=$(ls "${BUILD:-/nowhere}"/libgpt2.so.*.*.* 2>/dev/null | head -n 1)
+library=$(shared_library)
 python=
 for p in python3 /usr/bin/python3; do
     if [ -z "$python" ] && "$p" -c 'import numpy' 2>/dev/null; then python=$p; fi
 done
-case $library in /* | '') ;; *) library=$PWD/$library ;; esac
 export GPT2_LIBRARY="$library" PYTHONDONTWRITEBYTECODE=1
 if [ -z "$python" ] || [ -z "$library" ] || [ -n "${VALGRIND:-}" ] ||
     ! "$python" -c 'import ctypes, os; ctypes.CDLL(os.environ["GPT2_LIBRARY"])' 2>"$err"; then

@@ -1,7 +1,7 @@
 # make install, what it puts where, a C and a C++ program against it, make uninstall.
 . tests/cli/cases.inc
 
-if [ -z "${BUILD:-}" ] || ! command -v make >/dev/null || ! ls "$BUILD"/libgpt2.so.*.*.* >/dev/null 2>&1; then
+if ! command -v make >/dev/null || [ -z "$(shared_library)" ]; then
     skip "make install" "needs make and the shared library (make shared)"
     exit 0
 fi

@@ -146,8 +146,7 @@ if ! command -v python3 >/dev/null; then
 fi
 python=python3
 if ! python3 -c 'import numpy' 2>/dev/null && /usr/bin/python3 -c 'import numpy' 2>/dev/null; then python=/usr/bin/python3; fi
-library=$(ls "${BUILD:-/nowhere}"/libgpt2.so.*.*.* 2>/dev/null | head -n 1)
-case $library in '' | /*) ;; *) library=$PWD/$library ;; esac
+library=$(shared_library)
 export GPT2_LIBRARY="$library" PYTHONDONTWRITEBYTECODE=1
 # clients TEST ARGUMENTS... : of tests/serve_clients.py
 clients() {

@@ -1,4 +1,4 @@
-"""GPT-2 from Python: this one file over the shared library, libgpt2.so, by ctypes.
+"""GPT-2 from Python: this one file over the shared library, libgpt2, by ctypes.
 
     import gpt2
     model = gpt2.Model("models/tales")              # a path, as for `gpt2 -m`
@@ -21,6 +21,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import os
+import sys
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_double, c_float,
                     c_int, c_int32, c_int64, c_size_t, c_uint, c_uint32, c_uint64, c_ubyte, c_void_p)
 from typing import Iterator, NamedTuple, Optional, Sequence, Tuple, Union
@@ -158,7 +159,8 @@ class _GeneratorOptions(Structure):
 # ---- the library ----
 
 def _open_library() -> ctypes.CDLL:
-    name = "libgpt2.so.%d" % _ABI
+    before, after = ("libgpt2.", ".dylib") if sys.platform == "darwin" else ("libgpt2.so.", "")
+    name = "%s%d%s" % (before, _ABI, after)
     here = os.path.dirname(os.path.abspath(__file__))
     places = [os.environ.get("GPT2_LIBRARY")]
     up = here
@@ -168,7 +170,7 @@ def _open_library() -> ctypes.CDLL:
     build = os.path.join(os.path.dirname(os.path.dirname(here)), "build")
     if os.path.isdir(build):
         places += [os.path.join(build, f) for f in sorted(os.listdir(build))
-                   if f.startswith("libgpt2.so.")]
+                   if f.startswith(before) and f.endswith(after)]
     if os.environ.get("GPT2_LIBRARY"):
         return ctypes.CDLL(places[0])
     for place in places:

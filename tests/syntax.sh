@@ -2,7 +2,8 @@
 # syntax.sh [CLANG] - compiles every file of the library and the program for macOS, FreeBSD and OpenBSD, as far
 # as that goes without these systems: clang checks the syntax and the types and makes no code. The C
 # library's headers are those of musl, which has little but POSIX; what is asked of these systems
-# only is declared below, as their manual pages have it. Kernels for arm64 are among the files.
+# only is declared below, as their manual pages have it. Kernels for arm64 are among the files. Then: hosts
+# where it cannot work are refused in words, and what of these systems' files can be run.
 #
 # Prints `ok NAME`, `not ok NAME: why` or `skip NAME: why`, and fails if a file did.
 set -u
@@ -95,4 +96,78 @@ check "macOS on arm64" arm64-apple-macos11 darwin -D_BSD_SOURCE
 check "FreeBSD on x86-64" x86_64-unknown-freebsd13 freebsd -D_BSD_SOURCE
 check "FreeBSD on arm64" aarch64-unknown-freebsd13 freebsd -D_BSD_SOURCE
 check "OpenBSD on x86-64" x86_64-unknown-openbsd7 openbsd -D_BSD_SOURCE -Wno-format # musl has other types of 64 bits
+
+# refused NAME TARGET WORDS FLAGS ... - what cannot work there is said while it is compiled. The headers of
+# the compiler come first: musl's <float.h> is that of this machine.
+refused() {
+    local name=$1 target=$2 words=$3
+    shift 3
+    if "$clang" -target "$target" -fsyntax-only -std=c17 -nostdlibinc -isystem "$("$clang" -print-resource-dir)/include" \
+        -isystem "$musl" -Iinclude -Isrc "$@" src/kernels/select.c >"$tmp/log" 2>&1; then
+        echo "not ok $name is refused: it compiles"
+        failed=1
+    elif ! grep -qF "$words" "$tmp/log"; then
+        echo "not ok $name is refused in words: $(grep -m 1 error: "$tmp/log")"
+        failed=1
+    else
+        echo "ok $name is refused in words"
+    fi
+}
+refused "a big-endian processor" s390x-linux-gnu "gpt2 runs on little-endian processors only"
+refused "arithmetic of x87" i686-linux-gnu "gpt2 needs float arithmetic that rounds to float" -mno-sse
+
+# What is said of a processor's name is tried by running it: the stand-in below refuses a buffer that is too
+# small, as the systems do.
+cat >"$tmp/name.c" <<'END'
+#include "base/os.h"
+#include <errno.h>
+#include <mach-o/dyld.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysctl.h>
+
+static int answer(void *to, size_t *size) {
+    static const char name[] = "A processor with a name";
+    if (*size < sizeof name)
+        return errno = ENOMEM, -1;
+    memcpy(to, name, *size = sizeof name);
+    return 0;
+}
+#ifdef DARWIN
+int sysctlbyname(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen) {
+    return answer(oldp, oldlenp);
+}
+int _NSGetExecutablePath(char *buf, uint32_t *bufsize) {
+    return -1;
+}
+#else
+int sysctl(const int *name, unsigned namelen, void *oldp, size_t *oldlenp, const void *newp, size_t newlen) {
+    return answer(oldp, oldlenp);
+}
+#endif
+
+int main(void) {
+    char cut[5], whole[64];
+    os_cpu_name(cut, sizeof cut);
+    os_cpu_name(whole, sizeof whole);
+    printf("%s|%s", cut, whole);
+}
+END
+
+# cut_name FOLDER FILE FLAG ...
+cut_name() {
+    local folder=$1 file=$2 found
+    shift 2
+    found=$("$clang" -std=c17 -w -D_DEFAULT_SOURCE -isystem "$tmp/$folder" -idirafter "$tmp/darwin" -Iinclude -Isrc "$@" \
+        -o "$tmp/name" "$tmp/name.c" "$file" 2>&1 && "$tmp/name")
+    if [[ $found == "A pr|A processor with a name" ]]; then
+        echo "ok $file: a processor's name is cut where its place ends"
+    else
+        echo "not ok $file: a processor's name is cut where its place ends: $found"
+        failed=1
+    fi
+}
+cut_name darwin src/base/os_darwin.c -DDARWIN
+cut_name freebsd src/base/os_bsd.c
+
 exit $failed

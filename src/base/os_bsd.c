@@ -36,9 +36,11 @@ size_t os_huge_bytes(const void *memory, size_t n_bytes) {
 }
 
 void os_cpu_name(char *name, size_t cap) {
+    char value[256]; // the system refuses a buffer that is too small
+    size_t size = sizeof value;
     int model[] = {CTL_HW, HW_MODEL};
-    if (sysctl(model, 2, name, &cap, NULL, 0) != 0)
-        snprintf(name, cap, "unknown");
+    bool known = sysctl(model, 2, value, &size, NULL, 0) == 0;
+    snprintf(name, cap, "%.255s", known ? value : "unknown");
 }
 
 unsigned os_arm_features(void) {

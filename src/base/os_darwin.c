@@ -41,8 +41,10 @@ size_t os_huge_bytes(const void *memory, size_t n_bytes) {
 }
 
 void os_cpu_name(char *name, size_t cap) {
-    if (sysctlbyname("machdep.cpu.brand_string", name, &cap, NULL, 0) != 0)
-        snprintf(name, cap, "unknown");
+    char value[256]; // the system refuses a buffer that is too small
+    size_t size = sizeof value;
+    bool known = sysctlbyname("machdep.cpu.brand_string", value, &size, NULL, 0) == 0;
+    snprintf(name, cap, "%.255s", known ? value : "unknown");
 }
 
 static bool has(const char *feature) {

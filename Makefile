@@ -3,7 +3,8 @@
 #   BUILD=dir      where everything built goes         (default: build)
 #   CC=clang       gcc and clang are both supported
 #   CROSS=aarch64-linux-gnu   build for another machine: the compiler of that name, and the libraries
-#                  that pkg-config finds in /usr/lib/NAME (use another BUILD)
+#                  that pkg-config finds in /usr/lib/NAME (use another BUILD); CROSS_ROOT=dir has them
+#                  in dir/usr/lib/NAME (tools/debian_root)
 #   WERROR=1       warnings are errors, as CI has it
 #   SANITIZE=1     AddressSanitizer and UndefinedBehaviorSanitizer (use another BUILD)
 #   SANITIZE=thread   ThreadSanitizer (use another BUILD)
@@ -23,7 +24,8 @@ ifdef CROSS
 TOOL := $(CROSS)-
 AR := $(TOOL)ar
 LD := $(TOOL)ld
-PKG_CONFIG := PKG_CONFIG_LIBDIR=/usr/lib/$(CROSS)/pkgconfig:/usr/share/pkgconfig pkg-config
+PKG_CONFIG := $(if $(CROSS_ROOT),PKG_CONFIG_SYSROOT_DIR=$(abspath $(CROSS_ROOT))) \
+    PKG_CONFIG_LIBDIR=$(CROSS_ROOT)/usr/lib/$(CROSS)/pkgconfig:$(CROSS_ROOT)/usr/share/pkgconfig pkg-config
 endif
 ifeq ($(origin CC),default)
 CC := $(if $(CROSS),$(TOOL)gcc,$(shell command -v gcc >/dev/null 2>&1 && echo gcc || echo cc))
@@ -227,6 +229,9 @@ bench-pool: $(BUILD)/tests/bench_pool ## measure what handing out work costs, al
 bench-startup: all $(BUILD)/tests/bench_startup ## measure from process start to first token, and memory (MODELS='DIR FILE ...'; default: the shipped one)
 	@$(BUILD)/tests/bench_startup $(BUILD)/gpt2 $(or $(MODELS),models/tales)
 
+everywhere: all ## build for other machines, at other levels, and run that under qemu (ON='aarch64 ...': only these; long)
+	@BUILD=$(BUILD) tests/everywhere.sh $(ON)
+
 syntax: ## check all files for macOS, FreeBSD and OpenBSD with clang, as far as that goes without these systems
 	@tests/syntax.sh
 
@@ -329,6 +334,6 @@ clean: ## remove everything built (checkpoints of a training run in build/train 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: FORCE all soak tsan-short fuzz-coverage fuzz-programs programs syntax spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man dist deb install uninstall clean help
+.PHONY: FORCE all soak tsan-short fuzz-coverage fuzz-programs programs everywhere syntax spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man dist deb install uninstall clean help
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(PIC_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(EMULATED_OBJ:.o=.d) $(EMULATED:=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

@@ -376,6 +376,7 @@ const struct command command_compare = {
         {"gpt2 compare gpt2 gpt2.q8 -f story.txt", "what quantizing costs, on a text of yours"},
         {"gpt2 compare gpt2 gpt2.q8 gpt2.q4 -f story.txt -n 500 --json", "two files, 500 tokens"},
         {"gpt2 compare gpt2 --kv q8 -f story.txt", "what an 8-bit KV cache costs"}),
+    .common = "model lora file max-tokens kv threads output format json",
     .related = "quantize eval",
     .run = run_compare,
 };

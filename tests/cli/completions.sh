@@ -104,7 +104,7 @@ typed() {
     line 'gpt2 quantize --type q8' '<quantize> <--type> <q8> '
     line 'gpt2 hel' '<help> '
     line 'gpt2 help detok' '<help> <detokenize> '
-    line 'gpt2 help fa' '<help> <fa> ' # no file
+    line 'gpt2 help fb' '<help> <fb> ' # no file
     # Where there are several they are listed, or taken in turn.
     printf 'send "gpt2 info -m \\t\\t\\x03\\x15"\nsend "\\rexit\\r"\n' >>"$tmp/script"
     (cd "$here" && PATH="$tmp/bin:$PATH" HOME="$tmp/home" XDG_DATA_HOME='' XDG_CONFIG_HOME='' \

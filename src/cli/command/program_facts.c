@@ -40,6 +40,7 @@ const struct program_fact environment_facts[] = {
     {"HF_HUB_DISABLE_PROGRESS_BARS", "1: no progress", "pull"},
     {"NO_COLOR", "not empty: no colours, unless --color always", "--color"},
     {"TERM", "\"dumb\": no colours, and no line that is written over", "--color pull"},
+    {"LD_PRELOAD", "with valgrind's library in it: as --no-sandbox", "--no-sandbox"},
     {"HOME", "the home directory", "--model models pull rm"},
     {NULL, NULL, NULL},
 };

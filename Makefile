@@ -44,8 +44,11 @@ SAN_thread := -fsanitize=thread
 SAN    := $(if $(SANITIZE),$(SAN_$(SANITIZE)) -fno-omit-frame-pointer)
 PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(DEPS))
 PKG_LIBS   = $(shell $(PKG_CONFIG) --libs $(DEPS))
+# The same objects make the program, the archive and the shared library. No function of ours is
+# replaced from outside, so the linker makes calls and accesses to data direct again.
+PIC    := -fPIC -fno-semantic-interposition
 # FILE_CFLAGS: what a single file needs, whatever CFLAGS the command line has.
-ALL_CFLAGS = -std=c17 $(CFLAGS) $(FILE_CFLAGS) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(PKG_CFLAGS) \
+ALL_CFLAGS = -std=c17 $(CFLAGS) $(FILE_CFLAGS) $(PIC) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(PKG_CFLAGS) \
              -D_POSIX_C_SOURCE=200809L -DGPT2_DATADIR='"$(PREFIX)/share/gpt2"' -MMD -MP
 ALL_LIBS   = $(PKG_LIBS) -lm -pthread
 # dlopen() is in a library of its own only in old C libraries of Linux.
@@ -77,8 +80,7 @@ $(BUILD)/libgpt2.a: $(LIB_OBJ)
 	$(if $(V),,@echo '  AR  $@')
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# The shared library has objects of its own: position-independent code is a little slower. It
-# exports the names of src/libgpt2.map, on macOS as a list of symbols.
+# The shared library exports the names of src/libgpt2.map, on macOS as a list of symbols.
 SOVERSION := $(call version_number,ABI)
 ifeq ($(SYSTEM),darwin)
 SO        := libgpt2.$(VERSION).dylib
@@ -96,11 +98,10 @@ SO_LINK   := libgpt2.so
 EXPORTS   := src/libgpt2.map
 SO_FLAGS   = -shared -Wl,-soname,$(SO_ABI) -Wl,-Bsymbolic -Wl,--version-script=$(EXPORTS)
 endif
-PIC_OBJ := $(LIB_SRC:%.c=$(BUILD)/pic/%.o)
 shared: $(BUILD)/$(SO) ## build the shared library
-$(BUILD)/$(SO): $(PIC_OBJ) $(EXPORTS)
+$(BUILD)/$(SO): $(LIB_OBJ) $(EXPORTS)
 	$(if $(V),,@echo '  LD  $@')
-	$(Q)$(CC) $(SAN) $(LDFLAGS) $(SO_FLAGS) -o $@ $(PIC_OBJ) $(ALL_LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) $(SO_FLAGS) -o $@ $(LIB_OBJ) $(ALL_LIBS)
 
 # The archive that is installed: one object, in which only gpt2_* is global. The files of the library
 # call each other by names that a program may have too (json_parse, path_join). The program and
@@ -117,11 +118,6 @@ else
 	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='gpt2_*' $(@D)/gpt2.o
 endif
 	$(Q)rm -f $@ && $(AR) rcs $@ $(@D)/gpt2.o
-
-$(BUILD)/pic/%.o: %.c
-	@mkdir -p $(@D)
-	$(if $(V),,@echo '  CC  $< (shared)')
-	$(Q)$(CC) $(ALL_CFLAGS) -fPIC $(ISA) -c -o $@ $<
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -159,16 +155,16 @@ $(BUILD)/microhttpd: FORCE
 
 # Loops over a whole vocabulary, which -O2 leaves scalar.
 VECTORIZED := base/rng model/merge sampling/filters sampling/race
-$(foreach f,$(VECTORIZED),$(BUILD)/src/$f.o $(BUILD)/pic/src/$f.o): FILE_CFLAGS := \
+$(foreach f,$(VECTORIZED),$(BUILD)/src/$f.o): FILE_CFLAGS := \
     $(if $(SANITIZE)$(filter -O0 -Og,$(CFLAGS)),,-O3)
 
 # Kernels: one file per instruction set, and only these files may use it. A file says on a line
 # of its own (or several) which machine it is for and what it is compiled with: `// ISA x86_64: -mavx2`.
 # (-O1 for the sanitizers: what they add to unrolled loops takes the compiler minutes.)
-$(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: FILE_CFLAGS := \
-    $(if $(SANITIZE),-O1,$(if $(filter -O0 -Og,$(CFLAGS)),,-O3)) $(if $(findstring coverage,$(CFLAGS)),$(NO_COVERAGE))
 NO_COVERAGE := -fno-profile-instr-generate -fno-coverage-mapping
-$(BUILD)/src/kernels/%.o $(BUILD)/pic/src/kernels/%.o: ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
+$(BUILD)/src/kernels/%.o: FILE_CFLAGS := \
+    $(if $(SANITIZE),-O1,$(if $(filter -O0 -Og,$(CFLAGS)),,-O3)) $(if $(findstring coverage,$(CFLAGS)),$(NO_COVERAGE))
+$(BUILD)/src/kernels/%.o: ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
 
 # Tests: one program per tests/test_*.c. They see the internals; the program sees include/ only.
 # These link the program, all of it but main().
@@ -336,4 +332,4 @@ help: ## this list
 
 .PHONY: FORCE all soak tsan-short fuzz-coverage fuzz-programs programs everywhere syntax spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man dist deb install uninstall clean help
 .SECONDARY:
--include $(LIB_OBJ:.o=.d) $(PIC_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(EMULATED_OBJ:.o=.d) $(EMULATED:=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(EMULATED_OBJ:.o=.d) $(EMULATED:=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

@@ -119,7 +119,13 @@ else
 endif
 	$(Q)rm -f $@ && $(AR) rcs $@ $(@D)/gpt2.o
 
-$(BUILD)/%.o: %.c
+# Another compiler or other flags compile everything again.
+FLAGS := $(CC) $(CFLAGS) $(PIC) $(FP) $(SAN)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@[ "$$(cat $@ 2>/dev/null)" = '$(FLAGS)' ] || echo '$(FLAGS)' >$@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')
 	$(Q)$(CC) $(ALL_CFLAGS) $(ISA) -c -o $@ $<
@@ -169,7 +175,7 @@ $(BUILD)/src/kernels/%.o: ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
 # Tests: one program per tests/test_*.c. They see the internals; the program sees include/ only.
 # These link the program, all of it but main().
 $(BUILD)/tests/test_commands $(BUILD)/tests/test_memory_limit $(BUILD)/tests/test_settings $(BUILD)/tests/fuzz/fuzz_arguments: $(filter-out %/main.o,$(CLI_OBJ))
-$(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(filter %.o,$^) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(DL_LIBS) $(LDFLAGS)

@@ -310,6 +310,21 @@ bad_symbols() {
         }'
 }
 
+# A function that other files can call is called by one of them, or by a test; else it is static.
+bad_scope() {
+    find "$BUILD/src" -name '*.o' -exec nm -A {} + | awk '
+        $(NF - 1) == "T" && $NF !~ /^_?(gpt2_|main$)/ { where[$NF] = $1 }
+        $(NF - 1) == "U"                              { used[$NF] }
+        END { for (name in where) if (!(name in used)) print name, where[name] }' |
+        while read -r name object; do
+            source=${object#"$BUILD"/} source=${source%.o:*}.c
+            [ -e "$source" ] || continue # of a file that is gone
+            # Other machines' files, which are not compiled here, and tests may call it.
+            git grep -lw "${name#_}" -- src/ tests/ | grep -v "^${source%.c}\.[ch]\$" | grep -q . ||
+                echo "$source:1: $name can be static"
+        done
+}
+
 # Product loops keep their vectors in registers. The first lines see to it that a spill is found.
 bad_spills() {
     printf '%s\n' 'gemm_q8:' '1: vmovaps %ymm1, 32(%rsp)' 'vfmadd231ps %ymm2, %ymm3, %ymm1' \
@@ -344,6 +359,7 @@ check "shell syntax" bad_scripts
 if [ -e "$BUILD/libgpt2.a" ]; then
     check "exported symbols" bad_symbols
     check "no circle of calls" bad_calls
+    check "scope of functions" bad_scope
     if [ -e "$BUILD/src/kernels/x86_avx2.o" ] && command -v objdump >/dev/null; then
         check "vectors on the stack in product loops" bad_spills
     else

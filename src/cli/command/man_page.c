@@ -96,7 +96,7 @@ void man_heading(struct buffer *page, const char *text) {
 }
 
 /* A term of a list; its text follows. */
-void man_term(struct buffer *page, const char *term, size_t n) {
+static void man_term(struct buffer *page, const char *term, size_t n) {
     buffer_text(page, ".TP\n\\fB");
     man_words(page, term, n);
     buffer_text(page, "\\fR\n");

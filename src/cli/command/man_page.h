@@ -13,11 +13,9 @@ void man_begin(struct buffer *page, const char *made_by, const char *name, int s
 /* text[0..n) on the line at hand. What is between backquotes is bold, here and below. */
 void man_words(struct buffer *page, const char *text, size_t n);
 
-/* Text as filled lines, a heading in capitals, a term of a list before its text, and a command's
- * usage. */
+/* Text as filled lines, a heading in capitals, and a command's usage. */
 void man_text(struct buffer *page, const char *text);
 void man_heading(struct buffer *page, const char *text);
-void man_term(struct buffer *page, const char *term, size_t n);
 void man_usage(struct buffer *page, const char *text);
 
 /* Paragraphs, headings, tables and lines to type, as topics.h has them. */

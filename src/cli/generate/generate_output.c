@@ -31,7 +31,7 @@ static void note_logits(struct generate_run *run, const float *logits) {
         run->hash += hash_logits(FNV_START, logits, n_vocab);
 }
 
-bool go_on(void *user, const float *logits) {
+static bool note_pass(void *user, const float *logits) {
     struct generate_run *run = user;
     if (signals_caught())
         return false;
@@ -42,30 +42,6 @@ bool go_on(void *user, const float *logits) {
     if (run->args.stats)
         note_logits(run, logits);
     return logits_file_row(&run->logits, logits);
-}
-
-bool create_completion(struct generate_run *run, const struct gpt2_ids *ids,
-                       struct gpt2_session *session, bool shows, struct gpt2_error *err) {
-    struct gpt2_completion_options options;
-    if (!decoding_options(&run->decoding, ids, run->tokenizer, &options, err))
-        return false;
-    options.logprobs |= run->colors;
-    options.session = options.n_beams > 1 ? NULL : session; // beams have their own
-    options.kv = (enum gpt2_kv)run->args.kv;
-    options.speculation = options.n_beams > 1 ? NULL : run->speculate.speculation;
-    options.n_generated = run->n_generated;
-    options.show = shows ? show_piece : NULL;
-    options.go_on = go_on;
-    options.user = run;
-    run->logprobs = options.logprobs;
-    const struct gpt2_prompt prompt = {.ids = ids->data, .n_ids = (int)ids->len};
-    run->completion = gpt2_completion_create(run->model, run->tokenizer, &prompt, &options, err);
-    return run->completion != NULL;
-}
-
-void free_completion(struct generate_run *run) {
-    gpt2_completion_free(run->completion);
-    run->completion = NULL;
 }
 
 static bool show_object(struct generate_run *run, const struct gpt2_piece *piece,
@@ -95,7 +71,7 @@ bool show_text(struct generate_run *run, const char *bytes, size_t n, struct gpt
                         : output_bytes(&run->out, bytes, n, err);
 }
 
-bool show_piece(void *user, const struct gpt2_piece *piece, struct gpt2_error *err) {
+static bool show_piece(void *user, const struct gpt2_piece *piece, struct gpt2_error *err) {
     struct generate_run *run = user;
     if (run->args.format == FORMAT_JSONL)
         return show_object(run, piece, err);
@@ -108,6 +84,30 @@ bool show_piece(void *user, const struct gpt2_piece *piece, struct gpt2_error *e
     if (run->colors)
         return show_tinted(run, piece, err);
     return show_text(run, piece->bytes, piece->n_bytes, err) && output_flush_text(&run->out, err);
+}
+
+bool create_completion(struct generate_run *run, const struct gpt2_ids *ids,
+                       struct gpt2_session *session, bool shows, struct gpt2_error *err) {
+    struct gpt2_completion_options options;
+    if (!decoding_options(&run->decoding, ids, run->tokenizer, &options, err))
+        return false;
+    options.logprobs |= run->colors;
+    options.session = options.n_beams > 1 ? NULL : session; // beams have their own
+    options.kv = (enum gpt2_kv)run->args.kv;
+    options.speculation = options.n_beams > 1 ? NULL : run->speculate.speculation;
+    options.n_generated = run->n_generated;
+    options.show = shows ? show_piece : NULL;
+    options.go_on = note_pass;
+    options.user = run;
+    run->logprobs = options.logprobs;
+    const struct gpt2_prompt prompt = {.ids = ids->data, .n_ids = (int)ids->len};
+    run->completion = gpt2_completion_create(run->model, run->tokenizer, &prompt, &options, err);
+    return run->completion != NULL;
+}
+
+void free_completion(struct generate_run *run) {
+    gpt2_completion_free(run->completion);
+    run->completion = NULL;
 }
 
 bool show_prompt(struct generate_run *run, struct gpt2_error *err) {

@@ -5,12 +5,8 @@
 
 #include "cli/generate/generate_run.h"
 
-/* A completion's `show` and `go_on`, with the run as `user`. The latter times the prompt, hashes
- * the logits for --stats, and ends the texts after a signal. */
-bool show_piece(void *user, const struct gpt2_piece *piece, struct gpt2_error *err);
-bool go_on(void *user, const float *logits);
-
-/* Makes run->completion from a prompt of ids, by run->decoding and with the callbacks above. */
+/* Makes run->completion from a prompt of ids, by run->decoding. Each pass's logits time the prompt,
+ * are hashed for --stats, and after a signal the texts end; with `shows` pieces are written. */
 bool create_completion(struct generate_run *run, const struct gpt2_ids *ids,
                        struct gpt2_session *session, bool shows, struct gpt2_error *err);
 void free_completion(struct generate_run *run); /* leaves NULL; none is allowed */

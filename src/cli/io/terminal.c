@@ -20,7 +20,7 @@ bool terminal_is_dumb(void) {
     return !term || !*term || !strcmp(term, "dumb");
 }
 
-bool terminal_has_colors(void) {
+static bool terminal_has_colors(void) {
     const char *no = getenv("NO_COLOR");
     return isatty(STDOUT_FILENO) && !terminal_is_dumb() && !(no && *no);
 }

@@ -10,15 +10,13 @@ int terminal_columns(int fd);
 /* TERM is missing, empty or "dumb": nothing on the screen can be moved, cleared or coloured. */
 bool terminal_is_dumb(void);
 
-/* Standard output is a terminal that gets colours: TERM can (it is not dumb or missing), and
- * the user wants them (https://no-color.org: NO_COLOR is missing or empty). */
-bool terminal_has_colors(void);
-
 /* Values of --color. */
 enum color_mode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 extern const char *const color_modes[]; /* their names; ends with NULL */
 
-/* Whether standard output gets colours: by `mode`, enum color_mode, auto is terminal_has_colors. */
+/* Whether standard output gets colours, by `mode`, enum color_mode. Auto: it is a terminal that has
+ * them (TERM is not dumb or missing), and the user wants them (https://no-color.org: NO_COLOR is
+ * missing or empty). */
 bool terminal_wants_color(int mode);
 
 /* Standard error is a terminal, so that work in progress can be shown in a status line. */

@@ -9,7 +9,9 @@
 /* Numbers that JavaScript's clients can read, and a request can repeat. */
 #define SEED_MASK ((UINT64_C(1) << 53) - 1)
 
-struct settings api_defaults(void) {
+/* What a request that says nothing else is: 16 tokens, drawn at temperature 1 from all of them, as
+ * OpenAI's API has it, whatever the model recommends. */
+static struct settings api_defaults(void) {
     struct settings s = settings_unset();
     gpt2_sampler_defaults(&s.sampler, GPT2_COMPAT_OPENAI); // of which only its numbers are kept
     s.max_tokens = 16;

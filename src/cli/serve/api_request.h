@@ -28,10 +28,6 @@ struct api_request {
     struct api_request *next;
 };
 
-/* What a request that says nothing else is: 16 tokens, drawn at temperature 1 from all of them, as
- * OpenAI's API has it, whatever the model recommends. */
-struct settings api_defaults(void);
-
 /* Makes a request of a body; `model_name` is the only model that there is. The seed is random where
  * it has none. Fails with GPT2_ERR_USAGE and GPT2_ERR_INPUT for what is wrong in it,
  * GPT2_ERR_MEMORY; *no_model: it asks for another model. */

@@ -83,6 +83,11 @@ if command -v curl >/dev/null; then
     expect "no tokens, the prompt's log-probabilities" answers 200 '"token_logprobs":[null],"top_logprobs":[null]'
     body '{"prompt": "Once", "logit_bias": {"8191": 100}, "logprobs": 1, "echo": true}'
     expect "the end token stands among the log-probabilities" answers 200 '"tokens":["Once","<|endoftext|>"]'
+    "$GPT2" tokenize --count 'Once<|endoftext|>' >"$tmp/count" 2>"$err"
+    body '{"prompt": "Once<|endoftext|>", "max_tokens": 1}'
+    expect "a special token in a prompt is text" answers 200 "\"prompt_tokens\":$(cat "$tmp/count"),"
+    body '{"prompt": "Once<|endoftext|>", "max_tokens": 1, "special": true}'
+    expect "... unless it is asked for" answers 200 '"prompt_tokens":2,'
     body '{"prompt": "Once", "frobnicate": 1, "user": "me", "max_tokens": 1}'
     expect "an unknown field is ignored, and said" answers 200 '"ignored":["frobnicate"]'
     expect "... on standard error too" says '"frobnicate", which means nothing here'

@@ -68,7 +68,7 @@ static void try(const uint8_t *data, size_t size) {
               block_check_all(tensors, &err) &&
               config_parse(&model->config, &tie, &model->notes, tensors->config,
                            tensors->config_len, "input", &err) &&
-              loader_bind(model, tie, &err);
+              loader_bind(model, tie, false, &err);
     if (!ok && (err.status == GPT2_OK || !err.message[0]))
         abort(); // refused without a word
     size_t sum = 0;

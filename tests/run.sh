@@ -168,11 +168,17 @@ for source in tests/fuzz/fuzz_*.c; do
     fi
 done
 
+# Scripts that make the program anew (`# alone` on a line of its own) come last, one at a time.
 for script in tests/cli/*.sh; do
-    [ -e "$script" ] && run "cli_$(basename "$script" .sh)" sh "$script"
+    [ -e "$script" ] && ! grep -qx '# alone' "$script" && run "cli_$(basename "$script" .sh)" sh "$script"
 done
-
 wait
+for script in tests/cli/*.sh; do
+    if [ -e "$script" ] && grep -qx '# alone' "$script"; then
+        run "cli_$(basename "$script" .sh)" sh "$script"
+        wait
+    fi
+done
 show_finished
 
 [ $((passed + failed + skipped)) -gt 0 ] || echo "run.sh: nothing in tests/ has a name with '$only'" >&2

@@ -36,7 +36,7 @@ tried() {
 # As `report` has it: one error, perhaps notes and a hint, nothing of the C library's.
 explained() {
     [ "$(grep -c '^gpt2: error: ..*' "$err")" -eq 1 ] &&
-        ! grep -vqE '^(gpt2: (error|note|warning)|hint:|gpt2: [0-9]* records)' "$err"
+        ! grep -vqE '^(gpt2: (error|note|warning)|hint:|gpt2: [0-9]* records?,)' "$err"
 }
 
 # The cause stands in the error.
@@ -208,6 +208,8 @@ timeless="s/[0-9.]*//g; s/  *//g; s/--*//g"
 all_calls=$calls
 calls="alloc mmap write thread" most=2
 faults bench $m -p 0 -n 2 -r 1 --json
+calls="write"
+faults version --verbose
 calls=$all_calls most=3 timeless=
 
 unset HF_ENDPOINT HF_TOKEN HF_TOKEN_PATH HF_HUB_OFFLINE HF_HOME HF_HUB_CACHE XDG_DATA_HOME

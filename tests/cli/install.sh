@@ -1,4 +1,5 @@
 # make install, what it puts where, a C and a C++ program against it, make uninstall.
+# alone
 . tests/cli/cases.inc
 
 if ! command -v make >/dev/null || [ -z "$(shared_library)" ]; then

@@ -1,4 +1,5 @@
 # What packagers get: a tarball that is the same each time, recipes, Debian packages without a complaint.
+# alone
 . tests/cli/cases.inc
 
 : >"$err"

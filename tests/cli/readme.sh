@@ -9,6 +9,9 @@ if [ -n "${VALGRIND:-}" ]; then
     skip "the README's output" "too long under valgrind"
     exit 0
 fi
+# Lines of a code block: .ci/run takes them from there.
+expect "the first command stands in it" grep -q '^tools/setup && build/gpt2 generate ' README.md
+expect "the tests' command stands in it" grep -qx 'make check' README.md
 expect "it is short" test "$(wc -l <README.md)" -le 250
 GPT2=$GPT2 tools/renew_readme >"$out" 2>"$err"
 status=$?

@@ -2,10 +2,11 @@
  *
  * Two steps, as a program knows early what it writes, and late that all it reads is open:
  *
- *     confine_files   before the first thread: files are written, made and removed in the folders
- * of the outputs only, no program is started, no TCP connection made, no signal sent to other
- * processes confine_calls   when all is open: no sockets, no programs, no new code in memory, no
- * file opened but for what `keeps` names
+ *   - confine_files, before the first thread: files are written, made and removed in the folders of
+ *     the outputs only; no program is started, no TCP connection made, no signal sent to another
+ *     process
+ *   - confine_calls, when all is open: no sockets, no programs, no new code in memory, and no file
+ *     is opened but for what `keeps` names
  *
  * What is refused fails with an errno (EPERM, EACCES, ENOSYS); the process goes on. Linux: Landlock
  * (5.13; TCP from 6.7, signals from 6.12) and seccomp on x86-64, arm64 and riscv64. OpenBSD: unveil

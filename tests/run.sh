@@ -101,7 +101,7 @@ selected() {
 }
 
 # run NAME COMMAND...: runs one program with a folder for its files, as soon as one of the $JOBS
-# places is free, and goes on. Results are shown in the order in which programs were started.
+# places is free, and goes on. Results are shown as programs end.
 started=
 run() {
     selected "$1" || return 0
@@ -123,18 +123,22 @@ run() {
     ) &
 }
 
-# Counts programs that have ended, up to the first that has not.
+# Counts the programs that have ended since.
 show_finished() {
+    running=
     for shown in $started; do
-        [ -f "$logs/$shown.status" ] || break
+        if ! [ -f "$logs/$shown.status" ]; then
+            running="$running $shown"
+            continue
+        fi
         read -r status seconds <"$logs/$shown.status"
         case $shown in
         cli_*) count "$shown" "$status" read_script "$seconds" ;;
         fuzz_*) count "$shown" "$status" read_fuzz "$seconds" ;;
         *) count "$shown" "$status" read_cmocka "$seconds" ;;
         esac
-        started=${started# "$shown"}
     done
+    started=$running
 }
 
 JOBS=${JOBS:-$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)}

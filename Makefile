@@ -11,7 +11,11 @@
 #   V=1            show the commands
 #   LIBEDIT=no     no line editing in sessions  (default: yes where its header is)
 #   MICROHTTPD=no  no `gpt2 serve`              (default: yes where pkg-config knows libmicrohttpd)
-#   PREFIX=/usr/local, DESTDIR=...   for `make install`
+#   CFLAGS, CPPFLAGS, LDFLAGS        as everywhere (default: -O2 -g)
+#   PREFIX=/usr/local, DESTDIR=...   for `make install`; under PREFIX:
+#   LIBDIR=lib     lib/x86_64-linux-gnu for Debian
+#   PYTHON_DIR=    where gpt2.py goes; empty: nowhere
+#   STRIP=:        keeps debug information
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
@@ -48,7 +52,7 @@ PKG_LIBS   = $(shell $(PKG_CONFIG) --libs $(DEPS))
 # replaced from outside, so the linker makes calls and accesses to data direct again.
 PIC    := -fPIC -fno-semantic-interposition
 # FILE_CFLAGS: what a single file needs, whatever CFLAGS the command line has.
-ALL_CFLAGS = -std=c17 $(CFLAGS) $(FILE_CFLAGS) $(PIC) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(PKG_CFLAGS) \
+ALL_CFLAGS = -std=c17 $(CPPFLAGS) $(CFLAGS) $(FILE_CFLAGS) $(PIC) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(PKG_CFLAGS) \
              -D_POSIX_C_SOURCE=200809L -DGPT2_DATADIR='"$(PREFIX)/share/gpt2"' -MMD -MP
 ALL_LIBS   = $(PKG_LIBS) -lm -pthread
 # dlopen() is in a library of its own only in old C libraries of Linux.
@@ -72,9 +76,9 @@ FUZZ     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 all: $(BUILD)/gpt2 $(BUILD)/libgpt2.a ## build the program and the library (the default)
 
-$(BUILD)/gpt2: $(CLI_OBJ) $(BUILD)/libgpt2.a
+$(BUILD)/gpt2: $(CLI_OBJ) $(BUILD)/libgpt2.a $(BUILD)/ldflags
 	$(if $(V),,@echo '  LD  $@')
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(ALL_LIBS) $(DL_LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(ALL_LIBS) $(DL_LIBS)
 
 $(BUILD)/libgpt2.a: $(LIB_OBJ)
 	$(if $(V),,@echo '  AR  $@')
@@ -99,7 +103,7 @@ EXPORTS   := src/libgpt2.map
 SO_FLAGS   = -shared -Wl,-soname,$(SO_ABI) -Wl,-Bsymbolic -Wl,--version-script=$(EXPORTS)
 endif
 shared: $(BUILD)/$(SO) ## build the shared library
-$(BUILD)/$(SO): $(LIB_OBJ) $(EXPORTS)
+$(BUILD)/$(SO): $(LIB_OBJ) $(EXPORTS) $(BUILD)/ldflags
 	$(if $(V),,@echo '  LD  $@')
 	$(Q)$(CC) $(SAN) $(LDFLAGS) $(SO_FLAGS) -o $@ $(LIB_OBJ) $(ALL_LIBS)
 
@@ -119,11 +123,14 @@ else
 endif
 	$(Q)rm -f $@ && $(AR) rcs $@ $(@D)/gpt2.o
 
-# Another compiler or other flags compile everything again.
-FLAGS := $(CC) $(CFLAGS) $(PIC) $(FP) $(SAN)
+# Another compiler or other flags compile everything again, other LDFLAGS link again.
+FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(PIC) $(FP) $(SAN)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@[ "$$(cat $@ 2>/dev/null)" = '$(FLAGS)' ] || echo '$(FLAGS)' >$@
+$(BUILD)/ldflags: FORCE
+	@mkdir -p $(@D)
+	@[ "$$(cat $@ 2>/dev/null)" = '$(LDFLAGS)' ] || echo '$(LDFLAGS)' >$@
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -291,6 +298,9 @@ D = $(DESTDIR)$(PREFIX)
 STRIP ?= $(TOOL)strip
 STRIP_SHARED  := $(if $(filter darwin,$(SYSTEM)),-x,--strip-unneeded)
 STRIP_ARCHIVE := $(if $(filter darwin,$(SYSTEM)),-S,--strip-debug)
+# What `make install` writes by redirection: its mode is not the umask's.
+WRITTEN = $(LIBDIR)/pkgconfig/gpt2.pc share/bash-completion/completions/gpt2 \
+    share/zsh/site-functions/_gpt2 share/fish/vendor_completions.d/gpt2.fish
 install: all shared $(EMBED) man ## install program, library, headers, man pages, the shipped model and, where there is a python3, gpt2.py under PREFIX (STRIP=: keeps debug information)
 	install -d $(foreach folder,bin $(LIBDIR)/pkgconfig include/gpt2 share/gpt2/models/tales share/man/man1 share/man/man5 \
 	    share/man/man7 share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d,"$D/$(folder)")
@@ -309,10 +319,13 @@ install: all shared $(EMBED) man ## install program, library, headers, man pages
 	$(if $(PYTHON_DIR),install -m 755 $(PYTHON_SCRIPTS) "$D/share/gpt2/python/")
 	printf 'prefix=%s\nName: gpt2\nDescription: GPT-2 on the CPU\nVersion: %s\nCflags: -I"$${prefix}/include"\nLibs: -L"$${prefix}/$(LIBDIR)" -lgpt2\nLibs.private: $(PKG_LIBS) -lm -pthread\n' \
 	    '$(PREFIX)' '$(VERSION)' >"$D/$(LIBDIR)/pkgconfig/gpt2.pc"
-	cd "$D" && ls bin/gpt2 $(LIBDIR)/libgpt2.* $(LIBDIR)/pkgconfig/gpt2.pc $(wildcard include/gpt2/*.h) \
-	    share/gpt2/models/tales/* share/man/man1/gpt2.1 share/man/man1/gpt2-*.1 share/man/man5/gpt2-*.5 share/man/man7/gpt2-*.7 \
-	    share/bash-completion/completions/gpt2 share/zsh/site-functions/_gpt2 share/fish/vendor_completions.d/gpt2.fish \
-	    $(if $(PYTHON_DIR),$(PYTHON_DIR)/gpt2.py $(PYTHON_SCRIPTS:tools/%=share/gpt2/%)) >share/gpt2/installed
+	cd "$D" && chmod 644 $(WRITTEN)
+	{ cat "$D/share/gpt2/installed" 2>/dev/null; printf '%s\n' bin/gpt2 \
+	    $(addprefix $(LIBDIR)/,libgpt2.a $(SO) $(SO_ABI) $(SO_LINK)) $(wildcard include/gpt2/*.h) $(WRITTEN) \
+	    $(addprefix share/gpt2/,$(wildcard models/tales/*)) \
+	    $(if $(PYTHON_DIR),$(PYTHON_DIR)/gpt2.py $(PYTHON_SCRIPTS:tools/%=share/gpt2/%)); \
+	    for section in 1 5 7; do (cd $(MAN) && ls *.$$section) | sed "s,^,share/man/man$$section/,"; done; \
+	} | sort -u >$(BUILD)/installed && install -m 644 $(BUILD)/installed "$D/share/gpt2/installed"
 
 uninstall: ## remove what install put under PREFIX, and nothing else
 	cd "$D" && while read -r file; do rm -f "$$file"; done <share/gpt2/installed && rm share/gpt2/installed
@@ -320,10 +333,10 @@ uninstall: ## remove what install put under PREFIX, and nothing else
 
 # The same commit makes the same bytes. With URL, where the tarball will be, also what Homebrew and
 # Arch Linux need (tools/packaging).
-dist: ## make the source tarball of HEAD with its checksum, $(BUILD)/dist/ (URL=...: also the recipes of packagers)
+dist: ## make the source tarball of HEAD with its checksum, build/dist/ (URL=...: also the recipes of packagers)
 	@tools/make_dist $(VERSION) $(BUILD)/dist $(URL)
 
-deb: ## make Debian packages, $(BUILD)/deb/*.deb: gpt2, libgpt2-0, libgpt2-dev, gpt2-model-tales, python3-gpt2
+deb: ## make Debian packages, build/deb/*.deb: gpt2, libgpt2-0, libgpt2-dev, gpt2-model-tales, python3-gpt2
 	rm -rf $(BUILD)/deb/stage && rm -f $(BUILD)/deb/*.deb
 	$(MAKE) BUILD=$(BUILD)/deb PREFIX=/usr LIBDIR=lib/$$(dpkg-architecture -qDEB_HOST_MULTIARCH) \
 	    PYTHON_DIR=lib/python3/dist-packages DESTDIR=$(abspath $(BUILD))/deb/stage install \

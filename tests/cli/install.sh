@@ -200,15 +200,21 @@ expect "leaves what is not its own, and nothing else" \
     test "$(find "$tmp/root" -type f)" = "$root/share/gpt2/models/mine/config.json"
 # A folder with a space.
 spaced="$tmp/a root/of mine"
-MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR= PREFIX="$spaced" install >"$out" 2>"$err"
+(umask 077 && MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR= PREFIX="$spaced" install) >"$out" 2>"$err"
 status=$?
 expect "make install PREFIX=\"/path with space\"" exits 0
 expect "... puts all files there" test -x "$spaced/bin/gpt2" -a -s "$spaced/share/man/man7/gpt2-sampling.7"
 expect "... whose program finds its model" test "$(cd "$tmp" && "$spaced/bin/gpt2" generate -n 2 Once 2>&1)" = "$("$GPT2" generate -n 2 Once)"
 export PKG_CONFIG_PATH="$spaced/lib/pkgconfig"
 expect "... pkg-config says where, too" test "$(pkg-config --cflags gpt2 | xargs -n 1)" = "-I$spaced/include"
+expect "... readable for all, whatever the umask" test -z "$(find "$spaced" -type f ! -perm -444)"
+# A file of the user's own beside them, then another installation.
+echo mine >"$spaced/share/gpt2/models/tales/notes.txt"
+MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR= PREFIX="$spaced" install >"$out" 2>"$err"
 MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR= PREFIX="$spaced" uninstall >"$out" 2>"$err"
 status=$?
-expect "... and make uninstall takes them away" test "$status" -eq 0 -a -z "$(find "$spaced" -type f)"
+expect "... and make uninstall takes them away" \
+    test "$status" -eq 0 -a "$(find "$spaced" -type f)" = "$spaced/share/gpt2/models/tales/notes.txt"
+expect "CPPFLAGS are used" sh -c "MAKEFLAGS='' make -n BUILD='$tmp/none' CPPFLAGS=-DFOR_A_TEST all | grep -q 'DFOR_A_TEST'"
 # The next build is for the old prefix again.
 MAKEFLAGS='' make -s BUILD="$BUILD" PREFIX="${PREFIX:-/usr/local}" all >"$out" 2>"$err"

@@ -16,6 +16,10 @@ if git rev-parse HEAD >/dev/null 2>&1; then
     tools/make_dist "$version" "$tmp/two" >"$out" 2>"$err"
     expect "... gives the same bytes again" same "$tmp/one/gpt2-$version.tar.gz" "$tmp/two/gpt2-$version.tar.gz"
     expect "... with their checksum" sh -c "cd '$tmp/one' && sha256sum -c gpt2-$version.tar.gz.sha256 >/dev/null"
+    mkdir "$tmp/bare" && cp tools/make_dist "$tmp/bare"
+    (cd "$tmp/bare" && GIT_CEILING_DIRECTORIES=$tmp ./make_dist "$version" dist) >"$out" 2>"$err"
+    status=$?
+    expect "no tarball where git has nothing" test $status -ne 0 -a ! -e "$tmp/bare/dist"
     tar -xzf "$tmp/one/gpt2-$version.tar.gz" -C "$tmp" 2>"$err"
     for file in Makefile README.md LICENSE CHANGELOG.md models/tales/model.safetensors src/cli/main.c; do
         expect "... and has $file" test -s "$tmp/gpt2-$version/$file"

@@ -25,8 +25,12 @@ static int refuse(const char *name, bool is_topic) {
                   : is_topic     ? "unknown command or topic \"%s\""
                                  : "unknown command \"%s\"",
                   name);
-    if (nearest.name)
+    if (!is_topic && topic_find(name))
+        snprintf(err.hint, sizeof err.hint, "it is a topic of help: gpt2 help %s", name);
+    else if (nearest.name)
         snprintf(err.hint, sizeof err.hint, "did you mean %s?", nearest.name);
+    else if (strchr(name, ' '))
+        snprintf(err.hint, sizeof err.hint, "gpt2 generate \"...\" continues a text");
     return report(&err);
 }
 

@@ -52,7 +52,7 @@ for type in f16 bf16 q8 q4; do
     run quantize --type $type -o "$tmp/packed/$type"
     expect "$type" exits 0
     expect "$type prints nothing on stdout" silent
-    expect "$type says what became of the weights" says "$type: $mib of weights are now a file of"
+    expect "$type says what became of the weights" says "% of the $mib of weights"
     run info -m "$tmp/packed/$type"
     expect "info on $type" exits 0
     expect "$type has as many parameters" grep -qF "$parameters" "$out"

@@ -58,9 +58,8 @@ static void put_option(struct buffer *page, const struct option *o, int width) {
 }
 
 static void put_own_option(struct buffer *page, int width) {
-    const struct option help = {.name = "help",
-                                .letter = 'h',
-                                .help = "this text; all, examples and man (the man page) after it"};
+    const struct option help = {
+        .name = "help", .letter = 'h', .help = "this text; --help all has every option"};
     put_option(page, &help, width);
 }
 
@@ -154,8 +153,8 @@ static void put_command(struct buffer *page, const struct command *command,
         snprintf(note, sizeof note, "\nExamples\n");
     else
         snprintf(note, sizeof note,
-                 "\n`gpt2 %s --help all` has all %d options, `gpt2 help %s examples` more of the "
-                 "first lines.\n",
+                 "\n`gpt2 %s --help all` lists all %d options; `gpt2 help %s examples` shows more "
+                 "examples.\n",
                  command->name, count_shown(table) + 1, command->name);
     wrap_text(page, note, 0, 0, width);
     for (const struct example *e = command->examples; all && e->line; e++) {

@@ -66,9 +66,21 @@ bool options_refuse(const struct option *table, const char *word, size_t len,
                     struct gpt2_error *err) {
     usage_error(err, "unknown option --%.*s", (int)(len < 100 ? len : 100), word);
     struct suggestion nearest = {.distance = 3};
-    for (const struct option *o = table; o->name; o++)
-        if (option_is_shown(o))
-            suggest(&nearest, word, len, o->name);
+    for (const struct option *o = table; o->name; o++) {
+        if (!option_is_shown(o))
+            continue;
+        suggest(&nearest, word, len, o->name);
+        for (const char *next = o->aliases; next && *next; next += strspn(next, " ")) {
+            char alias[32];
+            const size_t n = strcspn(next, " ");
+            snprintf(alias, sizeof alias, "%.*s", (int)n, next);
+            struct suggestion other = nearest;
+            suggest(&other, word, len, alias);
+            if (other.distance < nearest.distance)
+                nearest = (struct suggestion){o->name, other.distance};
+            next += n;
+        }
+    }
     suggest(&nearest, word, len, "help"); // which is in no table
     if (nearest.name)
         snprintf(err->hint, sizeof err->hint, "did you mean --%s?", nearest.name);

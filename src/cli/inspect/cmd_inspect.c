@@ -56,7 +56,8 @@ static bool find_kind(struct inspect_run *run, const char *word, struct gpt2_err
         return true;
     const char *expected = "layernorm, compare, lens, attention, residual, dump";
     if (!word)
-        return usage_error(err, "inspect: expected one of %s, got nothing", expected);
+        return command_error(err, GPT2_ERR_USAGE, "for example: gpt2 inspect layernorm \"Once\"",
+                             "inspect: expected one of %s, got nothing", expected);
     return usage_error(err, "inspect: expected one of %s, got \"%.100s\"", expected, word);
 }
 

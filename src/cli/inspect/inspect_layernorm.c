@@ -83,9 +83,10 @@ static bool add_maps(struct inspect *inspect, const struct layernorm_results *r)
                    "never normalised: what branches add stays in it. Logarithmic scales, "
                    "position 0 with one of its own",
                    stream_norm, "%.1f", true) &&
-           add_map(inspect, r, "branch_norm", "What the branch reads after the site: its norm",
-                   "one token is as long as the other: what differs comes from gain and bias",
-                   branch_norm, "%.1f", true) &&
+           add_map(
+               inspect, r, "branch_norm", "What the branch reads after the site: its norm",
+               "normalising makes all tokens equally long: what differs comes from gain and bias",
+               branch_norm, "%.1f", true) &&
            add_map(inspect, r, "stream_kurtosis",
                    "How spiky the stream is: kurtosis over the features",
                    view_format(&inspect->view,

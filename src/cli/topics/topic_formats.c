@@ -7,8 +7,8 @@ const struct topic topic_formats = {
     .summary = "which files of weights are read and written",
     .users = "--model convert quantize verify pull",
     .text =
-        "The same weights give the same bits from each of these. What a file is, its bytes say,\n"
-        "not its name.\n"
+        "The same weights give the same bits from each of these. A format is recognised by\n"
+        "the file's bytes, not by its name.\n"
         "\n"
         "READ\n"
         "\n"

@@ -4,7 +4,7 @@
 const struct topic topic_packed = {
     .name = "packed",
     .section = 5,
-    .summary = "a model in one file, as it is used",
+    .summary = "the layout of the files that gpt2 quantize writes",
     .users = "quantize convert",
     .text =
         "    gpt2 quantize gpt2 -o gpt2.q8\n"

@@ -4,7 +4,7 @@
 const struct topic topic_session = {
     .name = "session",
     .section = 5,
-    .summary = "a text and what was computed of it, to go on from",
+    .summary = "the layout of saved sessions",
     .users = "--save-session",
     .text =
         "    gpt2 generate -f story.txt -n 0 --save-session story.session\n"

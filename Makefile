@@ -317,7 +317,7 @@ install: all shared $(EMBED) man ## install program, library, headers, man pages
 	$(if $(PYTHON_DIR),install -d "$D/$(PYTHON_DIR)" "$D/share/gpt2/python")
 	$(if $(PYTHON_DIR),install -m 644 tools/python/gpt2.py "$D/$(PYTHON_DIR)/")
 	$(if $(PYTHON_DIR),install -m 755 $(PYTHON_SCRIPTS) "$D/share/gpt2/python/")
-	printf 'prefix=%s\nName: gpt2\nDescription: GPT-2 on the CPU\nVersion: %s\nCflags: -I"$${prefix}/include"\nLibs: -L"$${prefix}/$(LIBDIR)" -lgpt2\nLibs.private: $(PKG_LIBS) -lm -pthread\n' \
+	printf 'prefix=%s\nlibdir=$${prefix}/$(LIBDIR)\nincludedir=$${prefix}/include\nName: gpt2\nDescription: GPT-2 on the CPU\nVersion: %s\nCflags: -I"$${includedir}"\nLibs: -L"$${libdir}" -lgpt2\nLibs.private: $(PKG_LIBS) -lm -pthread\n' \
 	    '$(PREFIX)' '$(VERSION)' >"$D/$(LIBDIR)/pkgconfig/gpt2.pc"
 	cd "$D" && chmod 644 $(WRITTEN)
 	{ cat "$D/share/gpt2/installed" 2>/dev/null; printf '%s\n' bin/gpt2 \

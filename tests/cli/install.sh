@@ -206,6 +206,7 @@ expect "make install PREFIX=\"/path with space\"" exits 0
 expect "... puts all files there" test -x "$spaced/bin/gpt2" -a -s "$spaced/share/man/man7/gpt2-sampling.7"
 expect "... whose program finds its model" test "$(cd "$tmp" && "$spaced/bin/gpt2" generate -n 2 Once 2>&1)" = "$("$GPT2" generate -n 2 Once)"
 export PKG_CONFIG_PATH="$spaced/lib/pkgconfig"
+expect "... pkg-config has the library's folder" test "$(pkg-config --variable=libdir gpt2)" = "$spaced/lib"
 expect "... pkg-config says where, too" test "$(pkg-config --cflags gpt2 | xargs -n 1)" = "-I$spaced/include"
 expect "... readable for all, whatever the umask" test -z "$(find "$spaced" -type f ! -perm -444)"
 # A file of the user's own beside them, then another installation.

@@ -31,6 +31,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 export TMPDIR="$tmp" CMOCKA_MESSAGE_OUTPUT=STDOUT LC_ALL=C
 export UBSAN_OPTIONS="print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
+export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0${LSAN_OPTIONS:+:$LSAN_OPTIONS}"
 
 GPT2=$BUILD/gpt2
 wrap=

@@ -197,10 +197,10 @@ shift
 exec "$@"
 END
 chmod +x "$tmp/bin/srun"
-job=$PWD/tools/slurm-job
+job=$PWD/tools/slurm-job models=$PWD/models
 task() {
     (cd "$tmp/tasks" && SLURM_ARRAY_TASK_ID=$1 SLURM_ARRAY_TASK_COUNT=3 SLURM_CPUS_PER_TASK=2 PATH="$tmp/bin:$PATH" \
-        exec sh "$job") >"$out" 2>"$err"
+        GPT2_MODELS=$models exec sh "$job") >"$out" 2>"$err"
     status=$?
 }
 tasks() {

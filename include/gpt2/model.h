@@ -65,7 +65,7 @@ struct gpt2_config {
  * to F32. PyTorch's [out, in] is converted: this takes memory, but changes no number. What a GGUF
  * file has quantized keeps its integers: they are brought into the order in which products read
  * them, and products round their inputs to integers too, by the groups of the file (README,
- * "Your own GPT-2"). Types whose integers no product reads become F32. Fails with
+ * "The same bits"). Types whose integers no product reads become F32. Fails with
  * GPT2_ERR_MODEL and names what is wrong. The file must not be changed while the model is open. */
 struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err);
 

@@ -1,9 +1,9 @@
 # Keys in a session: Tab, what is typed ahead, Ctrl-Z; quotes; a context that is full; progress that fits.
 . tests/cli/cases.inc
 
-# libedit loses memory of each function that is added, and a sanitized program then ends with 1.
+# Three cases end with 1 under sanitizers, beyond the leak in tests/lsan.supp; why is not known yet.
 if [ -n "${SANITIZE:-}" ]; then
-    skip "typing" "sanitizers report leaks of libedit"
+    skip "typing" "three cases end with 1 under sanitizers, not explained yet"
     exit 0
 fi
 

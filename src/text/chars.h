@@ -9,18 +9,21 @@
 
 /* The character that text[i] begins, i < n: its length in bytes. */
 static inline size_t char_after(uint32_t *cp, const unsigned char *text, size_t n, size_t i) {
-    int len = utf8_decode(cp, text + i, n - i);
-    if (len > 0)
-        return (size_t)len;
-    *cp = CHAR_INVALID;
-    return 1;
+    uint32_t decoded = CHAR_INVALID;
+    int len = utf8_decode(&decoded, text + i, n - i);
+    *cp = len > 0 ? decoded : CHAR_INVALID;
+    return len > 0 ? (size_t)len : 1;
 }
 
 /* The character that ends at text[i], i > 0. */
 static inline size_t char_before(uint32_t *cp, const unsigned char *text, size_t i) {
-    for (size_t back = 1; back <= 4 && back <= i; back++)
-        if (utf8_decode(cp, text + i - back, back) == (int)back)
+    for (size_t back = 1; back <= 4 && back <= i; back++) {
+        uint32_t decoded = CHAR_INVALID;
+        if (utf8_decode(&decoded, text + i - back, back) == (int)back) {
+            *cp = decoded;
             return back;
+        }
+    }
     *cp = CHAR_INVALID;
     return 1;
 }

@@ -105,22 +105,29 @@ endif
 shared: $(BUILD)/$(SO) ## build the shared library
 $(BUILD)/$(SO): $(LIB_OBJ) $(EXPORTS) $(BUILD)/ldflags
 	$(if $(V),,@echo '  LD  $@')
-	$(Q)$(CC) $(SAN) $(LDFLAGS) $(SO_FLAGS) -o $@ $(LIB_OBJ) $(ALL_LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) $(SO_FLAGS) -o $@ $(LIB_OBJ) $(ALL_LIBS) $(DL_LIBS)
 
 # The archive that is installed: one object, in which only gpt2_* is global. The files of the library
 # call each other by names that a program may have too (json_parse, path_join). The program and
-# the tests link the archive of plain objects above.
+# the tests link the archive of plain objects above. What -flto has put off is compiled here, as
+# objcopy finds no names in what is not; so a name that is still to be seen ends it.
 OBJCOPY ?= $(TOOL)objcopy
+NM      ?= $(TOOL)nm
 EMBED   := $(BUILD)/embed/libgpt2.a
+NOLTO   := -flinker-output=nolto-rel
+PARTIAL  = $(CC) $(CFLAGS) -r -nostdlib $(shell : | $(CC) $(NOLTO) -x c -fsyntax-only - 2>/dev/null && echo $(NOLTO))
 $(EMBED): $(LIB_OBJ) $(EXPORTS)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  AR  $@')
 ifeq ($(SYSTEM),darwin)
-	$(Q)$(CC) -r -nostdlib -Wl,-exported_symbols_list,$(EXPORTS) -o $(@D)/gpt2.o $(LIB_OBJ)
+	$(Q)$(PARTIAL) -Wl,-exported_symbols_list,$(EXPORTS) -o $(@D)/gpt2.o $(LIB_OBJ)
 else
-	$(Q)$(LD) -r -o $(@D)/gpt2.o $(LIB_OBJ)
+	$(Q)$(PARTIAL) -o $(@D)/gpt2.o $(LIB_OBJ)
 	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='gpt2_*' $(@D)/gpt2.o
 endif
+	$(Q)$(NM) -g $(@D)/gpt2.o | awk 'NF == 3 && $$3 ~ /^_?gpt2_/ { n++ } NF == 3 && $$3 !~ /^_?gpt2_/ { other = 1 } \
+	    END { exit !n || other }' || \
+	    { echo 'libgpt2.a: $(CC) leaves names in it that cannot be hidden: build it without -flto' >&2; exit 1; }
 	$(Q)rm -f $@ && $(AR) rcs $@ $(@D)/gpt2.o
 
 # Another compiler or other flags compile everything again, other LDFLAGS link again.
@@ -317,8 +324,10 @@ install: all shared $(EMBED) man ## install program, library, headers, man pages
 	$(if $(PYTHON_DIR),install -d "$D/$(PYTHON_DIR)" "$D/share/gpt2/python")
 	$(if $(PYTHON_DIR),install -m 644 tools/python/gpt2.py "$D/$(PYTHON_DIR)/")
 	$(if $(PYTHON_DIR),install -m 755 $(PYTHON_SCRIPTS) "$D/share/gpt2/python/")
-	printf 'prefix=%s\nlibdir=$${prefix}/$(LIBDIR)\nincludedir=$${prefix}/include\nName: gpt2\nDescription: GPT-2 on the CPU\nVersion: %s\nCflags: -I"$${includedir}"\nLibs: -L"$${libdir}" -lgpt2\nLibs.private: $(PKG_LIBS) -lm -pthread\n' \
-	    '$(PREFIX)' '$(VERSION)' >"$D/$(LIBDIR)/pkgconfig/gpt2.pc"
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/$(LIBDIR)' 'includedir=$${prefix}/include' \
+	    'Name: gpt2' 'Description: GPT-2 on the CPU' 'Version: $(VERSION)' $(if $(HOME_PAGE),'URL: $(HOME_PAGE)') \
+	    'Cflags: -I"$${includedir}"' 'Libs: -L"$${libdir}" -lgpt2' \
+	    'Requires.private: $(DEPS)' 'Libs.private: -lm -pthread $(DL_LIBS)' >"$D/$(LIBDIR)/pkgconfig/gpt2.pc"
 	cd "$D" && chmod 644 $(WRITTEN)
 	{ cat "$D/share/gpt2/installed" 2>/dev/null; printf '%s\n' bin/gpt2 \
 	    $(addprefix $(LIBDIR)/,libgpt2.a $(SO) $(SO_ABI) $(SO_LINK)) $(wildcard include/gpt2/*.h) $(WRITTEN) \
@@ -332,16 +341,17 @@ uninstall: ## remove what install put under PREFIX, and nothing else
 	-cd "$D" && rmdir share/gpt2/python share/gpt2/models/tales share/gpt2/models share/gpt2 include/gpt2 2>/dev/null
 
 # The same commit makes the same bytes. With URL, where the tarball will be, also what Homebrew and
-# Arch Linux need (tools/packaging).
-dist: ## make the source tarball of HEAD with its checksum, build/dist/ (URL=...: also the recipes of packagers)
-	@tools/make_dist $(VERSION) $(BUILD)/dist $(URL)
+# Arch Linux need (tools/packaging). HOME_PAGE is where people read about gpt2; it stands nowhere else.
+HOME_PAGE ?=
+dist: ## make the source tarball of HEAD with its checksum, build/dist/ (URL=... HOME_PAGE=...: also the recipes of packagers)
+	@tools/make_dist $(BUILD)/dist '$(URL)' '$(HOME_PAGE)'
 
-deb: ## make Debian packages, build/deb/*.deb: gpt2, libgpt2-0, libgpt2-dev, gpt2-model-tales, python3-gpt2
+deb: ## make Debian packages, build/deb/*.deb: gpt2, the library, -dev, gpt2-model-tales, python3-gpt2 (HOME_PAGE=...)
 	rm -rf $(BUILD)/deb/stage && rm -f $(BUILD)/deb/*.deb
 	$(MAKE) BUILD=$(BUILD)/deb PREFIX=/usr LIBDIR=lib/$$(dpkg-architecture -qDEB_HOST_MULTIARCH) \
 	    PYTHON_DIR=lib/python3/dist-packages DESTDIR=$(abspath $(BUILD))/deb/stage install \
 	    CFLAGS="$$(dpkg-buildflags --get CFLAGS) $$(dpkg-buildflags --get CPPFLAGS)" LDFLAGS="$$(dpkg-buildflags --get LDFLAGS)"
-	tools/make_deb $(BUILD)/deb/stage $(VERSION) $(BUILD)/deb
+	tools/make_deb $(BUILD)/deb/stage $(VERSION) $(SOVERSION) $(BUILD)/deb $(HOME_PAGE)
 
 clean: ## remove everything built (checkpoints of a training run in build/train are kept)
 	@if [ -d $(BUILD) ]; then find $(BUILD) -mindepth 1 -maxdepth 1 ! -name train -exec rm -rf {} +; fi

@@ -5,24 +5,29 @@
     grow_model.py models/tales OUT --like gpt2-large     of 774M
     grow_model.py models/tales OUT --n-embd 512 --n-layer 6 --n-vocab 9000
 
-It is for measuring: such a model has the memory traffic and the arithmetic of its shape, and yet
-says something. How often a draft is accepted, or what quantization does to a text, can be measured
-on it as on a trained one.
+It is for measuring: such a model has the memory traffic and the arithmetic of
+its shape, and yet says something. How often a draft is accepted, or what
+quantization does to a text, can be measured on it as on a trained one.
 
-The width must be r times the small one's. Then the r copies of every feature lie side by side:
+The width must be r times the small one's. Then the r copies of every feature
+lie side by side:
 
-    residual stream   [x, x, ..., x]: mean and variance are those of x, so layer norms stay what
-                      they are, with their gains and biases repeated
+    residual stream   [x, x, ..., x]: mean and variance are those of x, so layer
+                      norms stay what they are, with gains and biases repeated
     wte, wpe          [w, w, ..., w]
-    matrices          stacked r times and divided by r, as what they read is there r times; their
-                      outputs are repeated: heads, inner features, features
+    matrices          stacked r times and divided by r, as what they read is
+                      there r times; their outputs are repeated: heads, inner
+                      features, features
     ln_f              gain and bias divided by r, as the head sums r copies
-    more blocks       copies of the first ones whose projections onto the stream are zero
-    more vocabulary   rows t / gain of ln_f. The normalised features sum to 0, so the logit of such a
-                      row is t times the sum of bias / gain, whatever the text: t makes it -100
+    more blocks       copies of the first ones whose projections onto the stream
+                      are zero
+    more vocabulary   rows t / gain of ln_f. The normalised features sum to 0,
+                      so the logit of such a row is t times the sum of
+                      bias / gain, whatever the text: t makes it -100
 
-So logits are equal up to rounding. The context stays as long as it is, and the files of the
-tokenizer are copied. Shapes of heads stay, too: n_head becomes r times as many.
+So logits are equal up to rounding. The context stays as long as it is, and the
+files of the tokenizer are copied. Shapes of heads stay, too: n_head becomes r
+times as many.
 
 Needs numpy (Debian: python3-numpy).
 """
@@ -37,7 +42,8 @@ import sys
 try:
     import numpy as np
 except ImportError:
-    sys.exit("grow_model.py: needs numpy (Debian: apt-get install python3-numpy)")
+    if not {"-h", "--help"} & set(sys.argv[1:]):
+        sys.exit("grow_model.py: needs numpy (Debian: apt-get install python3-numpy)")
 
 #                  n_layer n_embd
 SHAPES = {
@@ -194,7 +200,8 @@ def main():
     )
     parser.add_argument("model", metavar="MODEL", help="directory of the small one")
     parser.add_argument("out", metavar="OUT", help="directory to write, made if need be")
-    parser.add_argument("--like", choices=SHAPES, default="gpt2", help="shape (default: gpt2)")
+    parser.add_argument("--like", choices=SHAPES, default="gpt2", metavar="SHAPE",
+                        help=", ".join(SHAPES) + " (default: gpt2)")
     parser.add_argument("--n-embd", type=int, metavar="N", help="instead of the shape's")
     parser.add_argument("--n-layer", type=int, metavar="N", help="instead of the shape's")
     parser.add_argument("--n-vocab", type=int, default=50257, metavar="N", help="default: 50257")

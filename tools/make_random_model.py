@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Write a random GPT-2 as a Hugging Face directory, of any shape.
 
-    make_random_model.py OUT --like gpt2                      124M, as initialised for training
+    make_random_model.py OUT --like gpt2       124M, as initialised for training
     make_random_model.py OUT --like gpt2-xl --dtype f16
-    make_random_model.py OUT --n-embd 192 --n-head 3 --n-layer 2 --n-vocab 100 --spread
+    make_random_model.py OUT --n-embd 192 --n-head 3 --n-layer 2 --spread
 
-The weights are those a training would start from: N(0, 0.02^2), the projections onto the residual
-stream smaller by sqrt(2 n_layer), biases 0, gains 1. With --spread they are livelier, so that
-logits differ by several units and no bias or gain can be forgotten unnoticed: that is for tests.
-The same arguments give the same bytes (with the same numpy). The model has no tokenizer: talk to
-it with `gpt2 generate -m OUT --ids 1,2,3 --output ids`.
+The weights are those a training would start from: N(0, 0.02^2), the projections
+onto the residual stream smaller by sqrt(2 n_layer), biases 0, gains 1. With
+--spread they are livelier, so that logits differ by several units and no bias
+or gain can be forgotten unnoticed: that is for tests. The same arguments give
+the same bytes (with the same numpy). The model has no tokenizer: talk to it
+with `gpt2 generate -m OUT --ids 1,2,3 --output ids`.
 
 Needs numpy (Debian: python3-numpy).
 """
@@ -24,7 +25,8 @@ import sys
 try:
     import numpy as np
 except ImportError:
-    sys.exit("make_random_model.py: needs numpy (Debian: apt-get install python3-numpy)")
+    if not {"-h", "--help"} & set(sys.argv[1:]):
+        sys.exit("make_random_model.py: needs numpy (Debian: apt-get install python3-numpy)")
 
 #                  n_layer n_head n_embd
 SHAPES = {
@@ -127,7 +129,8 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", metavar="OUT", help="directory to write, made if need be")
-    parser.add_argument("--like", choices=SHAPES, default="gpt2", help="shape (default: gpt2)")
+    parser.add_argument("--like", choices=SHAPES, default="gpt2", metavar="SHAPE",
+                        help=", ".join(SHAPES) + " (default: gpt2)")
     for name in ("n-layer", "n-head", "n-embd"):
         parser.add_argument("--" + name, type=int, metavar="N", help="instead of the shape's")
     parser.add_argument("--n-inner", type=int, metavar="N", help="default: 4 n_embd")

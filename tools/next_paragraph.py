@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Which of four paragraphs goes on with this one? The share that a model gets right.
+"""Which of four paragraphs goes on with this one? A model's share of right answers.
 
-    tools/next_paragraph.py HELD_OUT.txt [-m MODEL] [--gpt2 build/gpt2] [-n 150] [--same-tale]
+    tools/next_paragraph.py HELD_OUT.txt [-m MODEL] [-n 150] [--same-tale]
 
-HELD_OUT is a text of tales that `<|endoftext|>` divides. A question is a run of paragraphs of at
-least 60 words; the answers are the paragraph that follows and three others of at least 12 words,
-cut at 40 words: from other tales, or with --same-tale from elsewhere in the same one. The answer is
-what `gpt2 choose --by pmi` puts first: log p(answer | question) - log p(answer). Chance is 0.25. The
+HELD_OUT is a text of tales that `<|endoftext|>` divides. A question is a run of
+paragraphs of at least 60 words; the answers are the paragraph that follows and
+three others of at least 12 words, cut at 40 words: from other tales, or with
+--same-tale from elsewhere in the same one. The answer is what `gpt2 choose --by
+pmi` puts first: log p(answer | question) - log p(answer). Chance is 0.25. The
 questions depend on the text and --seed alone. Uses the standard library only.
 """
 

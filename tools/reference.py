@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """GPT-2 in double precision, to check the program against.
 
-It shares nothing with the program but the definition of the model: its own reader of
-model.safetensors, every sum in float64 by numpy, no cache, the whole text at once. `forward`
-below is the paper in thirty lines.
+It shares nothing with the program but the definition of the model: its own
+reader of model.safetensors, every sum in float64 by numpy, no cache, the whole
+text at once. `forward` below is the paper in thirty lines.
 
-    reference.py MODEL --ids 1,2,3            the logits after the last token, one a line
-    reference.py MODEL --ids 1,2,3 --all      one line for each token
-    reference.py MODEL --ids 1,2,3 --json     the same as a JSON object
-    reference.py golden MODEL... [-n N]       what tests/test_accuracy.c reads (make goldens)
-    reference.py score MODEL... [-n N]        what tests/test_score.c reads (make goldens)
+    reference.py MODEL --ids 1,2,3         logits after the last token
+    reference.py MODEL --ids 1,2,3 --all   one line for each token
+    reference.py MODEL --ids 1,2,3 --json  the same as a JSON object
+    reference.py golden MODEL... [-n N]    what tests/test_accuracy.c reads
+    reference.py score MODEL... [-n N]     what tests/test_score.c reads
+                                           (make goldens makes both)
 
 MODEL is a Hugging Face directory: config.json and model.safetensors.
 Needs numpy (Debian: python3-numpy).
@@ -26,7 +27,8 @@ import sys
 try:
     import numpy as np
 except ImportError:
-    sys.exit("reference.py: needs numpy (Debian: apt-get install python3-numpy)")
+    if not {"-h", "--help"} & set(sys.argv[1:]):
+        sys.exit("reference.py: needs numpy (Debian: apt-get install python3-numpy)")
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
@@ -117,7 +119,7 @@ ACTIVATIONS = {
     "silu": silu,
     "swish": silu,
     "sigmoid": sigmoid,
-    "tanh": np.tanh,
+    "tanh": lambda x: np.tanh(x),
     "linear": lambda x: x,
     "mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
 }

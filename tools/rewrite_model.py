@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Write a Hugging Face GPT-2 in other containers, to check the program's readers against.
+"""Write a Hugging Face GPT-2 in other containers: the program's readers are checked with them.
 
-It shares nothing with the program: its own reader and writers, by numpy. The weights stay the same,
-bit for bit, but with --type, which rounds or replaces them and then writes both the container and a
-directory with the very numbers that are in it:
+It shares nothing with the program: its own reader and writers, by numpy. The
+weights stay the same, bit for bit, but with --type, which rounds or replaces
+them and then writes both the container and a directory with the very numbers
+that are in it:
 
     rewrite_model.py MODEL OUT.gguf                       GGUF, tensors in their own types
     rewrite_model.py MODEL OUT.gguf --type q8_0 --plain DIR
@@ -13,9 +14,9 @@ directory with the very numbers that are in it:
 
     rewrite_model.py MODEL --fingerprint
 
-With a quantized type the blocks of matrices are random bytes with small scales: what is tested is
-how blocks are read, not how they are made. --keep-head writes token_embd a second time, as output.
-Needs numpy (Debian: python3-numpy).
+With a quantized type the blocks of matrices are random bytes with small scales:
+what is tested is how blocks are read, not how they are made. --keep-head writes
+token_embd a second time, as output. Needs numpy (Debian: python3-numpy).
 """
 
 import argparse
@@ -29,7 +30,8 @@ import sys
 try:
     import numpy as np
 except ImportError:
-    sys.exit("rewrite_model.py: needs numpy (Debian: apt-get install python3-numpy)")
+    if not {"-h", "--help"} & set(sys.argv[1:]):
+        sys.exit("rewrite_model.py: needs numpy (Debian: apt-get install python3-numpy)")
 
 TYPES = {"F64": ("<f8", 28), "F32": ("<f4", 0), "F16": ("<f2", 1), "BF16": ("<u2", 30)}
 
@@ -91,7 +93,7 @@ def write_directory(out, source, config, tensors, n_shards=0):
 # ---- quantized blocks: random ones, and their values ----
 # Each function takes blocks as uint8 [n, bytes] and gives float32 [n, elements].
 
-f32 = np.float32
+f32 = "<f4"
 
 
 def f16(blocks, at):
@@ -335,7 +337,7 @@ def main():
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument("out", metavar="OUT", nargs="?")
     parser.add_argument("--fingerprint", action="store_true", help="print it; write nothing")
-    parser.add_argument("--type", choices=BLOCKS)
+    parser.add_argument("--type", choices=BLOCKS, metavar="TYPE", help=", ".join(BLOCKS))
     parser.add_argument("--plain", metavar="DIR", help="the same numbers as a directory")
     parser.add_argument("--version", type=int, default=3, help="of GGUF")
     parser.add_argument("--alignment", type=int, default=32, help="of GGUF")

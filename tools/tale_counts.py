@@ -1,21 +1,24 @@
 #!/usr/bin/env python3
 """Counts what can be counted of how tales read.
 
-    gpt2 generate -p "Once upon a time" -n 500 --num-samples 20 --json | tools/tale_counts.py
+    gpt2 generate -n 500 --num-samples 20 --json Once | tools/tale_counts.py
     tools/tale_counts.py HELD_OUT.txt
 
-Reads objects of `gpt2 generate --json` or --input (every choice is a tale, and ends where its
-finish_reason is "stop"), or a text of tales that `<|endoftext|>` divides. Only the first 400 words
-of a tale are counted, so that long tales and short ones compare. No figure is good or bad alone:
-the measure is held-out tales that people wrote.
+Reads objects of `gpt2 generate --json` or --input (every choice is a tale, and
+ends where its finish_reason is "stop"), or a text of tales that `<|endoftext|>`
+divides. Only the first 400 words of a tale are counted, so that long tales and
+short ones compare. No figure is good or bad alone: the measure is held-out
+tales that people wrote.
 
     distinct words      of the first 200 words, the share that differ
     repeated 4-grams    share of runs of four words that the tale has had before
-    linked sentences    share of sentences that share a word of five letters or more with the one before
+    linked sentences    share of sentences that share a word of five letters or
+                        more with the one before
     names               capitalised words inside sentences, told apart, a tale
     words a sentence
-    quotes that close   share of paragraphs whose double quotation marks are even in number
-    ends                share of tales that end by themselves (of generated ones)
+    quotes that close   share of paragraphs whose double quotation marks are
+                        even in number
+    ends                share of generated tales that end by themselves
 """
 
 import json
@@ -87,6 +90,9 @@ def count(text):
 
 
 def main():
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__.strip())
+        return
     if len(sys.argv) > 2 or (len(sys.argv) == 2 and sys.argv[1].startswith("-")):
         sys.exit(__doc__)
     with open(sys.argv[1], encoding="utf-8") if len(sys.argv) == 2 else sys.stdin as stream:

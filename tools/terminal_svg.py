@@ -1,14 +1,23 @@
 #!/usr/bin/env python3
-"""terminal_svg.py [COLUMNS] - draws what a terminal shows: text with escape sequences on standard
-input, a picture on standard output. tools/renew_readme makes the README's first picture with it.
+"""usage: terminal_svg.py [COLUMNS]
 
-Known are SGR sequences (0, 1, 30-37, 40-47, 38;5;N, 48;5;N); lines are broken at COLUMNS (80). The
-picture has nothing in it but rectangles and text, and is the same for the same input.
+Draws what a terminal shows: text with escape sequences on standard input, a
+picture on standard output. tools/renew_readme makes the README's first picture
+with it.
+
+Known are SGR sequences (0, 1, 30-37, 40-47, 38;5;N, 48;5;N); lines are broken
+at COLUMNS (80). The picture has nothing in it but rectangles and text, and is
+the same for the same input.
 """
 import html
 import re
 import sys
 
+if {"-h", "--help"} & set(sys.argv[1:]):
+    print(__doc__)
+    sys.exit()
+if len(sys.argv) > 2 or not all(word.isdecimal() for word in sys.argv[1:]):
+    sys.exit("terminal_svg.py: expected a number of columns")
 COLUMNS = int(sys.argv[1]) if len(sys.argv) > 1 else 80
 WIDTH, HEIGHT, MARGIN = 8.4, 18, 14  # of a cell, and around all of them
 PAPER, INK = "#1b1d23", "#d8dee9"

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Write the weights of a Hugging Face directory in the formats of other programs.
 
-    write_containers.py MODEL OUT --to torch|torch-legacy|nanogpt|nanogpt-legacy|llmc|tensorflow
+    write_containers.py MODEL OUT --to KIND
 
-OUT is a directory; the file in it has the name that its own program gives it. Nothing but numpy is
-used, and no code of ours: the formats are written down here a second time, from their definitions,
-so that the readers are checked against other writers. It needs no framework either; where one is at
-hand, --with-torch lets torch itself write the four formats of torch.
+OUT is a directory; the file in it has the name that its own program gives it.
+Nothing but numpy is used, and no code of ours: the formats are written down
+here a second time, from their definitions, so that the readers are checked
+against other writers. It needs no framework either; where one is at hand,
+--with-torch lets torch itself write the four formats of torch.
 
-Tokenizer files are copied where the format keeps them beside, and written where it has its own
-(llm.c). nanogpt has linear layers [out, in], an optimizer that is not needed, and names with
-"_orig_mod."; with --no-bias the biases must be zeros, and are left out.
+Tokenizer files are copied where the format keeps them beside, and written where
+it has its own (llm.c). nanogpt has linear layers [out, in], an optimizer that
+is not needed, and names with "_orig_mod."; with --no-bias the biases must be
+zeros, and are left out.
 
 Needs numpy (Debian: python3-numpy).
 """
@@ -27,7 +29,8 @@ import zlib
 try:
     import numpy as np
 except ImportError:
-    sys.exit("write_containers.py: needs numpy (Debian: apt-get install python3-numpy)")
+    if not {"-h", "--help"} & set(sys.argv[1:]):
+        sys.exit("write_containers.py: needs numpy (Debian: apt-get install python3-numpy)")
 
 LINEAR = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 NUMPY = {"F32": "<f4", "F16": "<f2", "F64": "<f8", "BF16": "<u2"}
@@ -499,8 +502,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="a directory with config.json and model.safetensors")
     parser.add_argument("out", help="a directory, made if need be")
-    parser.add_argument("--to", required=True, choices=["torch", "torch-legacy", "nanogpt",
-                                                        "nanogpt-legacy", "llmc", "tensorflow"])
+    kinds = ["torch", "torch-legacy", "nanogpt", "nanogpt-legacy", "llmc", "tensorflow"]
+    parser.add_argument("--to", required=True, choices=kinds, metavar="KIND", help=", ".join(kinds))
     parser.add_argument("--bf16", action="store_true", help="llmc: version 5")
     parser.add_argument("--no-bias", action="store_true", help="nanogpt: leave out biases of zeros")
     parser.add_argument("--with-torch", action="store_true", help="torch.save writes")

@@ -180,14 +180,32 @@ END
     cc -pthread -I"$root/include" -o "$tmp/embedder" "$tmp/embedder.c" $static 2>"$err" && "$tmp/embedder" >"$out" 2>>"$err"
     status=$?
     expect "an embedder keeps its own json_parse" prints "7 $layers same"
-    expect "pkg-config --cflags is one folder" \
-        test "$(pkg-config --cflags --define-variable=prefix="$root" gpt2 | xargs)" = "-I$root/include"
+    expect "gpt2.pc has what a static link needs" test \
+        "$(pkg-config --static --libs-only-l gpt2 | tr ' ' '\n' | grep -cxE -e '-l(gpt2|cjson|utf8proc|m)')" -ge 4
+    expect "... and a shared one needs the library alone" test "$(pkg-config --libs-only-l gpt2 | xargs)" = -lgpt2
+    expect "... not how this machine finds the others" not grep -qE '^Libs.*-l(cjson|utf8proc)|-L/' "$root/lib/pkgconfig/gpt2.pc"
+    expect "pkg-config --cflags has the folder of the headers first" \
+        test "$(pkg-config --cflags --define-variable=prefix="$root" gpt2 | xargs -n 1 | head -n 1)" = "-I$root/include"
 fi
 # What an embedder has: names of its own, and no headers of ours but the public ones.
 expect "the archive exports gpt2_* and nothing else" \
     test -z "$(nm -g --defined-only "$root/lib/libgpt2.a" | awk 'NF == 3 && $3 !~ /^gpt2_/')"
 expect "the archive exports what the headers declare" \
     test -z "$(nm -g --defined-only "$root/lib/libgpt2.a" | awk 'NF == 3 { print $3 }' | sort | comm -3 - "$tmp/exported")"
+# With -flto an object has no names yet. Two files of the library are enough.
+for compiler in gcc clang; do
+    command -v $compiler >/dev/null || continue
+    lto=$tmp/lto-$compiler/embed/libgpt2.a
+    MAKEFLAGS='' make -s BUILD="$tmp/lto-$compiler" CC=$compiler CFLAGS='-O1 -flto' \
+        LIB_SRC='src/base/path.c src/machine/version.c' "$lto" >"$out" 2>"$err"
+    status=$?
+    if [ "$status" -eq 0 ] || [ $compiler = gcc ]; then
+        expect "$compiler -flto: the archive exports gpt2_version and nothing else" \
+            test "$(nm -g --defined-only "$lto" | awk 'NF == 3 { print $3 }')" = gpt2_version
+    else
+        expect "$compiler -flto: no archive, and it says why" test ! -e "$lto" -a -n "$(grep -- '-flto' "$err")"
+    fi
+done
 expect "what is installed has no debug information" \
     test -z "$(for file in "$root/bin/gpt2" "$root/lib/libgpt2.so" "$root/lib/libgpt2.a"; do
         objdump -h "$file" | grep '\.debug_info'; done)"
@@ -206,8 +224,21 @@ expect "make install PREFIX=\"/path with space\"" exits 0
 expect "... puts all files there" test -x "$spaced/bin/gpt2" -a -s "$spaced/share/man/man7/gpt2-sampling.7"
 expect "... whose program finds its model" test "$(cd "$tmp" && "$spaced/bin/gpt2" generate -n 2 Once 2>&1)" = "$("$GPT2" generate -n 2 Once)"
 export PKG_CONFIG_PATH="$spaced/lib/pkgconfig"
+if ! nm "$spaced/lib/libgpt2.a" 2>/dev/null | grep -qE '__(asan|tsan)'; then
+    for kind in shared static; do
+        case $kind in
+        shared) flags=$(pkg-config --cflags --libs gpt2) ;;
+        static) flags=$(pkg-config --static --cflags --libs gpt2 | sed 's/-lgpt2/-l:libgpt2.a/') ;;
+        esac
+        # pkg-config escapes for a shell
+        eval "cc -o '$tmp/spaced_$kind' tools/examples/open.c $flags" 2>"$err" &&
+            LD_LIBRARY_PATH="$spaced/lib" "$tmp/spaced_$kind" models/tales >"$out" 2>>"$err"
+        expect "... a program links the $kind library there" prints "$layers layers, 256 features"
+    done
+    expect "... the static one has it inside" test -z "$(ldd "$tmp/spaced_static" | grep libgpt2)"
+fi
 expect "... pkg-config has the library's folder" test "$(pkg-config --variable=libdir gpt2)" = "$spaced/lib"
-expect "... pkg-config says where, too" test "$(pkg-config --cflags gpt2 | xargs -n 1)" = "-I$spaced/include"
+expect "... pkg-config says where, too" test "$(pkg-config --cflags gpt2 | xargs -n 1 | head -n 1)" = "-I$spaced/include"
 expect "... readable for all, whatever the umask" test -z "$(find "$spaced" -type f ! -perm -444)"
 # A file of the user's own beside them, then another installation.
 echo mine >"$spaced/share/gpt2/models/tales/notes.txt"

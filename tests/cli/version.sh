@@ -29,6 +29,14 @@ date=$(sed -n "s/^## \[$version\] - \([0-9-]*\)$/\1/p" CHANGELOG.md)
 expect "CHANGELOG.md has this version and its date" test -n "$date"
 expect "CITATION.cff has this version" grep -qx "version: $version" CITATION.cff
 expect "CITATION.cff has its date" grep -qx "date-released: '$date'" CITATION.cff
+# The number of the ABI is that of version.h. gpt2.py has it, as its structures are of these headers:
+# who changes the one looks at the others.
+abi=$(sed -n 's/^#define GPT2_ABI *//p' include/gpt2/version.h)
+reserved=$(sed -n 's/^#define GPT2_RESERVED *//p' include/gpt2/version.h)
+expect "gpt2.py is for this ABI" grep -qE "^_ABI = $abi( |$)" tools/python/gpt2.py
+expect "... with as many reserved words" grep -qE "^_RESERVED = $reserved$" tools/python/gpt2.py
+expect "no other file has a number of the ABI" test -z \
+    "$(grep -rnE 'libgpt2(-|\.so\.|\.)[0-9]+([^0-9.]|$)' Makefile tools src include README.md CONTRIBUTING.md 2>/dev/null)"
 # What the templates of issues ask for is there.
 for template in fault speed; do
     file=.github/ISSUE_TEMPLATE/$template.yml

@@ -3,12 +3,18 @@
 
     few_shot.py MODEL EXAMPLES.tsv TEXTS.txt >labels.tsv
 
-EXAMPLES has lines "text TAB label". For each text the labels are compared by the log-probability
-that the model gives them after all examples and the text, less the one that they have after the
-examples alone, as some words are likelier than others whatever is asked (Zhao et al. 2021).
+EXAMPLES has lines "text TAB label". For each text the labels are compared by
+the log-probability that the model gives them after all examples and the text,
+less the one that they have after the examples alone, as some words are likelier
+than others whatever is asked (Zhao et al. 2021).
 """
 
 import sys
+
+if len(sys.argv) != 4:  # --help, too, works without numpy and the library
+    asked = sys.argv[1:] in (["-h"], ["--help"])
+    print(__doc__.strip(), file=sys.stdout if asked else sys.stderr)
+    sys.exit(0 if asked else 2)
 
 import gpt2
 
@@ -19,8 +25,6 @@ def log_probability(model, prompt, label):
 
 
 def main():
-    if len(sys.argv) != 4:
-        sys.exit(__doc__)
     with open(sys.argv[2], encoding="utf-8") as file:
         examples = [line.rstrip("\n").split("\t") for line in file if line.strip()]
     with open(sys.argv[3], encoding="utf-8") as file:

@@ -3,13 +3,19 @@
 
     neighbours.py MODEL TEXTS.txt [LAYER] >neighbours.tsv
 
-An embedding is the mean of the residual stream after a block (default: the middle one, which is
-better at this than the last) over a text's tokens. A few features of GPT-2's stream are hundreds of
-times larger than the others and would decide every cosine: features are standardised over the texts
-first (Timkey & van Schijndel 2021).
+An embedding is the mean of the residual stream after a block (default: the
+middle one, which is better at this than the last) over a text's tokens. A few
+features of GPT-2's stream are hundreds of times larger than the others and
+would decide every cosine: features are standardised over the texts first
+(Timkey & van Schijndel 2021).
 """
 
 import sys
+
+if len(sys.argv) not in (3, 4):  # --help, too, works without numpy and the library
+    asked = sys.argv[1:] in (["-h"], ["--help"])
+    print(__doc__.strip(), file=sys.stdout if asked else sys.stderr)
+    sys.exit(0 if asked else 2)
 
 import numpy as np
 
@@ -17,8 +23,6 @@ import gpt2
 
 
 def main():
-    if len(sys.argv) not in (3, 4):
-        sys.exit(__doc__)
     with open(sys.argv[2], encoding="utf-8") as file:
         texts = [line.strip() for line in file if line.strip()]
     with gpt2.Model(sys.argv[1]) as model:

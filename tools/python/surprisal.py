@@ -3,13 +3,19 @@
 
     surprisal.py MODEL FRAMES.txt WORDS.txt >table.tsv
 
-A line of FRAMES has a gap, "The ___ slept."; each word of WORDS is put in. Printed are the bits of
-the word's tokens, of the whole sentence, and the rank of the word's first token among all tokens.
-A word's probability here is that of its tokens in a row: that it ends there is not in it (`gpt2
-score --by word` corrects for that).
+A line of FRAMES has a gap, "The ___ slept."; each word of WORDS is put in.
+Printed are the bits of the word's tokens, of the whole sentence, and the rank
+of the word's first token among all tokens. A word's probability here is that of
+its tokens in a row: that it ends there is not in it (`gpt2 score --by word`
+corrects for that).
 """
 
 import sys
+
+if len(sys.argv) != 4:  # --help, too, works without numpy and the library
+    asked = sys.argv[1:] in (["-h"], ["--help"])
+    print(__doc__.strip(), file=sys.stdout if asked else sys.stderr)
+    sys.exit(0 if asked else 2)
 
 import gpt2
 
@@ -20,8 +26,6 @@ def lines(path):
 
 
 def main():
-    if len(sys.argv) != 4:
-        sys.exit(__doc__)
     with gpt2.Model(sys.argv[1]) as model:
         print("frame", "word", "tokens", "bits", "sentence_bits", "rank", sep="\t")
         for frame in lines(sys.argv[2]):

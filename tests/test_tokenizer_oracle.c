@@ -73,9 +73,11 @@ static size_t character_end(const unsigned char *text, size_t n, size_t i) {
     return i;
 }
 
-/* One string: its ids, and, where the text stays as it is, where they came from. */
+/* One string: its ids, and where they came from. The library says of a character that was composed
+ * where the first of its parts stood, and we where all of them did: of normalised text, places are
+ * only to contain the library's. */
 static bool check_string(const struct gpt2_tokenizer *t, const char *name, const char *hex,
-                         const char *ids, const char *offsets, bool has_places) {
+                         const char *ids, const char *offsets, bool normalized) {
     static unsigned char text[4096];
     struct gpt2_ids found = {0};
     struct gpt2_extent *extents;
@@ -91,13 +93,14 @@ static bool check_string(const struct gpt2_tokenizer *t, const char *name, const
     }
     same = same && i == found.len;
     i = 0;
-    for (const char *at = offsets; same && has_places && *at && *at != '-'; i++, at += *at == ',') {
+    for (const char *at = offsets; same && *at && *at != '-'; i++, at += *at == ',') {
         long begin = strtol(at, (char **)&at, 10), end = strtol(at + 1, (char **)&at, 10);
         struct gpt2_extent e = extents[i];
         if (begin == end || e.begin == e.end)
             continue; // a token that is put in
-        same = character_begin(text, e.begin) == byte_of(text, n, begin) &&
-               character_end(text, n, e.end) == byte_of(text, n, end);
+        const size_t first = character_begin(text, e.begin), last = character_end(text, n, e.end);
+        const size_t from = byte_of(text, n, begin), to = byte_of(text, n, end);
+        same = normalized ? first <= from && last >= to : first == from && last == to;
     }
     for (i = 0; i < found.len; i++)
         assert_true(extents[i].begin <= extents[i].end && extents[i].end <= n);
@@ -118,6 +121,7 @@ static void every_component_gives_the_ids_of_the_library(void **state) {
     char path[4096];
     struct gpt2_error err;
     struct gpt2_tokenizer *t = NULL;
+    bool normalized = false;
     int n_cases = 0, n_strings = 0, n_wrong = 0;
     snprintf(path, sizeof path, "%s/cases", folder);
     FILE *file = fopen(path, "r");
@@ -126,7 +130,8 @@ static void every_component_gives_the_ids_of_the_library(void **state) {
     while (fgets(line, sizeof line, file)) {
         if (line[0] == 'D') {
             gpt2_tokenizer_close(t);
-            snprintf(name, sizeof name, "%.*s", (int)strcspn(line + 2, "\n"), line + 2);
+            normalized = line[2] == '<';
+            snprintf(name, sizeof name, "%.*s", (int)strcspn(line + 4, "\n"), line + 4);
             snprintf(path, sizeof path, "%s/%d", folder, n_cases++);
             t = gpt2_tokenizer_open(path, &err);
             if (!t)
@@ -143,8 +148,7 @@ static void every_component_gives_the_ids_of_the_library(void **state) {
             continue;
         }
         assert_int_equal(sscanf(line, "S %8191s %16383s %32767s", hex, ids, offsets), 3);
-        bool places = !strstr(name, "normalizer") && !strstr(name, "added");
-        bool same = check_string(t, name, hex, ids, offsets, places);
+        bool same = check_string(t, name, hex, ids, offsets, normalized);
         n_strings++;
         n_wrong += !same;
         if (n_wrong > 20)

@@ -3,8 +3,9 @@
 //
 //     NODE_PATH=.../node_modules node tests/tokenizers_oracle.js FOLDER N_STRINGS
 //
-// FOLDER/N/tokenizer.json, and FOLDER/cases: "D name" begins one, then a line for each string: its
-// bytes in hexadecimal, its ids, and the offsets of each id in characters, "-" for none.
+// FOLDER/N/tokenizer.json, and FOLDER/cases: "D = name" begins one, "D < name" one with a normalizer;
+// then a line for each string: its bytes in hexadecimal, its ids, and the offsets of each id in
+// characters, "-" for none.
 const fs = require('fs');
 const path = require('path');
 const { Tokenizer } = require('tokenizers');
@@ -31,7 +32,7 @@ const ranges = [
     [0x1f130, 0x1f149], [0x1f600, 0x1f620], [0x1d15e, 0x1d15e], [0x10400, 0x10410],
 ];
 const words = ['hello', ' hello', ' world', 'the', ' the', 'THE', '123', '7', ' ', '  ', '   ', '\n',
-    '\t', "'s", "'ll", "'", '...', '!', '-', '$', '+', '_', 'ab12cd', 'e\u0301', '\u00e9', 'A\u030a',
+    '\t', '\u200c', '\u200d', '\u00b2', '\u00bd', "'s", "'ll", "'", '...', '!', '-', '$', '+', '_', 'ab12cd', 'e\u0301', '\u00e9', 'A\u030a',
     '\u0130', '\u03a3', '\u00df', '\ufb01', '\uac01', '\u1100\u1161\u11a8', 'aaa', 'X', 'ab', '\u3000',
     '<s>', '</s>', '<l>', '<r>', '<b>', 'word', 'Nrm', 'nrm', '<|endoftext|>', 'covid19', 'rain\u00e9'];
 const character = () => {
@@ -72,7 +73,8 @@ const bytes = (add_prefix_space, use_regex) => ({
 });
 const plain = bytes(false, true);
 const before = (...list) => ({ type: 'Sequence', pretokenizers: [...list, plain] });
-const whole = (...list) => ({ type: 'Sequence', pretokenizers: [...list, bytes(false, false)] });
+// With a space before each range, so that every cut is seen.
+const whole = (...list) => ({ type: 'Sequence', pretokenizers: [...list, bytes(true, false)] });
 const norm = (...normalizers) => ({ type: 'Sequence', normalizers });
 const template = (single, ids) => ({
     type: 'TemplateProcessing',
@@ -154,10 +156,16 @@ cases['post_processor Sequence'] = {
             template(['<s>', '$A'], { '<s>': [base] })],
     },
 };
-cases['truncation and padding are settings of a call'] = {
-    truncation: null,
-    padding: null,
-};
+// Settings of a call, which the library would apply to every text: here and there without.
+for (const direction of ['Left', 'Right'])
+    cases[`truncation and padding, ${direction}`] = {
+        truncation: { direction, max_length: 3, strategy: 'LongestFirst', stride: 1 },
+        padding: {
+            strategy: { Fixed: 12 }, direction, pad_to_multiple_of: 8, pad_id: base, pad_type_id: 0,
+            pad_token: '<s>',
+        },
+        post_processor: template(['<s>', '$A'], { '<s>': [base] }),
+    };
 const switches = [extra('<l>', { lstrip: true, special: true, normalized: false }),
     extra('<r>', { rstrip: true, special: true, normalized: false }),
     extra('<b>', { lstrip: true, rstrip: true, normalized: false }),
@@ -171,6 +179,38 @@ cases['added tokens, prefix space and Digits'] = {
     more: switches,
     pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'Digits', individual_digits: false }, bytes(true, true)] },
 };
+
+// Components together, at random. (No class of letters beside added tokens: those that become the
+// same text are any of them to the library.)
+const some = (most, make) => Array.from({ length: below(most + 1) }, make);
+const normalizers = [
+    ...['NFC', 'NFD', 'NFKC', 'NFKD', 'Lowercase', 'StripAccents'].map(type => () => ({ type })),
+    () => ({ type: 'Strip', strip_left: !!below(2), strip_right: !!below(2) }),
+    () => ({ type: 'Prepend', prepend: pick(['X ', ' ', 'e\u0301', '<s>']) }),
+    () => ({
+        type: 'Replace', content: pick(['', 'X', '\u00e9', ' ', 'aa', 'hello']),
+        pattern: pick([{ String: ' ' }, { String: 'he' }, { String: '\u0301' }, { Regex: '\\s+' },
+            { Regex: '\\p{N}+' }]),
+    }),
+];
+const pretokenizers = [
+    () => ({ type: 'Digits', individual_digits: !!below(2) }),
+    () => ({ type: 'Whitespace' }),
+    () => ({ type: 'WhitespaceSplit' }),
+    () => ({ type: 'Punctuation', behavior: pick(behaviors) }),
+    () => split(pick([{ String: ' ' }, { String: 'aa' }, { Regex: gpt2 }, { Regex: '\\d' }, { Regex: '\\s+' },
+        { Regex: '\\w+|[^\\w\\s]+' }]), pick(behaviors), !!below(2)),
+];
+for (let i = 0; i < 60; i++)
+    cases[`together ${i}`] = {
+        normalizer: below(3) ? norm(...some(3, () => pick(normalizers)())) : null,
+        pre_tokenizer: {
+            type: 'Sequence',
+            pretokenizers: [...some(3, () => pick(pretokenizers)()), bytes(!!below(2), !!below(2))],
+        },
+        post_processor: below(2) ? pick([roberta, template(['$A', '</s>'], { '</s>': [base + 1] })]) : null,
+        more: below(2) ? switches.filter(() => below(2)) : [],
+    };
 
 const main = async () => {
     const out = fs.createWriteStream(path.join(folder, 'cases'));
@@ -193,8 +233,8 @@ const main = async () => {
         const text = JSON.stringify(file);
         fs.mkdirSync(path.join(folder, String(number)));
         fs.writeFileSync(path.join(folder, String(number++), 'tokenizer.json'), text);
-        const tokenizer = Tokenizer.fromString(text);
-        out.write(`D ${name}\n`);
+        const tokenizer = Tokenizer.fromString(JSON.stringify({ ...file, truncation: null, padding: null }));
+        out.write(`D ${file.normalizer ? '<' : '='} ${name}\n`);
         for (const s of strings) {
             const e = await tokenizer.encode(s);
             const offsets = e.getOffsets().map(o => o.join(':'));

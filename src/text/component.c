@@ -146,13 +146,29 @@ static size_t run_end(bool (*is_in)(uint32_t cp), bool wanted, const unsigned ch
     return at;
 }
 
-static bool is_sign(uint32_t cp) {
+static bool is_oniguruma_sign(uint32_t cp) {
+    return !unicode_is_oniguruma_word_in_brackets(cp) && !component_is_space(cp);
+}
+
+static bool is_rust_sign(uint32_t cp) {
     return !unicode_is_word(cp) && !component_is_space(cp);
+}
+
+/* The next run of characters of the class `word` or, where none begins, of the class `sign`. */
+static bool next_word(bool (*word)(uint32_t cp), bool (*sign)(uint32_t cp),
+                      const unsigned char *text, size_t n, size_t from, size_t *begin,
+                      size_t *end) {
+    uint32_t cp;
+    *begin = run_end(component_is_space, true, text, n, from);
+    if (*begin == n)
+        return false;
+    char_after(&cp, text, n, *begin);
+    *end = run_end(word(cp) ? word : sign, true, text, n, *begin);
+    return true;
 }
 
 bool component_pattern_next(const struct pattern *pattern, const unsigned char *text, size_t n,
                             size_t from, size_t *begin, size_t *end) {
-    uint32_t cp;
     if (from >= n)
         return false;
     switch (pattern->kind) {
@@ -168,18 +184,15 @@ bool component_pattern_next(const struct pattern *pattern, const unsigned char *
         *end = pretokenize_next(text, n, from);
         return true;
     case PATTERN_WORDS:
-        *begin = run_end(component_is_space, true, text, n, from);
-        if (*begin == n)
-            return false;
-        char_after(&cp, text, n, *begin);
-        *end = run_end(unicode_is_word(cp) ? unicode_is_word : is_sign, true, text, n, *begin);
-        return true;
+        return next_word(unicode_is_oniguruma_word, is_oniguruma_sign, text, n, from, begin, end);
+    case PATTERN_RUST_WORDS:
+        return next_word(unicode_is_word, is_rust_sign, text, n, from, begin, end);
     case PATTERN_CLASS:
         *begin = run_end(pattern->is_in, false, text, n, from);
         if (*begin == n)
             return false;
         *end = pattern->run ? run_end(pattern->is_in, true, text, n, *begin)
-                            : *begin + char_after(&cp, text, n, *begin);
+                            : *begin + char_after(&(uint32_t){0}, text, n, *begin);
         return true;
     }
     return false;

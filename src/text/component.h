@@ -22,10 +22,11 @@ int component_find(const char *type, const char *const *names, const char *what,
 
 /* What a Split cuts at and a Replace replaces. */
 enum pattern_kind {
-    PATTERN_STRING, /* {"String": text}                                   */
-    PATTERN_GPT2,   /* GPT-2's regular expression: every piece is a match */
-    PATTERN_WORDS,  /* \w+|[^\w\s]+                                       */
-    PATTERN_CLASS   /* a character of a class, or a run of them           */
+    PATTERN_STRING,     /* {"String": text}                                   */
+    PATTERN_GPT2,       /* GPT-2's regular expression: every piece is a match */
+    PATTERN_WORDS,      /* \w+|[^\w\s]+, as Oniguruma has \w (unicode.h)      */
+    PATTERN_RUST_WORDS, /* the same, as Rust has it: Whitespace's             */
+    PATTERN_CLASS       /* a character of a class, or a run of them           */
 };
 
 struct pattern {

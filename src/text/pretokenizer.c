@@ -87,7 +87,7 @@ static bool read_step(struct pretokenizer_step *step, enum pretokenizer_kind kin
         step->behavior = individual ? ISOLATED : CONTIGUOUS;
         return true;
     case WHITESPACE:
-        step->pattern.kind = PATTERN_WORDS;
+        step->pattern.kind = PATTERN_RUST_WORDS;
         step->behavior = REMOVED;
         step->invert = true;
         return true;

@@ -57,6 +57,15 @@ bool unicode_is_word(uint32_t cp) {
     }
 }
 
+bool unicode_is_oniguruma_word(uint32_t cp) {
+    return (cp < 0x100 && unicode_class(cp) == UNICODE_NUMBER) ||
+           unicode_is_oniguruma_word_in_brackets(cp);
+}
+
+bool unicode_is_oniguruma_word_in_brackets(uint32_t cp) {
+    return unicode_is_word(cp) && cp != 0x200C && cp != 0x200D;
+}
+
 bool unicode_is_decimal(uint32_t cp) {
     return utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_ND;
 }

@@ -17,6 +17,12 @@ enum unicode_class unicode_class(uint32_t cp);
 /* \w of Rust's regular expressions: letters, marks, decimal digits, connectors and joiners. */
 bool unicode_is_word(uint32_t cp);
 
+/* \w of Oniguruma's, which Hugging Face reads the patterns of Split and Replace with: without the
+ * joiners U+200C and U+200D. The superscripts and fractions of Latin-1 belong to it where \w stands
+ * by itself, and not within brackets. */
+bool unicode_is_oniguruma_word(uint32_t cp);
+bool unicode_is_oniguruma_word_in_brackets(uint32_t cp);
+
 bool unicode_is_decimal(uint32_t cp);     /* Nd */
 bool unicode_is_mark(uint32_t cp);        /* M* */
 bool unicode_is_punctuation(uint32_t cp); /* P* */

@@ -427,6 +427,11 @@ static void malformed_files_are_refused_by_name(void **state) {
          "d/tokenizer.json: normalizer: expected a component that this program has (NFC, NFD, "
          "NFKC, "
          "NFKD, Lowercase, StripAccents, Replace, Prepend, Strip, Sequence), found \"Nmt\""},
+        {{.tokenizer = "{\"added_tokens\":[{\"id\":0,\"content\":\"a\",\"normalized\":true}],"
+                       "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},"
+                       "\"content\":\"\"},\"pre_tokenizer\":" BYTELEVEL "true}," MODEL("") "}"},
+         "d/tokenizer.json: added token 0, \"a\": expected a text of which the normalizer leaves "
+         "something, as \"normalized\" is true"},
         {{.tokenizer = "{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a|b\"},"
                        "\"content\":\"\"},\"pre_tokenizer\":" BYTELEVEL "true}," MODEL("") "}"},
          "d/tokenizer.json: normalizer Replace: expected GPT-2's regular expression or a class of "

@@ -6,6 +6,7 @@
 #include "text/chars.h"
 #include "text/component.h"
 #include "text/unicode.h"
+#include "text/unicode_form.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -152,27 +153,29 @@ static bool reserve(struct normalized *t, size_t more) {
     unsigned char *text = realloc(t->text, cap);
     if (text)
         t->text = text;
-    size_t *from = realloc(t->from, cap * sizeof *from);
+    size_t *from = t->has_places ? realloc(t->from, cap * sizeof *from) : NULL;
     if (from)
         t->from = from;
-    size_t *to = realloc(t->to, cap * sizeof *to);
+    size_t *to = t->has_places ? realloc(t->to, cap * sizeof *to) : NULL;
     if (to)
         t->to = to;
-    if (!text || !from || !to)
+    if (!text || (t->has_places && (!from || !to)))
         return false;
     t->cap = cap;
     return true;
 }
 
-/* Appends bytes that all came from the same place. */
-static bool put(struct normalized *t, const void *bytes, size_t n, size_t from, size_t to) {
+/* Appends bytes that all came from in->text[begin..end); where it is empty they are put in at
+ * `begin`, a byte of the text. */
+static bool put(struct normalized *t, const void *bytes, size_t n, const struct normalized *in,
+                size_t begin, size_t end) {
     if (!reserve(t, n))
         return false;
     if (n)
         memcpy(t->text + t->n, bytes, n);
-    for (size_t i = 0; i < n; i++) {
-        t->from[t->n + i] = from;
-        t->to[t->n + i] = to;
+    for (size_t i = 0; t->has_places && i < n; i++) {
+        t->from[t->n + i] = in->from[begin];
+        t->to[t->n + i] = end > begin ? in->to[end - 1] : in->from[begin];
     }
     t->n += n;
     return true;
@@ -185,8 +188,10 @@ static bool copy(struct normalized *out, const struct normalized *in, size_t beg
         return false;
     if (n) {
         memcpy(out->text + out->n, in->text + begin, n);
-        memcpy(out->from + out->n, in->from + begin, n * sizeof *in->from);
-        memcpy(out->to + out->n, in->to + begin, n * sizeof *in->to);
+        if (out->has_places) {
+            memcpy(out->from + out->n, in->from + begin, n * sizeof *in->from);
+            memcpy(out->to + out->n, in->to + begin, n * sizeof *in->to);
+        }
     }
     out->n += n;
     return true;
@@ -194,56 +199,58 @@ static bool copy(struct normalized *out, const struct normalized *in, size_t beg
 
 /* ---- the forms of Unicode ---- */
 
-/* True if no form moves or joins this character with what comes before it: a starter that no
- * composition takes as its second half. Those that one does are marks and Hangul vowels and finals;
- * what a character is made of is looked at, as with halfwidth letters. */
-static bool begins_afresh(uint32_t cp) {
-    utf8proc_int32_t parts[32];
-    int last = 0;
-    if (cp < 0x300 || cp == CHAR_INVALID)
-        return true;
-    utf8proc_ssize_t n =
-        utf8proc_decompose_char((utf8proc_int32_t)cp, parts, 32,
-                                UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT | UTF8PROC_STABLE, &last);
-    if (n < 1)
-        return false;
-    const uint32_t first = (uint32_t)parts[0];
-    return !utf8proc_get_property(parts[0])->combining_class && !unicode_is_mark(first) &&
-           !(first >= 0x1160 && first <= 0x11FF);
+static bool is_same(const struct form_room *room, const unsigned char *text, size_t n) {
+    char bytes[4];
+    size_t at = 0, len;
+    for (size_t i = 0; i < room->n; i++, at += len) {
+        len = (size_t)utf8_encode(bytes, (uint32_t)room->characters[i]);
+        if (len > n - at || memcmp(text + at, bytes, len) != 0)
+            return false;
+    }
+    return at == n;
 }
 
-/* The form of in->text[begin..end), characters that belong together. */
+/* The form of in->text[begin..end), a unit. One that stays as it is keeps its bytes' places. */
 static bool put_form(struct normalized *out, const struct normalized *in, size_t begin, size_t end,
-                     int options) {
-    unsigned char *form = NULL;
-    bool ascii = true;
-    for (size_t i = begin; i < end; i++)
-        ascii &= in->text[i] < 0x80;
-    if (ascii)
+                     struct unicode_form form, struct form_room *room) {
+    uint32_t cp;
+    char bytes[4];
+    bool ok = true;
+    room->n = 0;
+    for (size_t i = begin; ok && i < end;) {
+        i += char_after(&cp, in->text, end, i);
+        ok = unicode_form_add(room, form, cp);
+    }
+    if (!ok)
+        return false;
+    unicode_form_finish(room, form);
+    if (is_same(room, in->text + begin, end - begin))
         return copy(out, in, begin, end);
-    utf8proc_ssize_t n = utf8proc_map(in->text + begin, (utf8proc_ssize_t)(end - begin), &form,
-                                      (utf8proc_option_t)options);
-    bool ok = n == UTF8PROC_ERROR_INVALIDUTF8
-                  ? copy(out, in, begin, end)
-                  : n >= 0 && put(out, form, (size_t)n, in->from[begin], in->to[end - 1]);
-    free(form);
+    for (size_t i = 0; ok && i < room->n; i++) {
+        const int n = utf8_encode(bytes, (uint32_t)room->characters[i]);
+        ok = put(out, bytes, (size_t)n, in, begin, end);
+    }
     return ok;
 }
 
-static bool to_form(struct normalized *out, const struct normalized *in, int options) {
+static bool to_form(struct normalized *out, const struct normalized *in, struct unicode_form form) {
+    struct form_room room = {0};
     uint32_t cp;
-    for (size_t begin = 0, end; begin < in->n; begin = end) {
+    bool ok = true;
+    for (size_t begin = 0, end; ok && begin < in->n; begin = end) {
         end = begin + char_after(&cp, in->text, in->n, begin);
+        bool as_it_is = cp < 0x80 || cp == CHAR_INVALID;
         while (cp != CHAR_INVALID && end < in->n) {
             size_t len = char_after(&cp, in->text, in->n, end);
-            if (begins_afresh(cp))
+            if (cp == CHAR_INVALID || unicode_begins_unit(cp))
                 break;
+            as_it_is = false;
             end += len;
         }
-        if (!put_form(out, in, begin, end, options))
-            return false;
+        ok = as_it_is ? copy(out, in, begin, end) : put_form(out, in, begin, end, form, &room);
     }
-    return true;
+    unicode_form_free(&room);
+    return ok;
 }
 
 /* ---- the other components ---- */
@@ -257,10 +264,10 @@ static bool to_lowercase(struct normalized *out, const struct normalized *in) {
         if (cp == CHAR_INVALID) {
             ok = copy(out, in, i, i + len);
         } else if (cp == 0x130) { // the one whose lower case is two characters
-            ok = put(out, "i\xCC\x87", 3, in->from[i], in->to[i + len - 1]);
+            ok = put(out, "i\xCC\x87", 3, in, i, i + len);
         } else {
             size_t n = (size_t)utf8_encode(lower, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp));
-            ok = put(out, lower, n, in->from[i], in->to[i + len - 1]);
+            ok = put(out, lower, n, in, i, i + len);
         }
         if (!ok)
             return false;
@@ -282,8 +289,7 @@ static bool replace(struct normalized *out, const struct normalized *in,
                     const struct normalizer_step *step) {
     size_t at = 0, begin, end;
     while (component_pattern_next(&step->pattern, in->text, in->n, at, &begin, &end)) {
-        if (!copy(out, in, at, begin) ||
-            !put(out, step->text, step->len, in->from[begin], in->to[end - 1]))
+        if (!copy(out, in, at, begin) || !put(out, step->text, step->len, in, begin, end))
             return false;
         at = end;
     }
@@ -305,18 +311,18 @@ static bool strip(struct normalized *out, const struct normalized *in,
 
 static bool run_step(struct normalized *out, const struct normalized *in,
                      const struct normalizer_step *step) {
-    static const int options[] = {
-        [NFC] = UTF8PROC_STABLE | UTF8PROC_COMPOSE,
-        [NFD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE,
-        [NFKC] = UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT,
-        [NFKD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT,
+    static const struct unicode_form forms[] = {
+        [NFC] = {.compose = true},
+        [NFD] = {0},
+        [NFKC] = {.compose = true, .compatibility = true},
+        [NFKD] = {.compatibility = true},
     };
     switch (step->kind) {
     case NFC:
     case NFD:
     case NFKC:
     case NFKD:
-        return to_form(out, in, options[step->kind]);
+        return to_form(out, in, forms[step->kind]);
     case LOWERCASE:
         return to_lowercase(out, in);
     case STRIP_ACCENTS:
@@ -324,8 +330,7 @@ static bool run_step(struct normalized *out, const struct normalized *in,
     case REPLACE:
         return replace(out, in, step);
     case PREPEND:
-        return (!in->n || put(out, step->text, step->len, in->from[0], in->from[0])) &&
-               copy(out, in, 0, in->n);
+        return (!in->n || put(out, step->text, step->len, in, 0, 0)) && copy(out, in, 0, in->n);
     case STRIP:
         return strip(out, in, step);
     case SEQUENCE:
@@ -335,18 +340,18 @@ static bool run_step(struct normalized *out, const struct normalized *in,
 }
 
 bool normalizer_run(const struct normalizer *normalizer, const unsigned char *text, size_t n,
-                    struct normalized *out, struct gpt2_error *err) {
-    struct normalized now = {0};
+                    bool places, struct normalized *out, struct gpt2_error *err) {
+    struct normalized now = {.has_places = places};
     bool ok = reserve(&now, n);
     if (ok && n)
         memcpy(now.text, text, n);
-    for (size_t i = 0; ok && i < n; i++) {
+    for (size_t i = 0; ok && places && i < n; i++) {
         now.from[i] = i;
         now.to[i] = i + 1;
     }
     now.n = ok ? n : 0;
     for (size_t i = 0; ok && i < normalizer->n; i++) {
-        struct normalized next = {0};
+        struct normalized next = {.has_places = places};
         ok = run_step(&next, &now, &normalizer->steps[i]);
         normalizer_free_text(&now);
         now = next;

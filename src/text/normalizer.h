@@ -17,14 +17,16 @@ void normalizer_free(struct normalizer *normalizer); /* NULL is allowed */
 
 struct normalized {
     unsigned char *text; /* [n] */
-    size_t *from, *to; /* [n]: text[i] came from the bytes from[i]..to[i] of the original; where it
-                          was put in, from[i] == to[i] is the place */
+    bool has_places;
+    size_t *from, *to; /* [n], NULL without places: text[i] came from the bytes from[i]..to[i] of
+                          the original; where it was put in, from[i] == to[i] is the place */
     size_t n, cap;
 };
 
-/* Normalises text[0..n) into *out. False: out of memory, *out is {0}. */
+/* Normalises text[0..n) into *out, with the places that its bytes came from if `places` (these take
+ * sixteen times the memory of the text). Linear time. False: out of memory, *out is {0}. */
 bool normalizer_run(const struct normalizer *normalizer, const unsigned char *text, size_t n,
-                    struct normalized *out, struct gpt2_error *err);
+                    bool places, struct normalized *out, struct gpt2_error *err);
 void normalizer_free_text(struct normalized *text); /* leaves {0} */
 
 #endif

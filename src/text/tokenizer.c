@@ -87,7 +87,7 @@ static bool make_searches(struct gpt2_tokenizer *t, struct gpt2_error *err) {
     bool ok = t->spelled && texts && lens;
     for (size_t i = 0; ok && i < n; i++) {
         const struct vocab_token token = vocab->tokens[vocab->added[i]];
-        ok = normalizer_run(vocab->rules->normalizer, vocab->bytes + token.offset, token.len,
+        ok = normalizer_run(vocab->rules->normalizer, vocab->bytes + token.offset, token.len, false,
                             &t->spelled[i], err);
         texts[i] = t->spelled[i].text;
         lens[i] = t->spelled[i].n;
@@ -433,8 +433,10 @@ static bool cut_out(struct encoding *encoding, const struct section *s,
         return next(encoding, s);
     for (; added_search_next(&match, search, s->text, s->n, at, special); at = match.end) {
         const struct section before = part(s, at, match.begin);
+        const bool placed = encoding->extents != NULL;
         if ((before.n && !next(encoding, &before)) ||
-            !push_id(encoding, match.id, origin(s, match.begin), origin_end(s, match.end)))
+            !push_id(encoding, match.id, placed ? origin(s, match.begin) : 0,
+                     placed ? origin_end(s, match.end) : 0))
             return false;
     }
     const struct section rest = part(s, at, s->n);
@@ -448,9 +450,10 @@ static bool encode_unnormalized(struct encoding *encoding, const struct section 
     struct normalized normalized;
     if (!rules || !rules->normalizer)
         return cut_out(encoding, s, &t->added[1], encode_section);
-    if (!normalizer_run(rules->normalizer, s->text, s->n, &normalized, encoding->err))
+    if (!normalizer_run(rules->normalizer, s->text, s->n, encoding->extents != NULL, &normalized,
+                        encoding->err))
         return false;
-    for (size_t i = 0; i < normalized.n; i++) {
+    for (size_t i = 0; normalized.has_places && i < normalized.n; i++) {
         normalized.from[i] += s->base;
         normalized.to[i] += s->base;
     }

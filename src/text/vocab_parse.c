@@ -361,6 +361,30 @@ static bool add_end(struct vocab_parser *p, int i) {
 }
 
 /* The vocabulary takes the rules over. */
+/* In normalised text an added token is looked for as the normalizer leaves it. One of which nothing
+ * is left would be everywhere. */
+static bool check_added(const struct vocab_parser *p) {
+    const struct vocab *vocab = p->vocab;
+    const struct normalizer *normalizer = vocab->rules ? vocab->rules->normalizer : NULL;
+    for (size_t i = 0; normalizer && i < vocab->n_added; i++) {
+        const struct vocab_token token = vocab->tokens[vocab->added[i]];
+        const unsigned char *text = vocab->bytes + token.offset;
+        struct normalized normalized = {0};
+        if (token.normalized &&
+            !normalizer_run(normalizer, text, token.len, false, &normalized, p->err))
+            return false;
+        const bool nothing = normalized.n == 0;
+        normalizer_free_text(&normalized);
+        if (token.normalized && nothing)
+            return error_set(p->err, GPT2_ERR_MODEL,
+                             "%s: added token %d, \"%.*s\": expected a text of which the "
+                             "normalizer leaves something, as \"normalized\" is true",
+                             p->tokens_name, (int)vocab->added[i], (int)token.len,
+                             (const char *)text);
+    }
+    return true;
+}
+
 static bool add_rules(struct vocab_parser *p) {
     struct vocab *vocab = p->vocab;
     vocab->rules = p->rules;
@@ -368,7 +392,8 @@ static bool add_rules(struct vocab_parser *p) {
     for (int i = 0; i < 2; i++)
         if (p->adds[i] && !add_end(p, i))
             return false;
-    return !vocab->rules || text_rules_check(vocab->rules, vocab->size, p->tokens_name, p->err);
+    return (!vocab->rules || text_rules_check(vocab->rules, vocab->size, p->tokens_name, p->err)) &&
+           check_added(p);
 }
 
 /* ---- the whole ---- */

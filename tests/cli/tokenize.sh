@@ -206,6 +206,32 @@ for file in tokenizer.json x.gguf model.safetensors pytorch_model.bin config.jso
     done
 done
 
+# Instructions are the same in every run. Where valgrind cannot run the program to its end
+# (sanitizers, a CPU that it does not know) it counts what came before: only a right answer's count
+# is one.
+counted() { # ANSWER ARGS...
+    wanted=$1
+    shift
+    answer=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null --log-file="$tmp/counted" \
+        "$GPT2" tokenize "$@" 2>/dev/null)
+    [ "$answer" = "$wanted" ] && sed -n 's/^==.*refs: *//p' "$tmp/counted" | tr -d ,
+}
+
+# Marks that are out of order: twice as many cost twice as much.
+m=$tmp/marks
+mkdir -p "$m"
+tokenizer_json "$m" '' '"normalizer": {"type": "NFC"}, '
+marks() { awk -v n="$1" 'BEGIN { printf "x"; for (i = 0; i < n; i++) printf "\314\201\314\243" }' >"$m/$1"; }
+marks 2000
+marks 4000
+if [ -n "${VALGRIND:-}" ] || ! some=$(counted 8001 --count -m "$m" -f "$m/2000") || [ -z "$some" ]; then
+    skip "the cost of marks" "valgrind cannot run the program here"
+else
+    more=$(counted 16001 --count -m "$m" -f "$m/4000")
+    expect "a normalizer takes time in proportion to the text" \
+        test "$some" -gt 1000000 -a "$more" -lt $((some * 5 / 2))
+fi
+
 data=${GPT2_TEST_DATA:-../shared/data}/gpt2
 if [ ! -d "$data" ]; then
     skip "GPT-2's own vocabulary" "$data is not there"
@@ -219,21 +245,14 @@ run detokenize -m "$data" "15496,11 995"
 expect "and back" test "$(cat "$out")" = "Hello, world"
 
 # A program's start costs its tokenizer. tokenizer.json, in each form that it is saved in, may cost
-# no more than the two files did that counted before it; instructions are the same in every run.
-# Where valgrind cannot run the program to its end (sanitizers, a CPU that it does not know) it
-# counts what came before: only a right answer's count is one.
-counted() {
-    answer=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null --log-file="$tmp/counted" \
-        "$GPT2" tokenize -m "$1" hello 2>/dev/null)
-    [ "$answer" = 31373 ] && sed -n 's/^==.*refs: *//p' "$tmp/counted" | tr -d ,
-}
+# no more than the two files did that counted before it.
 mkdir -p "$tmp/pair" "$tmp/whole"
 cp "$data/vocab.json" "$data/merges.txt" "$tmp/pair"
 cp "$data/tokenizer.json" "$tmp/whole"
-if [ -n "${VALGRIND:-}" ] || ! pair=$(counted "$tmp/pair") || [ -z "$pair" ]; then
+if [ -n "${VALGRIND:-}" ] || ! pair=$(counted 31373 -m "$tmp/pair" hello) || [ -z "$pair" ]; then
     skip "the cost of tokenizer.json" "valgrind cannot run the program here"
 else
-    whole=$(counted "$tmp/whole")
+    whole=$(counted 31373 -m "$tmp/whole" hello)
     expect "tokenizer.json costs no more than vocab.json and merges.txt" \
         test "$pair" -gt 50000000 -a "$whole" -le "$pair"
 fi

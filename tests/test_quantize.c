@@ -144,7 +144,7 @@ static void expect_packed(const struct gpt2_model *b, const struct gpt2_model *a
     const enum dtype dtype = dtypes[type];
     assert_int_equal(a->n_infos, b->n_infos);
     assert_int_equal(gpt2_model_parameters(a), gpt2_model_parameters(b));
-    assert_int_equal(a->head_is_tied, b->head_is_tied);
+    assert_int_equal(gpt2_model_head_is_tied(a), gpt2_model_head_is_tied(b));
     expect_rows(&b->wpe, &a->wpe, a->wpe.dtype);
     for (size_t i = 0; i < tensor_schema_count(a); i++) {
         struct tensor_spec x = tensor_schema_at(a, i), y = tensor_schema_at(b, i);
@@ -166,7 +166,7 @@ static void expect_packed(const struct gpt2_model *b, const struct gpt2_model *a
         expect_rows(&b->head, &a->head, dtype);
         return;
     }
-    if (a->head_is_tied)
+    if (gpt2_model_head_is_tied(a))
         assert_ptr_equal(b->wte.data, b->head.data);
     else
         expect_rows(&b->wte, &a->wte, a->wte.dtype == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F16);

@@ -80,7 +80,7 @@ const struct moments *calibrate_moments(const struct calibration *c, const struc
     }
     // a tied head is read through wte
     const bool head =
-        weight == &c->model->head || (c->model->head_is_tied && weight == &c->model->wte);
+        weight == &c->model->head || (gpt2_model_head_is_tied(c->model) && weight == &c->model->wte);
     return head ? &c->inputs[c->n_inputs - 1] : NULL;
 }
 

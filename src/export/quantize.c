@@ -101,7 +101,7 @@ static void choose_type(struct quantized_tensor *item, const struct quantization
     case SPEC_HEAD:
         if (!dtype_is_quantized(type)) {
             item->dtype = type;
-        } else if (item->spec.kind == SPEC_EMBEDDING && !w->model->head_is_tied) {
+        } else if (item->spec.kind == SPEC_EMBEDDING && !gpt2_model_head_is_tied(w->model)) {
             item->dtype = source->dtype == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F16;
         } else {
             item->dtype = DTYPE_Q8;
@@ -152,7 +152,7 @@ static bool list_items(struct quantization *w) {
     struct tensor_spec last = tensor_schema_head(w->model);
     for (size_t i = 0; i < n_specs; i++) {
         struct tensor_spec spec = tensor_schema_at(w->model, i);
-        if (spec.kind == SPEC_EMBEDDING && w->model->head_is_tied)
+        if (spec.kind == SPEC_EMBEDDING && gpt2_model_head_is_tied(w->model))
             last = spec;
         else if (!add_item(w, spec))
             return false;
@@ -458,7 +458,7 @@ static bool quantize(struct quantization *w) {
     if ((int)options->type < 0 || (int)options->type >= N_TYPES)
         return error_set(w->err, GPT2_ERR_USAGE, "quantize: expected a type from 0 to %d, got %d",
                          N_TYPES - 1, (int)options->type);
-    char *config = config_print(&w->model->config, w->model->head_is_tied, w->err);
+    char *config = config_print(&w->model->config, gpt2_model_head_is_tied(w->model), w->err);
     bool ok =
         config && list_items(w) && alloc_scratch(w) && calibrate_work(w) && write_file(w, config);
     free(config);

@@ -89,7 +89,7 @@ static bool write_config(const struct gpt2_model *model, const char *path, struc
     struct outfile file = {0};
     struct gpt2_config config = model->config;
     config.generation = generation_config_unsaid(); // in a file of its own
-    char *text = config_print(&config, model->head_is_tied, err);
+    char *text = config_print(&config, gpt2_model_head_is_tied(model), err);
     bool ok = text && outfile_create(&file, path, err) &&
               outfile_write(&file, front, sizeof front - 1, err) &&
               outfile_write(&file, text + 1, strlen(text + 1), err) && outfile_commit(&file, err);

@@ -366,7 +366,7 @@ bool gpt2_model_save_gguf(const struct gpt2_model *model, const struct gpt2_gguf
     if (w.options.type > GPT2_GGUF_Q4_0)
         return error_set(err, GPT2_ERR_USAGE, "gpt2_gguf_options: expected a type, got %d",
                          (int)w.options.type);
-    w.n_tensors = weight_reader_count(model) + (model->head_is_tied && !w.options.tied);
+    w.n_tensors = weight_reader_count(model) + (gpt2_model_head_is_tied(model) && !w.options.tied);
     if (!weight_reader_check_plain(model, "its groups of 64 weights are none of GGUF's types",
                                    err) ||
         !check_config(model, err) || !check_rows(&w, err) || !check_bos(&w, err))

@@ -3,10 +3,11 @@
 #include "base/error_internal.h"
 #include "kernels/panels.h"
 
+#include <gpt2/model.h>
 #include <string.h>
 
 size_t weight_reader_count(const struct gpt2_model *model) {
-    return tensor_schema_count(model) + !model->head_is_tied;
+    return tensor_schema_count(model) + !gpt2_model_head_is_tied(model);
 }
 
 struct tensor_spec weight_reader_at(const struct gpt2_model *model, size_t i) {

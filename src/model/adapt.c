@@ -11,6 +11,7 @@
 #include "model/merge.h"
 #include "model/tensor_index.h"
 #include "model/tensor_schema.h"
+#include "model/tie.h"
 #include "weights/block_check.h"
 #include "weights/containers.h"
 #include "weights/safetensors.h"
@@ -415,7 +416,7 @@ static bool stays_tied(const struct change *wte, const struct change *head) {
 static bool part_head(struct adapter *ad) {
     struct gpt2_model *model = ad->model;
     const struct change *wte = change_of(ad, "wte.weight"), *head = change_of(ad, "lm_head.weight");
-    if (!model->head_is_tied || stays_tied(wte, head))
+    if (model->tie != HEAD_IS_WTE || stays_tied(wte, head))
         return true;
     if (!warnings_add(&model->notes, ad->err, "%s changes %s; %s: from here on the head is not wte",
                       ad->weights_path,
@@ -429,7 +430,7 @@ static bool part_head(struct adapter *ad) {
     model->infos[model->n_infos++] =
         tensor_schema_info(&spec, "lm_head.weight", dtype_name(m->dtype),
                            (size_t)m->rows * (size_t)m->cols * dtype_size(m->dtype));
-    model->head_is_tied = false;
+    model->tie = HEAD_IS_OWN;
     return true;
 }
 
@@ -473,7 +474,7 @@ static bool put_all(struct adapter *ad, const char *path) {
         entry.replaced[entry.n_replaced++] = change->now;
         change->now = (struct replacement){NULL, 0};
     }
-    if (model->head_is_tied)
+    if (model->tie == HEAD_IS_WTE)
         model->head = model->wte;
     model->adaptations[model->n_adaptations++] = entry;
     return true;
@@ -569,6 +570,7 @@ bool gpt2_model_adapt(struct gpt2_model *model, const char *path, double scale,
     if (model->move)
         return error_set(err, GPT2_ERR_USAGE,
                          "%s: expected a model whose weights are not moved yet", path);
+    tie_settle(model);
     const bool ok = find_files(&ad, path) && read_config(&ad) && read_weights(&ad) &&
                     index_names(&ad) && check_plain(model, err) && find_changes(&ad) &&
                     check_saved(&ad) && check_leftovers(&ad) && check_data(model, runtime, err) &&

@@ -56,7 +56,7 @@ uint64_t gpt2_model_bytes(const struct gpt2_model *model) {
         (uint64_t)config->n_layer * (9 * width + (uint64_t)config->n_inner) + 2 * width;
     uint64_t n = blocks.bytes + head.bytes + vectors * sizeof(float) +
                  matrix_bytes(&model->wpe, config->n_embd, config->n_ctx);
-    if (!model->head_is_tied)
+    if (model->head.data != model->wte.data)
         n += matrix_bytes(&model->wte, config->n_embd, config->n_vocab);
     return n;
 }

@@ -13,6 +13,7 @@
 #include "model/packed_loader.h"
 #include "model/tensor_index.h"
 #include "model/tensor_schema.h"
+#include "model/tie.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -221,7 +222,7 @@ static bool bind_head(struct loader *l, enum config_tie tie) {
     struct gpt2_model *model = l->model;
     struct tensor_entry *head = tensor_index_find(&l->names, head_name);
     model->head = model->wte;
-    model->head_is_tied = true;
+    model->tie = HEAD_IS_WTE;
     if (!head)
         return tie != CONFIG_TIE_FALSE ||
                warnings_add(&model->notes, l->err,
@@ -231,9 +232,12 @@ static bool bind_head(struct loader *l, enum config_tie tie) {
     const struct tensor_spec spec = tensor_schema_head(model);
     if (!check_shape(l, &spec, b))
         return false;
-    if (strcmp(a->dtype, b->dtype) == 0 && memcmp(a->data, b->data, a->n_bytes) == 0)
+    const bool same_type = strcmp(a->dtype, b->dtype) == 0;
+    // who is told nothing either way can wait for the answer; what is converted is there twice
+    const bool later = tie == CONFIG_TIE_FALSE && same_type && model->wte.data == a->data;
+    if (!later && same_type && memcmp(a->data, b->data, a->n_bytes) == 0)
         return true; // a copy
-    model->head_is_tied = false;
+    model->tie = later ? HEAD_NOT_COMPARED : HEAD_IS_OWN;
     return bind_entry(l, &spec, head) &&
            (tie == CONFIG_TIE_FALSE ||
             warnings_add(
@@ -334,7 +338,7 @@ static bool make_blocks(const struct loader *l) {
     struct gpt2_model *model = l->model;
     if (!blocks_make(model, l->blocks, l->n_blocks, l->err))
         return false;
-    if (model->head_is_tied)
+    if (model->tie == HEAD_IS_WTE)
         model->head = model->wte;
     return true;
 }

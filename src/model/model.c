@@ -11,6 +11,7 @@
 #include "model/loader.h"
 #include "model/relocate.h"
 #include "model/tensor_names.h"
+#include "model/tie.h"
 #include "model/weights.h"
 #include "weights/block_check.h"
 
@@ -166,7 +167,8 @@ bool gpt2_model_recommends(const struct gpt2_model *model, size_t i, const char 
 }
 
 bool gpt2_model_tensor(const struct gpt2_model *model, size_t i, struct gpt2_tensor_info *info) {
-    if (i >= model->n_infos)
+    // comparing a head with wte can wait until its turn
+    if (i >= model->n_infos || (i + 1 == model->n_infos && i >= tie_n_tensors(model)))
         return false;
     *info = model->infos[i];
     return true;
@@ -174,13 +176,9 @@ bool gpt2_model_tensor(const struct gpt2_model *model, size_t i, struct gpt2_ten
 
 uint64_t gpt2_model_parameters(const struct gpt2_model *model) {
     uint64_t n = 0;
-    for (size_t i = 0; i < model->n_infos; i++)
+    for (size_t i = 0, n_tensors = tie_n_tensors(model); i < n_tensors; i++)
         n += (uint64_t)model->infos[i].shape[0] * (uint64_t)model->infos[i].shape[1];
     return n;
-}
-
-bool gpt2_model_head_is_tied(const struct gpt2_model *model) {
-    return model->head_is_tied;
 }
 
 const char *gpt2_model_warning(const struct gpt2_model *model, size_t i) {

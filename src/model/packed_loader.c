@@ -3,6 +3,7 @@
 #include "base/error_internal.h"
 #include "kernels/panels.h"
 #include "model/tensor_index.h"
+#include "model/tie.h"
 #include "weights/packed.h"
 
 #include <inttypes.h>
@@ -120,7 +121,7 @@ static bool bind_tensors(struct gpt2_model *model, struct tensor_index *names,
     struct tensor_spec head = tensor_schema_head(model);
     struct tensor_entry *entry = tensor_index_find(names, head.name);
     model->head = model->wte;
-    model->head_is_tied = !entry;
+    model->tie = entry ? HEAD_IS_OWN : HEAD_IS_WTE;
     return !entry || bind(model, &head, entry, err);
 }
 

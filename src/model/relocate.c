@@ -130,7 +130,7 @@ static bool plan(struct gpt2_model *model, struct gpt2_error *err) {
         at += (copy->n_bytes + 63) / 64 * 64;
         m->copy = copy;
     }
-    if (model->head_is_tied)
+    if (model->head.data == model->wte.data)
         model->wte.copy = model->head.copy;
     return true;
 }

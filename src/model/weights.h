@@ -76,12 +76,13 @@ struct block {
 struct gpt2_model {
     struct gpt2_config config;
 
-    struct matrix wte;      /* [n_vocab, n_embd] token embeddings            */
-    struct matrix wpe;      /* [n_ctx, n_embd] position embeddings           */
-    struct block *h;        /* [n_layer]                                     */
-    struct layer_norm ln_f; /* before the head                               */
-    struct matrix head;     /* [n_vocab, n_embd]; the same as wte when tied  */
-    bool head_is_tied;
+    struct matrix wte;       /* [n_vocab, n_embd] token embeddings            */
+    struct matrix wpe;       /* [n_ctx, n_embd] position embeddings           */
+    struct block *h;         /* [n_layer]                                     */
+    struct layer_norm ln_f;  /* before the head                               */
+    struct matrix head;      /* [n_vocab, n_embd]; may be the same as wte     */
+    int tie;                 /* whether it is: enum head_tie (tie.h)          */
+    atomic_int head_is_copy; /* of HEAD_NOT_COMPARED: 1, -1; 0 until then    */
 
     struct tensors tensors; /* owns the mapping                         */
     void **converted;       /* [n_converted] owned copies               */

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "kernels/panels.h"
 #include "model/weights.h"
 #include "testmodel.h"
 #include <gpt2/quantize.h>
@@ -172,8 +173,32 @@ static void without_huge_pages_it_works_and_says_so(void **state) {
 }
 #endif
 
+/* Any number of inputs and outputs, of both sizes, at any alignment; outputs past the last stay. */
+static void a_panel_holds_what_lay_in_columns(void **state) {
+    enum { MOST = 37, STRIDE = MOST * 4 + 5 };
+    static unsigned char from[PANEL * STRIDE + 4], panel[MOST * PANEL * 4];
+    for (size_t i = 0; i < sizeof from; i++)
+        from[i] = (unsigned char)(i * 2654435761u >> 13 & 0x7F);
+    for (size_t size = 2; size <= 4; size += 2)
+        for (int n_k = 0; n_k <= MOST; n_k++)
+            for (int n = 0; n <= PANEL; n++) {
+                const unsigned char *at = from + (n_k + n) % 4;
+                memset(panel, 0xEE, sizeof panel);
+                panels_turn(panel, at, STRIDE, size, n_k, n);
+                for (int k = 0; k < MOST; k++)
+                    for (int c = 0; c < PANEL; c++) {
+                        const unsigned char *found = panel + (size_t)(k * PANEL + c) * size;
+                        if (k < n_k && c < n)
+                            assert_memory_equal(found, at + c * STRIDE + (size_t)k * size, size);
+                        else
+                            assert_int_equal(found[0], 0xEE);
+                    }
+            }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_panel_holds_what_lay_in_columns),
         cmocka_unit_test(every_way_gives_the_same_bits),
         cmocka_unit_test(nothing_moves_outside_of_a_run),
 #if defined(__linux__)

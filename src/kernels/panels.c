@@ -59,13 +59,65 @@ float panels_weight(const void *panel, enum dtype dtype, int column, int k) {
                      : integer * scale;
 }
 
+/* ---- turning ---- */
+
+/* Squares of N x N elements are turned in vectors of 16 bytes, which every 64-bit CPU has: the rows
+ * i and i + N/2 are zipped, log2(N) times over. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define ZIP(type, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#endif
+#endif
+#ifndef ZIP
+#define ZIP(type, a, b, ...) __builtin_shuffle(a, b, (type){__VA_ARGS__})
+#endif
+
+typedef uint32_t words __attribute__((vector_size(16)));
+typedef uint16_t halves __attribute__((vector_size(16)));
+
+#define WORDS_LOW(a, b)   ZIP(words, a, b, 0, 4, 1, 5)
+#define WORDS_HIGH(a, b)  ZIP(words, a, b, 2, 6, 3, 7)
+#define HALVES_LOW(a, b)  ZIP(halves, a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define HALVES_HIGH(a, b) ZIP(halves, a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+
+/* turn_NAME: the square at from, whose rows are `stride` bytes apart, to a panel. */
+#define TURN_SQUARE(name, vec, N, rounds, LOW, HIGH)                                       \
+    static inline void name(unsigned char *to, const unsigned char *from, size_t stride) { \
+        const size_t size = sizeof(vec) / (N);                                             \
+        vec a[N], b[N];                                                                    \
+        for (size_t i = 0; i < (N); i++)                                                   \
+            memcpy(&a[i], from + i * stride, sizeof a[i]);                                 \
+        for (int round = 0; round < (rounds); round++) {                                   \
+            for (size_t i = 0; i < (N) / 2; i++) {                                         \
+                b[2 * i] = LOW(a[i], a[i + (N) / 2]);                                      \
+                b[2 * i + 1] = HIGH(a[i], a[i + (N) / 2]);                                 \
+            }                                                                              \
+            memcpy(a, b, sizeof a);                                                        \
+        }                                                                                  \
+        for (size_t i = 0; i < (N); i++)                                                   \
+            memcpy(to + i * PANEL * size, &a[i], sizeof a[i]);                             \
+    }
+TURN_SQUARE(turn_words, words, 4, 2, WORDS_LOW, WORDS_HIGH)
+TURN_SQUARE(turn_halves, halves, 8, 3, HALVES_LOW, HALVES_HIGH)
+
 /* Inputs in a block: a cache line of each output is read once, and the block of the panel stays in
  * the first cache. */
 #define TURN 16
 
-/* One block for a constant size. */
 static inline void turn_block(unsigned char *to, const unsigned char *from, size_t stride,
-                              size_t size, int n_k, int n) {
+                              size_t size) {
+    const size_t n = 16 / size; // elements of a vector
+    for (size_t c = 0; c < PANEL; c += n)
+        for (size_t k = 0; k < TURN; k += n) {
+            unsigned char *square = to + (k * PANEL + c) * size;
+            const unsigned char *at = from + c * stride + k * size;
+            size == 4 ? turn_words(square, at, stride) : turn_halves(square, at, stride);
+        }
+}
+
+/* What is no whole block. */
+static void turn_rest(unsigned char *to, const unsigned char *from, size_t stride, size_t size,
+                      int n_k, int n) {
     for (int c = 0; c < n; c++, from += stride)
         for (int k = 0; k < n_k; k++)
             memcpy(to + (size_t)(k * PANEL + c) * size, from + (size_t)k * size, size);
@@ -76,12 +128,9 @@ void panels_turn(void *panel, const void *from, size_t stride, size_t size, int 
     unsigned char *to = panel;
     const unsigned char *at = from;
     for (int k = 0; k < n_k; k += TURN, to += TURN * PANEL * size, at += TURN * size) {
-        if (n_k - k < TURN || n < PANEL) // memcpy becomes a move where sizes are constants
-            size == 4 ? turn_block(to, at, stride, 4, n_k - k < TURN ? n_k - k : TURN, n)
-                      : turn_block(to, at, stride, 2, n_k - k < TURN ? n_k - k : TURN, n);
-        else if (size == 4)
-            turn_block(to, at, stride, 4, TURN, PANEL);
-        else
-            turn_block(to, at, stride, 2, TURN, PANEL);
+        if (n_k - k < TURN || n < PANEL)
+            turn_rest(to, at, stride, size, n_k - k < TURN ? n_k - k : TURN, n);
+        else // the size becomes a constant
+            size == 4 ? turn_block(to, at, stride, 4) : turn_block(to, at, stride, 2);
     }
 }

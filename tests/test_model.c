@@ -390,7 +390,7 @@ static void the_head_is_wte_unless_the_file_has_another_one(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct gpt2_model *model =
             open_with(&(struct testmodel_options){.head = cases[i].head, .tie = cases[i].tie});
-        // a file that says it has two is taken at its word until somebody asks
+        // a file that says it has two is taken at its word until a caller asks
         const bool has_two =
             cases[i].head == TESTMODEL_HEAD_COPY || cases[i].head == TESTMODEL_HEAD_OWN;
         const bool later = has_two && cases[i].tie && strcmp(cases[i].tie, "false") == 0;

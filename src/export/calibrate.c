@@ -79,8 +79,8 @@ const struct moments *calibrate_moments(const struct calibration *c, const struc
                 return &c->inputs[index_of(layer, (enum calibrated_input)i)];
     }
     // a tied head is read through wte
-    const bool head =
-        weight == &c->model->head || (gpt2_model_head_is_tied(c->model) && weight == &c->model->wte);
+    const bool head = weight == &c->model->head ||
+                      (gpt2_model_head_is_tied(c->model) && weight == &c->model->wte);
     return head ? &c->inputs[c->n_inputs - 1] : NULL;
 }
 

@@ -3,7 +3,7 @@
  * Some files have both, the second a copy of the first: GGUF files mostly do, as older programs
  * want an output.weight. A run reads the head as it lies there and one row of wte a token, so it
  * need not know; to compare them first takes longer than the first token. They are compared when
- * somebody asks. */
+ * a caller asks. */
 #ifndef MODEL_TIE_H
 #define MODEL_TIE_H
 

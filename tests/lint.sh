@@ -297,6 +297,8 @@ bad_scripts() {
         '#!'*bash*) bash -n "$file" 2>&1 ;;
         esac | sed "s,^,$file:1: ,"
     done <"$tmp/files"
+    # What `play` leaves in $status stays in the subshell of a pipe.
+    grep -nE '\| *(play|run|peak) ' tests/cli/*.sh | sed 's/$/: at the end of a pipe/'
 }
 
 # Other programs link the library: what it exports must start with gpt2_ or a module's name.

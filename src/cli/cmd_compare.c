@@ -239,15 +239,50 @@ static const char *weight_type(const struct compared_model *side) {
     return blocks.type;
 }
 
+/* Columns of a line of the table without its model. */
+#define TABLE_COLUMNS 85
+
+static bool is_too_narrow(const struct output *out, const struct comparison *c) {
+    size_t longest = 0;
+    for (int i = 0; i < c->n_sides; i++) {
+        const size_t n = strlen(c->sides[i].path);
+        longest = n > longest ? n : longest;
+    }
+    return out->width > 0 && (size_t)out->width < TABLE_COLUMNS + 2 + longest;
+}
+
+/* For a terminal of 80 columns: the models are named on lines of their own. */
+static bool print_narrow(struct output *out, const struct comparison *c, struct gpt2_error *err) {
+    const struct compared_model *reference = &c->sides[0];
+    bool ok = output_string(
+        out, "weights  cache  bits/byte  perplexity     change  mean KL   max KL  same top\n", err);
+    for (int i = 0; ok && i < c->n_sides; i++) {
+        const struct compared_model *side = &c->sides[i];
+        ok = output_shown(out, side->path, err) &&
+             output_format(out, err, "%s\n%-7s  %-5s  %9.4f  %10.4f", i ? "" : ", the reference",
+                           weight_type(side), kv_types[gpt2_session_kv(side->session)],
+                           bits_per_byte(c, side), perplexity(c, side));
+        if (ok && i > 0)
+            ok = output_format(out, err, "  %+7.3f %%  %7.2g  %7.2g  %6.2f %%",
+                               100 * (perplexity(c, side) / perplexity(c, reference) - 1),
+                               side->kl / (double)c->n_tokens, side->max_kl,
+                               100 * (double)side->n_same_top / (double)c->n_tokens);
+        ok = ok && output_string(out, "\n", err);
+    }
+    return ok;
+}
+
 static bool print_table(struct output *out, const struct comparison *c, struct gpt2_error *err) {
     const struct compared_model *reference = &c->sides[0];
     output_fit(out);
     bool ok = output_format(out, err, "%zu tokens, %zu bytes, windows of %d tokens\n\n",
-                            c->n_tokens, c->n_bytes, c->n_ctx) &&
-              output_string(out,
-                            "weights  cache  bits/byte  perplexity  to reference  mean KL    "
-                            "max KL     same top  model\n",
-                            err);
+                            c->n_tokens, c->n_bytes, c->n_ctx);
+    if (is_too_narrow(out, c))
+        return ok && print_narrow(out, c, err);
+    ok = ok && output_string(out,
+                             "weights  cache  bits/byte  perplexity  to reference  mean KL    "
+                             "max KL     same top  model\n",
+                             err);
     for (int i = 0; ok && i < c->n_sides; i++) {
         const struct compared_model *side = &c->sides[i];
         ok = output_format(out, err, "%-7s  %-5s  %9.4f  %10.4f  ", weight_type(side),
@@ -345,7 +380,8 @@ static int run_compare(int argc, char **argv) {
                 "only the first N tokens (default 0: all)"),
         OPT_OUTPUT(&args.output),
         OPT_CHOICE("format", 0, &args.format, formats, "text|json",
-                   "a table (default), or one JSON object"),
+                   "a table (default; on a narrow terminal with the models\n"
+                   "on lines of their own), or one JSON object"),
         OPT_VALUE("json", &args.format, formats, "json", "short for --format json"),
         OPT_KV(&args.kv),
         OPT_THREADS(&args.threads),

@@ -68,23 +68,107 @@ rendered info models/tales
 rendered info models/tales --tensors
 rendered verify models/tales
 rendered models
-rendered compare models/tales models/tales -f tests/README.md
-for view in layernorm lens attention "attention --layer 2 --head 1" residual "residual --ablate ln-bias" \
-    "compare -p ok -p hatred"; do
-    for width in 80 40; do
-        # shellcheck disable=SC2086 # words
-        printf 'size 24 %d\n' $width | play inspect $view -p "$tale"
-        expect "inspect $view at $width" fits $width
-        expect "inspect $view is drawn" exits 0
-    done
-done
+rendered version --verbose
+# What each command shows people on a terminal, a line of arguments each; MODEL, TALE and TMP stand
+# for a model, a sentence and a folder. "-": it shows text or lines for programs only.
+printf '%s\n' '{"text": "The king was old and the queen was old"}' '{"text": "The fox ran into the wood"}' >"$tmp/lambada"
+shown() {
+    case $1 in
+    score)
+        for by in token word line doc; do echo "score MODEL -p TALE --by $by"; done
+        echo 'score MODEL -p TALE --top 2'
+        echo 'score MODEL --lines -f tests/README.md --by line'
+        ;;
+    choose) echo 'choose MODEL -p TALE -c red,blue,green,yellow' ;;
+    eval) echo 'eval MODEL lambada TMP/lambada' ;;
+    compare)
+        echo 'compare MODEL models/tales -f tests/README.md -n 50'
+        echo 'compare MODEL models/tales models/tales --kv q8 -f tests/README.md -n 50'
+        ;;
+    bench)
+        echo 'bench MODEL -p 8 -n 4 -r 1 -t 1,2 --profile'
+        echo 'bench MODEL --speculate lookup -n 4 -r 1'
+        ;;
+    inspect)
+        for view in layernorm lens attention 'attention --layer 2 --head 1' residual 'residual --ablate ln-bias' \
+            'compare -p ok -p hatred'; do
+            echo "inspect $view MODEL -p TALE"
+        done
+        ;;
+    info) echo 'info MODEL' ;;
+    verify) echo 'verify MODEL' ;;
+    models) echo 'models' ;;
+    version) echo 'version --verbose' ;;
+    generate | tokenize | detokenize | quantize | convert | embed | serve | pull | rm | completions) echo - ;;
+    esac
+}
+while read -r command; do
+    shown "$command" >"$tmp/shown"
+    expect "it is known what $command shows" test -s "$tmp/shown"
+    while read -r words; do
+        [ "$words" != - ] || continue
+        for width in 80 40; do
+            set --
+            for word in $words; do
+                case $word in
+                MODEL) set -- "$@" -m models/tales ;;
+                TALE) set -- "$@" "$tale" ;;
+                TMP/*) set -- "$@" "$tmp/${word#TMP/}" ;;
+                *) set -- "$@" "$word" ;;
+                esac
+            done
+            play "$@" <<END
+size 24 $width
+END
+            expect "$words at $width" fits $width
+            expect "... without a tab" test "$(tr -cd '\t' <"$raw" | wc -c)" -eq 0
+            expect "... and that is all" exits 0
+        done
+    done <"$tmp/shown"
+done <"$tmp/commands"
+# Columns are aligned: what is under the end of a heading ends there.
+aligned() { # LINES COLUMN: of this heading in the first of the last LINES lines
+    tail -n "$1" "$screen" | grep . | awk -v name="$2" '
+        NR == 1 { at = index($0, name) + length(name); next }
+        substr($0, at - 1, 1) == " " || (length($0) >= at && substr($0, at, 1) != " ") { bad = 1 }
+        END { exit bad || NR < 2 }'
+}
+play choose -m models/tales -p "$tale" -c red,blue,green,yellow <<END
+size 24 80
+END
+expect "choose aligns its scores" aligned 5 score
+expect "... and its tokens" aligned 5 tokens
+play score -m models/tales --by doc "$tale" <<END
+size 24 80
+END
+expect "score aligns its columns" aligned 2 bits_per_byte
+# Who asks for a format gets it: the same bytes on a terminal and in a pipe.
+run score -m models/tales --tsv "$tale"
+play score -m models/tales --tsv "$tale" <<END
+size 24 80
+END
+tr -d '\r' <"$raw" >"$tmp/asked"
+"$GPT2" score -m models/tales --tsv "$tale" >"$out" 2>"$err"
+expect "score --tsv is TSV on a terminal too" same "$tmp/asked" "$out"
+"$GPT2" score -m models/tales "$tale" >"$tmp/piped" 2>"$err"
+expect "... and what a pipe gets" same "$tmp/piped" "$out"
+play bench -m models/tales -p 8 -n 4 -r 1 --format md <<END
+size 24 80
+END
+expect "bench --format md is Markdown on a terminal too" grep -q '^| test | threads |.*|.$' "$raw"
 for width in 80 40; do
-    printf 'size 24 %d\n' $width | play bench -p 8 -n 4 -r 1
-    expect "bench at $width" fits $width
-    printf 'size 24 %d\nstdout %s\n' $width "$tmp/text" | play generate --stats -n 4 --greedy "$tale"
+    play generate --stats -n 4 --greedy "$tale" <<END
+size 24 $width
+stdout $tmp/text
+END
     expect "generate --stats at $width" fits $width
-    printf 'size 24 %d\nexpect "> "\nsend "/help\\r"\nexpect "JSON"\nsend "/quit\\r"\n' $width |
-        play generate -i --model models/tales
+    play generate -i --model models/tales <<END
+size 24 $width
+expect "> "
+send "/help\r"
+expect "JSON"
+send "/quit\r"
+END
     expect "/help at $width" fits $width
 done
 

@@ -18,17 +18,25 @@ unset NO_COLOR
 clean() { ! grep -qE '^\[|#' "$screen"; }
 drawn() { grep -q "$(printf '\r')\[[# ]\{20\}" "$raw"; }
 for columns in 80 30; do
-    echo "size 24 $columns" | play quantize -m models/tales --type q8 -o "$tmp/tales.q8"
+    play quantize -m models/tales --type q8 -o "$tmp/tales.q8" <<END
+size 24 $columns
+END
     expect "quantize, $columns columns: a bar" drawn
     expect "... that leaves nothing behind" clean
-    echo "size 24 $columns" | play convert -m models/tales -o "$tmp/tales.gguf"
+    play convert -m models/tales -o "$tmp/tales.gguf" <<END
+size 24 $columns
+END
     expect "convert, $columns columns: a bar" drawn
     expect "... that leaves nothing behind" clean
-    echo "size 24 $columns" | play verify -m models/tales
+    play verify -m models/tales <<END
+size 24 $columns
+END
     expect "verify, $columns columns: a bar" drawn
     expect "... that leaves nothing behind" clean
     seq 60 | sed 's/^/Once upon a time number /' >"$tmp/prompts"
-    echo "size 24 $columns" | play generate --input "$tmp/prompts" --output "$tmp/results" -n 8
+    play generate --input "$tmp/prompts" --output "$tmp/results" -n 8 <<END
+size 24 $columns
+END
     if [ $columns -eq 80 ]; then
         expect "a bulk job, $columns columns: a bar" drawn
     else
@@ -42,7 +50,9 @@ TERM=dumb play quantize -m models/tales --type q8 -o "$tmp/tales.q8" </dev/null
 expect "TERM=dumb: a bar" drawn
 expect "... that leaves nothing behind" clean
 expect "... and no escape sequences" not escapes
-printf 'signal INT\n' | play quantize -m models/tales --type q8 -o "$tmp/tales.q8"
+play quantize -m models/tales --type q8 -o "$tmp/tales.q8" <<END
+signal INT
+END
 expect "interrupted, it is gone, too" clean
 run quantize -m models/tales --type q8 -o "$tmp/tales.q8"
 expect "without a terminal there is none" test "$(grep -c '#' "$err")" -eq 0

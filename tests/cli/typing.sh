@@ -40,7 +40,10 @@ expect "one record is a record" says '1 record, '
 for i in 1 2 3 4 5 6 7 8 9; do echo "{\"prompt\":\"Once upon a time $i\",\"max_tokens\":200}"; done >nine
 cd - >/dev/null || exit 1
 for width in 80 40; do
-    printf 'size 24 %d\nstdout %s\n' $width "$tmp/nine.out" | play generate --input "$tmp/nine" --parallel 1
+    play generate --input "$tmp/nine" --parallel 1 <<END
+size 24 $width
+stdout $tmp/nine.out
+END
     expect "a job on $width columns" exits 0
     # the sentence at the end may wrap
     tr '\r' '\n' <"$raw" | sed 's/\x1b\[[0-9;?]*[A-Za-z]//g' | grep -v '^gpt2: 9 records' >"$tmp/bars"

@@ -1,5 +1,6 @@
-/* bench_report.c - prints benchmark results as Markdown tables, CSV or JSON. */
+/* bench_report.c - prints benchmark results as tables, CSV or JSON. */
 #include "cli/bench/bench_report.h"
+#include "cli/bench/bench_table.h"
 #include "cli/io/report.h"
 
 #include <gpt2/version.h>
@@ -71,36 +72,6 @@ static struct figures figures_of(const struct bench_result *result, int rounds) 
     return f;
 }
 
-/* Tables for people: cells are padded to the widest of their column, numbers are right-aligned. The
- * first line is the heading; the first column has words. */
-#define MAX_COLUMNS 9
-
-struct bench_line {
-    char cell[MAX_COLUMNS][48];
-};
-
-static bool print_table(struct output *out, const struct bench_line *lines, int n_lines,
-                        int n_columns, struct gpt2_error *err) {
-    static const char dashes[] = "------------------------------------------------";
-    int width[MAX_COLUMNS] = {0};
-    for (int r = 0; r < n_lines; r++)
-        for (int c = 0; c < n_columns; c++) {
-            int n = (int)strlen(lines[r].cell[c]);
-            width[c] = n > width[c] ? n : width[c];
-        }
-    bool ok = output_string(out, "\n", err);
-    for (int r = 0; ok && r < n_lines; r++) {
-        for (int c = 0; ok && c < n_columns; c++)
-            ok = output_format(out, err, c == 0 ? "| %-*s " : "| %*s ", width[c], lines[r].cell[c]);
-        ok = ok && output_string(out, "|\n", err);
-        for (int c = 0; ok && r == 0 && c < n_columns; c++)
-            ok = output_format(out, err, "| %.*s%c ", width[c] - 1, dashes, c == 0 ? '-' : ':');
-        if (r == 0)
-            ok = ok && output_string(out, "|\n", err);
-    }
-    return ok;
-}
-
 static void name_columns(struct bench_line *heading, const char *const names[], int n_columns) {
     for (int c = 0; c < n_columns; c++)
         snprintf(heading->cell[c], sizeof heading->cell[c], "%s", names[c]);
@@ -137,7 +108,7 @@ static bool print_limits(struct output *out, struct bench_line *lines,
         snprintf(line->cell[6], sizeof line->cell[6], "%.1f GOP/s %s", r->limits.dot4 * 1e-9,
                  r->limits.dot4_name);
     }
-    return print_table(out, lines, n_lines, n_columns, err);
+    return bench_table(out, lines, n_lines, n_columns, err);
 }
 
 static bool print_results(struct output *out, struct bench_line *lines,
@@ -162,7 +133,7 @@ static bool print_results(struct output *out, struct bench_line *lines,
         put(line->cell[7], "%.1f", f.compute_rate * 1e-9);
         put(line->cell[8], "%.1f %%", f.compute_share * 100);
     }
-    return print_table(out, lines, n_results + 1, n_columns, err);
+    return bench_table(out, lines, n_results + 1, n_columns, err);
 }
 
 /* The kinds of a test's profile that took time, and what is not in kernels. */
@@ -189,7 +160,7 @@ static bool print_profile(struct output *out, const struct bench_result *result,
         put(line->cell[3], "%.2f", kind->seconds * 1e3);
         put(line->cell[4], "%.1f %%", divide(kind->seconds, result->thread_seconds) * 100);
     }
-    return print_table(out, lines, n_lines, n_columns, err);
+    return bench_table(out, lines, n_lines, n_columns, err);
 }
 
 static bool print_profiles(struct output *out, const struct bench_result *results, int n_results,
@@ -200,12 +171,13 @@ static bool print_profiles(struct output *out, const struct bench_result *result
             ok = print_profile(out, &results[i], err);
             any = true;
         }
-    return ok && (!any || output_string(out,
-                                        "\nTime of all threads in all rounds, by kind of kernel: "
-                                        "products with weights by their type, \"rows by\nrows\" "
-                                        "those of a head that is not in panels. Not in kernels: "
-                                        "copies, look-ups, waiting.\n",
-                                        err));
+    return ok && (!any || (output_string(out, "\n", err) &&
+                           bench_prose(out,
+                                       "Time of all threads in all rounds, by kind of kernel: "
+                                       "products with weights by their type, \"rows by\nrows\" "
+                                       "those of a head that is not in panels. Not in kernels: "
+                                       "copies, look-ups, waiting.\n",
+                                       err)));
 }
 
 static bool report_md(struct output *out, const struct bench_context *context,
@@ -219,6 +191,12 @@ static bool report_md(struct output *out, const struct bench_context *context,
     const char *peak = !int8  ? "f32 fma"
                        : !f32 ? "int8 dot"
                               : "int8 dot and, for its part, f32 fma";
+    char legend[512];
+    snprintf(legend, sizeof legend,
+             "Median, least and most of %d round%s. GB/s: weights and KV cache, each read "
+             "once a pass;\nof read: of the faster one. GOP/s: the weights' multiply-adds, "
+             "two operations each; of peak:\nof %s.\n",
+             context->rounds, context->rounds == 1 ? "" : "s", peak);
     bool ok =
         output_format(out, err, "gpt2 %s on %s, %d processors\n", gpt2_version(),
                       context->machine.cpu, context->machine.n_cpus) &&
@@ -229,13 +207,8 @@ static bool report_md(struct output *out, const struct bench_context *context,
                       (double)(context->blocks.bytes + context->head.bytes) * 1e-6, context->kv) &&
         print_limits(out, lines, results, n_results, err) &&
         print_results(out, lines, context, results, n_results, err) &&
-        print_profiles(out, results, n_results, err) &&
-        output_format(
-            out, err,
-            "\nMedian, least and most of %d round%s. GB/s: weights and KV cache, each read "
-            "once a pass;\nof read: of the faster one. GOP/s: the weights' multiply-adds, "
-            "two operations each; of peak:\nof %s.\n",
-            context->rounds, context->rounds == 1 ? "" : "s", peak);
+        print_profiles(out, results, n_results, err) && output_string(out, "\n", err) &&
+        bench_prose(out, legend, err);
     for (int i = 0; ok && i < n_results; i++) {
         struct figures f = figures_of(&results[i], context->rounds);
         char name[64];
@@ -375,8 +348,6 @@ static bool report_json(struct output *out, const struct report_fields *fields, 
 
 bool bench_report(struct output *out, enum bench_format format, const struct bench_context *context,
                   struct bench_result *results, int n_results, struct gpt2_error *err) {
-    if (format == BENCH_MD)
-        output_fit(out);
     if (format == BENCH_MD)
         return report_md(out, context, results, n_results, err);
     struct report_fields fields;

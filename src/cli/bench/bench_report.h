@@ -1,4 +1,5 @@
-/* bench_report.h - prints what `gpt2 bench` measured: Markdown tables, CSV or JSON. */
+/* bench_report.h - prints what `gpt2 bench` measured: tables, as Markdown or for a terminal; CSV or
+ * JSON. */
 #ifndef CLI_BENCH_BENCH_REPORT_H
 #define CLI_BENCH_BENCH_REPORT_H
 
@@ -7,6 +8,7 @@
 #include <gpt2/roofline.h>
 #include <gpt2/runtime.h>
 
+/* BENCH_MD: as bench_table.h says. */
 enum bench_format { BENCH_MD, BENCH_CSV, BENCH_JSON };
 
 #define BENCH_KINDS 32 /* the most kinds of kernel in a profile */

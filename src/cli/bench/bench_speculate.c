@@ -1,12 +1,14 @@
 /* bench_speculate.c - decodes one text plainly and with guesses, A B A B, and compares. */
 #include "cli/bench/bench_speculate.h"
 #include "base/os.h"
+#include "cli/bench/bench_table.h"
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 
 #include <gpt2/completion.h>
 #include <gpt2/roofline.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,6 +116,21 @@ static double median(double *rates, int n) {
     return (rates[(n - 1) / 2] + rates[n / 2]) / 2;
 }
 
+/* Two lines of eight cells, as programs may know them: no cell is padded. */
+static bool print_markdown(struct output *out, const struct bench_line *lines,
+                           struct gpt2_error *err) {
+    bool ok = output_string(out, "\n", err);
+    for (int r = 0; ok && r < 2; r++) {
+        for (int c = 0; ok && c < 8; c++)
+            ok = output_format(out, err, "| %s ", lines[r].cell[c]);
+        ok = ok && output_string(out, "|\n", err);
+        if (r == 0)
+            ok = ok && output_string(
+                           out, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n", err);
+    }
+    return ok;
+}
+
 /* Of the guesses that the counted rounds made. */
 static bool print(struct speculation_bench *w, struct gpt2_speculation_counts before,
                   struct output *out, struct gpt2_error *err) {
@@ -130,18 +147,30 @@ static bool print(struct speculation_bench *w, struct gpt2_speculation_counts be
     const double guessed = median(w->rates[1], w->bench->rounds);
     const double drafted = (double)(n.n_drafted - before.n_drafted);
     const double passes = (double)(n.n_passes - before.n_passes);
-    return output_format(
-        out, err,
-        "\n| guesses | threads | plain tok/s | tok/s | ratio | right | tokens a pass | of read |\n"
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
-        "| %s | %d | %.1f | %.1f | %.2f | %.1f %% | %.2f | %.1f %% |\n"
-        "\nThe same %d tokens with guesses and without, in turns. of read: what reading all "
-        "weights "
-        "for\neach token would allow is 100 %%; plain: %.1f %%.\n",
-        w->speculate.mode, gpt2_runtime_threads(w->runtime), plain, guessed, guessed / plain,
+    struct bench_line lines[] = {
+        {.cell = {"guesses", "threads", "plain tok/s", "tok/s", "ratio", "right", "tokens a pass",
+                  "of read"}},
+        {.cell = {""}},
+    };
+    const double shares[] = {
+        plain,
+        guessed,
+        guessed / plain,
         drafted > 0 ? 100 * (double)(n.n_accepted - before.n_accepted) / drafted : 0,
-        passes > 0 ? (double)(n.n_tokens - before.n_tokens) / passes : 1, 100 * guessed / wall,
-        w->bench->n_decode, 100 * plain / wall);
+        passes > 0 ? (double)(n.n_tokens - before.n_tokens) / passes : 1,
+        100 * guessed / wall};
+    static const char *const forms[] = {"%.1f", "%.1f", "%.2f", "%.1f %%", "%.2f", "%.1f %%"};
+    snprintf(lines[1].cell[0], sizeof *lines->cell, "%s", w->speculate.mode);
+    snprintf(lines[1].cell[1], sizeof *lines->cell, "%d", gpt2_runtime_threads(w->runtime));
+    for (int i = 0; i < 6; i++)
+        snprintf(lines[1].cell[2 + i], sizeof *lines->cell, forms[i], shares[i]);
+    char legend[256];
+    snprintf(legend, sizeof legend,
+             "The same %d tokens with guesses and without, in turns. of read: what reading all "
+             "weights for\neach token would allow is 100 %%; plain: %.1f %%.\n",
+             w->bench->n_decode, 100 * plain / wall);
+    return (out->width ? bench_table(out, lines, 2, 8, err) : print_markdown(out, lines, err)) &&
+           output_string(out, "\n", err) && bench_prose(out, legend, err);
 }
 
 bool bench_speculate(const struct bench_speculate *bench, struct output *out,

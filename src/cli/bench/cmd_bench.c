@@ -49,6 +49,7 @@ struct bench_arguments {
 /* Everything that is allocated; freed by close_all. */
 struct bench_run {
     struct bench_arguments args;
+    bool fits; /* no format is asked for: tables fit a terminal */
     char *path;
     struct gpt2_model *model;
     const struct gpt2_config *config;
@@ -372,7 +373,10 @@ static int speculate(struct bench_run *run, struct output *out) {
                     "--speculate: expected one number of threads and one of tokens, at least 1");
         return report(&err);
     }
-    bool ok = output_begin(out, a->output, &err) && bench_speculate(&bench, out, &err);
+    bool ok = output_begin(out, a->output, &err);
+    if (run->fits)
+        output_fit(out);
+    ok = ok && bench_speculate(&bench, out, &err);
     if (ok && signals_caught()) {
         output_discard(out);
         return 128 + signals_caught();
@@ -400,7 +404,10 @@ static int execute(struct bench_run *run) {
         return report(&err);
     if (signals_caught())
         return 128 + signals_caught();
-    ok = output_begin(&out, run->args.output, &err) &&
+    ok = output_begin(&out, run->args.output, &err);
+    if (run->fits)
+        output_fit(&out);
+    ok = ok &&
          bench_report(&out, (enum bench_format)run->args.format, &run->context, run->results,
                       run->n_results, &err) &&
          output_end(&out, &err);
@@ -419,7 +426,8 @@ static void close_all(struct bench_run *run) {
 
 static int run_bench(int argc, char **argv) {
     static const char *const formats[] = {"md", "csv", "json", NULL};
-    struct bench_run run = {.args = {.rounds = 5}};
+    const int unset = (int)(sizeof formats / sizeof *formats) - 1;
+    struct bench_run run = {.args = {.rounds = 5, .format = unset}};
     struct bench_arguments *a = &run.args;
     const struct option table[] = {
         OPT_SECTION("What is measured (lists are tried in every combination)"),
@@ -457,14 +465,18 @@ static int run_bench(int argc, char **argv) {
         OPT_SECTION("Output"),
         OPT_OUTPUT(&a->output),
         OPT_CHOICE("format", 0, &a->format, formats, "md|csv|json",
-                   "a table to read (default), or all figures"),
+                   "tables in Markdown (default; on a terminal they fit\n"
+                   "it), or all figures"),
         OPT_VALUE("csv", &a->format, formats, "csv", "short for --format csv"),
         OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),
         OPT_END,
     };
     int n_words, code;
-    if (command_begin(&command_bench, table, argc, argv, 0, &n_words, &code))
+    if (command_begin(&command_bench, table, argc, argv, 0, &n_words, &code)) {
+        run.fits = a->format == unset;
+        a->format = run.fits ? BENCH_MD : a->format;
         code = execute(&run);
+    }
     close_all(&run);
     return code;
 }

@@ -53,23 +53,48 @@ void output_fit(struct output *out) {
         out->width = columns < 40 ? 40 : columns;
 }
 
-/* Writes the line that is kept, and forgets it. */
-static bool end_line(struct output *out, struct gpt2_error *err) {
-    struct buffer folded = {0};
-    fold_line(&folded, out->line.data, out->line.len, out->width);
-    bool ok = !out->line.failed && !folded.failed;
-    ok = ok ? hold(out, folded.data, folded.len, err)
-            : command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a line");
-    buffer_free(&folded);
-    out->line.len = 0;
+void output_table(struct output *out) {
+    output_fit(out);
+    out->is_table = out->width > 0;
+}
+
+/* Writes lines that were made for the terminal, and frees them. */
+static bool write_lines(struct output *out, struct buffer *lines, struct gpt2_error *err) {
+    const bool ok = lines->failed
+                        ? command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a line")
+                        : hold(out, lines->data, lines->len, err);
+    buffer_free(lines);
     return ok;
+}
+
+/* Writes the rows that are kept. */
+static bool end_rows(struct output *out, struct gpt2_error *err) {
+    struct buffer lines = {0};
+    columns_end(&out->columns, &lines, out->width);
+    return write_lines(out, &lines, err);
+}
+
+/* Writes the line that is kept, or keeps it as a row of a table, and forgets it. */
+static bool end_line(struct output *out, const char *end, struct gpt2_error *err) {
+    struct buffer lines = {0};
+    if (out->is_table && columns_is_row(out->line.data, out->line.len)) {
+        const bool due = columns_add(&out->columns, out->line.data, out->line.len);
+        out->line.len = 0;
+        return !due || end_rows(out, err);
+    }
+    columns_end(&out->columns, &lines, out->width);
+    fold_line(&lines, out->line.data, out->line.len, out->width);
+    buffer_text(&lines, end);
+    lines.failed |= out->line.failed;
+    out->line.len = 0;
+    return write_lines(out, &lines, err);
 }
 
 static bool hold_lines(struct output *out, const char *bytes, size_t n, struct gpt2_error *err) {
     for (const char *newline; n > 0 && (newline = memchr(bytes, '\n', n)) != NULL;) {
         const size_t part = (size_t)(newline - bytes);
         buffer_bytes(&out->line, bytes, part);
-        if (!end_line(out, err) || !hold(out, newline, 1, err))
+        if (!end_line(out, "\n", err))
             return false;
         bytes += part + 1;
         n -= part + 1;
@@ -79,7 +104,14 @@ static bool hold_lines(struct output *out, const char *bytes, size_t n, struct g
 }
 
 bool output_flush(struct output *out, struct gpt2_error *err) {
-    return (!out->line.len || end_line(out, err)) && write_held(out, out->n_held, err);
+    return (!out->line.len || end_line(out, "", err)) && end_rows(out, err) &&
+           write_held(out, out->n_held, err);
+}
+
+void output_forget(struct output *out) {
+    out->n_held = 0;
+    out->line.len = 0;
+    columns_forget(&out->columns);
 }
 
 bool output_flush_text(struct output *out, struct gpt2_error *err) {
@@ -110,6 +142,7 @@ bool output_end(struct output *out, struct gpt2_error *err) {
 
 void output_discard(struct output *out) {
     buffer_free(&out->line);
+    buffer_free(&out->columns.kept);
     outfile_discard(&out->file);
 }
 

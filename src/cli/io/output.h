@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/outfile.h"
+#include "cli/io/columns.h"
 
 #include <gpt2/error.h>
 #include <stdbool.h>
@@ -20,6 +21,8 @@ struct output {
     bool broken_pipe;
     int width;          /* output_fit: of the terminal; 0: lines are whole */
     struct buffer line; /* with a width: the line that has not ended       */
+    bool is_table;      /* output_table: rows are kept in `columns`        */
+    struct columns columns;
 };
 
 /* Directs an empty output to the file `path` (base/outfile.h, OUTFILE_IN_PLACE). The file appears
@@ -40,6 +43,10 @@ bool output_end(struct output *out, struct gpt2_error *err);
  * text. */
 void output_fit(struct output *out);
 
+/* The same for tab-separated values, which a terminal gets with its columns aligned (columns.h).
+ * Rows are held until another line or output_flush comes. */
+void output_table(struct output *out);
+
 /* Append bytes. The text of output_format is cut after 1023 bytes. */
 bool output_bytes(struct output *out, const char *bytes, size_t n, struct gpt2_error *err);
 bool output_string(struct output *out, const char *string, struct gpt2_error *err);
@@ -52,6 +59,9 @@ bool output_shown(struct output *out, const char *name, struct gpt2_error *err);
 
 /* Appends bytes as a JSON string, with its quotes. Invalid UTF-8 becomes U+FFFD. */
 bool output_json_string(struct output *out, const char *bytes, size_t n, struct gpt2_error *err);
+
+/* Forgets what is held. */
+void output_forget(struct output *out);
 
 /* Writes what is held, except an unfinished character at its end. */
 bool output_flush_text(struct output *out, struct gpt2_error *err);

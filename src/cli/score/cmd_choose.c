@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum choose_format { FORMAT_TSV, FORMAT_JSON, FORMAT_JSONL };
+enum choose_format { FORMAT_TSV, FORMAT_JSON, FORMAT_JSONL, FORMAT_UNSET };
 enum measure { MEASURE_SUM, MEASURE_MEAN, MEASURE_PMI };
 
 struct choose_arguments {
@@ -61,6 +61,7 @@ struct choose_run {
     int n;
     uint64_t n_errors; /* lines after which nothing could be ranked */
     struct output out;
+    bool is_aligned; /* no format is asked for: a terminal gets aligned columns */
     struct scored_session session;
     struct line_output lines; /* of --input */
     char fingerprint[FINGERPRINT_BYTES];
@@ -530,10 +531,11 @@ static int execute(struct choose_run *run) {
         return report(&err);
     if (run->args.expected)
         return test(run, &code, &err) ? code : report(&err);
-    if (!output_begin(&run->out, run->args.output, &err) || !print(run, &err) ||
-        !output_end(&run->out, &err))
-        return output_failed(&run->out, &err);
-    return 0;
+    bool ok = output_begin(&run->out, run->args.output, &err);
+    if (ok && run->is_aligned && !run->args.best)
+        output_table(&run->out);
+    ok = ok && print(run, &err) && output_end(&run->out, &err);
+    return ok ? 0 : output_failed(&run->out, &err);
 }
 
 static void close_all(struct choose_run *run) {
@@ -558,6 +560,7 @@ static int run_choose(int argc, char **argv) {
     run->reader.input.fd = -1;
     struct choose_arguments *a = &run->args;
     a->cache_memory = CACHE_MEMORY;
+    a->format = FORMAT_UNSET;
     static const char *const formats[] = {"tsv", "json", "jsonl", NULL};
     static const char *const measures[] = {"sum", "mean", "pmi", NULL};
     const struct option table[] = {
@@ -618,8 +621,9 @@ static int run_choose(int argc, char **argv) {
         OPT_SECTION("Output"),
         OPT_OUTPUT(&a->output),
         OPT_CHOICE("format", 0, &a->format, formats, "tsv|json|jsonl",
-                   "tab-separated (default), a JSON list of objects, or\n"
-                   "an object for each choice"),
+                   "tab-separated (default; on a terminal in aligned\n"
+                   "columns, rounded), a JSON list of objects, or an\n"
+                   "object for each choice"),
         OPT_VALUE("tsv", &a->format, formats, "tsv", "short for --format tsv"),
         OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),
         OPT_VALUE("jsonl", &a->format, formats, "jsonl", "short for --format jsonl"),
@@ -633,6 +637,9 @@ static int run_choose(int argc, char **argv) {
     int n_words, code;
     if (command_begin(&command_choose, table, argc, argv, 1, &n_words, &code)) {
         a->source.word = n_words ? argv[0] : NULL;
+        run->is_aligned = a->format == FORMAT_UNSET;
+        if (run->is_aligned)
+            a->format = FORMAT_TSV;
         code = execute(run);
     }
     close_all(run);

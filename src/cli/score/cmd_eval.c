@@ -23,7 +23,7 @@ struct eval_arguments {
     size_t max_memory;
     const char *task, *file, *model, *cpu, *output;
     struct model_options opening;
-    int form, kv, threads, limit, format; /* format: 0 TSV, 1 JSON */
+    int form, kv, threads, limit, format; /* format: 0 TSV, 1 JSON, 2 unset */
     size_t cache_memory;
 };
 
@@ -43,6 +43,7 @@ struct eval_run {
     struct tally tally;
     uint64_t n_errors; /* records that could not be scored */
     struct output out;
+    bool is_aligned; /* no format is asked for: a terminal gets aligned columns */
 };
 
 /* What a choice's log-probability is divided by: for lm-eval the number of characters of the
@@ -222,7 +223,10 @@ static int execute(struct eval_run *run) {
     sandbox_enter(&run->args.sandbox, 0);
     if (!eval_file(run, &err))
         return report(&err);
-    bool ok = output_begin(&run->out, run->args.output, &err) && print(run, &err);
+    bool ok = output_begin(&run->out, run->args.output, &err);
+    if (ok && run->is_aligned)
+        output_table(&run->out);
+    ok = ok && print(run, &err);
     output_discard(&run->out);
     return ok ? line_errors_code(run->n_errors) : output_failed(&run->out, &err);
 }
@@ -237,6 +241,7 @@ static int run_eval(int argc, char **argv) {
     run->reader.input.fd = -1;
     struct eval_arguments *a = &run->args;
     a->cache_memory = CACHE_MEMORY;
+    a->format = 2;
     static const char *const forms[] = {"lm-eval", "llm.c", NULL};
     static const char *const formats[] = {"tsv", "json", NULL};
     const struct option table[] = {
@@ -256,7 +261,8 @@ static int run_eval(int argc, char **argv) {
                 "only the first N records (default 0: all)"),
         OPT_OUTPUT(&a->output),
         OPT_CHOICE("format", 0, &a->format, formats, "tsv|json",
-                   "tab-separated (default), or one JSON object"),
+                   "tab-separated (default; on a terminal in aligned\n"
+                   "columns, rounded), or one JSON object"),
         OPT_VALUE("tsv", &a->format, formats, "tsv", "short for --format tsv"),
         OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),
         OPT_END,
@@ -265,6 +271,8 @@ static int run_eval(int argc, char **argv) {
     if (command_begin(&command_eval, table, argc, argv, 2, &n_words, &code)) {
         a->task = n_words > 0 ? argv[0] : NULL;
         a->file = n_words > 1 ? argv[1] : NULL;
+        run->is_aligned = a->format == 2;
+        a->format = a->format == 1;
         code = execute(run);
     }
     gpt2_scorer_free(run->scorer);

@@ -47,6 +47,7 @@ struct score_run {
     char protocol[40]; /* its name */
     struct score_filter filter;
     struct score_report report;
+    bool is_aligned; /* no format is asked for: a terminal gets aligned columns */
 };
 
 /* Sets run->plan and run->protocol by --protocol, --ctx, --bos and --no-bos. */
@@ -381,6 +382,8 @@ static int execute(struct score_run *run) {
     struct output *out = &run->report.out;
     if (!output_begin(out, args->output, &err))
         return report(&err);
+    if (run->is_aligned && !args->filter && !args->tint)
+        output_table(out);
     sandbox_enter(&args->sandbox, 0);
     run->reader.input.idle = answer;
     run->reader.input.idle_user = run;
@@ -390,7 +393,7 @@ static int execute(struct score_run *run) {
                              : score_stream(run, &err)) &&
               score_report_footer(&run->report, &err);
     if (!ok && run->report.n_printed == 0 && !args->filter && !args->tint)
-        out->n_held = 0; // a header without results
+        output_forget(out); // a header without results
     struct gpt2_error write_err;
     bool written =
         out->broken_pipe || (ok ? output_end(out, &write_err) : output_flush(out, &write_err));
@@ -409,6 +412,7 @@ static int run_score(int argc, char **argv) {
     run->reader.input.fd = -1;
     struct score_arguments *a = &run->args;
     a->cache_memory = CACHE_MEMORY;
+    a->format = SCORE_UNSET;
     static const char *const units[] = {"token", "word", "line", "doc", NULL};
     static const char *const formats[] = {"tsv", "json", "jsonl", NULL};
     static const char *const tints[] = {"none", "surprisal", "rank", NULL};
@@ -484,9 +488,10 @@ static int run_score(int argc, char **argv) {
                 .not_with = "filter tint=surprisal tint=rank"),
         OPT_OUTPUT(&a->output),
         OPT_CHOICE("format", 0, &a->format, formats, "tsv|json|jsonl",
-                   "tab-separated (default), with NA for what is not\n"
-                   "scored; one JSON object with them all; or an object\n"
-                   "for each line",
+                   "tab-separated (default; on a terminal in aligned\n"
+                   "columns, rounded), with NA for what is not scored;\n"
+                   "one JSON object with them all; or an object for each\n"
+                   "line",
                    .not_with = "filter tint=surprisal tint=rank"),
         OPT_VALUE("tsv", &a->format, formats, "tsv", "short for --format tsv"),
         OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),
@@ -508,6 +513,9 @@ static int run_score(int argc, char **argv) {
     int n_words, code;
     if (command_begin(&command_score, table, argc, argv, 1, &n_words, &code)) {
         a->source.word = n_words ? argv[0] : NULL;
+        run->is_aligned = a->format == SCORE_UNSET && !a->input;
+        if (a->format == SCORE_UNSET)
+            a->format = SCORE_TSV;
         code = execute(run);
     }
     close_all(run);

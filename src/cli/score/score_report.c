@@ -391,7 +391,8 @@ bool score_report_end(void *user, void *data, const struct gpt2_plan *plan,
         ok = text->word.totals.tokens == 0 || print_word(r, text, NULL, err);
     else if (r->by != SCORE_TOKEN)
         ok = print_text(r, text, plan, err);
-    return ok && (!r->lines || output_flush(&r->out, err));
+    // Rows of a table wait for others (columns.h), until the input is waited for.
+    return ok && (!r->lines || r->out.is_table || output_flush(&r->out, err));
 }
 
 bool score_report_error(struct score_report *r, uint64_t line, const char *id, const char *bytes,

@@ -22,7 +22,7 @@
 
 enum score_unit { SCORE_TOKEN, SCORE_WORD, SCORE_LINE, SCORE_DOC };
 
-enum score_format { SCORE_TSV, SCORE_JSON, SCORE_JSONL };
+enum score_format { SCORE_TSV, SCORE_JSON, SCORE_JSONL, SCORE_UNSET };
 enum score_tint { SCORE_PLAIN, SCORE_SURPRISAL, SCORE_RANK };
 
 struct score_report {

@@ -107,6 +107,8 @@ for kind in layernorm compare lens attention 'attention --layer 1 --head 2' resi
     else
         skip "$kind: is XML" "no xmllint, no python3"
     fi
+    run inspect $kind "$@"
+    expect "$kind: nothing of colours where there are none" test -z "$(grep -iE 'colou?r|logarithmic|scale of its own' "$out")"
     run inspect $kind "$@" --tsv
     expect "$kind: TSV has all fields on each line" test "$(awk -F '\t' 'NF == 0 { n = 0; next } !n { n = NF } NF != n' "$out" | wc -l)" -eq 0
     run inspect $kind "$@" --json
@@ -122,6 +124,7 @@ assert tables and all(t and all(r.keys() == t[0].keys() for r in t) for t in tab
 done
 
 run inspect lens "once upon" --color always
+expect "... and says what the colours are" grep -q '^Colours: the rank of what follows, from 1, on a logarithmic scale' "$out"
 expect "--color always paints" grep -q "$(printf '\033\\[48;5;')" "$out"
 if script -qec true /dev/null >/dev/null 2>&1; then
     TERM=xterm script -qec "'$GPT2' inspect lens 'once upon'" /dev/null >"$out" 2>"$err" </dev/null

@@ -1,5 +1,5 @@
-/* bench_table.h - what `gpt2 bench` prints for people: Markdown, or, where the output fits its lines
- * to a terminal (output_fit), tables that are no wider. */
+/* bench_table.h - what `gpt2 bench` prints for people: Markdown, or, where the output fits its
+ * lines to a terminal (output_fit), tables that are no wider. */
 #ifndef CLI_BENCH_BENCH_TABLE_H
 #define CLI_BENCH_BENCH_TABLE_H
 

@@ -103,9 +103,7 @@ static bool add_weights(struct inspect *inspect, const double *weights, int n) {
     struct map *map = table ? view_map(view, "weights", "Weights in percent", n, n) : NULL;
     if (!map)
         return false;
-    map->note =
-        "rows: who looks; columns: at whom. A row adds up to 100. Position 0 has a scale of "
-        "its own";
+    map->note = "rows: who looks; columns: at whom. A row adds up to 100";
     map->format = "%.0f";
     map->width = 4;
     map->apart = true;

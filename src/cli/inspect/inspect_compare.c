@@ -75,12 +75,11 @@ static double value_of(const struct gpt2_spread *s, int which) {
 }
 
 static bool add_map(struct inspect *inspect, const struct compare_results *r, int which,
-                    const char *name, const char *title, const char *note) {
+                    const char *name, const char *title) {
     struct view *view = &inspect->view;
     struct map *map = view_map(view, name, title, r->sites, 2 * r->n);
     if (!map)
         return false;
-    map->note = note;
     map->log = true;
     map->chart = which == 0;
     map->width = 11;
@@ -289,12 +288,9 @@ bool inspect_compare(struct inspect *inspect, struct gpt2_error *err) {
         return false;
     view->title = view_format(view, "The last tokens of %d texts in %s", r.n, view->model);
     if (!add_ablations(inspect, &r) || !add_spikes(inspect, &r) ||
-        !add_map(inspect, &r, 0, "norm", "Norm: X in the stream, ln(X) as the branch reads it",
-                 "logarithmic scale") ||
-        !add_map(inspect, &r, 1, "kurtosis", "Kurtosis: how spiky, 3 is a normal distribution",
-                 "logarithmic scale") ||
-        !add_map(inspect, &r, 2, "max_rms", "Largest coordinate as a multiple of the RMS",
-                 "logarithmic scale"))
+        !add_map(inspect, &r, 0, "norm", "Norm: X in the stream, ln(X) as the branch reads it") ||
+        !add_map(inspect, &r, 1, "kurtosis", "Kurtosis: how spiky, 3 is a normal distribution") ||
+        !add_map(inspect, &r, 2, "max_rms", "Largest coordinate as a multiple of the RMS"))
         return inspect_no_memory(err);
     tell(inspect, &r);
     return true;

@@ -80,9 +80,7 @@ static bool add_map(struct inspect *inspect, const struct layernorm_results *r, 
 
 static bool add_maps(struct inspect *inspect, const struct layernorm_results *r) {
     return add_map(inspect, r, "stream_norm", "The residual stream before each site: its norm",
-                   "never normalised: what branches add stays in it. Logarithmic scales, "
-                   "position 0 with one of its own",
-                   stream_norm, "%.1f", true) &&
+                   "never normalised: what branches add stays in it", stream_norm, "%.1f", true) &&
            add_map(
                inspect, r, "branch_norm", "What the branch reads after the site: its norm",
                "normalising makes all tokens equally long: what differs comes from gain and bias",

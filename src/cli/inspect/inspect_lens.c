@@ -17,8 +17,8 @@ static bool add_map(struct inspect *inspect, const struct gpt2_lens *lens, int n
     struct label *texts = view_alloc(view, (size_t)(depths + 1) * (size_t)n, sizeof *texts);
     if (!map || !texts)
         return false;
-    map->note = "columns: the tokens read; last row: what really follows. Colour: the rank of what "
-                "follows, on a logarithmic scale from 1";
+    map->note = "columns: the tokens read; last row: what really follows";
+    map->shaded = "the rank of what follows, from 1";
     map->texts = texts;
     map->log = map->total = true;
     map->width = 9;

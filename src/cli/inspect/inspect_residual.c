@@ -102,7 +102,6 @@ static bool add_norms(struct inspect *inspect, const struct residual_results *r)
                                r->n_parts - 1, 2);
     if (!map)
         return false;
-    map->note = "norms, logarithmic scale";
     map->log = map->chart = true;
     map->format = "%.2f";
     map->width = 9;

@@ -123,6 +123,14 @@ static void extend(double value, double *low, double *high) {
     *high = value > *high ? value : *high;
 }
 
+void map_legend(const struct map *map, char out[160]) {
+    const char *what = map->shaded ? map->shaded : "";
+    const char *how = map->log ? "a logarithmic scale" : "";
+    const char *first = map->apart ? "the first column has a scale of its own" : "";
+    snprintf(out, 160, "%s%s%s%s%s%s", *what || *how || *first ? "Colours: " : "", what,
+             *what && *how ? ", on " : "", how, (*what || *how) && *first ? "; " : "", first);
+}
+
 struct map_scale map_scale(const struct map *map) {
     struct map_scale s = {INFINITY, -INFINITY, INFINITY, -INFINITY};
     bool apart = map->apart && map->n_columns > 1;

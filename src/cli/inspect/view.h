@@ -43,7 +43,8 @@ struct view_table {
 
 struct map {
     const char *name, *title;
-    const char *note; /* how to read the map; NULL: none */
+    const char *note;   /* how to read the map; NULL: none */
+    const char *shaded; /* what the colours show; NULL: the numbers */
     int n_rows, n_columns;
     struct label *rows, *columns;
     double *values;      /* [n_rows][n_columns]; NaN: no cell           */
@@ -110,6 +111,10 @@ struct map_scale {
 };
 struct map_scale map_scale(const struct map *map);
 double map_shade(const struct map *map, const struct map_scale *scale, int row, int column);
+
+/* What the colours of a map mean, a sentence without its full stop, where that is more than the
+ * numbers on one plain scale; "" elsewhere. Only a form that has colours says it. */
+void map_legend(const struct map *map, char out[160]);
 
 /* ---- the forms ---- */
 

@@ -305,8 +305,18 @@ static double put_chart(struct buffer *out, const struct map *map, double y) {
 
 /* ---- the whole ---- */
 
+/* The line under a map's title. */
+static void write_note(const struct map *map, char out[512]) {
+    char legend[160];
+    map_legend(map, legend);
+    snprintf(out, 512, "%s%s%s", map->note ? map->note : "", map->note && *legend ? ". " : "",
+             legend);
+}
+
 static double map_height(const struct map *map) {
-    return 30 + (map->note ? 18 : 0) + (map->chart ? CHART + 8 : 0) + 8 + grid_height(map) + 14;
+    char note[512];
+    write_note(map, note);
+    return 30 + (*note ? 18 : 0) + (map->chart ? CHART + 8 : 0) + 8 + grid_height(map) + 14;
 }
 
 static double map_width(const struct map *map) {
@@ -320,11 +330,12 @@ static double map_width(const struct map *map) {
 
 void view_write_svg(struct buffer *out, const struct view *view) {
     double height = MARGIN + 30, width = 560;
+    char note[512];
     for (int i = 0; i < view->n_maps; i++) {
         height += map_height(&view->maps[i]);
         width = fmax(width, map_width(&view->maps[i]));
-        if (view->maps[i].note) // a letter is about 6.4 wide
-            width = fmax(width, 6.4 * (double)strlen(view->maps[i].note));
+        write_note(&view->maps[i], note); // a letter is about 6.4 wide
+        width = fmax(width, 6.4 * (double)strlen(note));
     }
     width += 2 * MARGIN;
     buffer_format(out,
@@ -346,8 +357,9 @@ void view_write_svg(struct buffer *out, const struct view *view) {
         const struct map *map = &view->maps[i];
         y += 30;
         put_text(out, "h", MARGIN, y, map->title);
-        if (map->note)
-            put_text(out, "n", MARGIN, y += 18, map->note);
+        write_note(map, note);
+        if (*note)
+            put_text(out, "n", MARGIN, y += 18, note);
         if (map->chart)
             y = put_chart(out, map, y + 8);
         y = put_grid(out, map, y + 8) + 14;

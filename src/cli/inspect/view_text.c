@@ -118,6 +118,10 @@ static void put_map(struct buffer *out, const struct map *map, int width, bool c
     put_heading(out, map->title, color);
     if (map->note)
         wrap_text(out, map->note, 0, 0, width);
+    char legend[160];
+    map_legend(map, legend);
+    if (color && *legend)
+        wrap_text(out, legend, 0, 0, width);
     struct map_scale scale = map_scale(map);
     for (int c = 0; c < map->n_columns;) {
         c = put_map_block(out, map, &scale, c, label, width, color);

@@ -10,7 +10,7 @@
 #define MOST_KEPT 24 /* lines: about a screen */
 #define LAST_TEXT 20 /* columns of a text at the end for which decimals are given up */
 
-struct cell {
+struct tab_cell {
     const char *text;
     size_t n;
     char rounded[40]; /* a number with fewer decimals */
@@ -31,7 +31,7 @@ void columns_forget(struct columns *columns) {
     columns->n_kept = 0;
 }
 
-/* -?[0-9]+(.[0-9]+)?, as results are printed; *decimals behind the point. */
+/* -?[0-9]+(.[0-9]+)?, as results are printed; *decimals: digits after the point. */
 static bool is_number(const char *text, size_t n, int *decimals) {
     size_t i = n > 0 && text[0] == '-', digits = 0;
     for (; i < n && text[i] >= '0' && text[i] <= '9'; i++)
@@ -48,7 +48,7 @@ static bool is_unknown(const char *text, size_t n) {
 }
 
 /* Splits text[0..n) at its tabs; what is after the last column stays in it. Returns how many. */
-static int split(struct cell *cells, const char *text, size_t n) {
+static int split(struct tab_cell *cells, const char *text, size_t n) {
     int n_cells = 0;
     for (;;) {
         const char *tab = n_cells + 1 < COLUMNS_MOST ? memchr(text, '\t', n) : NULL;
@@ -62,9 +62,9 @@ static int split(struct cell *cells, const char *text, size_t n) {
 }
 
 /* Rounds numbers to at most `most` decimals. */
-static void round_cells(struct cell *cells, int n_cells, int most) {
+static void round_cells(struct tab_cell *cells, int n_cells, int most) {
     for (int c = 0, decimals; c < n_cells; c++) {
-        struct cell *cell = &cells[c];
+        struct tab_cell *cell = &cells[c];
         if (cell->n >= sizeof cell->rounded || !is_number(cell->text, cell->n, &decimals) ||
             decimals <= most)
             continue;
@@ -75,11 +75,11 @@ static void round_cells(struct cell *cells, int n_cells, int most) {
     }
 }
 
-static int width_of(const struct cell *cell) {
+static int width_of(const struct tab_cell *cell) {
     return (int)utf8_count(cell->text, cell->n);
 }
 
-static bool is_heading(const struct cell *cells, int n_cells) {
+static bool is_heading(const struct tab_cell *cells, int n_cells) {
     int decimals;
     for (int c = 0; c < n_cells; c++)
         if (is_number(cells[c].text, cells[c].n, &decimals) ||
@@ -90,7 +90,7 @@ static bool is_heading(const struct cell *cells, int n_cells) {
 
 /* The line at *text, as cells, with their numbers rounded; moves *text after it. Returns how many.
  */
-static int next_row(const char **text, struct cell *cells, int decimals) {
+static int next_row(const char **text, struct tab_cell *cells, int decimals) {
     const char *newline = strchr(*text, '\n');
     const int n_cells = split(cells, *text, (size_t)(newline - *text));
     round_cells(cells, n_cells, decimals);
@@ -101,7 +101,7 @@ static int next_row(const char **text, struct cell *cells, int decimals) {
 /* Widens the columns for what is kept, with so many decimals. Returns the width of the table; of a
  * text in the last column no more than LAST_TEXT. */
 static int measure(struct columns *columns, const struct columns *before, int decimals) {
-    struct cell cells[COLUMNS_MOST];
+    struct tab_cell cells[COLUMNS_MOST];
     int n_columns = 0, total = 0;
     memcpy(columns->column, before->column, sizeof columns->column);
     const char *text = columns->kept.data;
@@ -127,7 +127,7 @@ static int measure(struct columns *columns, const struct columns *before, int de
     return total;
 }
 
-static void print_row(const struct columns *columns, const struct cell *cells, int n_cells,
+static void print_row(const struct columns *columns, const struct tab_cell *cells, int n_cells,
                       struct buffer *line) {
     for (int c = 0; c < n_cells; c++) {
         const bool is_text = columns->column[c].is_text;
@@ -155,7 +155,7 @@ void columns_end(struct columns *columns, struct buffer *out, int width) {
         if (measure(columns, &before, decimals[i]) <= width)
             break;
     }
-    struct cell cells[COLUMNS_MOST];
+    struct tab_cell cells[COLUMNS_MOST];
     struct buffer line = {0};
     const char *text = columns->kept.data;
     for (int row = 0; row < columns->n_kept; row++) {

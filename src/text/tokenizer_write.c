@@ -50,16 +50,21 @@ static const char *beyond_gguf(const struct vocab *vocab) {
     return NULL;
 }
 
-static bool begin(struct tokenizer_writer *w, const struct gpt2_tokenizer *tokenizer,
+/* Fails where the tokenizer does what the destination cannot say. */
+static bool begin(struct tokenizer_writer *w, const struct gpt2_tokenizer *tokenizer, bool gguf,
                   struct gpt2_error *err) {
     const struct vocab *vocab = tokenizer_vocab(tokenizer);
     const struct bpe *bpe = tokenizer_bpe(tokenizer);
     *w = (struct tokenizer_writer){.vocab = vocab, .n_merges = bpe_n_merges(bpe), .err = err};
     const char *what = beyond_files(vocab);
+    if (!what && gguf)
+        what = beyond_gguf(vocab);
     if (what) {
-        error_set(err, GPT2_ERR_MODEL,
-                  "the tokenizer %s, which vocab.json and merges.txt cannot say", what);
-        return error_hint(err, "copy its tokenizer.json instead");
+        error_set(err, GPT2_ERR_MODEL, "the tokenizer %s, which %s cannot say", what,
+                  gguf ? "a GGUF file" : "vocab.json and merges.txt");
+        return error_hint(err, gguf ? "--to packed keeps it; --no-tokenizer leaves it out"
+                                    : "--no-tokenizer leaves it out; then copy its tokenizer.json "
+                                      "to the new directory");
     }
     size_t longest = 1;
     for (int32_t id = 0; id < vocab->size; id++)
@@ -210,7 +215,7 @@ static bool save(const struct tokenizer_writer *w, const char *directory, const 
 bool gpt2_tokenizer_save(const struct gpt2_tokenizer *tokenizer, const char *directory,
                          struct gpt2_error *err) {
     struct tokenizer_writer w;
-    bool ok = begin(&w, tokenizer, err) && save(&w, directory, "vocab.json", put_vocab) &&
+    bool ok = begin(&w, tokenizer, false, err) && save(&w, directory, "vocab.json", put_vocab) &&
               save(&w, directory, "merges.txt", put_merges) &&
               save(&w, directory, "added_tokens.json", put_added) &&
               save(&w, directory, "tokenizer_config.json", put_settings);
@@ -310,12 +315,7 @@ static size_t put_pairs(struct buffer *out, const struct tokenizer_writer *w, in
 bool gpt2_tokenizer_gguf(const struct gpt2_tokenizer *tokenizer, int n_vocab,
                          struct gpt2_gguf_pairs *pairs, struct gpt2_error *err) {
     struct tokenizer_writer w;
-    bool ok = begin(&w, tokenizer, err);
-    const char *what = ok ? beyond_gguf(w.vocab) : NULL;
-    if (what) {
-        ok = error_set(err, GPT2_ERR_MODEL, "the tokenizer %s, which a GGUF file cannot say", what);
-        error_hint(err, "--to packed keeps it; --no-tokenizer leaves it out");
-    }
+    bool ok = begin(&w, tokenizer, true, err);
     if (ok && w.vocab->size > n_vocab)
         ok = error_set(err, GPT2_ERR_MODEL,
                        "expected a tokenizer of at most as many tokens as the model, %d, found "

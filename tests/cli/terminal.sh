@@ -100,6 +100,23 @@ play generate -n 1 "Once<|endoftext|>" </dev/null
 expect "a prompt that spells a special token gets a hint" shows "hint: <|endoftext|> in the prompt"
 play generate -n 1 --special "Once<|endoftext|>" </dev/null
 expect "... but not with --special" not shows "hint: "
+play generate -n 1 "Once<|endoftext|>" --compat hf </dev/null
+expect "... nor with --compat hf" not shows "hint: "
+cat >"$tmp/keys" <<'END'
+expect "> "
+send "Once<|endoftext|>\r"
+expect "hint: <|endoftext|> is read as text; /set special true"
+expect "> "
+send "<|endoftext|>\r"
+expect "> "
+absent "hint: <|endoftext|>"
+send "/quit\r"
+END
+play generate -i -n 1 --greedy <"$tmp/keys"
+expect "a line of a session that spells one gets it once" exits 0
+sed -i -e 's/^expect "hint.*/absent "hint: <|endoftext|>"/' "$tmp/keys"
+play generate -i -n 1 --greedy --special <"$tmp/keys"
+expect "... but not with --special" exits 0
 play generate "Once upon a " -n 2 --heal </dev/null
 expect "... but not with --heal" not shows "hint:"
 run generate "Once upon a " -n 2

@@ -119,6 +119,10 @@ else
     expect "a special token in a prompt is text" prompt_tokens 14
     run generate -m "$m" -n 1 --json --compat hf "hello<|endoftext|>"
     expect "--compat hf reads it" prompt_tokens 2
+    printf '{"prompt": "hello<|endoftext|>"}\n{"prompt": "hello", "special": false}\n' >"$tmp/lines"
+    run generate -m "$m" -n 1 --compat hf -q --input "$tmp/lines"
+    expect "... in records, too" prompt_tokens 2
+    expect "... and refuses one that wants text" grep -q '"id":1,.*special: expected true' "$out"
     echo '{"add_bos_token": true}' >"$m/tokenizer_config.json"
     for form in gguf packed; do
         run convert "$m" -o "$tmp/bos.$form" --to $form
@@ -140,7 +144,23 @@ else
     run convert "$tmp/bos.gguf" -o "$tmp/bos.folder" --to safetensors
     run tokenize -m "$tmp/bos.folder" "hello"
     expect "add_bos_token of GGUF in a directory" prints "260 259"
+    # What a form cannot say is refused as that form's, with a way that works.
     rm "$m/tokenizer_config.json"
+    tokenizer_json "$m" '' '"normalizer": {"type": "NFC"}, '
+    for case in "gguf=a GGUF file" "safetensors=vocab.json and merges.txt"; do
+        run convert "$m" -o "$tmp/normal.${case%%=*}" --to "${case%%=*}"
+        expect "a normalizer, for ${case%%=*}" refuses 4 "normalises text, which ${case#*=} cannot say"
+        expect "... with a hint" says '--no-tokenizer leaves it out'
+        run convert "$m" -o "$tmp/normal.${case%%=*}" --to "${case%%=*}" --no-tokenizer
+        expect "... that works" exits 0
+    done
+    cp "$m/tokenizer.json" "$tmp/normal.safetensors"
+    run tokenize -m "$tmp/normal.safetensors" "$(printf 'e\314\201hello')"
+    expect "... with the file beside the weights" prints "195 169 259"
+    run convert "$m" -o "$tmp/normal.packed" --to packed
+    run tokenize -m "$tmp/normal.packed" "$(printf 'e\314\201hello')"
+    expect "a packed file keeps it" prints "195 169 259"
+    rm "$m/tokenizer.json"
     sed 's/"\\u0023": 35, //' "$m/vocab.json" >"$tmp/vocab" && mv "$tmp/vocab" "$m/vocab.json"
     run generate -m "$m" -n 1 "a#b"
     expect "a byte that no token has is an error of the text" refuses 5 'no token for the byte 0x23'

@@ -170,7 +170,10 @@ static bool set_option(struct bulk_record *record, const struct option *table, i
     if (field->kind == GPT2_FIELD_LIST || field->kind == GPT2_FIELD_OBJECT)
         return usage_error(err, "%s: expected one value, got %s", field->name,
                            gpt2_field_kind_name(field->kind));
-    return options_set(table, field->name, field->text, err);
+    if (!options_set(table, field->name, field->text, err))
+        return false;
+    record->is_plain |= option->dest.flag == &record->settings.special && !record->settings.special;
+    return true;
 }
 
 /* Whether a member is none of the record's own: of a batch line what the API has beside, of a
@@ -225,6 +228,9 @@ static bool read_settings(struct bulk_record *record, const char *const *others,
         !read_members(record, table, others, body + 1,
                       body + 1 + gpt2_record_field(record->json, body)->n_inside, &prompt, err))
         return false;
+    if (record->is_plain && record->settings.compat == GPT2_COMPAT_HF)
+        return usage_error(err, "special: expected true with compat \"hf\", which always reads "
+                                "special tokens, got false");
     if (prompt < 0)
         return command_error(err, GPT2_ERR_INPUT, NULL, "the %s has no \"prompt\" and no \"ids\"",
                              record->is_request ? "request" : "record");

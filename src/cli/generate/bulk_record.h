@@ -12,6 +12,7 @@ struct bulk_record {
     struct gpt2_record *json; /* what strings are borrowed from; NULL of a plain line */
     struct settings settings; /* unresolved */
     bool has_settings;        /* some of its own */
+    bool is_plain;            /* says that special tokens in its prompt are text */
     bool is_batch;            /* an OpenAI batch line */
     bool is_request;          /* the body of a request of OpenAI's API */
     struct buffer ignored;    /* of a request: the names that mean nothing here, "a","b" */

@@ -3,6 +3,7 @@
 #include "base/fnv.h"
 #include "cli/generate/completion_json.h"
 #include "cli/generate/generate_output.h"
+#include "cli/generate/prompt_special.h"
 #include "cli/generate/session_file.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
@@ -15,29 +16,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-static bool spells(const struct text *prompt, const char *token, size_t n) {
-    for (size_t i = 0; i + n <= prompt->len; i++)
-        if (prompt->data[i] == token[0] && memcmp(prompt->data + i, token, n) == 0)
-            return true;
-    return false;
-}
-
-/* Where the prompt spells a special token, which is text without --special. */
-static void hint_special(const struct gpt2_tokenizer *tokenizer, const struct text *prompt) {
-    for (int32_t id = 0; id < gpt2_tokenizer_size(tokenizer); id++) {
-        size_t n;
-        const char *token = gpt2_tokenizer_is_special(tokenizer, id)
-                                ? gpt2_tokenizer_token(tokenizer, id, &n)
-                                : NULL;
-        if (token && spells(prompt, token, n)) {
-            report_done("hint: %.*s in the prompt is read as text; --special reads it as the "
-                        "special token",
-                        (int)(n < 60 ? n : 60), token);
-            return;
-        }
-    }
-}
 
 /* Reads the prompt into run->ids. */
 static bool read_prompt(struct generate_run *run, struct gpt2_error *err) {
@@ -54,10 +32,16 @@ static bool read_prompt(struct generate_run *run, struct gpt2_error *err) {
         isatty(STDERR_FILENO))
         fprintf(stderr, "hint: the prompt ends in a space, which words begin with; "
                         "leave it out, or --heal\n");
-    const unsigned flags = settings_encode_flags(&args->settings);
-    if (!(flags & GPT2_ENCODE_SPECIAL) && isatty(STDERR_FILENO))
-        hint_special(run->tokenizer, prompt);
-    return gpt2_tokenizer_encode(run->tokenizer, prompt->data, prompt->len, flags, &run->ids, err);
+    size_t n;
+    const char *token = isatty(STDERR_FILENO) ? prompt_special(run->tokenizer, &args->settings,
+                                                               prompt->data, prompt->len, &n)
+                                              : NULL;
+    if (token)
+        report_done("hint: %.*s in the prompt is read as text; --special reads it as the "
+                    "special token",
+                    (int)(n < 60 ? n : 60), token);
+    return gpt2_tokenizer_encode(run->tokenizer, prompt->data, prompt->len,
+                                 settings_encode_flags(&args->settings), &run->ids, err);
 }
 
 /* Texts that could not be shown as they came: several of them. */

@@ -2,6 +2,7 @@
 #include "cli/generate/interactive.h"
 #include "cli/generate/generate_output.h"
 #include "cli/generate/interactive_commands.h"
+#include "cli/generate/prompt_special.h"
 #include "cli/generate/session_file.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
@@ -43,7 +44,8 @@ static bool is_word(char c) {
     return (unsigned char)c < 0x80 && isalnum((unsigned char)c);
 }
 
-/* GPT-2's words begin with the space before them, which is easily forgotten when typing. */
+/* What is easily overlooked when typing: GPT-2's words begin with the space before them, and a
+ * special token is text. */
 static void give_hints(struct interactive *it, const char *bytes, size_t n) {
     const struct buffer *text = &it->transcript.text;
     if (n == 0 || !line_input_is_terminal(it->lines))
@@ -59,6 +61,14 @@ static void give_hints(struct interactive *it, const char *bytes, size_t n) {
               "or /set heal true\n",
               stderr);
         it->hinted_space = true;
+    }
+    size_t n_token;
+    const char *token =
+        prompt_special(it->run->tokenizer, &it->run->decoding.settings, bytes, n, &n_token);
+    if (!it->hinted_special && token) {
+        report_done("hint: %.*s is read as text; /set special true reads it as the special token",
+                    (int)(n_token < 60 ? n_token : 60), token);
+        it->hinted_special = true;
     }
 }
 

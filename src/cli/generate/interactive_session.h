@@ -11,7 +11,7 @@ struct interactive {
     struct line_input *lines;
     struct settings settings; /* as given, not resolved: run->decoding has the resolved ones */
     struct kept *kept;        /* strings that settings borrow */
-    bool hinted_space, hinted_join; /* hints that were given */
+    bool hinted_space, hinted_join, hinted_special; /* hints that were given */
     bool ended;
     int code; /* the exit code, once it has ended */
 };

@@ -1,7 +1,8 @@
 /* beam.h - beam search: the likeliest continuations instead of drawn ones.
  *
  * As Hugging Face transformers' tensor implementation of it, in f64. A beam's running score is the
- * sum of its tokens' log-probabilities. Each step:
+ * sum of its tokens' log-probabilities (logprobs.h), among those that the tokenizer has, if there
+ * is one. Each step:
  *
  *   1. of all continuations of the running beams (one at the first step) the best
  *      K = max(2, 1 + n_eos) * n_beams are looked at, of equal ones the lowest beam * n_vocab + id;

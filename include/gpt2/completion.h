@@ -125,7 +125,8 @@ struct gpt2_completion_options {
     float length_penalty;
     enum gpt2_early_stopping early_stopping;
 
-    bool logprobs; /* note each token's log-probability (logprobs.h)             */
+    bool logprobs; /* note each token's log-probability among those that the tokenizer has
+                      (logprobs.h) */
     int n_top;     /* ... and so many of the likeliest ids at its place; 0: none */
 
     /* A session of the caller's that has read a beginning of the prompt, as gpt2_request has it;

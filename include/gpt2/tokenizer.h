@@ -126,6 +126,10 @@ const char *gpt2_tokenizer_token(const struct gpt2_tokenizer *tokenizer, int32_t
 /* One past the largest id. Rows of wte beyond it are padding and must never be sampled. */
 int32_t gpt2_tokenizer_size(const struct gpt2_tokenizer *tokenizer);
 
+/* How many of a model's n_vocab rows are for tokens: those before the padding. Of a NULL tokenizer
+ * all. */
+int gpt2_tokenizer_rows(const struct gpt2_tokenizer *tokenizer, int n_vocab);
+
 /* The id whose whole text is `text` (for example "<|endoftext|>"), or -1. Special tokens first. */
 int32_t gpt2_tokenizer_find(const struct gpt2_tokenizer *tokenizer, const char *text,
                             size_t n_bytes);

@@ -120,8 +120,9 @@ struct gpt2_beams *gpt2_beams_create(const struct gpt2_model *model,
     beams->options = *options;
     if (!options->n_vocab)
         beams->options.n_vocab = config->n_vocab;
-    if (options->n_top > config->n_vocab)
-        beams->options.n_top = config->n_vocab;
+    const int n_rows = gpt2_tokenizer_rows(options->tokenizer, beams->options.n_vocab);
+    if (options->n_top > n_rows)
+        beams->options.n_top = n_rows;
     beams->n_pool = (options->n_eos > 1 ? 1 + options->n_eos : 2) * options->n_beams;
     if (allocate(beams, err))
         return beams;
@@ -186,13 +187,14 @@ static int offer_beam(struct gpt2_beams *beams, int n, int beam, const float *lo
 /* The best continuations of all running beams. Returns how many. */
 static int fill_pool(struct gpt2_beams *beams, const struct gpt2_step *steps) {
     const struct gpt2_beam_options *o = &beams->options;
+    const int n_rows = gpt2_tokenizer_rows(o->tokenizer, o->n_vocab);
     int n = 0;
     for (int beam = 0; beam < beams->n_running; beam++) {
         const float *logits = steps[beam].logits;
-        beams->totals[beam] = gpt2_logprobs_total(logits, o->n_vocab);
+        beams->totals[beam] = gpt2_logprobs_total(logits, n_rows);
         struct gpt2_logprob *top = beams->top + (size_t)beam * (size_t)o->n_top;
         if (o->n_top)
-            gpt2_logprobs_top(logits, o->n_vocab, beams->totals[beam], top, o->n_top);
+            gpt2_logprobs_top(logits, n_rows, beams->totals[beam], top, o->n_top);
         n = offer_beam(beams, n, beam, logits);
     }
     return n;

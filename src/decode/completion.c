@@ -201,8 +201,8 @@ struct gpt2_completion *gpt2_completion_create(const struct gpt2_model *model,
         c->options.n_samples = 1;
     if (!options->logprobs)
         c->options.n_top = 0;
-    else if (options->n_top > c->config->n_vocab)
-        c->options.n_top = c->config->n_vocab;
+    else if (options->n_top > completion_rows(c))
+        c->options.n_top = completion_rows(c);
     if (make_prompt(c, prompt, err) && make_samples(c, err))
         return c;
     gpt2_completion_free(c);
@@ -227,7 +227,7 @@ void gpt2_completion_free(struct gpt2_completion *c) {
 /* What the logits say about a token, where that is wanted. */
 static void measure(const struct gpt2_completion *c, const float *logits,
                     struct sample_token *token) {
-    int n_vocab = c->config->n_vocab, n_top = c->options.n_top;
+    const int n_vocab = completion_rows(c), n_top = c->options.n_top;
     if (!c->options.logprobs)
         return;
     double total = gpt2_logprobs_total(logits, n_vocab);

@@ -23,6 +23,11 @@ struct gpt2_completion {
     struct gpt2_error err; /* of a text with GPT2_FINISH_FAILED */
 };
 
+/* The rows of logits that are tokens. */
+static inline int completion_rows(const struct gpt2_completion *c) {
+    return gpt2_tokenizer_rows(c->tokenizer, c->config->n_vocab);
+}
+
 /* ---- completion_text.c: a text grows, drawn or searched for ---- */
 
 /* Appends a token to a text and shows it. *last is set where the text ends with it. False: the

@@ -551,6 +551,10 @@ int32_t gpt2_tokenizer_size(const struct gpt2_tokenizer *tokenizer) {
     return tokenizer->vocab->size;
 }
 
+int gpt2_tokenizer_rows(const struct gpt2_tokenizer *tokenizer, int n_vocab) {
+    return tokenizer && tokenizer->vocab->size < n_vocab ? tokenizer->vocab->size : n_vocab;
+}
+
 int32_t gpt2_tokenizer_find(const struct gpt2_tokenizer *tokenizer, const char *text,
                             size_t n_bytes) {
     int32_t id = vocab_find_added(tokenizer->vocab, text, n_bytes);

@@ -114,6 +114,26 @@ else
     expect "ids of text are tokens" awk '{ for (i = 1; i <= NF; i++) if ($i > 260) exit 1 }' "$out"
     run generate -m "$m" -n 8 --greedy --format ids --ids 259
     expect "--ids gives what the text gives" same "$tmp/text" "$out"
+    run generate -m "$m" -n 1 --logit-bias 300+5 "hello"
+    expect "a bias of one has no effect" refuses 2 '--logit-bias: token id 300 has no text'
+    # They have no share in probabilities, either, in any command.
+    for how in --greedy "--beams 3"; do
+        command -v python3 >/dev/null || break
+        # shellcheck disable=SC2086 # words
+        run generate -m "$m" -n 8 $how --echo --logprobs 3 --json "hello"
+        cp "$out" "$tmp/generated"
+        ids=$(sed 's/.*"token_ids":\[\([^]]*\)\].*/259,\1/' "$out")
+        "$GPT2" score -m "$m" --ids "$ids" --no-bos --jsonl --no-header --top 3 >"$tmp/scores" 2>"$err"
+        expect "log-probabilities of generate $how are those of score" python3 - "$tmp/generated" "$tmp/scores" <<'END'
+import json, sys
+said = json.load(open(sys.argv[1]))["choices"][0]["logprobs"]
+rows = [json.loads(line) for line in open(sys.argv[2])]
+assert len(said["token_logprobs"]) == len(rows) == 9
+for i, row in enumerate(rows[1:], 1):
+    assert "%.6f" % said["token_logprobs"][i] == "%.6f" % row["logprob"], (i, row)
+    assert [round(p, 6) for p in said["top_logprobs"][i].values()] == [t["logprob"] for t in row["top"]]
+END
+    done
     prompt_tokens() { grep -q "\"prompt_tokens\":$1," "$out"; }
     run generate -m "$m" -n 1 --json "hello<|endoftext|>"
     expect "a special token in a prompt is text" prompt_tokens 14

@@ -34,9 +34,7 @@ void engine_close(struct engine *engine) {
 }
 
 int engine_vocab(const struct engine *engine) {
-    int rows = gpt2_model_config(engine->model)->n_vocab;
-    int size = engine->tokenizer ? gpt2_tokenizer_size(engine->tokenizer) : rows;
-    return size < rows ? size : rows;
+    return gpt2_tokenizer_rows(engine->tokenizer, gpt2_model_config(engine->model)->n_vocab);
 }
 
 struct gpt2_scorer *engine_scorer(const struct engine *engine, struct gpt2_scorer_options options,

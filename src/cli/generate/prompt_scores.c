@@ -5,8 +5,7 @@
 #include <stdlib.h>
 
 static int vocab_of(const struct prompt_scorer *s) {
-    int rows = gpt2_model_config(s->model)->n_vocab, size = gpt2_tokenizer_size(s->tokenizer);
-    return size < rows ? size : rows;
+    return gpt2_tokenizer_rows(s->tokenizer, gpt2_model_config(s->model)->n_vocab);
 }
 
 /* A scorer with so many alternatives: the last one, or a new one in its place. */

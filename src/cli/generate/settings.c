@@ -331,6 +331,10 @@ static bool parse_bias(const char *text, const struct gpt2_tokenizer *tokenizer,
             return usage_error(
                 err, "--logit-bias: expected ID+F with an id from 0 to %d, got \"%.100s\"",
                 n_vocab - 1, text);
+        size_t n;
+        if (tokenizer && !gpt2_tokenizer_token(tokenizer, (int32_t)id, &n))
+            return usage_error(err, "--logit-bias: token id %ld has no text and is never chosen",
+                               id);
         bias->id = (int32_t)id;
         at = end;
     }

@@ -80,7 +80,7 @@ const fails = async (status, options, words) => {
     return error;
 };
 assert.equal((await fails(400, { temperature: -1 }, /expected a number from 0/)).param, "temperature");
-assert.equal((await fails(400, { logit_bias: { 99999999: 1 } }, /logit-bias/)).param, "logit_bias");
+assert.equal((await fails(400, { logit_bias: { 99999999: 1 } }, /logit_bias/)).param, "logit_bias");
 await fails(400, { max_tokens: "many" }, /max-tokens/);
 await fails(400, { n: 1000 }, /at most 128/);
 await fails(400, { stream: "yes" }, /stream: expected true or false/);

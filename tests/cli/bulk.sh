@@ -340,3 +340,9 @@ if command -v parallel >/dev/null; then
 else
     skip "GNU parallel" "parallel is not installed"
 fi
+# What is wrong is named as the record names it; what the command line says as that does.
+printf '%s\n' '{"prompt": "Once", "temperature": "hot"}' '{"prompt": "Once", "n": 3, "best_of": 2}' '{"prompt": "Once", "n": 3}' >"$tmp/named"
+run generate --input "$tmp/named" --best-of 1 --num-samples 1 --max-tokens 1
+expect "a record's option has the record's name" grep -q '"message":"temperature: expected a number' "$out"
+expect "... each of them" grep -q '"message":"best_of: expected at least n, 3, got 2"' "$out"
+expect "... one of the command line its own" grep -q '"message":"--best-of: expected at least n, 3, got 1"' "$out"

@@ -103,7 +103,7 @@ END
 run choose --input "$tmp/bad"
 expect "--input: bad records are answered, the others too" exits 3
 expect "... in their places" test "$(cut -c 1-15 "$out" | tr '\n' ' ')" = '{"id": 0, "erro {"id": 1, "erro {"id": 7, "erro {"id": 4, "erro {"id": 5, "erro {"id": 6, "best '
-expect "... by name" grep -qF '"error": {"message": "unknown member \"n\""}' "$out"
+expect "... by name" grep -qF '"error": {"code": "invalid_record", "message": "unknown member \"n\""}' "$out"
 run choose --input "$tmp/records" -c a,b
 expect "--input and --choices" refuses 2 "--input"
 run choose --input "$tmp/none"

@@ -328,3 +328,23 @@ kill -TERM $pid
 finish
 expect "finish_reason abort" grep -q '"finish_reason":"abort"' "$out"
 expect "... and the signal's exit code" exits 143
+
+# ---- a record that cannot be answered: one shape in every command that reads records ----
+
+if command -v python3 >/dev/null; then
+    for record in 'no JSON' '{"prompt": 5, "text": 5}' '[]'; do
+        echo "$record" >"$tmp/record"
+        for command in $(commands_with '--input FILE'); do
+            case $command in bench | compare) continue ;; esac # a text
+            run "$command" --input "$tmp/record" --input-format jsonl
+            [ "$status" -ne 2 ] || run "$command" --input "$tmp/record"
+            expect "$command answers $record with an error" exits 3
+            python3 -c 'import json, sys
+for line in open(sys.argv[1]):
+    error = json.loads(line)["error"]
+    assert list(error) == ["code", "message"] and error["code"] in ("invalid_record", "invalid_option"), error
+    print(error["message"].split(":")[0])' "$out" >"$tmp/error.$command" 2>"$err"
+            expect "... that has a code and a message" test -s "$tmp/error.$command"
+        done
+    done
+fi

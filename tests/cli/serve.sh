@@ -92,7 +92,22 @@ if command -v curl >/dev/null; then
     expect "an unknown field is ignored, and said" answers 200 '"ignored":["frobnicate"]'
     expect "... on standard error too" says '"frobnicate", which means nothing here'
     body '{"prompt": "Once", "temperature": "hot"}'
-    expect "a wrong value" fails_as 400 '"param":"temperature"'
+    expect "a wrong value" fails_as 400 '"message":"temperature: expected a number'
+    expect "... and whose it is" fails_as 400 '"param":"temperature"'
+    # In the words of the client: no option of a command line, and no record.
+    for wrong in '"temperature": "hot"' '"max_tokens": -7' '"n": 0' '"n": 2, "best_of": 1' '"logit_bias": {"999999": 1}' \
+        '"ban": ["two words of it"]' '"beams": 2, "n": 3' '"beams": 2, "best_of": 2' '"beams": 2, "max_tokens": 0' \
+        '"beams": 2, "on_overflow": "slide"' '"choices": [""]' '"until": "wednesday"' '"compat": "none"' '"stop": [1]' \
+        '"truncate": 1'; do
+        body "{\"prompt\": \"Once\", $wrong}"
+        expect "$wrong is refused in the client's words" test "$code" = 400 -a -z "$(grep -E -e '--[a-z]|record' "$out")"
+    done
+    for wrong in '{"prompt": "Once"' '{"temperature": 1}' '[1]' '{"prompt": 5}' '{"prompt": "a", "ids": [1]}'; do
+        body "$wrong"
+        expect "$wrong: a request, no record" test "$code" = 400 -a -z "$(grep -E 'record' "$out")"
+    done
+    body '{"prompt": "Once", "until": "--temp record"}'
+    expect "what the client wrote is not changed" fails_as 400 'got \"--temp record\"'
     body '{"prompt": "Once", "stop": [1]}'
     expect "a wrong item" fails_as 400 'stop: expected strings, got a number'
     body '{"prompt": "Once"'

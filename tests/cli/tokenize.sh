@@ -205,7 +205,7 @@ END
         expect "$given writes it" exits 3
         case $given in
         *--filter*) expect "$given leaves it out" test "$(tr '\n' , <"$tmp/written")" = hello,hello, ;;
-        *--json*) expect "$given says so" grep -q '"error": "the vocabulary has no' "$tmp/written" ;;
+        *--json*) expect "$given says so" grep -q '"error": {"code": "invalid_record", "message": "the vocabulary has no' "$tmp/written" ;;
         "score --lines") expect "$given has rows of others" grep -q "^3$(printf '\t')" "$tmp/written" ;;
         *--tint*) expect "$given prints it plain" grep -q '^a#b$' "$tmp/written" ;;
         score*) expect "$given has no numbers" grep -q "^2$(printf '\t3\tNA\tNA\tNA\tNA\tNA\tNA\tNA')\$" "$tmp/written" ;;

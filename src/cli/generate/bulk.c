@@ -7,7 +7,9 @@
 #include "cli/command/memory_limit.h"
 #include "cli/generate/bulk_output.h"
 #include "cli/generate/completion_json.h"
+#include "cli/generate/record_error.h"
 #include "cli/generate/record_texts.h"
+#include "cli/io/line_errors.h"
 #include "cli/io/line_reader.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
@@ -149,15 +151,6 @@ static bool admit(struct bulk_run *run, bool *later, struct gpt2_error *err) {
     return true;
 }
 
-static void print_error(struct buffer *line, const struct gpt2_error *err) {
-    buffer_format(line, "{\"code\":\"%s\",\"message\":",
-                  err->status == GPT2_ERR_USAGE   ? "invalid_option"
-                  : err->status == GPT2_ERR_INPUT ? "invalid_record"
-                                                  : "failed");
-    buffer_json(line, err->message, strlen(err->message));
-    buffer_format(line, "}");
-}
-
 static void print_record(const struct bulk_run *run, struct queued_record *r, struct buffer *line) {
     const struct buffer *id = &r->texts.record.id;
     bool batch = r->texts.record.is_batch;
@@ -165,7 +158,8 @@ static void print_record(const struct bulk_run *run, struct queued_record *r, st
     buffer_append(line, id);
     if (r->failed) {
         buffer_format(line, batch ? ",\"response\":null,\"error\":" : ",\"error\":");
-        print_error(line, &r->err);
+        const struct gpt2_error err = record_error(&r->texts.record, &r->err);
+        line_errors_json(line, &err, "");
         buffer_format(line, ",\"system_fingerprint\":\"%s\"}\n", run->out.fingerprint);
         return;
     }

@@ -452,7 +452,8 @@ static bool check_beams(const struct settings *s, struct gpt2_error *err) {
         return command_error(err, GPT2_ERR_USAGE, "--num-samples gives the best beams",
                              "--beams goes without --best-of");
     if (s->max_tokens == 0)
-        return command_error(err, GPT2_ERR_USAGE, NULL, "--beams: expected -n of at least 1");
+        return command_error(err, GPT2_ERR_USAGE, NULL,
+                             "--beams: expected --max-tokens of at least 1, got 0");
     if (s->overflow == GPT2_OVERFLOW_SLIDE)
         return command_error(err, GPT2_ERR_USAGE, "--on-overflow stop",
                              "--beams goes without --on-overflow slide");

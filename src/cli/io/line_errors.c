@@ -4,6 +4,7 @@
 #include "cli/io/report.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 bool line_errors_take(uint64_t *n, const char *name, uint64_t number,
                       const struct gpt2_error *err) {
@@ -15,6 +16,26 @@ bool line_errors_take(uint64_t *n, const char *name, uint64_t number,
     report(&whole);
     ++*n;
     return true;
+}
+
+void line_errors_json(struct buffer *out, const struct gpt2_error *fault, const char *space) {
+    buffer_format(out, "{\"code\":%s\"%s\",%s\"message\":%s", space,
+                  fault->status == GPT2_ERR_USAGE   ? "invalid_option"
+                  : fault->status == GPT2_ERR_INPUT ? "invalid_record"
+                                                    : "failed",
+                  space, space);
+    buffer_json(out, fault->message, strlen(fault->message));
+    buffer_byte(out, '}');
+}
+
+bool line_errors_output(struct output *out, const struct gpt2_error *fault,
+                        struct gpt2_error *err) {
+    struct buffer text = {0};
+    line_errors_json(&text, fault, " ");
+    bool ok = text.failed ? command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory")
+                          : output_bytes(out, text.data, text.len, err);
+    buffer_free(&text);
+    return ok;
 }
 
 int line_errors_code(uint64_t n) {

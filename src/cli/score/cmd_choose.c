@@ -327,8 +327,7 @@ static bool print_error(struct choose_run *run, const struct gpt2_error *fault,
     if (run->args.format == FORMAT_TSV)
         return output_string(&run->out, "\n", err);
     return output_string(&run->out, "{\"error\": ", err) &&
-           output_json_string(&run->out, fault->message, strlen(fault->message), err) &&
-           output_string(&run->out, "}\n", err);
+           line_errors_output(&run->out, fault, err) && output_string(&run->out, "}\n", err);
 }
 
 /* Ranks the choices after each line of the input. */
@@ -388,9 +387,8 @@ static bool print_record(struct choose_run *run, const struct score_record *reco
     struct buffer line = {0};
     buffer_format(&line, "{\"id\": %s", record->id.data);
     if (fault) {
-        buffer_text(&line, ", \"error\": {\"message\": ");
-        buffer_json(&line, fault->message, strlen(fault->message));
-        buffer_text(&line, "}");
+        buffer_text(&line, ", \"error\": ");
+        line_errors_json(&line, fault, " ");
     } else {
         buffer_format(&line, ", \"best\": %d, \"choices\": [", run->choices[0].order);
         qsort(run->choices, (size_t)run->n, sizeof *run->choices, by_order);

@@ -12,8 +12,11 @@ static const char *kind_of(const struct score_member *member) {
 
 static bool wrong(struct gpt2_error *err, const char *name, const char *expected,
                   const struct gpt2_field *field) {
-    return command_error(err, GPT2_ERR_INPUT, NULL, "\"%s\": expected %s, got %s", name, expected,
-                         field ? gpt2_field_kind_name(field->kind) : "nothing");
+    const bool is_empty = field && field->kind == GPT2_FIELD_LIST && field->n_inside == 0;
+    return command_error(err, GPT2_ERR_INPUT, NULL, "%s: expected %s, got %s", name, expected,
+                         is_empty ? "an empty list"
+                         : field  ? gpt2_field_kind_name(field->kind)
+                                  : "nothing");
 }
 
 static bool take_id(struct score_record *record, const struct gpt2_field *field,

@@ -1,5 +1,6 @@
 /* score_report.c - prints scored tokens, words and texts. */
 #include "cli/score/score_report.h"
+#include "cli/io/line_errors.h"
 #include "cli/io/report.h"
 #include "cli/score/score_fields.h"
 
@@ -407,7 +408,8 @@ bool score_report_error(struct score_report *r, uint64_t line, const char *id, c
     } else if (!r->filter && (totals || r->format != SCORE_TSV)) {
         struct score_fields fields = fields_begin(r, &text, err);
         if (r->format != SCORE_TSV) {
-            score_fields_text(&fields, "error", fault->message, strlen(fault->message));
+            score_fields_name(&fields, "error");
+            fields.ok = fields.ok && line_errors_output(&r->out, fault, err);
         } else {
             score_fields_count(&fields, "bytes", n);
             for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)

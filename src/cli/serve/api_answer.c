@@ -1,6 +1,7 @@
 /* api_answer.c - writes completions, pieces of streams and errors as JSON. */
 #include "cli/serve/api_answer.h"
 #include "cli/generate/completion_json.h"
+#include "cli/generate/record_error.h"
 
 #include <string.h>
 
@@ -44,7 +45,6 @@ void api_refuse(struct http_exchange *x, unsigned status, const char *type, cons
 static bool is_meant(const struct option *table, const char *name, const char *message) {
     const struct option *option = options_find(table, name);
     const char *names[] = {name, option ? option->name : name};
-    message += !strncmp(message, "--", 2) ? 2 : 0;
     for (size_t i = 0; i < 2; i++) {
         const size_t n = strlen(names[i]);
         if (!strncmp(message, names[i], n) && (message[n] == ':' || message[n] == ' '))
@@ -74,8 +74,9 @@ void api_refuse_error(struct http_exchange *x, const struct gpt2_error *err,
                       const struct bulk_record *record) {
     struct buffer body = {0};
     const bool client = is_of_client(err);
+    const struct gpt2_error worded = record_error(record, err);
     error_json(&body, client ? "invalid_request_error" : "server_error",
-               client ? param_of(record, err->message) : NULL, NULL, err->message, err->hint);
+               client ? param_of(record, worded.message) : NULL, NULL, worded.message, worded.hint);
     buffer_byte(&body, '\n');
     http_answer(x, client ? 400 : err->status == GPT2_ERR_MEMORY ? 503 : 500, JSON, &body);
 }
@@ -193,10 +194,11 @@ void api_stream_end(struct api_request *r, const char *model_name) {
 
 void api_stream_fail(struct api_request *r, const struct gpt2_error *err) {
     struct buffer event = {0};
+    const struct gpt2_error worded = record_error(&r->texts.record, err);
     begin(r);
     buffer_text(&event, "data: ");
     error_json(&event, is_of_client(err) ? "invalid_request_error" : "server_error", NULL, NULL,
-               err->message, err->hint);
+               worded.message, worded.hint);
     send_event(r, &event);
     http_stream_end(r->x, false);
 }

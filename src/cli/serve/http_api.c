@@ -90,7 +90,7 @@ static void complete(struct http_api *api, struct http_exchange *x,
         return;
     }
     if (!r) {
-        struct bulk_record record = {0};
+        struct bulk_record record = {.is_request = true};
         record.json = gpt2_record_parse(request->body, request->n_body, NULL);
         api_refuse_error(x, &err, &record);
         bulk_record_free(&record);

@@ -298,7 +298,7 @@ bad_scripts() {
         esac | sed "s,^,$file:1: ,"
     done <"$tmp/files"
     # What `play` leaves in $status stays in the subshell of a pipe.
-    grep -nE '\| *(play|run|peak) ' tests/cli/*.sh | sed 's/$/: at the end of a pipe/'
+    grep -nE '[^|]\| *(play|run|peak) ' tests/cli/*.sh | sed 's/$/: at the end of a pipe/'
 }
 
 # Other programs link the library: what it exports must start with gpt2_ or a module's name.

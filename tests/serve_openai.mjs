@@ -81,7 +81,7 @@ const fails = async (status, options, words) => {
 };
 assert.equal((await fails(400, { temperature: -1 }, /expected a number from 0/)).param, "temperature");
 assert.equal((await fails(400, { logit_bias: { 99999999: 1 } }, /logit_bias/)).param, "logit_bias");
-await fails(400, { max_tokens: "many" }, /max-tokens/);
+await fails(400, { max_tokens: "many" }, /max_tokens/);
 await fails(400, { n: 1000 }, /at most 128/);
 await fails(400, { stream: "yes" }, /stream: expected true or false/);
 await fails(400, { stream: true, best_of: 3 }, /best_of/);

@@ -13,6 +13,10 @@ static bool begins(const char *text, size_t n, const char *with) {
 bool stand_in_refuse(const void *bytes, size_t n, const char *name, enum gpt2_status status,
                      struct gpt2_error *err) {
     const char *text = bytes;
+    if (begins(text, n, "\xEF\xBB\xBF")) { // a byte order mark
+        text += 3;
+        n -= 3;
+    }
     while (n > 0 && *text && strchr(" \t\r\n", *text)) {
         text++;
         n--;

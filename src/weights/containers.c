@@ -103,6 +103,10 @@ bool containers_identify(struct given *out, const char *path, struct gpt2_error 
         return false;
     const char *name = path_name(path);
     const size_t n_bytes = out->file.size;
+    if (stand_in_refuse(out->file.data, n_bytes, path, GPT2_ERR_MODEL, err)) {
+        containers_close(out);
+        return false;
+    }
     out->format = by_head(out->file.data, n_bytes < CONTAINER_HEAD ? n_bytes : CONTAINER_HEAD);
     if (!out->format)
         out->format = by_name(name);
@@ -243,6 +247,12 @@ const struct container *containers_guess(char **file, const char *dir) {
 
 bool containers_refuse(const struct container *format, const char *path, struct gpt2_error *err) {
     char list[CONTAINERS_LIST];
+    struct os_file file = {0};
+    const bool stands_in = !os_is_directory(path) && os_map(&file, path, GPT2_ERR_MODEL, NULL) &&
+                           stand_in_refuse(file.data, file.size, path, GPT2_ERR_MODEL, err);
+    os_unmap(&file);
+    if (stands_in)
+        return false;
     if (format->refuse)
         return format->refuse(path, err);
     error_set(err, GPT2_ERR_MODEL, "%s: expected weights in a format that is read (%s), found %s",

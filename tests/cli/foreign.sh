@@ -111,6 +111,24 @@ foreign model.bin '\6\0\0\0\27\0TransformerDecoderSpec\0' 'a CTranslate2 model'
 foreign ggml-model-f16.bin lmgg 'a legacy ggml file'
 foreign gpt2-117M.bin tjgg 'a legacy ggml file'
 foreign rust_model.ot x 'Rust weights'
+# What stands in for one of them is named as that, under any name.
+for there in weights.npz flax_model.msgpack model.onnx group1-shard1of3.bin adapter_model.safetensors \
+    model.safetensors pytorch_model.bin x.gguf model.bin notes; do
+    for body in 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n' \
+        '\357\273\277\n<!DOCTYPE html>\n<html></html>\n' '<html lang="en">'; do
+        rm -rf "$dir"
+        mkdir "$dir"
+        cp models/tales/config.json "$dir"
+        printf "$body" >"$dir/$there"
+        found='found an HTML page'
+        case $body in version*) found='found a Git LFS pointer to it' ;; esac
+        run info "$dir/$there"
+        expect "$there: $found" refuses 4 "$dir/$there: expected the file itself, $found"
+        case $there in model.bin | notes) continue ;; esac # known by what is in it alone
+        run info "$dir"
+        expect "$there in a directory: $found" refuses 4 "$found"
+    done
+done
 mkdir "$tmp/exported" "$tmp/exported/onnx"
 run info "$tmp/exported"
 expect "a directory of ONNX files in a directory" refuses 4 'found an ONNX graph'

@@ -66,6 +66,10 @@ run generate once upon
 expect "a prompt without quotes" refuses 2 'unexpected argument "upon"'
 run generate -p a b
 expect "two prompts" refuses 2 'given more than once'
+run detokenize --ids 1 2
+expect "two lists of ids" refuses 2 'given more than once: expected an option or an argument, got both'
+run tokenize -f - -
+expect "standard input twice" refuses 2 'given more than once: expected --file or "-", got both'
 for command in "generate --ids" "detokenize" "score --ids" "inspect lens --ids"; do
     # shellcheck disable=SC2086
     run $command 1,99999999

@@ -81,9 +81,12 @@ static bool add_literal(struct text *text, const struct text_source *source,
 
 bool text_read(struct text *text, const struct text_source *source, struct gpt2_error *err) {
     *text = (struct text){NULL, 0};
-    if ((source->option && source->word) || (source->file && is_dash(source->word)))
-        return usage_error(err, "the text is given more than once: expected --prompt or an "
-                                "argument, and before it --file");
+    if (source->option && source->word)
+        return usage_error(err, "the text is given more than once: expected an option or an "
+                                "argument, got both");
+    if (source->file && is_dash(source->word))
+        return usage_error(err, "the text is given more than once: expected --file or \"-\", got "
+                                "both");
     const char *literal = text_literal(source), *path = text_file(source);
     if (!literal && !path) {
         if (isatty(STDIN_FILENO))

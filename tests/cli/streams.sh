@@ -343,6 +343,18 @@ run tokenize "$text"
 cp "$out" "$tmp/ids"
 writes tokenize "$tmp/ids" tokenize "$text"
 
+# Where nothing more can be written, the message names the file, in any command.
+if [ -c /dev/full ]; then
+    for line in "generate once -n 1" "generate -q --input $tmp/records -n 1" "tokenize once" info \
+        "score once" "choose once -c a,b" "inspect lens once" "inspect lens once --svg"; do
+        case $line in *--svg) set -- ;; *) set -- -o ;; esac
+        # shellcheck disable=SC2086
+        run $line "$@" /dev/full
+        expect "$line, a full device" exits 1
+        expect "... is named" says 'gpt2: error: cannot write to /dev/full: No space left on device'
+    done
+fi
+
 # A model, a table of logits and a saved session are files, whole or not at all: they go to no
 # stream, and nothing that is there is replaced.
 model=$tmp/log

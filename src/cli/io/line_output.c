@@ -110,6 +110,7 @@ bool line_output_open(struct line_output *out, const struct line_request *reques
                       struct gpt2_error *err) {
     const char *path = request->path;
     *n_done = 0;
+    out->path = !path || !strcmp(path, "-") ? "standard output" : path;
     if (!path || !strcmp(path, "-")) {
         if (request->resume)
             return usage_error(err, "--resume needs an --output file");
@@ -170,7 +171,7 @@ bool line_output_line(struct line_output *out, const char *line, size_t n, struc
             continue;
         if (wrote < 0) {
             out->broken_pipe = errno == EPIPE;
-            return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write the output: %s",
+            return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write to %s: %s", out->path,
                                  strerror(errno));
         }
         line += wrote;
@@ -189,7 +190,8 @@ bool line_output_close(struct line_output *out, struct gpt2_error *err) {
     ok = ok && (!out->folder || os_sync_folder(out->folder));
     free(out->folder);
     out->folder = NULL;
-    return close(fd) == 0 && ok ? true
-                                : command_error(err, GPT2_ERR_RUNTIME, NULL,
-                                                "cannot write the output: %s", strerror(errno));
+    return close(fd) == 0 && ok
+               ? true
+               : command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write to %s: %s", out->path,
+                               strerror(errno));
 }

@@ -13,7 +13,8 @@
 #include <stdint.h>
 
 struct line_output {
-    int fd; /* 0: not open */
+    int fd;           /* 0: not open */
+    const char *path; /* borrowed, for messages */
     bool broken_pipe;
     bool had_errors;    /* among the lines that were found */
     struct buffer last; /* the last line that was found; empty: none */

@@ -24,7 +24,7 @@ static bool write_held(struct output *out, size_t n, struct gpt2_error *err) {
         if (wrote < 0) {
             out->broken_pipe = errno == EPIPE;
             return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write to %s: %s",
-                                 to_file ? "the output file" : "standard output", strerror(errno));
+                                 to_file ? out->file.path : "standard output", strerror(errno));
         }
         done += (size_t)wrote;
     }

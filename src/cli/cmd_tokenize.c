@@ -6,6 +6,7 @@
 #include "cli/io/output.h"
 #include "cli/io/report.h"
 #include "cli/io/token_reader.h"
+#include "cli/terminal/color.h"
 
 #include <gpt2/tokenizer.h>
 #include <inttypes.h>
@@ -28,6 +29,7 @@ struct tokenize_run {
     struct token_extents extents; /* of ids, with --json */
     uint64_t n_ids;               /* of the text so far */
     uint64_t n_errors;            /* lines that could not be tokenized */
+    struct color_text text;       /* of detokenize */
     struct output out;
 };
 
@@ -104,14 +106,15 @@ static bool detokenize_piece(struct tokenize_run *run, struct gpt2_error *err) {
     if (text.failed)
         ok = command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a text");
     ok = ok && (run->args->format ? output_json_string(&run->out, text.data, text.len, err)
-                                  : output_bytes(&run->out, text.data, text.len, err));
+                                  : color_part(&run->text, &run->out, text.data, text.len, err));
     buffer_free(&text);
     run->ids.len = 0;
     return ok;
 }
 
 static bool detokenize_end(struct tokenize_run *run, struct gpt2_error *err) {
-    return !run->args->lines || output_string(&run->out, "\n", err);
+    return color_end(&run->text, &run->out, err) &&
+           (!run->args->lines || output_string(&run->out, "\n", err));
 }
 
 struct direction {

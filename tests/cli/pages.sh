@@ -31,6 +31,7 @@ expect "there are commands" test "$(wc -l <"$tmp/commands")" -gt 15
 while read -r command; do
     rendered "$command" --help </dev/null
     rendered "$command" --help all </dev/null
+    rendered help "$command" examples </dev/null
 done <"$tmp/commands"
 
 topics >"$tmp/topics"

@@ -380,13 +380,35 @@ done
 text=$(printf 'a\033[31mb\302\233c\177d\te')
 run generate --echo -n 0 "$text"
 expect "control characters in a pipe" prints "$text"
-if command -v script >/dev/null && [ -z "${VALGRIND:-}" ]; then
-    printf '%s' "$text" >"$tmp/text"
-    script -qec "$GPT2 generate --echo -n 0 -f $tmp/text" /dev/null </dev/null >"$out" 2>"$err"
-    expect "... and escaped on a terminal" grep -qF "$(printf 'a\\x1B[31mb\\xC2\\x9Bc\\x7Fd\te')" "$out"
-else
-    skip "control characters on a terminal" "there is no script"
-fi
+ids=$("$GPT2" tokenize "$text" | tr ' ' ,)
+printf '%s\n' "$text" >"$tmp/text"
+cat >"$tmp/shown" <<END
+generate --echo -n 0 -f $tmp/text
+generate --echo -n 0 -f $tmp/text -o /dev/stdout
+generate --echo -n 0 --tint surprisal -f $tmp/text
+generate --echo -n 0 --ids $ids
+detokenize $ids
+detokenize --lines $ids
+score --filter bytes>0 -f $tmp/text
+score --tint rank -f $tmp/text
+score --tint surprisal --color never -f $tmp/text
+choose x --choices-file $tmp/text --best
+choose --lines --choices-file $tmp/text -f $tmp/text
+choose x --choices-file $tmp/text
+END
+while read -r line; do
+    if ! command -v python3 >/dev/null || [ -n "${VALGRIND:-}" ]; then
+        skip "control characters on a terminal" "there is no python3"
+        break
+    fi
+    # shellcheck disable=SC2086
+    play $line </dev/null
+    expect "$line on a terminal: no control characters" grep -qF 'a\x1B[31mb\xC2\x9Bc\x7Fd' "$screen"
+    case $line in choose\ x*file\ "$tmp/text" | *tint\ surprisal*) continue ;; esac # tables, colours
+    # shellcheck disable=SC2086
+    run $line
+    expect "... and a pipe gets them" grep -qF "$text" "$out"
+done <"$tmp/shown"
 
 for command in generate score choose eval tokenize; do
     run $command --help all

@@ -216,7 +216,6 @@ static bool prepare(struct generate_run *run, struct gpt2_error *err) {
     if (!settings_check_effects(&given, s, err))
         return false;
     run->colors = wants_colors(args);
-    run->escapes = wants_escapes(args);
     run->shows = args->format == FORMAT_JSONL ||
                  (args->format != FORMAT_JSON && s->num_samples == 1 && s->best_of <= 1);
     const bool several = s->num_samples > 1 || s->best_of > 1 || s->beams > 1;

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* FNV-1a over the bits of the logits: two runs that print the same hash computed the same numbers.
  */
@@ -67,8 +66,7 @@ static bool show_tinted(struct generate_run *run, const struct gpt2_piece *piece
 }
 
 bool show_text(struct generate_run *run, const char *bytes, size_t n, struct gpt2_error *err) {
-    return run->escapes ? color_bytes(&run->color_text, &run->out, NULL, bytes, n, err)
-                        : output_bytes(&run->out, bytes, n, err);
+    return color_part(&run->color_text, &run->out, bytes, n, err);
 }
 
 static bool show_piece(void *user, const struct gpt2_piece *piece, struct gpt2_error *err) {
@@ -130,10 +128,6 @@ bool show_prompt(struct generate_run *run, struct gpt2_error *err) {
 
 bool show_end(struct generate_run *run, struct gpt2_error *err) {
     return color_end(&run->color_text, &run->out, err);
-}
-
-bool wants_escapes(const struct generate_arguments *args) {
-    return !output_is_file(args->output) && isatty(STDOUT_FILENO);
 }
 
 bool wants_colors(const struct generate_arguments *args) {

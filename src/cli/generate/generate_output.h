@@ -23,6 +23,5 @@ bool wants_colors(const struct generate_arguments *args);
 /* Writes text from the model or the prompt: on a terminal with its control characters escaped, and
  * exactly elsewhere. show_end writes what is held of a character. */
 bool show_text(struct generate_run *run, const char *bytes, size_t n, struct gpt2_error *err);
-bool wants_escapes(const struct generate_arguments *args);
 
 #endif

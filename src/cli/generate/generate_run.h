@@ -61,8 +61,7 @@ struct generate_run {
 
     struct output out; /* standard output, or the file of --output */
     struct logits_file logits;
-    bool colors;  /* --tint, and colours are wanted (--color) */
-    bool escapes; /* text goes to a terminal: control characters are shown as \xNN */
+    bool colors; /* --tint, and colours are wanted (--color) */
     struct color_text color_text;
 
     /* for --stats and timings */

@@ -146,7 +146,6 @@ static bool begin(struct interactive *it, struct gpt2_error *err) {
         !transcript_create(&it->transcript, run, err))
         return false;
     run->colors = wants_colors(&run->args);
-    run->escapes = wants_escapes(&run->args);
     if (run->colors && (!color_surprisal_legend(&run->out, err) || !output_flush(&run->out, err)))
         return false;
     it->lines = line_input_open(interactive_complete);

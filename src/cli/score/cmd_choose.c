@@ -16,6 +16,7 @@
 #include "cli/score/score_record.h"
 #include "cli/score/scored_continuation.h"
 #include "cli/score/scored_session.h"
+#include "cli/terminal/color.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -217,7 +218,7 @@ static bool print(struct choose_run *run, struct gpt2_error *err) {
     bool ok = true;
     bool best = run->args.best || run->args.lines;
     if (best && run->args.format == FORMAT_TSV)
-        return output_bytes(out, run->choices[0].name, run->choices[0].len, err) &&
+        return color_whole(out, run->choices[0].name, run->choices[0].len, err) &&
                output_string(out, "\n", err);
     bool tsv = run->args.format == FORMAT_TSV,
          whole = run->args.format == FORMAT_JSON && !run->args.lines;

@@ -220,7 +220,7 @@ static const char *color_of_rank(int rank) {
 static bool print_coloured(struct score_report *r, const struct scored_token *token,
                            const char *bytes, size_t n, struct gpt2_error *err) {
     if (r->plain)
-        return output_bytes(&r->out, bytes, n, err);
+        return color_part(&r->color_text, &r->out, bytes, n, err);
     char shade[32];
     const char *style = NULL;
     if (token->score && r->tint == SCORE_RANK)
@@ -385,7 +385,7 @@ bool score_report_end(void *user, void *data, const struct gpt2_plan *plan,
         ok = false;
     else if (r->filter)
         ok = !score_filter_passes(r->filter, &text->totals) ||
-             output_bytes(&r->out, text->bytes, text->len, err);
+             color_whole(&r->out, text->bytes, text->len, err);
     else if (r->tint)
         ok = color_end(&r->color_text, &r->out, err) && output_string(&r->out, "\n", err);
     else if (r->by == SCORE_WORD)
@@ -404,7 +404,7 @@ bool score_report_error(struct score_report *r, uint64_t line, const char *id, c
     const bool totals = r->by == SCORE_LINE || r->by == SCORE_DOC;
     bool ok = true;
     if (r->tint) {
-        ok = output_bytes(&r->out, bytes, n, err) && output_string(&r->out, "\n", err);
+        ok = color_whole(&r->out, bytes, n, err) && output_string(&r->out, "\n", err);
     } else if (!r->filter && (totals || r->format != SCORE_TSV)) {
         struct score_fields fields = fields_begin(r, &text, err);
         if (r->format != SCORE_TSV) {

@@ -5,6 +5,7 @@
 #include <gpt2/tokenizer.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool begin(struct output *out, const char *style, bool *begun, struct gpt2_error *err) {
     bool ok = *begun || !style || output_string(out, style, err);
@@ -60,6 +61,18 @@ bool color_bytes(struct color_text *color_text, struct output *out, const char *
         memcpy(color_text->held, bytes + whole, n - whole);
     }
     return write_text(out, style, bytes, whole, err);
+}
+
+bool color_part(struct color_text *color_text, struct output *out, const char *bytes, size_t n,
+                struct gpt2_error *err) {
+    return isatty(out->file.path ? out->file.fd : STDOUT_FILENO)
+               ? color_bytes(color_text, out, NULL, bytes, n, err)
+               : output_bytes(out, bytes, n, err);
+}
+
+bool color_whole(struct output *out, const char *bytes, size_t n, struct gpt2_error *err) {
+    struct color_text text = {0};
+    return color_part(&text, out, bytes, n, err) && color_end(&text, out, err);
 }
 
 /* Colours of the terminal's 256, from so many bits on. */

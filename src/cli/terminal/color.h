@@ -24,6 +24,12 @@ struct color_text {
 bool color_bytes(struct color_text *color_text, struct output *out, const char *style,
                  const char *bytes, size_t n, struct gpt2_error *err);
 
+/* Writes text from outside, a part of it at a time until color_end, or a whole one: with its
+ * control characters as \xNN on a terminal, byte for byte elsewhere. */
+bool color_part(struct color_text *color_text, struct output *out, const char *bytes, size_t n,
+                struct gpt2_error *err);
+bool color_whole(struct output *out, const char *bytes, size_t n, struct gpt2_error *err);
+
 /* Writes the style of a token of so many bits, nothing over yellow to red, all with black on it;
  * false: it has none. */
 bool color_of_surprisal(double bits, char style[32]);

@@ -301,6 +301,15 @@ bad_scripts() {
     grep -nE '[^|]\| *(play|run|peak) ' tests/cli/*.sh | sed 's/$/: at the end of a pipe/'
 }
 
+# "1 tokens": a count in what commands print has its noun's end from base/plural.h. What is "at most"
+# or "1 to" so many is a bound, and more than one.
+bad_plurals() {
+    grep -nE '%[0-9.*]*(d|zu|" *PRI[du]64 *") (token|thread|text|sample|record|item|tensor|block|pair|processor|prompt|round|feature|byte)s([^a-z]|$)' \
+        $(grep -E '^src/cli/' "$tmp/files") |
+        grep -vE '(most|least|to|of|than|expected|vocabulary of|windows of|depth|--speculate:) %[0-9.*]*(d|zu|" *PRI[du]64 *") [a-z]+s' |
+        grep -vE '"--|%12zu bytes|has %zu tokens|[=] %d pairs|the %d pairs|2 x %d tokens|text has %d tokens|have %zu tokens' | sed 's/$/: plural()/'
+}
+
 # Other programs link the library: what it exports must start with gpt2_ or a module's name.
 bad_symbols() {
     modules=$(sed -nE 's,^src/(base|decode|export|forward|hub|inspect|kernels|machine|model|sampling|score|text|weights|weights/[a-z]+)/([a-z0-9_]+)\.[ch]$,\2,p' "$tmp/files" |
@@ -355,6 +364,7 @@ check "filters in their list" bad_filters
 check "output of commands" bad_printing
 check "banners" bad_banners
 check "plain English" bad_english
+check "plurals" bad_plurals
 check "top level" bad_top_level
 check "tabs, blanks, final newlines" bad_text
 check "shell syntax" bad_scripts

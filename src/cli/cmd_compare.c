@@ -4,6 +4,7 @@
  * begins with <|endoftext|>, each later one with the last token of the window before. So every
  * token of the text is predicted exactly once; the <|endoftext|> that ends a document is not
  * predicted. */
+#include "base/plural.h"
 #include "cli/command/commands.h"
 #include "cli/command/model_options.h"
 #include "cli/io/find_model.h"
@@ -275,8 +276,9 @@ static bool print_narrow(struct output *out, const struct comparison *c, struct 
 static bool print_table(struct output *out, const struct comparison *c, struct gpt2_error *err) {
     const struct compared_model *reference = &c->sides[0];
     output_fit(out);
-    bool ok = output_format(out, err, "%zu tokens, %zu bytes, windows of %d tokens\n\n",
-                            c->n_tokens, c->n_bytes, c->n_ctx);
+    bool ok = output_format(out, err, "%zu token%s, %zu byte%s, windows of %d tokens\n\n",
+                            c->n_tokens, plural((int64_t)c->n_tokens), c->n_bytes,
+                            plural((int64_t)c->n_bytes), c->n_ctx);
     if (is_too_narrow(out, c))
         return ok && print_narrow(out, c, err);
     ok = ok && output_string(out,

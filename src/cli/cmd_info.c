@@ -1,4 +1,5 @@
 /* cmd_info.c - `gpt2 info`: prints a model's configuration, tensors and layer-norm sites. */
+#include "base/plural.h"
 #include "cli/command/commands.h"
 #include "cli/command/model_options.h"
 #include "cli/io/find_model.h"
@@ -71,13 +72,14 @@ static bool print_config(struct output *out, const struct gpt2_model *model, con
     int sites = 2 * c->n_layer + 1;
     bool ok = output_string(out, "model         ", err) && output_shown(out, path, err) &&
               output_string(out, "\n", err) &&
-              output_format(out, err, "parameters    %" PRIu64 " in %zu tensors, %.1f MiB\n",
-                            gpt2_model_parameters(model), n, (double)bytes / (1 << 20)) &&
+              output_format(out, err, "parameters    %" PRIu64 " in %zu tensor%s, %.1f MiB\n",
+                            gpt2_model_parameters(model), n, plural((int64_t)n),
+                            (double)bytes / (1 << 20)) &&
               print_types(out, model, err) &&
               output_format(out, err, "n_layer       %d\n", c->n_layer) &&
               output_format(out, err, "n_embd        %d\n", c->n_embd) &&
-              output_format(out, err, "n_head        %d of %d features\n", c->n_head,
-                            c->n_embd / c->n_head) &&
+              output_format(out, err, "n_head        %d of %d feature%s\n", c->n_head,
+                            c->n_embd / c->n_head, plural(c->n_embd / c->n_head)) &&
               output_format(out, err, "n_inner       %d\n", c->n_inner) &&
               output_format(out, err, "n_ctx         %d\n", c->n_ctx) &&
               output_format(out, err, "n_vocab       %d\n", c->n_vocab) &&
@@ -90,10 +92,11 @@ static bool print_config(struct output *out, const struct gpt2_model *model, con
     struct gpt2_adapter_info adapter;
     for (size_t i = 0; ok && gpt2_model_adapter(model, i, &adapter); i++)
         ok = output_format(out, err,
-                           "adapter       %s, scale %.9g: rank %d on %zu matrices, %zu tensors "
+                           "adapter       %s, scale %.9g: rank %d on %zu %s, %zu tensor%s "
                            "whole\n",
                            adapter.path, adapter.scale, adapter.max_rank, adapter.n_pairs,
-                           adapter.n_whole);
+                           adapter.n_pairs == 1 ? "matrix" : "matrices", adapter.n_whole,
+                           plural((int64_t)adapter.n_whole));
     ok = ok && output_string(out, "end of text  ", err);
     for (int i = 0; ok && i < c->n_eos; i++)
         ok = output_format(out, err, " %" PRId32, c->eos_ids[i]);
@@ -101,14 +104,14 @@ static bool print_config(struct output *out, const struct gpt2_model *model, con
          print_recommended(out, model, err);
     return ok && output_format(
                      out, err,
-                     "layer norm    %d sites: ln_1 and ln_2 of %d blocks, ln_f\n"
+                     "layer norm    %d sites: ln_1 and ln_2 of %d block%s, ln_f\n"
                      "              %d statistics per token: one mean and one deviation at each "
                      "site,\n"
-                     "              over the token's own %d features, epsilon %g;\n"
+                     "              over the token's own %d feature%s, epsilon %g;\n"
                      "              shared with no other token\n"
                      "              %d learned numbers: a gain and a bias per feature and site\n",
-                     sites, c->n_layer, 2 * sites, c->n_embd, (double)c->layer_norm_epsilon,
-                     2 * sites * c->n_embd);
+                     sites, c->n_layer, plural(c->n_layer), 2 * sites, c->n_embd, plural(c->n_embd),
+                     (double)c->layer_norm_epsilon, 2 * sites * c->n_embd);
 }
 
 static bool print_tensors(struct output *out, const struct gpt2_model *model,
@@ -131,8 +134,9 @@ static bool print_tensors(struct output *out, const struct gpt2_model *model,
 static bool print_machine(struct output *out, const struct gpt2_runtime *runtime,
                           struct gpt2_error *err) {
     bool ok = output_format(
-        out, err, "machine       %d threads, kernels %s\n              (this CPU can run:",
-        gpt2_runtime_threads(runtime), gpt2_runtime_cpu(runtime));
+        out, err, "machine       %d thread%s, kernels %s\n              (this CPU can run:",
+        gpt2_runtime_threads(runtime), plural(gpt2_runtime_threads(runtime)),
+        gpt2_runtime_cpu(runtime));
     for (int i = 0; ok && gpt2_cpu_variant(i); i++)
         ok = output_format(out, err, " %s", gpt2_cpu_variant(i));
     return ok && output_string(out, ")\n", err);

@@ -1,4 +1,5 @@
 /* cmd_verify.c - `gpt2 verify`: checks a model's files and prints its weights' fingerprint. */
+#include "base/plural.h"
 #include "cli/command/commands.h"
 #include "cli/command/model_options.h"
 #include "cli/io/find_model.h"
@@ -34,7 +35,8 @@ static bool print_check(struct output *out, const struct gpt2_model *model, cons
     bool ok =
         output_string(out, "model         ", err) && output_shown(out, path, err) &&
         output_string(out, "\n", err) &&
-        output_format(out, err, "shapes        %zu tensors, each as the configuration says\n", n);
+        output_format(out, err, "shapes        %zu tensor%s, each as the configuration says\n", n,
+                      plural((int64_t)n));
     if (check->hash)
         ok = ok && output_format(out, err, "hash          right: %s\n", check->hash);
     else

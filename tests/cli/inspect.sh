@@ -162,3 +162,7 @@ expect "the README points to lines" test -s "$tmp/links"
 while read -r file line code; do
     expect "line $line of $file has: $code" sh -c 'sed -n "$2p" "$1" | grep -qF -- "$3"' sh "$file" "$line" "$code"
 done <"$tmp/links"
+
+# What is said of layer norm is what it does: normalised tokens are equally long, what branches read need not be.
+run inspect compare -p " good" -p " hate" --words
+expect "compare's words are its numbers" grep -q 'normalised, by up to x 1\.000' "$out"

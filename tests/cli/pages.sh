@@ -127,6 +127,34 @@ END
         done
     done <"$tmp/shown"
 done <"$tmp/commands"
+# One of a thing is one.
+one() { ! grep -nE '(^|[^0-9.,])1 (tokens|threads|texts|samples|records|items|tensors|blocks|pairs|processors|prompts|rounds|features|bytes)' "$@" >"$err"; }
+printf '%s\n' '{"text": "a b"}' >"$tmp/one_item"
+while read -r words; do
+    # shellcheck disable=SC2086 # words
+    "$GPT2" $words >"$out" 2>"$tmp/told" </dev/null
+    status=$?
+    expect "one of a thing: $words" one "$out" "$tmp/told"
+    cp "$out" "$err"
+    expect "... is shown" exits 0
+done <<END
+generate --stats -n 2 -t 1 a
+generate --stats -n 1 -t 1 a --save-session $tmp/one.session
+generate --stats -n 0 -t 1 a
+info models/tales -t 1
+verify models/tales
+compare models/tales -n 1 -t 1 -f README.md
+bench -p 1 -n 1 -r 1 -t 1
+bench --speculate lookup -n 1 -r 1 -t 1
+inspect layernorm a --no-bos
+inspect attention ab
+inspect lens a
+inspect residual a
+inspect compare -p a -p b
+score --by doc a
+eval lambada $tmp/one_item
+version --verbose
+END
 # Columns are aligned: what is under the end of a heading ends there.
 aligned() { # LINES COLUMN: of this heading in the first of the last LINES lines
     tail -n "$1" "$screen" | grep . | awk -v name="$2" '

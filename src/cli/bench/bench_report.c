@@ -1,5 +1,6 @@
 /* bench_report.c - prints benchmark results as tables, CSV or JSON. */
 #include "cli/bench/bench_report.h"
+#include "base/plural.h"
 #include "cli/bench/bench_table.h"
 #include "cli/io/report.h"
 
@@ -196,10 +197,11 @@ static bool report_md(struct output *out, const struct bench_context *context,
              "Median, least and most of %d round%s. GB/s: weights and KV cache, each read "
              "once a pass;\nof read: of the faster one. GOP/s: the weights' multiply-adds, "
              "two operations each; of peak:\nof %s.\n",
-             context->rounds, context->rounds == 1 ? "" : "s", peak);
+             context->rounds, plural(context->rounds), peak);
     bool ok =
-        output_format(out, err, "gpt2 %s on %s, %d processors\n", gpt2_version(),
-                      context->machine.cpu, context->machine.n_cpus) &&
+        output_format(out, err, "gpt2 %s on %s, %d processor%s\n", gpt2_version(),
+                      context->machine.cpu, context->machine.n_cpus,
+                      plural(context->machine.n_cpus)) &&
         output_string(out, context->model, err) &&
         output_format(out, err, ": %.1f M parameters, %s%s%s, %.1f MB a token; KV cache %s\n",
                       (double)context->parameters * 1e-6, context->blocks.type,
@@ -215,7 +217,7 @@ static bool report_md(struct output *out, const struct bench_context *context,
         bench_name(name, sizeof name, &results[i]);
         if (*f.doubt)
             ok = output_format(out, err, "Not to be believed: %s, %d thread%s: %s.\n", name,
-                               results[i].threads, results[i].threads == 1 ? "" : "s", f.doubt);
+                               results[i].threads, plural(results[i].threads), f.doubt);
     }
     free(lines);
     return ok;

@@ -1,6 +1,7 @@
 /* bench_speculate.c - decodes one text plainly and with guesses, A B A B, and compares. */
 #include "cli/bench/bench_speculate.h"
 #include "base/os.h"
+#include "base/plural.h"
 #include "cli/bench/bench_table.h"
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
@@ -166,9 +167,9 @@ static bool print(struct speculation_bench *w, struct gpt2_speculation_counts be
         snprintf(lines[1].cell[2 + i], sizeof *lines->cell, forms[i], shares[i]);
     char legend[256];
     snprintf(legend, sizeof legend,
-             "The same %d tokens with guesses and without, in turns. of read: what reading all "
+             "The same %d token%s with guesses and without, in turns. of read: what reading all "
              "weights for\neach token would allow is 100 %%; plain: %.1f %%.\n",
-             w->bench->n_decode, 100 * plain / wall);
+             w->bench->n_decode, plural(w->bench->n_decode), 100 * plain / wall);
     return (out->width ? bench_table(out, lines, 2, 8, err) : print_markdown(out, lines, err)) &&
            output_string(out, "\n", err) && bench_prose(out, legend, err);
 }

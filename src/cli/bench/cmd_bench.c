@@ -10,6 +10,7 @@
  * The token at a position is always the same random one. So a session is brought to a depth by a
  * rewind if it is past it, and else by a copy of a session that has been there. */
 #include "base/os.h"
+#include "base/plural.h"
 #include "cli/bench/bench_report.h"
 #include "cli/bench/bench_speculate.h"
 #include "cli/command/commands.h"
@@ -75,7 +76,7 @@ static void progress(const struct bench_result *test, int round, int rounds) {
     char threads[32] = "", text[200];
     bench_name(name, sizeof name, test);
     if (test->threads)
-        snprintf(threads, sizeof threads, "%d threads, ", test->threads);
+        snprintf(threads, sizeof threads, "%d thread%s, ", test->threads, plural(test->threads));
     if (round < 0)
         snprintf(text, sizeof text, "%spreparing", threads);
     else if (round == 0)

@@ -1,6 +1,7 @@
 /* generate_once.c - continues one prompt and prints the result. */
 #include "cli/generate/generate_once.h"
 #include "base/fnv.h"
+#include "base/plural.h"
 #include "cli/generate/completion_json.h"
 #include "cli/generate/generate_output.h"
 #include "cli/generate/prompt_special.h"
@@ -143,19 +144,21 @@ static void print_stats(const struct generate_run *run) {
     struct gpt2_session *session =
         gpt2_session_create(run->model, &(struct gpt2_session_options){.n_ctx = 1, .kv = kv}, NULL);
     buffer_format(out, "load    %9.1f ms\n", (double)run->load_ns * 1e-6);
-    buffer_format(out, "prompt  %9.1f ms  %6d tokens  %10.1f tok/s\n",
-                  (double)run->prompt_ns * 1e-6, n_read, rate(n_read, run->prompt_ns));
+    buffer_format(out, "prompt  %9.1f ms  %6d token%-1s  %10.1f tok/s\n",
+                  (double)run->prompt_ns * 1e-6, n_read, plural(n_read),
+                  rate(n_read, run->prompt_ns));
     if (run->session)
         buffer_format(out, "reused  %d of these tokens, from a saved session\n", run->n_reused);
-    buffer_format(out, "decode  %9.1f ms  %6d tokens  %10.1f tok/s\n",
-                  (double)run->decode_ns * 1e-6, decoded, rate(decoded, run->decode_ns));
+    buffer_format(out, "decode  %9.1f ms  %6d token%-1s  %10.1f tok/s\n",
+                  (double)run->decode_ns * 1e-6, decoded, plural(decoded),
+                  rate(decoded, run->decode_ns));
     buffer_format(out, "stop    %s\n", reasons[gpt2_completion_get(c, 0).finish]);
     buffer_format(out, "seed    %" PRIu64 "\n", run->args.settings.seed.value);
     print_sampling(out, run);
     buffer_format(out, "cache   %s\n", kv_types[session ? gpt2_session_kv(session) : kv]);
     gpt2_session_free(session);
-    buffer_format(out, "machine %d threads, kernels %s\n", gpt2_runtime_threads(run->runtime),
-                  gpt2_runtime_cpu(run->runtime));
+    buffer_format(out, "machine %d thread%s, kernels %s\n", gpt2_runtime_threads(run->runtime),
+                  plural(gpt2_runtime_threads(run->runtime)), gpt2_runtime_cpu(run->runtime));
     size_t huge, moved = gpt2_model_moved(run->model, &huge);
     if (moved)
         buffer_format(out, "weights moved, %.1f MiB, %.0f %% on huge pages%s\n",

@@ -1,5 +1,6 @@
 /* interactive_commands.c - runs the lines of a session that begin with a slash. */
 #include "cli/generate/interactive_commands.h"
+#include "base/plural.h"
 #include "base/utf8.h"
 #include "cli/io/report.h"
 #include "cli/terminal/line_files.h"
@@ -158,7 +159,8 @@ static bool do_text(struct interactive *it, char *argument, struct gpt2_error *e
 static bool do_save(struct interactive *it, char *argument, struct gpt2_error *err) {
     if (!transcript_save(&it->transcript, argument, err))
         return false;
-    report_note("%zu bytes in %s", it->transcript.text.len, argument);
+    const size_t n = it->transcript.text.len;
+    report_note("%zu byte%s in %s", n, plural((int64_t)n), argument);
     return true;
 }
 
@@ -167,7 +169,8 @@ static bool do_save_session(struct interactive *it, char *argument, struct gpt2_
     int n_ids;
     if (!transcript_save_session(&it->transcript, argument, &n_ids, &n_bytes, err))
         return false;
-    report_note("%d tokens, %zu bytes in %s", n_ids, n_bytes, argument);
+    report_note("%d token%s, %zu byte%s in %s", n_ids, plural(n_ids), n_bytes,
+                plural((int64_t)n_bytes), argument);
     return true;
 }
 

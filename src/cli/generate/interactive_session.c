@@ -1,6 +1,7 @@
 /* interactive_session.c - the state of a session and what changes it: settings, continuing,
  * signals. */
 #include "cli/generate/interactive_session.h"
+#include "base/plural.h"
 #include "cli/generate/generate_output.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
@@ -74,9 +75,9 @@ static void print_figures(const struct interactive *it) {
     int n_ids, n_read;
     gpt2_completion_prompt(run->completion, &n_ids, &n_read);
     fprintf(stderr,
-            "gpt2: read %d of %d tokens in %.3f s, wrote %d in %.3f s, seed %" PRIu64
+            "gpt2: read %d of %d token%s in %.3f s, wrote %d in %.3f s, seed %" PRIu64
             ", logits %016" PRIx64 "\n",
-            n_read - it->transcript.n_reused, n_read, (double)run->prompt_ns * 1e-9,
+            n_read - it->transcript.n_reused, n_read, plural(n_read), (double)run->prompt_ns * 1e-9,
             gpt2_completion_get(run->completion, 0).n_ids, (double)run->decode_ns * 1e-9,
             run->decoding.settings.seed.value, run->hash);
 }

@@ -1,5 +1,6 @@
 /* record_texts.c - makes a record's completions, looks after them, and scores their prompts. */
 #include "cli/generate/record_texts.h"
+#include "base/plural.h"
 #include "cli/generate/completion_json.h"
 #include "cli/io/report.h"
 
@@ -36,8 +37,10 @@ bool record_texts_create(struct record_texts *t, const struct text_maker *maker,
         options.first_sample = n_samples;
         n_samples += (uint32_t)options.n_samples;
         if (n_samples > (uint32_t)maker->max_samples)
-            return usage_error(err, "prompt: %d prompts have %d samples each: expected at most %d",
-                               record->n_prompts, options.n_samples, maker->max_samples);
+            return usage_error(
+                err, "prompt: %d prompt%s with %d sample%s each: expected at most %d texts",
+                record->n_prompts, plural(record->n_prompts), options.n_samples,
+                plural(options.n_samples), maker->max_samples);
         const struct gpt2_prompt prompt = {.ids = ids->data, .n_ids = (int)ids->len};
         t->completions[t->n] =
             gpt2_completion_create(maker->model, maker->tokenizer, &prompt, &options, err);

@@ -1,5 +1,6 @@
 /* session_file.c - loads and saves what a run of generate goes on from. */
 #include "cli/generate/session_file.h"
+#include "base/plural.h"
 #include "cli/command/session_io.h"
 #include "cli/io/report.h"
 
@@ -89,9 +90,10 @@ bool session_file_save(struct generate_run *run, struct gpt2_error *err) {
     else if (ok && position > (int)text.len) // what was generated is no part of a cache
         ok = gpt2_session_rewind(run->session, (int)text.len, err);
     if (ok && !is_there) {
+        const size_t n_bytes = gpt2_session_file_bytes(run->session, (int)text.len);
         if (args->stats)
-            report_done("saves   %zu tokens, %zu bytes in %s", text.len,
-                        gpt2_session_file_bytes(run->session, (int)text.len), path);
+            report_done("saves   %zu token%s, %zu byte%s in %s", text.len,
+                        plural((int64_t)text.len), n_bytes, plural((int64_t)n_bytes), path);
         ok = session_io_write(run->model, run->runtime, run->session, &text,
                               (int)text.len - run->n_generated, path, err);
     }

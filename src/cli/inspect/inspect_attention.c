@@ -1,4 +1,5 @@
 /* inspect_attention.c - attention weights: figures of all heads, or the weights of one head. */
+#include "base/plural.h"
 #include "cli/inspect/inspection.h"
 
 #include <math.h>
@@ -71,7 +72,8 @@ static bool show_heads(struct inspect *inspect, const struct gpt2_head *heads, i
         most = heads[i].first > heads[most].first ? i : most;
         near = heads[i].previous > heads[near].previous ? i : near;
     }
-    view->title = view_format(view, "Attention heads of %s over %d tokens", view->model, n);
+    view->title =
+        view_format(view, "Attention heads of %s over %d token%s", view->model, n, plural(n));
     if (!add_heads_table(inspect, heads) ||
         !add_heads_map(inspect, heads, "first", "Weight on position 0, mean of the tokens after it",
                        first) ||

@@ -186,14 +186,21 @@ static bool add_ablations(struct inspect *inspect, const struct compare_results 
     return true;
 }
 
+enum place { AT_STREAM, AT_NORMALISED, AT_BRANCH };
+
+static const struct gpt2_spread *spread_at(const struct gpt2_norm *norm, enum place place) {
+    return place == AT_STREAM       ? &norm->stream
+           : place == AT_NORMALISED ? &norm->normalised
+                                    : &norm->branch;
+}
+
 /* The largest ratio of two texts' numbers at one site. */
-static double most_apart(const struct compare_results *r, bool branch, int which) {
+static double most_apart(const struct compare_results *r, enum place place, int which) {
     double most = 1;
     for (int s = 0; s < r->sites; s++) {
         double low = INFINITY, high = 0;
         for (int i = 0; i < r->n; i++) {
-            double value =
-                value_of(branch ? &r->norms[i][s].branch : &r->norms[i][s].stream, which);
+            double value = value_of(spread_at(&r->norms[i][s], place), which);
             low = fmin(low, value);
             high = fmax(high, value);
         }
@@ -239,16 +246,18 @@ static void tell(struct inspect *inspect, const struct compare_results *r) {
                           inspect->texts[i].len - inspect->bos,
                           inspect_quote(inspect, last_token(inspect, i)));
     view_sentence(view,
-                  "In the stream these tokens' norms differ by up to x %.3g at a site; in what the "
-                  "branches read by up to x %.3g: a token's overall size is what layer norm takes "
-                  "out of the copy.",
-                  most_apart(r, false, 0), most_apart(r, true, 0));
+                  "In the stream these tokens' norms differ by up to x %.3f at a site; normalised, "
+                  "by up to x %.3f: a token's overall size is what layer norm takes out of the "
+                  "copy. Gain and bias, which weight each feature, make it up to x %.3f in what "
+                  "the branches read.",
+                  most_apart(r, AT_STREAM, 0), most_apart(r, AT_NORMALISED, 0),
+                  most_apart(r, AT_BRANCH, 0));
     view_sentence(view,
                   "Their spikes stay: kurtosis before and after normalising differs by at most "
                   "%.1e of itself at every site; it is gain and bias, the same for all tokens, "
                   "that change it. Between the tokens it differs by up to x %.3g in the stream, x "
                   "%.3g in the branches.",
-                  most_changed(r), most_apart(r, false, 1), most_apart(r, true, 1));
+                  most_changed(r), most_apart(r, AT_STREAM, 1), most_apart(r, AT_BRANCH, 1));
     for (int a = 1; a < r->n_ablations; a++) {
         double sum = 0;
         int same = 0;
@@ -266,8 +275,9 @@ static void tell(struct inspect *inspect, const struct compare_results *r) {
                   "Without ln-scale means: each token is divided by the site's mean deviation over "
                   "these texts' tokens, not by its own, so that its scale is put back.");
     view_fact(view, "prompts", r->n);
-    view_fact(view, "stream_norms_apart", most_apart(r, false, 0));
-    view_fact(view, "branch_norms_apart", most_apart(r, true, 0));
+    view_fact(view, "stream_norms_apart", most_apart(r, AT_STREAM, 0));
+    view_fact(view, "normalised_norms_apart", most_apart(r, AT_NORMALISED, 0));
+    view_fact(view, "branch_norms_apart", most_apart(r, AT_BRANCH, 0));
     view_fact(view, "kurtosis_change", most_changed(r));
 }
 

@@ -1,4 +1,5 @@
 /* inspect_layernorm.c - what layer normalisation does to each token of a prompt, site by site. */
+#include "base/plural.h"
 #include "cli/inspect/inspection.h"
 
 #include <gpt2/session.h>
@@ -192,10 +193,10 @@ static void tell_counts(struct inspect *inspect, const struct layernorm_results 
         error = fmax(error, r->norms[i].error);
     view_sentence(view,
                   "One mean and one deviation for each token and site: %d sites (ln_1 and ln_2 of "
-                  "%d blocks, and ln_f) x %d token%s = %d pairs, each taken over that token's own "
-                  "%d features. %d of the %d pairs are different.",
-                  r->sites, c->n_layer, r->n, r->n == 1 ? "" : "s", all, c->n_embd, own->distinct,
-                  all);
+                  "%d block%s, and ln_f) x %d token%s = %d pairs, each taken over that token's own "
+                  "%d feature%s. %d of the %d pairs are different.",
+                  r->sites, c->n_layer, plural(c->n_layer), r->n, plural(r->n), all, c->n_embd,
+                  plural(c->n_embd), own->distinct, all);
     view_sentence(view,
                   "Nothing else enters: (x - mean) / sqrt(deviation^2 + %g) * gain + bias with "
                   "that one pair gives every number that the branches read, to within %.1e of "
@@ -330,8 +331,8 @@ bool inspect_layernorm(struct inspect *inspect, struct gpt2_error *err) {
     if (!gpt2_inspect_norms(inspect->inspector, r.ids, r.n, r.norms, err) ||
         !gpt2_inspect_independence(inspect->inspector, r.ids, r.n, &r.own, err))
         return false;
-    view->title = view_format(view, "Layer normalisation in %s: %d tokens at %d sites", view->model,
-                              r.n, r.sites);
+    view->title = view_format(view, "Layer normalisation in %s: %d token%s at %d sites",
+                              view->model, r.n, plural(r.n), r.sites);
     if (!add_details(inspect, &r) || !add_learned(inspect, &r) || !add_maps(inspect, &r))
         return inspect_no_memory(err);
     tell_counts(inspect, &r);

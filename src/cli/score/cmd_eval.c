@@ -1,4 +1,5 @@
 /* cmd_eval.c - `gpt2 eval`: LAMBADA and HellaSwag, by the rules of the published figures. */
+#include "base/plural.h"
 #include "base/utf8.h"
 #include "cli/command/commands.h"
 #include "cli/command/memory_limit.h"
@@ -117,8 +118,8 @@ static bool eval_file(struct eval_run *run, struct gpt2_error *err) {
         if (!eval_line(run, line.bytes, line.n, number, err))
             return false;
         if (run->tally.n && run->tally.n % 10 == 0) {
-            snprintf(status, sizeof status, "%" PRId64 " items, acc %.4f", run->tally.n,
-                     (double)run->tally.right / (double)run->tally.n);
+            snprintf(status, sizeof status, "%" PRId64 " item%s, acc %.4f", run->tally.n,
+                     plural(run->tally.n), (double)run->tally.right / (double)run->tally.n);
             terminal_status(status);
         }
     }
@@ -171,8 +172,8 @@ static bool print(struct eval_run *run, struct gpt2_error *err) {
                            ", \"errors\": %" PRIu64,
                            run->args.task, form, tally->n, run->n_errors);
     else
-        ok = output_format(&run->out, err, "# gpt2 eval: %s, form %s, %" PRId64 " items",
-                           run->args.task, form, tally->n) &&
+        ok = output_format(&run->out, err, "# gpt2 eval: %s, form %s, %" PRId64 " item%s",
+                           run->args.task, form, tally->n, plural(tally->n)) &&
              (!run->n_errors ||
               output_format(&run->out, err, ", %" PRIu64 " left out", run->n_errors)) &&
              output_string(&run->out, "\n", err) &&

@@ -1,6 +1,7 @@
 /* progress.c - shows how far a bulk job is. */
 #include "cli/terminal/progress.h"
 #include "base/os.h"
+#include "base/plural.h"
 #include "cli/io/terminal.h"
 
 #include <inttypes.h>
@@ -58,8 +59,8 @@ static void print(const struct progress *p, bool at_end) {
     char failed[40] = "";
     if (p->n_failed || !p->bar || at_end)
         snprintf(failed, sizeof failed, ", %" PRIu64 " with errors", p->n_failed);
-    snprintf(text, sizeof text, "%s%" PRIu64 " record%s%s, %.0f tok/s", share, n, n == 1 ? "" : "s",
-             failed, rate);
+    snprintf(text, sizeof text, "%s%" PRIu64 " record%s%s, %.0f tok/s", share, n,
+             plural((int64_t)n), failed, rate);
     if (!p->bar || at_end) {
         terminal_clear_status();
         fprintf(stderr, "gpt2: %s\n", text);

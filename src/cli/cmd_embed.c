@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum embed_pool { POOL_MEAN, POOL_LAST };
-enum embed_format { EMBED_JSONL, EMBED_NPY, EMBED_UNSAID };
+enum embed_format { EMBED_JSONL, EMBED_JSON, EMBED_NPY, EMBED_UNSAID };
 
 struct embed_arguments {
     struct text_source source;
@@ -77,21 +77,24 @@ static bool embed(struct embed_run *run, struct gpt2_error *err) {
 
 static bool write_json(struct embed_run *run, bool ok, struct gpt2_error *err) {
     const int n_embd = gpt2_model_config(run->engine.model)->n_embd;
-    bool good = output_format(&run->out, err, "{\"index\": %zu, ", run->n_rows) &&
-                (ok || output_string(&run->out, "\"embedding\": null}\n", err));
+    const bool list = run->args.format == EMBED_JSON;
+    const char *before = list && run->n_rows ? ",\n" : "", *end = list ? "}" : "}\n";
+    bool good = output_format(&run->out, err, "%s{\"index\": %zu, ", before, run->n_rows);
     if (!ok || !good)
-        return good;
+        return good && output_string(&run->out, "\"embedding\": null", err) &&
+               output_string(&run->out, end, err);
     good = output_format(&run->out, err, "\"tokens\": %zu, \"embedding\": [", run->ids.len);
     for (int i = 0; good && i < n_embd; i++)
         good = output_format(&run->out, err, i ? ", %.9g" : "%.9g", (double)run->vector[i]);
-    return good && output_string(&run->out, "]}\n", err) && output_flush(&run->out, err);
+    return good && output_string(&run->out, "]", err) && output_string(&run->out, end, err) &&
+           output_flush(&run->out, err);
 }
 
 /* One row of the result; `ok`: the text has a vector. */
 static bool write_row(struct embed_run *run, bool ok, struct gpt2_error *err) {
     const size_t n_embd = (size_t)gpt2_model_config(run->engine.model)->n_embd;
     bool good = true;
-    if (run->args.format == EMBED_JSONL) {
+    if (run->args.format != EMBED_NPY) {
         good = write_json(run, ok, err);
     } else {
         for (size_t i = 0; !ok && i < n_embd; i++)
@@ -180,10 +183,12 @@ static int execute(struct embed_run *run) {
     if (!open_all(run, &err))
         return output_failed(&run->out, &err);
     sandbox_enter(&run->args.sandbox, 0);
-    if (!embed_lines(run, &err) || (run->args.format == EMBED_NPY && !write_array(run, &err)) ||
-        !output_end(&run->out, &err))
-        return output_failed(&run->out, &err);
-    return line_errors_code(run->n_errors);
+    const bool list = run->args.format == EMBED_JSON;
+    bool ok = (!list || output_string(&run->out, "[\n", &err)) && embed_lines(run, &err) &&
+              (!list || output_string(&run->out, run->n_rows ? "\n]\n" : "]\n", &err)) &&
+              (run->args.format != EMBED_NPY || write_array(run, &err)) &&
+              output_end(&run->out, &err);
+    return ok ? line_errors_code(run->n_errors) : output_failed(&run->out, &err);
 }
 
 static int run_embed(int argc, char **argv) {
@@ -197,7 +202,7 @@ static int run_embed(int argc, char **argv) {
     a->layer = -1;
     a->format = EMBED_UNSAID;
     static const char *const pools[] = {"mean", "last", NULL};
-    static const char *const formats[] = {"jsonl", "npy", NULL};
+    static const char *const formats[] = {"jsonl", "json", "npy", NULL};
     const struct option table[] = {
         OPT_SECTION("Text (each line is one)"),
         OPT_STRING("prompt", 'p', &a->source.option, "TEXT",
@@ -221,10 +226,11 @@ static int run_embed(int argc, char **argv) {
                    "vector is hardly about the text; or the last token's"),
         OPT_SECTION("Output"),
         OPT_OUTPUT(&a->output),
-        OPT_CHOICE("format", 0, &a->format, formats, "jsonl|npy",
-                   "an object for each line, or one array of NumPy's,\n"
-                   "[lines, n_embd] f32 little-endian (default: npy where\n"
-                   "-o ends in .npy, else jsonl)"),
+        OPT_CHOICE("format", 0, &a->format, formats, "jsonl|json|npy",
+                   "an object for each line, a list of them, or one array\n"
+                   "of NumPy's, [lines, n_embd] f32 little-endian\n"
+                   "(default: npy where -o ends in .npy, else jsonl)"),
+        OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),
         OPT_VALUE("jsonl", &a->format, formats, "jsonl", "short for --format jsonl"),
         OPT_END,
     };
@@ -255,7 +261,7 @@ const struct command command_embed = {
         {"gpt2 embed \"The fox ran.\" --layer 3",
          "one vector, of the stream in the middle, as JSON"},
         {"gpt2 embed -f lines.txt --pool last --jsonl", "the vectors of the last tokens"}),
-    .common = "prompt file model layer pool format output threads",
+    .common = "prompt file model layer pool format json output threads",
     .related = "inspect",
     .run = run_embed,
 };

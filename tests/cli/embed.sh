@@ -56,6 +56,16 @@ expect "are said" grep -q "odd, line 2: expected 1 to [0-9]* tokens, found 0" "$
 expect "both" grep -q "odd, line 3: expected 1 to [0-9]* tokens, found [0-9]*" "$err"
 expect "and answered" test "$(grep -c '"embedding": null' "$out")" -eq 2 -a "$(wc -l <"$out")" -eq 4
 
+if command -v python3 >/dev/null; then
+    cp "$out" "$tmp/lines.jsonl"
+    run embed -f "$tmp/odd" --json
+    expect "--json is one list of the same objects" python3 -c 'import json, sys
+whole, lines = (open(path) for path in sys.argv[1:])
+assert json.load(whole) == [json.loads(line) for line in lines]' "$out" "$tmp/lines.jsonl"
+    run embed -f /dev/null --json
+    expect "... of none" test "$(tr -d '\n' <"$out")" = "[]"
+fi
+
 # ---- an array ----
 run embed -f "$tmp/lines" -o "$tmp/a.npy"
 expect "an array" exits 0

@@ -329,6 +329,14 @@ finish
 expect "finish_reason abort" grep -q '"finish_reason":"abort"' "$out"
 expect "... and the signal's exit code" exits 143
 
+# What prints a result takes --json; these print none, or a text.
+for command in $(commands); do
+    case $command in
+    serve | quantize | convert | pull | rm | completions) continue ;;
+    esac
+    expect "$command takes --json" sh -c "'$GPT2' $command --help all | grep -q '^ *--json '"
+done
+
 # ---- a record that cannot be answered: one shape in every command that reads records ----
 
 if command -v python3 >/dev/null; then

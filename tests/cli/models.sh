@@ -3,7 +3,10 @@
 
 run generate -m no-such-model x
 expect "an unknown name" refuses 4 'model "no-such-model": neither a path nor a known name'
-expect "with the places looked in" says 'looked in ./models'
+expect "with the places looked in" says 'looked for in ./models'
+expect "... and what to do" says '`gpt2 models` lists what is here'
+run generate -m gpt3 x
+expect "a name that is nearly one of the hub's" says 'did you mean gpt2, which `gpt2 pull gpt2` fetches?'
 run generate -m ./no/such/model x
 expect "a missing path" refuses 4 './no/such/model: no such file or directory'
 mkdir "$tmp/empty"

@@ -34,6 +34,23 @@ while read -r command; do
     rendered help "$command" examples </dev/null
 done <"$tmp/commands"
 
+# In the terminal a page is what shows it there, and the last lines promise nothing that is not.
+for page in $(commands); do
+    "$GPT2" "$page" --help all >"$tmp/all" 2>"$err"
+    "$GPT2" "$page" --help >"$out" 2>"$err"
+    expect "$page --help needs no man" test -z "$(grep -oE 'gpt2-[a-z]+\([1-7]\)' "$out" "$tmp/all")"
+    if grep -q 'help all` lists' "$out"; then
+        expect "... and --help all has more" test "$(wc -l <"$tmp/all")" -gt "$(($(wc -l <"$out") + 8))"
+    fi
+done
+for page in $(topics); do
+    "$GPT2" help "$page" >"$out" 2>"$err"
+    expect "help $page needs no man" test -z "$(grep -oE 'gpt2-[a-z]+\([1-7]\)' "$out")"
+    grep -oE 'gpt2 help [a-z]+' "$out" | sort -u | while read -r _ _ other; do
+        expect "help $other, which it names" "$GPT2" help "$other" >/dev/null
+    done
+done
+
 topics >"$tmp/topics"
 expect "there are topics" test "$(wc -l <"$tmp/topics")" -ge 5
 while read -r topic; do

@@ -57,10 +57,42 @@ static void put_option(struct buffer *page, const struct option *o, int width) {
     put_help(page, o, column, width);
 }
 
-static void put_own_option(struct buffer *page, int width) {
-    const struct option help = {
-        .name = "help", .letter = 'h', .help = "this text; --help all has every option"};
+/* `more`: there are options that the text does not have. */
+static void put_own_option(struct buffer *page, bool more, int width) {
+    const struct option help = {.name = "help",
+                                .letter = 'h',
+                                .help =
+                                    more ? "this text; --help all has every option" : "this text"};
     put_option(page, &help, width);
+}
+
+/* The end of the reference to a man page, gpt2-NAME(N), that text begins with; NULL: it is none. */
+static const char *end_of_reference(const char *text) {
+    const size_t prefix = strlen("gpt2-");
+    if (strncmp(text, "gpt2-", prefix) != 0)
+        return NULL;
+    const size_t n = prefix + strspn(text + prefix, "abcdefghijklmnopqrstuvwxyz");
+    return n > prefix && text[n] == '(' && text[n + 1] >= '1' && text[n + 1] <= '7' &&
+                   text[n + 2] == ')'
+               ? text + n + 3
+               : NULL;
+}
+
+void help_prose(struct buffer *page, const char *text, int width) {
+    struct buffer prose = {0};
+    while (*text) {
+        const char *end = end_of_reference(text);
+        const int name = (int)strlen("gpt2-"), rest = (int)strlen("(5)");
+        if (end)
+            buffer_format(&prose, "`gpt2 help %.*s`", (int)(end - text) - name - rest, text + name);
+        else
+            buffer_byte(&prose, *text);
+        text = end ? end : text + 1;
+    }
+    page->failed |= prose.failed;
+    if (!prose.failed)
+        wrap_text(page, prose.data ? prose.data : "", 0, 0, width);
+    buffer_free(&prose);
 }
 
 /* At most `n` of them. */
@@ -91,6 +123,33 @@ static int count_shown(const struct option *table) {
     for (const struct option *o = table; o->name; o++)
         n += option_is_shown(o);
     return n;
+}
+
+static int count_words(const char *list) {
+    int n = 0;
+    for (const char *at = list; *at; at += strcspn(at, " "), at += *at == ' ')
+        n++;
+    return n;
+}
+
+/* Whether --help all has an option with an effect, or words, that --help leaves out. */
+static bool leaves_out(const struct command *command, const struct option *table) {
+    int n = 0;
+    for (const struct option *o = table; o->name; o++)
+        n += option_is_shown(o) && !(o->flags & OPTION_IGNORED);
+    return command->common && (command->details || n > count_words(command->common));
+}
+
+/* What there is beside a short page. */
+static void put_more(struct buffer *page, const struct command *command, const struct option *table,
+                     int width) {
+    char note[200], options[80] = "";
+    if (leaves_out(command, table))
+        snprintf(options, sizeof options, "`gpt2 %s --help all` lists all %d options; ",
+                 command->name, count_shown(table) + 1);
+    snprintf(note, sizeof note, "\n%s`gpt2 help %s examples` shows more examples.\n", options,
+             command->name);
+    wrap_text(page, note, 0, 0, width);
 }
 
 /* The options of command->common in its order, or all but those without an effect. */
@@ -125,7 +184,7 @@ static void put_all(struct buffer *page, const struct option *table, int width) 
 static void put_details(struct buffer *page, const struct command *command, int width) {
     if (command->details) {
         buffer_byte(page, '\n');
-        wrap_text(page, command->details, 0, 0, width);
+        help_prose(page, command->details, width);
     }
 }
 
@@ -145,18 +204,13 @@ static void put_command(struct buffer *page, const struct command *command,
         put_all(page, table, width);
     else
         put_common(page, command, table, width);
-    put_own_option(page, width);
+    put_own_option(page, leaves_out(command, table), width);
     if (all || !command->common)
         put_details(page, command, width);
-    char note[200];
     if (all)
-        snprintf(note, sizeof note, "\nExamples\n");
+        buffer_text(page, "\nExamples\n");
     else
-        snprintf(note, sizeof note,
-                 "\n`gpt2 %s --help all` lists all %d options; `gpt2 help %s examples` shows more "
-                 "examples.\n",
-                 command->name, count_shown(table) + 1, command->name);
-    wrap_text(page, note, 0, 0, width);
+        put_more(page, command, table, width);
     for (const struct example *e = command->examples; all && e->line; e++) {
         buffer_text(page, "  ");
         wrap_text(page, e->says, 2, 2, width);

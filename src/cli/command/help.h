@@ -19,8 +19,12 @@ enum help_kind help_kind(const char *word);
 /* Prints to standard output; returns the exit code. */
 int help_command(const struct command *command, const struct option *table, enum help_kind kind);
 
-/* Appends at most n examples, one a line; or all of them as a script with comments. */
+/* Appends prose as a terminal of that width has it: a man page, gpt2-bulk(5), is what shows it
+ * without man, `gpt2 help bulk`. */
 struct buffer;
+void help_prose(struct buffer *page, const char *text, int width);
+
+/* Appends at most n examples, one a line; or all of them as a script with comments. */
 void help_examples(struct buffer *page, const struct example *examples, int n, int width);
 void help_script(struct buffer *page, const struct example *examples);
 

@@ -2,7 +2,7 @@
 #include "cli/command/options.h"
 #include "base/buffer.h"
 #include "base/os.h"
-#include "cli/command/suggest.h"
+#include "cli/io/suggest.h"
 #include "cli/io/report.h"
 
 #include <assert.h>

@@ -75,7 +75,7 @@ int help_topic(const struct topic *topic, enum help_kind kind) {
         buffer_format(&page, "gpt2 %s - ", topic->name);
         wrap_text(&page, topic->summary, (int)page.len, 2, wrap_width());
         buffer_byte(&page, '\n');
-        wrap_text(&page, topic->text, 0, 0, wrap_width());
+        help_prose(&page, topic->text, wrap_width());
     }
     return wrap_print(&page);
 }

@@ -2,8 +2,10 @@
 #define _XOPEN_SOURCE 700 // realpath
 
 #include "cli/io/find_model.h"
+#include "base/buffer.h"
 #include "base/os.h"
 #include "cli/io/report.h"
+#include "cli/io/suggest.h"
 
 #include <errno.h>
 #include <gpt2/hub.h>
@@ -106,11 +108,30 @@ static bool not_found(const char *name, const struct places *places, struct gpt2
             return false;
         }
     }
-    size_t n = (size_t)snprintf(err->hint, sizeof err->hint, "looked in");
-    for (int i = 0; i < places->n && n < sizeof err->hint; i++)
-        n += (size_t)snprintf(err->hint + n, sizeof err->hint - n, "%s %.*s%s%s", i ? "," : "",
-                              (int)places->items[i].len, places->items[i].prefix,
-                              *places->items[i].suffix ? "/" : "", places->items[i].suffix);
+    struct suggestion nearest = {NULL, 2};
+    for (int i = 0; gpt2_hub_famous(i); i++)
+        suggest(&nearest, name, strlen(name), gpt2_hub_famous(i));
+    struct buffer hint = {0};
+    if (nearest.name)
+        buffer_format(&hint, "did you mean %s, which `gpt2 pull %s` fetches? ", nearest.name,
+                      nearest.name);
+    else
+        buffer_text(&hint, "`gpt2 pull NAME` fetches one; ");
+    buffer_text(&hint, "`gpt2 models` lists what is here, looked for in");
+    for (int i = 0; i < places->n; i++) {
+        const size_t before = hint.len;
+        buffer_format(&hint, "%s %.*s%s%s", i ? "," : "", (int)places->items[i].len,
+                      places->items[i].prefix, *places->items[i].suffix ? "/" : "",
+                      places->items[i].suffix);
+        if (hint.len + strlen(" ...") >= sizeof err->hint) { // whole names, or none
+            hint.len = before;
+            buffer_text(&hint, " ...");
+            break;
+        }
+    }
+    if (!hint.failed)
+        snprintf(err->hint, sizeof err->hint, "%s", hint.data);
+    buffer_free(&hint);
     return false;
 }
 

@@ -1,5 +1,5 @@
 /* suggest.c - finds the name nearest to a mistyped one, by edit distance. */
-#include "cli/command/suggest.h"
+#include "cli/io/suggest.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* suggest.h - the known name that a mistyped one is nearest to. */
-#ifndef CLI_COMMAND_SUGGEST_H
-#define CLI_COMMAND_SUGGEST_H
+#ifndef CLI_IO_SUGGEST_H
+#define CLI_IO_SUGGEST_H
 
 #include <stddef.h>
 

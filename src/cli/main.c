@@ -1,10 +1,10 @@
 /* main.c - the program: finds the command and runs it, or prints the help. */
 #include "cli/command/commands.h"
 #include "cli/command/program_help.h"
-#include "cli/io/suggest.h"
 #include "cli/command/topics.h"
 #include "cli/io/fatal.h"
 #include "cli/io/report.h"
+#include "cli/io/suggest.h"
 
 #include <gpt2/version.h>
 #include <stdio.h>

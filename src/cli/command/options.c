@@ -2,8 +2,8 @@
 #include "cli/command/options.h"
 #include "base/buffer.h"
 #include "base/os.h"
-#include "cli/io/suggest.h"
 #include "cli/io/report.h"
+#include "cli/io/suggest.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -6,13 +6,13 @@
 
 #include "base/os.h"
 #include "base/error_internal.h"
+#include "base/slots.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,43 +38,18 @@ static bool refuse_to_open(const char *path, enum gpt2_status status, int reason
                            "(cp -L)");
 }
 
-/* The mapped files, for os_mapped_at, in tables of which each leads to the next. A place is taken
- * first and shown last, so that a handler sees whole entries only. Tables are never freed. */
+/* The mapped files, for os_mapped_at. */
 struct mapping {
-    atomic_bool taken;
-    _Atomic(const unsigned char *) data; /* NULL: not shown */
+    struct slot slot;
+    _Atomic(const unsigned char *) data; /* stored last; NULL: not in use */
     size_t size;
     char *path; /* owned */
 };
-static struct mapping_table {
-    struct mapping mappings[64];
-    _Atomic(struct mapping_table *) next;
-} first_table;
-#define N_MAPPINGS (sizeof first_table.mappings / sizeof *first_table.mappings)
-
-/* The table after this one, which is made where there is none; NULL: memory is out. */
-static struct mapping_table *table_after(struct mapping_table *table) {
-    struct mapping_table *next = atomic_load(&table->next);
-    if (next)
-        return next;
-    struct mapping_table *made = calloc(1, sizeof *made);
-    if (made && atomic_compare_exchange_strong(&table->next, &next, made))
-        return made;
-    free(made); // another thread was quicker, or memory is out
-    return next;
-}
-
-/* A place that is free; NULL: memory is out. */
-static struct mapping *take_mapping(void) {
-    for (struct mapping_table *table = &first_table; table; table = table_after(table))
-        for (size_t i = 0; i < N_MAPPINGS; i++)
-            if (!atomic_exchange(&table->mappings[i].taken, true))
-                return &table->mappings[i];
-    return NULL;
-}
+static struct mapping first_mappings[64];
+static struct slots mappings = SLOTS(first_mappings);
 
 static void show_mapping(const struct os_file *file, const char *path) {
-    struct mapping *mapping = take_mapping();
+    struct mapping *mapping = slots_take(&mappings);
     if (!mapping)
         return;
     mapping->path = strdup(path);
@@ -82,19 +57,18 @@ static void show_mapping(const struct os_file *file, const char *path) {
     if (mapping->path)
         atomic_store(&mapping->data, file->data);
     else
-        atomic_store(&mapping->taken, false);
+        slots_give(mapping);
 }
 
 /* The one that an address lies in; NULL: none. Async-signal-safe. */
 static struct mapping *find_mapping(const void *address) {
-    for (struct mapping_table *table = &first_table; table; table = atomic_load(&table->next))
-        for (size_t i = 0; i < N_MAPPINGS; i++) {
-            struct mapping *mapping = &table->mappings[i];
-            const unsigned char *data = atomic_load(&mapping->data);
-            if (data && (uintptr_t)address - (uintptr_t)data < mapping->size)
-                return mapping;
-        }
-    return NULL;
+    struct mapping *mapping;
+    for (size_t i = 0; (mapping = slots_at(&mappings, i)) != NULL; i++) {
+        const unsigned char *data = atomic_load(&mapping->data);
+        if (data && (uintptr_t)address - (uintptr_t)data < mapping->size)
+            break;
+    }
+    return mapping;
 }
 
 static void hide_mapping(const struct os_file *file) {
@@ -103,7 +77,7 @@ static void hide_mapping(const struct os_file *file) {
         return;
     atomic_store(&mapping->data, NULL);
     free(mapping->path);
-    atomic_store(&mapping->taken, false);
+    slots_give(mapping);
 }
 
 const char *os_mapped_at(const void *address, size_t *size) {

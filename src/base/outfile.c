@@ -5,10 +5,10 @@
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "base/path.h"
+#include "base/slots.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,55 +21,38 @@
  * of 125 MiB written by 8 MiB all are there in 0.4 ms, written by 256 KiB in 9 ms. */
 #define BUFFER ((size_t)8 << 20)
 
-/* The temporary files there are, for outfile_remove_unfinished, in tables of which each leads to
- * the next. Who takes a name out owns it. Tables are never freed. */
-static struct unfinished_table {
-    _Atomic(char *) names[16];
-    _Atomic(struct unfinished_table *) next;
-} unfinished;
-#define N_NAMES (sizeof unfinished.names / sizeof *unfinished.names)
-
-/* The table after this one, which is made where there is none; NULL: memory is out. */
-static struct unfinished_table *table_after(struct unfinished_table *table) {
-    struct unfinished_table *next = atomic_load(&table->next);
-    if (next)
-        return next;
-    struct unfinished_table *made = calloc(1, sizeof *made);
-    if (made && atomic_compare_exchange_strong(&table->next, &next, made))
-        return made;
-    free(made); // another thread was quicker, or memory is out
-    return next;
-}
+/* The temporary files there are, for outfile_remove_unfinished. Who takes a name out owns it. */
+struct unfinished {
+    struct slot slot;
+    _Atomic(char *) name;
+};
+static struct unfinished first_unfinished[16];
+static struct slots unfinished = SLOTS(first_unfinished);
 
 static void enter(struct outfile *file) {
-    for (struct unfinished_table *table = &unfinished; table; table = table_after(table))
-        for (size_t i = 0; i < N_NAMES; i++) {
-            char *none = NULL;
-            if (atomic_compare_exchange_strong(&table->names[i], &none, file->temporary)) {
-                file->entered = true;
-                return;
-            }
-        }
+    file->unfinished = slots_take(&unfinished);
+    if (file->unfinished)
+        atomic_store(&file->unfinished->name, file->temporary);
 }
 
 /* True where the name is ours again: no handler has taken it. */
-static bool leave(const struct outfile *file) {
-    for (struct unfinished_table *table = &unfinished; table; table = atomic_load(&table->next))
-        for (size_t i = 0; i < N_NAMES; i++) {
-            char *name = file->temporary;
-            if (atomic_compare_exchange_strong(&table->names[i], &name, NULL))
-                return true;
-        }
-    return !file->entered;
+static bool leave(struct outfile *file) {
+    struct unfinished *entry = file->unfinished;
+    if (!entry)
+        return true;
+    const bool ours = atomic_exchange(&entry->name, NULL) != NULL;
+    slots_give(entry);
+    file->unfinished = NULL;
+    return ours;
 }
 
 void outfile_remove_unfinished(void) {
-    for (struct unfinished_table *table = &unfinished; table; table = atomic_load(&table->next))
-        for (size_t i = 0; i < N_NAMES; i++) {
-            const char *name = atomic_exchange(&table->names[i], NULL);
-            if (name)
-                unlink(name);
-        }
+    struct unfinished *entry;
+    for (size_t i = 0; (entry = slots_at(&unfinished, i)) != NULL; i++) {
+        const char *name = atomic_exchange(&entry->name, NULL);
+        if (name)
+            unlink(name);
+    }
 }
 
 static void release(struct outfile *file) {

@@ -22,12 +22,12 @@ enum outfile_flags {
 
 /* Start from {0}. */
 struct outfile {
-    char *path;            /* of the target, links followed; owned; NULL: no file is open */
-    char *temporary;       /* owned; NULL: the target is written to directly              */
-    int fd;                /* valid while path is set                                     */
-    unsigned char *buffer; /* what outfile_write has not written yet; owned               */
-    size_t held;           /* bytes in it                                                 */
-    bool entered;          /* outfile_remove_unfinished knows the temporary file          */
+    char *path;                    /* of the target, links followed; owned; NULL: no file is open */
+    char *temporary;               /* owned; NULL: the target is written to directly              */
+    int fd;                        /* valid while path is set                                     */
+    unsigned char *buffer;         /* what outfile_write has not written yet; owned               */
+    size_t held;                   /* bytes in it                                                 */
+    struct unfinished *unfinished; /* for outfile_remove_unfinished; NULL: it does not know    */
 };
 
 /* The open descriptor that a path names: /dev/stdout, /dev/stderr, /dev/fd/N, /proc/self/fd/N, or

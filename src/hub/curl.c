@@ -4,6 +4,7 @@
 #include "base/confine.h"
 #include "base/error_internal.h"
 #include "base/os.h"
+#include "hub/curl_output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,14 +17,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* The last bytes of curl's output are "\ngpt2-status 200\n", after the file itself. (Its standard
- * error would be another place for them, but only since 7.63.) */
-#define MARK   "\ngpt2-status "
-#define N_MARK (sizeof MARK - 1)
-#define N_TRAILER                                                                  \
-    (N_MARK + 4) /* %{http_code} has three digits, "000" where there was no answer \
-                  */
 
 #define TICK_NS 100000000u /* between two calls of `watch` */
 
@@ -54,7 +47,7 @@ static void write_config(struct buffer *config, const struct curl_request *reque
                   "location\nfail\nsilent\nshow-error\ngloboff\nmax-redirs = 10\n"
                   "max-filesize = %" PRIu64
                   "\nconnect-timeout = %u\nspeed-limit = 1\nspeed-time = %u\n"
-                  "write-out = \"\\ngpt2-status %%{http_code}\\n\"\n",
+                  "write-out = \"\\n" CURL_WORD "%%{http_code}\\n\"\n",
                   request->max_bytes, request->stall, request->stall);
 }
 
@@ -172,12 +165,8 @@ static int start(struct child *child, int in) {
 struct curl_stream {
     const struct curl_request *request;
     struct curl_result *result;
-    uint64_t taken; /* bytes given to `take`                             */
-    size_t held;    /* bytes in data that may be a part of the trailer   */
-    unsigned char data[N_TRAILER + (1 << 16)];
+    struct curl_output output;
     int failed; /* errno of a read that failed */
-    size_t n_said;
-    char said[2048]; /* what does not fit is dropped */
 };
 
 /* One read of a pipe that waits: "not ready" is a failure, too. -1: interrupted, or it failed,
@@ -189,20 +178,6 @@ static ssize_t read_some(struct curl_stream *s, int fd, void *data, size_t cap) 
     return got;
 }
 
-/* Gives on all but the last bytes, which are the trailer when the stream ends. False: enough. */
-static bool deliver(struct curl_stream *s) {
-    size_t n = s->held > N_TRAILER ? s->held - N_TRAILER : 0;
-    uint64_t room = s->request->max_bytes - s->request->offset - s->taken;
-    s->result->too_long = n > room;
-    if (s->result->too_long)
-        n = (size_t)room;
-    s->result->stopped = n > 0 && !s->request->take(s->request->user, s->data, n);
-    s->taken += n;
-    s->held -= n;
-    memmove(s->data, s->data + n, s->held);
-    return !s->result->too_long && !s->result->stopped;
-}
-
 /* Until curl has closed both pipes. False: it is to be ended. */
 static bool attend(struct curl_stream *s, struct child *child) {
     uint64_t last = os_now_ns();
@@ -211,9 +186,10 @@ static bool attend(struct curl_stream *s, struct child *child) {
                                   {.fd = child->said, .events = POLLIN}};
         int n = poll(ready, 2, 100);
         if (n > 0 && ready[0].revents) {
-            ssize_t got = read_some(s, child->body, s->data + s->held, sizeof s->data - s->held);
-            s->held += got > 0 ? (size_t)got : 0;
-            if (got > 0 && !deliver(s))
+            size_t cap;
+            void *room = curl_output_room(&s->output, &cap);
+            ssize_t got = read_some(s, child->body, room, cap);
+            if (got > 0 && !curl_output_take(&s->output, (size_t)got, s->request, s->result))
                 return false;
             if (got == 0) {
                 close(child->body);
@@ -223,8 +199,8 @@ static bool attend(struct curl_stream *s, struct child *child) {
         if (n > 0 && ready[1].revents) {
             char piece[512];
             ssize_t got = read_some(s, child->said, piece, sizeof piece);
-            for (ssize_t i = 0; i < got && s->n_said + 1 < sizeof s->said; i++)
-                s->said[s->n_said++] = piece[i];
+            if (got > 0)
+                curl_output_say(&s->output, piece, (size_t)got);
             if (got == 0) {
                 close(child->said);
                 child->said = -1;
@@ -240,23 +216,6 @@ static bool attend(struct curl_stream *s, struct child *child) {
         }
     }
     return true;
-}
-
-/* After the end: the trailer, the message. Where a signal ended curl there is no trailer; what is
- * held then may be the file's, and is fetched again. */
-static void understand(struct curl_stream *s, int status) {
-    struct curl_result *result = s->result;
-    result->exit = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-    result->too_long = result->too_long || result->exit == 63; // by the announced length
-    if (result->exit >= 0 && s->held == N_TRAILER && !memcmp(s->data, MARK, N_MARK)) {
-        for (size_t i = N_MARK; i < N_TRAILER - 1; i++)
-            result->http = result->http * 10 + (s->data[i] - '0');
-    }
-    // "curl: (6) Could not resolve host: huggingface.co"
-    s->said[s->n_said] = 0;
-    char *end = strncmp(s->said, "curl: (", 7) == 0 ? strstr(s->said, ") ") : NULL;
-    char *text = end ? end + 2 : s->said;
-    snprintf(result->message, sizeof result->message, "%.*s", (int)strcspn(text, "\r\n"), text);
 }
 
 bool curl_run(const struct curl_request *request, struct curl_result *result,
@@ -279,7 +238,7 @@ bool curl_run(const struct curl_request *request, struct curl_result *result,
         close_pipe((int[2]){child.body, child.said});
         while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR)
             ;
-        understand(stream, status);
+        curl_output_end(&stream->output, status, result);
         failed = stream->failed;
         if (failed)
             error_set(err, GPT2_ERR_RUNTIME, "cannot read from the program curl: %s",

@@ -43,7 +43,7 @@ DEPS      := libcjson libutf8proc
 FP     := -ffp-contract=off -fno-math-errno -fno-trapping-math
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
           -Wpointer-arith -Wvla -Wno-unused-parameter $(if $(WERROR),-Werror)
-SAN_1      := -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all
+SAN_1      := -fsanitize=address -fsanitize=undefined -fsanitize=float-cast-overflow -fno-sanitize-recover=all
 SAN_thread := -fsanitize=thread
 SAN    := $(if $(SANITIZE),$(SAN_$(SANITIZE)) -fno-omit-frame-pointer)
 PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(DEPS))
@@ -183,12 +183,16 @@ $(foreach f,$(VECTORIZED),$(BUILD)/src/$f.o): FILE_CFLAGS := \
 # (-O1 for the sanitizers: what they add to unrolled loops takes the compiler minutes.)
 NO_COVERAGE := -fno-profile-instr-generate -fno-coverage-mapping
 $(BUILD)/src/kernels/%.o: FILE_CFLAGS := \
-    $(if $(SANITIZE),-O1,$(if $(filter -O0 -Og,$(CFLAGS)),,-O3)) $(if $(findstring coverage,$(CFLAGS)),$(NO_COVERAGE))
+    $(if $(SANITIZE),-O1,$(if $(filter -O0 -Og,$(CFLAGS)),,-O3)) $(if $(findstring coverage,$(CFLAGS)),$(NO_COVERAGE)) $(if $(findstring fuzzer,$(CFLAGS)),-fno-sanitize=fuzzer-no-link)
+# For libFuzzer they are plain: clang takes many minutes for their unrolled loops under sanitizers.
+ifneq ($(findstring fuzzer,$(CFLAGS)),)
+$(BUILD)/src/kernels/%.o: SAN :=
+endif
 $(BUILD)/src/kernels/%.o: ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
 
 # Tests: one program per tests/test_*.c. They see the internals; the program sees include/ only.
 # These link the program, all of it but main().
-$(BUILD)/tests/test_commands $(BUILD)/tests/test_memory_limit $(BUILD)/tests/test_settings $(BUILD)/tests/fuzz/fuzz_arguments: $(filter-out %/main.o,$(CLI_OBJ))
+$(BUILD)/tests/test_commands $(BUILD)/tests/test_memory_limit $(BUILD)/tests/test_settings $(addprefix $(BUILD)/tests/fuzz/fuzz_,arguments bulk history options): $(filter-out %/main.o,$(CLI_OBJ))
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')
@@ -230,6 +234,11 @@ fuzz-coverage: ## what share of each parser's lines the fuzz targets reach (clan
 	@$(MAKE) -s BUILD=$(BUILD)/coverage CC=clang CFLAGS='-Og -g -fprofile-instr-generate -fcoverage-mapping' \
 	    LDFLAGS='-fprofile-instr-generate' fuzz-programs
 	@BUILD=$(BUILD)/coverage tests/fuzz_coverage.sh $(VARIATIONS)
+
+fuzz: ## run each fuzz target by libFuzzer, under sanitizers, for MINUTES (30) of processor time; goes on where it was (clang; hours; ON='model gguf': these)
+	@$(MAKE) -s BUILD=$(BUILD)/fuzzing CC=clang SANITIZE=1 CPPFLAGS=-DFUZZING CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' \
+	    LDFLAGS='-fsanitize=fuzzer' fuzz-programs
+	@BUILD=$(BUILD)/fuzzing tests/fuzz.sh $(ON)
 
 fuzz-programs: $(FUZZ)
 
@@ -359,6 +368,6 @@ clean: ## remove everything built (checkpoints of a training run in build/train 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: FORCE all soak tsan-short fuzz-coverage fuzz-programs programs everywhere syntax spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man dist deb install uninstall clean help
+.PHONY: FORCE all soak tsan-short fuzz fuzz-coverage fuzz-programs programs everywhere syntax spills check accuracy goldens torture bench-tokenizer bench-kernels bench-pool bench-startup sanitize tsan valgrind lint format deps shared man dist deb install uninstall clean help
 .SECONDARY:
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(EMULATED_OBJ:.o=.d) $(EMULATED:=.d) $(TESTS:=.d) $(BENCH:=.d) $(FUZZ:=.d)

@@ -127,34 +127,9 @@ static bool write_packed(const struct gpt2_model *model, const char *path, struc
 
 /* ---- what others write ---- */
 
-/* Two files and their index, in the library's own naming of save_pretrained. */
+/* Two files and their index. */
 static void write_index(const struct testmodel_options *options) {
-    struct testmodel_list list = testmodel_list(options);
-    const size_t n_first = list.count / 2;
-    const struct testmodel_list halves[2] = {
-        {list.items, n_first, n_first},
-        {list.items + n_first, list.count - n_first, list.count - n_first}};
-    char path[TESTMODEL_PATH];
-    testmodel_path(path, other, "model.safetensors.index.json");
-    FILE *index = fopen(path, "w");
-    assert_non_null(index);
-    const char *separator = "{\"weight_map\": {";
-    for (int i = 0; i < 2; i++) {
-        char name[40];
-        snprintf(name, sizeof name, "model-0000%d-of-00002.safetensors", i + 1);
-        testmodel_path(path, other, name);
-        testmodel_write_list(path, &halves[i], options);
-        for (size_t k = 0; k < halves[i].count; k++) {
-            fprintf(index, "%s\"%s\": \"%s\"", separator, halves[i].items[k].name, name);
-            separator = ", ";
-        }
-    }
-    if (options->head != TESTMODEL_HEAD_OWN) // some writers list a tied head and leave it out
-        fputs(", \"lm_head.weight\": \"model-00002-of-00002.safetensors\"", index);
-    fputs("}}", index);
-    assert_int_equal(fclose(index), 0);
-    testmodel_write_config(other, options);
-    free(list.items);
+    testmodel_write_index(other, options);
 }
 
 /* ---- all formats ---- */

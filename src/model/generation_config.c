@@ -29,7 +29,7 @@ const struct generation_config_key *generation_config_key(size_t i) {
 static void set(const struct generation_config_key *key, struct gpt2_generation_config *config,
                 double value) {
     const float real = (float)value;
-    const int number = (int)value;
+    const int number = key->is_float ? 0 : (int)value;
     memcpy((char *)config + key->offset, key->is_float ? (const void *)&real : &number, 4);
 }
 

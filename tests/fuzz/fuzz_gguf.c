@@ -1,7 +1,8 @@
 /* fuzz_gguf.c - any bytes as a GGUF file: refused with a message, or a table of tensors whose every
  * byte can be read, and a tokenizer that text/ refuses or makes. */
-#define REPLAY_NAME  "gguf"
-#define REPLAY_SEEDS 1
+#define REPLAY_NAME   "gguf"
+#define REPLAY_SEEDS  1
+#define REPLAY_MUTATE 1
 #include "replay.h"
 
 #include "seeds.h"
@@ -64,6 +65,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     read_tensors(data, size);
     read_tokenizer(data, size);
     return 0;
+}
+
+size_t replay_mutate(uint8_t *data, size_t size, size_t cap, uint64_t *state) {
+    return mutate_gguf(data, size, cap, state);
 }
 
 void replay_seeds(void) {

@@ -1,15 +1,15 @@
 /* fuzz_model.c - any bytes as a file of weights, all the way: refused with a message, or a model
  * that computes a token, or says that its numbers are none. A packed file is tried with its
  * checksums made right, too (fuzz_packed.c looks at every weight). */
-#define REPLAY_NAME  "model"
-#define REPLAY_SEEDS 1
+#define REPLAY_NAME   "model"
+#define REPLAY_SEEDS  1
+#define REPLAY_MUTATE 1
 #include "replay.h"
 
 #include "base/checksum.h"
 #include "seeds.h"
 #include "weights/packed.h"
 #include "weights/safetensors.h"
-#include <gpt2/session.h>
 
 static char dir[TESTMODEL_PATH];
 static struct gpt2_runtime *runtime;
@@ -28,25 +28,6 @@ static void prepare(void) {
         abort();
 }
 
-static void compute(const struct gpt2_model *model) {
-    struct gpt2_error err = {0};
-    struct gpt2_session *session = gpt2_session_create(model, NULL, &err);
-    struct gpt2_batch *batch =
-        gpt2_batch_create(model, runtime, &(struct gpt2_batch_options){.max_rows = 2}, &err);
-    const int32_t id = 0;
-    struct gpt2_span span = {.session = session, .ids = &id, .n_ids = 1, .n_logits = 1};
-    if (session && batch && gpt2_batch_run(batch, &span, 1, &err)) {
-        const float *logits = gpt2_batch_logits(batch, 0, 0);
-        for (int i = 0; i < gpt2_model_config(model)->n_vocab; i++)
-            if (logits[i] - logits[i] != 0)
-                abort(); // not finite, and nothing was said
-    } else if (err.status == GPT2_OK || !err.message[0]) {
-        abort();
-    }
-    gpt2_batch_free(batch);
-    gpt2_session_free(session);
-}
-
 static void try(const uint8_t *data, size_t size) {
     struct gpt2_error err = {0};
     const bool is_gguf = size >= 4 && !memcmp(data, "GGUF", 4);
@@ -55,7 +36,7 @@ static void try(const uint8_t *data, size_t size) {
     testmodel_path(path, dir, is_gguf ? "m.gguf" : "model.safetensors");
     struct gpt2_model *model = gpt2_model_open(path, &err);
     if (model)
-        compute(model);
+        seeds_compute(model, runtime);
     else if (err.status == GPT2_OK || !err.message[0])
         abort(); // refused without a word
     gpt2_model_close(model);
@@ -98,6 +79,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         try(copy, size);
     free(copy);
     return 0;
+}
+
+size_t replay_mutate(uint8_t *data, size_t size, size_t cap, uint64_t *state) {
+    return mutate_file(data, size, cap, state);
 }
 
 void replay_seeds(void) {

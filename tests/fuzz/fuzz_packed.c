@@ -1,8 +1,9 @@
 /* fuzz_packed.c - any bytes as a packed model: refused with a message, or a model whose every
  * weight can be read. The checksums would refuse nearly everything before the rest is asked, so
  * each input is tried as it is and then with its checksums made right. */
-#define REPLAY_NAME  "packed"
-#define REPLAY_SEEDS 1
+#define REPLAY_NAME   "packed"
+#define REPLAY_SEEDS  1
+#define REPLAY_MUTATE 1
 #include "replay.h"
 
 #include "base/checksum.h"
@@ -95,6 +96,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     try(copy, size);
     os_free(copy);
     return 0;
+}
+
+size_t replay_mutate(uint8_t *data, size_t size, size_t cap, uint64_t *state) {
+    return mutate_safetensors(data, size, cap, state);
 }
 
 void replay_seeds(void) {

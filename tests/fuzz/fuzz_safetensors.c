@@ -1,7 +1,8 @@
 /* fuzz_safetensors.c - any bytes as a .safetensors file: refused with a message, or a table whose
  * every byte can be read. */
-#define REPLAY_NAME  "safetensors"
-#define REPLAY_SEEDS 1
+#define REPLAY_NAME   "safetensors"
+#define REPLAY_SEEDS  1
+#define REPLAY_MUTATE 1
 #include "replay.h"
 
 #include "seeds.h"
@@ -32,6 +33,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         abort();
     tensors_close(&tensors);
     return 0;
+}
+
+size_t replay_mutate(uint8_t *data, size_t size, size_t cap, uint64_t *state) {
+    return mutate_safetensors(data, size, cap, state);
 }
 
 void replay_seeds(void) {

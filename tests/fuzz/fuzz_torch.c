@@ -1,8 +1,10 @@
 /* fuzz_torch.c - any bytes as a file of torch.save: refused with a message, or a table whose every
  * byte can be read. Bytes that are neither of its formats are tried as a pickle. */
-#define REPLAY_NAME "torch"
+#define REPLAY_NAME   "torch"
+#define REPLAY_MUTATE 1
 #include "replay.h"
 
+#include "mutate.h"
 #include "weights/torch/pickle.h"
 #include "weights/torch/torch.h"
 
@@ -42,4 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     tensors_close(&tensors);
     return sum == 1u << 31; // never: the sum is used
+}
+
+size_t replay_mutate(uint8_t *data, size_t size, size_t cap, uint64_t *state) {
+    return mutate_torch(data, size, cap, state);
 }

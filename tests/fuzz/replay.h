@@ -12,7 +12,7 @@
  *
  * Without -DFUZZING this gives a program
  *
- *     fuzz_NAME [-n MUTATIONS] [-s SEED] [-k INDEX] [FILE | DIRECTORY]...
+ *     fuzz_NAME [-n MUTATIONS] [-s SEED] [-k INDEX] [-t SECONDS] [FILE | DIRECTORY]...
  *
  * that first calls the target with each file (default: those of tests/fuzz/corpus/NAME, sorted by
  * name), and then with MUTATIONS (default 4000, for at most 3 seconds of processor time) random
@@ -21,15 +21,20 @@
  * beside the program, to be fixed and then moved into the corpus for good. Every input lies in a
  * heap block of exactly its size, so that AddressSanitizer and valgrind see a read past its end.
  *
- * -w DIRECTORY writes the inputs there, those of replay_seeds among them, and ends.
+ * -t SECONDS is another bound of the processor time. -w DIRECTORY writes the inputs there, those of
+ * replay_seeds among them, and ends.
  *
- * With libFuzzer, which brings its own main() (link the sanitized library):
+ * A target with `#define REPLAY_MUTATE 1` also defines replay_mutate(), which knows the format: it
+ * changes an input and keeps it whole (lengths, counts, checksums), so that the change is reached.
+ * Half of the edits are its.
  *
- *     clang -DFUZZING -fsanitize=fuzzer,address,undefined ... tests/fuzz/fuzz_NAME.c
- *     ./fuzz_NAME tests/fuzz/corpus/NAME */
+ * With -DFUZZING it is a target of libFuzzer, which brings its own main() and calls replay_mutate()
+ * the same way: `make fuzz` (tests/fuzz.sh). There only -w DIRECTORY, of the seeds alone, is
+ * known. */
 #ifndef FUZZ_REPLAY_H
 #define FUZZ_REPLAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,16 +42,89 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 void replay_seeds(void);
 void replay_seed(const char *name, const void *data, size_t size); /* copied */
 
-#ifndef FUZZING
+/* Changes data[size], which has room for `cap` bytes, and returns its new size; what it does
+ * depends on the input and the state alone. */
+size_t replay_mutate(uint8_t *data, size_t size, size_t cap, uint64_t *state);
 
-#include <dirent.h>
+/* For replay_mutate: a random word; a number below n, 0 for n 0; one edit of any kind to a part of
+ * the input that stands alone in data[size] with room for `cap` bytes. */
+static inline uint64_t replay_random(uint64_t *state);
+static inline size_t replay_below(uint64_t *state, size_t n);
+static inline size_t replay_change(uint8_t *data, size_t size, size_t cap, uint64_t *state);
+
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* splitmix64: any 64-bit state gives a good next word. */
+static inline uint64_t replay_random(uint64_t *state) {
+    uint64_t z = *state += 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+static inline size_t replay_below(uint64_t *state, size_t n) {
+    return n ? (size_t)(replay_random(state) % n) : 0;
+}
+
+static inline void replay_fail(const char *what, const char *path) {
+    fprintf(stderr, "fuzz_" REPLAY_NAME ": %s %s: %s\n", what, path, strerror(errno));
+    exit(2);
+}
+
+/* Writes folder/NAME, where NAME is what follows the last slash of `path`. */
+static inline void replay_save(const char *folder, const char *path, const void *data,
+                               size_t size) {
+    char file[4096];
+    const char *slash = strrchr(path, '/');
+    snprintf(file, sizeof file, "%s/%s", folder, slash ? slash + 1 : path);
+    FILE *to = fopen(file, "wb");
+    if (!to || fwrite(data, 1, size, to) != size || fclose(to) != 0)
+        replay_fail("cannot write", file);
+}
+
+#ifdef FUZZING
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t cap);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t cap, unsigned seed);
+
+static inline size_t replay_change(uint8_t *data, size_t size, size_t cap, uint64_t *state) {
+    return LLVMFuzzerMutate(data, size, cap);
+}
+
+static const char *replay_folder;
+
+#ifdef REPLAY_SEEDS
+void replay_seed(const char *name, const void *data, size_t size) {
+    replay_save(replay_folder, name, data, size);
+}
+#endif
+
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    if (*argc != 3 || strcmp((*argv)[1], "-w") != 0)
+        return 0;
+    replay_folder = (*argv)[2];
+#ifdef REPLAY_SEEDS
+    replay_seeds();
+#endif
+    exit(0);
+}
+
+#ifdef REPLAY_MUTATE
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t cap, unsigned seed) {
+    uint64_t state = seed;
+    return seed % 2 ? LLVMFuzzerMutate(data, size, cap) : replay_mutate(data, size, cap, &state);
+}
+#endif
+
+#else
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -79,11 +157,6 @@ static struct {
     uint64_t seed;
     uint64_t index; /* of the variation */
 } replay;
-
-static void replay_fail(const char *what, const char *path) {
-    fprintf(stderr, "fuzz_" REPLAY_NAME ": %s %s: %s\n", what, path, strerror(errno));
-    exit(2);
-}
 
 static void *replay_alloc(size_t size) {
     void *memory = malloc(size ? size : 1);
@@ -167,20 +240,6 @@ void replay_seed(const char *name, const void *data, size_t size) {
 }
 #endif
 
-static void replay_write(const char *folder) {
-    for (size_t i = 0; i < replay.n_inputs; i++) {
-        char path[4096];
-        const char *name = strrchr(replay.inputs[i].path, '/');
-        snprintf(path, sizeof path, "%s/%s", folder, name ? name + 1 : replay.inputs[i].path);
-        FILE *file = fopen(path, "wb");
-        if (!file ||
-            fwrite(replay.inputs[i].data, 1, replay.inputs[i].size, file) !=
-                replay.inputs[i].size ||
-            fclose(file) != 0)
-            replay_fail("cannot write", path);
-    }
-}
-
 /* Loads a file, or every plain file of a directory. */
 static void replay_add(const char *path) {
     struct stat info;
@@ -204,18 +263,6 @@ static void replay_add(const char *path) {
 
 static int replay_compare(const void *a, const void *b) {
     return strcmp(((const struct replay_input *)a)->path, ((const struct replay_input *)b)->path);
-}
-
-/* splitmix64: any 64-bit state gives a good next word. */
-static uint64_t replay_random(uint64_t *state) {
-    uint64_t z = *state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-}
-
-static size_t replay_below(uint64_t *state, size_t n) {
-    return n ? (size_t)(replay_random(state) % n) : 0;
 }
 
 /* data[at .. at+n_old) becomes with[0..n_new). */
@@ -309,6 +356,11 @@ static void replay_edit(uint8_t *data, size_t *size, size_t cap, uint64_t *state
     }
 }
 
+static inline size_t replay_change(uint8_t *data, size_t size, size_t cap, uint64_t *state) {
+    replay_edit(data, &size, cap, state);
+    return size;
+}
+
 static void replay_variation(uint64_t index) {
     uint64_t state = replay.seed * 0xD1342543DE82EF95u + index;
     const struct replay_input *input = &replay.inputs[replay_below(&state, replay.n_inputs)];
@@ -316,8 +368,15 @@ static void replay_variation(uint64_t index) {
     uint8_t *data = replay_alloc(cap);
     if (size)
         memcpy(data, input->data, size);
-    for (size_t n = 1 + replay_below(&state, REPLAY_STEPS); n > 0; n--)
+    for (size_t n = 1 + replay_below(&state, REPLAY_STEPS); n > 0; n--) {
+#ifdef REPLAY_MUTATE
+        if (replay_below(&state, 2)) {
+            size = replay_mutate(data, size, cap, &state);
+            continue;
+        }
+#endif
         replay_edit(data, &size, cap, &state);
+    }
     replay.index = index;
     replay.what = NULL;
     replay_one(data, size);
@@ -325,12 +384,12 @@ static void replay_variation(uint64_t index) {
 }
 
 int main(int argc, char **argv) {
-    uint64_t mutations = REPLAY_MUTATIONS, only = UINT64_MAX, done = 0;
+    uint64_t mutations = REPLAY_MUTATIONS, only = UINT64_MAX, seconds = REPLAY_SECONDS, done = 0;
     int option;
     replay.program = argv[0];
     replay.seed = 1;
     const char *folder = NULL;
-    while ((option = getopt(argc, argv, "n:s:k:w:")) != -1) {
+    while ((option = getopt(argc, argv, "n:s:k:t:w:")) != -1) {
         if (option == '?')
             return 2;
         if (option == 'w') {
@@ -339,6 +398,7 @@ int main(int argc, char **argv) {
         }
         *(option == 'n'   ? &mutations
           : option == 's' ? &replay.seed
+          : option == 't' ? &seconds
                           : &only) = strtoull(optarg, NULL, 10);
     }
 #ifdef REPLAY_SEEDS
@@ -357,7 +417,9 @@ int main(int argc, char **argv) {
     }
     qsort(replay.inputs, replay.n_inputs, sizeof *replay.inputs, replay_compare);
     if (folder) {
-        replay_write(folder);
+        for (size_t i = 0; i < replay.n_inputs; i++)
+            replay_save(folder, replay.inputs[i].path, replay.inputs[i].data,
+                        replay.inputs[i].size);
         return 0;
     }
 
@@ -374,7 +436,7 @@ int main(int argc, char **argv) {
             replay.what = replay.inputs[i].path;
             replay_one(replay.inputs[i].data, replay.inputs[i].size);
         }
-        clock_t end = clock() + (clock_t)REPLAY_SECONDS * CLOCKS_PER_SEC;
+        clock_t end = clock() + (clock_t)seconds * CLOCKS_PER_SEC;
         for (; done < mutations && clock() < end; done++)
             replay_variation(done);
         printf("fuzz_" REPLAY_NAME ": %zu inputs and %llu variations of them passed\n",

@@ -4,9 +4,11 @@
 #ifndef FUZZ_SEEDS_H
 #define FUZZ_SEEDS_H
 
-#include "../testmodel.h"
+#include "../testtext.h"
+#include "archive.h"
 #include <gpt2/quantize.h>
 #include <gpt2/save.h>
+#include <gpt2/session.h>
 
 #define SEEDS_CTX   24
 #define SEEDS_VOCAB 61
@@ -98,6 +100,77 @@ static inline void seeds_models(unsigned forms) {
     options.dtype = DTYPE_BF16;
     options.head = TESTMODEL_HEAD_OWN;
     seeds_models_of("own_head", &options, forms);
+}
+
+/* A tokenizer of all bytes and a few merges, for a model of so many tokens. */
+enum { SEEDS_MERGES = 20, SEEDS_TOKENS = 256 + SEEDS_MERGES };
+
+static inline struct gpt2_tokenizer *seeds_tokenizer(void) {
+    struct gpt2_error err = {0};
+    struct vocab *vocab = make_vocab(1, SEEDS_MERGES, false);
+    struct gpt2_tokenizer *tokenizer = vocab ? tokenizer_create(vocab, &err) : NULL;
+    if (!tokenizer)
+        seeds_die("a tokenizer", &err);
+    return tokenizer;
+}
+
+/* The same as the two files of a directory. */
+static inline void seeds_write_tokenizer(const char *dir) {
+    struct gpt2_error err = {0};
+    struct gpt2_tokenizer *tokenizer = seeds_tokenizer();
+    if (!gpt2_tokenizer_save(tokenizer, dir, &err))
+        seeds_die("a tokenizer's files", &err);
+    gpt2_tokenizer_close(tokenizer);
+}
+
+/* One token through a model that was opened: numbers, or an error that says that they are none. */
+static inline void seeds_compute(const struct gpt2_model *model, struct gpt2_runtime *runtime) {
+    struct gpt2_error err = {0};
+    struct gpt2_session *session = gpt2_session_create(model, NULL, &err);
+    struct gpt2_batch *batch =
+        gpt2_batch_create(model, runtime, &(struct gpt2_batch_options){.max_rows = 2}, &err);
+    const int32_t id = 0;
+    struct gpt2_span span = {.session = session, .ids = &id, .n_ids = 1, .n_logits = 1};
+    if (session && batch && gpt2_batch_run(batch, &span, 1, &err)) {
+        const float *logits = gpt2_batch_logits(batch, 0, 0);
+        for (int i = 0; i < gpt2_model_config(model)->n_vocab; i++)
+            if (logits[i] - logits[i] != 0)
+                abort(); // not finite, and nothing was said
+    } else if (err.status == GPT2_OK || !err.message[0]) {
+        abort();
+    }
+    gpt2_batch_free(batch);
+    gpt2_session_free(session);
+}
+
+/* The files of a directory, in the order of their names. */
+static inline int seeds_by_name(const void *a, const void *b) {
+    return strcmp((const char *)a, (const char *)b);
+}
+
+/* A directory as one input (archive.h), and its files away. */
+static inline void seeds_add_directory(const char *name, const char *dir) {
+    char names[40][64];
+    size_t n = 0, size = 0;
+    uint8_t *data = NULL;
+    DIR *folder = opendir(dir);
+    for (struct dirent *entry; folder && (entry = readdir(folder)) != NULL;)
+        if (entry->d_name[0] != '.' && n < 40)
+            snprintf(names[n++], sizeof *names, "%.63s", entry->d_name);
+    if (!folder || closedir(folder) != 0)
+        testmodel_die("read", dir);
+    qsort(names, n, sizeof *names, seeds_by_name);
+    for (size_t i = 0; i < n; i++) {
+        char path[TESTMODEL_PATH];
+        size_t n_bytes;
+        testmodel_path(path, dir, names[i]);
+        unsigned char *bytes = seeds_read(path, &n_bytes);
+        data = archive_add(data, &size, names[i], bytes, n_bytes);
+        free(bytes);
+    }
+    replay_seed(name, data, size);
+    free(data);
+    archive_clear(dir);
 }
 
 #endif

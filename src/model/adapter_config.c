@@ -257,19 +257,83 @@ static bool translate(char out[MAX_PATTERN], const char *key) {
     return true;
 }
 
+/* A C library makes states of a pattern, and repeats within repeats multiply: 30 bytes of them took
+ * glibc gigabytes. So a pattern has as many characters at most when its repeats are written out. */
+#define MAX_WRITTEN_OUT 4000
+
+/* Past the set of characters that begins at p, "[^]a-z]". */
+static const char *past_set(const char *p) {
+    p += p[1] == '^' ? 2 : 1;
+    p += *p == ']';
+    while (*p && *p != ']')
+        p++;
+    return *p ? p + 1 : p;
+}
+
+/* How often what comes before p is repeated, and past that; 1: p is no repeat. */
+static double read_repeat(const char **p) {
+    double times = 1;
+    while (**p && strchr("*+?{", **p)) {
+        if (**p != '{') {
+            times *= **p == '+' ? 2 : 1;
+            ++*p;
+            continue;
+        }
+        char *end = (char *)(uintptr_t)*p; // "{2}", "{2,}", "{2,5}"
+        double most = 0;
+        do {
+            const double bound = (double)strtoul(end + 1, &end, 10);
+            most = bound > most ? bound : most;
+        } while (*end == ',');
+        times *= most + 1;
+        *p = *end ? end + 1 : end;
+    }
+    return times;
+}
+
+/* Characters of a translated pattern with its repeats written out, to the end or to the ')' that
+ * closes the group. */
+static double written_out(const char **p) {
+    double n = 0;
+    while (**p && **p != ')') {
+        double one = 1;
+        if (**p == '(') {
+            ++*p;
+            one = 1 + written_out(p);
+            *p += **p == ')';
+        } else if (**p == '[') {
+            *p = past_set(*p);
+        } else {
+            *p += **p == '\\' && (*p)[1] ? 2 : 1;
+        }
+        n += one * read_repeat(p);
+    }
+    return n;
+}
+
+/* Makes a key a pattern. False: GPT2_ERR_MODEL, GPT2_ERR_MEMORY. */
+static bool compile(regex_t *regex, const struct adapter_config *config, const char *pattern,
+                    const char *key, struct gpt2_error *err) {
+    char text[MAX_PATTERN];
+    const char *at = text;
+    const bool simple = translate(text, key) && written_out(&at) <= MAX_WRITTEN_OUT;
+    const int code = simple ? regcomp(regex, text, REG_EXTENDED | REG_NOSUB) : REG_BADPAT;
+    if (code == REG_ESPACE)
+        return error_memory(err, "a pattern", strlen(text));
+    return code == 0 || error_set(err, GPT2_ERR_MODEL,
+                                  "%s: \"%s\": expected names of modules or simple patterns, found "
+                                  "\"%.100s\"",
+                                  config->path, pattern, key);
+}
+
 /* *value = what the first key that fits the module has; left alone where none does. */
 static bool look_up(double *value, const struct adapter_config *config, const char *pattern,
                     const char *module, struct gpt2_error *err) {
     for (const struct json *node = json_first(json_get(config->root, pattern)); node;
          node = json_next(node)) {
-        char text[MAX_PATTERN];
         regex_t regex;
-        if (!translate(text, json_name(node)) ||
-            regcomp(&regex, text, REG_EXTENDED | REG_NOSUB) != 0)
-            return error_set(err, GPT2_ERR_MODEL,
-                             "%s: \"%s\": expected names of modules or simple patterns, found "
-                             "\"%.100s\"",
-                             config->path, pattern, json_name(node));
+        if (!compile(&regex, config, pattern, json_name(node), err))
+            return false;
         const bool fits = regexec(&regex, module, 0, NULL, 0) == 0;
         regfree(&regex);
         if (fits)

@@ -6,6 +6,7 @@
 
 #include "model/adapter_config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,10 +52,31 @@ void replay_seeds(void) {
         "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 32, \"use_rslora\": true, "
         "\"rank_pattern\": {\"h.0.attn.c_attn\": 8}, \"alpha_pattern\": {\"c_attn\": 3}, "
         "\"target_modules\": \"all-linear\"}";
-    if (!try(plain, sizeof plain - 1) || !try(patterns, sizeof patterns - 1)) {
+    static const char regular[] =
+        "{\"peft_type\": \"LORA\", \"r\": 8, \"init_lora_weights\": \"gaussian\", "
+        "\"rank_pattern\": "
+        "{\"h\\\\.\\\\d+\\\\.(?:mlp|attn)\\\\.c_(fc|\\\\w+)\": 8, \"[h]{2,3}\\\\-a\": 4}, "
+        "\"target_modules\": [\"transformer.h.0.attn.c_attn\", \"x\"]}";
+    static const char *const refused[] = {
+        "{\"peft_type\": \"LORA\", \"use_dora\": true}",
+        "{\"peft_type\": \"LORA\", \"init_lora_weights\": \"pissa\"}",
+        "{\"peft_type\": \"LORA\", \"use_new\": 1}",
+        "{\"peft_type\": \"LORA\", \"r\": 8, \"rank_pattern\": {\"(?<=a)b\": 8}}",
+        "{\"peft_type\": \"LORA\", \"r\": 8, \"rank_pattern\": {\"((a{9,99}){9}){9,}\": 8}}",
+        "[]"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        if (try(refused[i], strlen(refused[i])))
+            abort();
+        char name[20];
+        snprintf(name, sizeof name, "refused%zu", i);
+        replay_seed(name, refused[i], strlen(refused[i]));
+    }
+    if (!try(plain, sizeof plain - 1) || !try(patterns, sizeof patterns - 1) ||
+        !try(regular, sizeof regular - 1)) {
         fprintf(stderr, "a seed is refused\n");
         abort();
     }
+    replay_seed("regular", regular, sizeof regular - 1);
     replay_seed("plain", plain, sizeof plain - 1);
     replay_seed("patterns", patterns, sizeof patterns - 1);
 }

@@ -76,7 +76,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 /* Every option of drawing, with a value that it takes, by walking the table. */
 void replay_seeds(void) {
     static const char *const ids[] = {"1,2,3", "15496 995\n11", "0", "50256,"};
-    static const char *const filters[] = {"bits_per_byte<1.5 && tokens>=10", "ppl>3e1"};
+    static const char *const filters[] = {"bits_per_byte<1.5 && tokens>=10", "ppl>3e1",
+                                          "bytes==10 && scored!=2", "logprob<=-1 && bits>0",
+                                          "scored==2 && logprob<0 && bytes!=1"};
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
         replay_seed("ids", ids[i], strlen(ids[i]));
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {

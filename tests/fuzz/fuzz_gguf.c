@@ -1,5 +1,5 @@
 /* fuzz_gguf.c - any bytes as a GGUF file: refused with a message, or a table of tensors whose every
- * byte can be read, and a tokenizer that text/ refuses or makes. */
+ * byte can be read and every block taken apart, and a tokenizer that text/ refuses or makes. */
 #define REPLAY_NAME   "gguf"
 #define REPLAY_SEEDS  1
 #define REPLAY_MUTATE 1
@@ -12,6 +12,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+/* The numbers of the first blocks. */
+static void read_blocks(const struct tensor *t) {
+    float values[GGML_BLOCK_MOST];
+    for (size_t i = 0; t->blocks && i < 4 && (i + 1) * t->blocks->n_bytes <= t->n_bytes; i++)
+        ggml_type_dequantize(values, t->blocks,
+                             (const unsigned char *)t->data + i * t->blocks->n_bytes);
+}
 
 static void read_tensors(const uint8_t *data, size_t size) {
     struct gpt2_error err = {0};
@@ -26,6 +34,7 @@ static void read_tensors(const uint8_t *data, size_t size) {
         const struct tensor *t = &tensors.items[i];
         for (size_t k = 0; k < t->n_bytes; k++)
             sum += ((const unsigned char *)t->data)[k];
+        read_blocks(t);
         if (t->rank < 0 || t->rank > TENSOR_MAX_RANK || !*t->name || !*t->dtype)
             abort();
     }
@@ -73,4 +82,6 @@ size_t replay_mutate(uint8_t *data, size_t size, size_t cap, uint64_t *state) {
 
 void replay_seeds(void) {
     seeds_models(1u << SEED_GGUF);
+    seeds_ggml_types();
+    seeds_whole_gguf();
 }

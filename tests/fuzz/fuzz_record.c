@@ -1,10 +1,12 @@
 /* fuzz_record.c - any line is refused with a reason, or becomes fields that nest as they say: each
  * inside its parent, named in objects and nowhere else, numbers that read back. */
-#define REPLAY_NAME "record"
+#define REPLAY_NAME  "record"
+#define REPLAY_SEEDS 1
 #include "replay.h"
 
 #include <gpt2/record.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +27,8 @@ static void walk(const struct gpt2_record *record, int at, int end, bool named, 
         if (field->kind == GPT2_FIELD_NUMBER &&
             (isnan(strtod(field->text, &rest)) || rest == field->text || *rest))
             abort();
+        if (!*gpt2_field_kind_name(field->kind))
+            abort();
         if (field->kind == GPT2_FIELD_BOOL && strcmp(field->text, "true") != 0 &&
             strcmp(field->text, "false") != 0)
             abort();
@@ -39,6 +43,17 @@ static void walk(const struct gpt2_record *record, int at, int end, bool named, 
         abort();
 }
 
+/* More members than a record may have. */
+void replay_seeds(void) {
+    char text[20000] = "{";
+    size_t n = 1;
+    for (int i = 0; i < 1001; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s\"%d\":[%d]", i ? "," : "", i, i);
+    text[n++] = '}';
+    replay_seed("members", text, n);
+    replay_seed("none", "", 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct gpt2_error err = {0};
     struct gpt2_record *record = gpt2_record_parse((const char *)data, size, &err);
@@ -48,6 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     }
     int n = 0;
+    if (gpt2_record_bytes(record) < sizeof(struct gpt2_field))
+        abort();
     while (gpt2_record_field(record, n))
         n++;
     walk(record, 0, n, true, 1);

@@ -5,6 +5,7 @@
 #define REPLAY_NAME "stops"
 #include "replay.h"
 
+#include "decode/stops_internal.h"
 #include <gpt2/stops.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,21 +40,30 @@ static int feed(struct gpt2_stop_stream *stream, const char *all, size_t n, size
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct gpt2_stop list[7];
+    struct gpt2_error err = {0};
     if (size < 2)
         return 0;
     struct gpt2_stops_options options = {
         .strings = list, .until = (enum gpt2_until)(data[0] % 4), .include = data[0] & 4};
+    bool is_empty = false;
     size_t at = 2;
     for (int i = 0; i < data[1] % 8 && at < size; i++) {
         size_t n = data[at++];
         n = n < size - at ? n : size - at;
-        if (n)
-            list[options.n_strings++] = (struct gpt2_stop){(const char *)data + at, n};
+        is_empty |= n == 0;
+        list[options.n_strings++] = (struct gpt2_stop){(const char *)data + at, n};
         at += n;
     }
     const char *all = (const char *)data + at;
     size_t n = size - at, n_once, n_bytewise;
-    struct gpt2_stops *stops = gpt2_stops_create(&options, NULL);
+    struct gpt2_stops *stops = gpt2_stops_create(&options, &err);
+    if (is_empty) {
+        if (stops || err.status != GPT2_ERR_USAGE || !err.message[0])
+            abort();
+        return 0;
+    }
+    if (stops_is_empty(stops) != (options.n_strings == 0 && options.until == GPT2_UNTIL_NEVER))
+        abort();
     struct gpt2_stop_stream *stream = stops ? gpt2_stop_stream_create(stops, NULL) : NULL;
     char *once = malloc(n + 1), *bytewise = malloc(n + 1);
     if (!stream || !once || !bytewise)

@@ -4,6 +4,7 @@
 #ifndef FUZZ_SEEDS_H
 #define FUZZ_SEEDS_H
 
+#include "../testgguf.h"
 #include "../testtext.h"
 #include "archive.h"
 #include <gpt2/quantize.h>
@@ -50,6 +51,27 @@ static inline void seeds_add(const char *name, const char *path) {
     unsigned char *data = seeds_read(path, &size);
     replay_seed(name, data, size);
     free(data);
+}
+
+/* A tokenizer of all bytes and a few merges, for a model of so many tokens. */
+enum { SEEDS_MERGES = 20, SEEDS_TOKENS = 256 + SEEDS_MERGES };
+
+static inline struct gpt2_tokenizer *seeds_tokenizer(void) {
+    struct gpt2_error err = {0};
+    struct vocab *vocab = make_vocab(1, SEEDS_MERGES, false);
+    struct gpt2_tokenizer *tokenizer = vocab ? tokenizer_create(vocab, &err) : NULL;
+    if (!tokenizer)
+        seeds_die("a tokenizer", &err);
+    return tokenizer;
+}
+
+/* The same as the two files of a directory. */
+static inline void seeds_write_tokenizer(const char *dir) {
+    struct gpt2_error err = {0};
+    struct gpt2_tokenizer *tokenizer = seeds_tokenizer();
+    if (!gpt2_tokenizer_save(tokenizer, dir, &err))
+        seeds_die("a tokenizer's files", &err);
+    gpt2_tokenizer_close(tokenizer);
 }
 
 static inline void seeds_models_of(const char *kind, const struct testmodel_options *options,
@@ -102,25 +124,55 @@ static inline void seeds_models(unsigned forms) {
     seeds_models_of("own_head", &options, forms);
 }
 
-/* A tokenizer of all bytes and a few merges, for a model of so many tokens. */
-enum { SEEDS_MERGES = 20, SEEDS_TOKENS = 256 + SEEDS_MERGES };
-
-static inline struct gpt2_tokenizer *seeds_tokenizer(void) {
-    struct gpt2_error err = {0};
-    struct vocab *vocab = make_vocab(1, SEEDS_MERGES, false);
-    struct gpt2_tokenizer *tokenizer = vocab ? tokenizer_create(vocab, &err) : NULL;
-    if (!tokenizer)
-        seeds_die("a tokenizer", &err);
-    return tokenizer;
+/* A file of each type of blocks. */
+static inline void seeds_ggml_types(void) {
+    char dir[TESTMODEL_PATH], path[TESTMODEL_PATH];
+    testmodel_tempdir(dir);
+    testmodel_path(path, dir, "m.gguf");
+    for (size_t i = 0; i < TESTGGUF_TYPES; i++) {
+        const struct ggml_type *type = testgguf_ggml(testgguf_types[i].name);
+        const int n_embd = (int)type->n_elements;
+        const struct testmodel_options options = {
+            .n_embd = n_embd, .n_inner = n_embd, .n_layer = 1, .n_vocab = 9, .n_ctx = 4};
+        testgguf_write(path, &options, type->name);
+        seeds_add(type->name, path);
+    }
+    testmodel_remove(dir);
 }
 
-/* The same as the two files of a directory. */
-static inline void seeds_write_tokenizer(const char *dir) {
+static const char seeds_generation[] =
+    "{\"do_sample\": true, \"temperature\": 0.8, \"top_k\": 40, \"top_p\": 0.95, \"min_p\": 0.1, "
+    "\"typical_p\": 1, \"repetition_penalty\": 1.1, \"repeat_last_n\": 64, "
+    "\"no_repeat_ngram_size\": 3, \"max_new_tokens\": 40, \"eos_token_id\": [3, 4]}";
+
+/* Everything that a GGUF file can have: a tokenizer, recommended settings, each type that is
+ * written. */
+static inline void seeds_whole_gguf(void) {
+    char dir[TESTMODEL_PATH], path[TESTMODEL_PATH], name[32];
     struct gpt2_error err = {0};
+    testmodel_tempdir(dir);
+    testmodel_write(dir, &(struct testmodel_options){
+                             .n_embd = 32, .n_layer = 1, .n_ctx = 4, .n_vocab = SEEDS_TOKENS});
+    testmodel_write_file(dir, "generation_config.json", seeds_generation,
+                         sizeof seeds_generation - 1);
+    struct gpt2_model *model = gpt2_model_open(dir, &err);
     struct gpt2_tokenizer *tokenizer = seeds_tokenizer();
-    if (!gpt2_tokenizer_save(tokenizer, dir, &err))
-        seeds_die("a tokenizer's files", &err);
+    struct gpt2_gguf_pairs pairs = {0};
+    if (!model || !gpt2_tokenizer_gguf(tokenizer, SEEDS_TOKENS, &pairs, &err))
+        seeds_die("a whole GGUF file", &err);
+    testmodel_path(path, dir, "m.gguf");
+    for (int type = GPT2_GGUF_AS_IS; type <= GPT2_GGUF_Q4_0; type++) {
+        const struct gpt2_gguf_options options = {
+            .type = (enum gpt2_gguf_type)type, .tied = type % 2, .tokenizer = &pairs};
+        snprintf(name, sizeof name, "whole%d", type);
+        if (!gpt2_model_save_gguf(model, &options, path, &err))
+            seeds_die(name, &err);
+        seeds_add(name, path);
+    }
+    free(pairs.bytes);
     gpt2_tokenizer_close(tokenizer);
+    gpt2_model_close(model);
+    testmodel_remove(dir);
 }
 
 /* One token through a model that was opened: numbers, or an error that says that they are none. */

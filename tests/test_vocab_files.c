@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/buffer.h"
 #include "base/json.h"
 #include "testtokenizer.h"
 
@@ -502,6 +503,30 @@ static void write_file(const char *folder, const char *name, const char *text) {
     assert_int_equal(fclose(file), 0);
 }
 
+/* Each step doubles the text: 40 of them are a terabyte. */
+static void a_normalizer_that_multiplies_a_text_is_refused(void **state) {
+    static const char step[] =
+        "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aa\"}";
+    struct buffer text = {0};
+    struct gpt2_ids ids = {0};
+    struct gpt2_error err = {0};
+    buffer_text(&text, "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[");
+    for (int i = 0; i < 40; i++)
+        buffer_format(&text, "%s%s", i ? "," : "", step);
+    buffer_text(&text, "]},\"pre_tokenizer\":" BYTELEVEL "true}," MODEL("") "}");
+    assert_false(text.failed);
+    struct gpt2_tokenizer *t = open_files((struct files){.tokenizer = text.data});
+    check_ids(t, TEXT("b"), GPT2_ENCODE_TEXT, IDS(1));
+    assert_false(gpt2_tokenizer_encode(t, "a", 1, GPT2_ENCODE_TEXT, &ids, &err));
+    assert_int_equal(err.status, GPT2_ERR_MODEL);
+    assert_string_equal(err.message, "the tokenizer's normalizer: expected at most 262208 bytes of "
+                                     "a text of 1, found more");
+    assert_int_equal(ids.len, 0);
+    gpt2_ids_free(&ids);
+    gpt2_tokenizer_close(t);
+    buffer_free(&text);
+}
+
 static void a_directory_or_a_file_in_it_is_opened(void **state) {
     static const char *const names[] = {"encoder.json", "vocab.bpe", "vocab.json", "merges.txt",
                                         "tokenizer.json"};
@@ -596,6 +621,7 @@ int main(void) {
         cmocka_unit_test(the_forms_of_tokenizer_json_are_read),
         cmocka_unit_test(settings_of_tokenizer_json_are_honoured),
         cmocka_unit_test(malformed_files_are_refused_by_name),
+        cmocka_unit_test(a_normalizer_that_multiplies_a_text_is_refused),
         cmocka_unit_test(a_directory_or_a_file_in_it_is_opened),
         cmocka_unit_test(a_tokenizer_of_another_kind_is_refused_or_read),
     };

@@ -47,6 +47,10 @@ struct normalizer_step {
     bool left, right; /* of STRIP */
 };
 
+/* What a text may become. No form of Unicode makes more than 11 bytes of one. */
+#define MOST_TIMES 64u
+#define MOST_MORE  4096u
+
 struct normalizer {
     struct normalizer_step *steps; /* [n] */
     size_t n;
@@ -145,6 +149,9 @@ void normalizer_free_text(struct normalized *text) {
 }
 
 static bool reserve(struct normalized *t, size_t more) {
+    t->too_long |= more > t->most - t->n;
+    if (t->too_long)
+        return false;
     if (more <= t->cap - t->n)
         return true;
     size_t cap = t->cap + t->cap / 2 + more + 32;
@@ -341,7 +348,8 @@ static bool run_step(struct normalized *out, const struct normalized *in,
 
 bool normalizer_run(const struct normalizer *normalizer, const unsigned char *text, size_t n,
                     bool places, struct normalized *out, struct gpt2_error *err) {
-    struct normalized now = {.has_places = places};
+    struct normalized now = {.has_places = places,
+                             .most = n < SIZE_MAX / 128 ? MOST_TIMES * (n + MOST_MORE) : n};
     bool ok = reserve(&now, n);
     if (ok && n)
         memcpy(now.text, text, n);
@@ -351,14 +359,20 @@ bool normalizer_run(const struct normalizer *normalizer, const unsigned char *te
     }
     now.n = ok ? n : 0;
     for (size_t i = 0; ok && i < normalizer->n; i++) {
-        struct normalized next = {.has_places = places};
+        struct normalized next = {.has_places = places, .most = now.most};
         ok = run_step(&next, &now, &normalizer->steps[i]);
         normalizer_free_text(&now);
         now = next;
     }
     if (!ok) {
+        if (now.too_long)
+            error_set(err, GPT2_ERR_MODEL,
+                      "the tokenizer's normalizer: expected at most %zu bytes of a text of %zu, "
+                      "found more",
+                      now.most, n);
+        else
+            error_memory(err, "the normalised text", n);
         normalizer_free_text(&now);
-        error_memory(err, "the normalised text", n);
     }
     *out = now;
     return ok;

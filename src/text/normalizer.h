@@ -21,10 +21,14 @@ struct normalized {
     size_t *from, *to; /* [n], NULL without places: text[i] came from the bytes from[i]..to[i] of
                           the original; where it was put in, from[i] == to[i] is the place */
     size_t n, cap;
+    size_t most;   /* that n may be                      */
+    bool too_long; /* it would have been more than that  */
 };
 
 /* Normalises text[0..n) into *out, with the places that its bytes came from if `places` (these take
- * sixteen times the memory of the text). Linear time. False: out of memory, *out is {0}. */
+ * sixteen times the memory of the text). Linear time. False: *out is {0}; GPT2_ERR_MEMORY, or
+ * GPT2_ERR_MODEL where the result is longer than 64 times the text and 4096 bytes: replacements
+ * that follow each other may double a text with each step. */
 bool normalizer_run(const struct normalizer *normalizer, const unsigned char *text, size_t n,
                     bool places, struct normalized *out, struct gpt2_error *err);
 void normalizer_free_text(struct normalized *text); /* leaves {0} */

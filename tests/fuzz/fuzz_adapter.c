@@ -88,14 +88,15 @@ static void add_pair(struct testmodel_list *list, const char *module, int n_in, 
     testmodel_add(list, "", name, "F32", 2, n_out, RANK)->deviation = 0.3;
 }
 
-static void add(const char *name, const char *config, const struct testmodel_list *list) {
+static void add(const char *name, const char *config, const struct testmodel_list *list,
+                bool opens) {
     char path[TESTMODEL_PATH];
     testmodel_path(path, dir, "adapter_model.safetensors");
     testmodel_write_list(path, list, NULL);
     testmodel_write_file(dir, "adapter_config.json", config, strlen(config));
     for (int i = 0; i < SHAPES; i++)
-        if (!merge(i, 1)) {
-            fprintf(stderr, "%s: is refused\n", name);
+        if (merge(i, 1) != opens) {
+            fprintf(stderr, "%s: is %s\n", name, opens ? "refused" : "merged");
             abort();
         }
     seeds_add_directory(name, dir);
@@ -111,13 +112,13 @@ void replay_seeds(void) {
         "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, \"fan_in_fan_out\": true, "
         "\"base_model_name_or_path\": \"gpt2\", \"bias\": \"none\", "
         "\"target_modules\": [\"c_attn\", \"c_fc\"]}",
-        &list);
+        &list, true);
     add("patterns",
         "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, \"use_rslora\": true, "
         "\"rank_pattern\": {\"^transformer\\\\.h\\\\.\\\\d+\\\\.mlp\\\\.(?:c_fc|c_proj)\": 2}, "
         "\"alpha_pattern\": {\"c_attn\": 3, \"h.[0-9].\\\\w+.c_fc\": 5}, "
         "\"target_modules\": \".*(c_attn|c_fc)$\"}",
-        &list);
+        &list, true);
     list.count = 0;
     add_pair(&list, "wte", 11, 8, "lora_embedding_A", "lora_embedding_B");
     testmodel_add(&list, "", "base_model.model.transformer.h.0.ln_1.bias", "F16", 1, 8, 1);
@@ -127,7 +128,7 @@ void replay_seeds(void) {
     add("whole",
         "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, \"bias\": \"all\", "
         "\"modules_to_save\": [\"ln_f\"], \"target_modules\": [\"wte\"]}",
-        &list);
+        &list, true);
     list.count = 0;
     add_pair(&list, "h.0.attn.c_attn.base_layer", 8, 24, "lora_A.default.weight",
              "lora_B.default.weight");
@@ -137,6 +138,27 @@ void replay_seeds(void) {
     add("bias",
         "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, \"lora_bias\": true, "
         "\"target_modules\": \"all-linear\", \"layers_to_transform\": [0]}",
-        &list);
+        &list, true);
+    static const char plain[] = "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4}";
+    list.count = 0;
+    add_pair(&list, "h.0.attn.c_attn", 8, 23, "lora_A.weight", "lora_B.weight");
+    add("shape", plain, &list, false);
+    list.items[1].shape[0] = 24;
+    list.items[1].dtype = "I32";
+    add("dtype", plain, &list, false);
+    list.items[1].dtype = "F32";
+    testmodel_add(&list, "", "base_model.model.score.weight", "F32", 2, 2, 8);
+    add("score", plain, &list, true);
+    strcpy(list.items[2].name, "base_model.model.transformer.ln_f.bias");
+    add("rank", plain, &list, false); // a vector has one
+    strcpy(list.items[2].name, "base_model.model.something");
+    add("unknown", plain, &list, false);
+    list.count = 1;
+    add("half", plain, &list, false);
+    list.count = 0;
+    testmodel_add(&list, "", "base_model.model.transformer.wte.weight", "F32", 2, 11, 8);
+    testmodel_add(&list, "", "base_model.model.lm_head.weight", "F32", 2, 11, 8);
+    add("both", "{\"peft_type\": \"LORA\", \"r\": 2, \"modules_to_save\": [\"wte\", \"lm_head\"]}",
+        &list, true);
     free(list.items);
 }

@@ -128,6 +128,18 @@ void replay_seeds(void) {
          1},
         {"slide",
          "{\"prompt\": \"A\", \"on_overflow\": \"slide\", \"max_tokens\": 90, \"keep\": 2}", 3},
+        {"members", "{\"prompt\": \"A\", \"stream\": 1}", 0},
+        {"no_object", "{\"prompt\": \"A\", \"stream\": true, \"stream_options\": 1}", 0},
+        {"usage",
+         "{\"prompt\": \"A\", \"stream\": true, \"stream_options\": {\"include_usage\": 1}}", 0},
+        {"suffix", "{\"prompt\": \"A\", \"suffix\": \"B\"}", 0},
+        {"best", "{\"prompt\": \"A\", \"stream\": true, \"best_of\": 3, \"n\": 2}", 0},
+        {"many", "{\"prompt\": \"A\", \"n\": 129}", 0},
+        {"biases",
+         "{\"custom_id\": \"a\", \"logit_bias\": {\"1\": 1}, \"body\": {\"logit-bias\": {\"2\": "
+         "1}, "
+         "\"logit_bias\": {\"3\": 1}, \"prompt\": \"A\"}}",
+         0},
     };
     for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
         const int is = try(seeds[i].text, strlen(seeds[i].text));

@@ -99,6 +99,10 @@ static bool try(const uint8_t *data, size_t size) {
         snprintf(name, sizeof name, "some/model@%.*s", (int)(file.size < 500 ? file.size : 500),
                  (const char *)data + file.at);
     }
+    char local[GPT2_HUB_NAME_MAX];
+    if (gpt2_hub_local_name(name, local) && (*local == '/' || strstr(local, "..")))
+        abort();
+    free(gpt2_hub_cached(gpt2_hub_famous((int)(size % 5))));
     char *found = gpt2_hub_cached("some/model"), *revision = gpt2_hub_cached(name);
     if (found)
         judge(found);

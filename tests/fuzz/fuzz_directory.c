@@ -159,6 +159,39 @@ static void add_with(const char *name, const char *from, const char *tensor, int
     add_list(name, from, &list, &options, opens);
 }
 
+/* A file with one tensor of another model. */
+static void add_named(const char *name, const char *from, const char *tensor) {
+    const struct testmodel_options options = small((struct testmodel_options){0});
+    struct testmodel_list list = {0};
+    testmodel_add(&list, "", tensor, "F32", 2, 11, 8);
+    add_list(name, from, &list, &options, false);
+}
+
+/* Directories without weights that are read. */
+static void add_unread(const char *from) {
+    static const char *const files[] = {"model.onnx", "flax_model.msgpack",
+                                        "adapter_model.safetensors",
+                                        "pytorch_model-00001-of-00002.bin", "m.keras"};
+    static const char adapter[] =
+        "{\"peft_type\": \"LORA\", \"base_model_name_or_path\": \"gpt2\"}",
+                      other[] = "{\"peft_type\": \"IA3\"}";
+    for (size_t i = 0; i < 2 * sizeof files / sizeof *files; i++) {
+        char name[20];
+        const struct testmodel_options options = small((struct testmodel_options){0});
+        if (i % 2)
+            testmodel_write_config(from, &options);
+        testmodel_write_file(from, files[i / 2], "GGUF", 4);
+        if (i / 2 == 2)
+            testmodel_write_file(from, "adapter_config.json", i % 2 ? adapter : other,
+                                 i % 2 ? sizeof adapter - 1 : sizeof other - 1);
+        snprintf(name, sizeof name, "unread%zu", i);
+        seeds_add_directory(name, from);
+    }
+    testmodel_write_file(from, "a.gguf", "GGUF", 4);
+    testmodel_write_file(from, "b.gguf", "GGUF", 4);
+    seeds_add_directory("several", from);
+}
+
 static void add_variants(const char *from) {
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
         const struct testmodel_options options = small(variants[i].options);
@@ -176,6 +209,12 @@ static void add_variants(const char *from) {
     struct testmodel_list list = testmodel_list(&options);
     options.n_vocab = 9; // config.json says fewer than there are
     add_list("more_rows", from, &list, &options, true);
+    add_with("twice", from, "transformer.h.0.ln_1.bias", 1, false);
+    add_with("wrong_dtype", from, "h.0.attn.bias", 1, false);
+    add_named("llama", from, "model.embed_tokens.weight");
+    add_named("prefixed", from, "gpt.wte.weight");
+    add_named("merged_later", from, "base_model.model.transformer.h.0.attn.c_attn.lora_A.weight");
+    add_named("nameless", from, "x");
     options = small((struct testmodel_options){0});
     list = testmodel_list(&options);
     struct testmodel_tensor *c_fc = testmodel_find(&list, "h.0.mlp.c_fc.weight");
@@ -255,6 +294,7 @@ void replay_seeds(void) {
     testmodel_tempdir(from);
     testmodel_tempdir(to);
     add_variants(from);
+    add_unread(from);
     add_forms(from, to);
     add_whole_files(from, to);
     testmodel_remove(from);

@@ -52,6 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         abort();
     if (!after.ends_in_added && !(size && memchr(data, 0, size))) // a NUL byte ends a line
         abort();
+    if (line_history_load(dir, count, (void *)&(struct lines){0}, &err) || !err.message[0])
+        abort(); // a folder
     testmodel_remove(dir);
     return 0;
 }

@@ -161,8 +161,7 @@ void replay_seeds(void) {
         "\"Replace\",\"pattern\":{\"Regex\":\"\\\\s+\"},\"content\":\" \"",
         "\"Prepend\",\"prepend\":\"a\"",
         "\"Strip\",\"strip_left\":true,\"strip_right\":true",
-        "\"Sequence\",\"normalizers\":[{\"type\":\"NFD\"},{\"type\":\"StripAccents\"},"
-        "{\"type\":\"Lowercase\"}]"};
+        "\"Sequence\",\"normalizers\":[{\"type\":\"NFD\"},{\"type\":\"StripAccents\"}]"};
     static const char *const behaviors[] = {"Removed", "Isolated", "MergedWithPrevious",
                                             "MergedWithNext", "Contiguous"};
     static const char *const pre_tokenizers[] = {

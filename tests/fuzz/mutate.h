@@ -6,6 +6,8 @@
 #ifndef FUZZ_MUTATE_H
 #define FUZZ_MUTATE_H
 
+#include "base/crc32.h"
+
 #include <stdbool.h>
 
 /* ---- parts ---- */
@@ -359,8 +361,8 @@ static inline size_t mutate_pickle(uint8_t *data, size_t size, size_t cap, uint6
 
 /* ---- zip ---- */
 
-/* A file of torch.save: the largest of its first entries that is no storage is the pickle. Rewrites
- * the archive around another text of it, without zip64 records. */
+/* A file of torch.save. Rewrites the archive around another text of its data.pkl, without zip64
+ * records, or with the sizes of one entry in 64 bits. */
 static inline size_t mutate_torch(uint8_t *data, size_t size, size_t cap, uint64_t *state) {
     if (size < 22 || memcmp(data, "PK\3\4", 4) != 0 || replay_below(state, 5) == 0)
         return memcmp(data, "PK", size < 2 ? size : 2) ? mutate_pickle(data, size, cap, state)
@@ -372,6 +374,7 @@ static inline size_t mutate_torch(uint8_t *data, size_t size, size_t cap, uint64
            n = (size_t)mutate_load(data + end + 10, 2);
     uint8_t *made = malloc(cap), *directory = malloc(cap);
     size_t len = 0, n_directory = 0;
+    const size_t wide = replay_below(state, 3) ? n : replay_below(state, n);
     bool ok = made && directory && end > 0 && n < 1000;
     for (size_t i = 0; ok && i < n; i++) {
         ok = at <= size && size - at >= 46 && memcmp(data + at, "PK\1\2", 4) == 0;
@@ -402,11 +405,29 @@ static inline size_t mutate_torch(uint8_t *data, size_t size, size_t cap, uint64
         mutate_store(made + len + 26, n_name, 2);
         memcpy(made + len + 30, name, n_name);
         memcpy(directory + n_directory, data + at, 46 + n_name);
+        if (is_pickle)
+            mutate_store(directory + n_directory + 16, crc32_zip(out, n_bytes), 4);
         mutate_store(directory + n_directory + 20, n_bytes, 4);
         mutate_store(directory + n_directory + 24, n_bytes, 4);
         mutate_store(directory + n_directory + 30, 0, 4);
         mutate_store(directory + n_directory + 42, len, 4);
         n_directory += 46 + n_name;
+        if (i == wide) { // one in 64 bits, after an extra field of another kind
+            uint8_t *entry = directory + n_directory - 46 - n_name,
+                    *extra = directory + n_directory;
+            memset(entry + 20, 0xFF, 8);
+            memset(entry + 42, 0xFF, 4);
+            mutate_store(entry + 30, 34, 2);
+            mutate_store(extra, 0x5455, 2);
+            mutate_store(extra + 2, 2, 2);
+            mutate_store(extra + 4, 0, 2);
+            mutate_store(extra + 6, 1, 2);
+            mutate_store(extra + 8, 24, 2);
+            mutate_store(extra + 10, n_bytes, 8);
+            mutate_store(extra + 18, n_bytes, 8);
+            mutate_store(extra + 26, len, 8);
+            n_directory += 34;
+        }
         len += 30 + n_name + n_bytes;
         at += 46 + n_name + skip;
     }

@@ -145,14 +145,37 @@ static const char seeds_generation[] =
     "\"typical_p\": 1, \"repetition_penalty\": 1.1, \"repeat_last_n\": 64, "
     "\"no_repeat_ngram_size\": 3, \"max_new_tokens\": 40, \"eos_token_id\": [3, 4]}";
 
+/* "Put these in front and after" as a file says it; of ids that testmodel's config.json names. */
+static inline void seeds_add_ends(struct gpt2_gguf_pairs *pairs) {
+    static const char *const keys[] = {"tokenizer.ggml.add_bos_token",
+                                       "tokenizer.ggml.add_eos_token"};
+    for (size_t i = 0; i < 2; i++) {
+        const size_t n = strlen(keys[i]);
+        pairs->bytes = realloc(pairs->bytes, pairs->n_bytes + 8 + n + 5);
+        if (!pairs->bytes)
+            testmodel_die("allocate", keys[i]);
+        uint8_t *at = pairs->bytes + pairs->n_bytes;
+        mutate_store(at, n, 8);
+        memcpy(at + 8, keys[i], n);
+        mutate_store(at + 8 + n, 7, 4);
+        at[8 + n + 4] = 1;
+        pairs->n_bytes += 8 + n + 5;
+        pairs->n_pairs++;
+    }
+}
+
 /* Everything that a GGUF file can have: a tokenizer, recommended settings, each type that is
  * written. */
 static inline void seeds_whole_gguf(void) {
     char dir[TESTMODEL_PATH], path[TESTMODEL_PATH], name[32];
     struct gpt2_error err = {0};
     testmodel_tempdir(dir);
-    testmodel_write(dir, &(struct testmodel_options){
-                             .n_embd = 32, .n_layer = 1, .n_ctx = 4, .n_vocab = SEEDS_TOKENS});
+    testmodel_write(
+        dir, &(struct testmodel_options){.n_embd = 32,
+                                         .n_layer = 1,
+                                         .n_ctx = 4,
+                                         .n_vocab = SEEDS_TOKENS,
+                                         .config = "\"bos_token_id\": 5, \"eos_token_id\": 7"});
     testmodel_write_file(dir, "generation_config.json", seeds_generation,
                          sizeof seeds_generation - 1);
     struct gpt2_model *model = gpt2_model_open(dir, &err);
@@ -161,6 +184,7 @@ static inline void seeds_whole_gguf(void) {
     if (!model || !gpt2_tokenizer_gguf(tokenizer, SEEDS_TOKENS, &pairs, &err))
         seeds_die("a whole GGUF file", &err);
     testmodel_path(path, dir, "m.gguf");
+    seeds_add_ends(&pairs);
     for (int type = GPT2_GGUF_AS_IS; type <= GPT2_GGUF_Q4_0; type++) {
         const struct gpt2_gguf_options options = {
             .type = (enum gpt2_gguf_type)type, .tied = type % 2, .tokenizer = &pairs};

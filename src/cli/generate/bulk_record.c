@@ -151,6 +151,10 @@ static bool set_option(struct bulk_record *record, const struct option *table, i
         return usage_error(err, "unknown option \"%.100s\"", field->name);
     if (field->kind == GPT2_FIELD_NULL)
         return true; // as if it were not there
+    const uint64_t bit = UINT64_C(1) << (option - table);
+    if (record->given & bit) // by another of its names, or beside a batch line's body
+        return usage_error(err, "%s: the option is there twice", field->name);
+    record->given |= bit;
     record->has_settings = true;
     if (option->type == OPTION_STRINGS) {
         option->dest.strings->n = 0;
@@ -194,6 +198,8 @@ static bool is_foreign(struct bulk_record *record, const struct option *table,
     buffer_json(&record->ignored, name, strlen(name));
     return true;
 }
+
+_Static_assert(SETTINGS_MAX <= 64, "record->given has a bit for each");
 
 /* Members [from, to) of the record or of its body. *prompt becomes the field that has the prompts:
  * how they are read may depend on what follows. */

@@ -13,6 +13,7 @@ struct bulk_record {
     struct settings settings; /* unresolved */
     bool has_settings;        /* some of its own */
     bool is_plain;            /* says that special tokens in its prompt are text */
+    uint64_t given;           /* bit i: option i of their table */
     bool is_batch;            /* an OpenAI batch line */
     bool is_request;          /* the body of a request of OpenAI's API */
     struct buffer ignored;    /* of a request: the names that mean nothing here, "a","b" */

@@ -187,7 +187,10 @@ static bool visit_folder(void *user, const char *folder) {
 }
 
 static int run_models(int argc, char **argv) {
-    static struct models_listing l;
+    static struct models_listing l; // it has a buffer, too large for a small stack
+    l.output = NULL;
+    l.format = FORMAT_TEXT;
+    l.names = false;
     static const char *const formats[] = {"text", "json", "jsonl", NULL};
     const struct option table[] = {
         OPT_SECTION("Options"),

@@ -359,6 +359,19 @@ static void check_manual(const struct entry *e, const char *name, size_t n) {
     has(manual, text, "the man page", e);
 }
 
+/* A command that opens a model says how much memory that may take. */
+static void what_opens_a_model_has_a_limit(void **state) {
+    for (size_t i = 0; command_at(i); i++) {
+        bool opens = false, limits = false;
+        for (const struct entry *e = entries; e < entries + n_entries; e++) {
+            opens |= e->command == command_at(i) && !strcmp(e->option.name, "lora");
+            limits |= e->command == command_at(i) && !strcmp(e->option.name, "max-memory");
+        }
+        if (opens != limits)
+            fail_msg("%s: expected --lora and --max-memory, or neither", command_at(i)->name);
+    }
+}
+
 static void options_are_in_the_man_page(void **state) {
     for (const struct entry *e = entries; e < entries + n_entries; e++) {
         struct printed p = run(e->command, "--help=man", NULL, NULL);
@@ -992,6 +1005,7 @@ int main(void) {
         cmocka_unit_test(commands_are_well_formed),
         cmocka_unit_test(tables_are_well_formed),
         cmocka_unit_test(options_are_in_help),
+        cmocka_unit_test(what_opens_a_model_has_a_limit),
         cmocka_unit_test(options_are_in_the_man_page),
         cmocka_unit_test(options_are_in_bash),
         cmocka_unit_test(options_are_in_zsh),

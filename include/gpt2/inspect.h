@@ -36,6 +36,10 @@ struct gpt2_inspector;
 struct gpt2_inspector *gpt2_inspector_create(const struct gpt2_model *model,
                                              struct gpt2_runtime *runtime, unsigned ablations,
                                              const float *deviations, struct gpt2_error *err);
+
+/* Bytes of an inspector, before it is made, and of what its functions take meanwhile: all but some
+ * MiB. */
+uint64_t gpt2_inspector_bytes(const struct gpt2_model *model, const struct gpt2_runtime *runtime);
 void gpt2_inspector_free(struct gpt2_inspector *inspector); /* NULL is allowed */
 
 /* ---- layer normalisation ---- */

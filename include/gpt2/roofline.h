@@ -47,6 +47,9 @@ struct gpt2_roofline *gpt2_roofline_create(struct gpt2_runtime *runtime, size_t 
                                            int n_rounds, struct gpt2_error *err);
 void gpt2_roofline_free(struct gpt2_roofline *roofline); /* NULL is allowed */
 
+/* Bytes of the buffers, before they are made. */
+uint64_t gpt2_roofline_bytes(size_t n_bytes);
+
 /* Measures everything once. The runtime must not be in use meanwhile. */
 void gpt2_roofline_round(struct gpt2_roofline *roofline);
 

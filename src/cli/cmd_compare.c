@@ -49,6 +49,7 @@ struct compared_model {
 };
 
 struct comparison {
+    const struct compare_arguments *args;
     struct gpt2_runtime *runtime;
     struct gpt2_tokenizer *tokenizer;
     struct text text;
@@ -61,14 +62,17 @@ struct comparison {
 
 /* ---- opening ---- */
 
-/* NULL options: the reference. */
-static bool open_side(struct comparison *c, const char *name, const struct model_options *options,
-                      enum gpt2_kv kv, struct gpt2_error *err) {
+/* The first one is the reference. */
+static bool open_side(struct comparison *c, const char *name, struct gpt2_error *err) {
+    const struct model_options *options = &c->args->opening;
+    const struct model_options numbers = {.max_memory = options->max_memory};
+    const bool is_reference = c->n_sides == 0;
     struct compared_model *side = &c->sides[c->n_sides++];
     side->path = find_model(name, err);
     if (side->path)
-        side->model = options ? model_options_open(side->path, options, c->runtime, err)
-                              : model_options_open_numbers(side->path, NULL, c->runtime, err);
+        side->model = is_reference
+                          ? model_options_open_numbers(side->path, &numbers, c->runtime, err)
+                          : model_options_open(side->path, options, c->runtime, err);
     if (!side->model)
         return false;
     const struct gpt2_config *config = gpt2_model_config(side->model);
@@ -79,7 +83,30 @@ static bool open_side(struct comparison *c, const char *name, const struct model
                              side->path, first->n_vocab, config->n_vocab);
     if (c->n_ctx == 0 || config->n_ctx < c->n_ctx)
         c->n_ctx = config->n_ctx;
-    side->session = gpt2_session_create(side->model, &(struct gpt2_session_options){.kv = kv}, err);
+    return true;
+}
+
+static enum gpt2_kv kv_of(const struct comparison *c, int side) {
+    return side ? (enum gpt2_kv)c->args->kv : GPT2_KV_F32;
+}
+
+static bool check_memory(const struct comparison *c, struct gpt2_error *err) {
+    struct memory_use all = {0};
+    for (int i = 0; i < c->n_sides; i++) {
+        const struct gpt2_model *model = c->sides[i].model;
+        struct memory_use side = {0};
+        memory_model(&side, model);
+        memory_sessions(&side, model, &(struct memory_sessions){.kv = kv_of(c, i), .n = 1});
+        memory_batch(&side, model, c->runtime, CHUNK, CHUNK);
+        memory_add(&all, &side);
+    }
+    return memory_check(&all, c->args->opening.max_memory, err);
+}
+
+static bool start_side(struct comparison *c, int i, struct gpt2_error *err) {
+    struct compared_model *side = &c->sides[i];
+    side->session =
+        gpt2_session_create(side->model, &(struct gpt2_session_options){.kv = kv_of(c, i)}, err);
     if (!side->session)
         return false;
     side->batch = gpt2_batch_create(
@@ -93,11 +120,15 @@ static bool open_sides(struct comparison *c, const struct compare_arguments *arg
                        struct gpt2_error *err) {
     c->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
-    bool ok = c->runtime && open_side(c, args->reference, NULL, GPT2_KV_F32, err);
+    c->args = args;
+    bool ok = c->runtime && open_side(c, args->reference, err);
     for (int i = 0; ok && i < args->n_models; i++)
-        ok = open_side(c, args->models[i], &args->opening, (enum gpt2_kv)args->kv, err);
+        ok = open_side(c, args->models[i], err);
     if (ok && args->n_models == 0)
-        ok = open_side(c, args->reference, &args->opening, (enum gpt2_kv)args->kv, err);
+        ok = open_side(c, args->reference, err);
+    ok = ok && check_memory(c, err);
+    for (int i = 0; ok && i < c->n_sides; i++)
+        ok = start_side(c, i, err);
     return ok;
 }
 
@@ -386,6 +417,7 @@ static int run_compare(int argc, char **argv) {
                    "on lines of their own), or one JSON object"),
         OPT_VALUE("json", &args.format, formats, "json", "short for --format json"),
         OPT_KV(&args.kv),
+        OPT_MAX_MEMORY(&args.opening.max_memory),
         OPT_THREADS(&args.threads),
         OPT_CPU(&args.cpu),
         OPT_END,

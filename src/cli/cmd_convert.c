@@ -25,7 +25,7 @@ static const char *const formats[] = {"safetensors", "gguf", "packed", NULL};
 
 struct convert_arguments {
     const char *model, *output, *cpu;
-    struct string_list lora;
+    struct model_options opening;
     const char *name;
     int to, type, threads;
     bool no_tokenizer, tied;
@@ -176,8 +176,8 @@ static bool write_packed(struct convert_run *run, const struct convert_arguments
 
 static bool open_run(struct convert_run *run, const struct convert_arguments *args,
                      const char *path, struct gpt2_error *err) {
-    run->model = model_options_open_numbers(path, &args->lora, NULL, err);
-    if (!run->model)
+    run->model = model_options_open_numbers(path, &args->opening, NULL, err);
+    if (!run->model || !model_options_fit(run->model, &args->opening, MEMORY_FILE, err))
         return false;
     for (size_t i = 0; gpt2_model_warning(run->model, i); i++)
         report_note("%s", gpt2_model_warning(run->model, i));
@@ -220,7 +220,7 @@ static int run_convert(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL_WORD(&args.model),
-        OPT_LORA(&args.lora),
+        OPT_NUMBERS_OPTIONS(&args.opening),
         OPT_STRING("output", 'o', &args.output, "DIR|FILE",
                    "a new directory for safetensors, else a file; one that is\n"
                    "there is replaced",
@@ -258,7 +258,7 @@ static int run_convert(int argc, char **argv) {
             "stream");
     if (ok && args.to == UNSAID && path_ends_in(args.output, ".gguf"))
         args.to = GGUF;
-    if (ok && args.to == UNSAID && args.lora.n)
+    if (ok && args.to == UNSAID && args.opening.lora.n)
         args.to = SAFETENSORS;
     if (ok && args.to == UNSAID)
         ok = command_error(&err, GPT2_ERR_USAGE, NULL,
@@ -290,6 +290,7 @@ const struct command command_convert = {
                   "a directory for Hugging Face's programs"},
                  {"gpt2 convert gpt2 --type q8_0 -o gpt2.q8_0.gguf", "for llama.cpp, quantized"},
                  {"gpt2 convert gpt2 --lora adapter -o merged", "a model and an adapter as one"}),
+    .common = "model lora output to type tied no-tokenizer threads",
     .related = "quantize verify",
     .run = run_convert,
 };

@@ -156,6 +156,13 @@ static bool open_all(struct embed_run *run, struct gpt2_error *err) {
     run->vector = calloc((size_t)config->n_embd, sizeof *run->vector);
     if (!run->sums || !run->vector)
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a vector");
+    struct memory_use use = {0};
+    memory_model(&use, run->engine.model);
+    memory_sessions(&use, run->engine.model,
+                    &(struct memory_sessions){.kv = (enum gpt2_kv)a->kv, .n = 1});
+    memory_batch(&use, run->engine.model, run->engine.runtime, 0, 0);
+    if (!memory_check(&use, a->opening.max_memory, err))
+        return false;
     run->session = gpt2_session_create(
         run->engine.model, &(struct gpt2_session_options){.kv = (enum gpt2_kv)a->kv}, err);
     run->batch =

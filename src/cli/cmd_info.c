@@ -242,7 +242,7 @@ static int info(const struct info_arguments *args) {
     struct gpt2_model *model =
         path ? model_options_open(path, &args->opening, runtime, &err) : NULL;
     int code = 0;
-    if (!model) {
+    if (!model || !model_options_fit(model, &args->opening, 0, &err)) {
         code = report(&err);
     } else {
         bool ok = output_begin(&out, args->output, &err) &&

@@ -20,7 +20,7 @@ static const char *const types[] = {"f16", "bf16", "q8", "q4", NULL}; // enum gp
 
 struct quantize_arguments {
     const char *model, *output, *calibrate, *cpu;
-    struct string_list lora;
+    struct model_options opening;
     int type, threads;
     bool no_tokenizer;
 };
@@ -55,14 +55,26 @@ static bool read_calibration(struct quantize_run *run, const char *path, struct 
     return ok;
 }
 
+/* A text for --calibrate goes through the model. */
+static bool check_memory(const struct quantize_run *run, const struct quantize_arguments *args,
+                         struct gpt2_error *err) {
+    struct memory_use use = {.other = MEMORY_FILE};
+    memory_model(&use, run->model);
+    if (args->calibrate) {
+        memory_sessions(&use, run->model, &(struct memory_sessions){.kv = GPT2_KV_F32, .n = 1});
+        memory_batch(&use, run->model, run->runtime, 64, 64); // as gpt2_quantize has it
+    }
+    return memory_check(&use, args->opening.max_memory, err);
+}
+
 static bool prepare(struct quantize_run *run, const struct quantize_arguments *args,
                     const char *path, struct gpt2_error *err) {
     run->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
     if (!run->runtime)
         return false;
-    run->model = model_options_open_numbers(path, &args->lora, run->runtime, err);
-    if (!run->model)
+    run->model = model_options_open_numbers(path, &args->opening, run->runtime, err);
+    if (!run->model || !check_memory(run, args, err))
         return false;
     if (!args->no_tokenizer || args->calibrate) {
         run->tokenizer = gpt2_tokenizer_open(path, err);
@@ -134,7 +146,7 @@ static int run_quantize(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL_WORD(&args.model),
-        OPT_LORA(&args.lora),
+        OPT_NUMBERS_OPTIONS(&args.opening),
         OPT_STRING("output", 'o', &args.output, "FILE",
                    "the file to write; one that is there is replaced", .aliases = "out",
                    .flags = OPTION_RESULT),

@@ -16,7 +16,7 @@
 
 struct verify_arguments {
     const char *model, *output;
-    struct string_list lora;
+    struct model_options opening;
     int format; /* 0 text, 1 JSON */
 };
 
@@ -81,11 +81,12 @@ static int verify(const struct verify_arguments *args) {
     static struct output out;
     char *path = find_model(args->model, &err);
     struct gpt2_model *model =
-        path ? model_options_open_numbers(path, &args->lora, NULL, &err) : NULL;
+        path ? model_options_open_numbers(path, &args->opening, NULL, &err) : NULL;
     signals_catch();
     int code = 0;
     struct bar bar = bar_begin();
-    bool read = model && gpt2_model_check(model, &check, go_on, &bar, &err);
+    bool read = model && model_options_fit(model, &args->opening, 0, &err) &&
+                gpt2_model_check(model, &check, go_on, &bar, &err);
     bar_hide(&bar);
     if (!read) {
         code = signals_caught() ? 128 + signals_caught() : report(&err);
@@ -112,7 +113,7 @@ static int run_verify(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL_WORD(&args.model),
-        OPT_LORA(&args.lora),
+        OPT_NUMBERS_OPTIONS(&args.opening),
         OPT_OUTPUT(&args.output),
         OPT_CHOICE("format", 0, &args.format, formats, "text|json",
                    "lines to read (default), or one JSON object"),

@@ -10,6 +10,16 @@ struct gpt2_session *inspector_session(const struct gpt2_model *model, struct gp
     return gpt2_session_create(model, &(struct gpt2_session_options){.kv = GPT2_KV_F32}, err);
 }
 
+/* Rows for two sequences, and a session for each: see norms.c. */
+static const struct gpt2_batch_options batch_options = {.max_rows = 2 * INSPECTOR_ROWS,
+                                                        .max_logits = 2 * INSPECTOR_ROWS};
+
+uint64_t gpt2_inspector_bytes(const struct gpt2_model *model, const struct gpt2_runtime *runtime) {
+    const struct gpt2_session_options session = {.kv = GPT2_KV_F32};
+    return 2 * (uint64_t)gpt2_session_bytes(model, &session) +
+           gpt2_batch_bytes(model, runtime, &batch_options);
+}
+
 struct gpt2_inspector *gpt2_inspector_create(const struct gpt2_model *model,
                                              struct gpt2_runtime *runtime, unsigned ablations,
                                              const float *deviations, struct gpt2_error *err) {
@@ -20,10 +30,8 @@ struct gpt2_inspector *gpt2_inspector_create(const struct gpt2_model *model,
     inspector->ablations = ablations;
     inspector->deviations = deviations;
     inspector->session = inspector_session(model, err);
-    // rows for two sequences: see norms.c
-    struct gpt2_batch_options options = {.max_rows = 2 * INSPECTOR_ROWS,
-                                         .max_logits = 2 * INSPECTOR_ROWS};
-    inspector->batch = inspector->session ? gpt2_batch_create(model, runtime, &options, err) : NULL;
+    inspector->batch =
+        inspector->session ? gpt2_batch_create(model, runtime, &batch_options, err) : NULL;
     if (!inspector->batch) {
         gpt2_inspector_free(inspector);
         return NULL;

@@ -139,6 +139,20 @@ static size_t small_bytes(const struct gpt2_roofline *roofline) {
     return roofline->huge ? roofline->n_bytes : roofline->far_bytes;
 }
 
+static size_t near_bytes(size_t n_bytes) {
+    return n_bytes ? (n_bytes + BLOCK - 1) / BLOCK * BLOCK : BLOCK;
+}
+
+static size_t far_bytes(size_t near) {
+    const size_t far = near < MOST_FAR / FAR_TIMES ? FAR_TIMES * near : MOST_FAR;
+    return far < near ? near : far;
+}
+
+uint64_t gpt2_roofline_bytes(size_t n_bytes) {
+    const size_t near = near_bytes(n_bytes);
+    return (uint64_t)near + far_bytes(near);
+}
+
 struct gpt2_roofline *gpt2_roofline_create(struct gpt2_runtime *runtime, size_t n_bytes,
                                            int n_rounds, struct gpt2_error *err) {
     if (n_rounds < 1) {
@@ -155,11 +169,8 @@ struct gpt2_roofline *gpt2_roofline_create(struct gpt2_runtime *runtime, size_t 
     size_t threads = (size_t)pool_size(runtime->pool);
     roofline->runtime = runtime;
     roofline->n_rounds = n_rounds;
-    roofline->n_bytes = n_bytes ? (n_bytes + BLOCK - 1) / BLOCK * BLOCK : BLOCK;
-    roofline->far_bytes =
-        roofline->n_bytes < MOST_FAR / FAR_TIMES ? FAR_TIMES * roofline->n_bytes : MOST_FAR;
-    if (roofline->far_bytes < roofline->n_bytes)
-        roofline->far_bytes = roofline->n_bytes;
+    roofline->n_bytes = near_bytes(n_bytes);
+    roofline->far_bytes = far_bytes(roofline->n_bytes);
     roofline->slots = os_alloc(threads, sizeof *roofline->slots, "the limits", err);
     roofline->samples =
         os_alloc((size_t)n_rounds, N_LOOPS * sizeof *roofline->samples, "the limits", err);

@@ -12,7 +12,7 @@ echo '{"text":"once upon a time"}' >"$tmp/lambada"
 
 named() {
     refuses 6 '--max-memory: expected at most 1.0 MiB, the run takes ' &&
-        grep -qE 'weights [0-9.]+, KV cache [0-9.]+, batch [0-9.]+, prefix cache [0-9.]+, draft [0-9.]+ MiB' "$err"
+        grep -qE 'weights [0-9.]+, KV cache [0-9.]+, batch [0-9.]+, prefix cache [0-9.]+, draft [0-9.]+(, other [0-9.]+)? MiB' "$err"
 }
 tried=
 try() {
@@ -28,11 +28,24 @@ try generate -i
 try score -f "$tmp/lines"
 try choose -p once -c upon -c over
 try eval lambada "$tmp/lambada"
+try embed once
+try inspect layernorm once
+try bench -p 8 -n 2 -r 1
+try compare -f "$tmp/lines"
+# These take the model as their first word, or have no --threads.
+m="-m $model"
+try info
+try verify
+try quantize -o "$tmp/m.q8"
+try convert --to gguf -o "$tmp/m.gguf"
+m="-m $model -t 2"
+nothing_made() { [ ! -e "$tmp/m.q8" ] && [ ! -e "$tmp/m.gguf" ]; }
+expect "... and nothing is written" nothing_made
 if "$GPT2" serve --help >/dev/null 2>&1; then
     try serve --port 0
 fi
-every_command() { commands_with --max-memory | all_in "$tried serve"; }
-expect "every command that has the option" every_command
+every_command() { commands_with --lora | all_in "$tried serve"; }
+expect "every command that opens a model has the option" every_command
 
 # part NAME: of the error, in tenths of MiB
 part() { sed -n "s/.*$1 \([0-9]*\)\.\([0-9]\).*/\1\2/p" "$err" | sed 's/^0*\([0-9]\)/\1/'; }
@@ -69,3 +82,21 @@ expect "... with weights that are moved" measured generate $m -f "$tmp/lines" -n
 expect "... with a cache of F16" measured generate $m -f "$tmp/lines" -n 100 --kv f16 --num-samples 8
 expect "many texts" measured generate $m --input "$tmp/lines" -n 30
 expect "scores" measured score $m -f tests/README.md --lines
+head -c 900 tests/README.md >"$tmp/page"
+grep . tests/README.md >"$tmp/full"
+expect "vectors" measured embed $m -f "$tmp/full" -o "$tmp/vectors.npy"
+for kind in layernorm lens attention residual; do
+    expect "inspect $kind" measured inspect $kind $m -f "$tmp/page"
+done
+expect "inspect attention, one head" measured inspect attention $m -f "$tmp/page" --layer 1 --head 1
+expect "inspect dump" measured inspect dump $m -f "$tmp/page" -o "$tmp/dumped.npz" --lens \
+    --sites embedding,ln_1,qkv,heads,attn,resid_mid,ln_2,mlp_hidden,mlp,resid,ln_f,logits,attention
+expect "inspect compare" measured inspect compare $m -p " good" -p " hate" -p " once upon a time"
+expect "bench" measured bench $m -p 64 -n 4 -r 1 -b 1,4
+expect "two models compared" measured compare $m -f "$tmp/page"
+for kind in f16 q4; do
+    expect "quantize $kind" measured quantize $m --type $kind -o "$tmp/m.made"
+done
+expect "quantize with a text" measured quantize $m --calibrate tests/README.md -o "$tmp/m.made"
+expect "convert" measured convert -m $model --to gguf -o "$tmp/m.gguf"
+expect "convert to a directory" measured convert -m "$tmp/m.gguf" --to safetensors -o "$tmp/made"

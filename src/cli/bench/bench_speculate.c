@@ -3,6 +3,7 @@
 #include "base/os.h"
 #include "base/plural.h"
 #include "cli/bench/bench_table.h"
+#include "cli/command/memory_limit.h"
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
@@ -83,6 +84,19 @@ static bool read_prompt(struct speculation_bench *w, struct gpt2_error *err) {
     return ok;
 }
 
+/* The draft is there already, but for one that is made of the model's own weights. */
+static bool check_memory(const struct speculation_bench *w, size_t n_buffer,
+                         struct gpt2_error *err) {
+    const struct bench_speculate *b = w->bench;
+    struct memory_use use = {.other = gpt2_roofline_bytes(n_buffer)};
+    memory_model(&use, b->model);
+    memory_sessions(&use, b->model, &(struct memory_sessions){.kv = b->kv, .n = 1});
+    memory_batch(&use, b->model, w->runtime, 512, 32);
+    if (strcmp(b->args.speculate, "lookup") != 0)
+        memory_draft(&use, b->model, NULL, w->runtime);
+    return memory_check(&use, b->max_memory, err);
+}
+
 static bool prepare(struct speculation_bench *w, struct gpt2_error *err) {
     const struct bench_speculate *b = w->bench;
     struct gpt2_cost blocks, head;
@@ -93,11 +107,10 @@ static bool prepare(struct speculation_bench *w, struct gpt2_error *err) {
         return false;
     w->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = b->threads, .cpu = b->cpu}, err);
-    w->roofline =
-        w->runtime
-            ? gpt2_roofline_create(w->runtime, (size_t)(bytes < MAX_BUFFER ? bytes : MAX_BUFFER),
-                                   b->rounds, err)
-            : NULL;
+    const size_t n_buffer = (size_t)(bytes < MAX_BUFFER ? bytes : MAX_BUFFER);
+    if (!w->runtime || !check_memory(w, n_buffer, err))
+        return false;
+    w->roofline = gpt2_roofline_create(w->runtime, n_buffer, b->rounds, err);
     for (int i = 0; i < 2; i++) {
         w->rates[i] = calloc((size_t)b->rounds, sizeof(double));
         if (!w->rates[i])

@@ -13,6 +13,7 @@ struct bench_speculate {
     const struct gpt2_model *model;  /* borrowed                                */
     const char *cpu;
     enum gpt2_kv kv;
+    size_t max_memory; /* 0: no limit */
     int threads, n_decode, rounds;
 };
 

@@ -201,6 +201,19 @@ static void close_group(struct bench_run *run) {
     run->runtime = NULL;
 }
 
+/* Of a group of tests: n_buffer bytes are read to measure the limit. */
+static bool check_memory(const struct bench_run *run, int n_rows, size_t n_buffer,
+                         struct gpt2_error *err) {
+    struct memory_use use = {.other = gpt2_roofline_bytes(n_buffer)};
+    memory_model(&use, run->model);
+    memory_sessions(&use, run->model,
+                    &(struct memory_sessions){.kv = (enum gpt2_kv)run->args.kv,
+                                              .n = run->max_batch + 1,
+                                              .n_ctx = run->max_tokens});
+    memory_batch(&use, run->model, run->runtime, n_rows, run->max_batch);
+    return memory_check(&use, run->args.opening.max_memory, err);
+}
+
 /* Creates what a group of tests shares; the source reads max_depth tokens. */
 static bool open_group(struct bench_run *run, int n_threads, int n_tests, struct gpt2_error *err) {
     const struct bench_arguments *args = &run->args;
@@ -209,6 +222,9 @@ static bool open_group(struct bench_run *run, int n_threads, int n_tests, struct
     run->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = n_threads, .cpu = args->cpu}, err);
     if (!run->runtime)
+        return false;
+    if (!check_memory(run, rows > run->max_batch ? rows : run->max_batch,
+                      (size_t)(bytes < MAX_BUFFER ? bytes : MAX_BUFFER), err))
         return false;
     if (args->profile)
         gpt2_runtime_profile(run->runtime);
@@ -365,6 +381,7 @@ static int speculate(struct bench_run *run, struct output *out) {
                                           .path = run->path,
                                           .model = run->model,
                                           .cpu = a->cpu,
+                                          .max_memory = a->opening.max_memory,
                                           .kv = (enum gpt2_kv)a->kv,
                                           .threads = a->threads.n ? a->threads.values[0] : 0,
                                           .n_decode = a->decode.n ? a->decode.values[0] : 128,

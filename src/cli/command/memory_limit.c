@@ -14,6 +14,16 @@ static double mib(uint64_t bytes) {
     return (double)bytes / (1 << 20);
 }
 
+void memory_add(struct memory_use *use, const struct memory_use *more) {
+    use->weights += more->weights;
+    use->kv += more->kv;
+    use->batch += more->batch;
+    use->prefix += more->prefix;
+    use->draft += more->draft;
+    use->other += more->other;
+    use->kv_least += more->kv_least;
+}
+
 void memory_model(struct memory_use *use, const struct gpt2_model *model) {
     use->weights = gpt2_model_bytes(model);
 }
@@ -67,12 +77,16 @@ void memory_draft(struct memory_use *use, const struct gpt2_model *model,
 }
 
 bool memory_check(const struct memory_use *use, size_t limit, struct gpt2_error *err) {
-    const uint64_t all = use->weights + use->kv + use->batch + use->prefix + use->draft;
-    const uint64_t least = use->weights + use->kv_least + use->batch + use->draft;
-    char parts[200];
+    const uint64_t all =
+        use->weights + use->kv + use->batch + use->prefix + use->draft + use->other;
+    const uint64_t least = use->weights + use->kv_least + use->batch + use->draft + use->other;
+    char parts[240], other[40] = "";
+    if (use->other)
+        snprintf(other, sizeof other, ", other %.1f", mib(use->other));
     snprintf(parts, sizeof parts,
-             "weights %.1f, KV cache %.1f, batch %.1f, prefix cache %.1f, draft %.1f MiB",
-             mib(use->weights), mib(use->kv), mib(use->batch), mib(use->prefix), mib(use->draft));
+             "weights %.1f, KV cache %.1f, batch %.1f, prefix cache %.1f, draft %.1f%s MiB",
+             mib(use->weights), mib(use->kv), mib(use->batch), mib(use->prefix), mib(use->draft),
+             other);
     if (limit && all > limit)
         return command_error(err, GPT2_ERR_MEMORY,
                              "a smaller model, --kv q8, less of --cache-memory, --parallel or -n",

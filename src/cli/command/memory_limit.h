@@ -4,7 +4,6 @@
 #ifndef CLI_COMMAND_MEMORY_LIMIT_H
 #define CLI_COMMAND_MEMORY_LIMIT_H
 
-#include "cli/command/memory_limit.h"
 #include "cli/command/options.h"
 
 #include <gpt2/model.h>
@@ -14,8 +13,11 @@
 /* Bytes, at most. */
 struct memory_use {
     uint64_t weights, kv, batch, prefix, draft;
+    uint64_t other;    /* what a command has beside: named where there is any */
     uint64_t kv_least; /* of kv: without which nothing is computed */
 };
+
+#define MEMORY_FILE ((uint64_t)8 << 20) /* of a model's file that is written: its buffer */
 
 #define OPT_MAX_MEMORY(dest)                                             \
     OPT_SIZE("max-memory", 0, dest, "SIZE",                              \
@@ -29,6 +31,9 @@ struct memory_sessions {
     int n, n_ctx;
     size_t most; /* of all of them, but one is always there; 0: no bound */
 };
+
+/* Adds what runs beside it. */
+void memory_add(struct memory_use *use, const struct memory_use *more);
 
 void memory_model(struct memory_use *use, const struct gpt2_model *model);
 void memory_sessions(struct memory_use *use, const struct gpt2_model *model,

@@ -1,4 +1,5 @@
-/* model_options.c - opens a model as --expand says and merges what --lora was given. */
+/* model_options.c - opens a model as --expand says, within --max-memory, and merges what --lora was
+ * given. */
 #include "cli/command/model_options.h"
 #include "cli/io/report.h"
 
@@ -60,9 +61,9 @@ struct gpt2_model *model_options_expand(const char *path, struct gpt2_error *err
     return NULL;
 }
 
-static struct gpt2_model *merged(struct gpt2_model *model, const struct string_list *adapters,
+static struct gpt2_model *merged(struct gpt2_model *model, const struct model_options *options,
                                  struct gpt2_runtime *runtime, struct gpt2_error *err) {
-    if (model && model_options_merge(model, adapters, runtime, err))
+    if (model && model_options_merge(model, &options->lora, runtime, err))
         return model;
     gpt2_model_close(model);
     return NULL;
@@ -71,11 +72,18 @@ static struct gpt2_model *merged(struct gpt2_model *model, const struct string_l
 struct gpt2_model *model_options_open(const char *path, const struct model_options *options,
                                       struct gpt2_runtime *runtime, struct gpt2_error *err) {
     return merged(options->expand ? model_options_expand(path, err) : gpt2_model_open(path, err),
-                  &options->lora, runtime, err);
+                  options, runtime, err);
 }
 
-struct gpt2_model *model_options_open_numbers(const char *path, const struct string_list *adapters,
+struct gpt2_model *model_options_open_numbers(const char *path, const struct model_options *options,
                                               struct gpt2_runtime *runtime,
                                               struct gpt2_error *err) {
-    return merged(gpt2_model_open_expanded(path, err), adapters, runtime, err);
+    return merged(gpt2_model_open_expanded(path, err), options, runtime, err);
+}
+
+bool model_options_fit(const struct gpt2_model *model, const struct model_options *options,
+                       uint64_t other, struct gpt2_error *err) {
+    struct memory_use use = {.other = other};
+    memory_model(&use, model);
+    return !options->max_memory || memory_check(&use, options->max_memory, err);
 }

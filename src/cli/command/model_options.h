@@ -1,7 +1,9 @@
-/* model_options.h - --lora and --expand: what a command makes of the model's weights. */
+/* model_options.h - --lora, --expand, --max-memory: what a command makes of the model's weights,
+ * and how much of memory they may take. Every command that opens a model opens it here. */
 #ifndef CLI_COMMAND_MODEL_OPTIONS_H
 #define CLI_COMMAND_MODEL_OPTIONS_H
 
+#include "cli/command/memory_limit.h"
 #include "cli/command/options.h"
 
 #include <gpt2/model.h>
@@ -10,6 +12,7 @@
 struct model_options {
     struct string_list lora;
     bool expand;
+    size_t max_memory; /* 0: no limit */
 };
 
 /* An entry of an option table; `dest` is a struct string_list *. */
@@ -25,8 +28,11 @@ struct model_options {
              "what a GGUF file has quantized becomes F32 (default:\n" \
              "products of its integers, faster and in less memory)")
 
-/* Both, of a command that runs the model. */
-#define OPT_MODEL_OPTIONS(dest) OPT_LORA(&(dest)->lora), OPT_EXPAND(&(dest)->expand)
+/* Of a command that runs the model. */
+#define OPT_MODEL_OPTIONS(dest) OPT_NUMBERS_OPTIONS(dest), OPT_EXPAND(&(dest)->expand)
+
+/* Of a command that is about the numbers of the weights. */
+#define OPT_NUMBERS_OPTIONS(dest) OPT_LORA(&(dest)->lora), OPT_MAX_MEMORY(&(dest)->max_memory)
 
 /* Merges each adapter, in order (gpt2_model_adapt); NULL: none. Each item is a path that exists, or
  * a path, ':' and a number. NULL runtime: in one of its own, with all processors. Fails as
@@ -38,13 +44,19 @@ bool model_options_merge(struct gpt2_model *model, const struct string_list *ada
  * expanded. */
 struct gpt2_model *model_options_expand(const char *path, struct gpt2_error *err);
 
-/* Opens the model of a command that runs it and merges the adapters. NULL: err is set. */
+/* Opens the model of a command that runs it and merges the adapters. NULL: err is set. The command
+ * then adds up what the run takes, and asks memory_check. */
 struct gpt2_model *model_options_open(const char *path, const struct model_options *options,
                                       struct gpt2_runtime *runtime, struct gpt2_error *err);
 
 /* The same for a command that is about the numbers of the weights, not about products: what a file
  * has quantized is F32, whatever the file. */
-struct gpt2_model *model_options_open_numbers(const char *path, const struct string_list *adapters,
+struct gpt2_model *model_options_open_numbers(const char *path, const struct model_options *options,
                                               struct gpt2_runtime *runtime, struct gpt2_error *err);
+
+/* Of a command that takes little beside the weights: whether these and `other` bytes are no more
+ * than max_memory; GPT2_ERR_MEMORY. */
+bool model_options_fit(const struct gpt2_model *model, const struct model_options *options,
+                       uint64_t other, struct gpt2_error *err);
 
 #endif

@@ -94,7 +94,7 @@ static int run_bulk(struct generate_run *run) {
                                        .kv = (enum gpt2_kv)args->kv,
                                        .max_samples = args->parallel,
                                        .sandbox = &args->sandbox,
-                                       .max_memory = args->max_memory,
+                                       .max_memory = args->opening.max_memory,
                                        .cache_memory = args->cache_memory});
 }
 
@@ -168,7 +168,6 @@ static int run_generate(int argc, char **argv) {
         OPT_KV(&a->kv),
         OPT_WEIGHTS(&a->weights),
         OPT_SPECULATE(&a->speculate),
-        OPT_MAX_MEMORY(&a->max_memory),
         OPT_SANDBOX(&a->sandbox),
     };
     const struct option tail[] = {

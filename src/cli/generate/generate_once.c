@@ -206,7 +206,7 @@ static bool check_memory(const struct generate_run *run, struct gpt2_error *err)
     const char *mode = args->speculate.speculate;
     if (run->speculate.model || (mode && !strcmp(mode, "self")))
         memory_draft(&use, run->model, run->speculate.model, run->runtime);
-    return memory_check(&use, args->max_memory, err);
+    return memory_check(&use, args->opening.max_memory, err);
 }
 
 static bool prepare(struct generate_run *run, struct gpt2_error *err) {

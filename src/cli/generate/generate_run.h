@@ -34,7 +34,6 @@ struct generate_arguments {
     size_t cache_memory;
     struct bulk_options bulk;
     struct sandbox sandbox;
-    size_t max_memory;
     const char *logits;                                     /* logits_file.h */
     const char *load_session, *save_session, *prompt_cache; /* session_file.h */
 };

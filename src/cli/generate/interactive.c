@@ -131,7 +131,7 @@ static bool check_memory(const struct generate_run *run, struct gpt2_error *err)
     memory_sessions(&use, run->model,
                     &(struct memory_sessions){.kv = (enum gpt2_kv)run->args.kv, .n = 2});
     memory_batch(&use, run->model, run->runtime, 128, 32);
-    return memory_check(&use, run->args.max_memory, err);
+    return memory_check(&use, run->args.opening.max_memory, err);
 }
 
 static bool begin(struct interactive *it, struct gpt2_error *err) {

@@ -221,6 +221,30 @@ static bool find_deviations(struct inspect_run *run, struct gpt2_error *err) {
     return ok;
 }
 
+/* Of compare two inspectors are there at a time. What is shown of a text grows with its tokens, and
+ * with their squares where it is about attention. */
+static bool check_memory(const struct inspect_run *run, struct gpt2_error *err) {
+    const struct inspect *in = &run->inspect;
+    const struct gpt2_config *config = in->config;
+    uint64_t n = 0;
+    for (int i = 0; i < in->n_texts; i++)
+        n += in->texts[i].len;
+    const bool compares = run->kind->fill == inspect_compare;
+    const uint64_t sites = (uint64_t)gpt2_norm_sites(in->model), n_heads = (uint64_t)config->n_head;
+    struct memory_use use = {0};
+    memory_model(&use, in->model);
+    use.batch = (compares ? 2 : 1) * gpt2_inspector_bytes(in->model, in->runtime);
+    use.other = sites * n * (sizeof(struct gpt2_norm) + 400);
+    if (compares)
+        use.other += 8 * n * (uint64_t)config->n_vocab * sizeof(double);
+    if (run->kind->fill == inspect_attention)
+        use.other += n * n * (2 * sizeof(double) + 200);
+    if (!run->kind->fill)
+        use.other += n * (n * n_heads + 12 * (uint64_t)config->n_embd + (uint64_t)config->n_vocab) *
+                     (uint64_t)(config->n_layer + 1) * sizeof(float);
+    return memory_check(&use, run->args.opening.max_memory, err);
+}
+
 static bool create_inspector(struct inspect_run *run, struct gpt2_error *err) {
     struct inspect *in = &run->inspect;
     bool scale = in->ablations & GPT2_ABLATE_LN_SCALE || run->kind->fill == inspect_compare;
@@ -250,7 +274,7 @@ static int execute(struct inspect_run *run, char **words, int n_words) {
               read_texts(run, words + 1, n_words - 1, &err);
     if (ok)
         sandbox_enter(&run->args.sandbox, 0);
-    ok = ok && create_inspector(run, &err);
+    ok = ok && check_memory(run, &err) && create_inspector(run, &err);
     if (ok && !run->kind->fill)
         return inspect_dump(&run->inspect, &run->args.dump, run->args.form.output);
     ok = ok && run->kind->fill(&run->inspect, &err);

@@ -33,7 +33,6 @@ struct choose_arguments {
     struct string_list choices;
     struct model_options opening;
     struct sandbox sandbox;
-    size_t max_memory;
     const char *input, *choices_file, *separator, *premise, *expected, *model, *cpu, *output;
     const char *load_session, *save_session;
     bool best, lines, resume;
@@ -302,7 +301,7 @@ static bool prepare(struct choose_run *run, struct gpt2_error *err) {
     if (args->load_session || args->save_session)
         memory_sessions(&use, run->engine.model,
                         &(struct memory_sessions){.kv = (enum gpt2_kv)args->kv, .n = 1});
-    if (!memory_check(&use, args->max_memory, err))
+    if (!memory_check(&use, args->opening.max_memory, err))
         return false;
     struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv,
                                           .prefix_bytes = keeps ? args->cache_memory : 0};
@@ -600,7 +599,6 @@ static int run_choose(int argc, char **argv) {
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
-        OPT_MAX_MEMORY(&a->max_memory),
         OPT_SANDBOX(&a->sandbox),
         OPT_CACHE_MEMORY(&a->cache_memory, .needs = "lines input"),
         OPT_STRING("load-session", 0, &a->load_session, "FILE",

@@ -21,7 +21,6 @@
 
 struct eval_arguments {
     struct sandbox sandbox;
-    size_t max_memory;
     const char *task, *file, *model, *cpu, *output;
     struct model_options opening;
     int form, kv, threads, limit, format; /* format: 0 TSV, 1 JSON, 2 unset */
@@ -208,7 +207,7 @@ static bool prepare(struct eval_run *run, struct gpt2_error *err) {
         return false;
     struct memory_use use = {.prefix = args->cache_memory};
     memory_scorer(&use, run->engine.model, run->engine.runtime, (enum gpt2_kv)args->kv);
-    if (!memory_check(&use, args->max_memory, err))
+    if (!memory_check(&use, args->opening.max_memory, err))
         return false;
     struct gpt2_scorer_options options = {.kv = (enum gpt2_kv)args->kv,
                                           .prefix_bytes = args->cache_memory};
@@ -252,7 +251,6 @@ static int run_eval(int argc, char **argv) {
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
-        OPT_MAX_MEMORY(&a->max_memory),
         OPT_SANDBOX(&a->sandbox),
         OPT_CACHE_MEMORY(&a->cache_memory, .needs = NULL),
         OPT_CHOICE("form", 0, &a->form, forms, "lm-eval|llm.c",

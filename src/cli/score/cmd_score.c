@@ -26,7 +26,6 @@ struct score_arguments {
     struct sandbox sandbox;
     const char *output, *context, *input, *load_session, *save_session;
     size_t cache_memory;
-    size_t max_memory;
     struct model_options opening;
     bool ids, special, lines, bos, no_bos, no_header;
     int by, kv, threads, top, ctx, format, tint, color; /* tint: enum score_tint */
@@ -187,7 +186,7 @@ static bool create(struct score_run *run, struct gpt2_error *err) {
     if (args->context || args->load_session)
         memory_sessions(&use, run->engine.model,
                         &(struct memory_sessions){.kv = (enum gpt2_kv)args->kv, .n = 1});
-    if (!memory_check(&use, args->max_memory, err))
+    if (!memory_check(&use, args->opening.max_memory, err))
         return false;
     const bool keeps = args->context || args->input || args->load_session || args->save_session;
     struct gpt2_scorer_options scorer = {.n_top = args->top,
@@ -455,7 +454,6 @@ static int run_score(int argc, char **argv) {
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
-        OPT_MAX_MEMORY(&a->max_memory),
         OPT_SANDBOX(&a->sandbox),
         OPT_CACHE_MEMORY(&a->cache_memory, .needs = "context input load-session"),
         OPT_STRING("load-session", 0, &a->load_session, "FILE",

@@ -19,7 +19,6 @@ struct serve_arguments {
     const char *host, *model, *alias, *cpu, *key_file;
     struct model_options opening;
     struct sandbox sandbox;
-    size_t max_memory;
     struct weights_options weights;
     int port, threads, kv, parallel, connections, queue, timeout;
     size_t max_body, cache_memory;
@@ -61,7 +60,7 @@ static bool open_all(struct serve_run *run, struct gpt2_error *err) {
     struct memory_use use = {.prefix = a->cache_memory};
     memory_generator(&use, run->engine.model, run->engine.runtime, (enum gpt2_kv)a->kv,
                      a->parallel > MAX_BEAMS ? a->parallel : MAX_BEAMS);
-    if (!memory_check(&use, a->max_memory, err))
+    if (!memory_check(&use, a->opening.max_memory, err))
         return false;
     const struct service_options service = {.engine = &run->engine,
                                             .model_name = name_of(a),
@@ -148,7 +147,6 @@ static int run_serve(int argc, char **argv) {
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
         OPT_WEIGHTS(&a->weights),
-        OPT_MAX_MEMORY(&a->max_memory),
         OPT_SANDBOX(&a->sandbox),
         OPT_SECTION("Work"),
         OPT_INT("parallel", 0, &a->parallel, 1, 4096, "N",

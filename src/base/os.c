@@ -40,7 +40,7 @@ static bool refuse_to_open(const char *path, enum gpt2_status status, int reason
 
 /* The mapped files, for os_mapped_at. */
 struct mapping {
-    struct slot slot;
+    struct slot_head head;
     _Atomic(const unsigned char *) data; /* stored last; NULL: not in use */
     size_t size;
     char *path; /* owned */

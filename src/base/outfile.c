@@ -23,7 +23,7 @@
 
 /* The temporary files there are, for outfile_remove_unfinished. Who takes a name out owns it. */
 struct unfinished {
-    struct slot slot;
+    struct slot_head head;
     _Atomic(char *) name;
 };
 static struct unfinished first_unfinished[16];

@@ -27,7 +27,7 @@ static void *slot_of(const struct slots *block, size_t i) {
 void *slots_take(struct slots *slots) {
     for (struct slots *block = slots; block; block = block_after(block))
         for (size_t i = 0; i < block->n; i++) {
-            struct slot *slot = slot_of(block, i);
+            struct slot_head *slot = slot_of(block, i);
             if (!atomic_exchange(&slot->taken, true))
                 return slot;
         }
@@ -35,7 +35,7 @@ void *slots_take(struct slots *slots) {
 }
 
 void slots_give(void *slot) {
-    atomic_store(&((struct slot *)slot)->taken, false);
+    atomic_store(&((struct slot_head *)slot)->taken, false);
 }
 
 void *slots_at(const struct slots *slots, size_t i) {

@@ -1,7 +1,7 @@
 /* slots.h - a list of slots that a signal handler may read: it grows, and no slot moves or is
  * freed.
  *
- *     struct thing { struct slot slot; _Atomic(char *) name; };   // begins with a struct slot
+ *     struct thing { struct slot_head head; _Atomic(char *) name; };   // begins with a slot_head
  *     static struct thing first[16];
  *     static struct slots things = SLOTS(first);
  *
@@ -15,7 +15,7 @@
 #include <stddef.h>
 
 /* The first member of each slot. */
-struct slot {
+struct slot_head {
     atomic_bool taken;
 };
 

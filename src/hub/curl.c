@@ -4,7 +4,6 @@
 #include "base/confine.h"
 #include "base/error_internal.h"
 #include "base/os.h"
-#include "hub/curl_output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -189,7 +188,7 @@ static bool attend(struct curl_stream *s, struct child *child) {
             size_t cap;
             void *room = curl_output_room(&s->output, &cap);
             ssize_t got = read_some(s, child->body, room, cap);
-            if (got > 0 && !curl_output_take(&s->output, (size_t)got, s->request, s->result))
+            if (got > 0 && !curl_output_take(&s->output, (size_t)got, s->result))
                 return false;
             if (got == 0) {
                 close(child->body);
@@ -224,7 +223,11 @@ bool curl_run(const struct curl_request *request, struct curl_result *result,
     struct curl_stream *stream = calloc(1, sizeof *stream);
     if (!stream)
         return error_memory(err, "a transfer", sizeof *stream);
-    *stream = (struct curl_stream){.request = request, .result = result};
+    stream->request = request;
+    stream->result = result;
+    stream->output.room = request->max_bytes - request->offset;
+    stream->output.take = request->take;
+    stream->output.user = request->user;
     struct child child = {.pid = -1, .body = -1, .said = -1};
     int in = config_pipe(request), failed = in < 0 ? errno : start(&child, in), status = 0;
     if (in < 0) {

@@ -9,6 +9,7 @@
 #ifndef HUB_CURL_H
 #define HUB_CURL_H
 
+#include "hub/curl_output.h"
 #include <gpt2/error.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,15 +24,6 @@ struct curl_request {
     bool (*take)(void *, const void *data, size_t n_bytes); /* what comes; false ends it       */
     bool (*watch)(void *); /* called ten times a second meanwhile; false ends it. NULL: none   */
     void *user;            /* of both                                                          */
-};
-
-struct curl_result {
-    int http; /* status of the last answer, 0 where there was none                             */
-    int exit; /* curl's own: 0 done, 6 no such host, 7 no connection, 18 cut off, 22 http >= 400,
-                 28 stalled, 33 no ranges, ... (curl(1)); -N: by signal N                      */
-    bool stopped;      /* by `take` or `watch`                                                 */
-    bool too_long;     /* ended because there was more than max_bytes, or that was announced   */
-    char message[200]; /* what curl said, one line                                             */
 };
 
 /* False only where curl could not be started at all: GPT2_ERR_RUNTIME. When it returns, curl has

@@ -12,16 +12,14 @@ void *curl_output_room(struct curl_output *output, size_t *cap) {
     return output->data + output->held;
 }
 
-bool curl_output_take(struct curl_output *output, size_t n, const struct curl_request *request,
-                      struct curl_result *result) {
+bool curl_output_take(struct curl_output *output, size_t n, struct curl_result *result) {
     output->held += n;
     size_t ready = output->held > CURL_TRAILER ? output->held - CURL_TRAILER : 0;
-    const uint64_t room = request->max_bytes - request->offset - output->taken;
-    result->too_long = ready > room;
+    result->too_long = ready > output->room;
     if (result->too_long)
-        ready = (size_t)room;
-    result->stopped = ready > 0 && !request->take(request->user, output->data, ready);
-    output->taken += ready;
+        ready = (size_t)output->room;
+    result->stopped = ready > 0 && !output->take(output->user, output->data, ready);
+    output->room -= ready;
     output->held -= ready;
     memmove(output->data, output->data + ready, output->held);
     return !result->too_long && !result->stopped;

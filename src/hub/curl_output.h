@@ -6,18 +6,33 @@
 #ifndef HUB_CURL_OUTPUT_H
 #define HUB_CURL_OUTPUT_H
 
-#include "hub/curl.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
+/* The trailer's bytes: %{http_code} has three digits, "000" where there was no answer; and a
+ * newline.
+ */
 #define CURL_WORD    "gpt2-status "
 #define CURL_MARK    "\n" CURL_WORD
-#define CURL_TRAILER (sizeof CURL_MARK + 3) /* bytes: %{http_code} has three digits, "000" where \
-                                             */
-                                            /* there was no answer; and a newline                */
+#define CURL_TRAILER (sizeof CURL_MARK + 3)
 
-/* Start from {0}. */
+struct curl_result {
+    int http; /* status of the last answer, 0 where there was none                             */
+    int exit; /* curl's own: 0 done, 6 no such host, 7 no connection, 18 cut off, 22 http >= 400,
+                 28 stalled, 33 no ranges, ... (curl(1)); -N: by signal N                      */
+    bool stopped;      /* by `take` or `watch`                                                 */
+    bool too_long;     /* ended because there was more than max_bytes, or that was announced   */
+    char message[200]; /* what curl said, one line                                             */
+};
+
+/* Starts with these three, and else zeroed. */
 struct curl_output {
-    uint64_t taken; /* bytes given to `take`                           */
-    size_t held;    /* bytes in data that may be a part of the trailer */
+    uint64_t room;                                              /* bytes that `take` may be given */
+    bool (*take)(void *user, const void *data, size_t n_bytes); /* what comes; false ends it */
+    void *user;
+
+    size_t held; /* bytes in data that may be a part of the trailer */
     unsigned char data[CURL_TRAILER + (1 << 16)];
     size_t n_said;
     char said[2048]; /* what does not fit is dropped */
@@ -26,10 +41,9 @@ struct curl_output {
 /* Where the next bytes of its standard output go: at most *cap, at least one. */
 void *curl_output_room(struct curl_output *output, size_t *cap);
 
-/* n bytes have been put there. Gives all but the last CURL_TRAILER to request->take, but no more
- * than max_bytes allows. False: enough; result->too_long or result->stopped says why. */
-bool curl_output_take(struct curl_output *output, size_t n, const struct curl_request *request,
-                      struct curl_result *result);
+/* n bytes have been put there. Gives all but the last CURL_TRAILER to `take`, but no more than
+ * there is room for. False: enough; result->too_long or result->stopped says why. */
+bool curl_output_take(struct curl_output *output, size_t n, struct curl_result *result);
 
 /* Bytes of its standard error. */
 void curl_output_say(struct curl_output *output, const char *bytes, size_t n);

@@ -2,8 +2,8 @@
  * beginning of them and no more than was allowed; the status is one or none; the message is one
  * line.
  *
- *     input: [size of a piece] [most bytes, 2] [offset, 1] [when `take` stops, 1] [status, 2]
- *            [length of its standard error, 1] standard error, standard output */
+ *     input: [size of a piece] [most bytes, 2] [not used] [when `take` stops] [status, 2]
+ *            [length of its standard error] standard error, standard output */
 #define REPLAY_NAME  "curl"
 #define REPLAY_SEEDS 1
 #include "replay.h"
@@ -35,14 +35,13 @@ static int try(const uint8_t *data, size_t size) {
     const size_t n_said = data[7] < size - HEAD ? data[7] : size - HEAD;
     const uint8_t *body = data + HEAD + n_said;
     struct taken taken = {.data = body, .n = size - HEAD - n_said, .left = data[4]};
-    const struct curl_request request = {.offset = data[3],
-                                         .max_bytes = mutate_load(data + 1, 2) + data[3],
-                                         .take = take,
-                                         .user = &taken};
     struct curl_result result = {0};
     struct curl_output *output = calloc(1, sizeof *output);
     if (!output)
         abort();
+    output->room = mutate_load(data + 1, 2);
+    output->take = take;
+    output->user = &taken;
     curl_output_say(output, (const char *)data + HEAD, n_said);
     bool goes_on = true;
     for (size_t at = 0; goes_on && at < taken.n;) {
@@ -54,7 +53,7 @@ static int try(const uint8_t *data, size_t size) {
             abort();
         memcpy(room, body + at, n);
         at += n;
-        goes_on = curl_output_take(output, n, &request, &result);
+        goes_on = curl_output_take(output, n, &result);
         if (goes_on == (result.too_long || result.stopped))
             abort();
     }

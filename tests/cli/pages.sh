@@ -31,7 +31,11 @@ expect "there are commands" test "$(wc -l <"$tmp/commands")" -gt 15
 while read -r command; do
     rendered "$command" --help </dev/null
     rendered "$command" --help all </dev/null
-    rendered help "$command" examples </dev/null
+    # lines to be copied, which stay whole
+    play help "$command" examples <<END
+size 24 80
+END
+    expect "help $command examples at 80" fits 80
 done <"$tmp/commands"
 
 # In the terminal a page is what shows it there, and the last lines promise nothing that is not.

@@ -90,6 +90,12 @@ static bool encode_extents(const struct token_reader *r, const char *line, size_
     if (!gpt2_tokenizer_encode_extents(r->tokenizer, line, len, r->flags, ids, &more, err))
         return false;
     const size_t n = ids->len - before;
+    if (all->n == 0 && base == 0) { // the first, and in most cases all
+        free(all->items);
+        all->items = more;
+        all->n = n;
+        return true;
+    }
     struct gpt2_extent *grown = realloc(all->items, (all->n + n + 1) * sizeof *grown);
     if (grown) {
         all->items = grown;

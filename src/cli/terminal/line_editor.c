@@ -198,6 +198,9 @@ struct line_editor *line_editor_open(line_completer complete) {
     lib.set(edit, EL_PROMPT, get_prompt);
     lib.set(edit, EL_GETCFN, get_character);
     lib.set(edit, EL_HIST, lib.history, editor->history);
+    // while no line is read: keys are not echoed into what is printed, and the terminal does not
+    // edit them, as it would lose a Ctrl-D; Ctrl-C and Ctrl-Z stay what they are
+    lib.set(edit, EL_SETTY, "-x", "-echo", "-icanon", "-iexten", NULL);
     lib.set(edit, EL_EDITOR, "emacs");
     lib.set(edit, EL_ADDFN, "gpt2-complete", "Complete a command", complete_word);
     lib.set(edit, EL_BIND, "^I", "gpt2-complete", NULL);

@@ -26,8 +26,9 @@ enum line_kind {
 typedef void (*line_offer)(void *to, const char *text);
 typedef size_t (*line_completer)(const char *line, size_t n, line_offer offer, void *to);
 
-/* On standard input and standard error. `complete` NULL: a tab is text. NULL: there is no libedit,
- * or no memory. */
+/* On standard input and standard error. Until it is closed, keys that are typed while no line is
+ * read are kept for the next one, and not shown. `complete` NULL: a tab is text. NULL: there is no
+ * libedit, or no memory. */
 struct line_editor *line_editor_open(line_completer complete);
 void line_editor_close(struct line_editor *editor); /* NULL is allowed */
 

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #define PASTE_MS \
@@ -20,11 +19,9 @@
 struct line_input {
     bool is_terminal, shows_prompt;
     struct line_editor *editor; /* NULL: plain lines                      */
-    bool knows_modes;           /* modes are those the terminal had       */
-    struct termios modes;
-    char *history;      /* path of its file; NULL: none           */
-    struct input input; /* of what is no terminal                 */
-    char held[4096];    /* [from..to) is read and not taken yet   */
+    char *history;              /* path of its file; NULL: none           */
+    struct input input;         /* of what is no terminal                 */
+    char held[4096];            /* [from..to) is read and not taken yet   */
     size_t from, to;
 };
 
@@ -39,16 +36,6 @@ static void give_up_history(struct line_input *in, const struct gpt2_error *err)
     in->history = NULL;
 }
 
-/* Keys that are typed ahead would be echoed into what is printed meanwhile. */
-static void echo(struct line_input *in, bool on) {
-    if (!in->editor || !in->knows_modes)
-        return;
-    struct termios modes = in->modes;
-    if (!on)
-        modes.c_lflag &= ~(tcflag_t)ECHO;
-    tcsetattr(STDIN_FILENO, TCSANOW, &modes);
-}
-
 struct line_input *line_input_open(line_completer complete) {
     struct line_input *in = calloc(1, sizeof *in);
     if (!in)
@@ -56,7 +43,6 @@ struct line_input *line_input_open(line_completer complete) {
     in->is_terminal = isatty(STDIN_FILENO);
     in->shows_prompt = in->is_terminal && isatty(STDERR_FILENO);
     in->editor = in->shows_prompt && !terminal_is_dumb() ? line_editor_open(complete) : NULL;
-    in->knows_modes = in->editor && tcgetattr(STDIN_FILENO, &in->modes) == 0;
     in->history = in->editor ? line_history_path() : NULL;
     struct gpt2_error err;
     in->input.fd = -1;
@@ -72,7 +58,6 @@ struct line_input *line_input_open(line_completer complete) {
 void line_input_close(struct line_input *in) {
     if (!in)
         return;
-    echo(in, true);
     line_editor_close(in->editor);
     input_close(&in->input);
     free(in->history);
@@ -138,9 +123,7 @@ enum line_kind line_input_read(struct line_input *in, const char *prompt, struct
     buffer_bytes(line, "", 0);
     if (!in->editor)
         return read_plain(in, prompt, line, err);
-    echo(in, true);
     enum line_kind kind = line_editor_read(in->editor, prompt, line);
-    echo(in, kind == LINE_END || kind == LINE_FAILED);
     if (kind != LINE_TEXT || line->len == 0 || line->failed)
         return kind;
     line_editor_remember(in->editor, line->data);

@@ -92,8 +92,9 @@ enum gpt2_encode_flags {
  * GGUF file) become their one id with any flags, as in Hugging Face and llama.cpp. */
 
 /* Appends the ids of text[0..n_bytes) to `ids`. The result depends on the text alone. Linear time
- * on any input. Fails only with GPT2_ERR_MEMORY, or GPT2_ERR_INPUT where the vocabulary lacks a
- * byte of the text; then `ids` is as it was. */
+ * on any input; memory is that of the ids, four bytes for each and half as much to grow, and with a
+ * normalizer twice the text. Fails only with GPT2_ERR_MEMORY, or GPT2_ERR_INPUT where the
+ * vocabulary lacks a byte of the text; then `ids` is as it was. */
 bool gpt2_tokenizer_encode(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
                            unsigned flags, struct gpt2_ids *ids, struct gpt2_error *err);
 

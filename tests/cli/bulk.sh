@@ -263,7 +263,7 @@ expect "... and the job goes on" grep -q '^{"id":1,.*"text":' "$out"
 
 if command -v python3 >/dev/null; then
     python3 - "$tmp" <<'END'
-import sys
+import random, sys
 def write(name, *lines):
     with open(f"{sys.argv[1]}/{name}", "w") as file:
         file.writelines(line + "\n" for line in lines)
@@ -275,6 +275,10 @@ write("strings", '{"prompt":[' + '"",' * (n // 3) + '""]}', '{"prompt":"Once"}')
 write("members", '{"x":{' + '"":1,' * (n // 5) + '"":1}}', '{"prompt":"Once"}')
 write("nested", '{"x":[' + "{}," * (n // 3) + "{}]}", '{"prompt":"Once"}')
 write("text", '{"prompt":"' + "once upon a time " * (n // 17) + '"}', '{"prompt":"Once"}')
+random.seed(1) # no two of these merge: a token for each byte, and no place to cut
+signs = "".join(random.choice("#~@^|{}") for _ in range(1 << 16)) * (n >> 16)
+write("signs", '{"prompt":"' + signs + '"}', '{"prompt":"Once"}')
+write("signs.txt", signs)
 write("most", ids(most - 2), ids(most - 1))
 write("many", *[ids(most - 2)] * 24)
 END
@@ -285,18 +289,34 @@ END
         [ -n "${VALGRIND:-}${SANITIZE:-}" ] ||
             expect "$1: $peak MiB, at most $base + $2" test "$peak" -le $((base + $2))
     }
-    for kind in ids strings members nested text; do
+    for kind in ids strings members nested text signs; do
         [ -z "${VALGRIND:-}" ] || continue
         peak generate --input "$tmp/$kind" -q -n 2
         expect "16 MB of $kind in a record" exits 3
         case $kind in
-        text) expect "... an error" grep -q '^{"id":0,.*"the prompt has [0-9]* tokens, the model.s context holds' "$out" ;;
+        text | signs) expect "... an error" grep -q '^{"id":0,.*"the prompt has [0-9]* tokens, the model.s context holds' "$out" ;;
         *) expect "... an error that names limit and number" grep -Eq \
             '^\{"id":0,"error":\{"code":"invalid_record","message":"record: expected JSON of at most 262144 values, found [0-9]{7,}"' "$out" ;;
         esac
         expect "... and the job goes on" grep -q '^{"id":1,.*"text":' "$out"
-        bounded "... four times the line" 64
+        # An id takes four bytes: with a token for each byte that is four times the text, beside it.
+        case $kind in
+        signs) bounded "... the line twice and its ids" 100 ;;
+        *) bounded "... four times the line" 64 ;;
+        esac
     done
+    while read -r most line; do
+        [ -z "${VALGRIND:-}" ] || continue
+        # shellcheck disable=SC2086
+        peak $line -f "$tmp/signs.txt"
+        expect "$line of 16 MB with a token a byte" exits 0
+        bounded "... text, ids, and the places asked for" "$most"
+    done <<END
+80 tokenize --count
+80 tokenize
+80 tokenize --lines
+336 tokenize --json
+END
     peak generate --input "$tmp/most" -q -n 2
     expect "as many values as a record may have" grep -q '^{"id":0,.*"the prompt has 262142 tokens' "$out"
     expect "... and one more" grep -q '^{"id":1,.*expected JSON of at most 262144 values, found 262145"' "$out"

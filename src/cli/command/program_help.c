@@ -72,7 +72,7 @@ int help_topic(const struct topic *topic, enum help_kind kind) {
     if (kind == HELP_MANUAL) {
         manual_topic(&page, topic);
     } else {
-        buffer_format(&page, "gpt2 %s - ", topic->name);
+        buffer_format(&page, "gpt2 help %s - ", topic->name);
         wrap_text(&page, topic->summary, (int)page.len, 2, wrap_width());
         buffer_byte(&page, '\n');
         help_prose(&page, topic->text, wrap_width());

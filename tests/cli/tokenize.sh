@@ -68,6 +68,18 @@ run detokenize -m "$m" "261,259"
 expect "and back" test "$(cat "$out")" = "<|user|>hello"
 run tokenize -m "$m/vocab.json" --special "<|user|>hello"
 expect "a pair that is named counts" test "$(wc -w <"$out")" -eq 9
+pre_tokenizer='{"type": "ByteLevel", "add_prefix_space": true, "use_regex": true}'
+tokenizer_json "$m" '' ''
+run tokenize -m "$m" hello
+expect "... its add_prefix_space" prints "32 259"
+pre_tokenizer="{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\", \"individual_digits\": true}, $pre_tokenizer]}"
+tokenizer_json "$m" '' ''
+run tokenize -m "$m" 12
+expect "... its cutting of digits" prints "32 49 32 50"
+unset pre_tokenizer
+tokenizer_json "$m" '' '"normalizer": {"type": "Lowercase"}, "truncation": {"max_length": 1}, "padding": {"strategy": {"Fixed": 9}}, '
+run tokenize -m "$m" HELLOhello
+expect "... its normalizer, and no setting of a call" prints "259 259"
 tokenizer_json "$m" ', {"id": 261, "content": "covid19", "special": false}' '"normalizer": {"type": "NFC"}, '
 run tokenize -m "$m" "a covid19"
 expect "an added token that is not special is always cut out" prints "97 32 261"

@@ -7,8 +7,9 @@
 #   found/NAME/runs      a line for each slice of SLICE seconds: executions, processor seconds, edges
 #   found/NAME/crashes   what killed the target, or took more than 20 s or 2 GiB
 #
-# The target that has had least is next, so that an interrupted run has tried all of them. The last
-# lines are a table of what each has had; the status is 1 where anything crashed.
+# The target that has had least is next, so that an interrupted run has tried all of them. One that
+# crashed is left out until what it found is mended and the file is moved to tests/fuzz/corpus. The
+# last lines are a table of what each has had; the status is 1 where anything crashed.
 set -eu
 cd "$(dirname "$0")/.."
 : "${BUILD:?is a build for libFuzzer}"
@@ -32,7 +33,9 @@ for target in $targets; do
     [ ! -d "tests/fuzz/corpus/$target" ] || cp tests/fuzz/corpus/"$target"/* "$state/$target/corpus/"
 done
 
-# One slice. A target that crashes has had its slice, and goes on from its corpus with the next one.
+crashes() { find "$state/$1/crashes" -type f | wc -l; }
+
+# One slice.
 run() {
     log=$state/$1/log
     # shellcheck disable=SC2016
@@ -47,17 +50,20 @@ run() {
 }
 
 while :; do
-    next=$(for target in $targets; do echo "$(sum "$target" 2) $target"; done | sort -n | head -n 1)
+    next=$(for target in $targets; do
+        [ "$(crashes "$target")" -gt 0 ] || echo "$(sum "$target" 2) $target"
+    done | sort -n | head -n 1)
+    [ -n "$next" ] || break
     echo "$next" | awk -v minutes="$minutes" '{ exit !($1 < minutes * 60) }' || break
     run "${next#* }"
 done
 
 crashed=0
 for target in $targets; do
-    crashes=$(find "$state/$target/crashes" -type f | wc -l)
-    [ "$crashes" -eq 0 ] || crashed=1
+    found=$(crashes "$target")
+    [ "$found" -eq 0 ] || crashed=1
     printf '%-16s %12d executions %7.1f minutes %6d edges %5d inputs %3d crashes\n' "$target" "$(sum "$target" 1)" \
         "$(sum "$target" 2 | awk '{ print $1 / 60 }')" "$(tail -n 1 "$state/$target/runs" | cut -d' ' -f3)" \
-        "$(find "$state/$target/corpus" -type f | wc -l)" "$crashes"
+        "$(find "$state/$target/corpus" -type f | wc -l)" "$found"
 done
 exit $crashed

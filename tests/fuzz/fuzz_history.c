@@ -5,6 +5,7 @@
 #define REPLAY_SEEDS 1
 #include "replay.h"
 
+#include "cli/io/input.h"
 #include "cli/terminal/line_history.h"
 
 #include "../testmodel.h"
@@ -58,7 +59,48 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
 }
 
+/* The path is that of the environment, whatever that has. */
+static void check_paths(void) {
+    static const char *const cases[][4] = {{"/a/b", "/s", "/h", "/a/b"},
+                                           {"", "/s", "/h", NULL},
+                                           {NULL, "/s", "/h", "/s/gpt2/history"},
+                                           {NULL, "s", "/h", "/h/.local/state/gpt2/history"},
+                                           {NULL, NULL, "h", NULL}};
+    static const char *const names[] = {"GPT2_HISTORY", "XDG_STATE_HOME", "HOME"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int k = 0; k < 3; k++)
+            if ((cases[i][k] ? setenv(names[k], cases[i][k], 1) : unsetenv(names[k])) != 0)
+                abort();
+        char *path = line_history_path();
+        if (!path != !cases[i][3] || (path && strcmp(path, cases[i][3]) != 0)) {
+            fprintf(stderr, "path %zu: found %s\n", i, path ? path : "none");
+            abort();
+        }
+        free(path);
+    }
+}
+
+/* A file without end is refused, and so is one that is no file, or in a folder that cannot be. */
+static void check_refused(void) {
+    char dir[TESTMODEL_PATH], path[TESTMODEL_PATH];
+    struct gpt2_error err = {0};
+    struct lines lines = {0};
+    testmodel_tempdir(dir);
+    testmodel_path(path, dir, "history");
+    testmodel_write_file(dir, "history", "x\n", 2);
+    if (truncate(path, INPUT_MAX + 1L) != 0 || line_history_load(path, count, &lines, &err) || lines.n)
+        abort();
+    if (line_history_add(dir, added, &err))
+        abort();
+    strcat(path, "/below");
+    if (line_history_add(path, added, &err) || !strstr(err.message, "cannot open"))
+        abort();
+    testmodel_remove(dir);
+}
+
 void replay_seeds(void) {
+    check_paths();
+    check_refused();
     char many[3 * LINE_HISTORY_KEPT * 4];
     size_t n = 0;
     for (int i = 0; i < 2 * LINE_HISTORY_KEPT + 1; i++)

@@ -104,6 +104,5 @@ size_t replay_mutate(uint8_t *data, size_t size, size_t cap, uint64_t *state) {
 
 void replay_seeds(void) {
     seeds_models(1u << SEED_PACKED);
-    const struct testmodel_options large = {.n_embd = 96, .n_layer = 1, .n_vocab = 61, .n_ctx = 8};
-    seeds_models_of("large", &large, 1u << SEED_PACKED); // of several blocks with a checksum each
+    seeds_large_packed();
 }

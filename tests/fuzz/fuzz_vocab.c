@@ -194,6 +194,30 @@ void replay_seeds(void) {
                  behaviors[i / 2], i % 2 ? "true" : "false");
         add("behavior", (int)i, NULL, text, NULL);
     }
+    static const char *const refused[] = {
+        "\"normalizer\":{\"type\":\"Sequence\"}",
+        "\"normalizer\":{\"type\":\"Nmt\"}",
+        "\"normalizer\":{\"type\":\"Prepend\"}",
+        "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\w+|[^\\\\w\\\\s]+\"},"
+        "\"content\":\"\"}",
+        "\"post_processor\":{\"type\":\"Sequence\"}",
+        "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"x\":1}]}",
+        "\"post_processor\":{\"type\":\"BertProcessing\",\"cls\":[\"a\",0]}"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        char name[20], text[600];
+        snprintf(name, sizeof name, "refused%zu", i);
+        const int n = snprintf(text, sizeof text, "=== 2\n{%s,\"pre_tokenizer\":%s,%s}\n",
+                               refused[i], byte_level, model);
+        replay_seed(name, text, (size_t)n);
+    }
+    struct buffer many = {0}; // each step doubles the text
+    buffer_text(&many, "\"Sequence\",\"normalizers\":[");
+    for (int i = 0; i < 30; i++)
+        buffer_format(&many, "%s{\"type\":%s}", i ? "," : "",
+                      "\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aa\"");
+    buffer_format(&many, "]");
+    add("doubled", 0, many.data, NULL, NULL);
+    buffer_free(&many);
     for (size_t i = 0; i < sizeof post_processors / sizeof *post_processors; i++)
         add("post_processor", (int)i, NULL, NULL, post_processors[i]);
 }

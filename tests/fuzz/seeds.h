@@ -53,6 +53,23 @@ static inline void seeds_add(const char *name, const char *path) {
     free(data);
 }
 
+/* The file with one of its texts replaced by another as long: what it says of itself contradicts
+ * it. */
+static inline void seeds_add_changed(const char *name, const char *path, const char *from,
+                                     const char *to) {
+    const size_t n = strlen(from);
+    size_t size;
+    unsigned char *data = seeds_read(path, &size);
+    for (size_t at = 0; n == strlen(to) && at + n <= size; at++)
+        if (memcmp(data + at, from, n) == 0) {
+            memcpy(data + at, to, n);
+            replay_seed(name, data, size);
+            free(data);
+            return;
+        }
+    testmodel_die("change", name);
+}
+
 /* A tokenizer of all bytes and a few merges, for a model of so many tokens. */
 enum { SEEDS_MERGES = 20, SEEDS_TOKENS = 256 + SEEDS_MERGES };
 
@@ -107,6 +124,11 @@ static inline void seeds_models_of(const char *kind, const struct testmodel_opti
         if (!gpt2_quantize(model, runtime, &quantize, path, &err))
             seeds_die(name, &err);
         seeds_add(name, path);
+        if (options->n_ctx == SEEDS_CTX) {
+            strcat(name, ".changed");
+            seeds_add_changed(name, path, i % 2 ? "\"n_positions\": 24" : "\"vocab_size\": 61",
+                              i % 2 ? "\"n_positions\": 25" : "\"vocab_size\": 62");
+        }
     }
     gpt2_runtime_free(runtime);
     gpt2_model_close(model);
@@ -122,6 +144,12 @@ static inline void seeds_models(unsigned forms) {
     options.dtype = DTYPE_BF16;
     options.head = TESTMODEL_HEAD_OWN;
     seeds_models_of("own_head", &options, forms);
+}
+
+/* Of several blocks with a checksum each. */
+static inline void seeds_large_packed(void) {
+    const struct testmodel_options large = {.n_embd = 96, .n_layer = 1, .n_vocab = 61, .n_ctx = 8};
+    seeds_models_of("large", &large, 1u << SEED_PACKED);
 }
 
 /* A file of each type of blocks. */

@@ -22,7 +22,7 @@ char *line_history_path(void) {
     if (state && *state == '/') // its specification has others ignored
         buffer_bytes(&path, state, strlen(state));
     else if (home && *home == '/')
-        buffer_format(&path, "%.900s/.local/state", home);
+        buffer_format(&path, "%s/.local/state", home);
     else
         return NULL;
     buffer_format(&path, "/gpt2/history");
@@ -82,21 +82,27 @@ bool line_history_load(const char *path, void (*each)(void *user, const char *li
         buffer_bytes(&all, part, n);
     bool ok = !ferror(file) || failed(err, "read", path);
     fclose(file);
-    if (ok && (all.failed || all.len > INPUT_MAX)) {
+    if (ok && all.failed)
+        ok = command_error(err, GPT2_ERR_MEMORY, NULL, "history: out of memory for %s", path);
+    if (ok && all.len > INPUT_MAX) {
         buffer_free(&all);
         return command_error(err, GPT2_ERR_RUNTIME, NULL,
                              "history: %s: expected a file of at most %d MiB, found more", path,
                              INPUT_MAX_MIB);
     }
+    if (!ok || !all.len) {
+        buffer_free(&all);
+        return ok;
+    }
     size_t n_lines = 0;
-    for (size_t i = 0; ok && i < all.len; i++)
+    for (size_t i = 0; i < all.len; i++)
         n_lines += all.data[i] == '\n';
     char *line = all.data, *last = all.data + all.len;
     for (size_t skip = n_lines > LINE_HISTORY_KEPT ? n_lines - LINE_HISTORY_KEPT : 0; skip; skip--)
         line = line_end(line, last) + 1;
-    if (ok && n_lines > 2 * LINE_HISTORY_KEPT)
+    if (n_lines > 2 * LINE_HISTORY_KEPT)
         ok = cut(path, line, (size_t)(last - line), err);
-    for (char *end; ok && line && (end = line_end(line, last)); line = end + 1) {
+    for (char *end; ok && (end = line_end(line, last)); line = end + 1) {
         *end = 0;
         each(user, line);
     }

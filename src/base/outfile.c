@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +93,23 @@ static int create_temporary(const char *path, char *name, size_t size, mode_t mo
             break;
     }
     return fd;
+}
+
+/* Makes the temporary file `name`, which becomes the file's, known to outfile_remove_unfinished: no
+ * signal comes in between. False with errno set. */
+static bool begin_temporary(struct outfile *file, char *name, size_t size, mode_t mode) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    file->fd = create_temporary(file->path, name, size, mode);
+    const int reason = errno;
+    if (file->fd >= 0) {
+        file->temporary = name;
+        enter(file);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = reason;
+    return file->fd >= 0;
 }
 
 static int same_file(int fd, const struct stat *file) {
@@ -200,15 +219,13 @@ bool outfile_open(struct outfile *file, const char *path, unsigned flags, struct
                                             path, strerror(reason));
     }
     const mode_t mode = flags & OUTFILE_PRIVATE ? 0600 : 0666;
-    file->fd = replaces ? create_temporary(file->path, temporary, size, mode)
-                        : open(file->path, O_WRONLY | O_CLOEXEC);
-    if (file->fd < 0) {
+    if (replaces ? !begin_temporary(file, temporary, size, mode)
+                 : (file->fd = open(file->path, O_WRONLY | O_CLOEXEC)) < 0) {
+        const int reason = errno;
         free(temporary);
+        errno = reason;
         return fail(file, "create", err);
     }
-    file->temporary = temporary;
-    if (temporary)
-        enter(file);
     bool keeps = exists && replaces && !(flags & OUTFILE_PRIVATE);
     return !keeps || keep_mode(file->fd, &info) || fail(file, "set the mode", err);
 }

@@ -141,3 +141,82 @@ while [ $round -lt $rounds ]; do
     grep -q '^gpt2: error' "$err" && echo "round $round: $(cat "$err")" >>"$tmp/wrong"
 done
 expect "a reader that leaves at $rounds places" test ! -s "$tmp/wrong"
+
+# ---- the same of every way to write a file ----
+
+# What is not stopped by a signal that the shell has ignored for it.
+env --default-signal=INT true 2>/dev/null && unmask="env --default-signal=INT,PIPE" || unmask=
+signals=$((rounds / 2)) # of each kind, for each command
+[ -z "${TORTURE:-}" ] || signals=$rounds
+now() { date +%s%N; }
+in_made() { (cd "$tmp/made" && exec $unmask "$GPT2" "$@") >"$out" 2>"$err" </dev/null; }
+
+# Each file that is there is one of the undisturbed run's, or the one from before, whole. A job's lines
+# are whole ones from its beginning; what pull has in a folder .partial it goes on with.
+whole() {
+    (cd "$tmp/made" && find . -type f ! -path '*.partial*') | while read -r file; do
+        cmp -s "$tmp/made/$file" "$tmp/start/$file" || cmp -s "$tmp/made/$file" "$tmp/whole/$file" || case $file in
+        *.jsonl) head -c "$(wc -c <"$tmp/made/$file")" "$tmp/whole/$file" | cmp -s - "$tmp/made/$file" &&
+            { [ ! -s "$tmp/made/$file" ] || [ -z "$(tail -c 1 "$tmp/made/$file")" ]; } ;;
+        *) false ;;
+        esac || echo "$file"
+    done
+}
+
+# at_moments COMMAND... : in a folder that begins as $tmp/start; again after it, it makes what it makes.
+at_moments() {
+    which=$1
+    rm -rf "$tmp/made" && cp -r "$tmp/start" "$tmp/made"
+    begun=$(now)
+    in_made "$@"
+    took=$((($(now) - begun) / 1000))
+    rm -rf "$tmp/whole" && cp -r "$tmp/made" "$tmp/whole"
+    for signal in INT TERM PIPE STOP; do
+        round=0
+        : >"$tmp/wrong"
+        while [ $round -lt $signals ]; do
+            round=$((round + 1))
+            rm -rf "$tmp/made" && cp -r "$tmp/start" "$tmp/made"
+            (cd "$tmp/made" && exec $unmask "$GPT2" "$@") >"$out" 2>"$err" </dev/null &
+            pid=$!
+            sleep "$(awk -v seed="$round$signal" -v took="$took" 'BEGIN { srand(seed + 0); printf "%.4f", took * rand() / 1e6 }')"
+            kill -s $signal "$pid" 2>/dev/null
+            [ $signal != STOP ] || { sleep 0.02 && kill -s CONT "$pid" 2>/dev/null; }
+            finish 2>/dev/null
+            case $signal:$status in INT:130 | TERM:143 | PIPE:141 | *:0) ;; *) echo "round $round: exit $status: $(head -c 200 "$err")" >>"$tmp/wrong" ;; esac
+            [ $status -ne 0 ] || diff -r "$tmp/whole" "$tmp/made" >>"$tmp/wrong"
+            whole | sed "s/^/round $round, exit $status: half of /" >>"$tmp/wrong"
+        done
+        cp "$tmp/wrong" "$err"
+        expect "SIG$signal at $signals moments of $which: whole or not there" test ! -s "$tmp/wrong"
+    done
+}
+mkdir "$tmp/start"
+echo before >"$tmp/start/m.q8"
+at_moments quantize "$tmp/m.gguf" -t 1 --type q4 -o m.q8
+rm "$tmp/start/m.q8"
+at_moments convert "$tmp/m.gguf" --to safetensors -o m
+at_moments generate $m -n 12 --input "$tmp/records" -o lines.jsonl
+at_moments generate $m -p once -n 60 --save-session kept
+at_moments generate $m -p once -n 60 --prompt-cache cache --logits rows.npy
+at_moments embed $m -f "$tmp/lines" -o vectors.npy
+at_moments inspect dump $m -p once --lens -o dumped.npz
+unset HF_ENDPOINT HF_TOKEN HF_TOKEN_PATH HF_HUB_OFFLINE HF_HOME HF_HUB_CACHE XDG_DATA_HOME
+unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
+if command -v curl >/dev/null && command -v python3 >/dev/null; then
+    mkdir -p "$tmp/hub/good/m"
+    for file in config.json vocab.json merges.txt model.safetensors; do
+        ln -s "$PWD/models/tales/$file" "$tmp/hub/good/m/$file"
+    done
+    python3 tests/hub_server.py "$tmp/hub" "$tmp/port" &
+    server=$!
+    trap 'kill $server 2>/dev/null; rm -rf "$tmp"' EXIT
+    for _ in 1 2 3 4 5 6 7 8 9 10; do [ -s "$tmp/port" ] || sleep 0.5; done
+    export HF_ENDPOINT="http://127.0.0.1:$(cat "$tmp/port")" HF_HUB_DOWNLOAD_TIMEOUT=5 GPT2_MODELS=.
+    at_moments pull -q good/m
+    in_made pull -q good/m
+    same_again() { diff -r "$tmp/whole/good" "$tmp/made/good" >"$err"; }
+    expect "... and pulled again: the same files" same_again
+else
+    skip "signals and pull" "needs curl and python3"
+fi

@@ -25,7 +25,7 @@ rm -f "$tmp/made/text"
 # ---- signals while a file is written ----
 
 # At any moment, once and twice: a first SIGINT asks convert for an end, a second one ends it.
-for signal in INT TERM HUP XCPU; do
+for signal in INT TERM HUP QUIT PIPE ALRM USR1 USR2 VTALRM PROF XCPU; do
     for wait in 0 0.01 0.02 0.03 0.05; do
         begin convert -m $model --to gguf -o "$tmp/made/m.gguf"
         sleep $wait

@@ -177,9 +177,9 @@ void replay_seeds(void) {
         "\"Split\",\"pattern\":{\"Regex\":\" +\"},\"behavior\":\"MergedWithNext\""};
     static const char *const post_processors[] = {
         "\"ByteLevel\",\"trim_offsets\":true",
-        "\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}},"
-        "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"SpecialToken\":{\"id\":\"x\"}}],"
-        "\"special_tokens\":{\"x\":{\"id\":\"x\",\"ids\":[5,1],\"tokens\":[\"x\"]}}",
+        ("\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}},"
+         "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"SpecialToken\":{\"id\":\"x\"}}],"
+         "\"special_tokens\":{\"x\":{\"id\":\"x\",\"ids\":[5,1],\"tokens\":[\"x\"]}}"),
         "\"RobertaProcessing\",\"cls\":[\"a\",0],\"sep\":[\"b\",1]",
         "\"BertProcessing\",\"cls\":[\"a\",0],\"sep\":[\"b\",1]",
         "\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"}]"};
@@ -198,8 +198,8 @@ void replay_seeds(void) {
         "\"normalizer\":{\"type\":\"Sequence\"}",
         "\"normalizer\":{\"type\":\"Nmt\"}",
         "\"normalizer\":{\"type\":\"Prepend\"}",
-        "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\w+|[^\\\\w\\\\s]+\"},"
-        "\"content\":\"\"}",
+        ("\"normalizer\":{\"type\":\"Replace\",\"content\":\"\",\"pattern\":{\"Regex\":"
+         "\"\\\\w+|[^\\\\w\\\\s]+\"}}"),
         "\"post_processor\":{\"type\":\"Sequence\"}",
         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"x\":1}]}",
         "\"post_processor\":{\"type\":\"BertProcessing\",\"cls\":[\"a\",0]}"};

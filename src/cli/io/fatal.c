@@ -67,7 +67,16 @@ static void bus_error(int number, siginfo_t *info, void *context) {
 }
 
 void fatal_catch(void) {
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGXCPU};
+    // each whose default is an end without a fault of ours
+    static const int ends[] = {
+        SIGHUP,    SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU,
+#ifdef SIGVTALRM
+        SIGVTALRM,
+#endif
+#ifdef SIGPROF
+        SIGPROF,
+#endif
+    };
     struct sigaction action = {.sa_handler = fatal_end}, before;
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)

@@ -6,10 +6,11 @@
 #include <gpt2/error.h>
 #include <stdbool.h>
 
-/* For main, before anything else is done. SIGINT, SIGTERM, SIGHUP and SIGXCPU remove temporary
- * files (base/outfile.h) before they end the program, unless they are ignored. SIGBUS where a
- * mapped file cannot be read ends it with GPT2_ERR_MODEL and an error that names the file. SIGXFSZ
- * is ignored, so that a write beyond the limit fails as on a full disk. */
+/* For main, before anything else is done. Signals that end a program from outside (SIGINT, SIGTERM,
+ * SIGHUP, SIGPIPE, SIGQUIT, SIGXCPU ...) remove temporary files (base/outfile.h) before they end
+ * this one, unless they are ignored. SIGBUS where a mapped file cannot be read ends it with
+ * GPT2_ERR_MODEL and an error that names the file. SIGXFSZ is ignored, so that a write beyond the
+ * limit fails as on a full disk. */
 void fatal_catch(void);
 
 /* Ends the program by a signal, after the same. For its handler. */

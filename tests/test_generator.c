@@ -216,6 +216,65 @@ static void a_full_context_slides(void **state) {
     assert_true(longest > 2 * N_CTX); // else nothing slid twice
 }
 
+/* ---- a text without end ---- */
+
+enum { SLIDES = 100 };
+
+struct endless {
+    int32_t ids[N_CTX * (SLIDES + 2)];
+    int n, n_prompt, n_slides, keep;
+    int32_t context[N_CTX]; /* [n_context] what a fresh run reads for the next token */
+    int n_context;
+};
+
+/* The token that follows is the one that a new session gives, which reads the context at once. */
+static int32_t choose_endless(void *user, const struct gpt2_step *step, bool *last) {
+    struct endless *text = user;
+    struct gpt2_session *session = gpt2_session_create(world.model, NULL, NULL);
+    struct gpt2_span span = {session, text->context, text->n_context, 1};
+    assert_non_null(session);
+    assert_true(gpt2_batch_run(world.batch, &span, 1, NULL));
+    assert_memory_equal(step->logits, gpt2_batch_logits(world.batch, 0, 0),
+                        (size_t)world.n_vocab * sizeof *step->logits);
+    gpt2_session_free(session);
+    assert_int_equal(step->n_ids, text->n);
+    const int32_t id = abs(choice_of(step->logits, 0, last)) % world.n_vocab;
+    if (text->n_context == N_CTX) {
+        const int half = (N_CTX - text->keep) / 2;
+        memmove(text->context + text->keep, text->context + N_CTX - half,
+                (size_t)half * sizeof *text->context);
+        text->n_context = text->keep + half;
+        text->n_slides++;
+    }
+    text->context[text->n_context++] = id;
+    text->ids[text->n++] = id;
+    *last = text->n_slides == SLIDES && text->n_context == N_CTX;
+    return id;
+}
+
+static void a_context_that_slid_100_times_is_that_of_fresh_runs(void **state) {
+    static const int keeps[] = {0, 7};
+    for (size_t i = 0; i < sizeof keeps / sizeof *keeps; i++) {
+        static struct endless text;
+        struct gpt2_generator *generator = create(8, 8, 0);
+        text = (struct endless){.n = 3, .n_prompt = 3, .keep = keeps[i], .n_context = 3};
+        for (int k = 0; k < text.n; k++)
+            text.ids[k] = text.context[k] = (k * 11 + 5) % world.n_vocab;
+        const struct gpt2_request request = {.ids = text.ids,
+                                             .n_ids = text.n,
+                                             .n_samples = 1,
+                                             .max_tokens = INT32_MAX,
+                                             .overflow = GPT2_OVERFLOW_SLIDE,
+                                             .keep = text.keep,
+                                             .choose = choose_endless,
+                                             .user = &text};
+        assert_true(gpt2_generator_add(generator, &request, NULL));
+        run(generator);
+        gpt2_generator_free(generator);
+        assert_int_equal(text.n_slides, SLIDES);
+    }
+}
+
 static void a_full_context_ends_the_text(void **state) {
     static struct record record;
     struct gpt2_generator *generator = create(2, 0, 0);
@@ -530,6 +589,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(company_and_limits_change_no_text),
         cmocka_unit_test(a_full_context_slides),
+        cmocka_unit_test(a_context_that_slid_100_times_is_that_of_fresh_runs),
         cmocka_unit_test(a_full_context_ends_the_text),
         cmocka_unit_test(room_counts_samples),
         cmocka_unit_test(the_prompt_is_copied),

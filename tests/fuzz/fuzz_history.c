@@ -88,7 +88,8 @@ static void check_refused(void) {
     testmodel_tempdir(dir);
     testmodel_path(path, dir, "history");
     testmodel_write_file(dir, "history", "x\n", 2);
-    if (truncate(path, INPUT_MAX + 1L) != 0 || line_history_load(path, count, &lines, &err) || lines.n)
+    if (truncate(path, INPUT_MAX + 1L) != 0 || line_history_load(path, count, &lines, &err) ||
+        lines.n)
         abort();
     if (line_history_add(dir, added, &err))
         abort();

@@ -16,6 +16,8 @@ static int refuse(const char *name, bool is_topic) {
     struct suggestion nearest = {.distance = 3};
     for (size_t i = 0; name[0] != '-' && command_at(i); i++)
         suggest(&nearest, name, strlen(name), command_at(i)->name);
+    if (name[0] != '-')
+        suggest(&nearest, name, strlen(name), "help"); // which is in no table
     for (size_t i = 0; is_topic && topic_at(i); i++)
         suggest(&nearest, name, strlen(name), topic_at(i)->name);
     command_error(&err, GPT2_ERR_USAGE,

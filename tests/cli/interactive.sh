@@ -45,7 +45,7 @@ printf '/bogus\n/set temp hot\n/set temp\n/set num-samples 2\n/set stop "x\n/see
 status=$?
 expect "refusals in a session do not end it" exits 0
 expect "... an unknown command" says 'gpt2: error: unknown command "/bogus"'
-expect "... a wrong value" says 'gpt2: error: --temp: expected a number from 0 to 1e+06, got "hot"'
+expect "... a wrong value" says 'gpt2: error: temp: expected a number from 0 to 1e+06, got "hot"'
 expect "... which changed nothing" grep -qx 'temp  *0.8' "$err"
 expect "... what has no meaning" says '"num-samples" has no meaning in a session'
 expect "... half a string" says 'expected one string of JSON, got "x'

@@ -108,3 +108,5 @@ for command in "" $(cat "$tmp/commands"); do
         expect "help $kind of ${command:-gpt2} fits 80 columns" test -z "$(LC_ALL=C.UTF-8 awk 'length($0) > 80' "$out")"
     done
 done
+run halp
+expect "help itself is suggested" says 'did you mean help?'

@@ -2,6 +2,7 @@
 #include "cli/generate/interactive_commands.h"
 #include "base/plural.h"
 #include "base/utf8.h"
+#include "cli/generate/record_error.h"
 #include "cli/io/report.h"
 #include "cli/terminal/line_files.h"
 
@@ -313,6 +314,8 @@ void interactive_command(struct interactive *it, char *line) {
                       "/help lists the commands; a line of text that begins with a slash begins "
                       "with two",
                       "unknown command \"/%.100s\"", name);
-    if (!ok)
-        report(&err);
+    if (!ok) {
+        const struct gpt2_error worded = setting_error(&err);
+        report(&worded);
+    }
 }

@@ -35,7 +35,8 @@ static bool in_word(char c) {
            c == '_';
 }
 
-/* What takes the place of the word text[0..n): NULL, or a name of at most NAME_BYTES. */
+/* What takes the place of the word text[0..n): NULL, or a name of at most NAME_BYTES. Without a
+ * record: in a session. */
 static const char *other_word(const struct bulk_record *record, const struct option *table,
                               const char *text, size_t n, char spelled[NAME_BYTES]) {
     char word[NAME_BYTES];
@@ -43,10 +44,12 @@ static const char *other_word(const struct bulk_record *record, const struct opt
         return NULL;
     memcpy(word, text, n);
     word[n] = 0;
-    if (record->is_request && !strcmp(word, "record"))
+    if (record && record->is_request && !strcmp(word, "record"))
         return "request";
     const struct option *option =
         !strncmp(word, "--", 2) && word[2] ? options_find(table, word + 2) : NULL;
+    if (!record)
+        return option ? option->name : NULL;
     const char *name = option ? name_in_record(record, table, option) : NULL;
     return option && !name && record->is_request ? name_in_api(table, option, spelled) : name;
 }
@@ -70,14 +73,20 @@ static void reword(const struct bulk_record *record, const struct option *table,
     buffer_free(&words);
 }
 
-struct gpt2_error record_error(const struct bulk_record *record, const struct gpt2_error *err) {
+static struct gpt2_error reworded(const struct bulk_record *record, const struct gpt2_error *err) {
     struct gpt2_error worded = *err;
     struct settings settings = settings_unset();
     struct option table[SETTINGS_MAX];
-    if (!record || (!record->json && !record->is_request))
-        return worded;
     settings_table(table, &settings);
     reword(record, table, err->message, worded.message, sizeof worded.message);
     reword(record, table, err->hint, worded.hint, sizeof worded.hint);
     return worded;
+}
+
+struct gpt2_error record_error(const struct bulk_record *record, const struct gpt2_error *err) {
+    return record && (record->json || record->is_request) ? reworded(record, err) : *err;
+}
+
+struct gpt2_error setting_error(const struct gpt2_error *err) {
+    return reworded(NULL, err);
 }

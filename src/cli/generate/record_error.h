@@ -14,4 +14,7 @@
  * it "--NAME" becomes the name in the API, and "record" "request". */
 struct gpt2_error record_error(const struct bulk_record *record, const struct gpt2_error *err);
 
+/* The error of a session, where "--temp" is the setting "temp". */
+struct gpt2_error setting_error(const struct gpt2_error *err);
+
 #endif

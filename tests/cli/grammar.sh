@@ -164,13 +164,14 @@ expect "... the second is the model" grep -q '"models": \[{"model": "[^"]*/q8"' 
 
 # ---- choices ----
 
-run choose "The cat sat on the" -c zebra -c mat --test mat
+run choose "The cat sat on the" -c mat -c zebra --test mat # the last alone would be zebra
 expect "choose: repeated -c accumulate" exits 0
 run choose "The cat sat on the" -c zebra -c mat,dog
 expect "... with commas, too" test "$(grep -cE '(zebra|mat|dog)' "$out")" -eq 3
 run generate "The cat sat on the" -c zebra -c mat --greedy
 cp "$out" "$tmp/two"
 run generate "The cat sat on the" -c zebra,mat --greedy
+expect "generate -c" exits 0
 expect "generate: repeated -c accumulate" same "$tmp/two" "$out"
 expect "... and a space stands before the choice" grep -qE '^ (mat|zebra)$' "$out"
 run generate "The cat sat on the " -c zebra,mat --greedy

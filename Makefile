@@ -46,8 +46,8 @@ WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-protot
 SAN_1      := -fsanitize=address -fsanitize=undefined -fsanitize=float-cast-overflow -fno-sanitize-recover=all
 SAN_thread := -fsanitize=thread
 SAN    := $(if $(SANITIZE),$(SAN_$(SANITIZE)) -fno-omit-frame-pointer)
-PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(DEPS))
-PKG_LIBS   = $(shell $(PKG_CONFIG) --libs $(DEPS))
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(DEPS) 2>/dev/null)
+PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(DEPS) 2>/dev/null)
 # The same objects make the program, the archive and the shared library. No function of ours is
 # replaced from outside, so the linker makes calls and accesses to data direct again.
 PIC    := -fPIC -fno-semantic-interposition
@@ -134,6 +134,8 @@ endif
 FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(PIC) $(FP) $(SAN)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
+	@[ -n '$(PKG_LIBS)' ] || { echo 'make: error: $(PKG_CONFIG) does not find $(DEPS)' >&2; \
+	    echo 'hint: tools/setup installs them; or give PKG_CFLAGS=... PKG_LIBS=...' >&2; exit 1; }
 	@[ "$$(cat $@ 2>/dev/null)" = '$(FLAGS)' ] || echo '$(FLAGS)' >$@
 $(BUILD)/ldflags: FORCE
 	@mkdir -p $(@D)

@@ -247,6 +247,12 @@ MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR= PREFIX="$spaced" uninstall >"$out" 
 status=$?
 expect "... and make uninstall takes them away" \
     test "$status" -eq 0 -a "$(find "$spaced" -type f)" = "$spaced/share/gpt2/models/tales/notes.txt"
+MAKEFLAGS='' make -s BUILD="$tmp/none" PKG_CONFIG=/nowhere all >"$out" 2>"$err"
+status=$?
+expect "without the libraries it says what is missing" test "$status" -ne 0 -a ! -s "$out" -a \
+    "$(grep -c 'does not find libcjson libutf8proc$' "$err")" -eq 1 -a "$(wc -l <"$err")" -le 4
+MAKEFLAGS='' make -s BUILD="$tmp/none" PKG_CONFIG=/nowhere help >"$out" 2>"$err"
+expect "... and make help needs none" test ! -s "$err"
 expect "CPPFLAGS are used" sh -c "MAKEFLAGS='' make -n BUILD='$tmp/none' CPPFLAGS=-DFOR_A_TEST all | grep -q 'DFOR_A_TEST'"
 # The next build is for the old prefix again.
 MAKEFLAGS='' make -s BUILD="$BUILD" PREFIX="${PREFIX:-/usr/local}" all >"$out" 2>"$err"

@@ -322,10 +322,12 @@ static int run_inspect(int argc, char **argv) {
                    "mean deviation, none by its own). compare shows\n"
                    "what that changes; default there: each"),
         OPT_INT("layer", 'l', &a->layer, 0, 1e6, "L",
-                "attention: the weights of one head of this layer ...;\n"
-                "dump: of this layer alone (default: each)",
+                "attention: with --head, the weights of one head of this\n"
+                "layer; dump: of this layer alone (default: each)",
                 .needs = "@attention+head @dump"),
-        OPT_INT("head", 0, &a->head, 0, 1e6, "H", "... this one (default: all heads in numbers)",
+        OPT_INT("head", 0, &a->head, 0, 1e6, "H",
+                "attention: with --layer, the weights of this head\n"
+                "(default: figures of all heads)",
                 .needs = "@attention+layer"),
         OPT_STRING("token", 0, &a->token, "TEXT",
                    "residual: the next token whose logit is taken apart\n"

@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "base/dtype.h"
+#include "base/encoding.h"
 #include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
@@ -342,6 +343,43 @@ static void halves_and_bfloats_convert_exactly(void **state) {
     assert_int_equal(dtype_size(DTYPE_F64), 8);
 }
 
+/* However few bytes come at a time: what is told as soon as it can be is what the whole tells. */
+static void an_encoding_is_told_from_any_first_bytes(void **state) {
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *name;
+        size_t mark;
+    } texts[] = {
+        {"Once", 4, NULL, 0},
+        {"\n", 1, NULL, 0},
+        {"\xC3\xA9t\xC3\xA9", 5, NULL, 0},
+        {"\xEF\xBB\xBFOnce", 7, NULL, 3},
+        {"\xEF\xBC\x81", 3, NULL, 0},
+        {"O\0n\0c\0e\0", 8, "UTF-16", 0},
+        {"\0O\0n\0c\0e", 8, "UTF-16", 0},
+        {"\xFF\xFEO\0n\0", 6, "UTF-16", 0},
+        {"\xFE\xFF\0O\0n", 6, "UTF-16", 0},
+        {"\xFF\xFE\0\0O\0\0\0", 8, "UTF-32", 0},
+        {"\0\0\xFE\xFF\0\0\0O", 8, "UTF-32", 0},
+        {"O\0\0\0n\0\0\0", 8, "UTF-32", 0},
+        {"\0\0\0O\0\0\0n", 8, "UTF-32", 0},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const unsigned char *s = (const unsigned char *)texts[i].bytes;
+        size_t n = 0, mark;
+        while (n < texts[i].n && n < encoding_needs(s, n))
+            n++;
+        const char *name = encoding_foreign(s, n, &mark);
+        if (name ? !texts[i].name || strcmp(name, texts[i].name) : texts[i].name != NULL)
+            fail_msg("text %zu, after %zu bytes: expected %s, got %s", i, n,
+                     texts[i].name ? texts[i].name : "UTF-8", name ? name : "UTF-8");
+        assert_int_equal(mark, texts[i].mark);
+        assert_true(n <= ENCODING_BYTES);
+    }
+    assert_int_equal(encoding_needs((const unsigned char *)"\n", 1), 1); // a line is not waited for
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_show_control_bytes_and_truncate),
@@ -356,6 +394,7 @@ int main(void) {
         cmocka_unit_test(settings_may_have_pythons_numbers),
         cmocka_unit_test(json_refuses_what_is_not_json),
         cmocka_unit_test(halves_and_bfloats_convert_exactly),
+        cmocka_unit_test(an_encoding_is_told_from_any_first_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

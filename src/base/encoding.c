@@ -32,9 +32,9 @@ size_t encoding_needs(const unsigned char *s, size_t n) {
     if (s[0] == 0xEF)
         return n == 1 || s[1] == 0xBB ? 3 : 2;
     if (s[0] == 0xFF || s[0] == 0xFE)
-        return 2;
+        return n > 1 && s[0] == 0xFF && s[1] == 0xFE ? 4 : 2; // UTF-32's mark begins as UTF-16's
     // a zero byte among the first two may be half a character
     if (n == 1)
-        return s[0] ? 1 : 2;
+        return s[0] == '\n' ? 1 : 2; // a line end alone may be all that comes for a while
     return !s[0] || !s[1] ? 4 : 2;
 }

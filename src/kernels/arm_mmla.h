@@ -37,14 +37,17 @@ ALWAYS_INLINE void unpack_panel(int32_t to[][PANEL], const char *from, struct pa
         }
 }
 
-/* Rows 2i and 2i + 1 in to[i], in turn 8 bytes of each. */
+#define X_STEP (PAIRS * 16) /* bytes of all pairs of rows, 8 inputs of each */
+_Static_assert(X_STEP *PANEL_MAX_GROUP / 8 <= (int)sizeof(row_words[QUANT_ROWS]), "they fit");
+
+/* 8 inputs of all rows, then the next 8: a step loads them side by side. */
 ALWAYS_INLINE void unpack_row(row_words *to, struct quantized x, int r, struct panel_form form) {
     const int8_t *row = x.q + (size_t)r * x.qs;
-    int8_t *at = (int8_t *)to[r / 2] + r % 2 * 8;
-    UNROLL for (int i = 0; i < form.group; i += 8) {
-        vst1_s8(at + 2 * i, vld1_s8(row + i));
+    int8_t *at = (int8_t *)to + r * 8;
+    UNROLL for (int i = 0; i < form.group / 8; i++) {
+        vst1_s8(at + i * X_STEP, vld1_s8(row + i * 8));
         if (r % 2 == 0) // a last row may have no partner: any number will do
-            vst1_s8(at + 2 * i + 8, vdup_n_s8(0));
+            vst1_s8(at + i * X_STEP + 8, vdup_n_s8(0));
     }
 }
 
@@ -52,8 +55,7 @@ ALWAYS_INLINE void unpacked_sums(tile_sums sum, struct quantized x, row_words *x
                                  int begin, struct prefetch prefetch, struct tile tile,
                                  struct panel_form form) {
     const int pairs = (tile.rows + 1) / 2, outs = tile.vecs * WIDTH / 2;
-    const int8_t *at = (const int8_t *)(w[0] + begin);
-    row_words *x_at = xw;
+    const int8_t *at = (const int8_t *)(w[0] + begin), *x_at = (const int8_t *)xw;
     OPAQUE(x_at);
     ivec part[PAIRS][STRIP / 2];
     UNROLL for (int p = 0; p < pairs; p++) {
@@ -61,10 +63,10 @@ ALWAYS_INLINE void unpacked_sums(tile_sums sum, struct quantized x, row_words *x
             part[p][o] = ivec_set(0);
         }
     }
-    UNROLL_2 for (int step = 0; step < form.group / 8; step++) {
+    for (int step = 0; step < form.group / 8; step++) {
         int8x16_t xs[PAIRS];
         UNROLL for (int p = 0; p < pairs; p++) {
-            xs[p] = vld1q_s8((const int8_t *)x_at[p] + 16 * step);
+            xs[p] = vld1q_s8(x_at + 16 * p);
         }
         UNROLL for (int o = 0; o < outs; o += 2) {
             const int8_t *two = at + o / (PANEL / 2) * (int)sizeof *w + o % (PANEL / 2) * 16;
@@ -76,8 +78,9 @@ ALWAYS_INLINE void unpacked_sums(tile_sums sum, struct quantized x, row_words *x
                 }
             }
         }
-        prefetch_step(prefetch, 2 * step,
-                      tile.vecs * WIDTH / PANEL); // for two steps of four inputs
+        // for two steps of four inputs
+        prefetch_step(prefetch, 2 * step, tile.vecs * WIDTH / PANEL);
+        x_at += X_STEP;
         at += 8 * PANEL;
     }
     UNROLL for (int r = 0; r < tile.rows; r++) {

@@ -114,6 +114,37 @@ ALWAYS_INLINE xvec x_load(const float *p, int steps) {
             FMLA_LANE(sum, w, x, 3); \
     } while (0)
 
+/* In one piece of assembly: gcc copies the sums of each, and where each product has its own, some
+ * of the copies stay. */
+#define FMLA(sum, w, x, lane) "fmla %[" #sum "].4s, %[" #w "].4s, %[" #x "].s[" #lane "]\n\t"
+#define FMLA_5(s, w, lane)  \
+    FMLA(s##0, w, x0, lane) \
+    FMLA(s##1, w, x1, lane) \
+    FMLA(s##2, w, x2, lane) FMLA(s##3, w, x3, lane) FMLA(s##4, w, x4, lane)
+#define FMLA_TILE(sum, v, x, w, lane)                                                      \
+    __asm__ volatile(                                                                      \
+        FMLA_5(a, w0, lane) FMLA_5(b, w1, lane)                                            \
+        : [a0] "+&w"((sum)[0][v]), [a1] "+&w"((sum)[1][v]), [a2] "+&w"((sum)[2][v]),       \
+          [a3] "+&w"((sum)[3][v]), [a4] "+&w"((sum)[4][v]), [b0] "+&w"((sum)[0][(v) + 1]), \
+          [b1] "+&w"((sum)[1][(v) + 1]), [b2] "+&w"((sum)[2][(v) + 1]),                    \
+          [b3] "+&w"((sum)[3][(v) + 1]), [b4] "+&w"((sum)[4][(v) + 1])                     \
+        : [w0] "w"((w)[0]), [w1] "w"((w)[1]), [x0] "w"((x)[0]), [x1] "w"((x)[1]),          \
+          [x2] "w"((x)[2]), [x3] "w"((x)[3]), [x4] "w"((x)[4])                             \
+        : "memory")
+_Static_assert(GEMM_ROWS == 5, "the rows of FMLA_TILE");
+
+#define ADD_PRODUCTS_X(sum, v, x, i, w) \
+    do {                                \
+        if ((i) == 0)                   \
+            FMLA_TILE(sum, v, x, w, 0); \
+        else if ((i) == 1)              \
+            FMLA_TILE(sum, v, x, w, 1); \
+        else if ((i) == 2)              \
+            FMLA_TILE(sum, v, x, w, 2); \
+        else                            \
+            FMLA_TILE(sum, v, x, w, 3); \
+    } while (0)
+
 ALWAYS_INLINE vec vec_max(vec a, vec b) {
     return vbslq_f32(vcgtq_f32(a, b), a, b);
 }

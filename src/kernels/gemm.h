@@ -24,15 +24,21 @@ ALWAYS_INLINE void gemm_steps(vec sum[GEMM_ROWS][STRIP / WIDTH], struct x_rows x
                 weight[j] = type.load(at + column_at(w, (v + j) * WIDTH, type.size),
                                       tile_lanes(tile, v + j));
             }
-            UNROLL for (int j = 0; j < some; j++) {
-                UNROLL for (int r = 0; r < rows; r++) {
-                    ADD_PRODUCT_X(sum[r][v + j], xk[r], i, weight[j]);
+            if (rows == GEMM_ROWS && some == 2) {
+                ADD_PRODUCTS_X(sum, v, xk, i, weight);
+            } else {
+                UNROLL for (int j = 0; j < some; j++) {
+                    UNROLL for (int r = 0; r < rows; r++) {
+                        ADD_PRODUCT_X(sum[r][v + j], xk[r], i, weight[j]);
+                    }
                 }
             }
         }
         if (rows > 1 && panels > 0 && i % 2 == 0) // lines of 64 bytes, of which a step has half
             prefetch_step(prefetch, k + i, panels);
         at += w.stride;
+        if (!__builtin_constant_p(w.stride))
+            OPAQUE(at); // loads at constant distances from it, which can be pairs
     }
 }
 
@@ -81,13 +87,38 @@ ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
     }
 }
 
+/* WHOLE_TILE(type, size) defines the largest tile of a type, X_STEPS at a time, as a function of
+ * its own, in which no other code takes registers; WHOLE_TILE_OF(type) is that function or NULL. */
+#if X_STEPS > 1
+#define WHOLE_TILE_OF(type) whole_tile_##type
+#define WHOLE_TILE(type, size)                                                                \
+    static __attribute__((noinline)) void whole_tile_##type(                                  \
+        struct y_rows y, struct x_rows x, struct panels w, struct prefetch prefetch, int K) { \
+        const int vecs = GEMM_VECS(GEMM_ROWS);                                                \
+        const struct tile tile = {GEMM_ROWS, vecs, vecs * WIDTH};                             \
+        const struct element element = {size, load_##type, NULL};                             \
+        if (w.stride == PANEL * (size)) { /* a constant stride, as in gemm */                 \
+            w.stride = PANEL * (size);                                                        \
+            gemm_tile(y, x, w, prefetch, K, X_STEPS, tile, element);                          \
+        } else {                                                                              \
+            gemm_tile(y, x, w, prefetch, K, X_STEPS, tile, element);                          \
+        }                                                                                     \
+    }
+#else
+#define WHOLE_TILE_OF(type) NULL
+#define WHOLE_TILE(type, size)
+#endif
+
 /* The same for any K: X_STEPS at a time, and what is left one by one. These are two tiles, as sums
  * that go on from one loop to the next are moved to other registers in each step by gcc. */
 ALWAYS_INLINE void gemm_columns(struct y_rows y, struct x_rows x, struct panels w,
                                 struct prefetch prefetch, int K, struct tile tile,
                                 struct element type) {
     const int whole = K / X_STEPS * X_STEPS;
-    gemm_tile(y, x, w, prefetch, whole, X_STEPS, tile, type);
+    if (type.whole_tile && tile.rows == GEMM_ROWS && tile.vecs == GEMM_VECS(GEMM_ROWS))
+        type.whole_tile(y, x, w, prefetch, whole);
+    else
+        gemm_tile(y, x, w, prefetch, whole, X_STEPS, tile, type);
     if (whole < K)
         gemm_tile(y, x_from(x, 0, whole), panels_from(w, whole, 0, type.size), prefetch, K - whole,
                   1, tile, type);

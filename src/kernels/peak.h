@@ -13,23 +13,34 @@
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
+#if defined(WIDTH)
+#include "kernels/tiles.h"
+#endif
 
-/* Independent chains: at least latency times the number of units, few enough for 16 registers. */
+/* Independent chains: at least latency times the number of units, few enough for 16 registers, or
+ * 32 on arm64, where CPUs have up to four units with a latency of four. */
+#if defined(KERNELS_ARM_NEON_H)
+#define PEAK_CHAINS 16
+#else
 #define PEAK_CHAINS 10
+#endif
 
 /* n steps of fma on each chain. They start from *x and end there, so that the compiler can neither
- * compute the result in advance nor drop it. */
+ * compute the result in advance nor drop it. The sums go on as those of a product do. */
 static double peak_fma(float *x, int n) {
 #if defined(WIDTH)
     vec s[PEAK_CHAINS], a = vec_set(0.999f * *x), b = vec_set(*x);
     float out[WIDTH];
-    for (int i = 0; i < PEAK_CHAINS; i++)
+    UNROLL for (int i = 0; i < PEAK_CHAINS; i++) {
         s[i] = vec_set(*x + (float)i);
+    }
     for (int step = 0; step < n; step++)
-        for (int i = 0; i < PEAK_CHAINS; i++)
-            s[i] = vec_fma(s[i], a, b);
-    for (int i = 1; i < PEAK_CHAINS; i++)
+        UNROLL for (int i = 0; i < PEAK_CHAINS; i++) {
+            ADD_PRODUCT(s[i], a, b);
+        }
+    UNROLL for (int i = 1; i < PEAK_CHAINS; i++) {
         s[0] = vec_fma(s[i], a, s[0]);
+    }
     vec_store(out, s[0], WIDTH);
     *x = out[0];
     return 2.0 * WIDTH * PEAK_CHAINS * n;
@@ -67,12 +78,17 @@ static double peak_fma(float *x, int n) {
 #define PEAK_SUMS PEAK_CHAINS
 typedef ivec peak_sums;
 ALWAYS_INLINE peak_sums peak_dot(peak_sums sum, ivec u, ivec s) {
-    __asm__ volatile("" : "+w"(u));
 #if defined(__ARM_FEATURE_MATMUL_INT8)
-    return vmmlaq_s32(sum, vreinterpretq_s8_s32(u), vreinterpretq_s8_s32(s));
+    sum = vmmlaq_s32(sum, vreinterpretq_s8_s32(u), vreinterpretq_s8_s32(s));
+    __asm__ volatile("" : "+w"(sum));
+#elif defined(__ARM_FEATURE_DOTPROD)
+    sum = ivec_dot4(sum, u, s);
+    __asm__ volatile("" : "+w"(sum));
 #else
-    return ivec_dot4(sum, u, s);
+    __asm__ volatile("" : "+w"(u)); // or the products are the same in each step
+    sum = ivec_dot4(sum, u, s);
 #endif
+    return sum;
 }
 #elif defined(QUANT_DOT4)
 #define PEAK_DOT  "vpdpbusd"

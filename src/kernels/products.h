@@ -25,30 +25,31 @@
 #include "kernels/gemv.h"
 #include "kernels/kv_q8.h"
 
-#define PRODUCTS_OF(type, size)                                                               \
-    static void gemm_##type(float *y, size_t ys, const float *x, size_t xs, const void *w,    \
-                            size_t ws, size_t ps, int m, int n, int K) {                      \
-        gemm((struct y_rows){y, ys}, (struct x_rows){x, xs},                                  \
-             (struct panels){w, ws * (size), ps * (size)}, m, n, K,                           \
-             (struct element){size, load_##type});                                            \
-    }                                                                                         \
-    static void gemv_##type(float *y, size_t ys, const float *x, size_t xs, const void *w,    \
-                            size_t ws, int m, int n, int K) {                                 \
-        gemv((struct y_rows){y, ys}, (struct x_rows){x, xs}, w, ws, m, n, K,                  \
-             (struct element){size, load_##type});                                            \
-    }                                                                                         \
-    static void gemm_nt_##type(float *y, size_t ys, const float *x, size_t xs, const void *w, \
-                               size_t ws, int m, int n, int K) {                              \
-        gemm_nt((struct y_rows){y, ys}, (struct x_rows){x, xs}, w, ws, m, n, K,               \
-                (struct element){size, load_##type});                                         \
-    }                                                                                         \
-    static void to_f32_##type(float *dst, const void *src, size_t n) {                        \
-        size_t i = 0;                                                                         \
-        for (; i + WIDTH <= n; i += WIDTH)                                                    \
-            vec_store(dst + i, load_##type((const char *)src + i * size, WIDTH), WIDTH);      \
-        if (i < n)                                                                            \
-            vec_store(dst + i, load_##type((const char *)src + i * size, (int)(n - i)),       \
-                      (int)(n - i));                                                          \
+#define ELEMENT(type, size) ((struct element){size, load_##type, WHOLE_TILE_OF(type)})
+
+#define PRODUCTS_OF(type, size)                                                                    \
+    WHOLE_TILE(type, size)                                                                         \
+    static void gemm_##type(float *y, size_t ys, const float *x, size_t xs, const void *w,         \
+                            size_t ws, size_t ps, int m, int n, int K) {                           \
+        gemm((struct y_rows){y, ys}, (struct x_rows){x, xs},                                       \
+             (struct panels){w, ws * (size), ps * (size)}, m, n, K, ELEMENT(type, size));          \
+    }                                                                                              \
+    static void gemv_##type(float *y, size_t ys, const float *x, size_t xs, const void *w,         \
+                            size_t ws, int m, int n, int K) {                                      \
+        gemv((struct y_rows){y, ys}, (struct x_rows){x, xs}, w, ws, m, n, K, ELEMENT(type, size)); \
+    }                                                                                              \
+    static void gemm_nt_##type(float *y, size_t ys, const float *x, size_t xs, const void *w,      \
+                               size_t ws, int m, int n, int K) {                                   \
+        gemm_nt((struct y_rows){y, ys}, (struct x_rows){x, xs}, w, ws, m, n, K,                    \
+                ELEMENT(type, size));                                                              \
+    }                                                                                              \
+    static void to_f32_##type(float *dst, const void *src, size_t n) {                             \
+        size_t i = 0;                                                                              \
+        for (; i + WIDTH <= n; i += WIDTH)                                                         \
+            vec_store(dst + i, load_##type((const char *)src + i * size, WIDTH), WIDTH);           \
+        if (i < n)                                                                                 \
+            vec_store(dst + i, load_##type((const char *)src + i * size, (int)(n - i)),            \
+                      (int)(n - i));                                                               \
     }
 
 PRODUCTS_OF(f32, 4)

@@ -58,10 +58,14 @@
 #include <string.h>
 
 /* How the steps of a group are unrolled. All of them where a step needs no register beyond the
- * sums, weights and x; else four, so that no more than these steps' registers are in use. */
+ * sums, weights and x; else four, so that no more than these steps' registers are in use. Not at
+ * all for arm64, where gcc gives a sum another register in the next step, and has too few. */
 #if defined(QUANT_DOT4) && !defined(QUANT_SIGNED)
 #define UNROLL_STEPS UNROLL
 #define UNROLL_HALF  UNROLL
+#elif defined(QUANT_SIGNED)
+#define UNROLL_STEPS NO_UNROLL
+#define UNROLL_HALF  UNROLL_2
 #else
 #define UNROLL_STEPS UNROLL_4
 #define UNROLL_HALF  UNROLL_2
@@ -223,8 +227,10 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, const struct x8 *x
     }
     UNROLL_STEPS for (int step = 0; step < quant_steps(form); step++) {
         ivec weights[STRIP / WIDTH];
-        UNROLL for (int v = 0; Q8_KEEPS(rows) && v < vecs; v++) {
-            weights[v] = q8_weights(ivec_load(at + column_at(w, v * WIDTH, 4)));
+        if (Q8_KEEPS(rows)) {
+            UNROLL for (int v = 0; v < vecs; v++) {
+                weights[v] = q8_weights(ivec_load(at + column_at(w, v * WIDTH, 4)));
+            }
         }
         UNROLL for (int r = 0; r < rows; r++) {
             q8_x xs = q8_activations(x, x8, r, step);

@@ -25,6 +25,8 @@
  *   x_load(p, n)          the first n of X_STEPS elements at p; reads nothing after them
  *   ADD_PRODUCT_X(sum, x, i, w)  sum += x[i] * w, rounded once, where it is written; i is a
  *                         constant
+ *   ADD_PRODUCTS_X(sum, v, x, i, w)  sum[r][v + j] += x[r][i] * w[j] for all GEMM_ROWS rows and
+ *                         j = 0 and 1; GEMM_VECS(GEMM_ROWS) is even
  *
  * The code of a tile is a function whose sizes are parameters. It is inlined where they are
  * constants, so that its arrays become registers. Remainders run the same code with smaller sizes.
@@ -37,13 +39,15 @@
 #include <stdbool.h>
 
 #if defined(__clang__)
-#define UNROLL   _Pragma("clang loop unroll(full)")
-#define UNROLL_2 _Pragma("clang loop unroll_count(2)")
-#define UNROLL_4 _Pragma("clang loop unroll_count(4)")
+#define UNROLL    _Pragma("clang loop unroll(full)")
+#define UNROLL_2  _Pragma("clang loop unroll_count(2)")
+#define UNROLL_4  _Pragma("clang loop unroll_count(4)")
+#define NO_UNROLL _Pragma("clang loop unroll(disable)")
 #else
-#define UNROLL   _Pragma("GCC unroll 16")
-#define UNROLL_2 _Pragma("GCC unroll 2")
-#define UNROLL_4 _Pragma("GCC unroll 4")
+#define UNROLL    _Pragma("GCC unroll 16")
+#define UNROLL_2  _Pragma("GCC unroll 2")
+#define UNROLL_4  _Pragma("GCC unroll 4")
+#define NO_UNROLL _Pragma("GCC unroll 1")
 #endif
 
 /* IN_ORDER(v), after a product has been added to the sum v: the addition stays where it is written.
@@ -96,12 +100,6 @@
 #if !defined(X_STEPS)
 #define X_STEPS 1
 #endif
-
-/* A type of weights: the size of an element in bytes, and load_f32, load_f16 or load_bf16. */
-struct element {
-    size_t size;
-    vec (*load)(const void *p, int n);
-};
 
 /* Runs TILE(rows) with `rows` as a constant, 0 <= rows < limit; nothing for 0 rows. `limit` is a
  * constant, at most WITH_CONSTANT_MOST. */
@@ -168,5 +166,14 @@ ALWAYS_INLINE void prefetch_step(struct prefetch prefetch, int k, int panels) {
     __builtin_prefetch(
         prefetch.p + (size_t)k * prefetch.step + (size_t)(k % panels) * prefetch.next, 0, 2);
 }
+
+/* A type of weights: the size of an element in bytes, and load_f32, load_f16 or load_bf16; in
+ * gemm.h also `whole_tile`, or NULL where there is none. */
+struct element {
+    size_t size;
+    vec (*load)(const void *p, int n);
+    void (*whole_tile)(struct y_rows y, struct x_rows x, struct panels w, struct prefetch prefetch,
+                       int K);
+};
 
 #endif

@@ -8,6 +8,9 @@
 #   WERROR=1       warnings are errors, as CI has it
 #   SANITIZE=1     AddressSanitizer and UndefinedBehaviorSanitizer (use another BUILD)
 #   SANITIZE=thread   ThreadSanitizer (use another BUILD)
+#   STATIC=1       a program that needs no library of the system, for musl: `make STATIC=1 build/gpt2`
+#                  where the archives of cJSON and utf8proc are (Alpine: cjson-static utf8proc-dev);
+#                  without what is loaded when needed, LIBEDIT and MICROHTTPD (use another BUILD)
 #   V=1            show the commands
 #   LIBEDIT=no     no line editing in sessions  (default: yes where its header is)
 #   MICROHTTPD=no  no `gpt2 serve`              (default: yes where pkg-config knows libmicrohttpd)
@@ -47,12 +50,16 @@ SAN_1      := -fsanitize=address -fsanitize=undefined -fsanitize=float-cast-over
 SAN_thread := -fsanitize=thread
 SAN    := $(if $(SANITIZE),$(SAN_$(SANITIZE)) -fno-omit-frame-pointer)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(DEPS) 2>/dev/null)
-PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(DEPS) 2>/dev/null)
+PKG_LIBS   := $(shell $(PKG_CONFIG) $(if $(STATIC),--static) --libs $(DEPS) 2>/dev/null)
+# Not position-independent: such a program has to relocate itself before its first function, and not
+# every compiler for musl links what does.
+STATIC_LDFLAGS := $(if $(STATIC),-static -no-pie)
 # The same objects make the program, the archive and the shared library. No function of ours is
 # replaced from outside, so the linker makes calls and accesses to data direct again.
 PIC    := -fPIC -fno-semantic-interposition
-# FILE_CFLAGS: what a single file needs, whatever CFLAGS the command line has.
-ALL_CFLAGS = -std=c17 $(CPPFLAGS) $(CFLAGS) $(FILE_CFLAGS) $(PIC) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(PKG_CFLAGS) \
+# FILE_CFLAGS: what a single file needs, whatever CFLAGS the command line has. Its -O is the only one,
+# so the command of such a file is the same at each level, and a compiler cache knows it.
+ALL_CFLAGS = -std=c17 $(CPPFLAGS) $(if $(filter -O%,$(FILE_CFLAGS)),$(filter-out -O%,$(CFLAGS)),$(CFLAGS)) $(FILE_CFLAGS) $(PIC) $(FP) $(WARN) $(SAN) -pthread -Iinclude -Isrc $(PKG_CFLAGS) \
              -D_POSIX_C_SOURCE=200809L -DGPT2_DATADIR='"$(PREFIX)/share/gpt2"' -MMD -MP
 ALL_LIBS   = $(PKG_LIBS) -lm -pthread
 # dlopen() is in a library of its own only in old C libraries of Linux.
@@ -78,7 +85,7 @@ all: $(BUILD)/gpt2 $(BUILD)/libgpt2.a ## build the program and the library (the 
 
 $(BUILD)/gpt2: $(CLI_OBJ) $(BUILD)/libgpt2.a $(BUILD)/ldflags
 	$(if $(V),,@echo '  LD  $@')
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(ALL_LIBS) $(DL_LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) $(STATIC_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(ALL_LIBS) $(DL_LIBS)
 
 $(BUILD)/libgpt2.a: $(LIB_OBJ)
 	$(if $(V),,@echo '  AR  $@')
@@ -139,7 +146,7 @@ $(BUILD)/flags: FORCE
 	@[ "$$(cat $@ 2>/dev/null)" = '$(FLAGS)' ] || echo '$(FLAGS)' >$@
 $(BUILD)/ldflags: FORCE
 	@mkdir -p $(@D)
-	@[ "$$(cat $@ 2>/dev/null)" = '$(LDFLAGS)' ] || echo '$(LDFLAGS)' >$@
+	@[ "$$(cat $@ 2>/dev/null)" = '$(LDFLAGS) $(STATIC_LDFLAGS)' ] || echo '$(LDFLAGS) $(STATIC_LDFLAGS)' >$@
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -157,6 +164,10 @@ FORCE:
 # its header is looked for; LIBEDIT=no does without.
 EDIT_CFLAGS := $(shell $(PKG_CONFIG) --cflags libedit 2>/dev/null)
 HASH := \#
+ifdef STATIC
+LIBEDIT := no
+MICROHTTPD := no
+endif
 LIBEDIT ?= $(shell echo '$(HASH)include <histedit.h>' | $(CC) $(EDIT_CFLAGS) -x c -fsyntax-only - 2>/dev/null && echo yes || echo no)
 LIBEDIT := $(LIBEDIT)
 $(BUILD)/src/cli/terminal/line_editor.o: FILE_CFLAGS := $(if $(filter yes,$(LIBEDIT)),-DHAVE_LIBEDIT $(EDIT_CFLAGS))
@@ -200,21 +211,22 @@ $(BUILD)/tests/test_commands $(BUILD)/tests/test_memory_limit $(BUILD)/tests/tes
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $<')
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(filter %.o,$^) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(DL_LIBS) $(LDFLAGS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(filter %.o,$^) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(DL_LIBS) $(LDFLAGS) $(STATIC_LDFLAGS)
 
 # The same programs over variants whose instructions are loops in C (tests/emulate_*.h), for CPUs
 # that lack them: these objects go before the library's.
 # Not under sanitizers, where their C loops take minutes: the variants of the hardware run there.
 EMULATED := $(if $(SANITIZE),,$(if $(filter x86_64,$(ARCH)),$(addprefix $(BUILD)/tests/,test_kernels_emulated test_exactness_emulated)))
 EMULATED_OBJ := $(BUILD)/emulated/x86_avx_vnni.o $(BUILD)/emulated/x86_amx.o $(BUILD)/emulated/select.o
+$(EMULATED_OBJ): FILE_CFLAGS := -O1 $(LINES_ONLY)
 $(EMULATED_OBJ): $(BUILD)/emulated/%.o: src/kernels/%.c tests/emulate_avx_vnni.h tests/emulate_amx.h
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC  $< (emulated)')
-	$(Q)$(CC) $(ALL_CFLAGS) -O1 $(LINES_ONLY) $(ISA) -Itests -DEMULATE_AVX_VNNI -DEMULATE_AMX -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(ISA) -Itests -DEMULATE_AVX_VNNI -DEMULATE_AMX -c -o $@ $<
 $(EMULATED_OBJ): ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
 $(EMULATED): $(BUILD)/tests/%_emulated: tests/%.c $(EMULATED_OBJ) $(BUILD)/libgpt2.a
 	$(if $(V),,@echo '  CC  $< (emulated)')
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(EMULATED_OBJ) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(DL_LIBS) $(LDFLAGS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(EMULATED_OBJ) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(DL_LIBS) $(LDFLAGS) $(STATIC_LDFLAGS)
 
 # Libraries to preload: one makes calls fail (tests/cli/faults.sh), one tries what is given up
 # (tests/cli/sandbox.sh); not beside a sanitizer's own.

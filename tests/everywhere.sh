@@ -4,14 +4,20 @@
 #
 #   aarch64 riscv64 ppc64le i686    cross-built with Debian's compiler and its packages of that machine
 #   nehalem haswell                 what is in $BUILD, on x86-64 without AVX, and with AVX2 only
-#   O1 O3 Os lto clang              -O1, -O3 -march=native, -Os, -flto, clang
+#   static                          one file for any Linux: musl, with Debian's sources of the libraries
+#   levels, or some of: O0 O1 O3 Os lto clang address thread
+#                                   all programs and tests with other flags: -O3 with -march=native, and
+#                                   the sanitizers at -O1
 #
 # For each: builds without a warning; test_kernels and test_exactness (QUICK=1: all hashes, over all
 # variants), the README's first command word for word, and the files that `quantize` writes byte for
-# byte as $BUILD/gpt2 writes them. Of aarch64 also: which kernels spill, and what share of the loops are
-# products. In $BUILD/everywhere/NAME is what was built and printed. SHORT=1 is for CI: of test_exactness
-# the published hashes only, by each variant; on nehalem, where a multiply-add is a function, of the
-# smallest shape only, and no tale.
+# byte as $BUILD/gpt2 writes them; static has no tests, as there is no cmocka. Of aarch64 also: whether
+# kernels spill, and what share of the loops are products. In $BUILD/everywhere/NAME is what was built
+# and printed. Where ccache is, it helps: the kernels' flags are the same at most levels.
+#
+# SHORT=1 is for CI: of test_exactness the published hashes only, by each variant; of the levels O1 and Os
+# only, without test_kernels, as the kernels' flags are their own; on nehalem, where a multiply-add is a
+# function, of the smallest shape only, and no tale.
 #
 # Prints `ok NAME: what`, `not ok NAME: what: why` or `skip NAME: why`; the last line is
 # `N passed, N failed, N skipped`, the status 1 if any failed.
@@ -24,6 +30,7 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 unset GPT2_MODEL GPT2_MODELS
+! [ -d /usr/lib/ccache ] || export PATH="/usr/lib/ccache:$PATH"
 export LC_ALL=C MAKEFLAGS=
 passed=0 failed=0 skipped=0
 
@@ -35,14 +42,13 @@ not_ok() { # not_ok WHAT [LOG]
     failed=$((failed + 1))
 }
 
-# compiled NAME ARGS...: whether make builds the program and the two tests in $built.
+# compiled NAME ARGS...: whether make builds that in $built.
 compiled() {
     name=$1
     shift
     built=$BUILD/everywhere/$name
     mkdir -p "$built"
-    if make -s -j"$jobs" WERROR=1 BUILD="$built" "$@" all "$built/tests/test_kernels" \
-        "$built/tests/test_exactness" >"$built/make.log" 2>&1; then
+    if make -s -j"$jobs" WERROR=1 BUILD="$built" "$@" >"$built/make.log" 2>&1; then
         ok "$name: builds without a warning"
     else
         not_ok "$name: does not build" "$built/make.log"
@@ -89,21 +95,33 @@ runs() {
     fi
 }
 
-# start_tests NAME RUN FOLDER: both tests in FOLDER, each started by the program RUN, side by side.
+# The tests that are run, and of test_exactness what: nothing is all of it.
+all_tests="test_kernels test_exactness"
+tests=$all_tests
+hashes=
+[ -z "${SHORT:-}" ] || hashes=each_variant_gives_the_published_bits
+
+# started NAME RUN FOLDER TEST [CASE]: that test in FOLDER, started by the program RUN.
+started() {
+    QUICK=1 "$2" "$3/tests/$4" ${5:+"$5"} >"$BUILD/everywhere/$1/$4.log" 2>&1
+    echo $? >"$tmp/$4.status"
+}
+
+# start_tests NAME RUN FOLDER: side by side.
 start_tests() {
-    logs=$BUILD/everywhere/$1
-    mkdir -p "$logs"
-    only=
-    [ -z "${SHORT:-}" ] || only=each_variant_gives_the_published_bits
-    rm -f "$tmp"/test_*.status
-    { QUICK=1 "$2" "$3/tests/test_kernels" >"$logs/test_kernels.log" 2>&1; echo $? >"$tmp/test_kernels.status"; } &
-    { QUICK=1 "$2" "$3/tests/test_exactness" $only >"$logs/test_exactness.log" 2>&1; echo $? >"$tmp/test_exactness.status"; } &
+    mkdir -p "$BUILD/everywhere/$1"
+    for test in $tests; do
+        case $test in
+        test_exactness) started "$1" "$2" "$3" "$test" $hashes & ;;
+        *) started "$1" "$2" "$3" "$test" & ;;
+        esac
+    done
 }
 
 # end_tests NAME: waits for them.
 end_tests() {
     wait
-    for test in test_kernels test_exactness; do
+    for test in $tests; do
         log=$BUILD/everywhere/$1/$test.log
         if [ "$(cat "$tmp/$test.status")" -eq 0 ]; then
             ok "$1: $test ($(sed -n 's/^\[=*\] \([0-9]* test(s)\) run.*/\1/p' "$log"))"
@@ -147,7 +165,8 @@ cross() {
         skip "$name: $(head -n 1 "$tmp/log")"
         return 1
     }
-    compiled "$name" CROSS="${compiler%-gcc}" CROSS_ROOT="$root" "$@" || return 1
+    compiled "$name" CROSS="${compiler%-gcc}" CROSS_ROOT="$root" "$@" all \
+        "$BUILD/everywhere/$name/tests/test_kernels" "$BUILD/everywhere/$name/tests/test_exactness" || return 1
     on "$name" "$qemu" -L "$root"
 }
 
@@ -156,7 +175,7 @@ arm_loops() {
     if make -s BUILD="$built" CROSS=aarch64-linux-gnu CROSS_ROOT="$built/root" spills >"$built/spills.log" 2>&1; then
         ok "aarch64: no kernel keeps vectors on the stack in a product loop"
     else
-        echo "known, and not judged: vectors on the stack in loops of aarch64:" && grep "spills," "$built/spills.log" | sed "s,^,  ,"
+        not_ok "aarch64: a kernel keeps vectors on the stack in a product loop" "$built/spills.log"
     fi
     for kernels in arm_neon arm_neon_dotprod arm_neon_i8mm; do
         tests/spills.sh -c "$built/src/kernels/$kernels.o" | sed "s,^,  $kernels: ,"
@@ -177,15 +196,59 @@ x86() {
     unset VALGRIND
 }
 
-# level NAME CFLAGS [ARGS]: built here with other flags.
+# level NAME ARGS...: everything there is, built here by make ARGS.
 level() {
-    name=$1 flags=$2
-    shift 2
-    compiled "$name" CFLAGS="$flags" "$@" && on "$name" env
+    compiled "$@" programs && on "$1" env
+}
+
+# short_level NAME ARGS...: the same; kernels have the flags of $BUILD, so they are not tested again.
+short_level() {
+    [ -z "${SHORT:-}" ] || tests=test_exactness
+    level "$@"
+    tests=$all_tests
+}
+
+# sanitized NAME ARGS...: the same; `make sanitize` and `make tsan` run all tests.
+sanitized() {
+    hashes_were=$hashes
+    hashes=each_variant_gives_the_published_bits
+    level "$@"
+    hashes=$hashes_were
+}
+
+# One file, which needs no other: the program by musl's compiler.
+static() {
+    command -v musl-gcc >/dev/null || {
+        skip "static: no musl-gcc (Debian: apt install musl-tools)"
+        return
+    }
+    root=$BUILD/everywhere/static/root
+    tools/debian_root musl "$root" >"$tmp/log" 2>&1 || {
+        skip "static: $(head -n 1 "$tmp/log")"
+        return
+    }
+    built=$BUILD/everywhere/static
+    compiled static STATIC=1 CC=musl-gcc CPPFLAGS="-isystem $root/usr/include" \
+        PKG_CONFIG="env PKG_CONFIG_LIBDIR=$root/usr/lib/pkgconfig pkg-config" "$built/gpt2" || return
+    if ! readelf -lW "$built/gpt2" | grep -Eq 'INTERP|DYNAMIC'; then
+        strip -o "$tmp/gpt2" "$built/gpt2"
+        ok "static: one file of $(($(wc -c <"$tmp/gpt2") / 1024)) KiB"
+    else
+        not_ok "static: needs libraries"
+    fi
+    tests=
+    on static env
+    tests=$all_tests
 }
 
 [ -x "$BUILD/gpt2" ] || { echo "everywhere.sh: $BUILD/gpt2 is not built (make)" >&2; exit 1; }
-[ $# -gt 0 ] || set -- aarch64 nehalem haswell O1 O3 Os lto clang i686 riscv64 ppc64le
+levels="O0 O1 O3 Os lto clang address thread"
+[ -z "${SHORT:-}" ] || levels="O1 Os"
+[ $# -gt 0 ] || set -- aarch64 nehalem haswell levels static i686 riscv64 ppc64le
+for target in "$@"; do
+    # shellcheck disable=SC2086 # words
+    [ "$target" != levels ] || set -- "$@" $levels
+done
 for target in "$@"; do
     case $target in
     aarch64) cross aarch64 aarch64-linux-gnu arm64 qemu-aarch64 && arm_loops ;;
@@ -194,12 +257,17 @@ for target in "$@"; do
     i686) cross i686 i686-linux-gnu i386 qemu-i386 CFLAGS='-O2 -g -msse2 -mfpmath=sse' ;;
     nehalem) x86 nehalem Nehalem ;;
     haswell) x86 haswell Haswell ;;
-    O1) level O1 -O1 ;;
-    O3) level O3 '-O3 -march=native' ;;
-    Os) level Os -Os ;;
-    lto) level lto '-O2 -flto=auto' AR=gcc-ar ;;
+    static) static ;;
+    levels) ;; # they follow
+    O0) level O0 CFLAGS='-O0 -g' ;;
+    O1) short_level O1 CFLAGS='-O1 -g' ;;
+    O3) level O3 CFLAGS='-O3 -march=native -g' ;;
+    Os) short_level Os CFLAGS='-Os -g' ;;
+    lto) level lto CFLAGS='-O2 -g -flto=auto' AR=gcc-ar ;;
     clang)
-        if command -v clang >/dev/null; then level clang '-O2 -g' CC=clang; else skip "clang: not installed"; fi ;;
+        if command -v clang >/dev/null; then level clang CC=clang; else skip "clang: not installed"; fi ;;
+    address) sanitized address SANITIZE=1 CFLAGS='-O1 -g' ;;
+    thread) sanitized thread SANITIZE=thread CFLAGS='-O1 -g' ;;
     *) echo "everywhere.sh: unknown name '$target'" >&2 && exit 2 ;;
     esac
 done

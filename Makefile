@@ -31,8 +31,10 @@ ifdef CROSS
 TOOL := $(CROSS)-
 AR := $(TOOL)ar
 LD := $(TOOL)ld
+# Debian's folder of libraries for i686-linux-gnu is i386-linux-gnu.
+CROSS_LIB := $(or $(shell $(TOOL)gcc -print-multiarch 2>/dev/null),$(CROSS))
 PKG_CONFIG := $(if $(CROSS_ROOT),PKG_CONFIG_SYSROOT_DIR=$(abspath $(CROSS_ROOT))) \
-    PKG_CONFIG_LIBDIR=$(CROSS_ROOT)/usr/lib/$(CROSS)/pkgconfig:$(CROSS_ROOT)/usr/share/pkgconfig pkg-config
+    PKG_CONFIG_LIBDIR=$(CROSS_ROOT)/usr/lib/$(CROSS_LIB)/pkgconfig:$(CROSS_ROOT)/usr/share/pkgconfig pkg-config
 endif
 ifeq ($(origin CC),default)
 CC := $(if $(CROSS),$(TOOL)gcc,$(shell command -v gcc >/dev/null 2>&1 && echo gcc || echo cc))

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_WORDS 64
+#define MAX_WORDS 400
 
 struct line {
     char *words[MAX_WORDS + 1];
@@ -27,6 +27,8 @@ static void read_line(const struct command *command, const struct option *table,
             abort();
         struct buffer all = {0};
         options_print(table, &all);
+        for (const struct option *o = table; o->name; o++)
+            options_copy(o, o);
         buffer_free(&all);
     } else if (err.status == GPT2_OK || !err.message[0]) {
         abort(); // refused without a word
@@ -78,7 +80,35 @@ static void add_options(const struct command *command, const struct option *tabl
     }
 }
 
+/* What is refused of an option: another name, too many values, a format for a file. */
+static void add_refused(const struct command *command, const struct option *table, void *user) {
+    const size_t number = *(size_t *)user;
+    for (const struct option *o = table; o->name; o++) {
+        struct buffer text = {0};
+        char name[100];
+        snprintf(name, sizeof name, "%s-%s", command->name, o->name);
+        buffer_byte(&text, (char)number);
+        buffer_format(&text, "--%s", o->name);
+        if (o->type == OPTION_INTS)
+            for (int i = 0; i < 100; i++)
+                buffer_text(&text, i ? ",1" : "=1");
+        else if (o->type == OPTION_STRINGS)
+            for (int i = 0; i < 300; i++)
+                buffer_format(&text, "=x\n--%s", o->name);
+        else if (o->flags & OPTION_RESULT)
+            buffer_text(&text, "=json");
+        else if (o->type != OPTION_RENAMED)
+            continue;
+        if (text.failed)
+            abort();
+        replay_seed(name, text.data, text.len);
+        buffer_free(&text);
+    }
+}
+
 void replay_seeds(void) {
+    for (size_t i = 0; command_at(i); i++)
+        command_visit(command_at(i), add_refused, &i);
     for (size_t i = 0; command_at(i); i++) {
         struct buffer text = {0};
         buffer_byte(&text, (char)i);

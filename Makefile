@@ -244,8 +244,9 @@ programs: all $(TESTS) $(EMULATED) $(FUZZ) $(BENCH) $(PRELOADED) ## build everyt
 check: all $(if $(SANITIZE),,shared) $(TESTS) $(EMULATED) $(FUZZ) $(PRELOADED) ## run all tests (CASE=name runs one; QUICK=1: fewer rounds; -j makes the build faster)
 	@BUILD=$(BUILD) QUICK=$(if $(SANITIZE),1,$(QUICK)) tests/run.sh $(CASE)
 
-torture: all $(PRELOADED) ## every call of every command fails; 10,000 random drafts (long; TORTURE_LOG=FILE: goes on where it was)
+torture: all $(PRELOADED) ## every call of every command fails; signals at 200 moments; 10,000 random drafts (long; TORTURE_LOG=FILE: goes on where it was)
 	@BUILD=$(BUILD) TORTURE=1 tests/run.sh faults
+	@BUILD=$(BUILD) TORTURE=1 tests/run.sh crowded
 	@BUILD=$(BUILD) GPT2_TEST_RUNS=10000 tests/run.sh test_generator
 
 fuzz-coverage: ## what share of each parser's lines the fuzz targets reach (clang, llvm-cov; some minutes)

@@ -327,9 +327,10 @@ static bool encode_plain(struct encoding *encoding, const unsigned char *text, s
 
 /* ---- from a text to sections ---- */
 
+/* A text that was normalised to nothing is NULL. */
 static struct section part(const struct section *s, size_t begin, size_t end) {
-    return (struct section){s->text + begin, end - begin, s->base + begin, s->normalized,
-                            s->at + begin};
+    return (struct section){s->text ? s->text + begin : NULL, end - begin, s->base + begin,
+                            s->normalized, s->at + begin};
 }
 
 /* The place in the whole text where text[i] came from, and where text[i - 1], i > 0, ended. */

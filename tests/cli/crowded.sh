@@ -158,6 +158,7 @@ whole() {
         cmp -s "$tmp/made/$file" "$tmp/start/$file" || cmp -s "$tmp/made/$file" "$tmp/whole/$file" || case $file in
         *.jsonl) head -c "$(wc -c <"$tmp/made/$file")" "$tmp/whole/$file" | cmp -s - "$tmp/made/$file" &&
             { [ ! -s "$tmp/made/$file" ] || [ -z "$(tail -c 1 "$tmp/made/$file")" ]; } ;;
+        */kept) "$GPT2" generate $m --load-session "$tmp/made/kept" -n 1 >/dev/null 2>&1 ;; # of a shorter text
         *) false ;;
         esac || echo "$file"
     done

@@ -20,6 +20,8 @@ model=$tmp/tales
 printf 'once upon\na time there\n' >"$tmp/lines"
 printf '{"prompt":"once"}\n{"prompt":"a king","n":2}\n' >"$tmp/records"
 printf '{"text":"once upon a time"}\n' >"$tmp/lambada"
+printf '{"ind":1,"activity_label":"A","ctx_a":"A man","ctx_b":"he","endings":["is.","was.","x","y"],"label":0}\n' >"$tmp/hellaswag"
+printf '{"prompt":"once","choices":["upon","over"]}\n' >"$tmp/choices"
 "$GPT2" convert -m "$model" --to gguf -o "$tmp/m.gguf" 2>/dev/null
 "$GPT2" quantize -m "$model" -o "$tmp/m.q8" --type q8 2>/dev/null
 
@@ -201,6 +203,24 @@ faults generate $m -p once -n 3 --save-session kept
 faults generate $m --load-session kept -n 3
 before
 faults completions bash
+
+# Every kind of inspection, and what else is a command of its own in all but the name: a few of each.
+most_before=$most most=1
+kinds=$("$GPT2" inspect none 2>&1 | sed -n 's/.*expected one of \(.*\), got.*/\1/p' | tr -d ,)
+expect "the kinds of inspection are known" test -n "$kinds"
+for kind in $kinds; do
+    case $kind in
+    compare) faults inspect compare $m -p " good" -p " hate" ;;
+    dump) faults inspect dump $m -p once -o dumped.npz ;;
+    *) faults inspect "$kind" $m -p once ;;
+    esac
+done
+faults eval hellaswag $tmp/hellaswag $m
+faults score $m --input $tmp/lambada
+faults choose $m --input $tmp/choices
+faults convert -m $tmp/m.gguf --to packed -o m.packed
+faults quantize -m $tmp/m.gguf --calibrate $tmp/lines -o m.q8
+most=$most_before
 
 # Of what bench prints only the form is known.
 timeless="s/[0-9.]*//g; s/  *//g; s/--*//g"

@@ -7,9 +7,11 @@ static const struct {
     const char *name;
     size_t size;
 } table[DTYPE_COUNT] = {
-    [DTYPE_F32] = {"F32", 4},     [DTYPE_F16] = {"F16", 2},     [DTYPE_BF16] = {"BF16", 2},
-    [DTYPE_F64] = {"F64", 8},     [DTYPE_Q8] = {"Q8", 0},       [DTYPE_Q4] = {"Q4", 0},
-    [DTYPE_Q8_32] = {"Q8_32", 0}, [DTYPE_Q4_32] = {"Q4_32", 0},
+    [DTYPE_F32] = {"F32", 4},       [DTYPE_F16] = {"F16", 2},     [DTYPE_BF16] = {"BF16", 2},
+    [DTYPE_F64] = {"F64", 8},       [DTYPE_Q8] = {"Q8", 0},       [DTYPE_Q4] = {"Q4", 0},
+    [DTYPE_Q8_32] = {"Q8_32", 0},   [DTYPE_Q4_32] = {"Q4_32", 0}, [DTYPE_Q8_32M] = {"Q8_32M", 0},
+    [DTYPE_Q4_32M] = {"Q4_32M", 0}, [DTYPE_Q8_16] = {"Q8_16", 0}, [DTYPE_Q4_16] = {"Q4_16", 0},
+    [DTYPE_Q4_16M] = {"Q4_16M", 0},
 };
 
 const char *dtype_name(enum dtype dtype) {

@@ -9,7 +9,8 @@
 /* The first three are what weights are used in where they lie. F64 is narrowed when a model is
  * opened. The others are no types of an element but of panels: groups of integers with their scales
  * (kernels/panels.h). Q8 and Q4 are what we make of floats; the types after them hold the integers
- * of other quantized formats, and are named for their bits and their group. */
+ * of other quantized formats, and are named for their bits and their group, and M where they have
+ * mins. */
 enum dtype {
     DTYPE_F32,
     DTYPE_F16,
@@ -19,6 +20,11 @@ enum dtype {
     DTYPE_Q4,
     DTYPE_Q8_32,
     DTYPE_Q4_32,
+    DTYPE_Q8_32M,
+    DTYPE_Q4_32M,
+    DTYPE_Q8_16,
+    DTYPE_Q4_16,
+    DTYPE_Q4_16M,
     DTYPE_COUNT
 };
 #define DTYPE_N_KERNELS 3 /* kernels read single elements of the types below this number */

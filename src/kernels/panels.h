@@ -67,14 +67,24 @@ struct panel_form {
     FORM(q8, GROUP, 8, PANEL_F16, false) \
     FORM(q4, GROUP, 4, PANEL_F16, true)  \
     FORM(q8_32, 32, 8, PANEL_F16, false) \
-    FORM(q4_32, 32, 4, PANEL_F16, false)
+    FORM(q4_32, 32, 4, PANEL_F16, false) \
+    FORM(q8_32m, 32, 8, PANEL_F32, true) \
+    FORM(q4_32m, 32, 4, PANEL_F32, true) \
+    FORM(q8_16, 16, 8, PANEL_F32, false) \
+    FORM(q4_16, 16, 4, PANEL_F32, false) \
+    FORM(q4_16m, 16, 4, PANEL_F32, true)
 
 /* The form of each quantized type: TYPE(dtype, form). */
-#define PANEL_TYPES(TYPE)    \
-    TYPE(DTYPE_Q8, q8)       \
-    TYPE(DTYPE_Q4, q4)       \
-    TYPE(DTYPE_Q8_32, q8_32) \
-    TYPE(DTYPE_Q4_32, q4_32)
+#define PANEL_TYPES(TYPE)      \
+    TYPE(DTYPE_Q8, q8)         \
+    TYPE(DTYPE_Q4, q4)         \
+    TYPE(DTYPE_Q8_32, q8_32)   \
+    TYPE(DTYPE_Q4_32, q4_32)   \
+    TYPE(DTYPE_Q8_32M, q8_32m) \
+    TYPE(DTYPE_Q4_32M, q4_32m) \
+    TYPE(DTYPE_Q8_16, q8_16)   \
+    TYPE(DTYPE_Q4_16, q4_16)   \
+    TYPE(DTYPE_Q4_16M, q4_16m)
 
 #define PANEL_MIN_GROUP 16
 #define PANEL_MAX_GROUP 64

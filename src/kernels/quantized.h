@@ -164,7 +164,7 @@ ALWAYS_INLINE ivec q4_add(ivec sum, ivec nibbles, ivec x) {
 ALWAYS_INLINE void x8_make(struct x8 *x8, struct quantized x, int r, struct panel_form form) {
     const int8_t *q = x.q + (size_t)r * x.qs;
     int32_t sizes = 0;
-    OPAQUE(x8); // arrays, in memory: no vectors that the compiler has put on the stack
+    OPAQUE(x8);
     for (int k = 0; k < form.group; k++) {
         x8->size[k] = (uint8_t)(q[k] < 0 ? -q[k] : q[k]);
         x8->flip[k] = q[k] < 0 ? 0x7F : 0x80;
@@ -390,6 +390,10 @@ ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized 
             float xscale = x.scale[(size_t)r * x.gs];
             vec chain = load_f32(out, lanes);
             chain = vec_fma(ivec_to_f32(sum[r][v]), vec_mul(scale, vec_set(xscale)), chain);
+            if (form.mins && form.scale_bytes == PANEL_F32) {
+                IN_ORDER(chain); // mins are read for each row, as an operand in memory
+                min = load_scales(mins, v, form);
+            }
             if (form.mins)
                 chain = vec_fma(vec_set((float)x.sum[(size_t)r * x.gs] * xscale), min, chain);
             vec_store(out, chain, lanes);
@@ -444,8 +448,9 @@ ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels
                               panel_words *w, struct prefetch prefetch, int n, int n_groups,
                               int rows, struct quant_way way) {
     const int vecs = way.form.bits == 4 ? Q4_VECS(rows) : Q8_VECS(rows), whole = vecs * WIDTH;
-    struct x8 x8[QUANT_ROWS];
+    struct x8 x8_room[QUANT_ROWS], *x8 = x8_room;
     row_words xw[QUANT_ROWS];
+    OPAQUE(x8); // arrays, in memory: no vectors that the compiler has put on the stack
     for (int g = 0; g < n_groups; g++) {
 #if defined(UNPACKED_ROWS)
         for (int r = 0; way.unpacked && r < rows; r++)
@@ -478,7 +483,9 @@ ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels
 ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panels groups,
                                const char *next, int m, int n, int n_groups, struct quant_way way) {
     const int steps = quant_steps(way.form);
-    const int max = way.unpacked ? UNPACKED_TILE : way.form.bits == 4 ? Q4_ROWS : Q8_ROWS;
+    const int max = way.unpacked         ? UNPACKED_TILE
+                    : way.form.bits == 4 ? Q4_ROWS
+                                         : Q8_ROWS - way.form.mins; // mins need registers, too
     size_t share = groups.stride / (size_t)((m + max - 1) / max);
     struct prefetch prefetch = {next, share / (size_t)steps, groups.next};
     panel_words w[STRIP / PANEL];

@@ -13,7 +13,7 @@ bool blocks_find_dtype(enum dtype *dtype, const struct ggml_type *type) {
     for (int i = 0; i < DTYPE_COUNT; i++) {
         const struct panel_form form = panel_form((enum dtype)i);
         if (dtype_is_foreign((enum dtype)i) && form.group == type->group &&
-            form.bits == type->bits && form.scale_bytes == type->scale_bytes &&
+            form.bits == type->bits && form.scale_bytes >= type->scale_bytes &&
             form.mins == type->mins) {
             *dtype = (enum dtype)i;
             return true;

@@ -208,6 +208,11 @@ level() {
     compiled "$@" programs && on "$1" env
 }
 
+# linked NAME ARGS...: without the other tests, each of which would compile the library as it is linked.
+linked() {
+    compiled "$@" all shared "$BUILD/everywhere/$1/tests/test_kernels" "$BUILD/everywhere/$1/tests/test_exactness" && on "$1" env
+}
+
 # short_level NAME ARGS...: the same; kernels have the flags of $BUILD, so they are not tested again.
 short_level() {
     [ -z "${SHORT:-}" ] || tests=test_exactness
@@ -270,7 +275,7 @@ for target in "$@"; do
     O1) short_level O1 CFLAGS='-O1 -g' ;;
     O3) level O3 CFLAGS='-O3 -march=native -g' ;;
     Os) short_level Os CFLAGS='-Os -g' ;;
-    lto) level lto CFLAGS='-O2 -g -flto=auto' AR=gcc-ar ;;
+    lto) linked lto CFLAGS='-O2 -g -flto=auto' AR=gcc-ar ;;
     clang)
         if command -v clang >/dev/null; then level clang CC=clang; else skip "clang: not installed"; fi ;;
     address) sanitized address SANITIZE=1 CFLAGS='-O1 -g' ;;

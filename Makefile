@@ -48,7 +48,7 @@ DEPS      := libcjson libutf8proc
 FP     := -ffp-contract=off -fno-math-errno -fno-trapping-math
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
           -Wpointer-arith -Wvla -Wno-unused-parameter $(if $(WERROR),-Werror)
-SAN_1      := -fsanitize=address -fsanitize=undefined -fsanitize=float-cast-overflow -fno-sanitize-recover=all
+SAN_1      := -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all
 SAN_thread := -fsanitize=thread
 SAN    := $(if $(SANITIZE),$(SAN_$(SANITIZE)) -fno-omit-frame-pointer)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(DEPS) 2>/dev/null)

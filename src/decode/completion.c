@@ -66,7 +66,7 @@ static bool take_prompt(struct gpt2_completion *c, const int32_t *ids, size_t n,
     if (n > max && c->options.truncate == GPT2_TRUNCATE_ERROR) {
         error_set(err, GPT2_ERR_INPUT, "the prompt has %zu tokens, the model's context holds %zu",
                   n, max);
-        return error_hint(err, "shorten the prompt, or --truncate left");
+        return error_hint(err, "shorten the prompt, or --truncate left --on-overflow slide");
     }
     const size_t first = n > max && c->options.truncate == GPT2_TRUNCATE_LEFT ? n - max : 0;
     const size_t end = n > max ? first + max : n;

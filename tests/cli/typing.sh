@@ -25,7 +25,26 @@ cp "$out" session.out
 "$GPT2" generate -n 3 -m "$model" -f long --on-overflow slide --truncate left >"$out" 2>"$err"
 expect "... as generate says with --truncate left" test "$(head -n 1 session.out)" = "$(cat "$out")"
 "$GPT2" generate -i -n 3 -m "$model" -f long <lines >"$out" 2>"$err"
-expect "without slide it is refused" says 'truncate left'
+expect "without slide it is refused" says 'hint: /set on-overflow slide goes on without the beginning'
+
+# What a hint advises works, for as many turns as there are, and is not advised again.
+yes '' | head -n 40 >turns
+wrote() { test "$(grep -c " wrote $1 in " "$err")" -eq "$2"; }
+for way in "on-overflow slide" "truncate left"; do
+    { echo "/set $way"; cat turns; } | "$GPT2" generate -i -n 20 --ignore-eos --stats -m "$model" \
+        -f long >"$out" 2>"$err"
+    expect "/set $way in a full session: whole turns" wrote 20 40
+    expect "... and no context is full again" test "$(grep -c 'context' "$err")" -eq 1
+done
+awk '/ read /{ n += $3 } END { print n }' "$err" >sum
+expect "... and most of it is read once" test "$(cat sum)" -lt $((4 * n_ctx))
+"$GPT2" generate -i -n -1 --ignore-eos --stats --truncate left -m "$model" -f long <turns >"$out" 2>"$err"
+expect "turns until the context is full have room, too" test -z "$(grep -o ' wrote [0-9][0-9]\{0,1\} in' "$err")"
+expect "... and what is set already is not advised" test "$(grep -c 'is full; the next line goes on' "$err")" -eq 41
+"$GPT2" generate -i -n 3 -m "$model" -f long --truncate right </dev/null >"$out" 2>"$err"
+expect "a session that reads the beginning alone is told so" says '/set truncate left goes on'
+"$GPT2" generate -i -n 3 -m "$model" -f long --truncate left --on-overflow error <turns >"$out" 2>"$err"
+expect "... and --on-overflow error has what it asks for" not says 'is full'
 
 # ---- progress ----
 printf '{"prompt":"Once","max_tokens":1}\n' >one

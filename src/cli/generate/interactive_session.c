@@ -66,9 +66,16 @@ void interactive_interrupted(struct interactive *it, bool empty) {
         report_note("Ctrl-D or /quit leaves");
 }
 
-#define FULL_HINT                                                                              \
-    "/set truncate left reads on without the beginning, /undo takes the last turn back, /new " \
-    "starts afresh"
+/* What goes on after a context is full, under the settings as they are. */
+static const char *full_hint(const struct settings *settings) {
+#define OTHERWISE ", /undo takes the last turn back, /new starts afresh"
+    if (settings->truncate == GPT2_TRUNCATE_LEFT)
+        return "the next line goes on without the beginning" OTHERWISE;
+    if (settings->truncate == GPT2_TRUNCATE_RIGHT)
+        return "/set truncate left goes on without the beginning" OTHERWISE;
+    return "/set on-overflow slide goes on without the beginning" OTHERWISE;
+#undef OTHERWISE
+}
 
 static void print_figures(const struct interactive *it) {
     const struct generate_run *run = it->run;
@@ -97,14 +104,14 @@ void interactive_continue(struct interactive *it) {
     if (!ok) {
         if (transcript->text.len == transcript->turns[transcript->n_turns - 1].typed)
             transcript_undo(transcript);
-        if (err.status == GPT2_ERR_INPUT)
-            snprintf(err.hint, sizeof err.hint, FULL_HINT);
+        if (transcript->full)
+            snprintf(err.hint, sizeof err.hint, "%s", full_hint(&run->decoding.settings));
         report(&err);
         return;
     }
     if (run->args.stats)
         print_figures(it);
     if (gpt2_completion_get(run->completion, 0).finish == GPT2_FINISH_CONTEXT)
-        report_note("the context of %d tokens is full; " FULL_HINT,
-                    gpt2_model_config(run->model)->n_ctx);
+        report_note("the context of %d tokens is full; %s", gpt2_model_config(run->model)->n_ctx,
+                    full_hint(&run->decoding.settings));
 }

@@ -7,6 +7,7 @@
 #include "cli/io/signals.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define MAX_ROWS 128 /* of a pass: how long Ctrl-C may have to wait while a long text is read */
 
@@ -143,18 +144,43 @@ static bool keep(struct transcript *transcript, struct gpt2_error *err) {
            output_flush(out, err);
 }
 
+/* Cuts the beginning as transcript.h says. The last of the tokens to come is not read, so that one
+ * more than the context has can be there. */
+static void leave_room(const struct generate_run *run, struct gpt2_ids *ids) {
+    const struct settings *s = &run->decoding.settings;
+    if (s->truncate != GPT2_TRUNCATE_LEFT || s->overflow == GPT2_OVERFLOW_SLIDE)
+        return;
+    const size_t n_ctx = (size_t)gpt2_model_config(run->model)->n_ctx;
+    const size_t wanted = s->max_tokens < 0 ? n_ctx : (size_t)s->max_tokens;
+    const size_t room = wanted < n_ctx / 4 ? wanted : n_ctx / 4;
+    const size_t step = n_ctx > 1 ? n_ctx / 2 : 1;
+    size_t cut = 0;
+    while (ids->len - cut > n_ctx || ids->len - cut + room > n_ctx + 1)
+        cut += step;
+    if (cut == 0)
+        return;
+    memmove(ids->data, ids->data + cut, (ids->len - cut) * sizeof *ids->data);
+    ids->len -= cut;
+}
+
 bool transcript_continue(struct transcript *transcript, struct gpt2_error *err) {
     struct generate_run *run = transcript->run;
+    const size_t n_ctx = (size_t)gpt2_model_config(run->model)->n_ctx;
     free_completion(run);
     struct gpt2_ids ids = {0};
-    bool ok = encode(transcript, &ids, err) &&
-              create_completion(run, &ids, transcript->session, true, err) &&
-              rewind_session(transcript, err);
+    bool ok = encode(transcript, &ids, err);
+    if (ok)
+        leave_room(run, &ids);
+    transcript->full = ids.len > n_ctx;
+    ok = ok && create_completion(run, &ids, transcript->session, true, err) &&
+         rewind_session(transcript, err);
     gpt2_ids_free(&ids);
     if (!ok)
         return false;
     struct gpt2_error later; // the first one counts
     ok = generate(transcript, err);
+    transcript->full |= gpt2_completion_get(run->completion, 0).finish == GPT2_FINISH_CONTEXT ||
+                        (!ok && err->status == GPT2_ERR_INPUT); // on-overflow error
     return keep(transcript, ok ? err : &later) && ok;
 }
 

@@ -3,7 +3,13 @@
  * A turn is what the user typed, added to the text as it is, and what the model continued it with.
  * The continuation is the one that `gpt2 generate -p` gives for the whole text up to there: the
  * text is tokenized as a whole for each turn, and of its tokens only those are evaluated that
- * differ from what the session has read. */
+ * differ from what the session has read.
+ *
+ * One exception: where settings say truncate left and on-overflow is not slide, the model reads a
+ * text without its first k * (n_ctx / 2) tokens, with the least k that leaves room for max_tokens,
+ * or for n_ctx / 4 if that is less. Without it each turn of a long text would fill the context and
+ * have room for one token; cut at such steps, the text begins alike for many turns, and what was
+ * read of it is used again. */
 #ifndef CLI_GENERATE_TRANSCRIPT_H
 #define CLI_GENERATE_TRANSCRIPT_H
 
@@ -21,6 +27,7 @@ struct transcript {
     struct gpt2_session *session;
     struct gpt2_ids read; /* what the session has read             */
     int n_reused;         /* of them, for the last continuation     */
+    bool full;            /* the last continuation needed more tokens than the context holds */
 };
 
 /* An empty one. `run` has model, runtime and tokenizer. */

@@ -85,12 +85,20 @@ static void what_is_inside_counts_at_any_depth(void **state) {
 }
 
 static void numbers_read_back(void **state) {
-    static const char *const pairs[][2] = {
-        {"0", "0"},          {"-0", "0"},
-        {"5.0", "5"},        {"1e3", "1000"},
-        {"-17", "-17"},      {"2.5", "2.5"},
-        {"0.1", "0.1"},      {"9007199254740991", "9007199254740991"},
-        {"1e300", "1e+300"}, {"1e999", "inf"}};
+    static const char *const pairs[][2] = {{"0", "0"},
+                                           {"-0", "0"},
+                                           {"5.0", "5"},
+                                           {"1e3", "1000"},
+                                           {"-17", "-17"},
+                                           {"2.5", "2.5"},
+                                           {"0.1", "0.1"},
+                                           {"9007199254740991", "9007199254740991"},
+                                           {"1e300", "1e300"},
+                                           {"1e999", "1e999"},
+                                           {"1.4e19", "1.4e19"},
+                                           {"9007199254740993", "9007199254740993"},
+                                           {"-9007199254740993.50", "-9007199254740993.50"},
+                                           {"100000000000000000000000000000000", "1e+32"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         char line[64];
         snprintf(line, sizeof line, "{\"x\":%s}", pairs[i][0]);
@@ -107,6 +115,14 @@ static void numbers_read_back(void **state) {
         assert_true(strtod(gpt2_record_field(record, 0)->text, NULL) == values[i]);
         gpt2_record_free(record);
     }
+}
+
+static void a_number_is_found_after_strings_that_look_like_numbers(void **state) {
+    struct gpt2_record *record = parse_text(
+        "{\"1e5\":[\"-2\\\"3\",0.10],\"a\\\\\":true,\"4\":{\"b7\":18446744073709551615}}");
+    assert_string_equal(gpt2_record_field(record, 2)->text, "0.10");
+    assert_string_equal(gpt2_record_field(record, 5)->text, "18446744073709551615");
+    gpt2_record_free(record);
 }
 
 static void strings_are_what_they_say(void **state) {
@@ -225,6 +241,7 @@ int main(void) {
         cmocka_unit_test(the_fields_are_those_of_the_header),
         cmocka_unit_test(what_is_inside_counts_at_any_depth),
         cmocka_unit_test(numbers_read_back),
+        cmocka_unit_test(a_number_is_found_after_strings_that_look_like_numbers),
         cmocka_unit_test(strings_are_what_they_say),
         cmocka_unit_test(what_is_no_record_is_refused),
         cmocka_unit_test(depth_and_width_have_their_limits),

@@ -28,7 +28,8 @@ struct gpt2_record;
 enum gpt2_field_kind {
     GPT2_FIELD_NULL,
     GPT2_FIELD_BOOL,   /* text is "true" or "false"                                       */
-    GPT2_FIELD_NUMBER, /* text reads back as the same double; whole numbers have no point */
+    GPT2_FIELD_NUMBER, /* text reads back as the same double: a whole number below 2^53 without
+                          point and exponent, others as written where that is below 32 bytes */
     GPT2_FIELD_STRING, /* text is what the string says, UTF-8, NUL-ended                  */
     GPT2_FIELD_LIST,
     GPT2_FIELD_OBJECT

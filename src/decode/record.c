@@ -19,6 +19,7 @@ struct gpt2_record {
     int n_fields;
     char (*numbers)[NUMBER_BYTES]; /* their texts, in order */
     int n_numbers;
+    const char *rest, *end; /* while it is parsed: the text after the last number */
     size_t n_bytes;
 };
 
@@ -30,10 +31,35 @@ static void count(const struct json *node, int *n_fields, int *n_numbers) {
     }
 }
 
-/* The shortest of some precisions that reads back as the same number. */
-static void print_number(char text[NUMBER_BYTES], double value) {
+/* The next number of the text as it stands there, and its length. Numbers are flattened in the
+ * order of the text, which is valid JSON: outside a string only a number has a digit. */
+static const char *next_number(struct gpt2_record *record, size_t *len) {
+    const char *at = record->rest, *end = record->end;
+    for (bool in_string = false; at < end; at++) {
+        if (in_string && *at == '\\')
+            at++;
+        else if (*at == '"')
+            in_string = !in_string;
+        else if (!in_string && (*at == '-' || (*at >= '0' && *at <= '9')))
+            break;
+    }
+    const char *from = at;
+    while (at < end && *at && strchr("+-.0123456789eE", *at))
+        at++;
+    record->rest = at;
+    *len = (size_t)(at - from);
+    return from;
+}
+
+/* A whole number that a double has exactly, without point and exponent; else the number as it is
+ * written, or, where that is long, the shortest of some precisions that reads back as the same. */
+static void print_number(char text[NUMBER_BYTES], double value, const char *written, size_t len) {
     if (fabs(value) < 0x1p53 && value == floor(value)) {
         snprintf(text, NUMBER_BYTES, "%" PRId64, (int64_t)value);
+        return;
+    }
+    if (len < NUMBER_BYTES) {
+        snprintf(text, NUMBER_BYTES, "%.*s", (int)len, written);
         return;
     }
     static const int precisions[] = {6, 9, 15, 17};
@@ -53,7 +79,7 @@ static void set_value(struct gpt2_record *record, struct gpt2_field *field,
         [JSON_ARRAY] = GPT2_FIELD_LIST,    [JSON_OBJECT] = GPT2_FIELD_OBJECT,
     };
     bool yes = false;
-    double number;
+    double number = INFINITY; // 1e999: no option takes it
     field->kind = kinds[json_kind(item)];
     field->name = json_name(item);
     field->text = "";
@@ -63,10 +89,10 @@ static void set_value(struct gpt2_record *record, struct gpt2_field *field,
         field->text = yes ? "true" : "false";
     } else if (field->kind == GPT2_FIELD_NUMBER) {
         char *text = record->numbers[record->n_numbers++];
-        if (json_number(item, &number))
-            print_number(text, number);
-        else
-            snprintf(text, NUMBER_BYTES, "inf"); // 1e999: no option takes it
+        size_t len;
+        const char *written = next_number(record, &len);
+        json_number(item, &number);
+        print_number(text, number, written, len);
         field->text = text;
     }
 }
@@ -110,6 +136,8 @@ struct gpt2_record *gpt2_record_parse(const char *line, size_t n_bytes, struct g
         goto fail;
     }
     int n_fields = 0, n_numbers = 0;
+    record->rest = line;
+    record->end = line + n_bytes;
     count(record->root, &n_fields, &n_numbers);
     record->fields = os_alloc((size_t)n_fields, sizeof *record->fields, "a record", err);
     record->numbers = os_alloc((size_t)n_numbers, sizeof *record->numbers, "a record", err);

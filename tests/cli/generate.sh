@@ -33,6 +33,20 @@ done
 run generate "Once upon a time" --seed 1 -n $n
 expect "another seed, another tale" test "$(cmp -s "$tmp/tale" "$out"; echo $?)" -eq 1
 
+# Seeds in JSON: JavaScript and jq keep whole numbers up to 2^53 (16 digits).
+for i in 1 2 3; do "$GPT2" generate Once --seed random -n 1 --json 2>"$err"; done >"$out"
+expect "random seeds are numbers that readers of JSON keep" test "$(grep -cE '"seed":[0-9]{1,16},' "$out")" -eq 3
+run generate Once --seed 18446744073709551615 -n 8 --json
+expect "a seed that they would round is a string" grep -q '"seed":"18446744073709551615",' "$out"
+for seed in 9007199254740993 18446744073709551615 1.4e19; do
+    printf '{"prompt": "Once", "seed": %s}\n' $seed >"$tmp/in"
+    run generate --input "$tmp/in" -o - -q
+    expect "a record's seed $seed is refused as it is written" grep -q "expected a whole number up to 9007199254740992, or a larger one as a string, got $seed\"" "$out"
+done
+printf '{"prompt": "Once", "seed": %s}\n' 9007199254740992 '"9007199254740993"' >"$tmp/in"
+run generate --input "$tmp/in" -o - -q -n 8
+expect "2^53 is exact, and a string may be larger" test "$(grep -c '"choices"' "$out")" -eq 2
+
 printf 'Once upon a time\n' >"$tmp/prompt"
 run generate -f "$tmp/prompt" -n $n
 expect "a prompt file, less its newline" same "$tmp/tale" "$out"

@@ -74,6 +74,12 @@ if command -v curl >/dev/null; then
     body '{"prompt": "Once", "seed": 5}'
     choices() { sed 's/.*"choices":\(\[.*\]\),"usage".*/\1/' "$1"; }
     expect "a seed gives what the program gives: 16 tokens at temperature 1" test "$(choices "$out")" = "$(choices "$tmp/cli")"
+    body '{"prompt": "Once", "seed": 9007199254740993}'
+    expect "a seed that JSON may have rounded" fails_as 400 'or a larger one as a string, got 9007199254740993'
+    "$GPT2" generate --temp 1 --top-k 0 --top-p 1 --repeat-penalty 1 -n 16 -s 18446744073709551615 --json 'Once' >"$tmp/cli" 2>"$err"
+    body '{"prompt": "Once", "seed": "18446744073709551615"}'
+    expect "a large seed as a string is the program's" test "$(choices "$out")" = "$(choices "$tmp/cli")"
+    expect "... and is answered as one" answers 200 '"seed":"18446744073709551615"'
     body '{"prompt": ["Once", "The king"], "seed": 5, "n": 2, "logprobs": 1, "max_tokens": 4}'
     choices "$out" >"$tmp/choices"
     printf '{"id": 0, "prompt": ["Once", "The king"], "seed": 5, "n": 2, "logprobs": 1, "max_tokens": 4}\n' >"$tmp/in"

@@ -173,6 +173,7 @@ static bool set_seed(const struct option *o, const char *value, struct gpt2_erro
     if (!strcmp(value, "random")) {
         if (!os_random(&seed->value, sizeof seed->value))
             return usage_error(err, "--%s random: the system gives no random numbers", o->name);
+        seed->value %= SEED_MAX_NUMBER;
         return true;
     }
     char *end;

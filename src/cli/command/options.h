@@ -32,7 +32,7 @@ enum option_type {
     OPTION_STRINGS, /* each use adds one, borrowed from argv                 */
     OPTION_FLOAT,   /* within [min, max], not NaN                            */
     OPTION_SIZE,    /* bytes: "4096", "64K", "512M", "2G", powers of 1024    */
-    OPTION_SEED,    /* 0 to 2^64 - 1, or "random": from the system         */
+    OPTION_SEED,    /* 0 to 2^64 - 1, or "random": drawn below 2^53          */
     OPTION_CHOICE,  /* index of one of `choices`; index of their NULL: unset */
     OPTION_VALUE,   /* a flag that sets the OPTION_CHOICE with the same destination */
     OPTION_SECTION, /* not an option: a heading in the help text             */
@@ -58,6 +58,10 @@ struct seed {
     uint64_t value;
     bool is_set; /* false: the value is a default */
 };
+
+/* JSON's readers keep whole numbers exact up to here, 2^53. "random" draws below; a larger seed is
+ * a string in JSON, read and written. */
+#define SEED_MAX_NUMBER (UINT64_C(1) << 53)
 
 /* Values of an OPTION_STRINGS. */
 struct string_list {

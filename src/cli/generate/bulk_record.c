@@ -143,6 +143,18 @@ static bool read_bias(struct bulk_record *record, const struct option *table, in
     return true;
 }
 
+/* Past 2^53 a number of JSON may be another than was meant: most readers round it. */
+static bool check_seed(const struct gpt2_field *field, struct gpt2_error *err) {
+    char limit[24];
+    snprintf(limit, sizeof limit, "%" PRIu64, SEED_MAX_NUMBER);
+    if (field->kind != GPT2_FIELD_NUMBER || !strcmp(field->text, limit) ||
+        strtod(field->text, NULL) < (double)SEED_MAX_NUMBER)
+        return true;
+    return usage_error(err,
+                       "%s: expected a whole number up to %s, or a larger one as a string, got %s",
+                       field->name, limit, field->text);
+}
+
 static bool set_option(struct bulk_record *record, const struct option *table, int at,
                        struct gpt2_error *err) {
     const struct gpt2_field *field = gpt2_record_field(record->json, at);
@@ -174,7 +186,8 @@ static bool set_option(struct bulk_record *record, const struct option *table, i
     if (field->kind == GPT2_FIELD_LIST || field->kind == GPT2_FIELD_OBJECT)
         return usage_error(err, "%s: expected one value, got %s", field->name,
                            gpt2_field_kind_name(field->kind));
-    if (!options_set(table, field->name, field->text, err))
+    if ((option->type == OPTION_SEED && !check_seed(field, err)) ||
+        !options_set(table, field->name, field->text, err))
         return false;
     record->is_plain |= option->dest.flag == &record->settings.special && !record->settings.special;
     return true;

@@ -283,5 +283,6 @@ void completions_json(struct gpt2_completion *const *completions,
     }
     buffer_format(out, "],\"usage\":");
     usage_json(&usage, out);
-    buffer_format(out, ",\"seed\":%" PRIu64, decoding->settings.seed.value);
+    buffer_text(out, ",\"seed\":");
+    settings_seed_json(&decoding->settings.seed, out);
 }

@@ -5,6 +5,7 @@
 #include "cli/io/separator.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -263,6 +264,11 @@ bool settings_check_effects(const struct settings *given, const struct settings 
         return usage_error(err, "--repeat-last-n has an effect only with --repeat-penalty, "
                                 "--presence-penalty or --frequency-penalty");
     return true;
+}
+
+void settings_seed_json(const struct seed *seed, struct buffer *out) {
+    const char *quote = seed->value > SEED_MAX_NUMBER ? "\"" : "";
+    buffer_format(out, "%s%" PRIu64 "%s", quote, seed->value, quote);
 }
 
 unsigned settings_encode_flags(const struct settings *s) {

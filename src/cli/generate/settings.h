@@ -43,6 +43,11 @@ void settings_resolve(struct settings *settings, const struct gpt2_config *confi
 bool settings_check_effects(const struct settings *given, const struct settings *resolved,
                             struct gpt2_error *err);
 
+struct buffer;
+
+/* Appends a seed as JSON: a number, or a string where it is above SEED_MAX_NUMBER. */
+void settings_seed_json(const struct seed *seed, struct buffer *out);
+
 /* How a prompt is encoded, as flags of gpt2_tokenizer_encode: Hugging Face reads special tokens in
  * it, and leaves out bytes that no token has. */
 unsigned settings_encode_flags(const struct settings *settings);

@@ -144,7 +144,8 @@ static void stream_sample(struct api_request *r, int prompt, int i, const char *
     buffer_text(&event, ",\"choices\":[");
     completion_part_json(completion, i, index, &part, t->scores ? &t->scores[prompt] : NULL,
                          settings, tokenizer, &event);
-    buffer_format(&event, "],\"seed\":%llu", (unsigned long long)settings->seed.value);
+    buffer_text(&event, "],\"seed\":");
+    settings_seed_json(&settings->seed, &event);
     if (r->includes_usage)
         buffer_text(&event, ",\"usage\":null");
     if (part.begins)

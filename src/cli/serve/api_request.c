@@ -6,8 +6,6 @@
 #include <string.h>
 
 #define MAX_SLIDING (1 << 16) /* tokens of a text that is not bounded by the context */
-/* Numbers that JavaScript's clients can read, and a request can repeat. */
-#define SEED_MASK ((UINT64_C(1) << 53) - 1)
 
 /* What a request that says nothing else is: 16 tokens, drawn at temperature 1 from all of them, as
  * OpenAI's API has it, whatever the model recommends. */
@@ -105,9 +103,6 @@ static bool read_request(struct api_request *r, const char *body, size_t n, cons
     settings_table(table, s);
     if (!s->seed.is_set && !options_set(table, "seed", "random", err))
         return false;
-    const struct gpt2_field *seed = bulk_record_member(&r->texts.record, "seed");
-    if (!seed || seed->kind != GPT2_FIELD_NUMBER)
-        s->seed.value &= SEED_MASK;
     if (!record_texts_create(&r->texts, maker, go_on, r, err))
         return false;
     r->n_each = s->num_samples;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #define INDEX "model.safetensors.index.json"
 
@@ -21,18 +22,22 @@ struct pull {
     char *endpoint, *token, *target, *staging; /* owned */
     struct manifest listed, plan;
     struct fetch fetch;
-    int lock; /* -1: none */
+    int lock;      /* -1: none                                                          */
+    size_t n_made; /* the first folder that was made is staging[0..n_made); 0: none was */
 };
 
 /* ---- folders ---- */
 
-/* Like mkdir -p. The string is changed and restored. */
-static bool make_folders(char *path, struct gpt2_error *err) {
+/* mkdir -p of the staging folder. The string is changed and restored. */
+static bool make_folders(struct pull *p, struct gpt2_error *err) {
+    char *path = p->staging;
     for (char *slash = path;;) {
         slash = strchr(slash + 1, '/');
         if (slash)
             *slash = 0;
-        bool ok = mkdir(path, 0777) == 0 || errno == EEXIST;
+        bool made = mkdir(path, 0777) == 0, ok = made || errno == EEXIST;
+        if (made && p->n_made == 0)
+            p->n_made = strlen(path);
         if (!ok)
             error_set(err, GPT2_ERR_RUNTIME, "cannot create the folder %s: %s", path,
                       strerror(errno));
@@ -40,6 +45,17 @@ static bool make_folders(char *path, struct gpt2_error *err) {
             *slash = '/';
         if (!ok || !slash)
             return ok;
+    }
+}
+
+/* After a failure: the folders that were made go, up to one that has something in it. */
+static void remove_made(struct pull *p) {
+    for (char *slash; p->n_made && strlen(p->staging) >= p->n_made; *slash = 0) {
+        if (rmdir(p->staging) != 0 && errno != ENOENT)
+            return;
+        slash = strrchr(p->staging, '/');
+        if (!slash || slash == p->staging)
+            return;
     }
 }
 
@@ -262,8 +278,7 @@ static bool is_linked(const struct pull *p) {
 static bool pull(struct pull *p, struct gpt2_error *err) {
     if ((!is_linked(p) && !refuse_foreign(p->target, err)) ||
         (folder_look(p->staging) == FOLDER_LINK && !refuse_foreign(p->staging, err)) ||
-        !make_folders(p->staging, err) || (p->lock = folder_lock(p->staging, err)) < 0 ||
-        !ask_hub(p, err))
+        !make_folders(p, err) || (p->lock = folder_lock(p->staging, err)) < 0 || !ask_hub(p, err))
         return false;
     if (is_current(p)) {
         folder_tidy(p->staging);
@@ -312,6 +327,8 @@ char *gpt2_hub_pull(const char *name, const struct gpt2_hub_options *options, ui
             folder_tidy(p.staging);
         folder_unlock(p.lock, p.staging);
     }
+    if (!ok && p.staging)
+        remove_made(&p);
     if (fetched)
         *fetched = p.fetch.fetched;
     manifest_free(&p.listed);

@@ -21,7 +21,17 @@ expect "an endpoint that is none" refuses 2 'HF_ENDPOINT'
 HF_ENDPOINT=http://127.0.0.1:1 run pull gpt2
 if command -v curl >/dev/null; then
     expect "no server at the address" refuses 1 'cannot reach http://127.0.0.1:1'
-    expect "leaves nothing behind" test -z "$(find "$folder" -type f 2>/dev/null)"
+    expect "leaves nothing behind" test ! -e "$HOME/.local"
+    HF_ENDPOINT=http://127.0.0.1:1 run pull owner/name
+    expect "nor does OWNER/NAME" test ! -e "$HOME/.local"
+    mkdir -p "$folder/other"
+    HF_ENDPOINT=http://127.0.0.1:1 run pull owner/name
+    expect "... and what was there stays" test "$(find "$folder" | wc -l)" -eq 2
+    mkdir "$folder/owner"
+    echo mine >"$folder/owner/notes"
+    HF_ENDPOINT=http://127.0.0.1:1 run pull owner/name
+    expect "... and what is in it" test -s "$folder/owner/notes"
+    rm -r "$folder/owner"
     HF_ENDPOINT=http://no-such-host.invalid run pull gpt2
     expect "no such host" refuses 1 'cannot reach'
 fi
@@ -30,6 +40,13 @@ expect "without curl" refuses 1 'cannot start the program curl'
 run generate -m gpt2-medium x
 expect "a famous name that is not here" refuses 4 'model "gpt2-medium": neither a path nor a known name'
 expect "with the remedy" says 'gpt2 pull gpt2-medium'
+mkdir -p "$folder/owner/folder"
+for name in owner other; do
+    mkdir -p "$folder/$name"
+    run generate -m $name x
+    expect "a folder of models, or an empty one, is no model: $name" refuses 4 "model \"$name\": neither a path nor a known name"
+done
+rm -r "$HOME/.local"
 run generate -m some/where x
 expect "OWNER/NAME that is not here" says 'gpt2 pull some/where'
 

@@ -7,6 +7,7 @@
 #include "cli/io/report.h"
 #include "cli/io/suggest.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <gpt2/hub.h>
 #include <gpt2/model.h>
@@ -47,6 +48,20 @@ static bool is_model(const char *path) {
             return true;
     }
     return gpt2_model_recognise(path) != NULL;
+}
+
+/* Whether it can only hold models, as an OWNER's folder does: a folder with nothing but folders in
+ * it, or with nothing. */
+static bool is_folder_of_folders(const char *path) {
+    DIR *folder = opendir(path);
+    bool only = folder != NULL;
+    for (struct dirent *entry; only && (entry = readdir(folder)) != NULL;) {
+        struct stat info;
+        only = fstatat(dirfd(folder), entry->d_name, &info, 0) == 0 && S_ISDIR(info.st_mode);
+    }
+    if (folder)
+        closedir(folder);
+    return only;
 }
 
 /* Whether what the user gave is a path. One with a slash that may not be looked at is: opening it
@@ -146,7 +161,7 @@ static bool look_up(char **path, char **other, const char *name, const struct pl
                                  "the model's name");
         if (is_model(*path))
             return true;
-        if (!*other && exists(*path))
+        if (!*other && exists(*path) && !is_folder_of_folders(*path))
             *other = *path;
         else
             free(*path);

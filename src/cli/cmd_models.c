@@ -248,6 +248,14 @@ static void name_kept(void *user, const char *folder, const char *entry) {
     report_note("%s stays: it holds %s, which was not pulled", folder, entry);
 }
 
+/* What -m finds by that name from now on. */
+static void name_cached(const char *name) {
+    char *cached = gpt2_hub_cached(name);
+    if (cached)
+        report_note("Hugging Face's cache has %s, too, which is left alone: %s", name, cached);
+    free(cached);
+}
+
 static int run_rm(int argc, char **argv) {
     struct gpt2_error err;
     const struct option table[] = {OPT_END};
@@ -264,6 +272,7 @@ static int run_rm(int argc, char **argv) {
         if (!gpt2_hub_remove(argv[i], &n_bytes, name_kept, NULL, &err))
             return report(&err);
         report_done("%s: removed, %.1f MB", argv[i], (double)n_bytes / 1e6);
+        name_cached(argv[i]);
     }
     return 0;
 }

@@ -24,6 +24,12 @@ static bool refuse(const char *name, const char *target, const char *partial,
                           paths[i]);
     }
     error_set(err, GPT2_ERR_MODEL, "model \"%s\": not pulled: there is no %s", name, target);
+    char *cached = gpt2_hub_cached(name);
+    if (cached) {
+        error_hint(err, "Hugging Face's cache has it, which is left alone: %s", cached);
+        free(cached);
+        return false;
+    }
     return error_hint(err, "`gpt2 models` lists what there is and where");
 }
 

@@ -329,11 +329,15 @@ expect "it is listed as unfinished" grep -Eq '^good/m +unfinished' "$out"
 run pull good/m
 expect "and then goes on" whole good/m
 expect "from where it was" logged '/good/m/resolve/.*safetensors bytes=[1-9]'
+cached "$HOME/.cache/huggingface/hub" models--openai-community--gpt2 cccc main
 run rm good/m gpt2
 expect "rm" exits 0
 expect "removes it" test ! -e "$folder/gpt2" -a ! -e "$folder/good/m"
+expect "and says what else has its name" says "Hugging Face's cache has gpt2, too, which is left alone: $HOME/.cache/"
 run rm gpt2
 expect "once" refuses 4 'not pulled'
+expect "and says why -m still finds it" says "hint: Hugging Face's cache has it, which is left alone: $HOME/.cache/"
+rm -r "$HOME/.cache/huggingface/hub/models--openai-community--gpt2"
 
 # ---- files of the user's own ----
 

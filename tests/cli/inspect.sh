@@ -71,6 +71,33 @@ expect "alone the same bits" grep -q "one token at a time, $pairs of $pairs pair
 expect "each token in three stages" test "$(grep -Ec '^(h\.[0-9]\.ln_[12]|ln_f) +(stream|normalised|branch) ' "$out")" -eq $((3 * pairs))
 expect "no control codes in a pipe" test "$(tr -d '\n\040-\176\200-\377' <"$out" | wc -c)" -eq 0
 expect "fits 80 columns" test "$(LC_ALL=C.UTF-8 wc -L <"$out")" -le 80
+# what the words say follows from the table: which block grows, and whether position 0 is another kind
+"$GPT2" inspect layernorm "war violence hate fear" --tsv >"$tmp/table"
+awk -F'\t' -v layers="$layers" '
+    NF < 11 || $4 != "stream" { next }
+    !($3 in seen) { seen[$3] = n_sites++ }
+    $1 == 0 && $11 > spike { spike = $11; feature = $9; name = $3; largest = $8 }
+    $1 > 0 { norm[seen[$3]] += $7 }
+    END {
+        for (b = 0; b < layers; b++) {
+            grown = norm[2 * b + 2] / norm[2 * b]
+            if (grown > most) { most = grown; block = b }
+        }
+        for (b = 0; b < layers; b++)
+            if (b != block) {
+                grown = norm[2 * b + 2] / norm[2 * b]
+                low = low && low < grown ? low : grown
+                high = high > grown ? high : grown
+            }
+        printf "x %.3g in block %d, where it grows most, and x %.3g to x %.3g in the others\n", most, block, low, high
+        printf "Its largest coordinate stands out most before %s: feature %d is %.4g there, %.3g times its RMS.\n", name, feature, largest, spike
+    }' "$tmp/table" >"$tmp/said"
+while read -r words; do
+    expect "the table has what is said: $words" grep -qF "$words" "$tmp/line"
+done <"$tmp/said"
+expect "... twice" test "$(grep -c . "$tmp/said")" -eq 2
+expect "no massive activations where there are none" grep -q 'In this model position 0 is not of another kind: its norm is at most [12]\.' "$tmp/line"
+expect "the offset and the scale are still in the stream" grep -q 'Both numbers are still in the stream x' "$tmp/line"
 run inspect layernorm --json --threads 1 --cpu generic "war violence hate fear"
 cp "$out" "$tmp/one"
 run inspect layernorm --json --threads 2 "war violence hate fear"

@@ -4,7 +4,10 @@
 
 #include <gpt2/session.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+
+#define ANOTHER_KIND 3 /* times the norm of the others: position 0 is not as they are */
 
 /* What the view is made from. */
 struct layernorm_results {
@@ -18,8 +21,8 @@ static const struct gpt2_norm *norm_at(const struct layernorm_results *r, int si
     return &r->norms[(size_t)site * (size_t)r->n + (size_t)token];
 }
 
-/* The first token of averages. Position 0 is left out, since its activations are massive (Sun et
- * al. 2024, arXiv:2402.17762), unless it is the only one. */
+/* The first token of averages. Position 0 is left out, since in many models its activations are
+ * massive (Sun et al. 2024, arXiv:2402.17762), unless it is the only one. */
 static int first_token(const struct layernorm_results *r) {
     return r->n > 1;
 }
@@ -50,6 +53,10 @@ static double branch_norm(const struct gpt2_norm *norm) {
 
 static double cosine_branch(const struct gpt2_norm *norm) {
     return norm->cosine_branch;
+}
+
+static double stream_spike(const struct gpt2_norm *norm) {
+    return norm->stream.spike;
 }
 
 static double change(const struct gpt2_norm *norm) {
@@ -223,6 +230,11 @@ static void tell_counts(struct inspect *inspect, const struct layernorm_results 
     view_fact(view, "later_changed_same_bits", own->change_same);
 }
 
+/* By what factor a block changes the norm of the stream, on average. */
+static double growth_of(const struct layernorm_results *r, int block) {
+    return average(r, 2 * block + 2, stream_norm) / average(r, 2 * block, stream_norm);
+}
+
 static void tell_growth(struct inspect *inspect, const struct layernorm_results *r) {
     struct view *view = &inspect->view;
     double from = average(r, 0, stream_norm), to = average(r, r->sites - 1, stream_norm);
@@ -231,38 +243,82 @@ static void tell_growth(struct inspect *inspect, const struct layernorm_results 
         low = fmin(low, average(r, s, branch_norm));
         high = fmax(high, average(r, s, branch_norm));
     }
-    double growth = pow(to / from, 1.0 / inspect->config->n_layer);
+    const int n_layer = inspect->config->n_layer;
+    int most = 0;
+    for (int b = 1; b < n_layer; b++)
+        if (growth_of(r, b) > growth_of(r, most))
+            most = b;
+    double least_other = INFINITY, most_other = 0;
+    for (int b = 0; b < n_layer; b++) {
+        if (b == most)
+            continue;
+        least_other = fmin(least_other, growth_of(r, b));
+        most_other = fmax(most_other, growth_of(r, b));
+    }
+    char others[80] = "";
+    if (n_layer > 1)
+        snprintf(others, sizeof others, ", and x %.3g to x %.3g in the others", least_other,
+                 most_other);
     view_sentence(view,
                   "The residual stream passes un-normalised: its norm goes from %.4g before "
-                  "the first block to %.4g after the last, x %.3g a block (mean of %s). The "
-                  "branches read copies whose mean norm is %.3g to %.3g at every site.",
-                  from, to, growth, r->n > 1 ? "all tokens but position 0" : "the one token", low,
-                  high);
+                  "the first block to %.4g after the last (mean of %s): x %.3g in block %d, where "
+                  "it grows most%s. The branches read copies whose mean norm is %.3g to %.3g at "
+                  "every site.",
+                  from, to, r->n > 1 ? "all tokens but position 0" : "the one token",
+                  growth_of(r, most), most, others, low, high);
     view_fact(view, "stream_norm_first", from);
     view_fact(view, "stream_norm_last", to);
-    view_fact(view, "growth_per_block", growth);
+    view_fact(view, "growth_per_block", pow(to / from, 1.0 / n_layer));
+    view_fact(view, "growth_most", growth_of(r, most));
+    view_fact(view, "growth_most_block", most);
+}
+
+/* How many times as long position 0 is before a site as the others are on average. */
+static double times_the_others(const struct layernorm_results *r, int site) {
+    return norm_at(r, site, 0)->stream.norm / average(r, site, stream_norm);
+}
+
+/* Whether position 0 has massive activations: what is said follows from the figures. */
+static void tell_position_0(struct inspect *inspect, const struct layernorm_results *r) {
+    struct view *view = &inspect->view;
     if (r->n < 2)
         return;
-    const struct gpt2_norm *spike = norm_at(r, 0, 0);
-    int site = 0;
-    for (int s = 1; s < r->sites; s++)
-        if (norm_at(r, s, 0)->stream.norm / average(r, s, stream_norm) >
-            spike->stream.norm / average(r, site, stream_norm)) {
-            spike = norm_at(r, s, 0);
-            site = s;
-        }
-    char name[32];
-    gpt2_norm_name(inspect->model, site, name);
-    double ratio = spike->stream.norm / average(r, site, stream_norm);
-    view_sentence(view,
-                  "Position 0 %s: before %s its norm is %.4g, %.3g times that of the others, "
-                  "and its largest coordinate, feature %d, is %.4g, %.3g times its RMS. After the "
-                  "site its norm is %.3g.",
-                  ratio > 3 ? "is another kind (massive activations), so it is shown apart"
-                            : "is shown apart, as many models have massive activations there",
-                  name, spike->stream.norm, ratio, spike->stream.feature, spike->stream.largest,
-                  spike->stream.spike, spike->branch.norm);
+    int longest = 0, spikiest = 0;
+    for (int s = 1; s < r->sites; s++) {
+        if (times_the_others(r, s) > times_the_others(r, longest))
+            longest = s;
+        if (norm_at(r, s, 0)->stream.spike > norm_at(r, spikiest, 0)->stream.spike)
+            spikiest = s;
+    }
+    const double ratio = times_the_others(r, longest);
+    char name[32], spike_name[32];
+    gpt2_norm_name(inspect->model, longest, name);
+    gpt2_norm_name(inspect->model, spikiest, spike_name);
     view_fact(view, "position_0_most_times_the_others", ratio);
+    const struct gpt2_norm *norm = norm_at(r, longest, 0);
+    if (ratio > ANOTHER_KIND) {
+        view_sentence(view,
+                      "Position 0 is of another kind (massive activations), so it is shown apart: "
+                      "before %s its norm is %.4g, %.3g times that of the others, and its largest "
+                      "coordinate, feature %d, is %.4g, %.3g times its RMS. After the site its "
+                      "norm is %.3g.",
+                      name, norm->stream.norm, ratio, norm->stream.feature, norm->stream.largest,
+                      norm->stream.spike, norm->branch.norm);
+        return;
+    }
+    norm = norm_at(r, spikiest, 0);
+    int same = 0;
+    for (int t = 1; t < r->n; t++)
+        same += norm_at(r, spikiest, t)->stream.feature == norm->stream.feature;
+    view_sentence(view,
+                  "In this model position 0 is not of another kind: its norm is at most %.3g times "
+                  "that of the others (before %s). It is shown apart as in models with massive "
+                  "activations there. Its largest coordinate stands out most before %s: feature %d "
+                  "is %.4g there, %.3g times its RMS. That feature is the largest of %d of the %d "
+                  "other token%s, too; their largest is %.3g times their RMS on average.",
+                  ratio, name, spike_name, norm->stream.feature, norm->stream.largest,
+                  norm->stream.spike, same, r->n - 1, plural(r->n - 1),
+                  average(r, spikiest, stream_spike));
 }
 
 static void tell_loss(struct inspect *inspect, const struct layernorm_results *r) {
@@ -298,7 +354,8 @@ static void tell_loss(struct inspect *inspect, const struct layernorm_results *r
                   "What a branch loses is one offset and one scale, 2 numbers of %d. The direction "
                   "stays: the cosine between a token's vector and its normalised copy is at least "
                   "%.4f (the offset is what is missing), and the kurtosis, how spiky it is, "
-                  "changes by at most %.1e of itself.",
+                  "changes by at most %.1e of itself. Both numbers are still in the stream x: "
+                  "what the branch computes is added to x itself, not to the copy.",
                   inspect->config->n_embd, cosine, kurtosis);
     gpt2_norm_name(inspect->model, low_site, low);
     gpt2_norm_name(inspect->model, high_site, high);
@@ -337,6 +394,7 @@ bool inspect_layernorm(struct inspect *inspect, struct gpt2_error *err) {
         return inspect_no_memory(err);
     tell_counts(inspect, &r);
     tell_growth(inspect, &r);
+    tell_position_0(inspect, &r);
     tell_loss(inspect, &r);
     return true;
 }

@@ -4,7 +4,8 @@
 #   CC=clang       gcc and clang are both supported
 #   CROSS=aarch64-linux-gnu   build for another machine: the compiler of that name, and the libraries
 #                  that pkg-config finds in /usr/lib/NAME (use another BUILD); CROSS_ROOT=dir has them
-#                  in dir/usr/lib/NAME (tools/debian_root)
+#                  in dir/usr/lib/NAME (tools/debian_root). `make install` then takes NATIVE=FILE, a
+#                  gpt2 of the same version that runs here
 #   WERROR=1       warnings are errors, as CI has it
 #   SANITIZE=1     AddressSanitizer and UndefinedBehaviorSanitizer (use another BUILD)
 #   SANITIZE=thread   ThreadSanitizer (use another BUILD)
@@ -316,8 +317,13 @@ deps: ## install compiler, make and libraries through the system's package manag
 	tools/setup --packages-only
 
 MAN := $(BUILD)/man
+# The program that man pages and completions are made with, which has to run here. A build for another
+# machine takes one of this one, of the same version: NATIVE=build/gpt2.
+NATIVE ?= $(BUILD)/gpt2
 man: $(BUILD)/gpt2 ## make the man pages
-	@tools/make_man $(BUILD)/gpt2 $(MAN)
+	@$(NATIVE) version >/dev/null 2>&1 || \
+	    { echo 'make: $(NATIVE) does not run here: NATIVE=FILE names a gpt2 that does, of this version' >&2; exit 1; }
+	@tools/make_man $(NATIVE) $(MAN)
 
 # Where gpt2.py goes under PREFIX: a folder that the system's python3 looks in; empty where there is
 # no python3, and then it is not installed.
@@ -333,22 +339,27 @@ D = $(DESTDIR)$(PREFIX)
 STRIP ?= $(TOOL)strip
 STRIP_SHARED  := $(if $(filter darwin,$(SYSTEM)),-x,--strip-unneeded)
 STRIP_ARCHIVE := $(if $(filter darwin,$(SYSTEM)),-S,--strip-debug)
+DOCS := LICENSE CHANGELOG.md
 # What `make install` writes by redirection: its mode is not the umask's.
 WRITTEN = $(LIBDIR)/pkgconfig/gpt2.pc share/bash-completion/completions/gpt2 \
     share/zsh/site-functions/_gpt2 share/fish/vendor_completions.d/gpt2.fish
+$(if $(filter install,$(MAKECMDGOALS)),$(if $(filter-out /%,$(firstword $(PREFIX))),$(error PREFIX: expected an absolute path, got $(PREFIX))))
 install: all shared $(EMBED) man ## install program, library, headers, man pages, the shipped model and, where there is a python3, gpt2.py under PREFIX (STRIP=: keeps debug information)
 	install -d $(foreach folder,bin $(LIBDIR)/pkgconfig include/gpt2 share/gpt2/models/tales share/man/man1 share/man/man5 \
-	    share/man/man7 share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d,"$D/$(folder)")
+	    share/man/man7 share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d \
+	    share/doc/gpt2,"$D/$(folder)")
 	install -m 755 $(BUILD)/gpt2 "$D/bin/gpt2"
 	install -m 644 $(EMBED) $(BUILD)/$(SO) "$D/$(LIBDIR)/"
-	$(STRIP) "$D/bin/gpt2" && $(STRIP) $(STRIP_SHARED) "$D/$(LIBDIR)/$(SO)" && $(STRIP) $(STRIP_ARCHIVE) "$D/$(LIBDIR)/libgpt2.a"
+	$(or $(STRIP),:) "$D/bin/gpt2" && $(or $(STRIP),:) $(STRIP_SHARED) "$D/$(LIBDIR)/$(SO)" && \
+	    $(or $(STRIP),:) $(STRIP_ARCHIVE) "$D/$(LIBDIR)/libgpt2.a"
 	ln -sf $(SO) "$D/$(LIBDIR)/$(SO_ABI)" && ln -sf $(SO_ABI) "$D/$(LIBDIR)/$(SO_LINK)"
 	install -m 644 include/gpt2/*.h "$D/include/gpt2/"
 	install -m 644 models/tales/* "$D/share/gpt2/models/tales/"
+	install -m 644 $(DOCS) "$D/share/doc/gpt2/"
 	$(foreach section,1 5 7,install -m 644 $(MAN)/*.$(section) "$D/share/man/man$(section)/" &&) true
-	$(BUILD)/gpt2 completions bash >"$D/share/bash-completion/completions/gpt2"
-	$(BUILD)/gpt2 completions zsh >"$D/share/zsh/site-functions/_gpt2"
-	$(BUILD)/gpt2 completions fish >"$D/share/fish/vendor_completions.d/gpt2.fish"
+	$(NATIVE) completions bash >"$D/share/bash-completion/completions/gpt2"
+	$(NATIVE) completions zsh >"$D/share/zsh/site-functions/_gpt2"
+	$(NATIVE) completions fish >"$D/share/fish/vendor_completions.d/gpt2.fish"
 	$(if $(PYTHON_DIR),install -d "$D/$(PYTHON_DIR)" "$D/share/gpt2/python")
 	$(if $(PYTHON_DIR),install -m 644 tools/python/gpt2.py "$D/$(PYTHON_DIR)/")
 	$(if $(PYTHON_DIR),install -m 755 $(PYTHON_SCRIPTS) "$D/share/gpt2/python/")
@@ -359,14 +370,19 @@ install: all shared $(EMBED) man ## install program, library, headers, man pages
 	cd "$D" && chmod 644 $(WRITTEN)
 	{ cat "$D/share/gpt2/installed" 2>/dev/null; printf '%s\n' bin/gpt2 \
 	    $(addprefix $(LIBDIR)/,libgpt2.a $(SO) $(SO_ABI) $(SO_LINK)) $(wildcard include/gpt2/*.h) $(WRITTEN) \
-	    $(addprefix share/gpt2/,$(wildcard models/tales/*)) \
+	    $(addprefix share/gpt2/,$(wildcard models/tales/*)) $(addprefix share/doc/gpt2/,$(DOCS)) \
 	    $(if $(PYTHON_DIR),$(PYTHON_DIR)/gpt2.py $(PYTHON_SCRIPTS:tools/%=share/gpt2/%)); \
 	    for section in 1 5 7; do (cd $(MAN) && ls *.$$section) | sed "s,^,share/man/man$$section/,"; done; \
 	} | sort -u >$(BUILD)/installed && install -m 644 $(BUILD)/installed "$D/share/gpt2/installed"
 
 uninstall: ## remove what install put under PREFIX, and nothing else
-	cd "$D" && while read -r file; do rm -f "$$file"; done <share/gpt2/installed && rm share/gpt2/installed
-	-cd "$D" && rmdir share/gpt2/python share/gpt2/models/tales share/gpt2/models share/gpt2 include/gpt2 2>/dev/null
+	@[ -f "$D/share/gpt2/installed" ] || { echo 'make: nothing of gpt2 is installed under $D' >&2; exit 1; }
+	cd "$D" && while read -r file; do rm -f "$$file"; done <share/gpt2/installed
+	@cd "$D" && { sed 's,/[^/]*$$,,' share/gpt2/installed && echo share/gpt2; } | sort -ru >$(abspath $(BUILD))/folders && \
+	    rm share/gpt2/installed
+	@cd "$D" && while read -r folder; do \
+	    while [ "$$folder" != . ] && rmdir "$$folder" 2>/dev/null; do folder=$$(dirname "$$folder"); done; \
+	done <$(abspath $(BUILD))/folders
 
 # The same commit makes the same bytes. With URL, where the tarball will be, also what Homebrew and
 # Arch Linux need (tools/packaging). HOME_PAGE is where people read about gpt2; it stands nowhere else.
@@ -374,11 +390,12 @@ HOME_PAGE ?=
 dist: ## make the source tarball of HEAD with its checksum, build/dist/ (URL=... HOME_PAGE=...: also the recipes of packagers)
 	@tools/make_dist $(BUILD)/dist '$(URL)' '$(HOME_PAGE)'
 
-deb: ## make Debian packages, build/deb/*.deb: gpt2, the library, -dev, gpt2-model-tales, python3-gpt2 (HOME_PAGE=...)
+BUILDFLAGS := DEB_BUILD_MAINT_OPTIONS=hardening=+all dpkg-buildflags --get
+deb: ## make Debian packages, build/deb/*.deb: gpt2, the library, -dev, gpt2-model-tales, python3-gpt2 (HOME_PAGE=... MAINTAINER='NAME <ADDRESS>')
 	rm -rf $(BUILD)/deb/stage && rm -f $(BUILD)/deb/*.deb
 	$(MAKE) BUILD=$(BUILD)/deb PREFIX=/usr LIBDIR=lib/$$(dpkg-architecture -qDEB_HOST_MULTIARCH) \
 	    PYTHON_DIR=lib/python3/dist-packages DESTDIR=$(abspath $(BUILD))/deb/stage install \
-	    CFLAGS="$$(dpkg-buildflags --get CFLAGS) $$(dpkg-buildflags --get CPPFLAGS)" LDFLAGS="$$(dpkg-buildflags --get LDFLAGS)"
+	    CFLAGS="$$($(BUILDFLAGS) CFLAGS) $$($(BUILDFLAGS) CPPFLAGS)" LDFLAGS="$$($(BUILDFLAGS) LDFLAGS)"
 	tools/make_deb $(BUILD)/deb/stage $(VERSION) $(SOVERSION) $(BUILD)/deb $(HOME_PAGE)
 
 clean: ## remove everything built (checkpoints of a training run in build/train are kept)

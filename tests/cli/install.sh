@@ -247,6 +247,23 @@ MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR= PREFIX="$spaced" uninstall >"$out" 
 status=$?
 expect "... and make uninstall takes them away" \
     test "$status" -eq 0 -a "$(find "$spaced" -type f)" = "$spaced/share/gpt2/models/tales/notes.txt"
+expect "... with their folders" test "$(find "$spaced" -type d | wc -l)" -eq 5
+MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR= PREFIX="$spaced" uninstall >"$out" 2>"$err"
+status=$?
+expect "a second time there is nothing" test "$status" -ne 0 -a "$(grep -c 'nothing of gpt2 is installed under' "$err")" -eq 1
+MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR= PREFIX=of/mine install >"$out" 2>"$err"
+status=$?
+expect "a PREFIX that is not absolute is refused" test "$status" -ne 0 -a ! -e of/mine -a \
+    "$(grep -c 'PREFIX: expected an absolute path, got of/mine' "$err")" -eq 1
+printf '#!/bin/sh\nexit 126\n' >"$tmp/foreign"
+chmod +x "$tmp/foreign"
+MAKEFLAGS='' make -s BUILD="$BUILD" NATIVE="$tmp/foreign" man >"$out" 2>"$err"
+status=$?
+expect "a program of another machine is told" test "$status" -ne 0 -a "$(grep -c 'NATIVE=FILE names a gpt2 that does' "$err")" -eq 1
+MAKEFLAGS='' make -s BUILD="$BUILD" DESTDIR="$tmp/plain" PREFIX=/usr STRIP= install >"$out" 2>"$err"
+status=$?
+expect "make install STRIP= strips nothing" test "$status" -eq 0 -a -s "$tmp/plain/usr/share/doc/gpt2/LICENSE" -a \
+    "$(wc -c <"$tmp/plain/usr/bin/gpt2")" -eq "$(wc -c <"$BUILD/gpt2")"
 MAKEFLAGS='' make -s BUILD="$tmp/none" PKG_CONFIG=/nowhere all >"$out" 2>"$err"
 status=$?
 expect "without the libraries it says what is missing" test "$status" -ne 0 -a ! -s "$out" -a \

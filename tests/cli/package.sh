@@ -68,9 +68,11 @@ fi
 triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 abi=$(sed -n 's/^#define GPT2_ABI *//p' include/gpt2/version.h)
 MAKEFLAGS='' make -s BUILD="$BUILD" PREFIX=/usr LIBDIR="lib/$triplet" PYTHON_DIR=lib/python3/dist-packages \
-    DESTDIR="$tmp/stage" install >"$out" 2>"$err" && tools/make_deb "$tmp/stage" "$version" "$abi" "$tmp/deb" http://127.0.0.1/home >"$out" 2>"$err"
+    DESTDIR="$tmp/stage" install >"$out" 2>"$err" && (umask 077 && tools/make_deb "$tmp/stage" "$version" "$abi" "$tmp/deb" http://127.0.0.1/home) >"$out" 2>"$err"
 status=$?
 expect "Debian packages" exits 0
+expect "... whose files are for all to read, whatever the umask" \
+    test -z "$(for deb in "$tmp"/deb/*.deb; do dpkg-deb -c "$deb"; done | awk '$1 !~ /^(-r..r..r..|d...r.xr.x|l)/')"
 # The next build is for the old prefix again.
 MAKEFLAGS='' make -s BUILD="$BUILD" PREFIX="${PREFIX:-/usr/local}" all >"$out" 2>&1
 for package in gpt2 "libgpt2-$abi" libgpt2-dev gpt2-model-tales python3-gpt2; do

@@ -328,7 +328,10 @@ static void options_are_in_help(void **state) {
         has(p.out, begin, "--help", e);
         const char *at = strstr(p.out, begin) + strlen(begin);
         assert_true(*at == ' ' || *at == '\n');
-        has_words(at, o->help, e);
+        char help[1000]; // what is in backslashes is said
+        snprintf(help, sizeof help, "%s%s", o->help,
+                 o->flags & OPTION_ESCAPES ? "; \\n, \\t," : "");
+        has_words(at, help, e);
         help_text = at;
         each_name(e, check_alias_in_help);
         printed_free(&p);
@@ -378,6 +381,8 @@ static void options_are_in_the_man_page(void **state) {
         assert_int_equal(p.code, 0);
         manual = p.out;
         each_name(e, check_manual);
+        if (e->option.flags & OPTION_ESCAPES)
+            has(manual, "; \\en, \\et,", "the man page", e);
         printed_free(&p);
     }
 }

@@ -185,6 +185,20 @@ run generate "Once upon a time" --stop '\n' -n 200
 expect "--stop with a backslash and n is a line end" test "$(wc -l <"$out")" -eq 1
 run generate "Once" --stop '\d' -n 2
 expect "no other escapes" refuses 2 'got "\d"'
+run choose "Once" -c 'a\,b,c\\,\x2c\,,d\x41' --json
+expect "backslash and comma is a comma of a choice" test "$(grep -o '"choice": "[^"]*"' "$out" | tr -d ' ' | sort | tr '\n' ' ')" = '"choice":",," "choice":"a,b" "choice":"c\\" "choice":"dA" '
+run generate "Once" -c 'a\,b\,c\,d,a\,b\,c\,e' --separator ''
+expect "... in generate, too" grep -qx 'a,b,c,[de]' "$out"
+printf '{"prompt": "Once", "choices": ["a,b", "a,b,c"], "separator": ""}\n' >"$tmp/in"
+run generate --input "$tmp/in" -o - -q
+expect "... and a text in a list of a record has its own" grep -qE '"text":"a,b(,c)?"' "$out"
+for list in a,,b ,a a, 'a\,b,' ''; do
+    run choose "Once" -c "$list"
+    expect "\"$list\" has an empty choice" refuses 2 'a choice is empty'
+    expect "... and the hint says how a comma is written" says 'a comma of a choice is \,; --choices-file'
+    run generate "Once" -c "$list"
+    expect "... in generate, too" refuses 2 'got an empty one'
+done
 run tokenize -e 'a\nb\x41\\n'
 cp "$out" "$tmp/escaped"
 run tokenize "$(printf 'a\nbA\\n')"

@@ -31,6 +31,47 @@ static const struct option *read_name(const struct option *table, char *word, ch
     return option;
 }
 
+/* Moves text[0..), up to a comma or the end, to `to` and reads its escapes. *at is moved past it
+ * and the comma, or becomes NULL at the end. *len is what it has then. */
+static bool take_text(char *to, char **at, size_t *len, const char *name, struct gpt2_error *err) {
+    char *from = *at, *out = to;
+    for (; *from && *from != ','; *out++ = *from++) {
+        if (*from == '\\' && from[1] == ',')
+            from++;
+        else if (*from == '\\' && from[1])
+            *out++ = *from++;
+    }
+    *at = *from ? from + 1 : NULL;
+    *len = (size_t)(out - to);
+    if (!unescape(to, len, name, err))
+        return false;
+    return !memchr(to, 0, *len) || usage_error(err, "%s: \\x00 cannot be part of it", name);
+}
+
+/* Adds the texts of an OPTION_LIST: each that has a comma by itself, those between as they are. In
+ * place: nothing becomes longer. */
+static bool assign_texts(const struct option *option, char *value, const char *name,
+                         struct gpt2_error *err) {
+    char *item = value, *to = value; // those between: [item, to), each with a comma after it
+    for (char *at = value; at;) {
+        size_t len;
+        if (!take_text(to, &at, &len, name, err))
+            return false;
+        const bool has_comma = memchr(to, ',', len) != NULL;
+        to[len] = has_comma || !at ? 0 : ',';
+        if (has_comma && to > item) {
+            to[-1] = 0;
+            if (!options_assign(NULL, option, item, err))
+                return false;
+        }
+        if (has_comma && !options_add_text(option, to, err))
+            return false;
+        to += len + 1;
+        item = has_comma ? to : item;
+    }
+    return to == item || options_assign(NULL, option, item, err);
+}
+
 /* Reads the option at argv[*i], its value included, and sets it. */
 static bool read_option(const struct option *table, int argc, char **argv, int *i,
                         struct given_options *given, struct gpt2_error *err) {
@@ -50,6 +91,8 @@ static bool read_option(const struct option *table, int argc, char **argv, int *
     }
     char name[64];
     snprintf(name, sizeof name, "--%s", option->name);
+    if (option->flags & OPTION_LIST)
+        return given_note(given, table, option, err) && assign_texts(option, value, name, err);
     if ((option->flags & OPTION_ESCAPES) && !unescape_string(value, name, err))
         return false;
     return given_note(given, table, option, err) && options_assign(table, option, value, err);

@@ -21,6 +21,7 @@ enum help_kind help_kind(const char *word) {
 static void put_help(struct buffer *page, const struct option *o, int column, int width) {
     struct buffer text = {0};
     buffer_text(&text, o->help);
+    buffer_text(&text, options_escapes(o));
     for (const char *alias = o->aliases; alias && *alias;) {
         const size_t n = strcspn(alias, " ");
         buffer_format(&text, "%s--%.*s", alias == o->aliases ? "\n(also " : ", ", (int)n, alias);

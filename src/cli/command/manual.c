@@ -19,20 +19,18 @@ static void put_option(struct buffer *page, const struct option *o) {
         buffer_text(page, "\\fR");
     }
     buffer_byte(page, '\n');
-    man_text(page, o->help);
-    if (!o->aliases)
-        return;
-    struct buffer names = {0};
-    for (const char *alias = o->aliases; *alias;) {
+    struct buffer text = {0};
+    buffer_format(&text, "%s%s", o->help, options_escapes(o));
+    for (const char *alias = o->aliases; alias && *alias;) {
         const size_t n = strcspn(alias, " ");
-        buffer_format(&names, "%s--%.*s", alias == o->aliases ? "(also " : ", ", (int)n, alias);
+        buffer_format(&text, "%s--%.*s", alias == o->aliases ? "\n(also " : ", ", (int)n, alias);
         alias += n + (alias[n] == ' ');
     }
-    buffer_text(&names, ")");
-    if (!names.failed)
-        man_text(page, names.data);
-    page->failed |= names.failed;
-    buffer_free(&names);
+    buffer_text(&text, o->aliases ? ")" : "");
+    if (!text.failed)
+        man_text(page, text.data);
+    page->failed |= text.failed;
+    buffer_free(&text);
 }
 
 void manual_command(struct buffer *page, const struct command *command,

@@ -26,6 +26,12 @@ const char *options_cpu_help(void) {
     return help;
 }
 
+const char *options_escapes(const struct option *o) {
+    return !(o->flags & OPTION_ESCAPES) ? ""
+           : o->flags & OPTION_LIST     ? "; \\n, \\t, \\\\, \\xHH and \\, for a comma are read"
+                                        : "; \\n, \\t, \\\\ and \\xHH are read";
+}
+
 /* Whether word[0..len) is name[0..name_len), with `_` read as `-`. */
 static bool same_name(const char *word, size_t len, const char *name, size_t name_len) {
     if (len != name_len)
@@ -161,10 +167,25 @@ static void print_size(size_t size, struct buffer *out) {
 static bool add_string(const struct option *o, const char *value, struct gpt2_error *err) {
     struct string_list *list = o->dest.strings;
     const int cap = (int)(sizeof list->items / sizeof *list->items);
+    _Static_assert(sizeof list->items / sizeof *list->items <= 64, "`whole` has a bit for each");
     if (list->n == cap)
         return usage_error(err, "--%s: expected at most %d of them", o->name, cap);
     list->items[list->n++] = value;
     return true;
+}
+
+bool options_add_text(const struct option *list, const char *text, struct gpt2_error *err) {
+    struct string_list *to = list->dest.strings;
+    assert(list->flags & OPTION_LIST);
+    if (!add_string(list, text, err))
+        return false;
+    if (strchr(text, ','))
+        to->whole |= UINT64_C(1) << (to->n - 1);
+    return true;
+}
+
+size_t options_text_len(const struct string_list *list, int i, const char *text) {
+    return list->whole >> i & 1 ? strlen(text) : strcspn(text, ",");
 }
 
 static bool set_seed(const struct option *o, const char *value, struct gpt2_error *err) {
@@ -348,8 +369,10 @@ static void print_value(const struct option *o, const char *float_format, struct
     case OPTION_STRINGS: {
         const struct string_list *list = o->dest.strings;
         for (int i = 0; i < list->n; i++) {
-            buffer_format(out, "%s", i ? ", " : "");
+            const bool is_whole = list->whole >> i & 1; // other than the same with separators
+            buffer_format(out, "%s%s", i ? ", " : "", is_whole ? "[" : "");
             buffer_json(out, list->items[i], strlen(list->items[i]));
+            buffer_text(out, is_whole ? "]" : "");
         }
         break;
     }

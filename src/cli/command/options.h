@@ -45,7 +45,9 @@ enum option_flags {
     OPTION_ESCAPES = 1 << 1,        /* \n, \r, \t, \\ and \xHH in its value are those bytes */
     OPTION_RESULT = 1 << 2,         /* the file of the result: no name of a format */
     OPTION_FIRST_WORD = 1 << 3,     /* if not given, the first plain word is its value */
-    OPTION_IGNORED = 1 << 4         /* accepted without an effect */
+    OPTION_IGNORED = 1 << 4,        /* accepted without an effect */
+    OPTION_LIST = 1 << 5            /* an OPTION_STRINGS with OPTION_ESCAPES: commas separate texts
+                                       in a value, \, is a comma */
 };
 
 /* Values of an OPTION_INTS. Unchanged if the option is not given. */
@@ -67,6 +69,7 @@ struct seed {
 struct string_list {
     int n;
     const char *items[64];
+    uint64_t whole; /* OPTION_LIST: bit i says that the commas of items[i] are its own */
 };
 
 /* Where the value goes. The type of the option says which member is set. */
@@ -254,6 +257,13 @@ bool options_set(const struct option *table, const char *name, const char *value
 bool options_assign(const struct option *table, const struct option *option, const char *value,
                     struct gpt2_error *err);
 
+/* Adds one text to an OPTION_LIST: its commas are its own. Borrowed. Fails as above. */
+bool options_add_text(const struct option *list, const char *text, struct gpt2_error *err);
+
+/* The length of the next text of list->items[i], which begins at `text`: up to a comma or the end.
+ */
+size_t options_text_len(const struct string_list *list, int i, const char *text);
+
 /* The option of a name or an alias; NULL: there is none. */
 const struct option *options_find(const struct option *table, const char *name);
 const struct option *options_find_name(const struct option *table, const char *name, size_t len);
@@ -278,6 +288,9 @@ void options_value(const struct option *option, struct buffer *out);
 void options_print(const struct option *table, struct buffer *out);
 
 extern const char *const kv_types[]; /* in the order of enum gpt2_kv */
+
+/* What an option's help ends with: the escapes that its value has. "": none. */
+const char *options_escapes(const struct option *option);
 
 /* The help of OPT_CPU, with the names of this build's kernel variants; never freed. */
 const char *options_cpu_help(void);

@@ -170,6 +170,7 @@ static bool set_option(struct bulk_record *record, const struct option *table, i
     record->has_settings = true;
     if (option->type == OPTION_STRINGS) {
         option->dest.strings->n = 0;
+        option->dest.strings->whole = 0;
         if (field->kind == GPT2_FIELD_OBJECT && option->dest.strings == &record->settings.bias)
             return read_bias(record, table, at, err);
         for (int i = 1; field->kind == GPT2_FIELD_LIST && i <= field->n_inside; i++) {
@@ -177,7 +178,8 @@ static bool set_option(struct bulk_record *record, const struct option *table, i
             if (item->kind != GPT2_FIELD_STRING)
                 return usage_error(err, "%s: expected strings, got %s", field->name,
                                    gpt2_field_kind_name(item->kind));
-            if (!options_set(table, field->name, item->text, err))
+            if (!(option->flags & OPTION_LIST ? options_add_text(option, item->text, err)
+                                              : options_set(table, field->name, item->text, err)))
                 return false;
         }
         if (field->kind == GPT2_FIELD_LIST)

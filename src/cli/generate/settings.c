@@ -124,7 +124,8 @@ int settings_table(struct option *table, struct settings *s) {
                 "log-probability (default 0: as many as are given)",
                 .flags = OPTION_NOT_IN_SESSION, .not_with = GREEDY "beams format=jsonl"),
         OPT_STRINGS("choices", 'c', &s->choices, "A,B,C",
-                    "the text is one of these; may be repeated", .flags = OPTION_ESCAPES),
+                    "the text is one of these; may be repeated",
+                    .flags = OPTION_ESCAPES | OPTION_LIST),
         OPT_STRING("separator", 0, &s->separator, "TEXT",
                    "what stands between prompt and choice (default: a\n"
                    "space, unless there is white space)",
@@ -399,7 +400,9 @@ static bool add_choice(struct choice_list *list, const struct gpt2_tokenizer *to
                        struct gpt2_error *err) {
     const int cap = (int)(sizeof list->ids / sizeof *list->ids);
     if (list->n == cap || len == 0)
-        return usage_error(err, "--choices: expected 1 to %d texts, separated by commas", cap);
+        return command_error(err, GPT2_ERR_USAGE, len ? NULL : "a comma of a choice is \\,",
+                             "--choices: expected 1 to %d texts, separated by commas, got %s", cap,
+                             len ? "more" : "an empty one");
     struct buffer joined = {0};
     struct gpt2_ids *ids = &list->ids[list->n];
     buffer_bytes(&joined, separator, strlen(separator));
@@ -421,7 +424,7 @@ static bool make_choices(struct gpt2_choices **choices, const struct settings *s
     bool ok = tokenizer || usage_error(err, "--choices: there is no tokenizer");
     for (int i = 0; ok && i < s->choices.n; i++)
         for (const char *p = s->choices.items[i]; ok && p;) {
-            size_t len = strcspn(p, ",");
+            size_t len = options_text_len(&s->choices, i, p);
             ok = add_choice(&list, tokenizer, choice_separator(s->separator, is_open, p), p, len,
                             err);
             p = p[len] ? p + len + 1 : NULL;

@@ -73,7 +73,9 @@ static bool no_memory(struct gpt2_error *err) {
 
 static bool add(struct choose_run *run, const char *name, size_t len, struct gpt2_error *err) {
     if (len == 0)
-        return usage_error(err, "a choice is empty");
+        return command_error(err, GPT2_ERR_USAGE,
+                             "a comma of a choice is \\,; --choices-file has a choice on each line",
+                             "a choice is empty");
     for (int i = 0; i < run->n; i++)
         if (run->choices[i].len == len && !memcmp(run->choices[i].name, name, len))
             return usage_error(err, "the choice \"%.*s\" is given twice",
@@ -90,15 +92,25 @@ static bool add(struct choose_run *run, const char *name, size_t len, struct gpt
     return true;
 }
 
-static bool split(struct choose_run *run, const char *text, size_t len, char separator,
-                  struct gpt2_error *err) {
+static bool add_listed(struct choose_run *run, struct gpt2_error *err) {
+    const struct string_list *list = &run->args.choices;
+    for (int i = 0; i < list->n; i++)
+        for (const char *text = list->items[i]; text;) {
+            const size_t len = options_text_len(list, i, text);
+            if (!add(run, text, len, err))
+                return false;
+            text = text[len] ? text + len + 1 : NULL;
+        }
+    return true;
+}
+
+static bool add_lines(struct choose_run *run, const char *text, size_t len,
+                      struct gpt2_error *err) {
     while (len > 0) {
-        const char *end = memchr(text, separator, len);
-        size_t n = end ? (size_t)(end - text) : len;
+        const char *end = memchr(text, '\n', len);
+        const size_t n = end ? (size_t)(end - text) : len;
         if (!add(run, text, n, err))
             return false;
-        if (end && n + 1 == len && separator == ',')
-            return usage_error(err, "a choice is empty");
         text += n + (end != NULL);
         len -= n + (end != NULL);
     }
@@ -134,14 +146,10 @@ static bool read_input(struct choose_run *run, struct gpt2_error *err) {
         !(args->lines ? token_reader_open(&run->reader, &args->source, err)
                       : text_read(&run->prompt, &args->source, err)))
         return false;
-    for (int i = 0; i < args->choices.n; i++)
-        if (!split(run, args->choices.items[i], strlen(args->choices.items[i]), ',', err))
-            return false;
     if (args->choices.n)
-        return true;
+        return add_listed(run, err);
     struct text_source list = {.file = args->choices_file};
-    return text_read(&run->list, &list, err) &&
-           split(run, run->list.data, run->list.len, '\n', err);
+    return text_read(&run->list, &list, err) && add_lines(run, run->list.data, run->list.len, err);
 }
 
 /* Moves spaces at the prompt's end to the beginning of the choices, since GPT-2's tokens begin with
@@ -586,7 +594,7 @@ static int run_choose(int argc, char **argv) {
         OPT_STRINGS("choices", 'c', &a->choices, "A,B,C",
                     "the choices, separated by commas; may be repeated\n"
                     "(default: the lines of standard input)",
-                    .aliases = "candidates", .flags = OPTION_ESCAPES),
+                    .aliases = "candidates", .flags = OPTION_ESCAPES | OPTION_LIST),
         OPT_STRING("choices-file", 0, &a->choices_file, "FILE", "the choices, one a line",
                    .not_with = "choices"),
         OPT_STRING("separator", 0, &a->separator, "TEXT",

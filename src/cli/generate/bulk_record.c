@@ -2,6 +2,7 @@
 #include "cli/generate/bulk_record.h"
 #include "base/fnv.h"
 #include "cli/io/prompt_source.h"
+#include "cli/io/record_id.h"
 #include "cli/io/report.h"
 
 #include <inttypes.h>
@@ -35,21 +36,10 @@ static uint64_t hash(const char *text) {
 
 static bool read_id(struct bulk_record *record, const struct gpt2_field *field,
                     struct gpt2_error *err) {
-    bool whole = field->kind == GPT2_FIELD_NUMBER && field->text[0] &&
-                 strspn(field->text, "0123456789") == strlen(field->text);
-    if (field->kind == GPT2_FIELD_STRING) {
-        record->id.len = 0;
-        buffer_json(&record->id, field->text, strlen(field->text));
-        record->key = hash(field->text);
-    } else if (whole) {
-        record->id.len = 0;
-        buffer_bytes(&record->id, field->text, strlen(field->text));
-        record->key = strtoull(field->text, NULL, 10);
-    } else {
-        return command_error(err, GPT2_ERR_INPUT, NULL,
-                             "%s: expected a string or a whole number, got %s", field->name,
-                             gpt2_field_kind_name(field->kind));
-    }
+    if (!record_id_take(&record->id, field, err))
+        return false;
+    record->key = field->kind == GPT2_FIELD_STRING ? hash(field->text)
+                                                   : (uint64_t)strtoll(field->text, NULL, 10);
     return true;
 }
 

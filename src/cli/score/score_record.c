@@ -1,5 +1,6 @@
 /* score_record.c - reads the members of a line of JSON. */
 #include "cli/score/score_record.h"
+#include "cli/io/record_id.h"
 #include "cli/io/report.h"
 
 #include <inttypes.h>
@@ -17,18 +18,6 @@ static bool wrong(struct gpt2_error *err, const char *name, const char *expected
                          is_empty ? "an empty list"
                          : field  ? gpt2_field_kind_name(field->kind)
                                   : "nothing");
-}
-
-static bool take_id(struct score_record *record, const struct gpt2_field *field,
-                    struct gpt2_error *err) {
-    if (field->kind != GPT2_FIELD_STRING && field->kind != GPT2_FIELD_NUMBER)
-        return wrong(err, "id", "a string or a number", field);
-    record->id.len = 0;
-    if (field->kind == GPT2_FIELD_STRING)
-        buffer_json(&record->id, field->text, strlen(field->text));
-    else
-        buffer_format(&record->id, "%s", field->text);
-    return true;
 }
 
 static bool take_member(struct score_member *member, const struct gpt2_field *field,
@@ -57,7 +46,7 @@ static bool unknown(const struct score_member *members, size_t n, const char *na
 static bool take(struct score_record *record, struct score_member *members, size_t n,
                  const struct gpt2_field *field, struct gpt2_error *err) {
     if (!strcmp(field->name, "id"))
-        return take_id(record, field, err);
+        return record_id_take(&record->id, field, err);
     for (size_t i = 0; i < n; i++)
         if (!strcmp(field->name, members[i].name))
             return take_member(&members[i], field, err);

@@ -198,8 +198,67 @@ fi
 head -n 5 "$tmp/whole" >"$tmp/five"
 tail -n +2 "$tmp/in" >"$tmp/other"
 run generate --input "$tmp/other" --output "$tmp/five" --resume -q
-expect "another input is refused" refuses 2 'is not of record'
+expect "another input is refused" refuses 2 "five, line 1, does not answer $tmp/other, line 1: expected id \"r1\" and input "
 expect "... and the output is as it was" test "$(wc -l <"$tmp/five")" -eq 5
+
+# An input that was edited: each line that is there is compared with the one that it answers.
+head -n 5 "$tmp/in" >"$tmp/in5"
+# refuses_as STATUS REGEX
+refuses_as() { refuses "$1" "gpt2: error: " && grep -qE -- "$2" "$err"; }
+edited() { # NAME LINE: $tmp/edited is refused at that line of the output
+    cp "$tmp/five" "$tmp/kept"
+    printf 'torn' >>"$tmp/five"
+    run generate --input "$tmp/edited" --output "$tmp/five" --resume -q
+    expect "--resume: $1" refuses_as 2 "five, line $2, does not answer $tmp/edited, line $2: expected id [\"r0-9]* and input [0-9a-f]{16}, found id [\"r0-9]* and input [0-9a-f]{16}"
+    expect "... changes nothing" test "$(cat "$tmp/five")" = "$(cat "$tmp/kept" && printf torn)"
+    cp "$tmp/kept" "$tmp/five"
+}
+sed '2s/Once/Twice/' "$tmp/in5" >"$tmp/edited"
+edited "another prompt under the same id" 2
+sed '4s/"max_tokens": /&1/' "$tmp/in5" >"$tmp/edited"
+edited "another max_tokens" 4
+{ head -n 1 "$tmp/in5" && cat "$tmp/in5"; } >"$tmp/edited"
+edited "a line put in front" 2
+sed '1!G;h;$!d' "$tmp/in5" >"$tmp/edited"
+edited "the input reversed" 1
+{ cat "$tmp/in5" && printf '{"id":"new","prompt":"A dog"}\n'; } | sed 's/$/\r/' >"$tmp/edited"
+run generate --input "$tmp/edited" --output "$tmp/five" --resume -q
+expect "--resume: a line more at the end, and other line ends, are the same job" test "$(wc -l <"$tmp/five")" -eq 6
+head -n 4 "$tmp/in" >"$tmp/edited"
+cp "$tmp/five" "$tmp/kept"
+run generate --input "$tmp/edited" --output "$tmp/five" --resume -q
+expect "--resume: more lines than records" refuses 2 "the output has more lines than the input has records: $tmp/five has 6, the input 4"
+expect "... changes nothing" same "$tmp/kept" "$tmp/five"
+sed 's/,"input":"[0-9a-f]*"//' "$tmp/kept" >"$tmp/five"
+run generate --input "$tmp/in" --output "$tmp/five" --resume -q
+expect "--resume of a file of version 0.1.0" refuses_as 2 'expected "input" in its lines.* found none, as versions up to 0.1.0'
+run generate --input "$tmp/in" --output "$tmp/kept" --resume -q -s random
+expect "--resume with a random seed" refuses 2 '--seed random draws another seed in each run'
+run generate --input "$tmp/in" --output "$tmp/kept" --resume -q -n 3
+expect "--resume names both fingerprints" refuses_as 2 'expected system_fingerprint gpt2_[0-9a-f]{16}, found gpt2_[0-9a-f]{16}'
+run generate --input "$tmp/in" --output "$tmp/shard1" -q --shard 2/3 --resume
+expect "--resume of another shard" refuses 2 "shard1, line 1, does not answer $tmp/in, line 3"
+expect "each line has a hash of its own line of the input" test "$(grep -o '"input":"[0-9a-f]\{16\}"' "$tmp/whole" | sort -u | wc -l)" -eq "$(sort -u "$tmp/in" | wc -l)"
+expect "... 64 bits of FNV-1a" test "$(printf 'a\r\n' | "$GPT2" generate --input - -q -n 1 --input-format lines | grep -c '"input":"af63dc4c8601ec8c"')" -eq 1
+
+# A file that is there is as it was until the first line is there.
+printf '\377\376O\0n\0' >"$tmp/utf16"
+for command in "generate -q" choose; do
+    echo kept >"$tmp/kept"
+    # shellcheck disable=SC2086
+    run $command --input "$tmp/utf16" -o "$tmp/kept"
+    expect "${command% *} --input of UTF-16" refuses 5 'expected UTF-8, found UTF-16'
+    expect "... leaves the output as it was" test "$(cat "$tmp/kept")" = kept
+    # shellcheck disable=SC2086
+    run $command --input "$tmp/two" -o "$tmp/kept" -m "$tmp/no-model"
+    expect "${command% *} --input without a model" exits 4
+    expect "... leaves the output as it was" test "$(cat "$tmp/kept")" = kept
+    : >"$tmp/empty"
+    # shellcheck disable=SC2086
+    run $command --input "$tmp/empty" -o "$tmp/kept"
+    expect "${command% *} --input of nothing ends well" exits 0
+    expect "... with an empty output" test ! -s "$tmp/kept"
+done
 
 head -n 40 "$tmp/in" >"$tmp/few"
 run generate --input "$tmp/few" --output "$tmp/beams" -q --beams 3 --no-repeat-ngram 3
@@ -220,6 +279,23 @@ printf '{"id":1,"prompt":"a"\n{"id":2,"prompt":"b","max_tokens":2}\n{"id":2.5,"p
 run generate --input "$tmp/bad" -q
 expect "lines that are no records" exits 3
 expect "... each has its error" test "$(grep -c '"error":{"code":"invalid_record"' "$out")" -eq 4
+# One rule for ids, whichever command reads them.
+for id in 8.5 1e300 9007199254740993 true null; do
+    for command in generate:prompt choose:prompt score:text; do
+        printf '{"id": %s, "%s": "Once", "choices": ["a"]}\n' $id "${command#*:}" >"$tmp/id"
+        [ "$command" = choose:prompt ] || sed -i.old 's/, "choices.*]//' "$tmp/id"
+        run "${command%:*}" --input "$tmp/id"
+        expect "${command%:*}: the id $id" grep -qE '"message": ?"id: expected a string or a whole number below 2\^53, got (8.5|1e\+300|9007199254740992|true or false|null)"' "$out"
+    done
+done
+for id in 0 -7 9007199254740991 '"8.5"'; do
+    for command in generate:prompt choose:prompt score:text; do
+        printf '{"id": %s, "%s": "Once", "choices": ["a"]}\n' $id "${command#*:}" >"$tmp/id"
+        [ "$command" = choose:prompt ] || sed -i.old 's/, "choices.*]//' "$tmp/id"
+        run "${command%:*}" --input "$tmp/id"
+        expect "${command%:*}: the id $id" grep -qE "^\{\"id\": ?$id," "$out"
+    done
+done
 # A list of prompts: choices go on from one to the next, and so do draws.
 once=$("$GPT2" tokenize Once | tr ' ' ,) dog=$("$GPT2" tokenize "A dog" | tr ' ' ,)
 cat >"$tmp/lists" <<END

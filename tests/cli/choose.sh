@@ -132,7 +132,15 @@ run choose --input "$tmp/job" -o "$tmp/part" --resume --by mean
 expect "--resume with another option" refuses 2 'was made with another model or other options'
 expect "... changes nothing" test "$(wc -l <"$tmp/part")" -eq 3
 run choose --input "$tmp/bad" -o "$tmp/part" --resume
-expect "--resume with another input" refuses 2 'is not of record 7'
+expect "--resume with another input" refuses 2 "part, line 1, does not answer $tmp/bad, line 1: expected id 0 and input "
+expect "... and which it found" grep -qE 'found id "r[0-9]+" and input [0-9a-f]{16}$' "$err"
+sed '2s/"choices"/ &/' "$tmp/job" >"$tmp/edited"
+run choose --input "$tmp/edited" -o "$tmp/part" --resume
+expect "--resume with an edited input" refuses 2 "part, line 2, does not answer $tmp/edited, line 2"
+head -n 2 "$tmp/job" >"$tmp/edited"
+run choose --input "$tmp/edited" -o "$tmp/part" --resume
+expect "--resume with fewer records than lines" refuses 2 "$tmp/part has 3, the input 2"
+expect "... changes nothing" test "$(wc -l <"$tmp/part")" -eq 3
 cp "$tmp/prompts" "$tmp/part"
 run choose --input "$tmp/job" -o "$tmp/part" --resume
 expect "--resume of another file" refuses 2 'found another file'

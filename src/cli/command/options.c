@@ -191,7 +191,8 @@ size_t options_text_len(const struct string_list *list, int i, const char *text)
 static bool set_seed(const struct option *o, const char *value, struct gpt2_error *err) {
     struct seed *seed = o->dest.seed;
     seed->is_set = true;
-    if (!strcmp(value, "random")) {
+    seed->is_random = !strcmp(value, "random");
+    if (seed->is_random) {
         if (!os_random(&seed->value, sizeof seed->value))
             return usage_error(err, "--%s random: the system gives no random numbers", o->name);
         seed->value %= SEED_MAX_NUMBER;

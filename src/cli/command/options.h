@@ -58,7 +58,8 @@ struct int_list {
 
 struct seed {
     uint64_t value;
-    bool is_set; /* false: the value is a default */
+    bool is_set;    /* false: the value is a default */
+    bool is_random; /* drawn by this process         */
 };
 
 /* JSON's readers keep whole numbers exact up to here, 2^53. "random" draws below; a larger seed is
@@ -217,6 +218,13 @@ struct command {
     OPT_STRING("output", 'o', dest, "FILE",                       \
                "where the result goes (default \"-\": standard\n" \
                "output); a file is there whole or not at all",    \
+               .flags = OPTION_RESULT)
+/* Of commands whose --input is a job of many records (line_output.h). */
+#define OPT_JOB_OUTPUT(dest)                                         \
+    OPT_STRING("output", 'o', dest, "FILE",                          \
+               "where the result goes (default \"-\": standard\n"    \
+               "output); a file is there whole or not at all, but\n" \
+               "with --input it grows line by line",                 \
                .flags = OPTION_RESULT)
 /* Of commands that have colours; command_begin adds one without an effect to all others. It is the
  * exception among options: never an error, so that an alias or a script can have it everywhere. */

@@ -26,6 +26,8 @@ static void manual_topic(struct buffer *page, const struct topic *topic) {
     man_begin(page, made_by, topic->name, topic->section, topic->summary);
     buffer_text(page, ".SH DESCRIPTION\n");
     man_prose(page, topic->text);
+    if (topic->more)
+        man_prose(page, topic->more);
     man_heading(page, "See also");
     struct topic_users users = {topic, {page, false}};
     man_related(&users.related, "", 0, 1);
@@ -76,6 +78,8 @@ int help_topic(const struct topic *topic, enum help_kind kind) {
         wrap_text(&page, topic->summary, (int)page.len, 2, wrap_width());
         buffer_byte(&page, '\n');
         help_prose(&page, topic->text, wrap_width());
+        if (topic->more)
+            help_prose(&page, topic->more, wrap_width());
     }
     return wrap_print(&page);
 }

@@ -18,6 +18,7 @@ struct topic {
     const char *summary; /* one line                                                          */
     const char *users;   /* whose man pages name it (program_facts.h)                         */
     const char *text;    /* ends with a newline                                               */
+    const char *more;    /* goes on from there: C has no string of more than 4095. NULL: none */
 };
 
 #define TOPIC(name) extern const struct topic topic_##name;

@@ -32,6 +32,7 @@ struct queued_record {
     struct record_texts texts;
     bool failed;
     struct gpt2_error err;
+    uint64_t hash; /* of its line */
     size_t n_line; /* bytes of its line     */
     size_t n_held; /* bytes of memory for it */
     struct queued_record *next;
@@ -43,8 +44,7 @@ struct bulk_run {
     bool is_json, is_known; /* what the input's first line looks like */
     uint64_t number;        /* of the next line */
     uint64_t shard, n_shards;
-    uint64_t n_skip; /* records that --resume found done */
-    bool ended;      /* nothing more is read */
+    bool ended; /* nothing more is read */
     struct decoding decoding;
     struct text_maker maker;
     struct prompt_scorer scorer;
@@ -96,7 +96,11 @@ static enum line_state next_line(struct bulk_run *run, bool wait, struct gpt2_er
             return state;
         if (state == LINE_NONE || state == LINE_FAILED) {
             run->ended = true;
-            return state;
+            // after a signal there may be more
+            return state == LINE_NONE && !signals_caught() &&
+                           !line_output_passed(&run->out.lines, err)
+                       ? LINE_FAILED
+                       : state;
         }
         const struct buffer *line = &run->input.line;
         size_t blank = 0;
@@ -110,14 +114,20 @@ static enum line_state next_line(struct bulk_run *run, bool wait, struct gpt2_er
             progress_read(&run->progress, run->input.n_bytes, false);
             continue;
         }
-        if (run->n_skip == 0)
-            return state;
-        progress_read(&run->progress, run->input.n_bytes, true);
-        if (--run->n_skip == 0 && !bulk_output_check(&run->out, line->data, line->len, run->is_json,
-                                                     run->number, run->job, err)) {
+        bool is_done;
+        if (!line_output_pass(&run->out.lines,
+                              &(struct record_line){.bytes = line->data,
+                                                    .n = line->len,
+                                                    .number = run->number,
+                                                    .is_json = run->is_json,
+                                                    .input = run->input.input.name},
+                              &is_done, err)) {
             run->ended = true;
             return LINE_FAILED;
         }
+        if (!is_done)
+            return state;
+        progress_read(&run->progress, run->input.n_bytes, true);
     }
 }
 
@@ -136,6 +146,7 @@ static bool admit(struct bulk_run *run, bool *later, struct gpt2_error *err) {
     run->last = &r->next;
     run->n_records++;
     r->n_line = run->input.n_bytes;
+    r->hash = line_output_hash(run->input.line.data, run->input.line.len);
     int n_started = 0;
     r->failed = !start_record(run, r, state, &n_started);
     r->n_held = bulk_record_bytes(&r->texts.record);
@@ -160,7 +171,9 @@ static void print_record(const struct bulk_run *run, struct queued_record *r, st
         buffer_format(line, batch ? ",\"response\":null,\"error\":" : ",\"error\":");
         const struct gpt2_error err = record_error(&r->texts.record, &r->err);
         line_errors_json(line, &err, "");
-        buffer_format(line, ",\"system_fingerprint\":\"%s\"}\n", run->out.fingerprint);
+        buffer_byte(line, ',');
+        bulk_output_mark(&run->out, r->hash, line);
+        buffer_text(line, "}\n");
         return;
     }
     if (batch) {
@@ -169,7 +182,8 @@ static void print_record(const struct bulk_run *run, struct queued_record *r, st
     }
     buffer_format(line, ",\"object\":\"text_completion\",\"model\":");
     buffer_json(line, run->job->model_name, strlen(run->job->model_name));
-    buffer_format(line, ",\"system_fingerprint\":\"%s\"", run->out.fingerprint);
+    buffer_byte(line, ',');
+    bulk_output_mark(&run->out, r->hash, line);
     completions_json(r->texts.completions, r->texts.scores, r->texts.n, r->texts.decoding,
                      run->job->tokenizer, line);
     buffer_format(line, batch ? "}},\"error\":null}\n" : "}\n");
@@ -286,6 +300,10 @@ static bool open_run(struct bulk_run *run, struct gpt2_error *err) {
         return false;
     struct settings settings = *run->job->settings;
     settings_resolve(&settings, config);
+    if (o->resume && settings.seed.is_random)
+        return command_error(err, GPT2_ERR_USAGE, "give a number: the same is needed each time",
+                             "--resume: --seed random draws another seed in each run, with which "
+                             "no job goes on");
     struct memory_use use = {.prefix = run->job->cache_memory};
     memory_generator(&use, run->job->model, run->job->runtime, run->job->kv,
                      run->job->max_samples > MAX_BEAMS ? run->job->max_samples : MAX_BEAMS);
@@ -309,7 +327,7 @@ static bool open_run(struct bulk_run *run, struct gpt2_error *err) {
                                          .tokenizer = run->job->tokenizer,
                                          .runtime = run->job->runtime,
                                          .kv = run->job->kv};
-    return bulk_output_open(&run->out, run->job, &settings, run->input.input.fd, &run->n_skip, err);
+    return bulk_output_open(&run->out, run->job, &settings, run->input.input.fd, err);
 }
 
 int bulk_run(const struct bulk_job *job) {
@@ -320,13 +338,13 @@ int bulk_run(const struct bulk_job *job) {
     if (ok) {
         sandbox_enter(job->sandbox, 0);
         signals_catch();
-        run.progress = progress_begin(run.input.input.fd, run.n_skip, job->options->progress_json,
-                                      job->options->quiet);
+        run.progress = progress_begin(run.input.input.fd, run.out.lines.n_found,
+                                      job->options->progress_json, job->options->quiet);
         ok = work(&run, &err);
         progress_end(&run.progress);
     }
     struct gpt2_error close_err;
-    if (!line_output_close(&run.out.lines, &close_err) && ok) {
+    if (!line_output_close(&run.out.lines, ok && !signals_caught(), &close_err) && ok) {
         ok = false;
         err = close_err;
     }

@@ -1,11 +1,8 @@
 /* bulk_output.c - what the lines of a bulk job look like, and what they depend on. */
 #include "cli/generate/bulk_output.h"
 #include "cli/command/fingerprint.h"
-#include "cli/generate/bulk_record.h"
 
-static const struct line_form form = {.starts = {"{\"id\":", "{\"custom_id\":"},
-                                      .error = "\"error\":{",
-                                      .mark = "\"system_fingerprint\":\""};
+static const struct line_form form = {.starts = {"{\"id\":", "{\"custom_id\":"}, .space = ""};
 
 static bool make_fingerprint(struct bulk_output *out, const struct bulk_job *job,
                              const struct settings *s, struct gpt2_error *err) {
@@ -23,23 +20,16 @@ static bool make_fingerprint(struct bulk_output *out, const struct bulk_job *job
 }
 
 bool bulk_output_open(struct bulk_output *out, const struct bulk_job *job,
-                      const struct settings *settings, int input_fd, uint64_t *n_done,
-                      struct gpt2_error *err) {
+                      const struct settings *settings, int input_fd, struct gpt2_error *err) {
     const struct line_request request = {.path = job->options->output,
                                          .resume = job->options->resume,
                                          .input_fd = input_fd,
                                          .form = &form,
                                          .fingerprint = out->fingerprint};
     return make_fingerprint(out, job, settings, err) &&
-           line_output_open(&out->lines, &request, n_done, err);
+           line_output_open(&out->lines, &request, err);
 }
 
-bool bulk_output_check(const struct bulk_output *out, const char *line, size_t n, bool is_json,
-                       uint64_t number, const struct bulk_job *job, struct gpt2_error *err) {
-    struct bulk_record record;
-    struct gpt2_error ignored; // a bad record has its error line
-    bulk_record_read(&record, line, n, is_json, number, job->settings, job->tokenizer, &ignored);
-    bool same = line_output_ends_with(&out->lines, record.id.data ? record.id.data : "", err);
-    bulk_record_free(&record);
-    return same;
+void bulk_output_mark(const struct bulk_output *out, uint64_t hash, struct buffer *line) {
+    line_output_mark(line, &form, out->fingerprint, hash);
 }

@@ -11,13 +11,11 @@ struct bulk_output {
     char fingerprint[FINGERPRINT_BYTES];
 };
 
-/* `settings` are resolved. *n_done is how many records are done already. */
+/* `settings` are resolved. */
 bool bulk_output_open(struct bulk_output *out, const struct bulk_job *job,
-                      const struct settings *settings, int input_fd, uint64_t *n_done,
-                      struct gpt2_error *err);
+                      const struct settings *settings, int input_fd, struct gpt2_error *err);
 
-/* Compares the record of the last line that was found with the input's. */
-bool bulk_output_check(const struct bulk_output *out, const char *line, size_t n, bool is_json,
-                       uint64_t number, const struct bulk_job *job, struct gpt2_error *err);
+/* Appends the members that say on what a line depends: of the input's line its hash. */
+void bulk_output_mark(const struct bulk_output *out, uint64_t hash, struct buffer *line);
 
 #endif

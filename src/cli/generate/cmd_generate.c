@@ -172,7 +172,7 @@ static int run_generate(int argc, char **argv) {
     };
     const struct option tail[] = {
         OPT_SECTION("Output"),
-        OPT_OUTPUT(&a->output),
+        OPT_JOB_OUTPUT(&a->output),
         OPT_RENAMED("out", "--output"),
         OPT_CHOICE("format", 0, &a->format, formats, "text|ids|json|jsonl",
                    "text (default), token ids separated by spaces, one\n"
@@ -221,7 +221,9 @@ static int run_generate(int argc, char **argv) {
                 "the same for any",
                 .aliases = "np", .needs = "input"),
         OPT_CACHE_MEMORY(&a->cache_memory, .needs = "input"),
-        OPT_FLAG("resume", 0, &a->bulk.resume, "go on where the output ends",
+        OPT_FLAG("resume", 0, &a->bulk.resume,
+                 "go on where the output ends: what is there is compared\n"
+                 "with the input, the model and the options",
                  .needs = "input+output"),
         OPT_STRING("shard", 0, &a->bulk.shard, "I/N",
                    "only lines whose number modulo N is I, from 0", .needs = "input"),

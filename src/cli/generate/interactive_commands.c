@@ -111,7 +111,7 @@ static bool do_again(struct interactive *it, char *argument, struct gpt2_error *
     if (no_turn(it))
         return true;
     struct settings wanted = it->settings;
-    wanted.seed = (struct seed){it->run->decoding.settings.seed.value + 1, true};
+    wanted.seed = (struct seed){.value = it->run->decoding.settings.seed.value + 1, .is_set = true};
     if (!interactive_set(it, &wanted, err))
         return false;
     report_note("seed %" PRIu64, wanted.seed.value);

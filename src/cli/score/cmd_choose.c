@@ -67,6 +67,8 @@ struct choose_run {
     char fingerprint[FINGERPRINT_BYTES];
 };
 
+static const struct line_form form = {.starts = {"{\"id\": "}, .space = " "};
+
 static bool no_memory(struct gpt2_error *err) {
     return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
 }
@@ -390,7 +392,7 @@ static bool rank_record(struct choose_run *run, const struct score_member *membe
 }
 
 /* The choices in the order of the record, and which one is the first of the ranking. */
-static bool print_record(struct choose_run *run, const struct score_record *record,
+static bool print_record(struct choose_run *run, const struct score_record *record, uint64_t hash,
                          const struct gpt2_error *fault, struct gpt2_error *err) {
     struct buffer line = {0};
     buffer_format(&line, "{\"id\": %s", record->id.data);
@@ -410,15 +412,17 @@ static bool print_record(struct choose_run *run, const struct score_record *reco
         }
         buffer_byte(&line, ']');
     }
-    buffer_format(&line, ", \"system_fingerprint\": \"%s\"}\n", run->fingerprint);
+    buffer_text(&line, ", ");
+    line_output_mark(&line, &form, run->fingerprint, hash);
+    buffer_text(&line, "}\n");
     bool ok =
         line.failed ? no_memory(err) : line_output_line(&run->lines, line.data, line.len, err);
     buffer_free(&line);
     return ok;
 }
 
-/* Ranks the choices of each record of the input but the first n_done. */
-static bool rank_records(struct choose_run *run, uint64_t n_done, struct gpt2_error *err) {
+/* Ranks the choices of each record of the input that is not done. */
+static bool rank_records(struct choose_run *run, struct gpt2_error *err) {
     struct score_member members[N_MEMBERS] = {
         [MEMBER_PROMPT] = {.name = "prompt"},
         [MEMBER_CHOICES] = {.name = "choices", .is_list = true},
@@ -428,28 +432,32 @@ static bool rank_records(struct choose_run *run, uint64_t n_done, struct gpt2_er
         if (!token_reader_line(&run->reader, &line, err))
             return false;
         if (!line.bytes)
-            return n_done == 0 || usage_error(err, "--resume: the output has more lines than the "
-                                                   "input has records");
+            return line_output_passed(&run->lines, err);
         if (strspn(line.bytes, " \t") == line.n)
+            continue;
+        bool is_done;
+        if (!line_output_pass(&run->lines,
+                              &(struct record_line){.bytes = line.bytes,
+                                                    .n = line.n,
+                                                    .number = number,
+                                                    .is_json = true,
+                                                    .input = run->reader.input.name},
+                              &is_done, err))
+            return false;
+        if (is_done)
             continue;
         struct score_record record;
         struct gpt2_error fault;
         free_choices(run);
         bool ok =
             score_record_read(&record, members, N_MEMBERS, line.bytes, line.n, number, &fault);
-        if (n_done > 0) { // a bad record has its error line
-            bool same = --n_done > 0 || line_output_ends_with(&run->lines, record.id.data, err);
-            score_record_free(&record);
-            if (!same)
-                return false;
-            continue;
-        }
         ok = ok && rank_record(run, members, &fault);
         bool goes_on =
             ok || line_errors_take(&run->n_errors, run->reader.input.name, number + 1, &fault);
         if (!goes_on)
             *err = fault;
-        goes_on = goes_on && print_record(run, &record, ok ? NULL : &fault, err);
+        goes_on = goes_on && print_record(run, &record, line_output_hash(line.bytes, line.n),
+                                          ok ? NULL : &fault, err);
         score_record_free(&record);
         if (!goes_on)
             return false;
@@ -472,19 +480,15 @@ static bool make_fingerprint(struct choose_run *run, struct gpt2_error *err) {
 }
 
 static int answer_records(struct choose_run *run) {
-    static const struct line_form form = {
-        .starts = {"{\"id\": "}, .error = "\"error\": {", .mark = "\"system_fingerprint\": \""};
     const struct line_request request = {.path = run->args.output,
                                          .resume = run->args.resume,
                                          .input_fd = run->reader.input.fd,
                                          .form = &form,
                                          .fingerprint = run->fingerprint};
     struct gpt2_error err, close_err;
-    uint64_t n_done;
-    bool ok = make_fingerprint(run, &err) &&
-              line_output_open(&run->lines, &request, &n_done, &err) &&
-              rank_records(run, n_done, &err);
-    if (!line_output_close(&run->lines, &close_err) && ok) {
+    bool ok = make_fingerprint(run, &err) && line_output_open(&run->lines, &request, &err) &&
+              rank_records(run, &err);
+    if (!line_output_close(&run->lines, ok, &close_err) && ok) {
         err = close_err;
         ok = false;
     }
@@ -590,7 +594,10 @@ static int run_choose(int argc, char **argv) {
                    "\"choices\" and an \"id\"; \"-\" is stdin. Each is answered\n"
                    "by an object with \"best\" and the \"choices\"",
                    .not_with = "prompt @ file lines choices choices-file test best format"),
-        OPT_FLAG("resume", 0, &a->resume, "go on where the output ends", .needs = "input+output"),
+        OPT_FLAG("resume", 0, &a->resume,
+                 "go on where the output ends: what is there is compared\n"
+                 "with the input, the model and the options",
+                 .needs = "input+output"),
         OPT_STRINGS("choices", 'c', &a->choices, "A,B,C",
                     "the choices, separated by commas; may be repeated\n"
                     "(default: the lines of standard input)",
@@ -624,7 +631,7 @@ static int run_choose(int argc, char **argv) {
                    "which is <|endoftext|>)",
                    .needs = "by=pmi"),
         OPT_SECTION("Output"),
-        OPT_OUTPUT(&a->output),
+        OPT_JOB_OUTPUT(&a->output),
         OPT_CHOICE("format", 0, &a->format, formats, "tsv|json|jsonl",
                    "tab-separated (default; on a terminal in aligned\n"
                    "columns, rounded), a JSON list of objects, or an\n"

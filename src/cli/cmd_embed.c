@@ -215,8 +215,8 @@ static int run_embed(int argc, char **argv) {
         OPT_STRING("prompt", 'p', &a->source.option, "TEXT",
                    "the text (also as a plain argument; \"-\", or a pipe\n"
                    "if nothing is given, is standard input)"),
-        OPT_STRING("file", 'f', &a->source.file, "FILE", "read lines from a file",
-                   .aliases = "input"),
+        OPT_STRING("file", 'f', &a->source.file, "FILE", "read lines from a file"),
+        OPT_RENAMED("input", "-f: embed reads lines of text, no records of JSON"),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
         OPT_MODEL_OPTIONS(&a->opening),

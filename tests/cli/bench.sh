@@ -43,7 +43,7 @@ expect "guesses of its own" grep -q '^| self | 1 |' "$out"
 run bench --speculate lookup -n 510
 expect "more than the context" refuses 2 '--speculate: 510 tokens after a prompt of 4 do not fit'
 run bench --speculate lookup -p 3
-expect "guesses for a prompt" refuses 2 '--speculate has no effect with --n-prompt'
+expect "guesses for a prompt" refuses 2 '--speculate and --n-prompt exclude each other'
 run bench --speculate lookup -t 1,2
 expect "two numbers of threads" refuses 2 'expected one number of threads and one of tokens'
 

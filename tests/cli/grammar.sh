@@ -27,6 +27,8 @@ for given in "generate x" bench quantize "models"; do
 done
 run generate --out "$tmp/x" x
 expect "--out has a new name" refuses 2 '--out is now --output'
+run embed --input "$tmp/text"
+expect "embed has no records, and says what reads lines" refuses 2 '--input is now -f: embed reads lines of text'
 run generate --color surprisal x
 expect "--color surprisal has a new name" says '--tint surprisal'
 run score --color "text"
@@ -47,11 +49,12 @@ for case in "generate --resume x=--resume" "generate --shard 0/2 x=--shard" "gen
     "models --names --json=--json" "inspect lens --layer 1 --head 1 x=--layer"; do
     # shellcheck disable=SC2086
     run ${case%=*}
-    expect "${case%=*}" refuses 2 "${case##*=} has "
+    expect "${case%=*}" refuses 2 "${case##*=} "
+    expect "... and why" grep -qE 'has (an effect only|no effect) with|exclude each other' "$err"
 done
 
 run tokenize --count --json x
-expect "the option it has no effect with is named as it was given" refuses 2 '--count has no effect with --json'
+expect "the option that excludes it is named as it was given" refuses 2 '--count and --json exclude each other'
 
 # --color is the exception: each command takes it, and checks its value.
 commands >"$tmp/commands"
@@ -80,7 +83,7 @@ run generate --input "$tmp/in" -o "$tmp/jobs" -q -n 2 --logprobs 1 --length-pena
 expect "with --input they are the records' defaults" exits 0
 expect "generate --input F -o G writes G" test "$(grep -c '"choices"' "$tmp/jobs")" -eq 2
 run generate --input "$tmp/in" -q -n 1 Once
-expect "--input with a prompt" refuses 2 '--input has no effect with a plain argument'
+expect "--input with a prompt" refuses 2 '--input and a plain argument exclude each other'
 run generate --input "$tmp/in" -o - -q -n 2 --jsonl
 expect "--jsonl is what a job writes" test "$(grep -c '"choices"' "$out")" -eq 2
 run generate --input "$tmp/in" -o - -q -n 2 --json

@@ -19,7 +19,7 @@ expect "a text without quotes" says 'hint: put a text with spaces in quotes'
 run inspect lens -p a b
 expect "two texts for a lens" refuses 2 'expected one text, got 2'
 run inspect lens --ids 1 -f b
-expect "ids and a file" refuses 2 '--ids has no effect with --file'
+expect "ids and a file" refuses 2 '--ids and --file exclude each other'
 run inspect lens a --ablate ln_gain
 expect "an unknown ablation" refuses 2 '--ablate: expected ln-gain, ln-bias, ln-scale'
 run inspect lens a --ablate ln-gain,
@@ -40,7 +40,7 @@ expect "a token for a lens" refuses 2 '--token has an effect only with `gpt2 ins
 run inspect lens a --tsv --json
 expect "two forms" refuses 2 '--tsv and --json both say the format'
 run inspect lens a --bos --no-bos
-expect "with and without a start" refuses 2 '--bos has no effect with --no-bos'
+expect "with and without a start" refuses 2 '--bos and --no-bos exclude each other'
 run inspect lens --ids 1,x
 expect "ids that are none" refuses 2 'found "x"'
 run inspect lens --ids 1,8192

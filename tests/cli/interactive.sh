@@ -58,7 +58,7 @@ expect "-p is the first line" prints ""
 for option in --json "--format ids" "--beams 2" "--ids 1" "-n 1 --num-samples 2" --echo; do
     # shellcheck disable=SC2086
     run generate -i $option
-    expect "-i $option" refuses 2 '--interactive has no effect with'
+    expect "-i $option" refuses 2 '--interactive and --'
 done
 run generate -i -
 expect "-i with the prompt on standard input" refuses 2 '--interactive reads lines from standard input'

@@ -80,7 +80,7 @@ expect "no such file" refuses 5 "$tmp/nothing"
 run generate -n 2 --ids 1,2 --format ids --lookup "$tmp/text"
 expect "a file beside ids" exits 0
 run generate --input "$tmp/text" --speculate lookup
-expect "many prompts" refuses 2 '--speculate has no effect with --input'
+expect "many prompts" refuses 2 '--speculate and --input exclude each other'
 mkdir "$tmp/other"
 cp models/tales/config.json models/tales/merges.txt models/tales/model.safetensors "$tmp/other"
 # two letters change places

@@ -78,7 +78,7 @@ done
 run generate --ids 1,x
 expect "ids that are none" refuses 2 'expected token ids (whole numbers), found "x" at byte 2'
 run generate --ids 1,2 text
-expect "ids and a text" refuses 2 '--ids has no effect with a plain argument'
+expect "ids and a text" refuses 2 '--ids and a plain argument exclude each other'
 run generate --cpu abacus x
 expect "an unknown kernel variant" refuses 2 'kernel variant "abacus": expected one of generic'
 names=$(sed -n 's/.*expected one of //p' "$err")

@@ -22,7 +22,7 @@ assert set(d) == {"version", "abi", "compiler", "architecture", "cpu", "cpus", "
 assert all(v in d["kernels"].split(", ") for v in d["runs"]) and "generic" in d["runs"]' "$out"
 fi
 run version --json --verbose
-expect "--json has it all already" refuses 2 '--verbose has no effect with --json'
+expect "--json has it all already" refuses 2 '--verbose and --json exclude each other'
 # One place has the number; what repeats it agrees.
 version=$(sed -n 's/^gpt2 //p' "$tmp/short")
 date=$(sed -n "s/^## \[$version\] - \([0-9-]*\)$/\1/p" CHANGELOG.md)

@@ -142,6 +142,16 @@ static void print_term(struct buffer *out, const struct given_options *given,
     }
 }
 
+/* Whether the term is one thing that the command line has: what both say is then the same whichever
+ * of the two has it in its entry. */
+static bool is_given(const struct given_options *given, const struct option *table,
+                     const char *term) {
+    bool ends;
+    const struct atom atom = next_atom(table, &term, &ends);
+    return ends && !atom.is_not &&
+           (atom.option ? given->entry[atom.option - table] : atom.value == NULL);
+}
+
 static size_t count_terms(const char *terms) {
     size_t n = terms && *terms;
     for (; terms && *terms; terms++)
@@ -170,6 +180,7 @@ bool given_check(const struct given_options *given, const struct command *comman
             continue;
         struct buffer text = {0};
         const char *against = term_that_holds(given, table, o->not_with, &failed);
+        const bool excludes = against && is_given(given, table, against);
         bool lacks = o->needs && !term_that_holds(given, table, o->needs, &failed);
         const char *name = given->as[o - table] ? given->as[o - table]->name : o->name;
         if (against)
@@ -180,7 +191,9 @@ bool given_check(const struct given_options *given, const struct command *comman
             buffer_free(&text);
             return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the options");
         }
-        if (against)
+        if (excludes)
+            usage_error(err, "--%s and %s exclude each other", name, text.data);
+        else if (against)
             usage_error(err, "--%s has no effect with %s", name, text.data);
         else if (lacks)
             usage_error(err, "--%s has an effect only with %s", name, text.data);

@@ -220,6 +220,13 @@ expect "JSON"
 send "/quit\r"
 END
     expect "/help at $width" fits $width
+    expect "... whose prose is a paragraph" test -z "$(sed -n '/^A line that is to begin/,/^commands/p' "$screen" | grep '^ ')"
+    play inspect layernorm --model models/tales "Once upon" <<END
+size 24 $width
+END
+    tr '\n' ' ' <"$screen" | tr -s ' ' >"$tmp/line"
+    expect "a heading at $width is whole" grep -q 'kurtosis over the features 3: like' "$tmp/line"
+    expect "... without an indent" test -z "$(grep -A 1 '^How spiky the stream is' "$screen" | grep '^ ')"
 done
 
 # A pipe gets lines whole.

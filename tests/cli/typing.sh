@@ -92,8 +92,7 @@ expect "until  "
 expect "sentence"
 expect "> "
 send "/set repeat-\t"
-expect "repeat-penalty"
-expect "repeat-last-n"
+expect "repeat-last-n   repeat-penalty"
 send "\x15/load-session $tmp/uniq\t\r"
 expect "unique-name.txt"
 expect "expected a saved session"
@@ -108,6 +107,35 @@ send "/quit\r"
 END
 expect "Tab completes commands, settings, values and files" exits 0
 expect "... and is text elsewhere" grep -q "^one$(printf '\t')tab" "$tmp/tabbed"
+
+# Lists are in columns, as ls has them: sorted, and no name broken at the terminal's edge.
+mkdir "$tmp/shelf"
+for name in pear apple quince "a fig that has a long name" cherry plum medlar; do : >"$tmp/shelf/$name"; done
+for width in 80 40; do
+    play generate -i -n 2 -m "$model" <<END
+size 24 $width
+expect "> "
+send "/set \t"
+expect "until"
+send "\x15/\t"
+expect "/unset"
+send "\x15/save $tmp/shelf/\t"
+expect "quince"
+send "\x15/quit\r"
+END
+    expect "Tab lists on $width columns" exits 0
+    tr '\r' '\n' <"$raw" | grep -v '/save ' >"$tmp/lines" # what is typed may be longer
+    python3 tests/columns.py $width <"$tmp/lines" >"$err"
+    status=$?
+    expect "... fit" exits 0
+    awk '/^> \/set/ { on = 1; next } /^>/ { on = 0 } on' "$screen" >"$tmp/list"
+    tr -s ' ' '\n' <"$tmp/list" | grep . | LC_ALL=C sort >"$tmp/listed"
+    echo /set | "$GPT2" generate -i -m "$model" 2>&1 | awk '/^[a-z-]+ / { print $1 }' | LC_ALL=C sort >"$tmp/all"
+    expect "... have each setting, whole" same "$tmp/all" "$tmp/listed"
+    expect "... sorted" sh -c "awk '{ print \$1 }' '$tmp/list' | LC_ALL=C sort -c"
+    expect "... in columns" test "$(wc -l <"$tmp/list")" -lt "$(wc -l <"$tmp/all")"
+    expect "... and of files the names alone" grep -q '^a fig that has a long name' "$screen"
+done
 
 # While the model writes (lines that come at once are one entry, a paste), keys are not echoed; they
 # are there at the next prompt.

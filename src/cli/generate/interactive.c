@@ -6,6 +6,7 @@
 #include "cli/generate/session_file.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
+#include "cli/io/wrap.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -165,13 +166,9 @@ int interactive_run(struct generate_run *run) {
         it.code = report(&err);
         it.ended = true;
     } else if (line_input_is_terminal(it.lines)) {
-        struct buffer greeting = {0};
-        buffer_text(
-            &greeting,
+        wrap_tell(
             "A line you type is added to the text as it is, and continued; an empty one just\n"
             "continues. /help lists commands, Ctrl-C stops, Ctrl-D leaves.\n");
-        report_table(&greeting);
-        buffer_free(&greeting);
     }
     if (!it.ended && has_prompt(&run->args))
         take_turn(&it, run->prompt.data, run->prompt.len);

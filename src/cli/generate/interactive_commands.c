@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "cli/generate/record_error.h"
 #include "cli/io/report.h"
+#include "cli/io/wrap.h"
 #include "cli/terminal/line_files.h"
 
 #include <gpt2/record.h>
@@ -220,13 +221,12 @@ static bool do_help(struct interactive *it, char *argument, struct gpt2_error *e
         buffer_format(&table, "  /%s %s%*s%s\n", commands[i].name, value, n < 22 ? 22 - n : 1, "",
                       commands[i].help);
     }
-    buffer_text(&table,
-                "A line that is to begin with a slash begins with two. A backslash at the end of\n"
-                "a line joins the next one to it, with the line end between them. A value or a\n"
-                "file in double quotes is a string of JSON: /set stop \"\\n\\n\". Tab completes\n"
-                "commands, settings and files.\n");
     report_table(&table);
     buffer_free(&table);
+    wrap_tell("A line that is to begin with a slash begins with two. A backslash at the end of\n"
+              "a line joins the next one to it, with the line end between them. A value or a\n"
+              "file in double quotes is a string of JSON: /set stop \"\\n\\n\". Tab completes\n"
+              "commands, settings and files.\n");
     return true;
 }
 

@@ -104,8 +104,13 @@ static int put_map_block(struct buffer *out, const struct map *map, const struct
     return end;
 }
 
-static void put_heading(struct buffer *out, const char *text, bool color) {
-    buffer_format(out, "%s%s%s\n", color ? "\033[1m" : "", text, color ? "\033[0m" : "");
+static void put_heading(struct buffer *out, const char *text, int width, bool color) {
+    buffer_text(out, color ? "\033[1m" : "");
+    wrap_text(out, text, 0, 0, width);
+    if (color && !out->failed) {
+        out->len--; // the newline comes after
+        buffer_text(out, "\033[0m\n");
+    }
 }
 
 static void put_map(struct buffer *out, const struct map *map, int width, bool color) {
@@ -115,7 +120,7 @@ static void put_map(struct buffer *out, const struct map *map, int width, bool c
         label = n > label ? n : label;
     }
     label = label > 14 ? 14 : label;
-    put_heading(out, map->title, color);
+    put_heading(out, map->title, width, color);
     if (map->note)
         wrap_text(out, map->note, 0, 0, width);
     char legend[160];
@@ -159,8 +164,8 @@ static void put_group(struct buffer *out, const struct view_table *table, int ro
     buffer_byte(out, '\n');
 }
 
-static void put_table(struct buffer *out, const struct view_table *table, bool color) {
-    put_heading(out, table->title, color);
+static void put_table(struct buffer *out, const struct view_table *table, int width, bool color) {
+    put_heading(out, table->title, width, color);
     const char *gap = "";
     for (int c = table->n_group; c < table->n_columns; c++) {
         const struct column *column = &table->columns[c];
@@ -197,14 +202,14 @@ static bool is_shown(const struct view_table *table) {
 void view_write_text(struct buffer *out, const struct view *view, int width, bool color) {
     for (int i = 0; i < view->n_tables; i++)
         if (is_shown(&view->tables[i]))
-            put_table(out, &view->tables[i], color);
+            put_table(out, &view->tables[i], width, color);
     for (int i = 0; i < view->n_maps; i++)
         put_map(out, &view->maps[i], width, color);
     view_write_words(out, view, width, color);
 }
 
 void view_write_words(struct buffer *out, const struct view *view, int width, bool color) {
-    put_heading(out, "In words", color);
+    put_heading(out, "In words", width, color);
     for (int i = 0; i < view->n_sentences; i++) {
         buffer_text(out, "- ");
         wrap_text(out, view->sentences[i], 2, 2, width);

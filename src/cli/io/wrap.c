@@ -7,14 +7,19 @@
 #include "cli/io/terminal.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-int wrap_width(void) {
-    if (!isatty(STDOUT_FILENO))
+static int width_of(int fd) {
+    if (!isatty(fd))
         return 80;
-    const int columns = terminal_columns(STDOUT_FILENO);
+    const int columns = terminal_columns(fd);
     return columns < 40 ? 40 : columns > 100 ? 100 : columns;
+}
+
+int wrap_width(void) {
+    return width_of(STDOUT_FILENO);
 }
 
 /* Where a line is. */
@@ -149,4 +154,12 @@ int wrap_print(struct buffer *page) {
     }
     buffer_free(page);
     return code;
+}
+
+void wrap_tell(const char *text) {
+    struct buffer lines = {0};
+    wrap_text(&lines, text, 0, 0, width_of(STDERR_FILENO));
+    if (lines.data)
+        fwrite(lines.data, 1, lines.len, stderr);
+    buffer_free(&lines);
 }

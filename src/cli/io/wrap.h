@@ -19,4 +19,7 @@ int wrap_print(struct buffer *page);
  */
 int wrap_width(void);
 
+/* Prints prose to standard error, at the width of the terminal that it is. */
+void wrap_tell(const char *text);
+
 #endif

@@ -7,7 +7,9 @@
 #include "base/library.h"
 #include "cli/io/output.h"
 #include "cli/io/signals.h"
+#include "cli/io/terminal.h"
 #include "cli/terminal/line_history.h"
+#include "cli/terminal/names_in_columns.h"
 
 #include <errno.h>
 #include <histedit.h>
@@ -115,15 +117,16 @@ struct offers {
     const char *typed; /* [n_typed] of the word */
     size_t n_typed;
     struct buffer common; /* what all of them begin with */
-    struct buffer list;   /* each, with two spaces in front */
-    int n;
+    struct buffer list;   /* what is shown of each, NUL-ended */
+    size_t n_folder;      /* bytes in front of each that are not shown */
+    size_t n;
 };
 
 static void take_offer(void *to, const char *text) {
     struct offers *offers = to;
     if (strncmp(text, offers->typed, offers->n_typed) != 0)
         return;
-    buffer_format(&offers->list, "  %s", text);
+    buffer_bytes(&offers->list, text + offers->n_folder, strlen(text + offers->n_folder) + 1);
     size_t same = 0;
     while (offers->n && same < offers->common.len && text[same] == offers->common.data[same])
         same++;
@@ -131,6 +134,22 @@ static void take_offer(void *to, const char *text) {
         offers->common.len = same;
     else
         buffer_text(&offers->common, text);
+}
+
+/* The folder of a path, which may follow a command; a command's own slash is part of its name. */
+static size_t length_of_folder(const char *typed, size_t from) {
+    const char *slash = from > 0 ? strrchr(typed, '/') : NULL;
+    return slash ? (size_t)(slash + 1 - typed) : 0;
+}
+
+static bool show_offers(const struct offers *offers) {
+    struct buffer lines = {0};
+    bool ok =
+        names_in_columns(&lines, offers->list.data, offers->n, terminal_columns(STDERR_FILENO));
+    if (ok)
+        fprintf(stderr, "\n%.*s", (int)lines.len, lines.data);
+    buffer_free(&lines);
+    return ok;
 }
 
 /* Inserts what all offers have in common, or else shows them below the line. */
@@ -150,6 +169,7 @@ static unsigned char complete_word(EditLine *edit, int key) {
     if (from <= n) {
         offers.typed = line.data + from;
         offers.n_typed = n - from;
+        offers.n_folder = length_of_folder(offers.typed, from);
         editor->complete(line.data, n, take_offer, &offers);
     }
     const bool whole = !offers.common.failed && !offers.list.failed;
@@ -159,8 +179,7 @@ static unsigned char complete_word(EditLine *edit, int key) {
     } else if (whole && offers.n && strlen(offers.common.data) > offers.n_typed) {
         code =
             lib.insertstr(edit, offers.common.data + offers.n_typed) == 0 ? CC_REFRESH : CC_ERROR;
-    } else if (whole && offers.n > 1) {
-        fprintf(stderr, "\n%.*s\n", (int)offers.list.len, offers.list.data);
+    } else if (whole && offers.n > 1 && show_offers(&offers)) {
         code = CC_REDISPLAY;
     }
     buffer_free(&line);

@@ -213,8 +213,8 @@ static int run_embed(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Text (each line is one)"),
         OPT_STRING("prompt", 'p', &a->source.option, "TEXT",
-                   "the text (also as a plain argument; \"-\", or a pipe\n"
-                   "if nothing is given, is standard input)"),
+                   "the text (also as a plain argument, where \"-\", or a pipe\n"
+                   "if nothing is given, is standard input; -p - is a text)"),
         OPT_STRING("file", 'f', &a->source.file, "FILE", "read lines from a file"),
         OPT_RENAMED("input", "-f: embed reads lines of text, no records of JSON"),
         OPT_SECTION("Model"),

@@ -205,8 +205,8 @@ static int run_tokenize(int argc, char **argv) {
         OPT_SECTION("Options"),
         OPT_MODEL(&args.model),
         OPT_STRING("prompt", 'p', &args.source.option, "TEXT",
-                   "the text (also as a plain argument; \"-\", or a pipe\n"
-                   "if nothing is given, is standard input)"),
+                   "the text (also as a plain argument, where \"-\", or a pipe\n"
+                   "if nothing is given, is standard input; -p - is a text)"),
         OPT_STRING("file", 'f', &args.source.file, "FILE",
                    "read the text from a file, without one newline\n"
                    "at its end; a text that is given, too, follows it"),

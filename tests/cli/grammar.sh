@@ -211,6 +211,30 @@ expect "... which it is without as it is" not same "$tmp/escaped" "$out"
 run tokenize -e -f "$tmp/text"
 expect "... and has none in a file" refuses 2 '--escape has an effect only with --prompt or a plain argument'
 
+# ---- a text that begins with a hyphen ----
+
+for command in $(commands_with "-p, --prompt TEXT"); do
+    for text in "- item one" "-normal text" "--item one" "---"; do
+        run "$command" "$text"
+        expect "$command: the text \"$text\" is no option" exits 2
+        expect "... and the hint says where it goes" says 'a text that begins with - goes in -p or after --'
+    done
+    run "$command" --help all
+    expect "$command: -p - is a text, and help says so" sh -c 'tr -s " \n" " " <"$1" | grep -q -e "-p - is a text"' sh "$out"
+done
+run models "- item one"
+expect "... where there is no text" says 'goes after --'
+for text in "- item one" - ; do
+    run tokenize --json -p "$text"
+    expect "-p \"$text\" is that text" grep -qF '"tokens": ["-"' "$out"
+done
+run tokenize -- "- item one"
+cp "$out" "$tmp/dashes"
+run tokenize -p "- item one"
+expect "... as after --" same "$tmp/dashes" "$out"
+run generate --bogus=1
+expect "an unknown option has no such hint" not says 'begins with'
+
 # ---- token ids: the same refusals wherever they are taken ----
 
 cat >"$tmp/taking" <<'END'

@@ -24,7 +24,9 @@ static const struct option *read_name(const struct option *table, char *word, ch
     } else {
         option = options_find_letter(table, word[1]);
         if (!option)
-            usage_error(err, "unknown option -%c", word[1]);
+            usage_error(
+                err, strpbrk(word, " \t\n") ? "unknown option \"%.100s\"" : "unknown option %.2s",
+                word);
         if (word[2])
             *value = word + 2;
     }
@@ -128,6 +130,12 @@ static bool read_help(const char *word, const char *next, enum help_kind *help,
     return true;
 }
 
+/* Whether a word that begins with a hyphen was rather meant as a text: "- item one", "---". */
+static bool is_like_text(const char *word) {
+    const size_t n = word[1] == '-' ? strcspn(word, "=") : strlen(word);
+    return strcspn(word, " \t\n") < n || !strncmp(word, "---", 3);
+}
+
 bool command_read(const struct command *command, const struct option *table, int argc, char **argv,
                   int *n_words, enum help_kind *help, struct gpt2_error *err) {
     struct given_options given = {0};
@@ -143,6 +151,9 @@ bool command_read(const struct command *command, const struct option *table, int
         } else if (is_help(word)) {
             return read_help(word, i + 1 < argc ? argv[i + 1] : "", help, err);
         } else if (!read_option(table, argc, argv, &i, &given, err)) {
+            if (!err->hint[0] && is_like_text(word))
+                snprintf(err->hint, sizeof err->hint, "a text that begins with - goes %safter --",
+                         options_find_letter(table, 'p') ? "in -p or " : "");
             return false;
         }
     }

@@ -138,9 +138,9 @@ static int run_generate(int argc, char **argv) {
     const struct option head[] = {
         OPT_SECTION("Prompt"),
         OPT_STRING("prompt", 'p', &a->source.option, "TEXT",
-                   "the text to continue (also as a plain argument;\n"
-                   "\"-\", or a pipe if nothing is given, is standard\n"
-                   "input)",
+                   "the text to continue (also as a plain argument,\n"
+                   "where \"-\", or a pipe if nothing is given, is standard\n"
+                   "input; -p - is a text)",
                    .aliases = "prefix start", .not_with = "ids input"),
         OPT_STRING("file", 'f', &a->source.file, "FILE",
                    "read the prompt from a file, without one newline at\n"

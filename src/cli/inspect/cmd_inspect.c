@@ -298,9 +298,9 @@ static int run_inspect(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Text"),
         OPT_STRINGS("prompt", 'p', &a->prompts, "TEXT",
-                    "the text to look at (also as a plain argument; \"-\", or\n"
-                    "a pipe if nothing is given, is standard input); compare\n"
-                    "takes 2 to 4",
+                    "the text to look at (also as a plain argument, where\n"
+                    "\"-\", or a pipe if nothing is given, is standard input;\n"
+                    "-p - is a text); compare takes 2 to 4",
                     .not_with = "ids"),
         OPT_STRING("file", 'f', &a->file, "FILE",
                    "read it from a file, without one newline at its end;\n"

@@ -576,9 +576,9 @@ static int run_choose(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Prompt and choices"),
         OPT_STRING("prompt", 'p', &a->source.option, "TEXT",
-                   "what the choices continue (also as a plain argument;\n"
-                   "with --choices \"-\", or a pipe if nothing is given, is\n"
-                   "standard input)"),
+                   "what the choices continue (also as a plain argument,\n"
+                   "where with --choices \"-\", or a pipe if nothing is given,\n"
+                   "is standard input; -p - is a text)"),
         OPT_STRING("file", 'f', &a->source.file, "FILE",
                    "read the prompt from a file, without one newline\n"
                    "at its end; a prompt that is given, too, follows it"),

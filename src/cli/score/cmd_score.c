@@ -418,8 +418,8 @@ static int run_score(int argc, char **argv) {
     const struct option table[] = {
         OPT_SECTION("Text"),
         OPT_STRING("prompt", 'p', &a->source.option, "TEXT",
-                   "the text (also as a plain argument; \"-\", or a pipe\n"
-                   "if nothing is given, is standard input)",
+                   "the text (also as a plain argument, where \"-\", or a pipe\n"
+                   "if nothing is given, is standard input; -p - is a text)",
                    .aliases = "text"),
         OPT_STRING("file", 'f', &a->source.file, "FILE",
                    "read the text from a file of any size, without one newline\n"

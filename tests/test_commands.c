@@ -233,6 +233,21 @@ static bool terms_are_known(const struct entry *e, const char *terms) {
     return true;
 }
 
+/* Help names each choice, in the argument or the text. */
+static bool choices_are_named(const struct option *o) {
+    for (int i = 0; o->choices[i]; i++) {
+        const size_t n = strlen(o->choices[i]);
+        bool found = false;
+        for (int of = 0; of < 2; of++)
+            for (const char *at = of ? o->argument : o->help; (at = strstr(at, o->choices[i]));
+                 at++)
+                found |= !isalnum((unsigned char)at[n]);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
 static void tables_are_well_formed(void **state) {
     for (const struct entry *e = entries; e < entries + n_entries; e++) {
         const struct option *o = &e->option;
@@ -248,7 +263,7 @@ static void tables_are_well_formed(void **state) {
             good = good && o->min < o->max &&
                    (o->type == OPTION_FLOAT || (o->min >= INT_MIN && o->max <= INT_MAX));
         if (o->type == OPTION_CHOICE)
-            good = good && o->choices && o->choices[0];
+            good = good && o->choices && o->choices[0] && choices_are_named(o);
         if (o->type == OPTION_VALUE)
             good = good && o->choices && o->value && is_among(o->value, o->choices) && !o->needs &&
                    !o->not_with; // those of its choice hold

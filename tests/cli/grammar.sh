@@ -186,6 +186,8 @@ expect "... or --separator says what" grep -qE '^_(mat|zebra)$' "$out"
 
 run generate "Once upon a time" --stop '\n' -n 200
 expect "--stop with a backslash and n is a line end" test "$(wc -l <"$out")" -eq 1
+run generate "Once" --stop . --stop '' -n 2
+expect "an empty --stop is named" refuses 2 '--stop: expected a text, got an empty one'
 run generate "Once" --stop '\d' -n 2
 expect "no other escapes" refuses 2 'got "\d"'
 run choose "Once" -c 'a\,b,c\\,\x2c\,,d\x41' --json

@@ -202,10 +202,22 @@ run score --protocol stride=513 "$tale"
 expect "a stride beyond the context" refuses 2 'stride=1 to stride=512'
 run score --ctx 513 "$tale"
 expect "a context beyond the model's" refuses 2 'expected 2 to 512'
-run score --filter 'bits' -f "$tmp/lines"
-expect "half a filter" refuses 2 "'bits_per_byte<1.5'"
-run score --filter 'ppl<5 or tokens<3' -f "$tmp/lines"
-expect "a filter of another language" refuses 2 "--filter"
+filter() {
+    run score --filter "$1" -f "$tmp/lines"
+    expect "--filter '$1'" refuses 2 "--filter: $2"
+}
+filter 'bits' 'expected < <= > >= == or != after bits, got nothing'
+filter 'foo<3' 'unknown field "foo", expected one of bytes, tokens, scored, logprob, bits, bits_per_byte, ppl'
+filter 'ppl<3 && p2<3' 'unknown field "p2", expected one of bytes'
+filter '<3' 'expected a field (bytes, tokens,'
+filter 'ppl<3 &&' 'expected a field (bytes, tokens,'
+filter 'ppl=3' 'expected < <= > >= == or != after ppl, got "=3"'
+expect "... with a hint" says 'equal is =='
+filter 'ppl<x' 'expected a number after ppl<, got "x"'
+filter 'ppl<5 or tokens<3' 'expected && or the end after a term, got "or tokens<3"'
+filter 'a || b' 'expected && or the end after a term, got "|| b"'
+expect "... with a hint" says 'only && joins terms'
+filter 'ppl<1&&ppl<1&&ppl<1&&ppl<1&&ppl<1&&ppl<1&&ppl<1&&ppl<1&&ppl<1&&ppl<1&&ppl<1&&ppl<1&&ppl<1&&ppl<1&&ppl<1&&ppl<1&&ppl<1' 'expected at most'
 run score --filter 'ppl<5' --tint rank "$tale"
 expect "a filter with colours" refuses 2 "--filter and --tint rank exclude each other"
 run score --bos --no-bos "$tale"

@@ -100,8 +100,8 @@ int settings_table(struct option *table, struct settings *s) {
         OPT_FLAG("include-stop", 0, &s->include_stop, "end after it",
                  .needs = "stop until=sentence until=line until=paragraph"),
         OPT_CHOICE("until", 0, &s->until, untils, "WHAT",
-                   "end with the sentence, line or paragraph (default:\n"
-                   "none of them)"),
+                   "end with the sentence, line or paragraph (default\n"
+                   "never)"),
         OPT_FLOAT("max-time", 0, &s->max_time, 0, 1e9, "S",
                   "end after so many seconds (default 0: no limit); the\n"
                   "text then depends on the machine"),
@@ -375,6 +375,9 @@ static bool make_sampler(struct decoding *d, const struct gpt2_config *config,
 
 static bool make_stops(struct decoding *d, struct gpt2_error *err) {
     struct gpt2_stop strings[64];
+    for (int i = 0; i < d->settings.stop.n; i++)
+        if (!*d->settings.stop.items[i])
+            return usage_error(err, "--stop: expected a text, got an empty one");
     for (int i = 0; i < d->settings.stop.n; i++)
         strings[i] =
             (struct gpt2_stop){d->settings.stop.items[i], strlen(d->settings.stop.items[i])};

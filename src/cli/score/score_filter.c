@@ -4,6 +4,7 @@
 
 #include <gpt2/score.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,46 +71,70 @@ static int find_word(const char *const words[], const char *text, size_t len) {
     return -1;
 }
 
-static bool bad(const char *text, struct gpt2_error *err) {
-    return command_error(err, GPT2_ERR_USAGE,
-                         "fields: bytes, tokens, scored, logprob, bits, bits_per_byte, ppl; "
-                         "operators: < <= > >= == !=; terms are joined by &&",
-                         "--filter: expected a field, an operator and a number, as in "
-                         "'bits_per_byte<1.5', got \"%s\"",
-                         text);
+static bool bad_field(const char *text, size_t len, struct gpt2_error *err) {
+    char known[200] = "";
+    for (int i = 0, n = 0; fields[i]; i++)
+        n += snprintf(known + n, sizeof known - (size_t)n, "%s%s", i ? ", " : "", fields[i]);
+    if (!len)
+        return usage_error(err, "--filter: expected a field (%s), got \"%.60s\"", known, text);
+    return usage_error(err, "--filter: unknown field \"%.*s\", expected one of %s",
+                       (int)(len < 60 ? len : 60), text, known);
+}
+
+static bool bad_operator(const char *text, const char *field, struct gpt2_error *err) {
+    return command_error(err, GPT2_ERR_USAGE, *text == '=' ? "equal is ==" : NULL,
+                         "--filter: expected < <= > >= == or != after %s, got %s%.60s%s", field,
+                         *text ? "\"" : "nothing", text, *text ? "\"" : "");
+}
+
+/* text: what follows a term and is no &&. */
+static bool bad_join(const char *text, struct gpt2_error *err) {
+    return command_error(err, GPT2_ERR_USAGE, "only && joins terms",
+                         "--filter: expected && or the end after a term, got \"%.60s\"", text);
+}
+
+/* Reads one term at *p and moves past it and the spaces after it. */
+static bool read_term(struct score_term *term, const char **p, struct gpt2_error *err) {
+    const char *at = *p + strspn(*p, " ");
+    const size_t len = strspn(at, "abcdefghijklmnopqrstuvwxyz_");
+    const size_t shown = strcspn(at, " <>=!&|");
+    term->field = shown == len ? find_word(fields, at, len) : -1;
+    if (term->field < 0)
+        return bad_field(at, shown, err);
+    at += len + strspn(at + len, " ");
+    term->op = -1;
+    for (int i = 0; operators[i] && term->op < 0; i++)
+        if (!strncmp(at, operators[i], strlen(operators[i])))
+            term->op = i;
+    if (term->op < 0)
+        return bad_operator(at, fields[term->field], err);
+    at += strlen(operators[term->op]);
+    char *end;
+    term->number = strtod(at, &end);
+    if (end == at || isnan(term->number))
+        return usage_error(err, "--filter: expected a number after %s%s, got %s%.60s%s",
+                           fields[term->field], operators[term->op], *at ? "\"" : "nothing", at,
+                           *at ? "\"" : "");
+    *p = end + strspn(end, " ");
+    return true;
 }
 
 bool score_filter_parse(struct score_filter *filter, const char *text, struct gpt2_error *err) {
-    const char *p = text;
+    const int cap = (int)(sizeof filter->terms / sizeof *filter->terms);
+    const char *other = strstr(text, "||");
+    if (other)
+        return bad_join(other, err);
     filter->n_terms = 0;
-    for (;;) {
-        if (filter->n_terms == (int)(sizeof filter->terms / sizeof *filter->terms))
-            return bad(text, err);
-        p += strspn(p, " ");
-        size_t len = strspn(p, "abcdefghijklmnopqrstuvwxyz_");
-        int field = find_word(fields, p, len);
-        p += len + strspn(p + len, " ");
-        int op = -1;
-        for (int i = 0; operators[i] && op < 0; i++)
-            if (!strncmp(p, operators[i], strlen(operators[i])))
-                op = i;
-        if (field < 0 || op < 0)
-            return bad(text, err);
-        p += strlen(operators[op]);
-        char *end;
-        double number = strtod(p, &end);
-        if (end == p || isnan(number))
-            return bad(text, err);
-        filter->terms[filter->n_terms].field = field;
-        filter->terms[filter->n_terms].op = op;
-        filter->terms[filter->n_terms].number = number;
+    for (const char *p = text;; p += 2) {
+        if (filter->n_terms == cap)
+            return usage_error(err, "--filter: expected at most %d terms", cap);
+        if (!read_term(&filter->terms[filter->n_terms], &p, err))
+            return false;
         filter->n_terms++;
-        p = end + strspn(end, " ");
         if (!*p)
             return true;
-        if (strncmp(p, "&&", 2))
-            return bad(text, err);
-        p += 2;
+        if (strncmp(p, "&&", 2) != 0)
+            return bad_join(p, err);
     }
 }
 

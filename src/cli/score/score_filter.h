@@ -19,12 +19,14 @@ double score_bits(const struct score_totals *totals);
 double score_bits_per_byte(const struct score_totals *totals);
 double score_perplexity(const struct score_totals *totals);
 
+struct score_term {
+    int field, op; /* indices of the tables of score_filter.c */
+    double number;
+};
+
 /* Terms FIELD OPERATOR NUMBER, joined by &&: "bits_per_byte<1.5 && tokens>=10". */
 struct score_filter {
-    struct {
-        int field, op;
-        double number;
-    } terms[8];
+    struct score_term terms[8];
     int n_terms;
 };
 

@@ -84,21 +84,20 @@ static void add_options(const struct command *command, const struct option *tabl
 static void add_refused(const struct command *command, const struct option *table, void *user) {
     const size_t number = *(size_t *)user;
     for (const struct option *o = table; o->name; o++) {
+        const bool ints = o->type == OPTION_INTS, strings = o->type == OPTION_STRINGS;
+        if (!ints && !strings && !(o->flags & OPTION_RESULT) && o->type != OPTION_RENAMED)
+            continue;
         struct buffer text = {0};
         char name[100];
         snprintf(name, sizeof name, "%s-%s", command->name, o->name);
         buffer_byte(&text, (char)number);
         buffer_format(&text, "--%s", o->name);
-        if (o->type == OPTION_INTS)
-            for (int i = 0; i < 100; i++)
-                buffer_text(&text, i ? ",1" : "=1");
-        else if (o->type == OPTION_STRINGS)
-            for (int i = 0; i < 300; i++)
-                buffer_format(&text, "=x\n--%s", o->name);
-        else if (o->flags & OPTION_RESULT)
+        for (int i = 0; ints && i < 100; i++)
+            buffer_text(&text, i ? ",1" : "=1");
+        for (int i = 0; strings && i < 300; i++)
+            buffer_format(&text, "=x\n--%s", o->name);
+        if (!ints && !strings && o->flags & OPTION_RESULT)
             buffer_text(&text, "=json");
-        else if (o->type != OPTION_RENAMED)
-            continue;
         if (text.failed)
             abort();
         replay_seed(name, text.data, text.len);

@@ -3,9 +3,10 @@
 // ISA aarch64: -march=armv8.2-a+dotprod+i8mm
 #include "kernels/arm_sdot.h"
 
-#define QUANT_UNPACKED "kernels/arm_mmla.h"
-#define UNPACKED_ROWS  5 /* more than one tile of the others */
-#define UNPACKED_TILE  6 /* 29 registers: 24 sums, 3 x, 2 weights */
+#define QUANT_UNPACKED      "kernels/arm_mmla.h"
+#define UNPACKED_ROWS       5 /* more than one tile of the others */
+#define UNPACKED_TILE       6 /* 29 registers: 24 sums, 3 x, 2 weights */
+#define UNPACKED_LESS(form) 0
 
 #include "kernels/peak.h"
 #include "kernels/products.h"

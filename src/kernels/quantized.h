@@ -45,6 +45,7 @@
  *
  *   UNPACKED_ROWS         from this many rows on
  *   UNPACKED_TILE         rows of a tile
+ *   UNPACKED_LESS(form)   how many fewer it has where groups of that form take more registers
  *   QUANT_UNPACKED        the name of a file, in quotes, that defines
  *   unpack_panel(to, from, form)  copies the integers of a group of a panel, for all rows, to
  *                         group / 4 words of each output
@@ -408,6 +409,8 @@ ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized 
 
 #define UNPACKED_WORDS(form) ((form).group / 4)
 #else
+#define UNPACKED_LESS(form) 0
+
 #define UNPACKED_WORDS(form) 0
 #endif
 
@@ -483,7 +486,7 @@ ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels
 ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panels groups,
                                const char *next, int m, int n, int n_groups, struct quant_way way) {
     const int steps = quant_steps(way.form);
-    const int max = way.unpacked         ? UNPACKED_TILE
+    const int max = way.unpacked         ? UNPACKED_TILE - UNPACKED_LESS(way.form)
                     : way.form.bits == 4 ? Q4_ROWS
                                          : Q8_ROWS - way.form.mins; // mins need registers, too
     size_t share = groups.stride / (size_t)((m + max - 1) / max);

@@ -59,6 +59,33 @@ def tokenize(model):
     same(len(model.tokenize("<|endoftext|>", special=True)), 1, "special")
 
 
+def raises(kind, words, run):
+    try:
+        run()
+    except kind as error:
+        assert words in str(error), error
+    else:
+        sys.exit("expected %s: %s" % (kind.__name__, words))
+
+
+def spellings(model):
+    """Every other name that the program has for an option of generate()."""
+    own = {name for name, _ in gpt2._SamplerOptions._fields_} | {"max_tokens", "stop", "until"}
+    page, seen = program("generate", "--help", "all"), 0
+    for entry in re.split(r"\n(?=  (?:-\w, |    )--)", page)[1:]:
+        entry = " ".join(entry.split())
+        names = [re.match(r"(?:-\w, )?--([\w-]+)", entry).group(1)]
+        also = re.search(r"\(also (--[^)]*)\)", entry)
+        names += [n.strip(" -") for n in also.group(1).split(",")] if also else []
+        names = [n.replace("-", "_") for n in names]
+        plain = gpt2._SPELLINGS.get(names[0], names[0])
+        if plain in own:
+            seen += 1
+            for name in names:
+                same(gpt2._SPELLINGS.get(name, name), plain, "what %s means" % name)
+    assert seen >= 15, seen
+
+
 def generate(model):
     for options in ({"seed": 7}, {"greedy": True}, {"temperature": 1.3, "top_k": 0, "seed": 3},
                     {"seed": 1, "repeat_penalty": 1.2}, {"seed": 4, "stop": [".", " and"]},
@@ -78,6 +105,14 @@ def generate(model):
     samples = json.loads(program("generate", "-m", PATH, "-p", "One", "-n", "9", "--num-samples",
                                  "2", "--json"))["choices"]
     same("".join(model.generate("One", max_tokens=9, sample=1)), samples[1]["text"], "second sample")
+    right = "".join(model.generate("One", temperature=1.3, max_tokens=9, seed=3))
+    same("".join(model.generate("One", temp=1.3, max_new_tokens=9, random_seed=3)), right, "spellings")
+    for wrong in ({"temp": 1, "temperature": 1}, {"length": 3, "max_tokens": 3}, {"stop": ".", "stop_token": "."}):
+        raises(TypeError, "which are one option", lambda: list(model.generate("One", **wrong)))
+    for seed in (-1, 1 << 64):
+        raises(ValueError, "seed: expected", lambda: list(model.generate("One", seed=seed)))
+    assert all(0 <= model._seed("random") < 1 << 53 for _ in range(50))
+    assert "".join(model.generate("One", seed="random", max_tokens=3))
     pieces = model.generate("One", max_tokens=-1)
     next(pieces)
     pieces.close()  # an iterator that is left early
@@ -169,6 +204,7 @@ def errors(model):
             assert words in error.message, error.message
         else:
             sys.exit("expected an error: %d %s" % (status, words))
+    raises(gpt2.Error, "hint: expected a path", lambda: gpt2.Model("gpt2"))
     try:
         list(model.generate("a", no_such_option=1))
     except TypeError as error:

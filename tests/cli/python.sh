@@ -21,7 +21,7 @@ py() {
     "$python" "$@" >"$out" 2>"$err"
     status=$?
 }
-for test in structures tokenize generate score logits hidden embed errors threads; do
+for test in structures tokenize spellings generate score logits hidden embed errors threads; do
     py tests/python_bindings.py "$GPT2" models/tales $test
     expect "$test" test $status = 0
 done

@@ -1,7 +1,7 @@
 """GPT-2 from Python: this one file over the shared library, libgpt2, by ctypes.
 
     import gpt2
-    model = gpt2.Model("models/tales")              # a path, as for `gpt2 -m`
+    model = gpt2.Model("models/tales")              # a path; `gpt2 models --json` has those of names
     for text in model.generate("Once upon a time", max_tokens=40, seed=7):
         print(text, end="", flush=True)
     model.score("The old man the boat.").logprob   # natural logarithms, one for each token
@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import operator
 import os
+import secrets
 import sys
 from ctypes import (CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char, c_char_p, c_double, c_float,
                     c_int, c_int32, c_int64, c_size_t, c_uint, c_uint32, c_uint64, c_ubyte, c_void_p)
@@ -238,6 +240,10 @@ class Error(Exception):
         self.hint = error.hint.decode(errors="replace")
         super().__init__(self.message + ("\nhint: " + self.hint if self.hint else ""))
 
+    def with_hint(self, hint: str) -> "Error":
+        """The same error with another remedy."""
+        return Error(_Error(self.status, self.message.encode()[:511], hint.encode()[:255]))
+
 
 def _call(function, *arguments):
     error = _Error()
@@ -268,13 +274,22 @@ class Scores(NamedTuple):
 
 Tokens = Union[str, Sequence[int], np.ndarray]
 _UNTIL = {"never": 0, "sentence": 1, "line": 2, "paragraph": 3}
+#: Other names of generate's options, which the program and its records have too.
+_SPELLINGS = {
+    "temp": "temperature", "k": "top_k", "typical": "typical_p", "no_sample": "greedy",
+    "random_seed": "seed", "repetition_penalty": "repeat_penalty", "repeat_last_n": "last_n",
+    "no_repeat_ngram_size": "no_repeat_ngram", "min_new_tokens": "min_tokens",
+    "max_new_tokens": "max_tokens", "n_predict": "max_tokens", "predict": "max_tokens",
+    "length": "max_tokens", "num_predict": "max_tokens", "sample_len": "max_tokens",
+    "reverse_prompt": "stop", "stop_token": "stop", "stop_strings": "stop"}
 _KV = {"auto": 0, "f32": 1, "f16": 2, "q8": 3}
 
 
 class Model:
     """A model, its tokenizer and a pool of threads.
 
-    path     a directory or a file, as for `gpt2 -m`
+    path     a directory or a file of any format that `gpt2 -m` reads; not a name, which only the
+             program looks up: `gpt2 models --json` has the path of each
     threads  0: all processors this process may use; results are the same for any number
     cpu      a kernel variant, None for the fastest
     lora     folders of LoRA adapters, or pairs (folder, scale), merged in this order
@@ -289,7 +304,7 @@ class Model:
         options = _RuntimeOptions(n_threads=threads, cpu=cpu.encode() if cpu else None)
         try:
             self._runtime = _call(_lib.gpt2_runtime_create, byref(options))
-            self._model = _call(_lib.gpt2_model_open, name)
+            self._model = self._open(name)
             for item in lora:
                 folder, scale = item if isinstance(item, tuple) else (item, 1.0)
                 _call(_lib.gpt2_model_adapt, self._model, os.fsencode(folder), scale,
@@ -305,6 +320,16 @@ class Model:
         self.n_head, self.n_inner = config.n_head, config.n_inner
         self.bos_id, self.eos_ids = config.bos_id, list(config.eos_ids[:config.n_eos])
         self._banned = None
+
+    @staticmethod
+    def _open(path: bytes) -> int:
+        try:
+            return _call(_lib.gpt2_model_open, path)
+        except Error as error:
+            if error.hint or os.path.lexists(path):
+                raise
+            raise error.with_hint("expected a path: names are looked up by the program, and "
+                                  "`gpt2 models --json` has their paths") from None
 
     def close(self) -> None:
         """Frees the model. Called by `with` and at the end of its life, too."""
@@ -371,12 +396,22 @@ class Model:
             if name not in known:
                 raise TypeError("generate() has no option %r; there are %s" % (
                     name, ", ".join(sorted(known))))
-            setattr(sampler, name, value)
+            setattr(sampler, name, self._seed(value) if name == "seed" else value)
         if self._banned is None:  # ids without a token are never chosen
             none = [i for i in range(self.n_vocab) if not self.token_bytes(i)]
             self._banned = (c_int32 * max(len(none), 1))(*none), len(none)
         sampler.banned, sampler.n_banned = self._banned
         return _call(_lib.gpt2_sampler_create, byref(sampler), self.n_vocab)
+
+    @staticmethod
+    def _seed(seed: Union[int, str]) -> int:
+        """A seed as the program takes it; ctypes would take any number modulo 2^64."""
+        if seed == "random":
+            return secrets.randbelow(1 << 53)  # JSON's readers keep it
+        number = operator.index(seed)
+        if not 0 <= number < 1 << 64:
+            raise ValueError('seed: expected 0 to 2^64 - 1 or "random", got %r' % (seed,))
+        return number
 
     @staticmethod
     def _stops(stop, until: str) -> Optional[int]:
@@ -388,19 +423,32 @@ class Model:
         return _call(_lib.gpt2_stops_create, byref(_StopsOptions(
             strings=array, n_strings=len(data), until=_UNTIL[until])))
 
-    def generate(self, prompt: Tokens = "", *, max_tokens: int = 256,
+    def generate(self, prompt: Tokens = "", *, max_tokens: Optional[int] = None,
                  stop: Union[str, Sequence[str]] = (), until: str = "never", record: int = 0,
                  sample: int = 0, **options) -> Iterator[str]:
         """Continues a text; gives the new text in pieces of whole characters, as it is made.
 
-        max_tokens  of the text; -1: until the context is full
+        max_tokens  of the text (default 256; -1: until the context is full)
         stop        texts at which it ends, which are not part of it
         until       "sentence", "line" or "paragraph": it ends there
         record, sample   what draws are keyed by, beside the seed: another text for each
         options     temperature, top_k, top_p, min_p, typical_p, seed, greedy, repeat_penalty,
                     presence_penalty, frequency_penalty, last_n, no_repeat_ngram, min_tokens,
-                    ignore_eos ...: the program's, with its defaults (gpt2/sampler.h)
+                    ignore_eos ...: the program's, with its defaults (gpt2/sampler.h). Its other
+                    names of these are taken, too (temp, max_new_tokens ...), and seed="random"
         """
+        for name in [n for n in options if n in _SPELLINGS]:
+            plain, value = _SPELLINGS[name], options.pop(name)
+            if plain in options or (plain == "max_tokens" and max_tokens is not None) or (
+                    plain == "stop" and stop != ()):
+                raise TypeError("generate() has %s and %s, which are one option" % (plain, name))
+            if plain == "max_tokens":
+                max_tokens = value
+            elif plain == "stop":
+                stop = value
+            else:
+                options[plain] = value
+        max_tokens = 256 if max_tokens is None else max_tokens
         pieces, ids = [], None
 
         def show(_, piece, __):

@@ -272,6 +272,30 @@ printf 'Once upon\n\nA dog\n' >"$tmp/lines"
 run generate --input "$tmp/lines" -n 3 -q
 expect "plain lines, the empty one too" test "$(wc -l <"$out")" -eq 3
 expect "... with the line's number as id" grep -q '^{"id":2,' "$out"
+{ printf '\n \t\r\n\n' && head -n 2 "$tmp/in"; } >"$tmp/blank"
+head -n 2 "$tmp/whole" >"$tmp/two.whole"
+for how in '-t 1' '--parallel 1'; do
+    # shellcheck disable=SC2086
+    run generate --input "$tmp/blank" -q $how
+    expect "blank lines in front of JSON are skipped" same "$tmp/two.whole" "$out"
+done
+"$GPT2" generate --input - -q <"$tmp/blank" >"$out" 2>"$err"
+expect "... through a pipe, too" same "$tmp/two.whole" "$out"
+run generate --input "$tmp/blank" -q --shard 1/2
+expect "... and counted, as others are" test "$(cat "$out")" = "$(head -n 1 "$tmp/two.whole")"
+printf '\n \nOnce upon\n{"prompt":"A dog"}\n' >"$tmp/blank"
+run generate --input "$tmp/blank" -q -n 3
+cp "$out" "$tmp/auto"
+run generate --input "$tmp/blank" -q -n 3 --input-format lines
+expect "blank lines in front of plain text are prompts, and so is what looks like JSON" \
+    test "$(sed 's/"system_fingerprint":"[^"]*"//' "$tmp/auto")" = "$(sed 's/"system_fingerprint":"[^"]*"//' "$out")"
+expect "... four of them" test "$(grep -c '"text":' "$tmp/auto")" -eq 4
+printf '\n\n ' >"$tmp/blank"
+run generate --input "$tmp/blank" -q -n 3
+expect "nothing but blank lines: each is a prompt" test "$(grep -c '^{"id":[012],.*"text":' "$out")" -eq 3
+head -c 17000000 /dev/zero | tr '\0' '\n' >"$tmp/blank"
+run generate --input "$tmp/blank" -q -n 3
+expect "16 MiB of blank lines" refuses 5 "expected a line that is not blank in the first 16777216 bytes, found none"
 printf '{"custom_id":"a","method":"POST","url":"/v1/completions","body":{"model":"x","prompt":"Once","max_tokens":4,"logit_bias":{"13":-100}}}\n' >"$tmp/batch"
 run generate --input "$tmp/batch" -q
 expect "OpenAI batch lines" grep -q '^{"custom_id":"a","response":{"status_code":200,"body":{.*"error":null}$' "$out"
@@ -285,7 +309,7 @@ for id in 8.5 1e300 9007199254740993 true null; do
         printf '{"id": %s, "%s": "Once", "choices": ["a"]}\n' $id "${command#*:}" >"$tmp/id"
         [ "$command" = choose:prompt ] || sed -i.old 's/, "choices.*]//' "$tmp/id"
         run "${command%:*}" --input "$tmp/id"
-        expect "${command%:*}: the id $id" grep -qE '"message": ?"id: expected a string or a whole number below 2\^53, got (8.5|1e\+300|9007199254740992|true or false|null)"' "$out"
+        expect "${command%:*}: the id $id" grep -qE '"message": ?"id: expected a string or a whole number below 2\^53, got (8.5|1e300|9007199254740993|true or false|null)"' "$out"
     done
 done
 for id in 0 -7 9007199254740991 '"8.5"'; do

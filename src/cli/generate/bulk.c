@@ -8,9 +8,9 @@
 #include "cli/generate/bulk_output.h"
 #include "cli/generate/completion_json.h"
 #include "cli/generate/record_error.h"
+#include "cli/generate/record_lines.h"
 #include "cli/generate/record_texts.h"
 #include "cli/io/line_errors.h"
-#include "cli/io/line_reader.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
@@ -40,9 +40,8 @@ struct queued_record {
 
 struct bulk_run {
     const struct bulk_job *job;
-    struct line_reader input;
-    bool is_json, is_known; /* what the input's first line looks like */
-    uint64_t number;        /* of the next line */
+    struct record_lines input;
+    uint64_t number; /* of the next line */
     uint64_t shard, n_shards;
     bool ended; /* nothing more is read */
     struct decoding decoding;
@@ -62,6 +61,10 @@ static void free_record(struct queued_record *r) {
     free(r);
 }
 
+static bool is_json(const struct bulk_run *run) {
+    return run->input.format == INPUT_JSONL;
+}
+
 static bool go_on(void *user, const float *logits) {
     return !signals_caught();
 }
@@ -70,15 +73,14 @@ static bool go_on(void *user, const float *logits) {
 static bool start_record(struct bulk_run *run, struct queued_record *r, enum line_state state,
                          int *n_started) {
     const struct bulk_job *job = run->job;
-    const struct buffer *line = &run->input.line;
     if (state == LINE_TOO_LONG) {
         buffer_format(&r->texts.record.id, "%" PRIu64, run->number);
         return command_error(&r->err, GPT2_ERR_INPUT, NULL,
                              "a line of %zu bytes: expected at most %zu", run->input.n_bytes,
                              MAX_LINE);
     }
-    if (!bulk_record_read(&r->texts.record, line->data, line->len, run->is_json, run->number,
-                          job->settings, job->tokenizer, &r->err) ||
+    if (!bulk_record_read(&r->texts.record, run->input.bytes, run->input.n, is_json(run),
+                          run->number, job->settings, job->tokenizer, &r->err) ||
         !record_texts_create(&r->texts, &run->maker, go_on, NULL, &r->err))
         return false;
     for (; *n_started < r->texts.n; ++*n_started)
@@ -91,7 +93,7 @@ static bool start_record(struct bulk_run *run, struct queued_record *r, enum lin
  * `wait`, it is not there yet, LINE_FAILED: *err says why. */
 static enum line_state next_line(struct bulk_run *run, bool wait, struct gpt2_error *err) {
     for (;; run->number++) {
-        enum line_state state = line_reader_next(&run->input, wait, err);
+        enum line_state state = record_lines_next(&run->input, wait, err);
         if (state == LINE_LATER)
             return state;
         if (state == LINE_NONE || state == LINE_FAILED) {
@@ -102,25 +104,17 @@ static enum line_state next_line(struct bulk_run *run, bool wait, struct gpt2_er
                        ? LINE_FAILED
                        : state;
         }
-        const struct buffer *line = &run->input.line;
-        size_t blank = 0;
-        while (blank < line->len && (line->data[blank] == ' ' || line->data[blank] == '\t'))
-            blank++;
-        if (!run->is_known && blank < line->len) {
-            run->is_known = true;
-            run->is_json = line->data[blank] == '{';
-        }
-        if ((run->is_json && blank == line->len) || run->number % run->n_shards != run->shard) {
+        if ((is_json(run) && run->input.is_blank) || run->number % run->n_shards != run->shard) {
             progress_read(&run->progress, run->input.n_bytes, false);
             continue;
         }
         bool is_done;
         if (!line_output_pass(&run->out.lines,
-                              &(struct record_line){.bytes = line->data,
-                                                    .n = line->len,
+                              &(struct record_line){.bytes = run->input.bytes,
+                                                    .n = run->input.n,
                                                     .number = run->number,
-                                                    .is_json = run->is_json,
-                                                    .input = run->input.input.name},
+                                                    .is_json = is_json(run),
+                                                    .input = run->input.reader.input.name},
                               &is_done, err)) {
             run->ended = true;
             return LINE_FAILED;
@@ -146,7 +140,7 @@ static bool admit(struct bulk_run *run, bool *later, struct gpt2_error *err) {
     run->last = &r->next;
     run->n_records++;
     r->n_line = run->input.n_bytes;
-    r->hash = line_output_hash(run->input.line.data, run->input.line.len);
+    r->hash = line_output_hash(run->input.bytes, run->input.n);
     int n_started = 0;
     r->failed = !start_record(run, r, state, &n_started);
     r->n_held = bulk_record_bytes(&r->texts.record);
@@ -294,9 +288,7 @@ static bool open_run(struct bulk_run *run, struct gpt2_error *err) {
     const struct gpt2_config *config = gpt2_model_config(run->job->model);
     if (!parse_shard(run, err))
         return false;
-    run->is_known = o->format != INPUT_AUTO;
-    run->is_json = o->format == INPUT_JSONL;
-    if (!line_reader_open(&run->input, o->input, MAX_LINE, err))
+    if (!record_lines_open(&run->input, o->input, (enum input_format)o->format, MAX_LINE, err))
         return false;
     struct settings settings = *run->job->settings;
     settings_resolve(&settings, config);
@@ -327,18 +319,18 @@ static bool open_run(struct bulk_run *run, struct gpt2_error *err) {
                                          .tokenizer = run->job->tokenizer,
                                          .runtime = run->job->runtime,
                                          .kv = run->job->kv};
-    return bulk_output_open(&run->out, run->job, &settings, run->input.input.fd, err);
+    return bulk_output_open(&run->out, run->job, &settings, run->input.reader.input.fd, err);
 }
 
 int bulk_run(const struct bulk_job *job) {
-    struct bulk_run run = {.job = job, .input = {.input = {.fd = -1}}};
+    struct bulk_run run = {.job = job, .input = {.reader = {.input = {.fd = -1}}}};
     struct gpt2_error err;
     run.last = &run.first;
     bool ok = open_run(&run, &err);
     if (ok) {
         sandbox_enter(job->sandbox, 0);
         signals_catch();
-        run.progress = progress_begin(run.input.input.fd, run.out.lines.n_found,
+        run.progress = progress_begin(run.input.reader.input.fd, run.out.lines.n_found,
                                       job->options->progress_json, job->options->quiet);
         ok = work(&run, &err);
         progress_end(&run.progress);
@@ -361,6 +353,6 @@ int bulk_run(const struct bulk_job *job) {
     gpt2_generator_free(run.generator);
     prompt_scorer_free(&run.scorer);
     decoding_free(&run.decoding);
-    line_reader_close(&run.input);
+    record_lines_close(&run.input);
     return code;
 }

@@ -215,7 +215,9 @@ static int run_generate(int argc, char **argv) {
                    "with \"prompt\" and options of its own; \"-\" is stdin",
                    .not_with = "@"),
         OPT_CHOICE("input-format", 0, &a->bulk.format, inputs, "KIND",
-                   "jsonl or lines (default auto: by the first line)", .needs = "input"),
+                   "jsonl or lines (default auto: by the first line that\n"
+                   "is not blank)",
+                   .needs = "input"),
         OPT_INT("parallel", 0, &a->parallel, 1, 4096, "N",
                 "texts in progress at once (default 64); the result is\n"
                 "the same for any",

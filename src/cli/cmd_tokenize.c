@@ -131,7 +131,7 @@ static bool tokenize_error(struct tokenize_run *run, const struct gpt2_error *fa
     if (!run->args->format)
         return output_string(&run->out, "\n", err);
     return output_string(&run->out, "{\"error\": ", err) &&
-           line_errors_output(&run->out, fault, err) && output_string(&run->out, "}\n", err);
+           line_errors_output(&run->out, fault, 0, err) && output_string(&run->out, "}\n", err);
 }
 
 static bool convert_lines(struct tokenize_run *run, const struct direction *to,

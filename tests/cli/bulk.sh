@@ -320,6 +320,37 @@ for id in 0 -7 9007199254740991 '"8.5"'; do
         expect "${command%:*}: the id $id" grep -qE "^\{\"id\": ?$id," "$out"
     done
 done
+# Bad records are said on standard error, in their order, by line; where a record has no id that
+# could be read, its error has the line, as the number that stands for the id may be that of another.
+for command in generate:prompt choose:prompt score:text; do
+    member=${command#*:} command=${command%:*} choices=
+    [ $command != choose ] || choices=', "choices": ["a"]'
+    cat >"$tmp/faulty" <<END
+{"id": "named", "$member": 5$choices}
+{"id": 2, "$member": "Once"$choices}
+
+not JSON
+{"$member": 7$choices}
+END
+    run $command --input "$tmp/faulty"
+    expect "$command: bad records" exits 3
+    expect "... each is said" test "$(grep -c "^gpt2: error: $tmp/faulty, line [145]: " "$err")" -eq 3
+    expect "... in order" test "$(sed -n "s,^gpt2: error: $tmp/faulty\, line \([0-9]*\): .*,\1,p" "$err" | tr '\n' ' ')" = "1 4 5 "
+    cp "$out" "$tmp/faulty.out"
+    run $command --input "$tmp/faulty" -q
+    expect "$command -q: they are not" test ! -s "$err"
+    expect "... and the answers are the same" same "$tmp/faulty.out" "$out"
+    expect "... with 3" exits 3
+    expect "... with the line where there is no id" test "$(sed 's/ //g' "$out" | sed -n 's/.*"line":\([0-9]*\)}.*/\1/p' | tr '\n' ' ')" = "4 5 "
+    run $command --input "$tmp/faulty" --jsonl
+    expect "$command --input --jsonl is what --input writes" same "$tmp/faulty.out" "$out"
+    run $command --input "$tmp/faulty" --json
+    expect "$command --input --json is refused" refuses 2 '--json has no effect with --input'
+done
+run generate --input "$tmp/faulty" --progress-json
+expect "--progress-json: nothing but JSON" test "$(grep -vc '^{"records":' "$err")" -eq 0
+run choose "Once" -c a,b -q
+expect "-q belongs to --input" refuses 2 '--quiet has an effect only with --input'
 # A list of prompts: choices go on from one to the next, and so do draws.
 once=$("$GPT2" tokenize Once | tr ' ' ,) dog=$("$GPT2" tokenize "A dog" | tr ' ' ,)
 cat >"$tmp/lists" <<END

@@ -394,9 +394,9 @@ if command -v python3 >/dev/null; then
             python3 -c 'import json, sys
 for line in open(sys.argv[1]):
     error = json.loads(line)["error"]
-    assert list(error) == ["code", "message"] and error["code"] in ("invalid_record", "invalid_option"), error
+    assert list(error) == ["code", "message", "line"] and error["line"] == 1 and error["code"] in ("invalid_record", "invalid_option"), error
     print(error["message"].split(":")[0])' "$out" >"$tmp/error.$command" 2>"$err"
-            expect "... that has a code and a message" test -s "$tmp/error.$command"
+            expect "... that has a code, a message and, as it has no id, a line" test -s "$tmp/error.$command"
         done
     done
 fi

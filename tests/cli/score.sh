@@ -162,7 +162,7 @@ END
 run score --input "$tmp/records"
 expect "--input: bad records are answered, the others too" exits 3
 expect "... in their places" test "$(sed 's/,.*//' "$out" | tr '\n' ' ')" = '{"id": "a" {"id": 1 {"id": 3 {"id": 4 {"id": 5 {"id": 6 '
-expect "... by name" grep -qF '{"id": 5, "error": {"code": "invalid_record", "message": "unknown member \"more\""}}' "$out"
+expect "... by name" grep -qF '{"id": 5, "error": {"code": "invalid_record", "message": "unknown member \"more\"", "line": 6}}' "$out"
 expect "... which says what is known" says 'known are "id", "context" and "text"'
 expect "... the likeliest is greedy" test "$(sed -n '1s/.*"greedy": //p; 6s/.*"greedy": //p' "$out" | tr '\n' ' ')" = 'true} false} '
 cp "$out" "$tmp/answers"

@@ -32,9 +32,10 @@ struct queued_record {
     struct record_texts texts;
     bool failed;
     struct gpt2_error err;
-    uint64_t hash; /* of its line */
-    size_t n_line; /* bytes of its line     */
-    size_t n_held; /* bytes of memory for it */
+    uint64_t number; /* of its line, from 0   */
+    uint64_t hash;   /* of its line */
+    size_t n_line;   /* bytes of its line     */
+    size_t n_held;   /* bytes of memory for it */
     struct queued_record *next;
 };
 
@@ -140,6 +141,7 @@ static bool admit(struct bulk_run *run, bool *later, struct gpt2_error *err) {
     run->last = &r->next;
     run->n_records++;
     r->n_line = run->input.n_bytes;
+    r->number = run->number;
     r->hash = line_output_hash(run->input.bytes, run->input.n);
     int n_started = 0;
     r->failed = !start_record(run, r, state, &n_started);
@@ -164,7 +166,7 @@ static void print_record(const struct bulk_run *run, struct queued_record *r, st
     if (r->failed) {
         buffer_format(line, batch ? ",\"response\":null,\"error\":" : ",\"error\":");
         const struct gpt2_error err = record_error(&r->texts.record, &r->err);
-        line_errors_json(line, &err, "");
+        line_errors_json(line, &err, r->texts.record.has_id ? 0 : r->number + 1, "");
         buffer_byte(line, ',');
         bulk_output_mark(&run->out, r->hash, line);
         buffer_text(line, "}\n");
@@ -222,6 +224,10 @@ static bool write_done(struct bulk_run *run, struct gpt2_error *err) {
         if (r->failed && r->err.status == GPT2_ERR_MEMORY) {
             *err = r->err;
             return false;
+        }
+        if (r->failed && !run->job->options->quiet && !run->job->options->progress_json) {
+            const struct gpt2_error fault = record_error(&r->texts.record, &r->err);
+            line_errors_report(run->input.reader.input.name, r->number + 1, &fault);
         }
         struct buffer line = {0};
         print_record(run, r, &line);

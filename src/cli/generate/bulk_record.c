@@ -38,6 +38,7 @@ static bool read_id(struct bulk_record *record, const struct gpt2_field *field,
                     struct gpt2_error *err) {
     if (!record_id_take(&record->id, field, err))
         return false;
+    record->has_id = true;
     record->key = field->kind == GPT2_FIELD_STRING ? hash(field->text)
                                                    : (uint64_t)strtoll(field->text, NULL, 10);
     return true;

@@ -18,6 +18,7 @@ struct bulk_record {
     bool is_request;          /* the body of a request of OpenAI's API */
     struct buffer ignored;    /* of a request: the names that mean nothing here, "a","b" */
     struct buffer id;         /* as JSON */
+    bool has_id;              /* it is the record's own; else the number of its line */
     uint64_t key;             /* of the draws: a whole number itself, a hash of a string */
     struct gpt2_ids *prompts; /* [n_prompts]: one, or those of a list */
     int n_prompts;

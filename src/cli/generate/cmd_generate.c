@@ -232,9 +232,13 @@ static int run_generate(int argc, char **argv) {
         OPT_FLAG("fail-fast", 0, &a->bulk.fail_fast, "end with the first record that fails",
                  .needs = "input"),
         OPT_FLAG("progress-json", 0, &a->bulk.progress_json,
-                 "progress as lines of JSON on standard error", .needs = "input",
-                 .not_with = "quiet"),
-        OPT_FLAG("quiet", 'q', &a->bulk.quiet, "no progress", .needs = "input"),
+                 "progress as lines of JSON on standard error, which says\n"
+                 "nothing else about records",
+                 .needs = "input", .not_with = "quiet"),
+        OPT_FLAG("quiet", 'q', &a->bulk.quiet,
+                 "no progress, and nothing on standard error about bad\n"
+                 "records",
+                 .needs = "input"),
         OPT_END,
     };
     enum { N_HEAD = sizeof head / sizeof *head, N_TAIL = sizeof tail / sizeof *tail };

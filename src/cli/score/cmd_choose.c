@@ -35,7 +35,7 @@ struct choose_arguments {
     struct sandbox sandbox;
     const char *input, *choices_file, *separator, *premise, *expected, *model, *cpu, *output;
     const char *load_session, *save_session;
-    bool best, lines, resume;
+    bool best, lines, resume, quiet;
     size_t cache_memory;
     int by, kv, threads, format; /* format: enum choose_format */
 };
@@ -337,7 +337,7 @@ static bool print_error(struct choose_run *run, const struct gpt2_error *fault,
     if (run->args.format == FORMAT_TSV)
         return output_string(&run->out, "\n", err);
     return output_string(&run->out, "{\"error\": ", err) &&
-           line_errors_output(&run->out, fault, err) && output_string(&run->out, "}\n", err);
+           line_errors_output(&run->out, fault, 0, err) && output_string(&run->out, "}\n", err);
 }
 
 /* Ranks the choices after each line of the input. */
@@ -392,13 +392,14 @@ static bool rank_record(struct choose_run *run, const struct score_member *membe
 }
 
 /* The choices in the order of the record, and which one is the first of the ranking. */
-static bool print_record(struct choose_run *run, const struct score_record *record, uint64_t hash,
-                         const struct gpt2_error *fault, struct gpt2_error *err) {
+static bool print_record(struct choose_run *run, const struct score_record *record,
+                         uint64_t line_number, uint64_t hash, const struct gpt2_error *fault,
+                         struct gpt2_error *err) {
     struct buffer line = {0};
     buffer_format(&line, "{\"id\": %s", record->id.data);
     if (fault) {
         buffer_text(&line, ", \"error\": ");
-        line_errors_json(&line, fault, " ");
+        line_errors_json(&line, fault, record->has_id ? 0 : line_number, " ");
     } else {
         buffer_format(&line, ", \"best\": %d, \"choices\": [", run->choices[0].order);
         qsort(run->choices, (size_t)run->n, sizeof *run->choices, by_order);
@@ -453,11 +454,13 @@ static bool rank_records(struct choose_run *run, struct gpt2_error *err) {
             score_record_read(&record, members, N_MEMBERS, line.bytes, line.n, number, &fault);
         ok = ok && rank_record(run, members, &fault);
         bool goes_on =
-            ok || line_errors_take(&run->n_errors, run->reader.input.name, number + 1, &fault);
+            ok || line_errors_take(&run->n_errors, run->args.quiet ? NULL : run->reader.input.name,
+                                   number + 1, &fault);
         if (!goes_on)
             *err = fault;
-        goes_on = goes_on && print_record(run, &record, line_output_hash(line.bytes, line.n),
-                                          ok ? NULL : &fault, err);
+        goes_on =
+            goes_on && print_record(run, &record, number + 1, line_output_hash(line.bytes, line.n),
+                                    ok ? NULL : &fault, err);
         score_record_free(&record);
         if (!goes_on)
             return false;
@@ -593,11 +596,13 @@ static int run_choose(int argc, char **argv) {
                    "an object of JSON on each line, with \"prompt\",\n"
                    "\"choices\" and an \"id\"; \"-\" is stdin. Each is answered\n"
                    "by an object with \"best\" and the \"choices\"",
-                   .not_with = "prompt @ file lines choices choices-file test best format"),
+                   .not_with = "prompt @ file lines choices choices-file test best"),
         OPT_FLAG("resume", 0, &a->resume,
                  "go on where the output ends: what is there is compared\n"
                  "with the input, the model and the options",
                  .needs = "input+output"),
+        OPT_FLAG("quiet", 'q', &a->quiet, "nothing on standard error about bad records",
+                 .needs = "input"),
         OPT_STRINGS("choices", 'c', &a->choices, "A,B,C",
                     "the choices, separated by commas; may be repeated\n"
                     "(default: the lines of standard input)",
@@ -635,7 +640,8 @@ static int run_choose(int argc, char **argv) {
         OPT_CHOICE("format", 0, &a->format, formats, "tsv|json|jsonl",
                    "tab-separated (default; on a terminal in aligned\n"
                    "columns, rounded), a JSON list of objects, or an\n"
-                   "object for each choice"),
+                   "object for each choice; with --input always jsonl",
+                   .not_with = "input+!format=jsonl"),
         OPT_VALUE("tsv", &a->format, formats, "tsv", "short for --format tsv"),
         OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),
         OPT_VALUE("jsonl", &a->format, formats, "jsonl", "short for --format jsonl"),

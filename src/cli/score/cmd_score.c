@@ -27,7 +27,7 @@ struct score_arguments {
     const char *output, *context, *input, *load_session, *save_session;
     size_t cache_memory;
     struct model_options opening;
-    bool ids, special, lines, bos, no_bos, no_header;
+    bool ids, special, lines, bos, no_bos, no_header, quiet;
     int by, kv, threads, top, ctx, format, tint, color; /* tint: enum score_tint */
 };
 
@@ -265,12 +265,13 @@ static bool score_stream(struct score_run *run, struct gpt2_error *err) {
 }
 
 /* A line that cannot be scored is answered in its turn. */
-static bool take_error(struct score_run *run, uint64_t number, const char *id,
+static bool take_error(struct score_run *run, uint64_t number, const struct score_record *record,
                        const struct text_line *line, struct gpt2_error *err) {
     const struct gpt2_error fault = *err;
-    return line_errors_take(&run->n_errors, run->reader.input.name, number, &fault) &&
+    return line_errors_take(&run->n_errors, run->args.quiet ? NULL : run->reader.input.name, number,
+                            &fault) &&
            scoring_flush(run->scoring, err) &&
-           score_report_error(&run->report, number, id, line->bytes, line->n, &fault, err);
+           score_report_error(&run->report, number, record, line->bytes, line->n, &fault, err);
 }
 
 /* Scores each line as a text of its own. */
@@ -345,7 +346,7 @@ static bool score_records(struct score_run *run, struct gpt2_error *err) {
             ok = scoring_add(run->scoring, text, run->ids.data, run->ids.len, err) &&
                  scoring_end(run->scoring, text, err);
         else
-            ok = take_error(run, number + 1, record.id.data, &line, err);
+            ok = take_error(run, number + 1, &record, &line, err);
         score_record_free(&record);
         if (!ok)
             return false;
@@ -446,8 +447,10 @@ static int run_score(int argc, char **argv) {
                    "\"context\" of its own and an \"id\"; \"-\" is stdin.\n"
                    "Each is answered by an object with the sum and\n"
                    "\"greedy\": each token is the likeliest at its place",
-                   .not_with = "prompt @ file lines ids keep-newline by top format no-header "
+                   .not_with = "prompt @ file lines ids keep-newline by top no-header "
                                "filter tint=surprisal tint=rank"),
+        OPT_FLAG("quiet", 'q', &a->quiet, "nothing on standard error about bad records",
+                 .needs = "input"),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),
         OPT_MODEL_OPTIONS(&a->opening),
@@ -489,8 +492,8 @@ static int run_score(int argc, char **argv) {
                    "tab-separated (default; on a terminal in aligned\n"
                    "columns, rounded), with NA for what is not scored;\n"
                    "one JSON object with them all; or an object for each\n"
-                   "line",
-                   .not_with = "filter tint=surprisal tint=rank"),
+                   "line; with --input always jsonl",
+                   .not_with = "input+!format=jsonl filter tint=surprisal tint=rank"),
         OPT_VALUE("tsv", &a->format, formats, "tsv", "short for --format tsv"),
         OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),
         OPT_VALUE("jsonl", &a->format, formats, "jsonl", "short for --format jsonl"),

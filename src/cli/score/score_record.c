@@ -46,7 +46,7 @@ static bool unknown(const struct score_member *members, size_t n, const char *na
 static bool take(struct score_record *record, struct score_member *members, size_t n,
                  const struct gpt2_field *field, struct gpt2_error *err) {
     if (!strcmp(field->name, "id"))
-        return record_id_take(&record->id, field, err);
+        return record->has_id = record_id_take(&record->id, field, err);
     for (size_t i = 0; i < n; i++)
         if (!strcmp(field->name, members[i].name))
             return take_member(&members[i], field, err);

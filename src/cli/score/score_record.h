@@ -22,6 +22,7 @@ struct score_member {
 struct score_record {
     struct gpt2_record *json; /* owned; the members' fields are in it */
     struct buffer id;         /* as JSON: the record's, or the number of its line */
+    bool has_id;              /* it is the record's                               */
 };
 
 /* Parses line[0..len), which is the `number`-th, from 0, with members[0..n). False: GPT2_ERR_INPUT,

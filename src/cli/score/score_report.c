@@ -396,11 +396,12 @@ bool score_report_end(void *user, void *data, const struct gpt2_plan *plan,
     return ok && (!r->lines || r->out.is_table || output_flush(&r->out, err));
 }
 
-bool score_report_error(struct score_report *r, uint64_t line, const char *id, const char *bytes,
-                        size_t n, const struct gpt2_error *fault, struct gpt2_error *err) {
+bool score_report_error(struct score_report *r, uint64_t line, const struct score_record *record,
+                        const char *bytes, size_t n, const struct gpt2_error *fault,
+                        struct gpt2_error *err) {
     static const char *const unknown[] = {"tokens", "scored",        "windows", "logprob",
                                           "bits",   "bits_per_byte", "ppl"};
-    const struct score_text text = {.line = line, .id = (char *)(uintptr_t)id};
+    const struct score_text text = {.line = line, .id = record ? record->id.data : NULL};
     const bool totals = r->by == SCORE_LINE || r->by == SCORE_DOC;
     bool ok = true;
     if (r->tint) {
@@ -409,7 +410,8 @@ bool score_report_error(struct score_report *r, uint64_t line, const char *id, c
         struct score_fields fields = fields_begin(r, &text, err);
         if (r->format != SCORE_TSV) {
             score_fields_name(&fields, "error");
-            fields.ok = fields.ok && line_errors_output(&r->out, fault, err);
+            fields.ok = fields.ok && line_errors_output(&r->out, fault,
+                                                        record && !record->has_id ? line : 0, err);
         } else {
             score_fields_count(&fields, "bytes", n);
             for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)

@@ -15,6 +15,7 @@
 #define CLI_SCORE_SCORE_REPORT_H
 
 #include "cli/score/score_filter.h"
+#include "cli/score/score_record.h"
 #include "cli/score/scoring.h"
 #include "cli/terminal/color.h"
 
@@ -74,12 +75,12 @@ bool score_report_end(void *user, void *text, const struct gpt2_plan *plan, stru
 /* False with GPT2_ERR_INPUT where a text of so many tokens is too short for the protocol. */
 bool score_report_length(const struct gpt2_plan *plan, uint64_t n_tokens, struct gpt2_error *err);
 
-/* The answer to a line, or to the record of that id (else NULL), that cannot be scored: a line
+/* The answer to a line, or to that record (else NULL), that cannot be scored: a line
  * without numbers (--by line and doc), an object with "error" (JSON), the line as it is (tints),
  * nothing (--filter, and words and tokens in TSV).
  */
-bool score_report_error(struct score_report *report, uint64_t line, const char *id,
-                        const char *bytes, size_t n, const struct gpt2_error *fault,
-                        struct gpt2_error *err);
+bool score_report_error(struct score_report *report, uint64_t line,
+                        const struct score_record *record, const char *bytes, size_t n,
+                        const struct gpt2_error *fault, struct gpt2_error *err);
 
 #endif

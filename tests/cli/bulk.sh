@@ -295,7 +295,7 @@ run generate --input "$tmp/blank" -q -n 3
 expect "nothing but blank lines: each is a prompt" test "$(grep -c '^{"id":[012],.*"text":' "$out")" -eq 3
 head -c 17000000 /dev/zero | tr '\0' '\n' >"$tmp/blank"
 run generate --input "$tmp/blank" -q -n 3
-expect "16 MiB of blank lines" refuses 5 "expected a line that is not blank in the first 16777216 bytes, found none"
+expect "16 MiB of blank lines" refuses 5 "expected a line that is not blank in the first 16 MiB, found none"
 printf '{"custom_id":"a","method":"POST","url":"/v1/completions","body":{"model":"x","prompt":"Once","max_tokens":4,"logit_bias":{"13":-100}}}\n' >"$tmp/batch"
 run generate --input "$tmp/batch" -q
 expect "OpenAI batch lines" grep -q '^{"custom_id":"a","response":{"status_code":200,"body":{.*"error":null}$' "$out"

@@ -42,8 +42,8 @@ static bool hold(struct record_lines *lines, struct gpt2_error *err) {
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for blank lines");
     return lines->blanks.len <= lines->reader.max ||
            command_error(err, GPT2_ERR_INPUT, "--input-format says what the lines are",
-                         "%s: expected a line that is not blank in the first %zu bytes, found none",
-                         lines->reader.input.name, lines->reader.max);
+                         "%s: expected a line that is not blank in the first %zu MiB, found none",
+                         lines->reader.input.name, lines->reader.max >> 20);
 }
 
 /* Reads up to the line that decides, which is held where blank ones come before it. */

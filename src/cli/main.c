@@ -6,9 +6,31 @@
 #include "cli/io/report.h"
 #include "cli/io/suggest.h"
 
+#include <assert.h>
 #include <gpt2/version.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Commands by the names that other programs of this kind have for them. */
+static const struct {
+    const char *name, *command;
+} synonyms[] = {
+    {"run", "generate"},      {"chat", "generate"}, {"complete", "generate"},
+    {"list", "models"},       {"ls", "models"},     {"download", "pull"},
+    {"fetch", "pull"},        {"install", "pull"},  {"remove", "rm"},
+    {"delete", "rm"},         {"show", "info"},     {"encode", "tokenize"},
+    {"decode", "detokenize"}, {"server", "serve"},  {"perplexity", "score"},
+    {"benchmark", "bench"},
+};
+
+static const char *command_meant(const char *name) {
+    for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++)
+        if (!strcmp(name, synonyms[i].name)) {
+            assert(command_find(synonyms[i].command));
+            return synonyms[i].command;
+        }
+    return NULL;
+}
 
 /* `is_topic`: it may have been meant as one. */
 static int refuse(const char *name, bool is_topic) {
@@ -27,6 +49,9 @@ static int refuse(const char *name, bool is_topic) {
                   : is_topic     ? "unknown command or topic \"%s\""
                                  : "unknown command \"%s\"",
                   name);
+    const char *meant = command_meant(name);
+    if (meant)
+        nearest.name = meant;
     if (!is_topic && topic_find(name))
         snprintf(err.hint, sizeof err.hint, "it is a topic of help: gpt2 help %s", name);
     else if (nearest.name)
@@ -36,9 +61,18 @@ static int refuse(const char *name, bool is_topic) {
     return report(&err);
 }
 
-/* `gpt2 help [NAME [KIND]]`: of a topic, else of a command, or of the program. */
+static bool is_help(const char *word) {
+    return !strcmp(word, "help") || !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
+/* `gpt2 help [NAME [KIND]]`: of a topic, else of a command, or of the program, whose name may be
+ * "help". */
 static int help(int n, char **words) {
     struct gpt2_error err;
+    if (n && is_help(words[0])) {
+        words++;
+        n--;
+    }
     const char *name = n ? words[0] : "", *kind_word = n > 1 ? words[1] : "";
     const struct command *command = command_find(name);
     const struct topic *topic = topic_find(name);
@@ -77,7 +111,7 @@ int main(int argc, char **argv) {
     }
     if (!strcmp(name, "help"))
         return help(argc - 2, argv + 2);
-    if (!strcmp(name, "--help") || !strcmp(name, "-h"))
+    if (is_help(name))
         return help(argc > 2, argv + 2);
     if (!strncmp(name, "--help=", 7))
         return help(1, (char *[]){argv[1] + 7, NULL});

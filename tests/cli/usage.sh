@@ -36,6 +36,40 @@ run generate --help
 cp "$out" "$tmp/help"
 run help generate
 expect "gpt2 help COMMAND" same "$tmp/help" "$out"
+run --help
+cp "$out" "$tmp/whole"
+for words in "help help" "help --help" "help -h" "--help help" "-h help"; do
+    # shellcheck disable=SC2086 # words
+    run $words
+    expect "gpt2 $words is the help" same "$tmp/whole" "$out"
+done
+run help help man
+expect "gpt2 help help man is the man page" grep -q '^\.SH SYNOPSIS' "$out"
+run help help generate
+expect "gpt2 help help generate" same "$tmp/help" "$out"
+# A long name after one dash is that name, not a letter and its value.
+for word in help hlep prompt temperature format model=x max-tokens; do
+    run generate -$word x
+    expect "-$word" refuses 2 "unknown option -${word%=*}"
+    case $word in hlep) name=help ;; max-tokens) name=max-tokens ;; temperature) name=temp ;; *) name=${word%=*} ;; esac
+    expect "... is --$name" says "did you mean --$name?"
+done
+run generate -n0 -pOnce
+expect "a letter with its value is one" exits 0
+run generate -x
+expect "an unknown letter" refuses 2 'unknown option -x'
+# The names that other programs have: each leads to a command.
+for pair in run:generate chat:generate list:models ls:models download:pull delete:rm; do
+    run ${pair%:*} gpt2
+    expect "${pair%:*} is ${pair#*:} here" says "did you mean ${pair#*:}?"
+done
+grep -o '{"[a-z]*", "[a-z]*"}' src/cli/main.c | tr -d '{",}' >"$tmp/synonyms"
+expect "there are synonyms" test "$(wc -l <"$tmp/synonyms")" -ge 10
+while read -r synonym command; do
+    expect "$synonym: $command is a command" grep -qx "$command" "$tmp/commands"
+    run "$synonym"
+    expect "... and $synonym is none" says "did you mean $command?"
+done <"$tmp/synonyms"
 run help genrate
 expect "... of an unknown one" refuses 2 'unknown command or topic "genrate"'
 run help samplin

@@ -18,15 +18,18 @@ static const struct option *read_name(const struct option *table, char *word, ch
         size_t len = strcspn(word + 2, "=");
         option = options_find_name(table, word + 2, len);
         if (!option)
-            options_refuse(table, word + 2, len, err);
+            options_refuse(table, "--", word + 2, len, err);
         if (word[2 + len] == '=')
             *value = word + 2 + len + 1;
     } else {
+        const size_t len = strcspn(word + 1, "=");
         option = options_find_letter(table, word[1]);
-        if (!option)
-            usage_error(
-                err, strpbrk(word, " \t\n") ? "unknown option \"%.100s\"" : "unknown option %.2s",
-                word);
+        if (len > 1 && options_find_name(table, word + 1, len)) // -prompt is not -p rompt
+            option = NULL;
+        if (!option && strcspn(word + 1, " \t\n") < len)
+            usage_error(err, "unknown option \"%.100s\"", word);
+        else if (!option)
+            options_refuse(table, "-", word + 1, len, err);
         if (word[2])
             *value = word + 2;
     }

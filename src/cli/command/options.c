@@ -68,9 +68,9 @@ const struct option *options_find_letter(const struct option *table, char letter
     return NULL;
 }
 
-bool options_refuse(const struct option *table, const char *word, size_t len,
+bool options_refuse(const struct option *table, const char *dashes, const char *word, size_t len,
                     struct gpt2_error *err) {
-    usage_error(err, "unknown option --%.*s", (int)(len < 100 ? len : 100), word);
+    usage_error(err, "unknown option %s%.*s", dashes, (int)(len < 100 ? len : 100), word);
     struct suggestion nearest = {.distance = 3};
     for (const struct option *o = table; o->name; o++) {
         if (!option_is_shown(o))

@@ -277,9 +277,9 @@ const struct option *options_find(const struct option *table, const char *name);
 const struct option *options_find_name(const struct option *table, const char *name, size_t len);
 const struct option *options_find_letter(const struct option *table, char letter);
 
-/* GPT2_ERR_USAGE: name[0..len) is no option; the hint has one with a similar name. Returns false.
- */
-bool options_refuse(const struct option *table, const char *name, size_t len,
+/* GPT2_ERR_USAGE: name[0..len), which came after `dashes`, is no option; the hint has one with a
+ * similar name. Returns false. */
+bool options_refuse(const struct option *table, const char *dashes, const char *name, size_t len,
                     struct gpt2_error *err);
 
 /* Copies the value of `from` to the destination of `to`, which has the same type. */

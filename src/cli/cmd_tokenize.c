@@ -246,7 +246,7 @@ static int run_detokenize(int argc, char **argv) {
         OPT_MODEL(&args.model),
         OPT_STRING("ids", 0, &args.source.option, "1,2,3",
                    "the ids, separated by commas or white space (also as\n"
-                   "a plain argument; \"-\", or a pipe if nothing is given,\n"
+                   "plain arguments; \"-\", or a pipe if nothing is given,\n"
                    "is standard input)"),
         OPT_STRING("file", 'f', &args.source.file, "FILE", "read the ids from a file"),
         OPT_FLAG("lines", 0, &args.lines,
@@ -260,11 +260,22 @@ static int run_detokenize(int argc, char **argv) {
         OPT_END,
     };
     int n_words, code;
-    if (!command_begin(&command_detokenize, table, argc, argv, 1, &n_words, &code))
+    if (!command_begin(&command_detokenize, table, argc, argv, argc, &n_words, &code))
         return code;
-    args.source.word = n_words ? argv[0] : NULL;
+    struct buffer words = {0}; // as tokenize prints them: the shell has taken them apart
+    for (int i = 0; i < n_words; i++)
+        buffer_format(&words, "%s%s", i ? " " : "", argv[i]);
+    buffer_byte(&words, 0);
+    if (words.failed) {
+        struct gpt2_error err;
+        command_error(&err, GPT2_ERR_MEMORY, NULL, "out of memory for the ids");
+        return report(&err);
+    }
+    args.source.word = n_words ? words.data : NULL;
     args.lines |= args.format != 0;
-    return convert(&args, true, &(struct direction){detokenize_piece, detokenize_end});
+    code = convert(&args, true, &(struct direction){detokenize_piece, detokenize_end});
+    buffer_free(&words);
+    return code;
 }
 
 const struct command command_tokenize = {
@@ -289,7 +300,7 @@ const struct command command_tokenize = {
 const struct command command_detokenize = {
     .name = "detokenize",
     .summary = "turn token ids back into text",
-    .usage = "[OPTIONS] [IDS]",
+    .usage = "[OPTIONS] [IDS...]",
     .details =
         "The bytes are exactly those of the tokens: no newline is added, unless with --lines.\n"
         "What is read is answered before more is waited for.\n",

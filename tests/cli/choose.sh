@@ -173,6 +173,11 @@ run eval hellaswag "$tmp/lambada"
 expect "records of another benchmark" refuses 5 'line 1: "ctx_a": expected a string'
 run eval lambada --form llm.c "$tmp/lambada"
 expect "a form that is not there" refuses 2 'no form of lambada'
+run eval
+expect "no task" refuses 2 'expected lambada or hellaswag, got nothing'
+expect "... with an example" says 'hint: for example: gpt2 eval lambada'
+run eval lambda "$tmp/lambada"
+expect "a task with a slip" says 'hint: did you mean lambada?'
 run eval chess "$tmp/lambada"
 expect "an unknown benchmark" refuses 2 'lambada or hellaswag, got "chess"'
 run eval lambada /dev/null

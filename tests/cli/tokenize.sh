@@ -25,8 +25,17 @@ else
     if command -v python3 >/dev/null; then
         expect "--json parses" python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); assert len(d["ids"])==len(d["tokens"])==len(d["offsets"]); assert d["offsets"][-1][1]==4' "$out"
     fi
+    run detokenize 1,2
+    cp "$out" "$tmp/joined"
     run detokenize 1 2
-    expect "ids without quotes" refuses 2 'unexpected argument "2"'
+    expect "ids without quotes" same "$tmp/joined" "$out"
+    # shellcheck disable=SC2046 # ids are words
+    run detokenize $("$GPT2" tokenize "Once upon a time")
+    expect "... as tokenize prints them" test "$(cat "$out")" = "Once upon a time"
+    run detokenize 1 x
+    expect "... and what is none among them" refuses 2 'found "x"'
+    run detokenize 1 -
+    expect "... nor is standard input" refuses 2 'found "-"'
     run detokenize 99999999
     expect "an id that is not in the vocabulary" refuses 2 'token id 99999999 is not in the vocabulary'
     run detokenize "1 -2"

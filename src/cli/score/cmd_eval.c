@@ -8,6 +8,7 @@
 #include "cli/io/line_errors.h"
 #include "cli/io/output.h"
 #include "cli/io/report.h"
+#include "cli/io/suggest.h"
 #include "cli/io/terminal.h"
 #include "cli/io/token_reader.h"
 #include "cli/score/scored_continuation.h"
@@ -187,16 +188,31 @@ static bool print(struct eval_run *run, struct gpt2_error *err) {
            output_end(&run->out, err);
 }
 
+static bool find_task(struct eval_run *run, struct gpt2_error *err) {
+    static const char *const names[] = {
+        [GPT2_TASK_LAMBADA] = "lambada", [GPT2_TASK_HELLASWAG] = "hellaswag"};
+    const char *task = run->args.task;
+    if (!task)
+        return command_error(err, GPT2_ERR_USAGE, "for example: gpt2 eval lambada lambada.jsonl",
+                             "expected lambada or hellaswag, got nothing");
+    struct suggestion nearest = {.distance = 3};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!strcmp(task, names[i])) {
+            run->task = (enum gpt2_task)i;
+            return true;
+        }
+        suggest(&nearest, task, strlen(task), names[i]);
+    }
+    usage_error(err, "expected lambada or hellaswag, got \"%.100s\"", task);
+    if (nearest.name)
+        snprintf(err->hint, sizeof err->hint, "did you mean %s?", nearest.name);
+    return false;
+}
+
 static bool prepare(struct eval_run *run, struct gpt2_error *err) {
     const struct eval_arguments *args = &run->args;
-    if (!args->task)
-        return usage_error(err, "expected lambada or hellaswag, got nothing");
-    if (!strcmp(args->task, "lambada"))
-        run->task = GPT2_TASK_LAMBADA;
-    else if (!strcmp(args->task, "hellaswag"))
-        run->task = GPT2_TASK_HELLASWAG;
-    else
-        return usage_error(err, "expected lambada or hellaswag, got \"%s\"", args->task);
+    if (!find_task(run, err))
+        return false;
     if (run->task == GPT2_TASK_LAMBADA && args->form == GPT2_FORM_LLM_C)
         return usage_error(err, "--form: llm.c has no form of lambada, expected lm-eval");
     struct text_source source = {.file = args->file, .keep_newline = true};

@@ -10,8 +10,12 @@ run inspect
 expect "no kind" refuses 2 'expected one of layernorm, compare, lens, attention, residual, dump'
 run inspect layernrom x
 expect "an unknown kind" refuses 2 'got "layernrom"'
+expect "... near to one" says 'hint: did you mean layernorm?'
+run inspect "Once upon a time"
+expect "... near to none" says 'hint: the first word says what to look at'
 run inspect compare x
 expect "nothing to compare with" refuses 2 'compare: expected 2 to 4 texts'
+expect "... with the remedy" says 'hint: give each with -p'
 run inspect compare a b c d e
 expect "too many texts" refuses 2 'compare: expected 2 to 4 texts (-p "ok" -p "hatred"), got 5'
 run inspect lens once upon
@@ -104,6 +108,13 @@ run inspect layernorm --json --threads 2 "war violence hate fear"
 expect "the same for any machine" same "$tmp/one" "$out"
 run inspect layernorm ""
 expect "an empty text starts from the end of one" grep -q 'token <|endoftext|>' "$out"
+expect "... and says so" says 'gpt2: note: the text is empty: what is shown is <|endoftext|>'
+run inspect lens
+expect "... of standard input, too" says 'gpt2: note: the text is empty'
+run inspect lens --ids ""
+expect "... and of no ids" says 'gpt2: note: the text is empty'
+run inspect lens --bos ""
+expect "... unless it was asked for" test ! -s "$err"
 printf 'once upon\n' | "$GPT2" inspect lens --tsv >"$out" 2>"$err"
 "$GPT2" inspect lens --tsv "once upon" >"$tmp/one"
 expect "standard input" same "$tmp/one" "$out"

@@ -7,10 +7,12 @@
 #include "cli/io/find_model.h"
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
+#include "cli/io/suggest.h"
 #include "cli/io/terminal.h"
 
 #include <gpt2/session.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,16 +51,25 @@ struct inspect_run {
 /* ---- what was asked ---- */
 
 static bool find_kind(struct inspect_run *run, const char *word, struct gpt2_error *err) {
-    for (size_t i = 0; word && i < sizeof kinds / sizeof *kinds; i++)
+    struct suggestion nearest = {.distance = 3};
+    for (size_t i = 0; word && i < sizeof kinds / sizeof *kinds; i++) {
         if (!strcmp(kinds[i].name, word))
             run->kind = &kinds[i];
+        suggest(&nearest, word, strlen(word), kinds[i].name);
+    }
     if (run->kind)
         return true;
     const char *expected = "layernorm, compare, lens, attention, residual, dump";
     if (!word)
         return command_error(err, GPT2_ERR_USAGE, "for example: gpt2 inspect layernorm \"Once\"",
                              "inspect: expected one of %s, got nothing", expected);
-    return usage_error(err, "inspect: expected one of %s, got \"%.100s\"", expected, word);
+    usage_error(err, "inspect: expected one of %s, got \"%.100s\"", expected, word);
+    if (nearest.name)
+        snprintf(err->hint, sizeof err->hint, "did you mean %s?", nearest.name);
+    else
+        snprintf(err->hint, sizeof err->hint,
+                 "the first word says what to look at: gpt2 inspect layernorm \"Once\"");
+    return false;
 }
 
 /* ---- texts ---- */
@@ -80,6 +91,18 @@ static bool check_text(struct inspect_run *run, struct gpt2_ids *ids, struct gpt
     return true;
 }
 
+/* An empty text is one to the model, but seldom what was meant. */
+static void note_start(const struct inspect_run *run, int32_t bos) {
+    size_t n = 0;
+    const char *bytes = run->tokenizer ? gpt2_tokenizer_token(run->tokenizer, bos, &n) : NULL;
+    if (bytes)
+        report_note("the text is empty: what is shown is %.*s, the token that starts texts", (int)n,
+                    bytes);
+    else
+        report_note("the text is empty: what is shown is token %" PRId32 ", which starts texts",
+                    bos);
+}
+
 /* Puts the bos token before the text if that is asked for, or if the text is empty. */
 static bool start_text(struct inspect_run *run, struct gpt2_ids *ids, bool empty,
                        struct gpt2_error *err) {
@@ -90,6 +113,8 @@ static bool start_text(struct inspect_run *run, struct gpt2_ids *ids, bool empty
         return usage_error(err, "--bos: the model names no token that starts a text");
     if (bos < 0 || !(wanted || empty))
         return true;
+    if (empty && !a->bos)
+        note_start(run, bos);
     run->inspect.bos = run->inspect.bos || wanted;
     return gpt2_ids_push(ids, bos, err);
 }
@@ -131,10 +156,11 @@ static bool read_texts(struct inspect_run *run, char **words, int n_words, struc
         return run->kind->most_texts == 1
                    ? command_error(err, GPT2_ERR_USAGE, "put a text with spaces in quotes",
                                    "expected one text, got %d", n)
-                   : usage_error(err,
-                                 "%s: expected %d to %d texts (-p \"ok\" -p \"hatred\"), got "
-                                 "%d",
-                                 run->kind->name, run->kind->least_texts, run->kind->most_texts, n);
+                   : command_error(
+                         err, GPT2_ERR_USAGE, "give each with -p, or in quotes of its own",
+                         "%s: expected %d to %d texts (-p \"ok\" -p \"hatred\"), got "
+                         "%d",
+                         run->kind->name, run->kind->least_texts, run->kind->most_texts, n);
     if (a->ids)
         return add_ids(run, err);
     if (given == 0)

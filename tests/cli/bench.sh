@@ -35,6 +35,10 @@ expect "an unknown kernel variant" refuses 2 'kernel variant "abacus"'
 run bench -m no-such-model
 expect "an unknown model" refuses 4 'model "no-such-model"'
 
+run bench -p 8 -n 0 -r 1 -t 1
+tr '\n' ' ' <"$out" >"$tmp/line"
+expect "the legend says of what a share is" grep -qF 'of read: of the read limit on the faster of the two page sizes.' "$tmp/line"
+
 run bench --speculate lookup -r 1 -n 9 -t 1
 expect "guesses" exits 0
 expect "how many were right" grep -qE '^\| lookup \| 1 \|.* \| [0-9.]+ % \| [0-9.]+ \| [0-9.]+ % \|$' "$out"

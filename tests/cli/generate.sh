@@ -99,6 +99,9 @@ expect "an id beyond the vocabulary" refuses 2 'token id 999999'
 run generate "Once upon a time" -n 8 --stats
 expect "--stats goes to stderr" says 'logits '
 cp "$err" "$tmp/stats"
+expect "--stats names what ended the text, by its long name, and the number" grep -qx 'stop    max-tokens, 8' "$tmp/stats"
+"$GPT2" generate --help | tr -s ' \n' ' ' >"$tmp/line"
+expect "--help says that a model may recommend another length" grep -qF 'default 256, or what the model recommends: gpt2 info' "$tmp/line"
 expect "--stats names the seed" grep -q '^seed  *0$' "$tmp/stats"
 hash=$(grep '^logits' "$tmp/stats")
 run generate "Once upon a time" -n 8 --stats -t 3 --cpu generic

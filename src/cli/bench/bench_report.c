@@ -195,8 +195,8 @@ static bool report_md(struct output *out, const struct bench_context *context,
     char legend[512];
     snprintf(legend, sizeof legend,
              "Median, least and most of %d round%s. GB/s: weights and KV cache, each read "
-             "once a pass;\nof read: of the faster one. GOP/s: the weights' multiply-adds, "
-             "two operations each; of peak:\nof %s.\n",
+             "once a pass;\nof read: of the read limit on the faster of the two page sizes. GOP/s: "
+             "the weights'\nmultiply-adds, two operations each; of peak: of %s.\n",
              context->rounds, plural(context->rounds), peak);
     bool ok =
         output_format(out, err, "gpt2 %s on %s, %d processor%s\n", gpt2_version(),

@@ -130,7 +130,7 @@ static void print_sampling(struct buffer *out, const struct generate_run *run) {
 
 static void print_stats(const struct generate_run *run) {
     static const char *const reasons[] = {
-        "",         "end of text", "stop string", "choice made", "-n reached", "context full",
+        "",         "end of text", "stop string", "choice made", "max-tokens", "context full",
         "max-time", "interrupted", "failed"};
     const struct gpt2_completion *c = run->completion;
     int n_ids, n_read, decoded = 0; // the first came with the prompt
@@ -152,7 +152,11 @@ static void print_stats(const struct generate_run *run) {
     buffer_format(out, "decode  %9.1f ms  %6d token%-1s  %10.1f tok/s\n",
                   (double)run->decode_ns * 1e-6, decoded, plural(decoded),
                   rate(decoded, run->decode_ns));
-    buffer_format(out, "stop    %s\n", reasons[gpt2_completion_get(c, 0).finish]);
+    const enum gpt2_finish finish = gpt2_completion_get(c, 0).finish;
+    buffer_format(out, "stop    %s", reasons[finish]);
+    if (finish == GPT2_FINISH_LENGTH)
+        buffer_format(out, ", %d", run->decoding.settings.max_tokens);
+    buffer_byte(out, '\n');
     buffer_format(out, "seed    %" PRIu64 "\n", run->args.settings.seed.value);
     print_sampling(out, run);
     buffer_format(out, "cache   %s\n", kv_types[session ? gpt2_session_kv(session) : kv]);

@@ -86,8 +86,9 @@ int settings_table(struct option *table, struct settings *s) {
                     .flags = OPTION_ESCAPES),
         OPT_SECTION("Length"),
         OPT_INT("max-tokens", 'n', &s->max_tokens, -1, INT_MAX, "N",
-                "how many tokens at most (default 256; -1: until the\n"
-                "context is full)",
+                "how many tokens at most (default 256, or what the\n"
+                "model recommends: gpt2 info; -1: until the context is\n"
+                "full)",
                 .aliases = "n-predict predict max-new-tokens length num-predict sample-len"),
         OPT_INT("min-tokens", 0, &s->sampler.min_tokens, 0, INT_MAX, "N",
                 "no end of text, and none by --until, before so many\n"

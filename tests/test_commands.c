@@ -727,6 +727,24 @@ static void one_value_is_given_once(void **state) {
     }
 }
 
+/* -prompt is no -p with the text "rompt". */
+static void a_long_name_after_one_dash_is_refused(void **state) {
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        char word[100], refused[140], meant[100];
+        snprintf(word, sizeof word, "-%s", e->option.name);
+        snprintf(refused, sizeof refused, "unknown option %s", word);
+        snprintf(meant, sizeof meant, "did you mean --%s?", e->option.name);
+        line_read.words[0] = e->command->name;
+        line_read.words[1] = word;
+        line_read.n = 2;
+        command_visit(e->command, read_line, NULL);
+        if (line_read.accepted || strcmp(line_read.err.message, refused) != 0 ||
+            strcmp(line_read.err.hint, meant) != 0)
+            fail_msg("gpt2 %s %s: expected \"%s\", \"%s\", got \"%s\", \"%s\"", e->command->name,
+                     word, refused, meant, line_read.err.message, line_read.err.hint);
+    }
+}
+
 /* Two short forms of a choice contradict each other. */
 static void short_forms_exclude_each_other(void **state) {
     size_t n = 0;
@@ -1045,6 +1063,7 @@ int main(void) {
         cmocka_unit_test(an_option_needs_what_it_belongs_to),
         cmocka_unit_test(an_option_without_effect_is_refused),
         cmocka_unit_test(one_value_is_given_once),
+        cmocka_unit_test(a_long_name_after_one_dash_is_refused),
         cmocka_unit_test(short_forms_exclude_each_other),
         cmocka_unit_test(a_plain_argument_is_refused_where_prompt_is),
         cmocka_unit_test(good_values_are_accepted),

@@ -172,7 +172,7 @@ def hidden(model):
                    "n_inner": model.n_inner}[width]
         same(model.hidden(ids, site).shape[-1], columns, site)
     assert np.array_equal(model.hidden(ids, "mlp", -1), mlp[-1])
-    last = resid[-1].astype(float)  # ln_f normalises it: gain and bias are one line for all tokens
+    last = resid[-1].astype(float)  # ln_f normalizes it: gain and bias are one line for all tokens
     normal = (last - last.mean(1, keepdims=True)) / last.std(1, keepdims=True)
     out = model.hidden(ids, "ln_f").astype(float)
     for k in (0, model.n_embd // 2):

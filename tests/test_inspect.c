@@ -189,9 +189,9 @@ static void statistics_of_every_norm(void **state) {
                 moved += (y[i] - z[i]) * (y[i] - z[i]);
             }
             expect_spread(&norm->stream, x);
-            expect_spread(&norm->normalised, z);
+            expect_spread(&norm->normalized, z);
             expect_spread(&norm->branch, y);
-            near(norm->cosine_stream, dot / norm->stream.norm / norm->normalised.norm, 1e-6);
+            near(norm->cosine_stream, dot / norm->stream.norm / norm->normalized.norm, 1e-6);
             near(norm->change, sqrt(moved / zz), 1e-5);
             assert_true(norm->error < 1e-5);
         }

@@ -1,5 +1,5 @@
 /* test_normalizer.c - the forms of Unicode against utf8proc's own of a whole text, and where the
- * bytes of a normalised text came from. The other components: test_tokenizer_oracle.c. */
+ * bytes of a normalized text came from. The other components: test_tokenizer_oracle.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

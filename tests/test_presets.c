@@ -22,7 +22,7 @@ struct dist {
     bool doubtful; /* something stood so near a limit that rounding could decide */
 };
 
-static void normalise(struct dist *d, double temperature) {
+static void normalize(struct dist *d, double temperature) {
     double max = -INFINITY, total = 0;
     for (int i = 0; i < N; i++)
         if (d->in[i])
@@ -125,28 +125,28 @@ static void model_chain(struct dist *d, const struct gpt2_sampler_options *o) {
                 o->compat == GPT2_COMPAT_NANOGPT;
     model_top_k(d, o->top_k, ties);
     if (o->compat == GPT2_COMPAT_LLAMA_CPP) {
-        normalise(d, 1);
+        normalize(d, 1);
         if (o->typical_p < 1)
             model_typical(d, (double)o->typical_p, false);
-        normalise(d, 1);
+        normalize(d, 1);
         if (o->top_p < 1)
             model_top_p(d, (double)o->top_p);
-        normalise(d, 1);
+        normalize(d, 1);
         model_min_p(d, (double)o->min_p);
-        normalise(d, t);
+        normalize(d, t);
         return;
     }
-    normalise(d, t);
+    normalize(d, t);
     if (o->top_p < 1 && o->compat == GPT2_COMPAT_OPENAI)
         model_top_p_openai(d, (double)o->top_p);
     else if (o->top_p < 1)
         model_top_p(d, (double)o->top_p);
-    normalise(d, t);
+    normalize(d, t);
     model_min_p(d, (double)o->min_p);
-    normalise(d, t);
+    normalize(d, t);
     if (o->typical_p < 1)
         model_typical(d, (double)o->typical_p, o->compat == GPT2_COMPAT_HF);
-    normalise(d, t);
+    normalize(d, t);
 }
 
 /* An id's exponential variate, as src/sampling/race.h defines it. */

@@ -326,7 +326,7 @@ static void the_tap_sees_every_site_and_changes_nothing(void **state) {
     assert_int_equal(watch.rows[GPT2_SITE_QKV], 10);
     assert_int_equal(watch.rows[GPT2_SITE_RESID], 10);
     assert_int_equal(watch.rows[GPT2_SITE_LN_F], 1); // only where logits were asked for
-    for (int i = 0; i < 16; i++) // the stream itself is passed on, not normalised
+    for (int i = 0; i < 16; i++) // the stream itself is passed on, not normalized
         assert_true(watch.mid[i] == watch.embedding[i] + watch.attn[i]);
 }
 

@@ -74,7 +74,7 @@ static size_t character_end(const unsigned char *text, size_t n, size_t i) {
 }
 
 /* One string: its ids, and where they came from. The library says of a character that was composed
- * where the first of its parts stood, and we where all of them did: of normalised text, places are
+ * where the first of its parts stood, and we where all of them did: of normalized text, places are
  * only to contain the library's. */
 static bool check_string(const struct gpt2_tokenizer *t, const char *name, const char *hex,
                          const char *ids, const char *offsets, bool normalized) {

@@ -272,7 +272,7 @@ static inline struct testmodel_list testmodel_list(const struct testmodel_option
     const struct testmodel_options o = testmodel_resolve(options);
     struct testmodel_list list = {0};
     const char *dtype = dtype_name(o.dtype);
-    const double spread = 1 / sqrt((double)o.n_embd); // of a row's product with a normalised vector
+    const double spread = 1 / sqrt((double)o.n_embd); // of a row's product with a normalized vector
     char name[64];
 
     if (o.head != TESTMODEL_HEAD_ONLY)

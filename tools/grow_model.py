@@ -21,7 +21,7 @@ lie side by side:
     ln_f              gain and bias divided by r, as the head sums r copies
     more blocks       copies of the first ones whose projections onto the stream
                       are zero
-    more vocabulary   rows t / gain of ln_f. The normalised features sum to 0,
+    more vocabulary   rows t / gain of ln_f. The normalized features sum to 0,
                       so the logit of such a row is t times the sum of
                       bias / gain, whatever the text: t makes it -100
 

@@ -15,7 +15,7 @@ whose documents are separated by lines holding only <|endoftext|>.
     train_tales.py sample --seed 1         tell a tale
 
 Training uses the CPU: matrix products in bfloat16, everything that adds up
-(weights, residual stream, normalisation, loss) in float32.  The matrices of
+(weights, residual stream, normalization, loss) in float32.  The matrices of
 the blocks are trained by Muon, the rest by Adam.  The main run keeps its rate
 and an average of its weights, so that it can be stopped and continued at any
 time; the model to ship is a branch whose rate falls to zero.  Each thread works

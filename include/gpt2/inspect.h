@@ -42,7 +42,7 @@ struct gpt2_inspector *gpt2_inspector_create(const struct gpt2_model *model,
 uint64_t gpt2_inspector_bytes(const struct gpt2_model *model, const struct gpt2_runtime *runtime);
 void gpt2_inspector_free(struct gpt2_inspector *inspector); /* NULL is allowed */
 
-/* ---- layer normalisation ---- */
+/* ---- layer normalization ---- */
 
 /* Sites are counted in the order of the pass: 2 l is ln_1 of block l, 2 l + 1 its ln_2, and the
  * last one, 2 n_layer, is ln_f. */
@@ -66,11 +66,11 @@ struct gpt2_spread {
 /* One token at one site. */
 struct gpt2_norm {
     struct gpt2_spread stream;     /* before: the residual stream                               */
-    struct gpt2_spread normalised; /* (x - mean) / sqrt(deviation^2 + epsilon)                  */
+    struct gpt2_spread normalized; /* (x - mean) / sqrt(deviation^2 + epsilon)                  */
     struct gpt2_spread branch;     /* after gain and bias: what the branch (or the head) reads  */
-    double cosine_stream;          /* between stream and normalised: less than 1 by the offset  */
-    double cosine_branch;          /* between normalised and branch: what gain and bias turn    */
-    double change;                 /* |branch - normalised| / |normalised|                      */
+    double cosine_stream;          /* between stream and normalized: less than 1 by the offset  */
+    double cosine_branch;          /* between normalized and branch: what gain and bias turn    */
+    double change;                 /* |branch - normalized| / |normalized|                      */
     double error; /* the largest difference between what the pass gave the branch and the formula
                      with this one mean and this one deviation: rounding, if nothing else entered */
 };

@@ -1,6 +1,6 @@
 /* logprobs.h - how likely the model itself found a token.
  *
- * Log-probabilities are natural logarithms, normalised over the unmodified logits of the whole
+ * Log-probabilities are natural logarithms, normalized over the unmodified logits of the whole
  * vocabulary: temperature, penalties, filters and bans have no part in them. They are computed in
  * f64 with our own exp and log, summed in a fixed order (16 strided sums and one tree), so they are
  * the same bits on every machine:

@@ -128,7 +128,7 @@ typedef void (*gpt2_logits_reader)(void *user, int first, int n, const float *lo
 void gpt2_batch_set_reader(struct gpt2_batch *batch, gpt2_logits_reader reader, void *user);
 
 /* Where the forward pass can be watched. The layer-norm sites show what goes in (the residual
- * stream, which is never normalised itself) and what comes out (what the branch sees). */
+ * stream, which is never normalized itself) and what comes out (what the branch sees). */
 enum gpt2_site {
     GPT2_SITE_EMBEDDING, /* wte + wpe                         [rows, n_embd]                     */
     GPT2_SITE_LN_1,      /* ln_1's output                     [rows, n_embd]                     */
@@ -153,7 +153,7 @@ typedef void (*gpt2_tap)(void *user, enum gpt2_site site, int layer,
 /* NULL removes the tap. Watching does not change what is computed. */
 void gpt2_batch_set_tap(struct gpt2_batch *batch, gpt2_tap tap, void *user);
 
-/* Parts of layer normalisation that can be taken away, at every site at once, to see what they are
+/* Parts of layer normalization that can be taken away, at every site at once, to see what they are
  * good for. Bits of a set. */
 enum gpt2_ablation {
     GPT2_ABLATE_LN_GAIN = 1 << 0, /* the learned gain is 1                                  */

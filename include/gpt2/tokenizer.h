@@ -105,7 +105,7 @@ struct gpt2_extent {
 };
 
 /* The same, and *extents, to be freed with free(): one for each id that was appended, in order.
- * They are places in the text that was given, also where the tokenizer normalises it. On failure
+ * They are places in the text that was given, also where the tokenizer normalizes it. On failure
  * *extents is NULL. */
 bool gpt2_tokenizer_encode_extents(const struct gpt2_tokenizer *tokenizer, const char *text,
                                    size_t n_bytes, unsigned flags, struct gpt2_ids *ids,

@@ -1,4 +1,4 @@
-/* ablate.c - layer normalisation without the ablated parts, in plain loops: speed does not matter.
+/* ablate.c - layer normalization without the ablated parts, in plain loops: speed does not matter.
  */
 #include "forward/ablate.h"
 

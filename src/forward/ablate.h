@@ -1,4 +1,4 @@
-/* ablate.h - layer normalisation with a part taken away, to see what the part is good for. */
+/* ablate.h - layer normalization with a part taken away, to see what the part is good for. */
 #ifndef FORWARD_ABLATE_H
 #define FORWARD_ABLATE_H
 

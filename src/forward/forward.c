@@ -1,7 +1,7 @@
 /* forward.c - GPT-2's forward pass, top to bottom as in the paper (Radford et al. 2019).
  *
- * What layer normalisation does here, since that is what people come to see: the residual stream x
- * is never normalised. Each branch takes a normalised copy, a = ln(x), and what it computes from
+ * What layer normalization does here, since that is what people come to see: the residual stream x
+ * is never normalized. Each branch takes a normalized copy, a = ln(x), and what it computes from
  * the copy is added to x itself. The statistics of a copy are one mean and one deviation per
  * token and site, over the n_embd features of that token alone: (2 n_layer + 1) pairs per token, as
  * layer_norm() is called once per row for ln_1 and ln_2 of every block and for ln_f. No pair is
@@ -74,7 +74,7 @@ static void embed(struct forward *f) {
     }
 }
 
-static void normalise_row(void *arg, int row, int worker) {
+static void normalize_row(void *arg, int row, int worker) {
     const struct row_work *job = arg;
     const struct forward *f = job->f;
     int from = job->rows ? job->rows[row] : row;
@@ -91,7 +91,7 @@ static void normalise_row(void *arg, int row, int worker) {
 /* a = norm(x): one mean and one deviation for each row, from that row alone. */
 static void layer_norm(struct forward *f, const struct layer_norm *norm) {
     struct row_work job = {.f = f, .norm = norm};
-    each_row(f, f->n_rows, normalise_row, &job);
+    each_row(f, f->n_rows, normalize_row, &job);
 }
 
 /* out = in . linear */
@@ -177,7 +177,7 @@ void forward_logits(struct forward *f, float *logits, const int *rows, int n) {
     const struct gpt2_model *model = f->model;
     struct row_work job = {.f = f, .norm = &model->ln_f, .rows = rows};
     assert(n <= f->a.max_rows);
-    each_row(f, n, normalise_row, &job);
+    each_row(f, n, normalize_row, &job);
     for (int i = 0; i < n; i++)
         tap_final(f, rows[i], i);
     matmul_head(&f->mm, logits, (size_t)model->config.n_vocab, f->a.data, f->a.stride, &model->head,

@@ -18,7 +18,7 @@ struct forward {
     activation_fn act;
 
     struct activations x;   /* [max_rows, n_embd]     the residual stream                     */
-    struct activations a;   /* [max_rows, n_embd]     a branch: its normalised input, its output */
+    struct activations a;   /* [max_rows, n_embd]     a branch: its normalized input, its output */
     struct activations qkv; /* [max_rows, 3 n_embd]   query, key, value of all heads          */
     struct activations o;   /* [max_rows, n_embd]     what the heads read, side by side       */
     struct activations f;   /* [max_rows, n_inner]    the MLP's hidden layer                  */

@@ -1,4 +1,4 @@
-/* norms.c - the statistics of layer normalisation, and the proof that they are each token's
+/* norms.c - the statistics of layer normalization, and the proof that they are each token's
  * own.
  *
  * In the pass every site is preceded by the stream that goes into it, so the tap keeps the last
@@ -125,21 +125,21 @@ static struct gpt2_spread spread_of(const void *x, double (*get)(const void *, i
 }
 
 /* What the site should give for a token's feature, parts that are ablated left out. */
-static double formula(const struct gpt2_inspector *inspector, int site, double x, double normalised,
+static double formula(const struct gpt2_inspector *inspector, int site, double x, double normalized,
                       double mean, int i) {
     const struct layer_norm *norm = norm_of(inspector->model, site);
     unsigned a = inspector->ablations;
     double common = inspector->deviations ? inspector->deviations[site] : 1;
-    return (a & GPT2_ABLATE_LN_SCALE ? (x - mean) / common : normalised) *
+    return (a & GPT2_ABLATE_LN_SCALE ? (x - mean) / common : normalized) *
                (a & GPT2_ABLATE_LN_GAIN ? 1 : norm->gain[i]) +
            (a & GPT2_ABLATE_LN_BIAS ? 0 : norm->bias[i]);
 }
 
 static void compare(struct gpt2_norm *out, const struct gpt2_inspector *inspector, int site,
-                    const float *x, const double *normalised, const float *y) {
+                    const float *x, const double *normalized, const float *y) {
     double xn = 0, nn = 0, ny = 0, xx = 0, yy = 0, moved = 0;
     for (int i = 0; i < inspector->model->config.n_embd; i++) {
-        double n = normalised[i];
+        double n = normalized[i];
         xn += x[i] * n;
         nn += n * n;
         ny += n * y[i];
@@ -158,7 +158,7 @@ struct norms_watch {
     const struct gpt2_inspector *inspector;
     int n;
     struct residual_rows stream;
-    double *normalised;      /* [n_embd] */
+    double *normalized;      /* [n_embd] */
     struct gpt2_norm *norms; /* [sites][n] */
 };
 
@@ -172,9 +172,9 @@ static void look(struct norms_watch *watch, int site, int position, const float 
     double rstd = 1 / sqrt(out->stream.deviation * out->stream.deviation +
                            (double)model->config.layer_norm_epsilon);
     for (int i = 0; i < n_embd; i++)
-        watch->normalised[i] = (x[i] - out->stream.mean) * rstd;
-    out->normalised = spread_of(watch->normalised, get_f64, n_embd);
-    compare(out, watch->inspector, site, x, watch->normalised, y);
+        watch->normalized[i] = (x[i] - out->stream.mean) * rstd;
+    out->normalized = spread_of(watch->normalized, get_f64, n_embd);
+    compare(out, watch->inspector, site, x, watch->normalized, y);
 }
 
 static void watch_tap(void *user, enum gpt2_site site, int layer,
@@ -194,14 +194,14 @@ bool gpt2_inspect_norms(struct gpt2_inspector *inspector, const int32_t *ids, in
     struct norms_watch watch = {.inspector = inspector, .n = n, .norms = norms};
     bool ok = inspector_begin(inspector, ids, n, err);
     watch.stream.rows = os_alloc(INSPECTOR_ROWS, n_embd * sizeof(float), "the stream", err);
-    watch.normalised = os_alloc(n_embd, sizeof(double), "a row", err);
-    ok = ok && watch.stream.rows && watch.normalised;
+    watch.normalized = os_alloc(n_embd, sizeof(double), "a row", err);
+    ok = ok && watch.stream.rows && watch.normalized;
     for (int at = 0; ok && at < n; at += INSPECTOR_ROWS) {
         int step = inspector_step(at, n);
         ok = inspector_read(inspector, ids + at, step, step, watch_tap, &watch, err);
     }
     os_free(watch.stream.rows);
-    os_free(watch.normalised);
+    os_free(watch.normalized);
     return ok;
 }
 

@@ -201,7 +201,7 @@ static bool read_activation(struct gpt2_config *config, const struct config_sour
 }
 
 /* Not 0: a token whose features are all equal, as in an embedding of zeros, would have no
- * normalised vector (0 / 0). */
+ * normalized vector (0 / 0). */
 static bool read_epsilon(struct gpt2_config *config, const struct config_source *s) {
     static const char key[] = "layer_norm_epsilon";
     const struct json *node = json_get(s->root, key);

@@ -54,7 +54,7 @@ struct linear {
     const float *bias;    /* [out]     */
 };
 
-/* One site of layer normalisation: what is learned. The statistics are each token's own. */
+/* One site of layer normalization: what is learned. The statistics are each token's own. */
 struct layer_norm {
     const float *gain; /* [n_embd] "weight" in the files */
     const float *bias; /* [n_embd]                       */

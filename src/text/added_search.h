@@ -1,14 +1,14 @@
 /* added_search.h - finding added tokens in a text.
  *
  * Hugging Face looks twice: first for tokens that are matched as they stand, then, in what is left
- * and has been normalised, for those that are matched in normalised text. */
+ * and has been normalized, for those that are matched in normalized text. */
 #ifndef TEXT_ADDED_SEARCH_H
 #define TEXT_ADDED_SEARCH_H
 
 #include "text/vocab.h"
 
 struct added_entry {
-    const unsigned char *text; /* [len], normalised where that is what it is matched in */
+    const unsigned char *text; /* [len], normalized where that is what it is matched in */
     size_t len;
     struct vocab_token token; /* its switches */
     int32_t id;

@@ -371,7 +371,7 @@ bool normalizer_run(const struct normalizer *normalizer, const unsigned char *te
                       "found more",
                       now.most, n);
         else
-            error_memory(err, "the normalised text", n);
+            error_memory(err, "the normalized text", n);
         normalizer_free_text(&now);
     }
     *out = now;

@@ -25,7 +25,7 @@ struct normalized {
     bool too_long; /* it would have been more than that  */
 };
 
-/* Normalises text[0..n) into *out, with the places that its bytes came from if `places` (these take
+/* Normalizes text[0..n) into *out, with the places that its bytes came from if `places` (these take
  * sixteen times the memory of the text). Linear time. False: *out is {0}; GPT2_ERR_MEMORY, or
  * GPT2_ERR_MODEL where the result is longer than 64 times the text and 4096 bytes: replacements
  * that follow each other may double a text with each step. */

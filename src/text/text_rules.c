@@ -126,7 +126,7 @@ bool text_rules_check(const struct text_rules *rules, int32_t size, const char *
 }
 
 const char *text_rules_what(const struct text_rules *rules) {
-    return rules->normalizer     ? "normalises text"
+    return rules->normalizer     ? "normalizes text"
            : rules->pretokenizer ? "cuts text in a way of its own"
                                  : NULL;
 }

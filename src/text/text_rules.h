@@ -34,7 +34,7 @@ bool text_rules_add(struct text_rules **out, const struct json *root, bool after
 bool text_rules_check(const struct text_rules *rules, int32_t size, const char *name,
                       struct gpt2_error *err);
 
-/* What they do, for messages: "normalises text"; NULL: they only put tokens around it. */
+/* What they do, for messages: "normalizes text"; NULL: they only put tokens around it. */
 const char *text_rules_what(const struct text_rules *rules);
 
 void text_rules_free(struct text_rules *rules); /* NULL is allowed */

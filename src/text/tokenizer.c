@@ -29,8 +29,8 @@ struct gpt2_tokenizer {
     struct os_file file;             /* the file that the three borrow from, if they do */
     bool cuts;                       /* there are added tokens that are not special */
     bool lacks_some, lacks[256];     /* bytes that no token has */
-    struct normalized *spelled; /* [n_added] as they stand in normalised text; NULL: as they are */
-    struct added_search added[2]; /* tokens that are matched as they stand; in normalised text */
+    struct normalized *spelled; /* [n_added] as they stand in normalized text; NULL: as they are */
+    struct added_search added[2]; /* tokens that are matched as they stand; in normalized text */
 };
 
 /* Making the table of whole pieces merges every token of the vocabulary, some milliseconds. Merging
@@ -68,8 +68,8 @@ struct section {
     size_t at;
 };
 
-/* The searches for added tokens. With a normalizer those that are matched in normalised text are
- * normalised themselves. */
+/* The searches for added tokens. With a normalizer those that are matched in normalized text are
+ * normalized themselves. */
 static bool make_searches(struct gpt2_tokenizer *t, struct gpt2_error *err) {
     const struct vocab *vocab = t->vocab;
     const size_t n = vocab->n_added;
@@ -327,7 +327,7 @@ static bool encode_plain(struct encoding *encoding, const unsigned char *text, s
 
 /* ---- from a text to sections ---- */
 
-/* A text that was normalised to nothing is NULL. */
+/* A text that was normalized to nothing is NULL. */
 static struct section part(const struct section *s, size_t begin, size_t end) {
     return (struct section){s->text ? s->text + begin : NULL, end - begin, s->base + begin,
                             s->normalized, s->at + begin};
@@ -407,7 +407,7 @@ static bool encode_range(struct encoding *encoding, const struct section *s) {
     return ok && (!encoding->extents || push_extents(encoding, s, first, spaced));
 }
 
-/* Text without added tokens, normalised. */
+/* Text without added tokens, normalized. */
 static bool encode_section(struct encoding *encoding, const struct section *s) {
     const struct text_rules *rules = encoding->tokenizer->vocab->rules;
     struct range *ranges;

@@ -21,7 +21,7 @@ struct vocab_token {
     uint32_t len : 26;               /* 0: the vocabulary has no such id                        */
     uint32_t lstrip : 1, rstrip : 1; /* takes the white space before it, after it       */
     uint32_t single_word : 1;        /* only where no word goes on at its sides          */
-    uint32_t normalized : 1;         /* matched in text that has been normalised         */
+    uint32_t normalized : 1;         /* matched in text that has been normalized         */
     uint32_t added : 1;              /* not special: always cut out of text              */
     uint32_t special : 1;            /* such as <|endoftext|>: cut out where asked for   */
 };

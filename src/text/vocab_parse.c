@@ -136,7 +136,7 @@ static bool add_tokens(struct vocab_parser *p) {
 }
 
 /* How added tokens are matched: as the first file with switches says, else special ones before the
- * text is normalised and others after that. */
+ * text is normalized and others after that. */
 static void set_switches(struct vocab_parser *p) {
     struct vocab *vocab = p->vocab;
     size_t n_normalized = 0;
@@ -154,7 +154,7 @@ static void set_switches(struct vocab_parser *p) {
     }
     for (size_t i = 0; i < vocab->n_added; i++)
         n_normalized += vocab->tokens[vocab->added[i]].normalized;
-    // Where text is not normalised it only matters if some are looked for before the others.
+    // Where text is not normalized it only matters if some are looked for before the others.
     if (n_normalized == vocab->n_added && !(p->rules && p->rules->normalizer))
         for (size_t i = 0; i < vocab->n_added; i++)
             vocab->tokens[vocab->added[i]].normalized = 0;
@@ -361,7 +361,7 @@ static bool add_end(struct vocab_parser *p, int i) {
 }
 
 /* The vocabulary takes the rules over. */
-/* In normalised text an added token is looked for as the normalizer leaves it. One of which nothing
+/* In normalized text an added token is looked for as the normalizer leaves it. One of which nothing
  * is left would be everywhere. */
 static bool check_added(const struct vocab_parser *p) {
     const struct vocab *vocab = p->vocab;

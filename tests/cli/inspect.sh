@@ -72,7 +72,7 @@ pairs=$((sites * tokens))
 expect "counts the pairs" grep -q "$sites sites (ln_1 and ln_2 of $layers blocks, and ln_f) x $tokens tokens = $pairs pairs, each taken over that token's own 256 features" "$tmp/line"
 expect "all of them different" grep -q "$pairs of the $pairs pairs are different" "$tmp/line"
 expect "alone the same bits" grep -q "one token at a time, $pairs of $pairs pairs and what they gave are the same bits; in one batch with another sequence, $pairs of $pairs; with every token after position [0-9]* changed, \([0-9]*\) of the \1 up" "$tmp/line"
-expect "each token in three stages" test "$(grep -Ec '^(h\.[0-9]\.ln_[12]|ln_f) +(stream|normalised|branch) ' "$out")" -eq $((3 * pairs))
+expect "each token in three stages" test "$(grep -Ec '^(h\.[0-9]\.ln_[12]|ln_f) +(stream|normalized|branch) ' "$out")" -eq $((3 * pairs))
 expect "no control codes in a pipe" test "$(tr -d '\n\040-\176\200-\377' <"$out" | wc -c)" -eq 0
 expect "fits 80 columns" test "$(LC_ALL=C.UTF-8 wc -L <"$out")" -le 80
 # what the words say follows from the table: which block grows, and whether position 0 is another kind
@@ -201,6 +201,6 @@ while read -r file line code; do
     expect "line $line of $file has: $code" sh -c 'sed -n "$2p" "$1" | grep -qF -- "$3"' sh "$file" "$line" "$code"
 done <"$tmp/links"
 
-# What is said of layer norm is what it does: normalised tokens are equally long, what branches read need not be.
+# What is said of layer norm is what it does: normalized tokens are equally long, what branches read need not be.
 run inspect compare -p " good" -p " hate" --words
-expect "compare's words are its numbers" grep -q 'normalised, by up to x 1\.000' "$out"
+expect "compare's words are its numbers" grep -q 'normalized, by up to x 1\.000' "$out"

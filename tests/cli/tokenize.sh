@@ -93,7 +93,7 @@ tokenizer_json "$m" ', {"id": 261, "content": "covid19", "special": false}' '"no
 run tokenize -m "$m" "a covid19"
 expect "an added token that is not special is always cut out" prints "97 32 261"
 run tokenize --json -m "$m" "$(printf 'e\314\201 covid19')"
-expect "offsets are those of the text, not of what it is normalised to" \
+expect "offsets are those of the text, not of what it is normalized to" \
     grep -q '"offsets": \[\[0, 3\], \[0, 3\], \[3, 4\], \[4, 11\]\]' "$out"
 tokenizer_json "$m" '' '"normalizer": {"type": "Nmt"}, '
 run tokenize -m "$m" "hello"
@@ -190,7 +190,7 @@ END
     tokenizer_json "$m" '' '"normalizer": {"type": "NFC"}, '
     for case in "gguf=a GGUF file" "safetensors=vocab.json and merges.txt"; do
         run convert "$m" -o "$tmp/normal.${case%%=*}" --to "${case%%=*}"
-        expect "a normalizer, for ${case%%=*}" refuses 4 "normalises text, which ${case#*=} cannot say"
+        expect "a normalizer, for ${case%%=*}" refuses 4 "normalizes text, which ${case#*=} cannot say"
         expect "... with a hint" says '--no-tokenizer leaves it out'
         run convert "$m" -o "$tmp/normal.${case%%=*}" --to "${case%%=*}" --no-tokenizer
         expect "... that works" exits 0

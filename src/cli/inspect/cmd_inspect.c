@@ -404,7 +404,7 @@ const struct command command_inspect = {
     .usage = "layernorm|compare|lens|attention|residual|dump [OPTIONS] [TEXT]",
     .details =
         "  layernorm   each token at each site: mean, deviation, norm, spikes; before, "
-        "normalised,\n"
+        "normalized,\n"
         "              after gain and bias; and whether anything is shared between tokens\n"
         "  compare     the last tokens of two to four texts, side by side, and what the next "
         "token\n"

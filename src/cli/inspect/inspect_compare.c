@@ -1,6 +1,6 @@
 /* inspect_compare.c - compares the last tokens of several prompts layer by layer.
  *
- * It also shows what becomes of their next tokens when parts of layer normalisation are ablated. */
+ * It also shows what becomes of their next tokens when parts of layer normalization are ablated. */
 #include "cli/inspect/inspection.h"
 
 #include <gpt2/session.h>
@@ -108,7 +108,7 @@ static bool add_spikes(struct inspect *inspect, const struct compare_results *r)
         {"prompt", "%.0f", 0},  {"token", NULL, 0},     {"site", NULL, 0},
         {"at", NULL, 0},        {"norm", "%.1f", 0},    {"kurtosis", "%.1f", 0},
         {"max/rms", "%.2f", 0}, {"largest", "%.2f", 0}, {"feature", "%.0f", 0}};
-    static const char *const at[] = {"stream", "normalised", "branch"};
+    static const char *const at[] = {"stream", "normalized", "branch"};
     struct view *view = &inspect->view;
     struct view_table *table =
         view_table(view, "spikes", "Spikes", columns, 9, 3 * r->n * r->sites);
@@ -119,7 +119,7 @@ static bool add_spikes(struct inspect *inspect, const struct compare_results *r)
             for (int k = 0; k < 3; k++, row++) {
                 const struct gpt2_norm *norm = &r->norms[i][s];
                 const struct gpt2_spread *spread = k == 0   ? &norm->stream
-                                                   : k == 1 ? &norm->normalised
+                                                   : k == 1 ? &norm->normalized
                                                             : &norm->branch;
                 char site[32];
                 gpt2_norm_name(inspect->model, s, site);
@@ -186,11 +186,11 @@ static bool add_ablations(struct inspect *inspect, const struct compare_results 
     return true;
 }
 
-enum place { AT_STREAM, AT_NORMALISED, AT_BRANCH };
+enum place { AT_STREAM, AT_NORMALIZED, AT_BRANCH };
 
 static const struct gpt2_spread *spread_at(const struct gpt2_norm *norm, enum place place) {
     return place == AT_STREAM       ? &norm->stream
-           : place == AT_NORMALISED ? &norm->normalised
+           : place == AT_NORMALIZED ? &norm->normalized
                                     : &norm->branch;
 }
 
@@ -215,7 +215,7 @@ static double most_changed(const struct compare_results *r) {
         for (int s = 0; s < r->sites; s++) {
             const struct gpt2_norm *norm = &r->norms[i][s];
             if (norm->stream.kurtosis > 0)
-                most = fmax(most, fabs(norm->normalised.kurtosis / norm->stream.kurtosis - 1));
+                most = fmax(most, fabs(norm->normalized.kurtosis / norm->stream.kurtosis - 1));
         }
     return most;
 }
@@ -246,14 +246,14 @@ static void tell(struct inspect *inspect, const struct compare_results *r) {
                           inspect->texts[i].len - inspect->bos,
                           inspect_quote(inspect, last_token(inspect, i)));
     view_sentence(view,
-                  "In the stream these tokens' norms differ by up to x %.3f at a site; normalised, "
+                  "In the stream these tokens' norms differ by up to x %.3f at a site; normalized, "
                   "by up to x %.3f: a token's overall size is what layer norm takes out of the "
                   "copy. Gain and bias, which weight each feature, make it up to x %.3f in what "
                   "the branches read.",
-                  most_apart(r, AT_STREAM, 0), most_apart(r, AT_NORMALISED, 0),
+                  most_apart(r, AT_STREAM, 0), most_apart(r, AT_NORMALIZED, 0),
                   most_apart(r, AT_BRANCH, 0));
     view_sentence(view,
-                  "Their spikes stay: kurtosis before and after normalising differs by at most "
+                  "Their spikes stay: kurtosis before and after normalizing differs by at most "
                   "%.1e of itself at every site; it is gain and bias, the same for all tokens, "
                   "that change it. Between the tokens it differs by up to x %.3g in the stream, x "
                   "%.3g in the branches.",
@@ -276,7 +276,7 @@ static void tell(struct inspect *inspect, const struct compare_results *r) {
                   "these texts' tokens, not by its own, so that its scale is put back.");
     view_fact(view, "prompts", r->n);
     view_fact(view, "stream_norms_apart", most_apart(r, AT_STREAM, 0));
-    view_fact(view, "normalised_norms_apart", most_apart(r, AT_NORMALISED, 0));
+    view_fact(view, "normalized_norms_apart", most_apart(r, AT_NORMALIZED, 0));
     view_fact(view, "branch_norms_apart", most_apart(r, AT_BRANCH, 0));
     view_fact(view, "kurtosis_change", most_changed(r));
 }

@@ -1,4 +1,4 @@
-/* inspect_layernorm.c - what layer normalisation does to each token of a prompt, site by site. */
+/* inspect_layernorm.c - what layer normalization does to each token of a prompt, site by site. */
 #include "base/plural.h"
 #include "cli/inspect/inspection.h"
 
@@ -88,16 +88,16 @@ static bool add_map(struct inspect *inspect, const struct layernorm_results *r, 
 
 static bool add_maps(struct inspect *inspect, const struct layernorm_results *r) {
     return add_map(inspect, r, "stream_norm", "The residual stream before each site: its norm",
-                   "never normalised: what branches add stays in it", stream_norm, "%.1f", true) &&
+                   "never normalized: what branches add stays in it", stream_norm, "%.1f", true) &&
            add_map(
                inspect, r, "branch_norm", "What the branch reads after the site: its norm",
-               "normalising makes all tokens equally long: what differs comes from gain and bias",
+               "normalizing makes all tokens equally long: what differs comes from gain and bias",
                branch_norm, "%.1f", true) &&
            add_map(inspect, r, "stream_kurtosis",
                    "How spiky the stream is: kurtosis over the features",
                    view_format(&inspect->view,
                                "3: like a normal distribution, %d: one single spike; "
-                               "normalising does not change it",
+                               "normalizing does not change it",
                                inspect->config->n_embd),
                    stream_kurtosis, "%.1f", false);
 }
@@ -116,7 +116,7 @@ static void put_spread(struct cell *row, const char *at, const struct gpt2_sprea
     row[12] = cell_number(error);
 }
 
-/* Three lines for each token and site: the stream, normalised, and after gain and bias. */
+/* Three lines for each token and site: the stream, normalized, and after gain and bias. */
 static bool add_details(struct inspect *inspect, const struct layernorm_results *r) {
     static const struct column columns[] = {
         {"position", "%.0f", 1}, {"token", NULL, -1},    {"site", NULL, -9},
@@ -127,7 +127,7 @@ static bool add_details(struct inspect *inspect, const struct layernorm_results 
     };
     enum { N = sizeof columns / sizeof *columns };
     struct view_table *table = view_table(
-        &inspect->view, "norms", "Each token at each site: before, normalised, after gain and bias",
+        &inspect->view, "norms", "Each token at each site: before, normalized, after gain and bias",
         columns, N, 3 * r->n * r->sites);
     if (!table)
         return false;
@@ -145,7 +145,7 @@ static bool add_details(struct inspect *inspect, const struct layernorm_results 
                 *table_cell(table, row + i, 2) = cell_text(site);
             }
             put_spread(table_cell(table, row, 0), "stream", &norm->stream, NAN, NAN);
-            put_spread(table_cell(table, row + 1, 0), "normalised", &norm->normalised,
+            put_spread(table_cell(table, row + 1, 0), "normalized", &norm->normalized,
                        norm->cosine_stream, NAN);
             put_spread(table_cell(table, row + 2, 0), "branch", &norm->branch, norm->cosine_branch,
                        norm->error);
@@ -162,7 +162,7 @@ static bool add_learned(struct inspect *inspect, const struct layernorm_results 
     enum { N = sizeof columns / sizeof *columns };
     struct view_table *table = view_table(&inspect->view, "learned",
                                           "Gain and bias of each site, and how far they turn the "
-                                          "normalised vector",
+                                          "normalized vector",
                                           columns, N, r->sites);
     if (!table)
         return false;
@@ -260,7 +260,7 @@ static void tell_growth(struct inspect *inspect, const struct layernorm_results 
         snprintf(others, sizeof others, ", and x %.3g to x %.3g in the others", least_other,
                  most_other);
     view_sentence(view,
-                  "The residual stream passes un-normalised: its norm goes from %.4g before "
+                  "The residual stream passes un-normalized: its norm goes from %.4g before "
                   "the first block to %.4g after the last (mean of %s): x %.3g in block %d, where "
                   "it grows most%s. The branches read copies whose mean norm is %.3g to %.3g at "
                   "every site.",
@@ -347,12 +347,12 @@ static void tell_loss(struct inspect *inspect, const struct layernorm_results *r
             least = fmin(least, norm->cosine_branch);
             if (norm->stream.kurtosis > 0)
                 kurtosis =
-                    fmax(kurtosis, fabs(norm->normalised.kurtosis / norm->stream.kurtosis - 1));
+                    fmax(kurtosis, fabs(norm->normalized.kurtosis / norm->stream.kurtosis - 1));
         }
     }
     view_sentence(view,
                   "What a branch loses is one offset and one scale, 2 numbers of %d. The direction "
-                  "stays: the cosine between a token's vector and its normalised copy is at least "
+                  "stays: the cosine between a token's vector and its normalized copy is at least "
                   "%.4f (the offset is what is missing), and the kurtosis, how spiky it is, "
                   "changes by at most %.1e of itself. Both numbers are still in the stream x: "
                   "what the branch computes is added to x itself, not to the copy.",
@@ -362,15 +362,15 @@ static void tell_loss(struct inspect *inspect, const struct layernorm_results *r
     view_sentence(view,
                   "Gain and bias, one of each per feature and site, the same for all tokens: gains "
                   "go from %.3g (%s, feature %d) to %.3g (%s, feature %d). They move the "
-                  "normalised vector by %.0f %% of its length on average, turn it to a cosine of "
+                  "normalized vector by %.0f %% of its length on average, turn it to a cosine of "
                   "%.3f on average, %.3f at least, and take the mean kurtosis from %.3g to %.3g.",
                   lowest.least_gain, low, lowest.least_gain_feature, highest.most_gain, high,
                   highest.most_gain_feature, 100 * moved, sum, least, before, after);
     view_fact(view, "mean_kurtosis_stream", before);
     view_fact(view, "mean_kurtosis_branch", after);
-    view_fact(view, "least_cosine_stream_normalised", cosine);
+    view_fact(view, "least_cosine_stream_normalized", cosine);
     view_fact(view, "kurtosis_change", kurtosis);
-    view_fact(view, "mean_cosine_normalised_branch", sum);
+    view_fact(view, "mean_cosine_normalized_branch", sum);
     view_fact(view, "mean_change_by_gain_and_bias", moved);
     if (inspect->ablations)
         view_sentence(view, "All of this without %s, at every site.",
@@ -388,7 +388,7 @@ bool inspect_layernorm(struct inspect *inspect, struct gpt2_error *err) {
     if (!gpt2_inspect_norms(inspect->inspector, r.ids, r.n, r.norms, err) ||
         !gpt2_inspect_independence(inspect->inspector, r.ids, r.n, &r.own, err))
         return false;
-    view->title = view_format(view, "Layer normalisation in %s: %d token%s at %d sites",
+    view->title = view_format(view, "Layer normalization in %s: %d token%s at %d sites",
                               view->model, r.n, plural(r.n), r.sites);
     if (!add_details(inspect, &r) || !add_learned(inspect, &r) || !add_maps(inspect, &r))
         return inspect_no_memory(err);

@@ -137,7 +137,7 @@ static void tell(struct inspect *inspect, const struct residual_results *r) {
                       contribution(r, 0, least));
     }
     view_sentence(view, "ln_f divides the whole stream by one number, so each part counts with the "
-                        "size it has in the stream: nothing was normalised on the way.");
+                        "size it has in the stream: nothing was normalized on the way.");
     view_fact(view, "logit_above_mean", r->logits[0]);
     view_fact(view, "sum_of_parts", sum);
     view_fact(view, "p", r->p[0]);

@@ -28,6 +28,10 @@ static void manual_topic(struct buffer *page, const struct topic *topic) {
     man_prose(page, topic->text);
     if (topic->more)
         man_prose(page, topic->more);
+    if (topic->variables)
+        man_facts(page, "Environment", topic->variables, NULL, NULL);
+    if (topic->files)
+        man_facts(page, "Files", topic->files, NULL, NULL);
     man_heading(page, "See also");
     struct topic_users users = {topic, {page, false}};
     man_related(&users.related, "", 0, 1);
@@ -69,6 +73,19 @@ static void manual_program(struct buffer *page) {
     buffer_byte(page, '\n');
 }
 
+static void put_facts(struct buffer *page, const char *heading, const struct program_fact *facts,
+                      int width) {
+    if (!facts)
+        return;
+    buffer_format(page, "\n%s\n", heading);
+    for (; facts->name; facts++) {
+        buffer_text(page, "  ");
+        wrap_text(page, facts->name, 2, 2, width);
+        buffer_text(page, "      ");
+        wrap_text(page, facts->meaning, 6, 6, width);
+    }
+}
+
 int help_topic(const struct topic *topic, enum help_kind kind) {
     struct buffer page = {0};
     if (kind == HELP_MANUAL) {
@@ -80,6 +97,8 @@ int help_topic(const struct topic *topic, enum help_kind kind) {
         help_prose(&page, topic->text, wrap_width());
         if (topic->more)
             help_prose(&page, topic->more, wrap_width());
+        put_facts(&page, "variables", topic->variables, wrap_width());
+        put_facts(&page, "files", topic->files, wrap_width());
     }
     return wrap_print(&page);
 }

@@ -12,6 +12,8 @@
 
 #include <stddef.h>
 
+struct program_fact; /* program_facts.h */
+
 struct topic {
     const char *name;    /* gpt2 help NAME, gpt2-NAME(section)                                */
     int section;         /* of the manual: 5 for what a file holds, 7 for anything else       */
@@ -19,6 +21,7 @@ struct topic {
     const char *users;   /* whose man pages name it (program_facts.h)                         */
     const char *text;    /* ends with a newline                                               */
     const char *more;    /* goes on from there: C has no string of more than 4095. NULL: none */
+    const struct program_fact *variables, *files; /* follow the text as lists; NULL: none     */
 };
 
 #define TOPIC(name) extern const struct topic topic_##name;

@@ -340,12 +340,13 @@ STRIP ?= $(TOOL)strip
 STRIP_SHARED  := $(if $(filter darwin,$(SYSTEM)),-x,--strip-unneeded)
 STRIP_ARCHIVE := $(if $(filter darwin,$(SYSTEM)),-S,--strip-debug)
 DOCS := LICENSE CHANGELOG.md
+JOB_TOOLS := tools/slurm-job tools/kubernetes-job
 # What `make install` writes by redirection: its mode is not the umask's.
 WRITTEN = $(LIBDIR)/pkgconfig/gpt2.pc share/bash-completion/completions/gpt2 \
     share/zsh/site-functions/_gpt2 share/fish/vendor_completions.d/gpt2.fish
 $(if $(filter install,$(MAKECMDGOALS)),$(if $(filter-out /%,$(firstword $(PREFIX))),$(error PREFIX: expected an absolute path, got $(PREFIX))))
-install: all shared $(EMBED) man ## install program, library, headers, man pages, the shipped model and, where there is a python3, gpt2.py under PREFIX (STRIP=: keeps debug information)
-	install -d $(foreach folder,bin $(LIBDIR)/pkgconfig include/gpt2 share/gpt2/models/tales share/man/man1 share/man/man5 \
+install: all shared $(EMBED) man ## install program, library, headers, man pages, the shipped model, scripts for Slurm and Kubernetes and, where there is a python3, gpt2.py under PREFIX (STRIP=: keeps debug information)
+	install -d $(foreach folder,bin $(LIBDIR)/pkgconfig include/gpt2 share/gpt2/models/tales share/gpt2/tools share/man/man1 share/man/man5 \
 	    share/man/man7 share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d \
 	    share/doc/gpt2,"$D/$(folder)")
 	install -m 755 $(BUILD)/gpt2 "$D/bin/gpt2"
@@ -355,6 +356,7 @@ install: all shared $(EMBED) man ## install program, library, headers, man pages
 	ln -sf $(SO) "$D/$(LIBDIR)/$(SO_ABI)" && ln -sf $(SO_ABI) "$D/$(LIBDIR)/$(SO_LINK)"
 	install -m 644 include/gpt2/*.h "$D/include/gpt2/"
 	install -m 644 models/tales/* "$D/share/gpt2/models/tales/"
+	install -m 755 $(JOB_TOOLS) "$D/share/gpt2/tools/"
 	install -m 644 $(DOCS) "$D/share/doc/gpt2/"
 	$(foreach section,1 5 7,install -m 644 $(MAN)/*.$(section) "$D/share/man/man$(section)/" &&) true
 	$(NATIVE) completions bash >"$D/share/bash-completion/completions/gpt2"
@@ -370,7 +372,7 @@ install: all shared $(EMBED) man ## install program, library, headers, man pages
 	cd "$D" && chmod 644 $(WRITTEN)
 	{ cat "$D/share/gpt2/installed" 2>/dev/null; printf '%s\n' bin/gpt2 \
 	    $(addprefix $(LIBDIR)/,libgpt2.a $(SO) $(SO_ABI) $(SO_LINK)) $(wildcard include/gpt2/*.h) $(WRITTEN) \
-	    $(addprefix share/gpt2/,$(wildcard models/tales/*)) $(addprefix share/doc/gpt2/,$(DOCS)) \
+	    $(addprefix share/gpt2/,$(wildcard models/tales/*) $(JOB_TOOLS)) $(addprefix share/doc/gpt2/,$(DOCS)) \
 	    $(if $(PYTHON_DIR),$(PYTHON_DIR)/gpt2.py $(PYTHON_SCRIPTS:tools/%=share/gpt2/%)); \
 	    for section in 1 5 7; do (cd $(MAN) && ls *.$$section) | sed "s,^,share/man/man$$section/,"; done; \
 	} | sort -u >$(BUILD)/installed && install -m 644 $(BUILD)/installed "$D/share/gpt2/installed"

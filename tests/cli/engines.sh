@@ -189,7 +189,7 @@ fi
 
 # What a task of tools/slurm-job runs, with a srun that says what it was asked for.
 mkdir "$tmp/bin" "$tmp/tasks" && ln -s "$GPT2" "$tmp/bin/gpt2"
-cp "$tmp/in" "$tmp/tasks/in.jsonl"
+cp "$tmp/in" "$tmp/tasks/prompts.jsonl"
 cat >"$tmp/bin/srun" <<'END'
 #!/bin/sh
 echo "$1" >>srun.log
@@ -229,6 +229,14 @@ task 0
 expect "... other statuses are the program's" exits 5
 rm "$tmp/bin/gpt2"
 
+# One naming: what goes in is prompts.jsonl, what comes out texts.jsonl and, of shards, out.N.jsonl.
+"$GPT2" help bulk >"$tmp/page"
+for file in "$tmp/page" tools/slurm-job tools/kubernetes-job; do
+    grep -oE '[A-Za-z.0-9{}$_-]+\.jsonl|\bout\.[0-9N{$\\][^ "|,]*' "$file" | sed 's/\.$//' | sort -u >"$tmp/names"
+    expect "${file##*/} reads prompts.jsonl" grep -qx 'prompts.jsonl' "$tmp/names"
+    expect "... and writes out.N.jsonl" grep -qE '^out\..+\.jsonl$' "$tmp/names"
+    expect "... and names no other" test -z "$(grep -vxE '(prompts|texts|out\.[^.]+)\.jsonl' "$tmp/names")"
+done
 # What a pod of the Kubernetes example runs, here with the folder for the volume.
 mkdir "$tmp/data" && ln -s "$GPT2" "$tmp/bin/gpt2"
 cp "$tmp/in" "$tmp/data/prompts.jsonl"

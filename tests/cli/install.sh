@@ -35,6 +35,13 @@ for shell in bash zsh fish; do
         skip "$shell completions" "$shell is not installed"
     fi
 done
+for tool in slurm-job kubernetes-job; do
+    expect "$tool, which gpt2-bulk(5) names" test -x "$root/share/gpt2/tools/$tool"
+    expect "... and which says what it is for" grep -q '^usage: ' <<END
+$("$root/share/gpt2/tools/$tool" --help)
+END
+done
+expect "gpt2-bulk(5) says where they are" grep -q 'share/gpt2/tools' "$root/share/man/man5/gpt2-bulk.5"
 module=$(find "$root/lib" -name gpt2.py)
 if command -v python3 >/dev/null; then
     expect "gpt2.py is where python3 looks" test -f "$module"

@@ -26,10 +26,11 @@ sed 's/\\f[BRI]/ /g' "$tmp/man/gpt2.1" >"$tmp/plain"
 for name in $(sort -u "$tmp/names"); do
     expect "gpt2(1) has \$$name" grep -qE "(^|[^A-Z_])$name([^A-Z_]|$)" "$tmp/plain"
 done
+sed 's/\\f[BRI]/ /g' "$tmp/man/gpt2-environment.7" >"$tmp/topic"
 run help environment
-for name in $(sort -u "$tmp/names"); do
-    expect "help environment has \$$name" grep -qE "(^|[^A-Z_])$name([^A-Z_]|$)" "$out"
-    expect "gpt2-environment(7) has it" grep -qE "(^|[^A-Z_])$name([^A-Z_]|$)" "$tmp/man/gpt2-environment.7"
+for variable in $(sort -u "$tmp/names"); do
+    expect "help environment has \$$variable" grep -qE "(^|[^A-Z_])$variable([^A-Z_]|$)" "$out"
+    expect "gpt2-environment(7) has it" grep -qE "(^|[^A-Z_])$variable([^A-Z_]|$)" "$tmp/topic"
 done
 # A page that another page names is there.
 sed -nE 's/^\.BR (gpt2[a-z\\-]*) \(([157])\).*/\1.\2/p' "$tmp"/man/* | tr -d '\\' | sort -u >"$tmp/named"

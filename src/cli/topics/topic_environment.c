@@ -7,9 +7,8 @@ const struct topic topic_environment = {
     .name = "environment",
     .section = 7,
     .summary = "which variables and files the program looks at",
-    .text =
-        "What an option says goes before its variable. The man page of a command has those that\n"
-        "it looks at, and nothing else of the environment changes a result.\n",
+    .text = "What an option says goes before its variable. The man page of each command has those "
+            "that\nit looks at.\n",
     .variables = environment_facts,
     .files = file_facts,
 };

@@ -143,7 +143,7 @@ static bool read_text(struct comparison *c, const struct compare_arguments *args
     for (size_t i = 0; i < c->ids.len; i++)
         if (c->ids.data[i] >= n_vocab)
             return command_error(err, GPT2_ERR_MODEL, NULL,
-                                 "token id %" PRId32 ": the model's vocabulary ends at %d",
+                                 "token id %" PRId32 " is not in the vocabulary (0 to %d)",
                                  c->ids.data[i], n_vocab - 1);
     return true;
 }
@@ -339,13 +339,13 @@ static bool print_side(struct output *out, const struct comparison *c,
     bool ok = output_string(out, "{\"model\": ", err) &&
               output_json_string(out, side->path, strlen(side->path), err) &&
               output_format(out, err,
-                            ", \"weights\": \"%s\", \"cache\": \"%s\", \"bits_per_byte\": %.9g, "
-                            "\"perplexity\": %.9g",
+                            ", \"type\": \"%s\", \"cache\": \"%s\", \"bits_per_byte\": %.9g, "
+                            "\"ppl\": %.9g",
                             weight_type(side), kv_types[gpt2_session_kv(side->session)],
                             bits_per_byte(c, side), perplexity(c, side));
     if (ok && side != &c->sides[0])
         ok = output_format(out, err,
-                           ", \"perplexity_ratio\": %.9g, \"mean_kl\": %.9g, \"max_kl\": %.9g, "
+                           ", \"ppl_ratio\": %.9g, \"mean_kl\": %.9g, \"max_kl\": %.9g, "
                            "\"same_top\": %.9g",
                            perplexity(c, side) / perplexity(c, &c->sides[0]),
                            side->kl / (double)c->n_tokens, side->max_kl,

@@ -72,8 +72,13 @@ static bool print_json(struct output *out, const struct gpt2_machine *machine,
         output_json_string(out, COMPILER, strlen(COMPILER), err) &&
         output_string(out, ", \"architecture\": \"" ARCHITECTURE "\", \"cpu\": ", err) &&
         output_json_string(out, machine->cpu, strlen(machine->cpu), err) &&
-        output_format(out, err, ", \"cpus\": %d, \"kernels\": \"%s\", \"runs\": [", machine->n_cpus,
-                      gpt2_cpu_variant_names());
+        output_format(out, err, ", \"cpus\": %d, \"kernels\": [", machine->n_cpus);
+    for (const char *name = gpt2_cpu_variant_names(); ok && *name;) { // "generic, avx2"
+        const size_t n = strcspn(name, ",");
+        ok = output_format(out, err, "\"%.*s\"%s", (int)n, name, name[n] ? ", " : "");
+        name += n + strspn(name + n, ", ");
+    }
+    ok = ok && output_string(out, "], \"runs\": [", err);
     for (int i = 0; ok && gpt2_cpu_variant(i); i++)
         ok = output_format(out, err, "%s\"%s\"", i ? ", " : "", gpt2_cpu_variant(i));
     ok = ok && output_string(out, "], \"features\": {", err);

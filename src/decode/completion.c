@@ -61,7 +61,7 @@ static bool take_prompt(struct gpt2_completion *c, const int32_t *ids, size_t n,
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= config->n_vocab)
             return error_set(err, GPT2_ERR_USAGE,
-                             "token id %" PRId32 ": the model's vocabulary ends at %d", ids[i],
+                             "token id %" PRId32 " is not in the vocabulary (0 to %d)", ids[i],
                              config->n_vocab - 1);
     if (n > max && c->options.truncate == GPT2_TRUNCATE_ERROR) {
         error_set(err, GPT2_ERR_INPUT, "the prompt has %zu tokens, the model's context holds %zu",

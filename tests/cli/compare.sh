@@ -31,7 +31,7 @@ between() { awk -v x="$(value "$1")" -v a="$2" -v b="$3" 'BEGIN { exit !(x + 0 >
 run compare -f "$text" --kv f32 --json
 expect "a model with itself" exits 0
 expect "is not apart" is mean_kl 0
-expect "nor its perplexity" is perplexity_ratio 1
+expect "nor its perplexity" is ppl_ratio 1
 expect "nor its choices" is same_top 1
 # Documents are read each for itself, and the separator is not predicted.
 n=$("$GPT2" tokenize --special --count --keep-newline -f "$text")
@@ -57,7 +57,7 @@ fi
 run quantize --type q4 -o "$tmp/q4"
 run compare -f "$text" tales "$tmp/q4" --json
 expect "a packed model" between mean_kl 1e-4 0.3
-expect "is named with its type" grep -q '"weights": "Q4", "cache": "q8"' "$out"
+expect "is named with its type" grep -q '"type": "Q4", "cache": "q8"' "$out"
 plain=$(value mean_kl)
 run quantize --type q4 --calibrate "$text" -o "$tmp/q4"
 expect "calibrated" exits 0

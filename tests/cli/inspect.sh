@@ -48,7 +48,7 @@ expect "with and without a start" refuses 2 '--bos and --no-bos exclude each oth
 run inspect lens --ids 1,x
 expect "ids that are none" refuses 2 'found "x"'
 run inspect lens --ids 1,8192
-expect "an id beyond the vocabulary" refuses 2 "token id 8192: the model's vocabulary ends at 8191"
+expect "an id beyond the vocabulary" refuses 2 "token id 8192 is not in the vocabulary (0 to 8191)"
 run inspect lens a --color sometimes
 expect "an unknown colour" refuses 2 '--color: expected one of auto, always, never'
 run inspect lens a -m no-such-model

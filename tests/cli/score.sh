@@ -228,7 +228,7 @@ run score --ids "1 2 x"
 expect "ids that are none" exits 2
 expect "... are shown" says 'found "x"'
 run score --ids "1 99999"
-expect "an id beyond the vocabulary" says 'token id 99999: the vocabulary ends at 8191'
+expect "an id beyond the vocabulary" says 'token id 99999 is not in the vocabulary (0 to 8191)'
 run score -f "$tmp/none"
 expect "a missing file" exits 5
 run score "$tale" -p b

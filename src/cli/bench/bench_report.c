@@ -286,7 +286,7 @@ static void list_fields(struct report_fields *fields, char name[64], char doubt[
     add_number(fields, "limit_fma_gflop_s", "%.7g", limits->fma * 1e-9);
     add_number(fields, "limit_int8_gop_s", "%.7g", limits->dot4 * 1e-9);
     add_string(fields, "model", context->model);
-    add_string(fields, "weights", context->blocks.type);
+    add_string(fields, "type", context->blocks.type);
     add_string(fields, "head", context->head.type);
     add_string(fields, "kv", context->kv);
     add_number(fields, "parameters", "%.0f", (double)context->parameters);

@@ -79,7 +79,7 @@ static bool check_text(struct inspect_run *run, struct gpt2_ids *ids, struct gpt
     for (size_t i = 0; i < ids->len; i++)
         if (ids->data[i] >= config->n_vocab)
             return command_error(err, run->args.ids ? GPT2_ERR_USAGE : GPT2_ERR_MODEL, NULL,
-                                 "token id %" PRId32 ": the model's vocabulary ends at %d",
+                                 "token id %" PRId32 " is not in the vocabulary (0 to %d)",
                                  ids->data[i], config->n_vocab - 1);
     if (ids->len == 0)
         return command_error(err, GPT2_ERR_INPUT, "give a prompt",

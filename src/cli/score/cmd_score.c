@@ -230,7 +230,7 @@ static bool check_ids(const struct score_run *run, struct gpt2_error *err) {
     for (size_t i = 0; run->args.ids && i < run->ids.len; i++)
         if (run->ids.data[i] >= n_vocab)
             return command_error(err, GPT2_ERR_USAGE, NULL,
-                                 "token id %" PRId32 ": the vocabulary ends at %d",
+                                 "token id %" PRId32 " is not in the vocabulary (0 to %d)",
                                  run->ids.data[i], n_vocab - 1);
     return true;
 }

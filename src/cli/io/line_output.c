@@ -139,6 +139,14 @@ static bool is_begun(const struct line_form *form, const char *data, size_t n) {
     return false;
 }
 
+/* Memory does not grow with the file: what was read up to `at` is given back, a stretch at a time.
+ */
+static void forget(const struct line_output *out, size_t before, size_t at) {
+    const size_t stretch = (size_t)8 << 20, from = before / stretch * stretch;
+    if (at / stretch != before / stretch)
+        os_forget(&out->found, out->found.data + from, at / stretch * stretch - from);
+}
+
 /* Compares the last whole line with this run. */
 static bool check_last(const struct line_request *request, struct span last,
                        struct gpt2_error *err) {
@@ -184,6 +192,7 @@ static bool resume(struct line_output *out, const struct line_request *request,
     char error[MARK_BYTES];
     const size_t n_error = spell(error, form, "error", '{');
     for (size_t i = 0; i < good; i++) {
+        forget(out, i ? i - 1 : 0, i);
         out->n_found += data[i] == '\n';
         if (data[i] == '"' && good - i > n_error && !memcmp(data + i, error, n_error))
             out->had_errors = true;
@@ -293,6 +302,7 @@ bool line_output_pass(struct line_output *out, const struct record_line *line, b
     snprintf(expected, sizeof expected, "%016" PRIx64, line_output_hash(line->bytes, line->n));
     if (hash.n != strlen(expected) || memcmp(hash.bytes, expected, hash.n) != 0)
         return refuse_line(out, line, found, err);
+    forget(out, out->found_at, out->found_at + found.n + 1);
     out->found_at += found.n + 1;
     out->n_passed++;
     return true;

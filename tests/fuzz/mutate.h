@@ -337,7 +337,7 @@ static inline size_t mutate_pickle(uint8_t *data, size_t size, size_t cap, uint6
     uint8_t piece[512];
     const size_t len = end - at;
     if (kind == 0)
-        mutate_splice(data, &size, cap, at, len, piece, 0);
+        mutate_splice(data, &size, cap, at, len, data, 0);
     if (kind == 1 && len <= sizeof piece) {
         memcpy(piece, data + at, len);
         mutate_splice(data, &size, cap, starts[replay_below(state, n)], 0, piece, len);

@@ -213,6 +213,13 @@ expect "... which it is without as it is" not same "$tmp/escaped" "$out"
 run tokenize -e -f "$tmp/text"
 expect "... and has none in a file" refuses 2 '--escape has an effect only with --prompt or a plain argument'
 
+# ---- bytes that are not UTF-8 ----
+
+run tokenize "$(printf 'caf\351')"
+expect "a byte that is not UTF-8 is read as it is" test "$(tr ' ' '\n' <"$out" | tail -n 1)" = "$("$GPT2" tokenize -e '\xE9')"
+run generate --help all
+expect "... and help says so" sh -c 'tr -s " \n" " " <"$1" | grep -q "what is not are bytes as they stand"' sh "$out"
+
 # ---- a text that begins with a hyphen ----
 
 for command in $(commands_with "-p, --prompt TEXT"); do

@@ -99,7 +99,7 @@ static bool write_directory(struct convert_run *run, const char *path, struct gp
 
 /* What a model is called: --name, else the last part of its name or path, without an ending. */
 static void name_model(char name[200], const struct convert_arguments *args) {
-    const char *given = args->name ? args->name : args->model ? args->model : "tales";
+    const char *given = args->name ? args->name : model_or_default(args->model);
     size_t n = strlen(given);
     while (!args->name && n > 1 && given[n - 1] == '/')
         n--;

@@ -156,3 +156,9 @@ if env --default-signal=INT true 2>/dev/null; then
 else
     skip "SIGINT" "this env has no --default-signal"
 fi
+# The model that a result names is the one that told it.
+if [ -d models/tales ]; then
+    ln -s "$PWD/models/tales" "$tmp/mine"
+    GPT2_MODEL=$tmp/mine run generate --json -n 1 Once
+    expect "\"model\" is that of GPT2_MODEL" grep -q "\"model\":\"$tmp/mine\"" "$out"
+fi

@@ -90,7 +90,7 @@ static int run_bulk(struct generate_run *run) {
                                        .model = run->model,
                                        .tokenizer = run->tokenizer,
                                        .runtime = run->runtime,
-                                       .model_name = args->model ? args->model : "tales",
+                                       .model_name = model_or_default(args->model),
                                        .kv = (enum gpt2_kv)args->kv,
                                        .max_samples = args->parallel,
                                        .sandbox = &args->sandbox,

@@ -6,6 +6,7 @@
 #include "cli/generate/generate_output.h"
 #include "cli/generate/prompt_special.h"
 #include "cli/generate/session_file.h"
+#include "cli/io/find_model.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 
@@ -80,7 +81,7 @@ static bool show_json(struct generate_run *run, struct gpt2_error *err) {
     prompt_scorer_free(&scorer);
     if (!scored)
         return false;
-    const char *name = run->args.model ? run->args.model : "tales";
+    const char *name = model_or_default(run->args.model);
     buffer_format(&text,
                   "{\"id\":\"cmpl-0\",\"object\":\"text_completion\",\"created\":%lld,\"model\":",
                   (long long)time(NULL));

@@ -199,16 +199,20 @@ bool list_model_folders(bool (*visit)(void *user, const char *folder), void *use
     return true;
 }
 
+const char *model_or_default(const char *given) {
+    const char *name = given ? given : getenv("GPT2_MODEL");
+    return name && *name ? name : "tales";
+}
+
 char *find_model(const char *name, struct gpt2_error *err) {
-    const char *shipped = "tales";
     if (name && !*name) {
         command_error(err, GPT2_ERR_MODEL, "without -m it is the default",
                       "model \"\": expected a path or a name, got nothing");
         return NULL;
     }
-    if (!name)
-        name = getenv("GPT2_MODEL");
-    bool given = name && *name;
+    const char *variable = getenv("GPT2_MODEL");
+    const bool given = name || (variable && *variable);
+    name = model_or_default(name);
     if (given && is_path(name)) {
         char *path = strdup(name);
         if (!path)
@@ -216,8 +220,6 @@ char *find_model(const char *name, struct gpt2_error *err) {
                           "the model's name");
         return path;
     }
-    if (!given)
-        name = shipped;
     char program[4096], local[GPT2_HUB_NAME_MAX];
     struct places places = {.n = 0};
     program_parent(program, sizeof program);

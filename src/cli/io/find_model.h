@@ -15,6 +15,10 @@
  * model "tales". The result is owned by the caller: free(). NULL: GPT2_ERR_MODEL. */
 char *find_model(const char *name, struct gpt2_error *err);
 
+/* What find_model looks for: `given`, or where that is NULL what $GPT2_MODEL or we have. Borrowed;
+ * never NULL. */
+const char *model_or_default(const char *given);
+
 /* The path without links and dots, to be freed; NULL where there is no such file. */
 char *canonical_path(const char *path);
 

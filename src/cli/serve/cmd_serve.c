@@ -5,6 +5,7 @@
 #include "cli/command/model_options.h"
 #include "cli/command/sandbox.h"
 #include "cli/command/weights_options.h"
+#include "cli/io/find_model.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
 #include "cli/serve/http_api.h"
@@ -38,11 +39,7 @@ struct serve_run {
 /* The name in /v1/models: of a path only the last part, as clients should not see the paths of
  * this machine. */
 static const char *name_of(const struct serve_arguments *args) {
-    const char *name = args->alias ? args->alias : args->model;
-    if (!name)
-        name = getenv("GPT2_MODEL");
-    if (!name || !*name)
-        return "tales";
+    const char *name = args->alias ? args->alias : model_or_default(args->model);
     const char *slash = strrchr(name, '/');
     return !args->alias && slash && slash[1] && strchr("./~", *name) ? slash + 1 : name;
 }

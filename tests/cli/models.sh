@@ -86,9 +86,12 @@ echo notes >"$tmp/there/models/tales"
 (cd "$tmp/there" && "$GPT2" info -m tales) >"$out" 2>"$err"
 status=$?
 expect "... nor a file that is no model" exits 0
-(cd "$tmp/there" && mkdir models/mine && "$GPT2" info -m mine) >"$out" 2>"$err"
+(cd "$tmp/there" && mkdir models/mine && echo notes >models/mine/notes && "$GPT2" info -m mine) >"$out" 2>"$err"
 status=$?
 expect "what no other place has is named" refuses 4 models/mine
+(cd "$tmp/there" && mkdir models/none && "$GPT2" info -m none) >"$out" 2>"$err"
+status=$?
+expect "... and an empty folder is no model" refuses 4 "neither a path nor a known name"
 rm "$tmp/there/models/tales"
 cp -r models/tales "$tmp/there/models/tales"
 (cd "$tmp/there" && "$GPT2" info) >"$out" 2>"$err"

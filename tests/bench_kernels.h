@@ -1,4 +1,5 @@
-/* bench_kernels.h - `test_kernels --bench`: each op of each variant as a share of its limit.
+/* bench_kernels.h - `test_kernels --bench [VARIANT]`: each op of each variant, or of that one, as a
+ * share of its limit.
  *
  * Arithmetic is compared with the variant's loop of fused multiply-adds, streaming with its loops
  * that only read the same buffer (kernels/peak.h). Limits and ops take turns in every round, as the
@@ -72,7 +73,20 @@ static const struct {
     {"panels 1 row", BENCH_PANELS, DTYPE_BF16, 1},
     {"panels 1 row", BENCH_PANELS, DTYPE_Q8, 1},
     {"panels 1 row", BENCH_PANELS, DTYPE_Q4, 1},
+    {"panels 2 rows", BENCH_PANELS, DTYPE_F32, 2},
+    {"panels 2 rows", BENCH_PANELS, DTYPE_F16, 2},
+    {"panels 2 rows", BENCH_PANELS, DTYPE_Q8, 2},
+    {"panels 2 rows", BENCH_PANELS, DTYPE_Q4, 2},
+    {"panels 4 rows", BENCH_PANELS, DTYPE_F32, 4},
+    {"panels 4 rows", BENCH_PANELS, DTYPE_F16, 4},
+    {"panels 4 rows", BENCH_PANELS, DTYPE_Q8, 4},
+    {"panels 4 rows", BENCH_PANELS, DTYPE_Q4, 4},
+    {"panels 8 rows", BENCH_PANELS, DTYPE_F32, 8},
+    {"panels 8 rows", BENCH_PANELS, DTYPE_F16, 8},
+    {"panels 8 rows", BENCH_PANELS, DTYPE_Q8, 8},
+    {"panels 8 rows", BENCH_PANELS, DTYPE_Q4, 8},
     {"panels 16 rows", BENCH_PANELS, DTYPE_F32, 16},
+    {"panels 16 rows", BENCH_PANELS, DTYPE_F16, 16},
     {"panels 16 rows", BENCH_PANELS, DTYPE_Q8, 16},
     {"panels 16 rows", BENCH_PANELS, DTYPE_Q4, 16},
     {"gemv  1 row", BENCH_GEMV, DTYPE_F32, 1},
@@ -121,10 +135,10 @@ static void bench_vector(const struct bench *b, const struct kernels *kernels, c
     }
 }
 
-/* y += x . w for the panels of a strip with K inputs. */
+/* y += x . w for four panels with K inputs, `apart` panels from one to the next. */
 static void bench_strip(const struct bench *b, const struct kernels *kernels, enum dtype dtype,
-                        const void *w, int m, int K) {
-    size_t ps = panel_bytes(dtype, K);
+                        const void *w, int m, int K, size_t apart) {
+    size_t ps = apart * panel_bytes(dtype, K);
     if (dtype_is_quantized(dtype))
         kernels->gemm_quantized[dtype](b->y, BENCH_STRIDE, b->q, w, ps, m, STRIP,
                                        panels_groups(dtype, K));
@@ -161,11 +175,11 @@ static double bench_run(const struct bench *b, const struct kernels *kernels, in
     switch (benches[i].op) {
     case BENCH_GEMM: // one strip, as matmul.c has it, again and again
         for (; at < total; at += (size_t)32 << 20)
-            bench_strip(b, kernels, dtype, b->w, m, K);
+            bench_strip(b, kernels, dtype, b->w, m, K, 1);
         return (double)m * K * STRIP * (double)(at >> 25);
-    case BENCH_PANELS:
+    case BENCH_PANELS: // as matmul.c walks through them: four streams, each with a quarter
         for (; at + strip <= total; at += strip)
-            bench_strip(b, kernels, dtype, b->w + at, m, K);
+            bench_strip(b, kernels, dtype, b->w + at / (STRIP / PANEL), m, K, total / strip);
         *bytes = (double)at;
         return (double)m * K * STRIP * (double)(at / strip);
     case BENCH_KEYS:
@@ -241,7 +255,7 @@ static void bench_variant(const struct bench *b, const struct kernels *kernels) 
     }
 }
 
-static int bench(void) {
+static int bench(const char *variant) {
     size_t n = (size_t)512 * BENCH_STRIDE;
     struct bench b = {
         .w = os_alloc_huge(BENCH_BYTES, "weights", NULL),
@@ -263,7 +277,8 @@ static int bench(void) {
             kernels_variant(0)->quantize(q + r * b.q.qs, scale + r * b.q.gs, sum + r * b.q.gs,
                                          b.x + r * BENCH_STRIDE, BENCH_N_INNER, PANEL_MIN_GROUP);
         for (int i = 0; kernels_variant(i); i++)
-            bench_variant(&b, kernels_variant(i));
+            if (!variant || strcmp(kernels_variant(i)->name, variant) == 0)
+                bench_variant(&b, kernels_variant(i));
     }
     os_free(sum);
     os_free(scale);

@@ -1,5 +1,6 @@
 /* test_kernels.c - every kernel variant computes the bits of the generic variant, and the generic
- * variant computes what kernels.h says (against f64). With --bench it measures the variants.
+ * variant computes what kernels.h says (against f64). With --bench it measures
+ * the variants, or the one that is named after it.
  *
  * Operands end where an inaccessible page begins. They are aligned to their elements only (weights:
  * not even that), in rows with gaps between them that must not be written. */
@@ -743,7 +744,7 @@ static void unknown_activations_are_refused(void **state) {
 
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--bench") == 0)
-        return bench();
+        return bench(argv[2]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(variants_agree_on_gemm),
         cmocka_unit_test(variants_agree_on_gemv),

@@ -210,19 +210,18 @@ static struct strip strip_in_place(const struct matrix *w, int n_in, int column,
 }
 
 /* y += x . w for n columns and n_k inputs from k on; `row` counts in the whole product. */
-static void add_strip(const struct product *p, float *y, struct strip w, int row, int m, int n,
-                      int k, int n_k) {
+static void add_strip(const struct product *p, float *y, size_t ys, struct strip w, int row, int m,
+                      int n, int k, int n_k) {
     const struct matmul *mm = p->mm;
     const struct kernels *kernels = mm->kernels;
     if (dtype_is_quantized(w.dtype)) {
         size_t g = (size_t)row * mm->groups + (size_t)panels_groups(w.dtype, k);
         struct quantized x = {mm->q + (size_t)row * mm->max_in + k, mm->q_scale + g, mm->q_sum + g,
                               mm->max_in, mm->groups};
-        kernels->gemm_quantized[w.dtype](y, p->ys, x, w.data, w.ps, m, n,
-                                         panels_groups(w.dtype, n_k));
+        kernels->gemm_quantized[w.dtype](y, ys, x, w.data, w.ps, m, n, panels_groups(w.dtype, n_k));
     } else {
-        kernels->gemm[w.dtype](y, p->ys, p->x + (size_t)row * p->xs + k, p->xs, w.data, w.ws, w.ps,
-                               m, n, n_k);
+        kernels->gemm[w.dtype](y, ys, p->x + (size_t)row * p->xs + k, p->xs, w.data, w.ws, w.ps, m,
+                               n, n_k);
     }
 }
 
@@ -262,7 +261,8 @@ static void add_blocks(const struct product *p, const struct matrix *w, struct r
                     scratch ? strip_in_scratch(scratch, w->layout == LAYOUT_ROWS, s, n_k)
                             : strip_in_place(w, n_in, part.column + s, k);
                 float *y = p->y + (size_t)(part.row + row) * p->ys + part.column + s;
-                add_strip(p, y, strip, part.row + row, m, min(STRIP, part.n_columns - s), k, n_k);
+                add_strip(p, y, p->ys, strip, part.row + row, m, min(STRIP, part.n_columns - s), k,
+                          n_k);
             }
         }
     }
@@ -309,14 +309,16 @@ static void rectangle_task(void *arg, int i, int worker) {
     compute(arg, rectangle_of(arg, i), worker);
 }
 
-/* One row goes through four panels side by side, each in another quarter of W, and then through
- * those after them, so that each of the four streams goes on where it was: hardware that reads
- * ahead is never wrong, and four neighbours would make it start again at every strip.
+/* Few rows go through four panels side by side, each in another quarter of W, and then through
+ * those after them, so that each of the four streams goes on where it was: what is read ahead, by
+ * the hardware or by a kernel, is never wrong, and four neighbours would start again at every
+ * strip.
  *
  *      panel   0 | 1 | 2 | ... | q | q+1 | q+2 | ... | 2q | 2q+1 | ... | 3q | ...  4q-1 | rest
  *      walk    0   1   2         0   1     2           0    1            0        q-1
  */
-#define STREAMS (STRIP / PANEL)
+#define STREAMS   (STRIP / PANEL)
+#define WALK_ROWS 16
 
 static int n_walks(const struct product *p) {
     return p->weights.n_out / PANEL / STREAMS;
@@ -334,15 +336,23 @@ static int n_walk_tasks(const struct product *p, int threads) {
 static void walk(const struct product *p, const struct matrix *m, int i) {
     const int q = n_walks(p);
     struct strip w = strip_in_place(m, p->weights.n_in, i * PANEL, 0);
-    float y[STRIP] = {0};
+    float y[WALK_ROWS][STRIP];
     w.ps *= (size_t)q;
-    for (int s = 0; p->bias && s < STREAMS; s++)
-        memcpy(y + s * PANEL, p->bias + (s * q + i) * PANEL, PANEL * sizeof *y);
-    add_strip(p, y, w, 0, 1, STRIP, 0, p->weights.n_in);
-    if (p->act)
-        p->act(y, STRIP);
-    for (int s = 0; s < STREAMS; s++)
-        memcpy(p->y + (s * q + i) * PANEL, y + s * PANEL, PANEL * sizeof *y);
+    for (int r = 0; r < p->m; r++)
+        for (int s = 0; s < STREAMS; s++) {
+            if (p->bias)
+                memcpy(y[r] + s * PANEL, p->bias + (s * q + i) * PANEL, PANEL * sizeof **y);
+            else
+                memset(y[r] + s * PANEL, 0, PANEL * sizeof **y);
+        }
+    add_strip(p, y[0], STRIP, w, 0, p->m, STRIP, 0, p->weights.n_in);
+    for (int r = 0; r < p->m; r++) {
+        if (p->act)
+            p->act(y[r], STRIP);
+        for (int s = 0; s < STREAMS; s++)
+            memcpy(p->y + (size_t)r * p->ys + (s * q + i) * PANEL, y[r] + s * PANEL,
+                   PANEL * sizeof **y);
+    }
 }
 
 /* Task i: some walks. The last task: the columns that are left. */
@@ -350,7 +360,7 @@ static void walk_task(void *arg, int i, int worker) {
     const struct product *p = arg;
     const int q = n_walks(p), tasks = p->column_tasks;
     if (i == tasks) {
-        compute(p, (struct rectangle){0, 1, q * STRIP, p->weights.n_out - q * STRIP}, worker);
+        compute(p, (struct rectangle){0, p->m, q * STRIP, p->weights.n_out - q * STRIP}, worker);
         return;
     }
     int first = (int)((int64_t)q * i / tasks), end = (int)((int64_t)q * (i + 1) / tasks);
@@ -388,7 +398,7 @@ static void run_linear(struct product *p) {
     const bool rows = w->layout == LAYOUT_ROWS, panels = w->layout == LAYOUT_PANELS;
     if (dtype_is_quantized(w->dtype))
         quantize_rows(p);
-    if (panels && p->m == 1 && !weights->copy) {
+    if (panels && p->m <= WALK_ROWS && !weights->copy) {
         p->column_tasks = n_walk_tasks(p, threads);
         bool rest = n_walks(p) * STRIP < weights->n_out;
         pool_run(p->mm->pool, p->column_tasks + rest, walk_task, p);

@@ -40,7 +40,7 @@ ALWAYS_INLINE ivec dot4_x(ivec sum, int8x16_t w, int8x16_t x, int step) {
 }
 
 ALWAYS_INLINE void unpacked_sums(tile_sums sum, struct quantized x, row_words *xw, panel_words *w,
-                                 int begin, struct prefetch prefetch, struct tile tile,
+                                 int begin, struct prefetch *prefetch, struct tile tile,
                                  struct panel_form form) {
     const int rows = tile.rows, vecs = tile.vecs, panels = vecs * WIDTH / PANEL;
     UNROLL for (int r = 0; r < rows; r++) {
@@ -66,7 +66,7 @@ ALWAYS_INLINE void unpacked_sums(tile_sums sum, struct quantized x, row_words *x
                     }
                 }
             }
-            prefetch_step(prefetch, four + step, panels);
+            prefetch_step(prefetch, step, panels, 1, 1);
         }
         at += 16 * PANEL;
     }

@@ -52,7 +52,7 @@ ALWAYS_INLINE void unpack_row(row_words *to, struct quantized x, int r, struct p
 }
 
 ALWAYS_INLINE void unpacked_sums(tile_sums sum, struct quantized x, row_words *xw, panel_words *w,
-                                 int begin, struct prefetch prefetch, struct tile tile,
+                                 int begin, struct prefetch *prefetch, struct tile tile,
                                  struct panel_form form) {
     const int pairs = (tile.rows + 1) / 2, outs = tile.vecs * WIDTH / 2;
     const int8_t *at = (const int8_t *)(w[0] + begin), *x_at = (const int8_t *)xw;
@@ -78,8 +78,7 @@ ALWAYS_INLINE void unpacked_sums(tile_sums sum, struct quantized x, row_words *x
                 }
             }
         }
-        // for two steps of four inputs
-        prefetch_step(prefetch, 2 * step, tile.vecs * WIDTH / PANEL);
+        prefetch_step(prefetch, step, tile.vecs * WIDTH / PANEL, 1, 2); // steps of four inputs
         x_at += X_STEP;
         at += 8 * PANEL;
     }

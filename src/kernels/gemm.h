@@ -9,7 +9,7 @@
 /* Continues the sums of a tile by `steps` steps, as gemm_tile does for one: they take x by lane.
  * The weights are loaded in pairs, which can be one instruction. */
 ALWAYS_INLINE void gemm_steps(vec sum[GEMM_ROWS][STRIP / WIDTH], struct x_rows x, struct panels w,
-                              const char *at, struct prefetch prefetch, int k, int steps,
+                              const char *at, struct prefetch *prefetch, int k, int steps,
                               struct tile tile, struct element type) {
     const int rows = tile.rows, vecs = tile.vecs, panels = vecs * WIDTH / PANEL;
     xvec xk[GEMM_ROWS];
@@ -34,8 +34,8 @@ ALWAYS_INLINE void gemm_steps(vec sum[GEMM_ROWS][STRIP / WIDTH], struct x_rows x
                 }
             }
         }
-        if (rows > 1 && panels > 0 && i % 2 == 0) // lines of 64 bytes, of which a step has half
-            prefetch_step(prefetch, k + i, panels);
+        if (!tile.ahead && panels > 0 && i % 2 == 0) // lines of 64 bytes, of which a step has half
+            prefetch_step(prefetch, i / 2, panels, 1, 2);
         at += w.stride;
         if (!__builtin_constant_p(w.stride))
             OPAQUE(at); // loads at constant distances from it, which can be pairs
@@ -60,11 +60,11 @@ ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
     }
 #if X_STEPS > 1
     for (int k = 0; k < K; k += at_once) {
-        gemm_steps(sum, x, w, at, prefetch, k, at_once, tile, type);
+        gemm_steps(sum, x, w, at, &prefetch, k, at_once, tile, type);
         at += (size_t)at_once * w.stride;
     }
 #else
-    const int panels = vecs * WIDTH / PANEL;
+    const int panels = vecs * WIDTH / PANEL, reads = panels * (int)type.size * PANEL / 64;
     UNROLL_4 for (int k = 0; k < K; k++) {
         vec xk[GEMM_ROWS];
         UNROLL for (int r = 0; r < rows; r++) {
@@ -76,8 +76,10 @@ ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
                 ADD_PRODUCT(sum[r][v], xk[r], weight);
             }
         }
-        if (rows > 1 && panels > 0)
-            prefetch_step(prefetch, k, panels);
+        if (tile.ahead && panels > 0)
+            prefetch_ahead(at, w.next, k, panels, reads);
+        else if (panels > 0)
+            prefetch_step(&prefetch, k, panels, reads, 1);
         at += w.stride;
     }
 #endif
@@ -95,7 +97,7 @@ ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
     static __attribute__((noinline)) void whole_tile_##type(                                  \
         struct y_rows y, struct x_rows x, struct panels w, struct prefetch prefetch, int K) { \
         const int vecs = GEMM_VECS(GEMM_ROWS);                                                \
-        const struct tile tile = {GEMM_ROWS, vecs, vecs * WIDTH};                             \
+        const struct tile tile = {GEMM_ROWS, vecs, vecs * WIDTH, false};                      \
         const struct element element = {size, load_##type, NULL};                             \
         if (w.stride == PANEL * (size)) { /* a constant stride, as in gemm */                 \
             w.stride = PANEL * (size);                                                        \
@@ -109,8 +111,8 @@ ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
 #define WHOLE_TILE(type, size)
 #endif
 
-/* The same for any K: X_STEPS at a time, and what is left one by one. These are two tiles, as sums
- * that go on from one loop to the next are moved to other registers in each step by gcc. */
+/* The same for any K: X_STEPS at a time, and what is left one by one. These are two tiles, as
+ * sums that go on from one loop to the next are moved to other registers in each step by gcc. */
 ALWAYS_INLINE void gemm_columns(struct y_rows y, struct x_rows x, struct panels w,
                                 struct prefetch prefetch, int K, struct tile tile,
                                 struct element type) {
@@ -126,13 +128,13 @@ ALWAYS_INLINE void gemm_columns(struct y_rows y, struct x_rows x, struct panels 
 
 /* n columns of `rows` rows, in whole tiles and then in single vectors. */
 ALWAYS_INLINE void gemm_rows(struct y_rows y, struct x_rows x, struct panels w,
-                             struct prefetch prefetch, int n, int K, int rows,
+                             struct prefetch prefetch, int n, int K, int rows, bool ahead,
                              struct element type) {
     const int vecs = GEMM_VECS(rows);
     int c = 0;
 #define COLUMNS(vecs, columns)                                                     \
     gemm_columns(y_from(y, 0, c), x, panels_from(w, 0, c, type.size), prefetch, K, \
-                 (struct tile){rows, vecs, columns}, type)
+                 (struct tile){rows, vecs, columns, ahead}, type)
     for (; c + vecs * WIDTH <= n; c += vecs * WIDTH)
         COLUMNS(vecs, vecs * WIDTH);
     for (; c + WIDTH <= n; c += WIDTH)
@@ -142,6 +144,16 @@ ALWAYS_INLINE void gemm_rows(struct y_rows y, struct x_rows x, struct panels w,
 #undef COLUMNS
 }
 
+/* The rows of one tile: all K at once, as each panel is read from start to end. The hardware
+ * prefetches four panels side by side better than one. */
+ALWAYS_INLINE void gemm_few(struct y_rows y, struct x_rows x, struct panels w, int m, int n, int K,
+                            struct element type) {
+    const struct prefetch nothing = {w.w, 0, 0};
+#define TILE(rows) gemm_rows(y, x, w, nothing, n, K, rows, true, type)
+    WITH_CONSTANT(m, GEMM_ROWS + 1, TILE)
+#undef TILE
+}
+
 /* All rows of y, for a block of w that stays in the L1 cache. Each tile of rows prefetches an equal
  * share of the block at `next`: memory and arithmetic overlap, and the prefetches are spread
  * evenly, so that there are never more of them in flight than the CPU can track. */
@@ -149,9 +161,10 @@ ALWAYS_INLINE void gemm_block(struct y_rows y, struct x_rows x, struct panels w,
                               int m, int n, int K, struct element type) {
     struct prefetch prefetch = {next, w.stride / (size_t)((m + GEMM_ROWS - 1) / GEMM_ROWS), w.next};
     for (int rows; m > 0; m -= rows) {
-        // no last tile of one row: it would load each weight for a single product
-        rows = m == GEMM_ROWS + 1 ? GEMM_ROWS - 1 : m < GEMM_ROWS ? m : GEMM_ROWS;
-#define TILE(rows) gemm_rows(y, x, w, prefetch, n, K, rows, type)
+        rows = tile_rows(m, GEMM_ROWS);
+#define TILE(rows)  \
+    if ((rows) > 1) \
+    gemm_rows(y, x, w, prefetch, n, K, rows, false, type)
         WITH_CONSTANT(rows, GEMM_ROWS + 1, TILE)
 #undef TILE
         prefetch.p += (size_t)K * prefetch.step;
@@ -161,15 +174,13 @@ ALWAYS_INLINE void gemm_block(struct y_rows y, struct x_rows x, struct panels w,
 }
 
 /* Many rows: blocks of GEMM_DEPTH k by the columns of a tile. After the last block of these n
- * columns come the panels that follow them in memory.
- *
- * One row: everything at once, without prefetches. It reads four panels side by side, and the
- * hardware prefetches four streams better than one. */
+ * columns come the panels that follow them in memory. */
 ALWAYS_INLINE void gemm_blocks(struct y_rows y, struct x_rows x, struct panels w, int m, int n,
                                int K, struct element type) {
     const int columns = GEMM_VECS(GEMM_ROWS) * WIDTH;
-    if (m == 1) {
-        gemm_rows(y, x, w, (struct prefetch){w.w, 0, 0}, n, K, 1, type);
+    const char *after = panels_after(w, n, (size_t)K * w.stride).w;
+    if (m <= GEMM_ROWS) {
+        gemm_few(y, x, w, m, n, K, type);
         return;
     }
     for (int k = 0; k < K; k += GEMM_DEPTH)
@@ -177,7 +188,7 @@ ALWAYS_INLINE void gemm_blocks(struct y_rows y, struct x_rows x, struct panels w
             struct panels block = panels_from(w, k, c, type.size);
             const char *next = c + columns < n      ? block.w + column_at(w, columns, type.size)
                                : k + GEMM_DEPTH < K ? panels_from(w, k + GEMM_DEPTH, 0, type.size).w
-                                                    : panels_from(w, 0, n, type.size).w;
+                                                    : after;
             gemm_block(y_from(y, 0, c), x_from(x, 0, k), block, next, m,
                        n - c < columns ? n - c : columns, K - k < GEMM_DEPTH ? K - k : GEMM_DEPTH,
                        type);

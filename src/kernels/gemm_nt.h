@@ -52,8 +52,8 @@ ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w
             }
         }
         if (tile.rows > 1) {
-            prefetch_step(prefetch, k / 8, 1);
-            prefetch_step(prefetch, k / 8 + 1, 1);
+            prefetch_step(&prefetch, 0, 1, 1, 1);
+            prefetch_step(&prefetch, 0, 1, 1, 1);
         }
     }
     UNROLL for (int i = first; i < to; i++) {

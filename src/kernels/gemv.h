@@ -61,9 +61,9 @@ ALWAYS_INLINE void gemv_rows(struct y_rows y, struct x_rows x, struct slab w, in
                              struct element type) {
     const int columns = GEMV_VECS * WIDTH;
     int c = 0;
-#define COLUMNS(vecs, columns)                                                                    \
-    gemv_tile(y_from(y, 0, c), x, slab_from(w, c, type.size), (struct tile){rows, vecs, columns}, \
-              type)
+#define COLUMNS(vecs, columns)                                \
+    gemv_tile(y_from(y, 0, c), x, slab_from(w, c, type.size), \
+              (struct tile){rows, vecs, columns, false}, type)
     for (; c + columns <= n; c += columns)
         COLUMNS(GEMV_VECS, columns);
     for (; c + WIDTH <= n; c += WIDTH)

@@ -34,7 +34,7 @@ typedef ivec tile_sums[QUANT_ROWS][STRIP / WIDTH];
 
 /* The sums of a tile over `steps` words. */
 ALWAYS_INLINE void int16_sums(tile_sums sum, row_words *x, panel_words *w, int steps,
-                              struct prefetch prefetch, struct tile tile) {
+                              struct tile tile) {
     const int rows = tile.rows, vecs = tile.vecs, many = rows == 1 ? 0 : rows;
     UNROLL for (int r = 0; r < rows; r++) {
         UNROLL for (int v = 0; v < vecs; v++) {
@@ -59,7 +59,6 @@ ALWAYS_INLINE void int16_sums(tile_sums sum, row_words *x, panel_words *w, int s
                     IN_ORDER(sum[r][v]);
                 }
             }
-            prefetch_step(prefetch, step, vecs * WIDTH / PANEL);
         }
 }
 

@@ -96,7 +96,7 @@ ALWAYS_INLINE void mix_panels(float *y, const struct kv_weights *w, const unsign
         }
     }
     UNROLL for (int i = 0; i < blocks; i++) // the order of the chain
-        mix_chain((struct y_rows){y, 0}, sum[i], &w[i], (struct tile){1, vecs, n});
+        mix_chain((struct y_rows){y, 0}, sum[i], &w[i], (struct tile){1, vecs, n, false});
 }
 
 /* Many rows and one block, whose bytes are widened to 16-bit lanes once. */
@@ -107,7 +107,6 @@ ALWAYS_INLINE void mix_rows(struct y_rows y, const struct kv_weights *w,
         for (int i = 0; i < KV_BLOCK / 2 * PANEL; i += WIDTH)
             ivec_store(&words[c / PANEL][0][0] + i,
                        ivec_widen8(values + (size_t)(c / PANEL) * KV_PANEL_BYTES + 2 * i));
-    const struct prefetch nothing = {(const char *)values, 0, 0};
     for (int rows; m > 0; m -= rows) {
         rows = m < WORDS_TILE ? m : WORDS_TILE;
         row_words x[QUANT_ROWS];
@@ -116,11 +115,11 @@ ALWAYS_INLINE void mix_rows(struct y_rows y, const struct kv_weights *w,
         for (int c = 0; c < n; c += PANEL) {
             tile_sums sum;
             int left = n - c < PANEL ? n - c : PANEL;
-#define TILE(rows)                                                          \
-    do {                                                                    \
-        const struct tile tile = {rows, PANEL / WIDTH, left};               \
-        int16_sums(sum, x, &words[c / PANEL], KV_BLOCK / 2, nothing, tile); \
-        mix_chain(y_from(y, 0, c), sum, w, tile);                           \
+#define TILE(rows)                                                   \
+    do {                                                             \
+        const struct tile tile = {rows, PANEL / WIDTH, left, false}; \
+        int16_sums(sum, x, &words[c / PANEL], KV_BLOCK / 2, tile);   \
+        mix_chain(y_from(y, 0, c), sum, w, tile);                    \
     } while (0)
             WITH_CONSTANT(rows, WORDS_TILE + 1, TILE)
 #undef TILE

@@ -43,4 +43,12 @@ ALWAYS_INLINE struct panels panels_from(struct panels w, int k, int c, size_t si
     return (struct panels){w.w + (size_t)k * w.stride + column_at(w, c, size), w.stride, w.next};
 }
 
+/* Where the panels are that will be read after those of n columns, which have `size` bytes each:
+ * the next n columns where panels follow each other, else, as there are several streams of them,
+ * the panel after the first one. */
+ALWAYS_INLINE struct panels panels_after(struct panels w, int n, size_t size) {
+    w.w += w.next == size ? column_at(w, n, 0) : size;
+    return w;
+}
+
 #endif

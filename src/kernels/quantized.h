@@ -93,6 +93,11 @@ struct quant_way {
     bool unpacked;
 };
 
+/* The panels that a tile reads side by side. */
+ALWAYS_INLINE int tile_panels(struct tile tile) {
+    return tile.vecs * WIDTH / PANEL;
+}
+
 /* Steps of four inputs in a group. */
 ALWAYS_INLINE int quant_steps(struct panel_form form) {
     return form.group / 4;
@@ -217,7 +222,7 @@ ALWAYS_INLINE ivec q4_add(ivec sum, ivec nibbles, ivec x) {
 /* The sums of a tile over a group of bytes; w begins at its first step. Without dot products a
  * weight is read for each row, as an operand in memory. */
 ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, const struct x8 *x8, struct panels w,
-                           struct prefetch prefetch, struct tile tile, struct panel_form form) {
+                           struct prefetch *prefetch, struct tile tile, struct panel_form form) {
     const int rows = tile.rows, vecs = tile.vecs;
     const char *at = w.w;
     const ivec ones = q8_ones();
@@ -227,6 +232,10 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, const struct x8 *x
         }
     }
     UNROLL_STEPS for (int step = 0; step < quant_steps(form); step++) {
+        if (tile.ahead)
+            prefetch_ahead(at, w.next, step, tile_panels(tile), tile_panels(tile));
+        else
+            prefetch_step(prefetch, step, tile_panels(tile), tile_panels(tile), 1);
         ivec weights[STRIP / WIDTH];
         if (Q8_KEEPS(rows)) {
             UNROLL for (int v = 0; v < vecs; v++) {
@@ -242,8 +251,6 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, const struct x8 *x
                 IN_ORDER(sum[r][v]);
             }
         }
-        if (rows > 1)
-            prefetch_step(prefetch, step, vecs * WIDTH / PANEL);
         at += PANEL * 4;
     }
 }
@@ -254,8 +261,8 @@ ALWAYS_INLINE ivec q4_nibbles(ivec bytes, bool high) {
 
 /* One row: both nibbles of half the steps, so that each byte is read once. */
 ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, struct panels w,
-                              int half, int vecs, struct panel_form form) {
-    const int steps = quant_steps(form);
+                              int half, struct tile tile, struct panel_form form) {
+    const int steps = quant_steps(form), vecs = tile.vecs;
     UNROLL_HALF for (int i = 0; i < steps / 4; i++) {
         const int step = half * steps / 4 + i;
         ivec low = quant_x(x, 0, step), high = quant_x(x, 0, steps / 2 + step);
@@ -266,12 +273,13 @@ ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, stru
             part[v] = q4_add(part[v], q4_nibbles(bytes, true), high);
             IN_ORDER(part[v]);
         }
+        prefetch_ahead(w.w + step * PANEL * 4, w.next, i, tile_panels(tile), tile_panels(tile));
     }
 }
 
 /* Many rows: the low or the high nibbles of all steps, which need fewer registers. */
 ALWAYS_INLINE void q4_many_rows(tile_sums part, struct quantized x, struct panels w,
-                                struct prefetch prefetch, int half, struct tile tile,
+                                struct prefetch *prefetch, int half, struct tile tile,
                                 struct panel_form form) {
     const int rows = tile.rows, vecs = tile.vecs, steps = quant_steps(form);
     const char *at = w.w;
@@ -288,7 +296,10 @@ ALWAYS_INLINE void q4_many_rows(tile_sums part, struct quantized x, struct panel
                 IN_ORDER(part[r][v]);
             }
         }
-        prefetch_step(prefetch, half * steps / 2 + step, vecs * WIDTH / PANEL);
+        if (!tile.ahead)
+            prefetch_step(prefetch, step, tile_panels(tile), tile_panels(tile) / 2, 1);
+        else if (half == 0)
+            prefetch_ahead(at, w.next, step, tile_panels(tile), tile_panels(tile));
         at += PANEL * 4;
     }
 }
@@ -301,10 +312,10 @@ ALWAYS_INLINE ivec q4_start(int32_t sum_of_x, struct panel_form form) {
 
 /* Half of the products of a group, as many as 16-bit lanes can sum. */
 ALWAYS_INLINE void q4_half(tile_sums part, struct quantized x, struct panels w,
-                           struct prefetch prefetch, int half, struct tile tile,
+                           struct prefetch *prefetch, int half, struct tile tile,
                            struct panel_form form) {
     if (tile.rows == 1)
-        q4_one_row(part[0], x, w, half, tile.vecs, form);
+        q4_one_row(part[0], x, w, half, tile, form);
     else
         q4_many_rows(part, x, w, prefetch, half, tile, form);
 }
@@ -312,7 +323,7 @@ ALWAYS_INLINE void q4_half(tile_sums part, struct quantized x, struct panels w,
 #if defined(QUANT_DOT4)
 
 ALWAYS_INLINE void q4_sums(tile_sums sum, struct quantized x, struct panels w,
-                           struct prefetch prefetch, struct tile tile, struct panel_form form) {
+                           struct prefetch *prefetch, struct tile tile, struct panel_form form) {
     UNROLL for (int r = 0; r < tile.rows; r++) {
         UNROLL for (int v = 0; v < tile.vecs; v++) {
             sum[r][v] = q4_start(x.sum[(size_t)r * x.gs], form);
@@ -334,7 +345,7 @@ ALWAYS_INLINE void sums_clear(tile_sums sum, struct tile tile) {
 
 /* The part sums of a group of 32 or less fit 16 bits as a whole. */
 ALWAYS_INLINE void q4_sums(tile_sums sum, struct quantized x, struct panels w,
-                           struct prefetch prefetch, struct tile tile, struct panel_form form) {
+                           struct prefetch *prefetch, struct tile tile, struct panel_form form) {
     const bool at_once = form.group <= 32;
     tile_sums part, first;
     UNROLL for (int half = 0; half < 2; half++) {
@@ -424,15 +435,17 @@ ALWAYS_INLINE void quant_tile(struct y_rows y, struct quantized x, const struct 
     const struct panels integers = panels_skip(group, panel_form_head(way.form));
     tile_sums sum;
     LOADS_STAY();
+    if (tile.ahead)
+        prefetch_ahead(group.w, group.next, 0, tile_panels(tile), tile_panels(tile));
 #if defined(UNPACKED_ROWS)
     if (way.unpacked)
-        unpacked_sums(sum, x, xw, w, first, prefetch, tile, way.form);
+        unpacked_sums(sum, x, xw, w, first, &prefetch, tile, way.form);
     else
 #endif
         if (way.form.bits == 4)
-        q4_sums(sum, x, integers, prefetch, tile, way.form);
+        q4_sums(sum, x, integers, &prefetch, tile, way.form);
     else
-        q8_sums(sum, x, x8, integers, prefetch, tile, way.form);
+        q8_sums(sum, x, x8, integers, &prefetch, tile, way.form);
     quant_chain(y, sum, x, group, tile, way.form);
 }
 
@@ -446,10 +459,10 @@ ALWAYS_INLINE struct quantized quant_from(struct quantized x, int r, int g,
 }
 
 /* All columns and some groups of `rows` rows: whole tiles, then single panels. w: the copy
- * of the panels, for way.unpacked only. prefetch: that of the first panel. */
+ * of the panels, for way.unpacked only. prefetch: that of the first panel. ahead: as in a tile. */
 ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels groups,
                               panel_words *w, struct prefetch prefetch, int n, int n_groups,
-                              int rows, struct quant_way way) {
+                              int rows, bool ahead, struct quant_way way) {
     const int vecs = way.form.bits == 4 ? Q4_VECS(rows) : Q8_VECS(rows), whole = vecs * WIDTH;
     struct x8 x8_room[QUANT_ROWS], *x8 = x8_room;
     row_words xw[QUANT_ROWS];
@@ -468,7 +481,7 @@ ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels
         quant_tile(y_from(y, 0, c), x, x8, xw, panels_skip(groups, at),              \
                    way.unpacked ? &w[c / PANEL] : NULL, g *UNPACKED_WORDS(way.form), \
                    (struct prefetch){prefetch.p + at, prefetch.step, prefetch.next}, \
-                   (struct tile){rows, vecs, columns}, way);                         \
+                   (struct tile){rows, vecs, columns, ahead}, way);                  \
     } while (0)
         for (; c + whole <= n; c += whole)
             COLUMNS(vecs, whole);
@@ -481,14 +494,19 @@ ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels
     }
 }
 
+/* Rows of a whole tile. */
+ALWAYS_INLINE int quant_tile_rows(struct quant_way way) {
+    return way.unpacked         ? UNPACKED_TILE - UNPACKED_LESS(way.form)
+           : way.form.bits == 4 ? Q4_ROWS
+                                : Q8_ROWS - way.form.mins; // mins need registers, too
+}
+
 /* All rows, for a block of groups that stays in the L1 cache. Each tile of rows prefetches an equal
  * share of the block at `next`, as in gemm_block. */
 ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panels groups,
-                               const char *next, int m, int n, int n_groups, struct quant_way way) {
-    const int steps = quant_steps(way.form);
-    const int max = way.unpacked         ? UNPACKED_TILE - UNPACKED_LESS(way.form)
-                    : way.form.bits == 4 ? Q4_ROWS
-                                         : Q8_ROWS - way.form.mins; // mins need registers, too
+                               const char *next, int m, int n, int n_groups, bool one_tile,
+                               struct quant_way way) {
+    const int steps = quant_steps(way.form), max = quant_tile_rows(way);
     size_t share = groups.stride / (size_t)((m + max - 1) / max);
     struct prefetch prefetch = {next, share / (size_t)steps, groups.next};
     panel_words w[STRIP / PANEL];
@@ -501,12 +519,10 @@ ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panel
                          way.form);
 #endif
     for (int rows; m > 0; m -= rows) {
-        // no last tile of one row: it would load each weight for a single product
-        rows = m == max + 1 ? max - 1 : m < max ? m : max;
-        // a copy is made for many rows, of which no tile of one row is left
-#define TILE(rows)                                      \
-    if ((rows) <= max && ((rows) > 1 || !way.unpacked)) \
-    quant_rows(y, x, groups, w, prefetch, n, n_groups, rows, way)
+        rows = tile_rows(m, max);
+#define TILE(rows)                                             \
+    if ((rows) <= max && ((rows) > 1 || max == 2 || one_tile)) \
+    quant_rows(y, x, groups, w, prefetch, n, n_groups, rows, one_tile, way)
         WITH_CONSTANT(rows, QUANT_ROWS + 1, TILE)
 #undef TILE
         prefetch.p += share;
@@ -515,23 +531,27 @@ ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panel
     }
 }
 
-/* Blocks of STRIP columns by `depth` groups. */
+/* Blocks of STRIP columns; one_tile: by all groups, as each panel is then read from start to end.
+ */
 ALWAYS_INLINE void quant_blocks(struct y_rows y, struct quantized x, struct panels w, int m, int n,
-                                int n_groups, int depth, struct quant_way way) {
+                                int n_groups, bool one_tile, struct quant_way way) {
+    const int depth = one_tile ? n_groups : QUANT_DEPTH / way.form.group;
     for (int c = 0; c < n; c += STRIP)
         for (int g = 0; g < n_groups; g += depth) {
             struct panels strip = panels_skip(w, column_at(w, c, 0));
             struct panels groups = panels_skip(strip, (size_t)g * w.stride);
-            const char *next = g + depth < n_groups ? groups.w + (size_t)depth * w.stride
-                                                    : strip.w + column_at(strip, STRIP, 0);
+            const char *next = g + depth < n_groups
+                                   ? groups.w + (size_t)depth * w.stride
+                                   : panels_after(strip, STRIP, (size_t)n_groups * w.stride).w;
             quant_block(y_from(y, 0, c), quant_from(x, 0, g, way.form), groups, next, m,
                         n - c < STRIP ? n - c : STRIP, n_groups - g < depth ? n_groups - g : depth,
-                        way);
+                        one_tile, way);
         }
 }
 
 ALWAYS_INLINE void gemm_panels(struct y_rows y, struct quantized x, struct panels w, int m, int n,
                                int n_groups, struct panel_form form) {
+    const struct quant_way as_it_is = {form, false};
 #if defined(QUANT_MANY)
     const int many = QUANT_MANY(m);
     if (many > 0)
@@ -544,13 +564,14 @@ ALWAYS_INLINE void gemm_panels(struct y_rows y, struct quantized x, struct panel
 #endif
 #if defined(UNPACKED_ROWS)
     if (m >= UNPACKED_ROWS) {
-        quant_blocks(y, x, w, m, n, n_groups, QUANT_DEPTH / form.group,
-                     (struct quant_way){form, true});
+        quant_blocks(y, x, w, m, n, n_groups, false, (struct quant_way){form, true});
         return;
     }
 #endif
-    quant_blocks(y, x, w, m, n, n_groups, m == 1 ? n_groups : QUANT_DEPTH / form.group,
-                 (struct quant_way){form, false});
+    if (m <= quant_tile_rows(as_it_is))
+        quant_blocks(y, x, w, m, n, n_groups, true, as_it_is);
+    else
+        quant_blocks(y, x, w, m, n, n_groups, false, as_it_is);
 }
 
 #define QUANTIZED_PRODUCT(name, group, bits, scale_bytes, mins)                                 \

@@ -13,6 +13,7 @@
  *   lanes_sum(p)          the tree of lanes16 over 16 / WIDTH vectors
  *   GEMM_ROWS             the register tile of gemm: rows of x,
  *   GEMM_VECS(rows)       and vectors of columns, at most those of a STRIP
+ *   PREFETCH_AHEAD        where it pays: bytes from what a tile reads to what it prefetches
  *   GEMM_DEPTH            rows of w in a block: with a tile's columns they fit in half of the L1
  *                         cache in every type
  *   GEMV_ROWS, GEMV_VECS  the register tile of gemv: rows of x, vectors of columns
@@ -144,9 +145,11 @@ _Static_assert(GEMM_VECS(1) * WIDTH <= STRIP && GEMM_VECS(GEMM_ROWS) * WIDTH <= 
                "a tile of gemm is at most a STRIP wide");
 
 /* The size of a register tile: `rows` rows by `vecs` vectors, of which only the first `columns`
- * columns are used. */
+ * columns are used. ahead: no other tile reads the same weights, so they come from memory, and each
+ * line of them is prefetched PREFETCH_AHEAD bytes early; else a tile takes a struct prefetch. */
 struct tile {
     int rows, vecs, columns;
+    bool ahead;
 };
 
 /* The number of lanes of its vector v that are used. */
@@ -155,16 +158,55 @@ ALWAYS_INLINE int tile_lanes(struct tile tile, int v) {
     return left < 0 ? 0 : left < WIDTH ? left : WIDTH;
 }
 
-/* The cache lines to prefetch while a tile is computed: at step k the one at p + k * step, in each
- * of the tile's panels in turn. The panels are `next` bytes apart. */
+/* What the tiles of a block of weights prefetch, each a share: lines that are `step` bytes apart,
+ * in each of the tile's panels in turn. The panels are `next` bytes apart. */
 struct prefetch {
     const char *p;
     size_t step, next;
 };
 
-ALWAYS_INLINE void prefetch_step(struct prefetch prefetch, int k, int panels) {
-    __builtin_prefetch(
-        prefetch.p + (size_t)k * prefetch.step + (size_t)(k % panels) * prefetch.next, 0, 2);
+/* At step i of a tile, which reads so many lines: half as many, what two tiles share. The next call
+ * is `steps` later. */
+ALWAYS_INLINE void prefetch_step(struct prefetch *prefetch, int i, int panels, int reads,
+                                 size_t steps) {
+    const int lines = (reads + 1) / 2;
+    UNROLL for (int j = 0; j < lines; j++) {
+        const int panel = (i * lines + j) % panels;
+        __builtin_prefetch(prefetch->p + (size_t)panel * prefetch->next, 0, 2);
+    }
+    prefetch->p += steps * prefetch->step;
+}
+
+/* The rows of the next tile of m rows, which has at most `max`. Two or three tiles are equally
+ * large, and so are the last ones of many: none has one row, which would load each weight for a
+ * single product, but where `max` is 2. */
+ALWAYS_INLINE int tile_rows(int m, int max) {
+    if (m <= max)
+        return m;
+    if (m <= 2 * max)
+        return (m + 1) / 2;
+    if (m <= 3 * max)
+        return (m + 2) / 3;
+    return max;
+}
+
+/* How far ahead of itself a tile that reads from memory prefetches, in bytes of each panel; 0: not
+ * at all. A core has no more than some hundred instructions in flight, which with 16 or 8 bits a
+ * weight is less memory than it could be waiting for. */
+#if defined(PREFETCH_AHEAD)
+#define PREFETCHES_AHEAD true
+#else
+#define PREFETCHES_AHEAD false
+#define PREFETCH_AHEAD   0
+#endif
+
+/* At step i of a tile, whose line of its first panel is at `at`, and which reads so many lines, or
+ * half of each of twice as many. */
+ALWAYS_INLINE void prefetch_ahead(const char *at, size_t next, int i, int panels, int reads) {
+    UNROLL for (int j = 0; PREFETCHES_AHEAD && j < reads; j++) {
+        const int panel = (i * reads + j) % panels;
+        __builtin_prefetch(at + (size_t)panel * next + PREFETCH_AHEAD, 0, 3);
+    }
 }
 
 /* A type of weights: the size of an element in bytes, and load_f32, load_f16 or load_bf16; in

@@ -13,6 +13,7 @@ typedef __m256 vec;
 #define WIDTH           8
 #define GEMM_ROWS       3 /* registers: 12 sums, 3 x, 1 weight */
 #define GEMM_VECS(rows) ((rows) == 1 ? 8 : 4)
+#define PREFETCH_AHEAD  2048
 #define GEMM_DEPTH      128
 #define GEMV_ROWS       4
 #define GEMV_VECS       2

@@ -12,6 +12,7 @@ typedef __m512 vec;
 #define WIDTH           16
 #define GEMM_ROWS       6 /* 31 registers: 24 sums, 6 x, 1 weight */
 #define GEMM_VECS(rows) 4
+#define PREFETCH_AHEAD  2048
 #define GEMM_DEPTH      64
 #define GEMV_ROWS       4
 #define GEMV_VECS       2

@@ -49,10 +49,11 @@
 /* Inputs of a panel of F16 or BF16 that are turned and then converted: 4 KiB on the stack. */
 #define TURN_INPUTS 128
 
-/* Vocabulary rows in a task of the head, and rows of x that meet them at a time: both stay in L2.
- */
-#define HEAD_COLUMNS 64
-#define HEAD_ROWS    48
+/* Vocabulary rows in a task of the head, and rows of x that meet them at a time: both stay in L2. A
+ * few rows of x, which meet each once, go through long streams of them. */
+#define HEAD_COLUMNS     64
+#define HEAD_COLUMNS_FEW 1024
+#define HEAD_ROWS        48
 
 /* Below this many rows x is quantized before another thread could wake up. */
 #define FEW_ROWS 4
@@ -426,7 +427,7 @@ void matmul_linear(const struct matmul *mm, float *y, size_t ys, const float *x,
 
 static void head_task(void *arg, int i, int worker) {
     const struct product *p = arg;
-    int column = i * HEAD_COLUMNS, n_columns = min(HEAD_COLUMNS, p->weights.n_out - column);
+    int column = i * p->cut.columns, n_columns = min(p->cut.columns, p->weights.n_out - column);
     struct matrix w = weights_acquire(&p->weights, weight_part(column, n_columns));
     for (int row = 0; row < p->m; row += HEAD_ROWS)
         p->mm->kernels->gemm_nt[w.dtype](
@@ -439,9 +440,12 @@ void matmul_head(const struct matmul *mm, float *logits, size_t ls, const float 
                  const struct matrix *head, int m) {
     struct product p = {.mm = mm, .y = logits, .ys = ls, .x = x, .xs = xs, .m = m};
     p.weights = weights_product_begin(&mm->access, head, OUTPUTS_ARE_ROWS);
-    if (p.weights.matrix->layout == LAYOUT_PANELS)
+    if (p.weights.matrix->layout == LAYOUT_PANELS) {
         run_linear(&p);
-    else
-        pool_run(mm->pool, divide_up(head->rows, HEAD_COLUMNS), head_task, &p);
+    } else {
+        p.cut =
+            (struct tiling){m, m <= WALK_ROWS && !p.weights.copy ? HEAD_COLUMNS_FEW : HEAD_COLUMNS};
+        pool_run(mm->pool, divide_up(head->rows, p.cut.columns), head_task, &p);
+    }
     weights_product_end(&p.weights);
 }

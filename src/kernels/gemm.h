@@ -76,9 +76,9 @@ ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
                 ADD_PRODUCT(sum[r][v], xk[r], weight);
             }
         }
-        if (tile.ahead && panels > 0)
+        if (tile.ahead && rows > 1 && panels > 0)
             prefetch_ahead(at, w.next, k, panels, reads);
-        else if (panels > 0)
+        else if (!tile.ahead && panels > 0)
             prefetch_step(&prefetch, k, panels, reads, 1);
         at += w.stride;
     }

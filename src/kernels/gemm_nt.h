@@ -6,8 +6,8 @@
 
 #define LANE_VECS (16 / WIDTH) /* vectors of the 16 partial sums of lanes16 */
 
-/* One row of x is multiplied by this many rows of W at a time. They are far apart in W, so that the
- * hardware prefetches as many streams. */
+/* The rows of x of one tile are multiplied by this many rows of W at a time. They are far apart in
+ * W, so that the hardware prefetches as many streams. */
 #define GEMM_NT_STREAMS 4
 #define GEMM_NT_MOST    (GEMM_NT_COLS > GEMM_NT_STREAMS ? GEMM_NT_COLS : GEMM_NT_STREAMS)
 
@@ -17,15 +17,15 @@ struct w_rows {
     size_t stride, apart;
 };
 
-/* The size of a tile: `rows` rows of x by `cols` rows of W. */
+/* The size of a tile: `rows` rows of x by `cols` rows of W. ahead: as in struct tile. */
 struct nt_tile {
     int rows, cols;
+    bool ahead;
 };
 
 typedef vec partial_sums[GEMM_NT_ROWS][GEMM_NT_MOST][LANE_VECS];
 
-/* Vectors first .. to - 1 of the partial sums of a tile. If it has several rows of x, each step
- * prefetches two lines. */
+/* Vectors first .. to - 1 of the partial sums of a tile. */
 ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w,
                                 struct prefetch prefetch, int K, struct nt_tile tile, int first,
                                 int to, struct element type) {
@@ -51,9 +51,12 @@ ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w
                 }
             }
         }
-        if (tile.rows > 1) {
+        if (!tile.ahead) { // two lines of a share
             prefetch_step(&prefetch, 0, 1, 1, 1);
             prefetch_step(&prefetch, 0, 1, 1, 1);
+        } else if (tile.rows > 1 && first == 0) {
+            prefetch_ahead(w.w + (size_t)k * type.size, w.apart * w.stride, k / 16, tile.cols,
+                           tile.cols * (int)type.size / 4);
         }
     }
     UNROLL for (int i = first; i < to; i++) {
@@ -109,8 +112,8 @@ ALWAYS_INLINE void gemm_nt_cols(struct y_rows y, struct x_rows x, struct w_rows 
         (size_t)((m + GEMM_NT_ROWS - 1) / GEMM_NT_ROWS * LANE_VECS) * (size_t)(K / 8 + 1);
     struct prefetch prefetch = {w.w + ahead, ahead / shares, 0};
     for (int rows; m > 0; m -= rows) {
-        rows = m == GEMM_NT_ROWS + 1 ? GEMM_NT_ROWS - 1 : m < GEMM_NT_ROWS ? m : GEMM_NT_ROWS;
-#define TILE(rows) gemm_nt_tile(y, x, w, prefetch, K, (struct nt_tile){rows, cols}, type)
+        rows = tile_rows(m, GEMM_NT_ROWS);
+#define TILE(rows) gemm_nt_tile(y, x, w, prefetch, K, (struct nt_tile){rows, cols, false}, type)
         WITH_CONSTANT(rows, GEMM_NT_ROWS + 1, TILE)
 #undef TILE
         prefetch.p += (size_t)(K / 8) * prefetch.step * LANE_VECS;
@@ -119,26 +122,28 @@ ALWAYS_INLINE void gemm_nt_cols(struct y_rows y, struct x_rows x, struct w_rows 
     }
 }
 
-/* All rows of W for one row of x. */
+/* All rows of W for the rows of x of one tile. */
 ALWAYS_INLINE void gemm_nt_streams(struct y_rows y, struct x_rows x, const char *w, size_t stride,
-                                   int n, int K, struct element type) {
+                                   int n, int K, int rows, struct element type) {
     const int part = n / GEMM_NT_STREAMS;
     const struct prefetch nothing = {w, 0, 0};
     for (int c = 0; c < part; c++)
         gemm_nt_tile(y_from(y, 0, c), x,
                      (struct w_rows){w + (size_t)c * stride, stride, (size_t)part}, nothing, K,
-                     (struct nt_tile){1, GEMM_NT_STREAMS}, type);
+                     (struct nt_tile){rows, GEMM_NT_STREAMS, true}, type);
     for (int c = part * GEMM_NT_STREAMS; c < n; c++)
         gemm_nt_tile(y_from(y, 0, c), x, (struct w_rows){w + (size_t)c * stride, stride, 1},
-                     nothing, K, (struct nt_tile){1, 1}, type);
+                     nothing, K, (struct nt_tile){rows, 1, true}, type);
 }
 
 /* The rows of W are ws elements apart. */
 ALWAYS_INLINE void gemm_nt(struct y_rows y, struct x_rows x, const char *w, size_t ws, int m, int n,
                            int K, struct element type) {
     const size_t stride = ws * type.size;
-    if (m == 1) {
-        gemm_nt_streams(y, x, w, stride, n, K, type);
+    if (m <= GEMM_NT_ROWS) {
+#define TILE(rows) gemm_nt_streams(y, x, w, stride, n, K, rows, type)
+        WITH_CONSTANT(m, GEMM_NT_ROWS + 1, TILE)
+#undef TILE
         return;
     }
     int c = 0;

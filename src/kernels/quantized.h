@@ -232,9 +232,9 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, const struct x8 *x
         }
     }
     UNROLL_STEPS for (int step = 0; step < quant_steps(form); step++) {
-        if (tile.ahead)
+        if (tile.ahead && rows > 1)
             prefetch_ahead(at, w.next, step, tile_panels(tile), tile_panels(tile));
-        else
+        else if (!tile.ahead)
             prefetch_step(prefetch, step, tile_panels(tile), tile_panels(tile), 1);
         ivec weights[STRIP / WIDTH];
         if (Q8_KEEPS(rows)) {
@@ -435,7 +435,7 @@ ALWAYS_INLINE void quant_tile(struct y_rows y, struct quantized x, const struct 
     const struct panels integers = panels_skip(group, panel_form_head(way.form));
     tile_sums sum;
     LOADS_STAY();
-    if (tile.ahead)
+    if (tile.ahead && tile.rows > 1)
         prefetch_ahead(group.w, group.next, 0, tile_panels(tile), tile_panels(tile));
 #if defined(UNPACKED_ROWS)
     if (way.unpacked)

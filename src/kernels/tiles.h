@@ -146,7 +146,8 @@ _Static_assert(GEMM_VECS(1) * WIDTH <= STRIP && GEMM_VECS(GEMM_ROWS) * WIDTH <= 
 
 /* The size of a register tile: `rows` rows by `vecs` vectors, of which only the first `columns`
  * columns are used. ahead: no other tile reads the same weights, so they come from memory, and each
- * line of them is prefetched PREFETCH_AHEAD bytes early; else a tile takes a struct prefetch. */
+ * line of them is prefetched PREFETCH_AHEAD bytes early, but for one row of x if the hardware is
+ * found to do as well; else a tile takes a struct prefetch. */
 struct tile {
     int rows, vecs, columns;
     bool ahead;

@@ -331,6 +331,13 @@ ALWAYS_INLINE void q4_sums(tile_sums sum, struct quantized x, struct panels w,
     }
     q4_half(sum, x, w, prefetch, 0, tile, form);
     q4_half(sum, x, w, prefetch, 1, tile, form);
+    // a sum that has to be on the stack later, for a call that stores some lanes, goes there here:
+    // compilers for arm64 otherwise put it there in each step
+    UNROLL for (int r = 0; r < tile.rows; r++) {
+        UNROLL for (int v = 0; v < tile.vecs; v++) {
+            IN_ORDER(sum[r][v]);
+        }
+    }
 }
 
 #else

@@ -115,6 +115,14 @@ bad_systems() {
         sed 's/^\([^:]*:[0-9]*\):.*/\1: asks which system it is: that is for base\/os_*.c, confine_*.c/'
 }
 
+# macOS and the BSDs have other options, or no such command. A line that has another way for them (||)
+# may use it, and so may tests of what is on Linux only.
+bad_gnu() {
+    grep -nE '^[^#]*(\<(timeout [0-9]+ [a-z]|sha256sum|stat -c)|\<sed -i( -[nE])* +["'"'"']|date \+%s%N[^|]*$)' tests/cli/* tests/run.sh tools/make_* |
+        grep -vE '\|\||command -v|=sha256sum$|^tests/cli/(faults|engines)\.sh:' |
+        sed 's/^\([^:]*:[0-9]*\):.*/\1: has a command as only GNU has it/'
+}
+
 # Reads "FROM TO" lines and prints the circles among them: circles WHAT SUFFIX.
 circles() {
     awk -v what="$1" -v suffix="$2" '
@@ -352,6 +360,7 @@ else
 fi
 check "include direction" bad_includes
 check "one place for what differs by system" bad_systems
+check "commands that every system has" bad_gnu
 check "no circle of includes" bad_circles
 check "one owner of a tag" bad_tags
 check "public headers alone" bad_headers

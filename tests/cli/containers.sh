@@ -141,9 +141,10 @@ run convert -m "$tmp/gelu" -o "$tmp/gelu.gguf"
 expect "what GGUF cannot say" refuses 4 'expected the activation "gelu_new"'
 
 # A file whose name is its hash, as in Hugging Face's cache.
-if command -v sha256sum >/dev/null; then
+if sha256=$(command -v sha256sum || command -v shasum); then
     mkdir "$tmp/blobs" "$tmp/snap"
-    hash=$(sha256sum models/tales/model.safetensors | cut -d ' ' -f 1)
+    case $sha256 in */shasum) sha256="$sha256 -a 256" ;; esac
+    hash=$($sha256 models/tales/model.safetensors | cut -d ' ' -f 1)
     cp models/tales/model.safetensors "$tmp/blobs/$hash"
     cp models/tales/config.json "$tmp/snap"
     ln -s "../blobs/$hash" "$tmp/snap/model.safetensors"

@@ -15,7 +15,8 @@ if git rev-parse HEAD >/dev/null 2>&1; then
     sleep 1 # another time
     tools/make_dist "$tmp/two" >"$out" 2>"$err"
     expect "... gives the same bytes again" same "$tmp/one/gpt2-$version.tar.gz" "$tmp/two/gpt2-$version.tar.gz"
-    expect "... with their checksum" sh -c "cd '$tmp/one' && sha256sum -c gpt2-$version.tar.gz.sha256 >/dev/null"
+    sha256=$(command -v sha256sum || echo shasum -a 256)
+    expect "... with their checksum" sh -c "cd '$tmp/one' && $sha256 -c gpt2-$version.tar.gz.sha256 >/dev/null"
     mkdir "$tmp/bare" && cp tools/make_dist "$tmp/bare"
     (cd "$tmp/bare" && GIT_CEILING_DIRECTORIES=$tmp ./make_dist dist) >"$out" 2>"$err"
     status=$?
@@ -41,7 +42,7 @@ if git rev-parse HEAD >/dev/null 2>&1; then
     expect "... and the error says what is missing" says HOME_PAGE
     # What is committed is what is in it, whatever is edited meanwhile.
     git clone -q . "$tmp/edited" 2>"$err"
-    sed -i 's/VERSION_MINOR .*/VERSION_MINOR 77/' "$tmp/edited/include/gpt2/version.h"
+    sed -i.old 's/VERSION_MINOR .*/VERSION_MINOR 77/' "$tmp/edited/include/gpt2/version.h"
     echo 'url=@NEW@' >>"$tmp/edited/tools/packaging/PKGBUILD.in"
     MAKEFLAGS='' make -s -C "$tmp/edited" BUILD="$tmp/dist" URL=http://127.0.0.1/gpt2.tar.gz \
         HOME_PAGE=http://127.0.0.1/home dist >"$out" 2>"$err"

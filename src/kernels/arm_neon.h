@@ -4,7 +4,12 @@
  * A product takes x by element: one load has the elements of X_STEPS steps, and FMLA and SDOT name
  * the one they multiply with, so no step has a broadcast. FMAX and FMIN are not used, as they
  * return a NaN where x86's do not; nor are products of half precision (FMLA.8H, FMLAL, BFDOT),
- * whose roundings are others than those of an f32 fma. */
+ * whose roundings are others than those of an f32 fma. FPCR stays as a program starts with it, so
+ * no denormal becomes zero.
+ *
+ * There is no variant for SVE. Where its vectors have 128 bits (Neoverse N2, V2) it multiplies as
+ * much in a cycle as NEON, and the two 256-bit units of Neoverse V1 are its four of NEON; only
+ * A64FX, with 512 bits, would gain. */
 #ifndef KERNELS_ARM_NEON_H
 #define KERNELS_ARM_NEON_H
 

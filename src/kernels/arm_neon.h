@@ -27,7 +27,6 @@ typedef float32x4_t vec;
 #define GEMV_VECS       4
 #define GEMV_DEPTH      8
 #define GEMM_NT_ROWS    5
-#define GEMM_NT_COLS    4
 
 /* All bits set in the first n lanes. */
 ALWAYS_INLINE uint32x4_t first(int n) {

@@ -6,10 +6,9 @@
 
 #define LANE_VECS (16 / WIDTH) /* vectors of the 16 partial sums of lanes16 */
 
-/* The rows of x of one tile are multiplied by this many rows of W at a time. They are far apart in
- * W, so that the hardware prefetches as many streams. */
+/* Rows of x are multiplied by this many rows of W at a time. They are far apart in W, each in its
+ * part, so that they are as many streams, and each of these goes on where it was. */
 #define GEMM_NT_STREAMS 4
-#define GEMM_NT_MOST    (GEMM_NT_COLS > GEMM_NT_STREAMS ? GEMM_NT_COLS : GEMM_NT_STREAMS)
 
 /* Rows of W, `stride` bytes apart. The rows of a tile are every `apart`th of them. */
 struct w_rows {
@@ -23,7 +22,7 @@ struct nt_tile {
     bool ahead;
 };
 
-typedef vec partial_sums[GEMM_NT_ROWS][GEMM_NT_MOST][LANE_VECS];
+typedef vec partial_sums[GEMM_NT_ROWS][GEMM_NT_STREAMS][LANE_VECS];
 
 /* Vectors first .. to - 1 of the partial sums of a tile. */
 ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w,
@@ -51,9 +50,8 @@ ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w
                 }
             }
         }
-        if (!tile.ahead) { // two lines of a share
-            prefetch_step(&prefetch, 0, 1, 1, 1);
-            prefetch_step(&prefetch, 0, 1, 1, 1);
+        if (!tile.ahead) {
+            prefetch_step(&prefetch, 0, 2, GEMM_NT_STREAMS, 1);
         } else if (tile.rows > 1 && first == 0) {
             prefetch_ahead(w.w + (size_t)k * type.size, w.apart * w.stride, k / 16, tile.cols,
                            tile.cols * (int)type.size / 4);
@@ -86,7 +84,6 @@ ALWAYS_INLINE void gemm_nt_tile(struct y_rows y, struct x_rows x, struct w_rows 
     const int step = tile.rows == 1 ? LANE_VECS : 1;
     UNROLL for (int i = 0; i < LANE_VECS; i += step) {
         gemm_nt_sums(p, x, w, prefetch, K, tile, i, i + step, type);
-        prefetch.p += (size_t)(K / 8) * prefetch.step;
         UNROLL for (int r = 0; r < tile.rows; r++) {
             UNROLL for (int c = 0; c < tile.cols; c++) {
                 UNROLL for (int v = i; v < i + step; v++) {
@@ -104,59 +101,59 @@ ALWAYS_INLINE void gemm_nt_tile(struct y_rows y, struct x_rows x, struct w_rows 
     }
 }
 
-/* `cols` rows of W, read from memory once, for all rows of x. Each tile of rows prefetches an equal
- * share of the rows of W `ahead` bytes later, as in gemm_block. */
-ALWAYS_INLINE void gemm_nt_cols(struct y_rows y, struct x_rows x, struct w_rows w, size_t ahead,
-                                int m, int K, int cols, struct element type) {
-    size_t shares =
-        (size_t)((m + GEMM_NT_ROWS - 1) / GEMM_NT_ROWS * LANE_VECS) * (size_t)(K / 8 + 1);
-    struct prefetch prefetch = {w.w + ahead, ahead / shares, 0};
-    for (int rows; m > 0; m -= rows) {
+/* The first of the two streams that tile t of `tiles` prefetches. */
+ALWAYS_INLINE int gemm_nt_share(int t, int tiles) {
+    const int stream = t * GEMM_NT_STREAMS / tiles;
+    return stream < GEMM_NT_STREAMS - 2 ? stream : GEMM_NT_STREAMS - 2;
+}
+
+/* All rows of x and one row of each stream of W, or of the first one alone, which is read from
+ * memory once. The tiles of rows share what is prefetched: the rows of W that are next. */
+ALWAYS_INLINE void gemm_nt_cols(struct y_rows y, struct x_rows x, struct w_rows w, int m, int K,
+                                int cols, struct element type) {
+    const int tiles = (m + GEMM_NT_ROWS - 1) / GEMM_NT_ROWS;
+    const size_t next = w.apart * w.stride;
+    for (int t = 0, rows; m > 0; m -= rows, t++) {
         rows = tile_rows(m, GEMM_NT_ROWS);
-#define TILE(rows) gemm_nt_tile(y, x, w, prefetch, K, (struct nt_tile){rows, cols, false}, type)
+        const struct prefetch prefetch = {w.w + w.stride + (size_t)gemm_nt_share(t, tiles) * next,
+                                          16 * type.size, next};
+#define TILE(rows)  \
+    if ((rows) > 1) \
+    gemm_nt_tile(y, x, w, prefetch, K, (struct nt_tile){rows, cols, false}, type)
         WITH_CONSTANT(rows, GEMM_NT_ROWS + 1, TILE)
 #undef TILE
-        prefetch.p += (size_t)(K / 8) * prefetch.step * LANE_VECS;
         y = y_from(y, rows, 0);
         x = x_from(x, rows, 0);
     }
 }
 
-/* All rows of W for the rows of x of one tile. */
-ALWAYS_INLINE void gemm_nt_streams(struct y_rows y, struct x_rows x, const char *w, size_t stride,
-                                   int n, int K, int rows, struct element type) {
-    const int part = n / GEMM_NT_STREAMS;
-    const struct prefetch nothing = {w, 0, 0};
-    for (int c = 0; c < part; c++)
-        gemm_nt_tile(y_from(y, 0, c), x,
-                     (struct w_rows){w + (size_t)c * stride, stride, (size_t)part}, nothing, K,
-                     (struct nt_tile){rows, GEMM_NT_STREAMS, true}, type);
-    for (int c = part * GEMM_NT_STREAMS; c < n; c++)
-        gemm_nt_tile(y_from(y, 0, c), x, (struct w_rows){w + (size_t)c * stride, stride, 1},
-                     nothing, K, (struct nt_tile){rows, 1, true}, type);
+/* The rows of x of one tile. */
+ALWAYS_INLINE void gemm_nt_few(struct y_rows y, struct x_rows x, struct w_rows w, int m, int K,
+                               int cols, struct element type) {
+    const struct prefetch nothing = {w.w, 0, 0};
+#define TILE(rows) gemm_nt_tile(y, x, w, nothing, K, (struct nt_tile){rows, cols, true}, type)
+    WITH_CONSTANT(m, GEMM_NT_ROWS + 1, TILE)
+#undef TILE
 }
 
 /* The rows of W are ws elements apart. */
 ALWAYS_INLINE void gemm_nt(struct y_rows y, struct x_rows x, const char *w, size_t ws, int m, int n,
                            int K, struct element type) {
     const size_t stride = ws * type.size;
-    if (m <= GEMM_NT_ROWS) {
-#define TILE(rows) gemm_nt_streams(y, x, w, stride, n, K, rows, type)
-        WITH_CONSTANT(m, GEMM_NT_ROWS + 1, TILE)
-#undef TILE
-        return;
-    }
-    int c = 0;
-    for (; c + GEMM_NT_COLS <= n; c += GEMM_NT_COLS) {
-        size_t ahead = c + 2 * GEMM_NT_COLS <= n ? GEMM_NT_COLS * stride : 0;
-        gemm_nt_cols(y_from(y, 0, c), x, (struct w_rows){w, stride, 1}, ahead, m, K, GEMM_NT_COLS,
-                     type);
-        w += GEMM_NT_COLS * stride;
-    }
-    for (; c < n; c++) {
-        gemm_nt_cols(y_from(y, 0, c), x, (struct w_rows){w, stride, 1}, 0, m, K, 1, type);
-        w += stride;
-    }
+    const int part = n / GEMM_NT_STREAMS;
+#define COLUMNS(c, apart, cols)                                                            \
+    do {                                                                                   \
+        const struct w_rows rows_of_w = {w + (size_t)(c)*stride, stride, (size_t)(apart)}; \
+        if (m <= GEMM_NT_ROWS)                                                             \
+            gemm_nt_few(y_from(y, 0, c), x, rows_of_w, m, K, cols, type);                  \
+        else                                                                               \
+            gemm_nt_cols(y_from(y, 0, c), x, rows_of_w, m, K, cols, type);                 \
+    } while (0)
+    for (int c = 0; c < part; c++)
+        COLUMNS(c, part, GEMM_NT_STREAMS);
+    for (int c = part * GEMM_NT_STREAMS; c < n; c++)
+        COLUMNS(c, 1, 1);
+#undef COLUMNS
 }
 
 #endif

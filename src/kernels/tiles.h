@@ -18,7 +18,7 @@
  *                         cache in every type
  *   GEMV_ROWS, GEMV_VECS  the register tile of gemv: rows of x, vectors of columns
  *   GEMV_DEPTH            rows of W in a slab
- *   GEMM_NT_ROWS, GEMM_NT_COLS  the tile of gemm_nt: rows of x, rows of W
+ *   GEMM_NT_ROWS          rows of x in the tile of gemm_nt
  *
  * and, if a product can take one lane of a vector for all lanes, so that gemm needs no broadcasts,
  *
@@ -173,10 +173,12 @@ ALWAYS_INLINE void prefetch_step(struct prefetch *prefetch, int i, int panels, i
     const int lines = (reads + 1) / 2;
     UNROLL for (int j = 0; j < lines; j++) {
         const int panel = (i * lines + j) % panels;
-        __builtin_prefetch(prefetch->p + (size_t)panel * prefetch->next, 0, 2);
+        __builtin_prefetch(prefetch->p + (size_t)panel * prefetch->next, 0, 3);
     }
     prefetch->p += steps * prefetch->step;
 }
+
+_Static_assert(GEMM_ROWS != 2 && GEMM_NT_ROWS != 2, "no tile of several has one row: tile_rows");
 
 /* The rows of the next tile of m rows, which has at most `max`. Two or three tiles are equally
  * large, and so are the last ones of many: none has one row, which would load each weight for a

@@ -19,7 +19,6 @@ typedef __m256 vec;
 #define GEMV_VECS       2
 #define GEMV_DEPTH      8
 #define GEMM_NT_ROWS    3 /* the same */
-#define GEMM_NT_COLS    4
 
 /* All bits set in the first n lanes: a part of a table, so that no register keeps a constant. */
 ALWAYS_INLINE __m256i first(int n) {

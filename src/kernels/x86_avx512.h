@@ -18,7 +18,6 @@ typedef __m512 vec;
 #define GEMV_VECS       2
 #define GEMV_DEPTH      16
 #define GEMM_NT_ROWS    6
-#define GEMM_NT_COLS    4
 
 ALWAYS_INLINE __mmask16 first(int n) {
     return (__mmask16)((1u << n) - 1);

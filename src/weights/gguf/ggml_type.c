@@ -196,20 +196,20 @@ static void make_q4_0(byte *b, const float *x) {
 /* ---- the table ---- */
 
 static const struct ggml_type types[] = {
-    {"F32", 0, 1, 4, "F32", 0, 0, 0, false, NULL, NULL},
-    {"F16", 1, 1, 2, "F16", 0, 0, 0, false, NULL, NULL},
-    {"BF16", 30, 1, 2, "BF16", 0, 0, 0, false, NULL, NULL},
-    {"F64", 28, 1, 8, "F64", 0, 0, 0, false, NULL, NULL},
-    {"Q4_0", 2, 32, 18, NULL, 32, 4, 2, false, q4_0, make_q4_0},
-    {"Q4_1", 3, 32, 20, NULL, 32, 4, 2, true, q4_1, NULL},
-    {"Q5_0", 6, 32, 22, NULL, 32, 8, 2, false, q5_0, NULL},
-    {"Q5_1", 7, 32, 24, NULL, 32, 8, 2, true, q5_1, NULL},
-    {"Q8_0", 8, 32, 34, NULL, 32, 8, 2, false, q8_0, make_q8_0},
-    {"Q2_K", 10, 256, 84, NULL, 16, 4, 4, true, q2_k, NULL},
-    {"Q3_K", 11, 256, 110, NULL, 16, 4, 4, false, q3_k, NULL},
-    {"Q4_K", 12, 256, 144, NULL, 32, 4, 4, true, q4_k, NULL},
-    {"Q5_K", 13, 256, 176, NULL, 32, 8, 4, true, q5_k, NULL},
-    {"Q6_K", 14, 256, 210, NULL, 16, 8, 4, false, q6_k, NULL},
+    {"F32", 0, 1, 4, "F32", 0, 0, 0, false, 0, NULL, NULL},
+    {"F16", 1, 1, 2, "F16", 0, 0, 0, false, 1, NULL, NULL},
+    {"BF16", 30, 1, 2, "BF16", 0, 0, 0, false, 32, NULL, NULL},
+    {"F64", 28, 1, 8, "F64", 0, 0, 0, false, 0, NULL, NULL},
+    {"Q4_0", 2, 32, 18, NULL, 32, 4, 2, false, 2, q4_0, make_q4_0},
+    {"Q4_1", 3, 32, 20, NULL, 32, 4, 2, true, 3, q4_1, NULL},
+    {"Q5_0", 6, 32, 22, NULL, 32, 8, 2, false, 8, q5_0, NULL},
+    {"Q5_1", 7, 32, 24, NULL, 32, 8, 2, true, 9, q5_1, NULL},
+    {"Q8_0", 8, 32, 34, NULL, 32, 8, 2, false, 7, q8_0, make_q8_0},
+    {"Q2_K", 10, 256, 84, NULL, 16, 4, 4, true, 10, q2_k, NULL},
+    {"Q3_K", 11, 256, 110, NULL, 16, 4, 4, false, 12, q3_k, NULL},
+    {"Q4_K", 12, 256, 144, NULL, 32, 4, 4, true, 15, q4_k, NULL},
+    {"Q5_K", 13, 256, 176, NULL, 32, 8, 4, true, 17, q5_k, NULL},
+    {"Q6_K", 14, 256, 210, NULL, 16, 8, 4, false, 18, q6_k, NULL},
 };
 
 static const char *const other_names[] = {
@@ -220,6 +220,10 @@ static const char *const other_names[] = {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
+
+const struct ggml_type *ggml_type_at(size_t i) {
+    return i < COUNT(types) ? &types[i] : NULL;
+}
 
 const struct ggml_type *ggml_type_find(uint32_t id) {
     for (size_t i = 0; i < COUNT(types); i++)

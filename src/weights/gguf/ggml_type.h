@@ -30,11 +30,12 @@ struct ggml_type {
     size_t n_bytes;      /* of a block                                        */
     const char *dtype;   /* what tensors.h calls it; NULL where it is quantized */
 
-    /* Of a quantized type, else 0. */
+    /* Of a quantized type, else 0 (file_type aside). */
     int group;       /* elements that share a scale                               */
     int bits;        /* 4: integers are 0..15 where there are mins, else -8..7; else 8 */
     int scale_bytes; /* that hold a scale and a min exactly: 2, f16, or 4, f32    */
     bool mins;
+    uint32_t file_type; /* llama.cpp's number of a file that is mostly of it (enum llama_ftype) */
 
     /* Reads one block at any address. NULL where dtype is not. */
     void (*take)(struct ggml_block *out, const unsigned char *block);
@@ -47,6 +48,7 @@ struct ggml_type {
 /* y[0..n_elements) = the values of one block of a quantized type: those that ggml computes. */
 void ggml_type_dequantize(float *y, const struct ggml_type *type, const unsigned char *block);
 
+const struct ggml_type *ggml_type_at(size_t i); /* of those that are read; NULL past the last */
 const struct ggml_type *ggml_type_find(uint32_t id); /* NULL: not read here             */
 const char *ggml_type_name(uint32_t id);             /* "IQ4_XS"; "unknown": of none known */
 const char *ggml_type_list(void);                    /* those that are read, for messages */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "export/weight_reader.h"
+#include "testgguf.h"
 #include "testpacked.h"
 #include <gpt2/lora.h>
 #include <gpt2/save.h>
@@ -25,20 +26,25 @@ static const char prefix[] = "base_model.model.transformer.";
 static const char a_name[] = "h.1.attn.c_attn.lora_A.weight";
 static const char b_name[] = "h.1.attn.c_attn.lora_B.weight";
 
-/* The pair of h.1.attn.c_attn, with more settings and perhaps one more tensor. */
-static void write_adapter(const char *settings, const char *more) {
+/* The pair of h.1.attn.c_attn of a model of n features, with more settings and perhaps one more
+ * tensor. */
+static void write_adapter_of(int n, const char *settings, const char *more) {
     char text[400], path[TESTMODEL_PATH];
     struct testmodel_list list = {0};
-    testmodel_add(&list, prefix, a_name, "F32", 2, RANK, N)->deviation = 1;
-    testmodel_add(&list, prefix, b_name, "F32", 2, 3 * N, RANK)->deviation = 1;
+    testmodel_add(&list, prefix, a_name, "F32", 2, RANK, n)->deviation = 1;
+    testmodel_add(&list, prefix, b_name, "F32", 2, 3 * n, RANK)->deviation = 1;
     if (more)
-        testmodel_add(&list, prefix, more, "F32", 1, N, 1)->deviation = 1;
+        testmodel_add(&list, prefix, more, "F32", 1, n, 1)->deviation = 1;
     testmodel_path(path, adapter, "adapter_model.safetensors");
     testmodel_write_list(path, &list, NULL);
     free(list.items);
     snprintf(text, sizeof text, "{\"peft_type\": \"LORA\", \"r\": %d, \"lora_alpha\": %.1f%s}",
              RANK, ALPHA, settings);
     testmodel_write_file(adapter, "adapter_config.json", text, strlen(text));
+}
+
+static void write_adapter(const char *settings, const char *more) {
+    write_adapter_of(N, settings, more);
 }
 
 static int setup_adapter(void **state) {
@@ -180,6 +186,38 @@ static void test_a_quantized_base_is_refused(void **state) {
     gpt2_model_close(model);
 }
 
+/* The integers of a GGUF file, from it or from a packed file that keeps them; expanded they are
+ * weights like any others. */
+static void test_integers_of_a_gguf_file_are_refused(void **state) {
+    char gguf[TESTMODEL_PATH];
+    testmodel_path(gguf, dir, "m.gguf");
+    for (size_t i = 0; i < TESTGGUF_TYPES; i++) {
+        const int n = (int)testgguf_ggml(testgguf_types[i].name)->n_elements;
+        testgguf_write(
+            gguf,
+            &(struct testmodel_options){
+                .n_embd = n, .n_inner = n, .n_head = 1, .n_layer = 2, .n_vocab = 9, .n_ctx = 4},
+            testgguf_types[i].name);
+        struct gpt2_model *model = open_model(gguf);
+        pack(model, GPT2_AS_IS);
+        gpt2_model_close(model);
+        write_adapter_of(n, "", NULL);
+        for (int packed = 0; packed < 2; packed++) {
+            struct gpt2_error err = {0};
+            model = open_model(packed ? file : gguf);
+            assert_false(gpt2_model_adapt(model, adapter, 1, runtime, &err));
+            assert_int_equal(err.status, GPT2_ERR_MODEL);
+            expect_words(&err, "to which an adapter can be added, found Q", testgguf_types[i].name);
+            assert_non_null(strstr(err.hint, "--expand makes F32 of them"));
+            gpt2_model_close(model);
+            model = gpt2_model_open_expanded(packed ? file : gguf, &err);
+            if (!model || !gpt2_model_adapt(model, adapter, 1, runtime, &err))
+                fail_msg("%s: %s", testgguf_types[i].name, err.message);
+            gpt2_model_close(model);
+        }
+    }
+}
+
 /* A packed file whose data is damaged is refused before its weights are merged. */
 static void test_a_damaged_base_is_noticed(void **state) {
     struct gpt2_error err = {0};
@@ -237,6 +275,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_sums_are_as_stated_in_every_layout, setup_adapter,
                                         teardown_adapter),
         cmocka_unit_test_setup_teardown(test_a_refused_adapter_leaves_the_model, setup_adapter,
+                                        teardown_adapter),
+        cmocka_unit_test_setup_teardown(test_integers_of_a_gguf_file_are_refused, setup_adapter,
                                         teardown_adapter),
         cmocka_unit_test_setup_teardown(test_a_quantized_base_is_refused, setup_adapter,
                                         teardown_adapter),

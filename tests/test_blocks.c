@@ -1,5 +1,6 @@
 /* test_blocks.c - weights of a file's blocks: panels have their very numbers, products of their
- * integers are what a plain loop over the blocks computes, and expanded they are F32. */
+ * integers are what a plain loop over the blocks computes, and expanded they are F32; in a packed
+ * file they are the same panels, and blocks can be made of them again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,8 @@
 
 #include "forward/matmul.h"
 #include "model/blocks.h"
+#include "model/packed_form.h"
+#include "model/tensor_schema.h"
 #include "testpacked.h"
 
 #include "testgguf.h"
@@ -53,7 +56,7 @@ static void layer_make(struct layer *l, const struct ggml_type *type, enum spec_
     l->spec =
         (struct tensor_spec){.kind = kind, .field = &l->matrix, .shape = {shape[0], shape[1]}};
     blocks_plan(&l->matrix, &l->spec, &l->tensor, expand);
-    const struct blocks_matrix one = {&l->matrix, &l->tensor};
+    const struct blocks_matrix one = {&l->matrix, &l->tensor, DTYPE_F32};
     assert_true(blocks_make(&l->model, &one, 1, NULL));
 }
 
@@ -246,6 +249,10 @@ static void tensors_say_what_they_are(void **state) {
                 const bool blocks = info.rank == 2 && strcmp(info.name, "wpe.weight") != 0;
                 assert_string_equal(info.dtype, blocks ? type->name : "F32");
                 assert_int_equal(info.expanded, blocks && !kept);
+                if (blocks)
+                    assert_string_equal(info.form, kept ? dtype_name(dtype) : "F32");
+                else
+                    assert_null(info.form);
             }
             struct gpt2_cost blocks, head;
             gpt2_model_cost(model, &blocks, &head);
@@ -269,8 +276,189 @@ static void integers_are_not_moved_and_not_made_anew(void **state) {
     assert_int_equal(gpt2_model_moved(model, NULL), 0);
     assert_false(gpt2_quantize(model, runtime, &(struct gpt2_quantize_options){.type = GPT2_Q4},
                                file, &err));
-    expect_words(&err, "found Q8_32", "quantized already");
-    assert_non_null(strstr(err.hint, "gpt2_model_open_expanded"));
+    expect_words(&err, "found Q8_0", "quantized already");
+    assert_non_null(strstr(err.hint, "--expand"));
+    gpt2_model_close(model);
+}
+
+/* ---- packed ---- */
+
+static char packed[TESTMODEL_PATH];
+
+/* The model of a GGUF file of that type, and a packed file of it. */
+static struct gpt2_model *pack_blocks(const char *type) {
+    struct gpt2_error err = {0};
+    struct gpt2_model *model = open_blocks(type, false);
+    testmodel_path(packed, dir, "blocks.packed");
+    if (!gpt2_quantize(model, runtime, &(struct gpt2_quantize_options){.type = GPT2_AS_IS}, packed,
+                       &err))
+        fail_msg("%s: %s [%s]", type, err.message, err.hint);
+    return model;
+}
+
+static void expect_same_logits(const struct gpt2_model *a, const struct gpt2_model *b) {
+    static const int32_t ids[] = {1, 5, 9, 69, 0};
+    float x[5 * 70], y[5 * 70];
+    for (int v = 0; gpt2_cpu_variant(v); v++) {
+        run(x, a, gpt2_cpu_variant(v), ids, 5);
+        run(y, b, gpt2_cpu_variant(v), ids, 5);
+        assert_memory_equal(x, y, sizeof x);
+    }
+}
+
+/* Every form of panels that holds a file's blocks is one that some type has, so that walking the
+ * types walks them. */
+static void every_form_is_of_some_type(void **state) {
+    static const enum dtype dtypes[] = {
+#define TYPE(dtype, form) dtype,
+        PANEL_TYPES(TYPE)
+#undef TYPE
+    };
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
+        const struct ggml_type *type, *found;
+        enum dtype dtype;
+        size_t n = 0;
+        char text[PACKED_FORM], group[20];
+        for (size_t k = 0; dtype_is_foreign(dtypes[i]) && (type = quantized_type(k)); k++) {
+            if (!blocks_find_dtype(&dtype, type) || dtype != dtypes[i])
+                continue;
+            n++;
+            snprintf(group, sizeof group, "group=%d ", panel_form(dtype).group);
+            assert_ptr_equal(strstr(packed_form_print(text, dtype, type), group), text);
+            assert_true(packed_form_find(&dtype, &found, text));
+            assert_int_equal(dtype, dtypes[i]);
+            assert_ptr_equal(found, type);
+        }
+        if (!dtype_is_foreign(dtypes[i])) {
+            assert_true(packed_form_find(&dtype, &found, packed_form_print(text, dtypes[i], NULL)));
+            assert_int_equal(dtype, dtypes[i]);
+            assert_null(found);
+        } else if (n == 0) {
+            fail_msg("%s: no type of blocks has this form", dtype_name(dtypes[i]));
+        }
+    }
+}
+
+/* Nothing is made when it is opened: products read the mapping. */
+static void a_packed_file_has_the_bits_of_the_gguf_file(void **state) {
+    const struct ggml_type *type;
+    for (size_t i = 0; (type = quantized_type(i)); i++) {
+        struct gpt2_model *model = pack_blocks(type->name),
+                          *of_gguf = open_blocks(type->name, true);
+        struct gpt2_error err = {0};
+        struct gpt2_check a, b;
+        struct gpt2_tensor_info x, y;
+        struct gpt2_model *again = open_model(packed);
+        assert_null(again->made);
+        assert_int_equal(again->n_converted, 0);
+        expect_same_logits(model, again);
+        fingerprint_of(&a, model);
+        fingerprint_of(&b, again);
+        assert_string_equal(a.fingerprint, b.fingerprint);
+        assert_true(a.n_numbers == b.n_numbers);
+        for (size_t t = 0; gpt2_model_tensor(model, t, &x); t++) {
+            assert_true(gpt2_model_tensor(again, t, &y));
+            assert_string_equal(x.name, y.name);
+            assert_string_equal(x.dtype, y.dtype);
+            assert_true(x.form ? y.form && strcmp(x.form, y.form) == 0 : !y.form);
+            assert_int_equal(x.expanded, y.expanded);
+        }
+        assert_true(gpt2_model_move(again, runtime, &err)); // to other pages
+        assert_true(gpt2_model_moved(again, NULL) > 0);
+        expect_same_logits(model, again);
+        gpt2_model_close(again);
+
+        again = gpt2_model_open_expanded(packed, &err);
+        assert_non_null(again);
+        expect_same_logits(of_gguf, again);
+        fingerprint_of(&b, again);
+        assert_string_equal(a.fingerprint, b.fingerprint);
+        for (size_t t = 0; gpt2_model_tensor(of_gguf, t, &x); t++) {
+            assert_true(gpt2_model_tensor(again, t, &y));
+            assert_string_equal(x.dtype, y.dtype);
+            assert_int_equal(x.expanded, y.expanded);
+        }
+        gpt2_model_close(again);
+        gpt2_model_close(of_gguf);
+        gpt2_model_close(model);
+    }
+}
+
+static void expect_same_files(const char *a, const char *b) {
+    struct os_file x, y;
+    assert_true(os_map(&x, a, GPT2_ERR_MODEL, NULL) && os_map(&y, b, GPT2_ERR_MODEL, NULL));
+    assert_int_equal(x.size, y.size);
+    assert_memory_equal(x.data, y.data, x.size);
+    os_unmap(&x);
+    os_unmap(&y);
+}
+
+/* What is the same in both files: the data of each tensor. */
+static void expect_same_tensors(const struct gpt2_model *a, const struct gpt2_model *b,
+                                bool same_bytes) {
+    assert_int_equal(a->tensors.count, b->tensors.count);
+    for (size_t i = 0; i < a->tensors.count; i++) {
+        const struct tensor *x = &a->tensors.items[i], *y = &b->tensors.items[i];
+        assert_string_equal(x->name, y->name);
+        assert_string_equal(x->dtype, y->dtype);
+        assert_int_equal(x->n_bytes, y->n_bytes);
+        if (same_bytes && memcmp(x->data, y->data, x->n_bytes) != 0)
+            fail_msg("%s, %s: other bytes", x->dtype, x->name);
+    }
+}
+
+/* From the packed file the blocks of the GGUF file are made again. Random scales of K types need
+ * not be as ggml makes them, and then come back as others that mean the same; twice they do not. */
+static void blocks_are_written_from_a_packed_file(void **state) {
+    const struct ggml_type *type;
+    char out[TESTMODEL_PATH], second[TESTMODEL_PATH], other[TESTMODEL_PATH];
+    testmodel_path(out, dir, "out.gguf");
+    testmodel_path(second, dir, "second.gguf");
+    testmodel_path(other, dir, "other.packed");
+    for (size_t i = 0; (type = quantized_type(i)); i++) {
+        struct gpt2_model *model = pack_blocks(type->name), *again = open_model(packed);
+        struct gpt2_error err = {0};
+        const struct gpt2_gguf_options tied = {.tied = true};
+        if (!gpt2_model_save_gguf(again, &tied, out, &err))
+            fail_msg("%s: %s", type->name, err.message);
+        struct gpt2_model *written = open_model(out);
+        expect_same_tensors(model, written, type->n_elements == 32);
+        expect_same_logits(model, written);
+        assert_true(gpt2_model_save_gguf(written, &tied, second, &err));
+        expect_same_files(out, second);
+        // and packed again from any of them
+        for (int k = 0; k < 2; k++) {
+            assert_true(gpt2_quantize(k ? written : again, runtime,
+                                      &(struct gpt2_quantize_options){.type = GPT2_AS_IS}, other,
+                                      &err));
+            expect_same_files(packed, other);
+        }
+        gpt2_model_close(written);
+        gpt2_model_close(again);
+        gpt2_model_close(model);
+    }
+}
+
+/* Panels that say that they are of some blocks, and have numbers that these cannot have. */
+static void panels_that_are_no_blocks_are_not_written(void **state) {
+    struct gpt2_model *model = pack_blocks("Q5_0"), *again = open_model(packed);
+    struct gpt2_error err = {0};
+    struct matrix *m = &again->h[0].mlp.c_fc.weight;
+    const size_t n = panel_bytes(m->dtype, m->rows) * (size_t)panels_count(m->cols);
+    unsigned char *copy = os_alloc(n, 1, "panels", NULL);
+    assert_non_null(copy);
+    memcpy(copy, m->data, n);
+    copy[panel_form_head(panel_form(m->dtype))] = 128 + 16; // of output 0: one more than there is
+    m->data = copy;
+    assert_false(gpt2_model_save_gguf(again, NULL, file, &err));
+    assert_int_equal(err.status, GPT2_ERR_MODEL);
+    expect_words(&err, "\"h.0.mlp.c_fc.weight\": expected integers and scales of Q5_0",
+                 "output 0, weights 0 to 31");
+    assert_non_null(strstr(err.hint, "--type"));
+    assert_true(gpt2_model_save_gguf(again, &(struct gpt2_gguf_options){.type = GPT2_GGUF_F32},
+                                     file, &err));
+    os_free(copy);
+    gpt2_model_close(again);
     gpt2_model_close(model);
 }
 
@@ -282,6 +470,10 @@ int main(void) {
         TEST(both_ways_have_one_fingerprint),
         TEST(tensors_say_what_they_are),
         TEST(integers_are_not_moved_and_not_made_anew),
+        TEST(every_form_is_of_some_type),
+        TEST(a_packed_file_has_the_bits_of_the_gguf_file),
+        TEST(blocks_are_written_from_a_packed_file),
+        TEST(panels_that_are_no_blocks_are_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

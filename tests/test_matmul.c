@@ -63,7 +63,7 @@ static struct fixture fixture_create(enum dtype dtype, int in, int out, bool hea
     for (int i = 0; i < out; i++)
         bias[i] = random_float();
     f.linear.weight =
-        (struct matrix){w, dtype, LAYOUT_ROWS, head ? out : in, head ? in : out, NULL};
+        (struct matrix){w, dtype, LAYOUT_ROWS, head ? out : in, head ? in : out, NULL, NULL};
     f.linear.bias = bias;
     f.x = allocate(MAX_ROWS * f.xs, sizeof *f.x);
     f.y = allocate(MAX_ROWS * f.ys, sizeof *f.y);
@@ -337,7 +337,7 @@ static struct matrix real_matrix(const struct real *r, enum dtype dtype, enum la
                 : layout == LAYOUT_COLUMNS ? c * in + k
                                            : (c / PANEL * in + k) * PANEL + c % PANEL,
                 dtype, r->weights[k * out + c]);
-    return (struct matrix){r->data, dtype, layout, r->in, r->out, NULL};
+    return (struct matrix){r->data, dtype, layout, r->in, r->out, NULL, NULL};
 }
 
 /* The definition, for the rows of x that differ. All types of floats have one. */

@@ -6,7 +6,9 @@
 
 #include <cmocka.h>
 
+#include "base/checksum.h"
 #include "model/weights.h"
+#include "testgguf.h"
 #include "testpacked.h"
 #include "weights/block_check.h"
 #include "weights/packed.h"
@@ -46,18 +48,36 @@ static bool accepts(const unsigned char *data, size_t size, struct gpt2_error *e
     return ok;
 }
 
-static struct bytes small_file(void) {
-    struct gpt2_model *model = make_model(&(struct testmodel_options){.n_layer = 1});
-    pack(model, GPT2_Q8);
+/* Makes `file` of a GGUF file of that type, whose integers it keeps, with n_embd features. */
+static void pack_gguf(const char *type, int n_embd, int n_vocab) {
+    char gguf[TESTMODEL_PATH];
+    testmodel_path(gguf, dir, "m.gguf");
+    testgguf_write(gguf,
+                   &(struct testmodel_options){
+                       .n_embd = n_embd, .n_layer = 1, .n_vocab = n_vocab, .n_head = 4},
+                   type);
+    struct gpt2_model *model = open_model(gguf);
+    pack(model, GPT2_AS_IS);
     gpt2_model_close(model);
+}
+
+/* Of Q8, or of a GGUF file. */
+static struct bytes small_file(bool foreign) {
+    if (foreign) {
+        pack_gguf("Q4_1", 32, 35);
+    } else {
+        struct gpt2_model *model = make_model(&(struct testmodel_options){.n_layer = 1});
+        pack(model, GPT2_Q8);
+        gpt2_model_close(model);
+    }
     struct bytes b = read_file(file);
     struct gpt2_error err;
     assert_true(accepts(b.data, b.size, &err));
     return b;
 }
 
-static void a_flipped_byte_anywhere_is_noticed(void **state) {
-    struct bytes b = small_file();
+static void expect_flipped_bytes_noticed(bool foreign) {
+    struct bytes b = small_file(foreign);
     struct gpt2_error err;
     uint64_t n_header;
     memcpy(&n_header, b.data, 8);
@@ -81,6 +101,11 @@ static void a_flipped_byte_anywhere_is_noticed(void **state) {
     write_file(file, b.data, b.size);
     expect_refusal(file, "expected the header to have checksum", "damaged");
     free(b.data);
+}
+
+static void a_flipped_byte_anywhere_is_noticed(void **state) {
+    expect_flipped_bytes_noticed(false);
+    expect_flipped_bytes_noticed(true);
 }
 
 /* Of a file that several threads check, the damage nearest to its beginning is named. */
@@ -158,12 +183,16 @@ static struct gpt2_error first_run(int n_logits, bool reader, int *n_seen) {
     return err;
 }
 
-static void damage_in_a_lazily_opened_file_is_noticed_by_the_first_run(void **state) {
+static void expect_damage_noticed(bool foreign) {
     // several blocks, so that some are compared by products and some at the end
-    struct gpt2_model *model = make_model(
-        &(struct testmodel_options){.n_vocab = 9000, .n_embd = 64, .n_head = 2, .n_layer = 3});
-    pack(model, GPT2_Q8);
-    gpt2_model_close(model);
+    if (foreign) {
+        pack_gguf("Q5_0", 64, 9000);
+    } else {
+        struct gpt2_model *model = make_model(
+            &(struct testmodel_options){.n_vocab = 9000, .n_embd = 64, .n_head = 2, .n_layer = 3});
+        pack(model, GPT2_Q8);
+        gpt2_model_close(model);
+    }
     struct bytes b = read_file(file);
     assert_true(b.size > 2 * PACKED_BLOCK);
     static float lazy[9000], eager[9000];
@@ -196,8 +225,13 @@ static void damage_in_a_lazily_opened_file_is_noticed_by_the_first_run(void **st
     free(b.data);
 }
 
-static void a_truncated_file_is_noticed(void **state) {
-    struct bytes b = small_file();
+static void damage_in_a_lazily_opened_file_is_noticed_by_the_first_run(void **state) {
+    expect_damage_noticed(false);
+    expect_damage_noticed(true);
+}
+
+static void expect_truncation_noticed(bool foreign) {
+    struct bytes b = small_file(foreign);
     struct gpt2_error err;
     for (size_t n = 0; n < b.size; n += n < 200 || n > b.size - 200 ? 1 : 61) {
         assert_false(accepts(b.data, n, &err));
@@ -218,8 +252,13 @@ static void a_truncated_file_is_noticed(void **state) {
     free(b.data);
 }
 
+static void a_truncated_file_is_noticed(void **state) {
+    expect_truncation_noticed(false);
+    expect_truncation_noticed(true);
+}
+
 static void another_version_is_named(void **state) {
-    struct bytes b = small_file();
+    struct bytes b = small_file(false);
     char *version = strstr((char *)b.data + 8, "\"version\":\"");
     assert_non_null(version);
     version[11] = '1';
@@ -228,6 +267,21 @@ static void another_version_is_named(void **state) {
     version[12] = '7'; // "17," and so on: no quote where it should be
     write_file(file, b.data, b.size);
     expect_refusal(file, "made by another version of gpt2", "found \"17");
+    free(b.data);
+}
+
+static void a_later_version_is_named(void **state) {
+    struct bytes b = small_file(true);
+    struct gpt2_error err = {0};
+    char *version = strstr((char *)b.data + 8, "\"version\":\"");
+    assert_non_null(version);
+    assert_int_equal(version[11], '0' + PACKED_VERSION);
+    version[11]++; // its checksums, and all the rest, are that version's business
+    write_file(file, b.data, b.size);
+    expect_refusal(file, "made by a later version of gpt2",
+                   "expected format version 2 to 3, found");
+    assert_null(gpt2_model_open(file, &err));
+    assert_non_null(strstr(err.hint, "use that version"));
     free(b.data);
 }
 
@@ -252,7 +306,8 @@ static void other_files_are_not_packed(void **state) {
 
 /* Writes the file of `model` again with one tensor changed; `change` returns false to leave it out.
  */
-static void rewrite(const struct gpt2_model *model, bool (*change)(struct tensor *)) {
+static void rewrite(const struct gpt2_model *model, const char *type,
+                    bool (*change)(struct tensor *)) {
     struct gpt2_error err = {0};
     struct tensor list[200] = {0};
     size_t n = 0;
@@ -263,7 +318,7 @@ static void rewrite(const struct gpt2_model *model, bool (*change)(struct tensor
             list[n++] = t;
     }
     struct packed_writer writer;
-    assert_true(packed_writer_create(&writer, file, "q8", list, n, &err));
+    assert_true(packed_writer_create(&writer, file, type, list, n, &err));
     for (size_t i = 0; i < n; i++)
         assert_true(packed_write(&writer, list[i].data, list[i].n_bytes, &err));
     assert_true(packed_writer_commit(&writer, &err));
@@ -348,17 +403,176 @@ static void tensors_that_are_wrong_are_named(void **state) {
     struct gpt2_model *model = make_model(NULL);
     pack(model, GPT2_Q8);
     struct gpt2_model *packed = open_model(file);
-    rewrite(packed, keep_all);
+    rewrite(packed, "q8", keep_all);
     gpt2_model_close(open_model(file));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct gpt2_error err = {0};
-        rewrite(packed, cases[i].change);
+        rewrite(packed, "q8", cases[i].change);
         struct gpt2_model *m = gpt2_model_open(file, &err);
         assert_null(m);
         assert_int_equal(err.status, GPT2_ERR_MODEL);
         expect_words(&err, cases[i].a, cases[i].b);
     }
     gpt2_model_close(packed);
+    gpt2_model_close(model);
+}
+
+/* ---- version 2 ---- */
+
+static bool drop_form(struct tensor *t) {
+    t->note = NULL;
+    return true;
+}
+
+/* `file` as the writer of version 2 made it: there were no forms in the header. */
+static struct bytes make_version_2(const char *type) {
+    struct gpt2_model *model = open_model(file);
+    rewrite(model, type, drop_form);
+    gpt2_model_close(model);
+    struct bytes b = read_file(file);
+    uint64_t n_header;
+    memcpy(&n_header, b.data, sizeof n_header);
+    strstr((char *)b.data + 8, "\"version\":\"")[11] = '2';
+    const uint64_t sum = checksum(b.data, 8 + (size_t)n_header);
+    memcpy(b.data + 8 + n_header, &sum, sizeof sum);
+    write_file(file, b.data, b.size);
+    return b;
+}
+
+static void version_2_is_read(void **state) {
+    static const struct {
+        enum gpt2_weight_type type;
+        const char *name;
+        uint64_t sum; /* of the file that version 2's own writer made of this model */
+    } cases[] = {{GPT2_Q8, "q8", 0x8996357b923f7fcb},
+                 {GPT2_Q4, "q4", 0x5f45df7fb387c76d},
+                 {GPT2_F16, "f16", 0xd8f555f4632a0337}};
+    static const int32_t ids[] = {3, 1, 2};
+    float before[3 * 61], after[3 * 61];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct gpt2_error err = {0};
+        struct gpt2_model *model = make_model(NULL);
+        pack(model, cases[i].type);
+        gpt2_model_close(model);
+        struct bytes as_3 = read_file(file);
+        model = open_model(file);
+        run(before, model, NULL, ids, 3);
+        gpt2_model_close(model);
+        struct bytes b = make_version_2(cases[i].name);
+        const uint64_t sum = checksum(b.data, b.size);
+        if (sum != cases[i].sum)
+            fail_msg("%zu: the file has the sum %016llx", i, (unsigned long long)sum);
+        model = open_model(file);
+        assert_int_equal(model->tensors.in_panels, 2);
+        run(after, model, NULL, ids, 3);
+        assert_memory_equal(before, after, sizeof after);
+        // and becomes a file of this version
+        pack(model, GPT2_AS_IS);
+        gpt2_model_close(model);
+        struct bytes again = read_file(file);
+        assert_int_equal(again.size, as_3.size);
+        assert_memory_equal(again.data, as_3.data, as_3.size);
+        // of integers of others it knew nothing
+        pack_gguf("Q8_0", 32, 35);
+        free(make_version_2("q8_0").data);
+        assert_null(gpt2_model_open(file, &err));
+        expect_words(&err, "expected what config.json's", "found U8 [");
+        free(again.data);
+        free(as_3.data);
+        free(b.data);
+    }
+}
+
+/* ---- forms ---- */
+
+static bool no_form(struct tensor *t) {
+    if (is(t, "h.0.attn.c_attn.weight"))
+        t->note = NULL;
+    return true;
+}
+static bool unknown_form(struct tensor *t) {
+    if (is(t, "wte.weight"))
+        t->note = "group=32 bits=4 scale=f32 min=f32 blocks=Q9_1";
+    return true;
+}
+static bool longer_form(struct tensor *t) {
+    if (is(t, "wte.weight"))
+        t->note = "group=32 bits=4 scale=f32 min=f32 blocks=Q4_1 ";
+    return true;
+}
+static bool form_of_another_size(struct tensor *t) {
+    if (is(t, "h.0.mlp.c_fc.weight"))
+        t->note = "group=32 bits=8 scale=f16 blocks=Q8_0";
+    return true;
+}
+static bool form_that_is_none_of_the_blocks(struct tensor *t) {
+    if (is(t, "h.0.mlp.c_fc.weight"))
+        t->note = "group=32 bits=4 scale=f32 min=f32 blocks=Q8_0";
+    return true;
+}
+static bool ours(struct tensor *t) {
+    if (is(t, "h.0.mlp.c_fc.weight"))
+        t->note = "group=64 bits=4 scale=f16 min=f16";
+    return true;
+}
+static bool form_of_larger_blocks(struct tensor *t) { // as large, where rows are that long
+    if (is(t, "h.0.mlp.c_proj.weight"))
+        t->note = "group=32 bits=4 scale=f32 min=f32 blocks=Q4_K";
+    return true;
+}
+static bool form_of_floats(struct tensor *t) {
+    if (is(t, "wpe.weight"))
+        t->note = "group=32 bits=4 scale=f32 min=f32 blocks=Q4_1";
+    return true;
+}
+static bool form_of_a_vector(struct tensor *t) {
+    if (is(t, "ln_f.weight"))
+        t->note = "group=64 bits=8 scale=f16";
+    return true;
+}
+static bool integers_as_a_vector(struct tensor *t) {
+    if (is(t, "ln_f.weight")) {
+        t->dtype = "U8";
+        t->shape[0] *= 4;
+        t->note = "group=64 bits=8 scale=f16";
+    }
+    return true;
+}
+
+static void forms_that_are_wrong_are_named(void **state) {
+    static const struct {
+        bool (*change)(struct tensor *);
+        const char *a, *b;
+    } cases[] = {
+        {no_form, "\"h.0.attn.c_attn.weight\"", "expected its form in __metadata__"},
+        {unknown_form, "\"wte.weight\"", "found \"group=32 bits=4 scale=f32 min=f32 blocks=Q9_1\""},
+        {longer_form, "\"wte.weight\"", "expected a form of quantized weights"},
+        {form_of_another_size, "\"h.0.mlp.c_fc.weight\"", "found U8 ["},
+        {form_that_is_none_of_the_blocks, "h.0.mlp.c_fc.weight", "expected a form of quantized"},
+        {ours, "\"h.0.mlp.c_fc.weight\"", "found U8 ["},
+        {form_of_larger_blocks, "\"h.0.mlp.c_proj.weight\"",
+         "expected rows of a multiple of 256 weights for Q4_K, found 128"},
+        {form_of_floats, "\"wpe.weight\"", "expected no form in __metadata__ of F32"},
+        {form_of_a_vector, "\"ln_f.weight\"", "expected no form in __metadata__ of F32"},
+        {integers_as_a_vector, "\"ln_f.weight\"", "found U8 [128]"},
+    };
+    pack_gguf("Q4_1", 32, 35);
+    struct gpt2_model *model = open_model(file);
+    rewrite(model, "q4_1", keep_all);
+    gpt2_model_close(open_model(file));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct gpt2_error err = {0};
+        rewrite(model, "q4_1", cases[i].change);
+        for (int expand = 0; expand < 2; expand++) {
+            struct gpt2_model *m =
+                expand ? gpt2_model_open_expanded(file, &err) : gpt2_model_open(file, &err);
+            if (m)
+                fail_msg("%s: accepted", cases[i].a);
+            assert_int_equal(err.status, GPT2_ERR_MODEL);
+            assert_true(err.hint[0]);
+            expect_words(&err, cases[i].a, cases[i].b);
+        }
+    }
     gpt2_model_close(model);
 }
 
@@ -369,6 +583,9 @@ int main(void) {
         TEST(damage_in_a_lazily_opened_file_is_noticed_by_the_first_run),
         TEST(a_truncated_file_is_noticed),
         TEST(another_version_is_named),
+        TEST(a_later_version_is_named),
+        TEST(version_2_is_read),
+        TEST(forms_that_are_wrong_are_named),
         TEST(other_files_are_not_packed),
         TEST(tensors_that_are_wrong_are_named),
     };

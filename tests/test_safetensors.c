@@ -48,7 +48,7 @@ static void expect_words(const struct gpt2_error *err, const char *const *words,
 /* ---- accepted ---- */
 
 static void a_tensor_has_its_name_type_shape_and_bytes(void **state) {
-    const char header[] = "{\"__metadata__\":{\"format\":\"pt\"},"
+    const char header[] = "{\"__metadata__\":{\"format\":\"pt\",\"a\":\"of \\\"a\\\"\"},"
                           "\"b\":{\"dtype\":\"F16\",\"shape\":[3],\"data_offsets\":[8,14]},"
                           "\"a\":{\"dtype\":\"I32\",\"shape\":[2,1],\"data_offsets\":[0,8]}}";
     struct bytes file = build(header, sizeof header - 1, 14);
@@ -63,7 +63,9 @@ static void a_tensor_has_its_name_type_shape_and_bytes(void **state) {
     assert_int_equal(t.items[0].shape[1], 1);
     assert_int_equal(t.items[0].n_bytes, 8);
     assert_ptr_equal(t.items[0].data, file.data + 8 + sizeof header - 1);
+    assert_string_equal(t.items[0].note, "of \"a\""); // what the metadata has under its name
     assert_string_equal(t.items[1].name, "b");
+    assert_null(t.items[1].note);
     assert_int_equal(t.items[1].n_bytes, 6);
     assert_int_equal(*(const unsigned char *)t.items[1].data, 8);
     tensors_close(&t);
@@ -157,6 +159,9 @@ static void malformed_headers_are_refused_by_name(void **state) {
         {"{\"__metadata__\":[]}", 0, {"__metadata__", "an object", "an array"}},
         {"{\"__metadata__\":{\"n\":1}}", 0, {"__metadata__", "\"n\"", "a string", "a number"}},
         {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, {"__metadata__", "twice"}},
+        {"{\"__metadata__\":{\"t\":\"1\",\"t\":\"1\"}," ENTRY("t", "1", "0,1") "}",
+         1,
+         {"\"t\"", "twice in __metadata__"}},
         // entries
         {"{\"x\":3}", 0, {"\"x\"", "an object", "a number"}},
         {"{\"x\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, {"\"x\"", "data_offsets", "missing"}},

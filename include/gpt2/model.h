@@ -70,7 +70,8 @@ struct gpt2_config {
 struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err);
 
 /* The same, but what a GGUF file has quantized becomes F32, which takes up to eight times the
- * file's size: the bits are those of a file that has these numbers as F32. */
+ * file's size: the bits are those of a file that has these numbers as F32. So it is with a packed
+ * file that keeps the integers of a GGUF file; Q8 and Q4 of ours stay what they are. */
 struct gpt2_model *gpt2_model_open_expanded(const char *path, struct gpt2_error *err);
 
 /* The same for a program that wants its first token soon: the data of a packed file is compared
@@ -131,6 +132,8 @@ struct gpt2_tensor_info {
     int64_t shape[2]; /* of a vector the second is 1                                  */
     size_t n_bytes;   /* as stored                                                    */
     bool expanded;    /* a matrix of integers in the file that products read as F32   */
+    const char *form; /* of a matrix whose integers are those of a GGUF file: as what products read
+                         it, "Q8_32" (8 bits, groups of 32) ...; "F32" where expanded; else NULL */
 };
 
 /* The i-th bound tensor in the order of the forward pass, false past the last one. */

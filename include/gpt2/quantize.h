@@ -1,8 +1,8 @@
 /* quantize.h - making one packed file of a model: weights as the kernels read them, configuration
  * and tokenizer inside. gpt2_model_open and gpt2_tokenizer_open take such a file like a directory.
  *
- * The file belongs to this version of its format: another version refuses it and asks for a new
- * one. Keep what it was made from. */
+ * Files of the version of the format before this one are read; a program of another version may
+ * refuse this one's and ask for a new file. Keep what it was made from. */
 #ifndef GPT2_QUANTIZE_H
 #define GPT2_QUANTIZE_H
 
@@ -26,7 +26,9 @@ enum gpt2_weight_type {
     GPT2_BF16, /* the same                                                                */
     GPT2_Q8,   /* 8-bit integers with a scale for each 64 weights                         */
     GPT2_Q4,   /* 4-bit integers with a scale and a least value for each 64 weights       */
-    GPT2_F32   /* as they are, for models in F32                                          */
+    GPT2_F32,  /* as they are, for models in F32                                          */
+    GPT2_AS_IS /* each as it is, quantized ones too: the integers of a GGUF file stay the
+                  very integers, and the file gives the bits that the GGUF file gives     */
 };
 
 /* Called on the caller's thread with the units of work that are done: panels (16 outputs of a
@@ -58,9 +60,10 @@ struct gpt2_quantize_options {
  *
  * Writes the file at `path`, in the place of one that is there. It appears whole or not at all:
  * a failure leaves no file. Fails with GPT2_ERR_MODEL where a weight does not fit the
- * type, is not finite, or is quantized already; with GPT2_ERR_RUNTIME where the file cannot be
- * written; with GPT2_ERR_USAGE where an option is out of range, a token is outside the vocabulary
- * or the calibration has only one; with GPT2_ERR_MEMORY. */
+ * type, is not finite, or is quantized already and the type is not GPT2_AS_IS; with
+ * GPT2_ERR_RUNTIME where the file cannot be written; with GPT2_ERR_USAGE where an option is out of
+ * range, a token is outside the vocabulary or the calibration has only one; with GPT2_ERR_MEMORY.
+ */
 bool gpt2_quantize(const struct gpt2_model *model, struct gpt2_runtime *runtime,
                    const struct gpt2_quantize_options *options, const char *path,
                    struct gpt2_error *err);

@@ -29,7 +29,8 @@ bool gpt2_model_save(const struct gpt2_model *model, const char *directory,
 /* What the matrices of a GGUF file are. Vectors and position embeddings are F32 in each. Rounding
  * is to the nearest; blocks are made as ggml's own reference makes them. */
 enum gpt2_gguf_type {
-    GPT2_GGUF_AS_IS, /* F32, F16 or BF16, each matrix as the model has it               */
+    GPT2_GGUF_AS_IS, /* F32, F16, BF16, or the blocks of a GGUF file whose integers the model
+                        keeps: each matrix as the model has it                          */
     GPT2_GGUF_F32,
     GPT2_GGUF_F16,
     GPT2_GGUF_BF16,

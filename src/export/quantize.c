@@ -9,6 +9,7 @@
 #include "export/quantize_panel.h"
 #include "machine/runtime_internal.h"
 #include "model/config.h"
+#include "model/packed_form.h"
 #include "model/packed_loader.h"
 #include "weights/packed.h"
 #include "weights/packed_writer.h"
@@ -16,6 +17,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +36,7 @@ static const char *const type_names[] = {[GPT2_F16] = "f16",
                                          [GPT2_Q4] = "q4",
                                          [GPT2_F32] = "f32"};
 
-#define N_TYPES ((int)(sizeof dtype_of / sizeof *dtype_of))
+#define N_TYPES (GPT2_AS_IS + 1)
 
 /* A tensor of the file that is made from the model. A unit is a panel, UNIT_ROWS rows, or a vector.
  */
@@ -45,6 +47,7 @@ struct quantized_tensor {
     size_t n_units;
     size_t unit_bytes; /* of all units but the last, which may be shorter where layout is rows */
     size_t n_bytes;
+    char form[PACKED_FORM]; /* of a quantized one, in the header */
 };
 
 /* The work on one file. */
@@ -83,13 +86,21 @@ struct quantization {
  * The head and embeddings of a Q4 model are Q8: every error in them goes straight into the logits,
  * where those of the blocks are diluted by the residual stream. */
 static void choose_type(struct quantized_tensor *item, const struct quantization *w) {
-    const enum dtype type = dtype_of[w->options->type];
-    const struct matrix *source = item->spec.field;
     item->layout = LAYOUT_ROWS;
-    switch (item->spec.kind) {
-    case SPEC_VECTOR:
+    if (item->spec.kind == SPEC_VECTOR) {
         item->dtype = DTYPE_F32;
         return;
+    }
+    const struct matrix *source = item->spec.field;
+    const bool as_is = w->options->type == GPT2_AS_IS;
+    const enum dtype type = as_is ? source->dtype : dtype_of[w->options->type];
+    if (as_is && dtype_is_quantized(type)) {
+        item->dtype = type;
+        item->layout = LAYOUT_PANELS;
+        return;
+    }
+    switch (item->spec.kind) {
+    case SPEC_VECTOR:
     case SPEC_POSITIONS:
         item->dtype = source->dtype;
         return;
@@ -116,17 +127,20 @@ static bool add_item(struct quantization *w, struct tensor_spec spec) {
     item->spec = spec;
     if (spec.kind != SPEC_VECTOR) {
         const struct matrix *source = spec.field;
-        if (dtype_is_quantized(source->dtype)) {
+        if (dtype_is_quantized(source->dtype) && w->options->type != GPT2_AS_IS) {
             error_set(w->err, GPT2_ERR_MODEL,
                       "%s: tensor \"%s\": expected F32, F16 or BF16 weights, found %s: they are "
                       "quantized already",
-                      w->model->tensors.path, spec.name, dtype_name(source->dtype));
-            return error_hint(w->err, dtype_is_foreign(source->dtype)
-                                          ? "gpt2_model_open_expanded makes F32 of them"
-                                          : "use the model that it was made from");
+                      w->model->tensors.path, spec.name,
+                      source->blocks ? source->blocks->name : dtype_name(source->dtype));
+            return error_hint(w->err, source->blocks ? "leave --type out to keep them as they are; "
+                                                       "--expand makes F32 of them first"
+                                                     : "use the model that it was made from");
         }
     }
     choose_type(item, w);
+    if (dtype_is_quantized(item->dtype))
+        packed_form_print(item->form, item->dtype, ((const struct matrix *)spec.field)->blocks);
     packed_loader_shape(&t, &spec, item->dtype, item->layout);
     item->n_bytes = t.n_bytes;
     if (spec.kind == SPEC_VECTOR) {
@@ -251,6 +265,12 @@ static void find_shift(float *shift, const float *mean, float *weights, const vo
     }
 }
 
+/* Quantized before: its panels are those of the file. */
+static bool is_kept(const struct quantized_tensor *item) {
+    return item->spec.kind != SPEC_VECTOR &&
+           dtype_is_quantized(((const struct matrix *)item->spec.field)->dtype);
+}
+
 static void make_unit(void *arg, int index, int worker) {
     struct quantization *w = arg;
     const struct quantized_tensor *item = w->item;
@@ -259,8 +279,12 @@ static void make_unit(void *arg, int index, int worker) {
     float *weights = w->scratch[worker];
     const int K = tensor_schema_inputs(&item->spec);
     assert((size_t)index < w->batch && item->unit_bytes <= w->unit);
-    bool ok;
-    if (item->layout == LAYOUT_ROWS) {
+    bool ok = true;
+    if (is_kept(item)) {
+        memcpy(out,
+               (const char *)((const struct matrix *)item->spec.field)->data + i * item->unit_bytes,
+               item->unit_bytes);
+    } else if (item->layout == LAYOUT_ROWS) {
         size_t n = load_rows(weights, w, i);
         ok = encode(out, item->dtype, weights, n);
     } else {
@@ -327,7 +351,7 @@ static bool report_tokens(void *user, size_t n_tokens) {
 
 static bool calibrate_work(struct quantization *w) {
     const struct gpt2_quantize_options *options = w->options;
-    if (options->n_calibration == 0 || !dtype_is_quantized(dtype_of[options->type]))
+    if (options->n_calibration == 0 || (options->type != GPT2_Q8 && options->type != GPT2_Q4))
         return true;
     w->total += options->n_calibration / TOKENS_PER_UNIT;
     w->calibration = calibrate(w->model, w->runtime, options->calibration, options->n_calibration,
@@ -386,8 +410,20 @@ static bool write_item(struct quantization *w, struct packed_writer *file,
     return true;
 }
 
+/* What most of the file is: of a model that is kept, the type of its first layer, as "q4_k". */
+static const char *type_name(char name[20], const struct quantization *w) {
+    const struct matrix *first = &w->model->h[0].attn.c_attn.weight;
+    if (w->options->type != GPT2_AS_IS)
+        return type_names[w->options->type];
+    snprintf(name, 20, "%s", first->blocks ? first->blocks->name : dtype_name(first->dtype));
+    for (char *at = name; *at; at++)
+        *at = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
+    return name;
+}
+
 static bool write_file(struct quantization *w, const char *config) {
     const struct gpt2_quantize_options *options = w->options;
+    char name[20];
     struct tensor *tensors = os_alloc(w->n_items + 2, sizeof *tensors, "tensors", w->err);
     if (!tensors)
         return false;
@@ -400,10 +436,11 @@ static bool write_file(struct quantization *w, const char *config) {
     for (size_t i = 0; i < w->n_items; i++) {
         const struct quantized_tensor *item = &w->items[i];
         tensors[n].name = item->spec.name;
+        tensors[n].note = item->form[0] ? item->form : NULL;
         packed_loader_shape(&tensors[n++], &item->spec, item->dtype, item->layout);
     }
     struct packed_writer file;
-    bool ok = packed_writer_create(&file, w->path, type_names[options->type], tensors, n, w->err);
+    bool ok = packed_writer_create(&file, w->path, type_name(name, w), tensors, n, w->err);
     for (size_t i = 0; ok && i < n_front; i++)
         ok = packed_write(&file, tensors[i].data, tensors[i].n_bytes, w->err);
     for (size_t i = 0; ok && i < w->n_items; i++)

@@ -6,6 +6,8 @@
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "export/save_file.h"
+#include "kernels/panels.h"
+#include "model/blocks.h"
 #include "model/generation_config.h"
 #include "weights/gguf/ggml_type.h"
 #include "weights/gguf/gguf.h"
@@ -76,8 +78,18 @@ static size_t row_of(const struct tensor_spec *spec) {
 
 enum { ID_F32 = 0, ID_F16 = 1, ID_Q4_0 = 2, ID_Q8_0 = 8, ID_BF16 = 30 };
 
+/* The blocks that a matrix was in, where it is written in them again; else NULL. */
+static const struct ggml_type *blocks_of(const struct gguf_writer *w,
+                                         const struct tensor_spec *spec) {
+    return w->options.type == GPT2_GGUF_AS_IS && spec->kind != SPEC_VECTOR
+               ? ((const struct matrix *)spec->field)->blocks
+               : NULL;
+}
+
 static const struct ggml_type *type_of(const struct gguf_writer *w,
                                        const struct tensor_spec *spec) {
+    if (blocks_of(w, spec))
+        return blocks_of(w, spec);
     const enum dtype dtype = weight_reader_dtype(spec);
     uint32_t id = dtype == DTYPE_F32 ? ID_F32 : dtype == DTYPE_F16 ? ID_F16 : ID_BF16;
     switch (w->options.type) {
@@ -148,20 +160,10 @@ static void put_key_text(struct buffer *out, const char *key, const char *value)
     put_string(out, value);
 }
 
-/* llama.cpp's numbers (enum llama_ftype): "all F32", "mostly F16" ... */
-static uint32_t file_type(const struct gguf_writer *w) {
+/* The type of which most of the file is. */
+static const struct ggml_type *main_type(const struct gguf_writer *w) {
     const struct tensor_spec spec = tensor_schema_at(w->model, 4); // h.0.attn.c_attn.weight
-    switch (type_of(w, &spec)->id) {
-    case ID_F16:
-        return 1;
-    case ID_Q4_0:
-        return 2;
-    case ID_Q8_0:
-        return 7;
-    case ID_BF16:
-        return 32;
-    }
-    return 0;
+    return type_of(w, &spec);
 }
 
 /* What is recommended for drawing text, as llama.cpp reads it. Returns how many pairs there are. */
@@ -204,10 +206,10 @@ static bool check_bos(const struct gguf_writer *w, struct gpt2_error *err) {
 /* Returns how many pairs there are. */
 static uint64_t put_pairs(struct buffer *out, const struct gguf_writer *w) {
     const struct gpt2_config *c = &w->model->config;
-    const bool blocks = file_type(w) == 2 || file_type(w) == 7;
+    const bool blocks = main_type(w)->take != NULL;
     put_key_text(out, "general.architecture", "gpt2");
     put_key_text(out, "general.name", w->options.name ? w->options.name : "gpt2");
-    put_key_u32(out, "general.file_type", file_type(w));
+    put_key_u32(out, "general.file_type", main_type(w)->file_type);
     if (blocks)
         put_key_u32(out, "general.quantization_version", 2);
     put_key_u32(out, "gpt2.context_length", (uint32_t)c->n_ctx);
@@ -338,6 +340,30 @@ static bool write_rows(struct outfile *file, const struct gguf_writer *w,
     return true;
 }
 
+/* Blocks as they were in a file, made again from the panels that hold their integers. */
+static bool write_blocks(struct outfile *file, const struct gguf_writer *w,
+                         const struct tensor_spec *spec, unsigned char *row,
+                         struct gpt2_error *err) {
+    const struct ggml_type *type = blocks_of(w, spec);
+    const size_t n = row_of(spec), rows = weight_reader_elements(spec) / n;
+    const size_t n_blocks = n / type->n_elements;
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t k = 0; k < n_blocks; k++) {
+            if (blocks_restore(row + k * type->n_bytes, spec->field, (int)n, (int)i, k))
+                continue;
+            error_set(err, GPT2_ERR_MODEL,
+                      "%s: tensor \"%s\": expected integers and scales of %s, found others in "
+                      "output %zu, weights %zu to %zu",
+                      w->model->tensors.path, spec->name, type->name, i, k * type->n_elements,
+                      (k + 1) * type->n_elements - 1);
+            return error_hint(err, "--type f32 or f16 writes the numbers, whatever they are");
+        }
+        if (!outfile_write(file, row, n_blocks * type->n_bytes, err))
+            return false;
+    }
+    return true;
+}
+
 static bool write_part(struct outfile *file, const struct tensor_spec *spec, const void *writer,
                        struct gpt2_error *err) {
     static const unsigned char zeros[ALIGN];
@@ -348,7 +374,8 @@ static bool write_part(struct outfile *file, const struct tensor_spec *spec, con
     bool ok = (b.from = os_alloc(BATCH * n, sizeof(float), "rows", err)) &&
               (b.wide = os_alloc(n, sizeof(float), "a row", err)) &&
               (b.to = os_alloc(n, sizeof(float), "a row", err)) &&
-              write_rows(file, w, spec, &b, err) &&
+              (blocks_of(w, spec) ? write_blocks(file, w, spec, b.to, err)
+                                  : write_rows(file, w, spec, &b, err)) &&
               (size % ALIGN == 0 || outfile_write(file, zeros, ALIGN - size % ALIGN, err));
     os_free(b.from);
     os_free(b.wide);

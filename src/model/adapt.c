@@ -14,6 +14,7 @@
 #include "model/tie.h"
 #include "weights/block_check.h"
 #include "weights/containers.h"
+#include "weights/gguf/ggml_type.h"
 #include "weights/safetensors.h"
 #include "weights/torch/torch.h"
 #include <gpt2/lora.h>
@@ -303,8 +304,9 @@ static bool check_plain(const struct gpt2_model *model, struct gpt2_error *err) 
         error_set(err, GPT2_ERR_MODEL,
                   "%s: tensor \"%s\": expected F32, F16 or BF16 weights, to which an adapter can "
                   "be added, found %s",
-                  model->tensors.path, spec.name, dtype_name(m->dtype));
-        if (dtype_is_foreign(m->dtype))
+                  model->tensors.path, spec.name,
+                  m->blocks ? m->blocks->name : dtype_name(m->dtype));
+        if (m->blocks)
             return error_hint(err, "--expand makes F32 of them, to which it can");
         return error_hint(err, "first `gpt2 convert -m BASE --lora DIR -o MERGED` with the model "
                                "that it was made from, then `gpt2 quantize MERGED`");
@@ -342,8 +344,11 @@ static void read_whole(float *out, const struct tensor *t) {
 
 static bool make_matrix(struct adapter *ad, struct change *change, struct pool *pool) {
     float *out = change->now.data;
-    struct matrix whole = {
-        out, DTYPE_F32, LAYOUT_ROWS, (int)change->spec.shape[0], (int)change->spec.shape[1], NULL};
+    struct matrix whole = {.data = out,
+                           .dtype = DTYPE_F32,
+                           .layout = LAYOUT_ROWS,
+                           .rows = (int)change->spec.shape[0],
+                           .cols = (int)change->spec.shape[1]};
     const struct matrix *from = change->spec.field;
     if (change->whole) {
         read_whole(out, change->whole);
@@ -438,9 +443,11 @@ static void put(struct gpt2_model *model, const struct change *change) {
     if (change->spec.kind == SPEC_VECTOR)
         *(const float **)change->spec.field = change->now.data;
     else
-        *(struct matrix *)change->spec.field = (struct matrix){
-            change->now.data,           DTYPE_F32, LAYOUT_ROWS, (int)change->spec.shape[0],
-            (int)change->spec.shape[1], NULL};
+        *(struct matrix *)change->spec.field = (struct matrix){.data = change->now.data,
+                                                               .dtype = DTYPE_F32,
+                                                               .layout = LAYOUT_ROWS,
+                                                               .rows = (int)change->spec.shape[0],
+                                                               .cols = (int)change->spec.shape[1]};
     for (size_t i = 0; i < model->n_infos; i++)
         if (strcmp(model->infos[i].name, change->spec.name) == 0)
             model->infos[i] =

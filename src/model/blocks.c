@@ -1,10 +1,11 @@
-/* blocks.c - plans the panels of a file's blocks and fills them, strip after strip. */
+/* blocks.c - plans the panels of a file's blocks and fills them, strip after strip; makes blocks of
+ * panels again. */
 #include "model/blocks.h"
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "base/pool.h"
 #include "kernels/panels.h"
-#include "weights/gguf/ggml_type.h"
+#include "weights/gguf/ggml_block.h"
 
 #include <assert.h>
 #include <string.h>
@@ -30,6 +31,14 @@ void blocks_plan(struct matrix *out, const struct tensor_spec *spec, const struc
     *out =
         (struct matrix){.dtype = dtype, .rows = (int)spec->shape[0], .cols = (int)spec->shape[1]};
     out->layout = keep || spec->kind == SPEC_LINEAR ? LAYOUT_PANELS : LAYOUT_ROWS;
+    out->blocks = keep ? tensor->blocks : NULL;
+}
+
+void blocks_plan_expanded(struct matrix *out, const struct tensor_spec *spec) {
+    *out = (struct matrix){.dtype = DTYPE_F32,
+                           .layout = spec->kind == SPEC_LINEAR ? LAYOUT_PANELS : LAYOUT_ROWS,
+                           .rows = (int)spec->shape[0],
+                           .cols = (int)spec->shape[1]};
 }
 
 void blocks_values(float *values, const struct tensor *tensor, size_t n) {
@@ -46,9 +55,10 @@ void blocks_values(float *values, const struct tensor *tensor, size_t n) {
  * after the other. */
 struct making {
     struct matrix *matrix;
-    const struct ggml_type *type;
+    const struct ggml_type *type; /* NULL: it is made of panels */
+    enum dtype panels;            /* ... of that type           */
     const unsigned char *from;
-    size_t row_bytes; /* of an output, in the file */
+    size_t row_bytes; /* of an output, where it is made of blocks */
     char *to;
     int n_in, n_out;
 };
@@ -107,8 +117,32 @@ static void make_floats(float *panel, const struct making *m, const unsigned cha
     }
 }
 
+/* From a panel: to a panel of F32, or to rows. */
+static void widen_panel(const struct making *m, int c, int n) {
+    enum { STEP = PANEL_MAX_GROUP }; // whole groups
+    const struct panel_form form = panel_form(m->panels);
+    const unsigned char *panel = m->from + (size_t)(c / PANEL) * panel_bytes(m->panels, m->n_in);
+    const size_t step_bytes = (size_t)(STEP / form.group) * panel_form_bytes(form);
+    float values[PANEL][STEP], *to = (float *)m->to + (size_t)c * (size_t)m->n_in;
+    if (m->matrix->layout == LAYOUT_ROWS) {
+        for (int i = 0; i < n; i++, to += m->n_in)
+            panels_column(to, panel, m->panels, i, m->n_in);
+        return;
+    }
+    for (int k = 0; k < m->n_in; k += STEP, panel += step_bytes) {
+        const int n_k = m->n_in - k < STEP ? m->n_in - k : STEP;
+        for (int i = 0; i < n; i++)
+            panels_column(values[i], panel, m->panels, i, n_k);
+        panels_turn(to + (size_t)k * PANEL, values, sizeof values[0], sizeof(float), n_k, n);
+    }
+}
+
 /* Outputs c.. of the matrix, n <= PANEL. */
 static void make_panel(const struct making *m, int c, int n) {
+    if (!m->type) {
+        widen_panel(m, c, n);
+        return;
+    }
     const unsigned char *from = m->from + (size_t)c * m->row_bytes;
     char *to = m->to + (size_t)(c / PANEL) * panel_bytes(m->matrix->dtype, m->n_in);
     if (dtype_is_quantized(m->matrix->dtype))
@@ -131,13 +165,16 @@ static void make_strip(void *arg, int strip, int worker) {
 
 static struct making making_of(const struct blocks_matrix *one) {
     struct matrix *matrix = one->matrix;
-    const bool turned = one->tensor->by_columns;
+    const bool panels = dtype_is_quantized(one->panels);
+    const bool turned = panels ? matrix->layout == LAYOUT_PANELS : one->tensor->by_columns;
     struct making m = {.matrix = matrix,
-                       .type = one->tensor->blocks,
+                       .type = panels ? NULL : one->tensor->blocks,
+                       .panels = one->panels,
                        .from = one->tensor->data,
                        .n_in = turned ? matrix->rows : matrix->cols,
                        .n_out = turned ? matrix->cols : matrix->rows};
-    m.row_bytes = (size_t)m.n_in / m.type->n_elements * m.type->n_bytes;
+    if (m.type)
+        m.row_bytes = (size_t)m.n_in / m.type->n_elements * m.type->n_bytes;
     return m;
 }
 
@@ -174,4 +211,52 @@ bool blocks_make(struct gpt2_model *model, const struct blocks_matrix *list, siz
     forget_all(model, list, n); // what its neighbours in the file have brought back
     pool_free(pool);
     return model->made != NULL;
+}
+
+/* ---- and back ---- */
+
+static float take_scale(const unsigned char *from, int i, int size) {
+    float value;
+    uint16_t half;
+    if (size == PANEL_F32) {
+        memcpy(&value, from + i * size, sizeof value);
+        return value;
+    }
+    memcpy(&half, from + i * size, sizeof half);
+    return dtype_f16_to_f32(half);
+}
+
+/* The integers of a group of one output; w: its first byte. */
+static void take_integers(int8_t *q, const unsigned char *w, struct panel_form form) {
+    if (form.bits == 8) {
+        for (int i = 0; i < form.group; i += 4, w += 4 * PANEL)
+            for (int k = 0; k < 4; k++)
+                q[i + k] = (int8_t)(w[k] - 128);
+        return;
+    }
+    const int half = form.group / 2, less = form.mins ? 0 : 8;
+    for (int i = 0; i < half; i += 4, w += 4 * PANEL)
+        for (int k = 0; k < 4; k++) {
+            q[i + k] = (int8_t)((w[k] & 15) - less);
+            q[half + i + k] = (int8_t)((w[k] >> 4) - less);
+        }
+}
+
+bool blocks_restore(unsigned char *block, const struct matrix *matrix, int n_in, int output,
+                    size_t i) {
+    const struct ggml_type *type = matrix->blocks;
+    const struct panel_form form = panel_form(matrix->dtype);
+    const size_t group_bytes = panel_form_bytes(form), head = panel_form_head(form);
+    const int n_groups = (int)type->n_elements / form.group, c = output % PANEL;
+    const unsigned char *group = (const unsigned char *)matrix->data +
+                                 (size_t)(output / PANEL) * panel_bytes(matrix->dtype, n_in) +
+                                 i * (size_t)n_groups * group_bytes;
+    struct ggml_block made;
+    for (int g = 0; g < n_groups; g++, group += group_bytes) {
+        made.scale[g] = take_scale(group, c, form.scale_bytes);
+        if (form.mins)
+            made.min[g] = take_scale(group, PANEL + c, form.scale_bytes);
+        take_integers(made.q + g * form.group, group + head + 4 * c, form);
+    }
+    return ggml_block_put(block, type, &made);
 }

@@ -98,7 +98,7 @@ static void *own(const struct loader *l, size_t count, size_t size) {
 static bool bind_blocks(struct loader *l, const struct tensor_spec *spec, const struct tensor *t) {
     struct matrix *matrix = spec->field;
     blocks_plan(matrix, spec, t, l->expand);
-    l->blocks[l->n_blocks++] = (struct blocks_matrix){matrix, t};
+    l->blocks[l->n_blocks++] = (struct blocks_matrix){matrix, t, DTYPE_F32};
     return true;
 }
 
@@ -106,7 +106,11 @@ static bool bind_blocks(struct loader *l, const struct tensor_spec *spec, const 
 static bool bind_matrix(const struct loader *l, struct matrix *out, const struct tensor *t,
                         enum dtype dtype) {
     const enum layout layout = t->by_columns ? LAYOUT_COLUMNS : LAYOUT_ROWS;
-    *out = (struct matrix){t->data, dtype, layout, (int)t->shape[0], (int)t->shape[1], NULL};
+    *out = (struct matrix){.data = t->data,
+                           .dtype = dtype,
+                           .layout = layout,
+                           .rows = (int)t->shape[0],
+                           .cols = (int)t->shape[1]};
     if (dtype != DTYPE_F64)
         return true;
     size_t count = t->n_bytes / dtype_size(dtype);
@@ -146,10 +150,8 @@ static bool bind_entry(struct loader *l, const struct tensor_spec *spec,
         return false;
     struct gpt2_tensor_info *info = &l->model->infos[l->model->n_infos++];
     *info = tensor_schema_info(spec, entry->name, t->dtype, t->n_bytes);
-    info->expanded =
-        t->blocks &&
-        (spec->kind == SPEC_LINEAR || spec->kind == SPEC_EMBEDDING || spec->kind == SPEC_HEAD) &&
-        !dtype_is_quantized(((const struct matrix *)spec->field)->dtype);
+    if (t->blocks && spec->kind != SPEC_VECTOR && spec->kind != SPEC_POSITIONS)
+        tensor_schema_say_form(info, spec->field);
     return true;
 }
 
@@ -346,7 +348,8 @@ static bool make_blocks(const struct loader *l) {
 bool loader_bind(struct gpt2_model *model, enum config_tie tie, bool expand,
                  struct gpt2_error *err) {
     if (model->tensors.in_panels)
-        return packed_loader_bind(model, err); // whether there is a lm_head says what `tie` would
+        return packed_loader_bind(model, expand,
+                                  err); // whether there is a lm_head says what `tie` would
     struct loader l = {.model = model, .expand = expand, .err = err};
     const size_t n_layer = (size_t)model->config.n_layer;
     const size_t n_tensors = tensor_schema_count(model) + 1 /* head */;

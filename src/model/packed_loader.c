@@ -2,6 +2,8 @@
 #include "model/packed_loader.h"
 #include "base/error_internal.h"
 #include "kernels/panels.h"
+#include "model/blocks.h"
+#include "model/packed_form.h"
 #include "model/tensor_index.h"
 #include "model/tie.h"
 #include "weights/packed.h"
@@ -13,9 +15,18 @@
 static const char remedy[] = "make it again with `gpt2 quantize`";
 
 static const enum dtype elements[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
-static const enum dtype quantized[] = {DTYPE_Q8, DTYPE_Q4};
+static const enum dtype in_version_2[] = {DTYPE_Q8, DTYPE_Q4};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* The work on one file. */
+struct packed_loader {
+    struct gpt2_model *model;
+    struct tensor_index names;
+    struct blocks_matrix *expanded; /* [n_expanded] what is to be F32; NULL: nothing */
+    size_t n_expanded;
+    struct gpt2_error *err;
+};
 
 void packed_loader_shape(struct tensor *out, const struct tensor_spec *spec, enum dtype dtype,
                          enum layout layout) {
@@ -62,67 +73,129 @@ static bool is_stored_as(const struct tensor *t, const struct tensor_spec *spec,
            memcmp(t->shape, expected.shape, (size_t)t->rank * sizeof *t->shape) == 0;
 }
 
-static bool find_type(enum dtype *dtype, enum layout *layout, const struct tensor *t,
-                      const struct tensor_spec *spec) {
-    *layout = spec->kind == SPEC_LINEAR ? LAYOUT_PANELS : LAYOUT_ROWS;
-    for (size_t i = 0; i < COUNT(elements); i++) {
-        *dtype = elements[i];
-        if (is_stored_as(t, spec, *dtype, *layout))
-            return spec->kind != SPEC_VECTOR || *dtype == DTYPE_F32;
-    }
-    *layout = LAYOUT_PANELS;
-    for (size_t i = 0; i < COUNT(quantized); i++) {
-        *dtype = quantized[i];
-        if (spec->kind != SPEC_VECTOR && spec->kind != SPEC_POSITIONS &&
-            is_stored_as(t, spec, *dtype, *layout))
-            return true;
-    }
-    return false;
+/* Says that the header's words on a quantized tensor are none that are known, or missing. */
+static bool refuse_form(const struct packed_loader *l, const struct tensor *t) {
+    if (!t->note)
+        error_set(l->err, GPT2_ERR_MODEL,
+                  "%s: tensor \"%s\": expected its form in __metadata__, \"group=...\", found none",
+                  l->model->tensors.path, t->name);
+    else
+        error_set(l->err, GPT2_ERR_MODEL,
+                  "%s: tensor \"%s\": expected a form of quantized weights in __metadata__, "
+                  "found \"%.80s\"",
+                  l->model->tensors.path, t->name, t->note);
+    return error_hint(l->err, "%s", remedy);
 }
 
-static bool bind(struct gpt2_model *model, const struct tensor_spec *spec,
-                 struct tensor_entry *entry, struct gpt2_error *err) {
+/* Of a tensor of type U8: what its header says that it is. */
+static bool read_form(const struct packed_loader *l, struct matrix *out, const struct tensor *t,
+                      const struct tensor_spec *spec) {
+    if (!t->note || !packed_form_find(&out->dtype, &out->blocks, t->note))
+        return refuse_form(l, t);
+    const int K = tensor_schema_inputs(spec);
+    if (out->blocks && (unsigned)K % out->blocks->n_elements) {
+        error_set(l->err, GPT2_ERR_MODEL,
+                  "%s: tensor \"%s\": expected rows of a multiple of %u weights for %s, found %d",
+                  l->model->tensors.path, t->name, out->blocks->n_elements, out->blocks->name, K);
+        return error_hint(l->err, "%s", remedy);
+    }
+    return is_stored_as(t, spec, out->dtype, LAYOUT_PANELS) ||
+           refuse_shape(l->model, spec, t, l->err);
+}
+
+static bool find_in_version_2(const struct packed_loader *l, struct matrix *out,
+                              const struct tensor *t, const struct tensor_spec *spec) {
+    for (size_t i = 0; i < COUNT(in_version_2); i++) {
+        out->dtype = in_version_2[i];
+        if (is_stored_as(t, spec, out->dtype, LAYOUT_PANELS))
+            return true;
+    }
+    return refuse_shape(l->model, spec, t, l->err);
+}
+
+/* Sets type and layout of *out; where it is refused, err. */
+static bool find_type(const struct packed_loader *l, struct matrix *out, const struct tensor *t,
+                      const struct tensor_spec *spec) {
+    out->layout = spec->kind == SPEC_LINEAR ? LAYOUT_PANELS : LAYOUT_ROWS;
+    for (size_t i = 0; i < COUNT(elements); i++) {
+        out->dtype = elements[i];
+        if (is_stored_as(t, spec, out->dtype, out->layout) &&
+            (spec->kind != SPEC_VECTOR || out->dtype == DTYPE_F32))
+            return true;
+    }
+    if (spec->kind == SPEC_VECTOR || spec->kind == SPEC_POSITIONS || strcmp(t->dtype, "U8") != 0)
+        return refuse_shape(l->model, spec, t, l->err);
+    out->layout = LAYOUT_PANELS;
+    return l->model->tensors.in_panels == 2 ? find_in_version_2(l, out, t, spec)
+                                            : read_form(l, out, t, spec);
+}
+
+/* Integers of a GGUF file may become F32: what is made is planned here. */
+static void bind_matrix(struct packed_loader *l, const struct tensor_spec *spec,
+                        const struct tensor *t, const struct matrix *found,
+                        struct gpt2_tensor_info *info) {
+    struct matrix *matrix = spec->field;
+    *matrix = *found;
+    matrix->data = t->data;
+    matrix->rows = (int)spec->shape[0];
+    matrix->cols = (int)spec->shape[1];
+    if (!found->blocks)
+        return;
+    if (l->expanded) {
+        blocks_plan_expanded(matrix, spec);
+        l->expanded[l->n_expanded++] = (struct blocks_matrix){matrix, t, found->dtype};
+    }
+    info->dtype = found->blocks->name;
+    tensor_schema_say_form(info, matrix);
+}
+
+static bool bind(struct packed_loader *l, const struct tensor_spec *spec,
+                 struct tensor_entry *entry) {
+    struct gpt2_model *model = l->model;
     const struct tensor *t = entry->tensor;
-    enum dtype dtype;
-    enum layout layout;
+    struct matrix found = {.copy = NULL};
     entry->bound = true;
-    if (!find_type(&dtype, &layout, t, spec))
-        return refuse_shape(model, spec, t, err);
+    if (!find_type(l, &found, t, spec))
+        return false;
     if ((uintptr_t)t->data % PACKED_ALIGN) {
-        error_set(err, GPT2_ERR_MODEL,
+        error_set(l->err, GPT2_ERR_MODEL,
                   "%s: tensor \"%s\": expected its data at a multiple of %d bytes",
                   model->tensors.path, t->name, PACKED_ALIGN);
-        return error_hint(err, "%s", remedy);
+        return error_hint(l->err, "%s", remedy);
     }
+    if (t->note && !dtype_is_quantized(found.dtype) && model->tensors.in_panels > 2) {
+        error_set(l->err, GPT2_ERR_MODEL,
+                  "%s: tensor \"%s\": expected no form in __metadata__ of %s, found \"%.80s\"",
+                  model->tensors.path, t->name, t->dtype, t->note);
+        return error_hint(l->err, "%s", remedy);
+    }
+    struct gpt2_tensor_info *info = &model->infos[model->n_infos++];
+    *info = tensor_schema_info(spec, entry->name, dtype_name(found.dtype), t->n_bytes);
     if (spec->kind == SPEC_VECTOR)
         *(const float **)spec->field = t->data;
     else
-        *(struct matrix *)spec->field =
-            (struct matrix){t->data, dtype, layout, (int)spec->shape[0], (int)spec->shape[1], NULL};
-    model->infos[model->n_infos++] =
-        tensor_schema_info(spec, entry->name, dtype_name(dtype), t->n_bytes);
+        bind_matrix(l, spec, t, &found, info);
     return true;
 }
 
-static bool bind_tensors(struct gpt2_model *model, struct tensor_index *names,
-                         struct gpt2_error *err) {
+static bool bind_tensors(struct packed_loader *l) {
+    struct gpt2_model *model = l->model;
     const size_t n_tensors = tensor_schema_count(model);
     for (size_t i = 0; i < n_tensors; i++) {
         struct tensor_spec spec = tensor_schema_at(model, i);
-        struct tensor_entry *entry = tensor_index_find(names, spec.name);
+        struct tensor_entry *entry = tensor_index_find(&l->names, spec.name);
         if (!entry) {
-            error_set(err, GPT2_ERR_MODEL, "%s: missing tensor \"%s\"", model->tensors.path,
+            error_set(l->err, GPT2_ERR_MODEL, "%s: missing tensor \"%s\"", model->tensors.path,
                       spec.name);
-            return error_hint(err, "%s", remedy);
+            return error_hint(l->err, "%s", remedy);
         }
-        if (!bind(model, &spec, entry, err))
+        if (!bind(l, &spec, entry))
             return false;
     }
     struct tensor_spec head = tensor_schema_head(model);
-    struct tensor_entry *entry = tensor_index_find(names, head.name);
-    model->head = model->wte;
+    struct tensor_entry *entry = tensor_index_find(&l->names, head.name);
     model->tie = entry ? HEAD_IS_OWN : HEAD_IS_WTE;
-    return !entry || bind(model, &head, entry, err);
+    return !entry || bind(l, &head, entry);
 }
 
 static bool check_leftovers(const struct gpt2_model *model, const struct tensor_index *names,
@@ -143,14 +216,26 @@ static bool check_leftovers(const struct gpt2_model *model, const struct tensor_
     return true;
 }
 
-bool packed_loader_bind(struct gpt2_model *model, struct gpt2_error *err) {
-    struct tensor_index names = {0};
+/* A tied head is what wte has become. */
+static bool make_expanded(const struct packed_loader *l) {
+    struct gpt2_model *model = l->model;
+    if (!blocks_make(model, l->expanded, l->n_expanded, l->err))
+        return false;
+    if (model->tie == HEAD_IS_WTE)
+        model->head = model->wte;
+    return true;
+}
+
+bool packed_loader_bind(struct gpt2_model *model, bool expand, struct gpt2_error *err) {
+    struct packed_loader l = {.model = model, .err = err};
+    const size_t n_tensors = tensor_schema_count(model) + 1 /* head */;
     bool ok =
         (model->h = os_alloc((size_t)model->config.n_layer, sizeof *model->h, "blocks", err)) &&
-        (model->infos =
-             os_alloc(tensor_schema_count(model) + 1, sizeof *model->infos, "tensors", err)) &&
-        tensor_index_build(&names, &model->tensors, err) && bind_tensors(model, &names, err) &&
-        check_leftovers(model, &names, err);
-    tensor_index_free(&names);
+        (model->infos = os_alloc(n_tensors, sizeof *model->infos, "tensors", err)) &&
+        (!expand || (l.expanded = os_alloc(n_tensors, sizeof *l.expanded, "tensors", err))) &&
+        tensor_index_build(&l.names, &model->tensors, err) && bind_tensors(&l) &&
+        check_leftovers(model, &l.names, err) && make_expanded(&l);
+    os_free(l.expanded);
+    tensor_index_free(&l.names);
     return ok;
 }

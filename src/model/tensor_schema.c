@@ -132,3 +132,8 @@ struct gpt2_tensor_info tensor_schema_info(const struct tensor_spec *spec, const
         .n_bytes = n_bytes,
     };
 }
+
+void tensor_schema_say_form(struct gpt2_tensor_info *info, const struct matrix *matrix) {
+    info->form = dtype_name(matrix->dtype);
+    info->expanded = !dtype_is_quantized(matrix->dtype);
+}

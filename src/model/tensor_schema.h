@@ -34,4 +34,8 @@ int tensor_schema_outputs(const struct tensor_spec *spec);
 struct gpt2_tensor_info tensor_schema_info(const struct tensor_spec *spec, const char *name,
                                            const char *dtype, size_t n_bytes);
 
+/* Adds how products read a matrix whose integers are those of a GGUF file: its form, and whether it
+ * is expanded. */
+void tensor_schema_say_form(struct gpt2_tensor_info *info, const struct matrix *matrix);
+
 #endif

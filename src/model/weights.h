@@ -32,6 +32,7 @@ struct matrix {
     enum layout layout;
     int rows, cols;
     struct matrix_copy *copy; /* where it is moved to (relocate.h), or NULL; owned by the model */
+    const struct ggml_type *blocks; /* of a foreign type (dtype.h): what its integers were in */
 };
 
 /* The same weights in faster memory. Code that reads a matrix asks matrix_now() where it is. */

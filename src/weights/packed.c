@@ -19,18 +19,34 @@ static bool recognise(const unsigned char *head, size_t n) {
     return n >= 8 + MAGIC_LEN && memcmp(head + 8, PACKED_MAGIC, MAGIC_LEN) == 0;
 }
 
-static bool check_version(const unsigned char *bytes, size_t n_bytes, const char *name,
-                          struct gpt2_error *err) {
-    const char *version = (const char *)bytes + 8 + MAGIC_LEN;
+/* The number that stands for a version, 1 to 9 digits; 0: it is none. */
+static int version_number(const char *text, size_t len) {
+    int number = 0;
+    if (len > 9 || len == 0 || text[0] == '0')
+        return 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return 0;
+        number = 10 * number + (text[i] - '0');
+    }
+    return number;
+}
+
+static bool check_version(int *version, const unsigned char *bytes, size_t n_bytes,
+                          const char *name, struct gpt2_error *err) {
+    const char *text = (const char *)bytes + 8 + MAGIC_LEN;
     size_t left = n_bytes - 8 - MAGIC_LEN, len = 0;
-    while (len < left && len < 20 && version[len] != '"')
+    while (len < left && len < 20 && text[len] != '"')
         len++;
-    if (len == strlen(PACKED_VERSION) && memcmp(version, PACKED_VERSION, len) == 0)
+    *version = len < left && text[len] == '"' ? version_number(text, len) : 0;
+    if (*version >= PACKED_OLDEST && *version <= PACKED_VERSION)
         return true;
+    const bool later = *version > PACKED_VERSION;
     error_set(err, GPT2_ERR_MODEL,
-              "%s: made by another version of gpt2: expected format version %s, found \"%.*s\"",
-              name, PACKED_VERSION, (int)len, version);
-    return error_hint(err, "make it again with `gpt2 quantize`");
+              "%s: made by %s version of gpt2: expected format version %d to %d, found \"%.*s\"",
+              name, later ? "a later" : "another", PACKED_OLDEST, PACKED_VERSION, (int)len, text);
+    return error_hint(err, later ? "use that version, or make it again with `gpt2 quantize`"
+                                 : "make it again with `gpt2 quantize`");
 }
 
 /* The checksum of the header is in the first 8 bytes after it, so it can be checked before anything
@@ -108,11 +124,13 @@ static bool parse(struct tensors *out, const unsigned char *bytes, size_t n_byte
                   name);
         return error_hint(err, "`gpt2 quantize` makes one");
     }
-    if (!check_version(bytes, n_bytes, name, err) || !check_header(bytes, n_bytes, name, err))
+    int version;
+    if (!check_version(&version, bytes, n_bytes, name, err) ||
+        !check_header(bytes, n_bytes, name, err))
         return false;
     if (!safetensors_parse(out, bytes, n_bytes, name, err))
         return error_hint(err, "%s", remedy);
-    out->in_panels = true;
+    out->in_panels = version;
     return check_table(out, err);
 }
 

@@ -3,8 +3,9 @@
  * The container is safetensors, so that other tools can open it. What makes it ours:
  *
  *     8 bytes  N
- *     header   {"__metadata__":{"format":"gpt2-packed","version":"2", ...}, ... and spaces, so that
- *              the data begins at a multiple of 4096 bytes
+ *     header   {"__metadata__":{"format":"gpt2-packed","version":"3", ...}, ... and spaces, so that
+ *              the data begins at a multiple of 4096 bytes. Of each quantized tensor NAME the
+ *              metadata also has "NAME": its form (model/packed_form.h), the group first
  *     data     checksums     I64, the table described below
  *              config.json   U8, text
  *              tokenizer     U8, what text/ made of the tokenizer's files; may be missing
@@ -12,6 +13,9 @@
  *                            (model/packed_loader.c says which types and shapes)
  *              padding.K     U8, zeros: after a tensor that does not end at a multiple of 64, so
  *                            that the next one begins at one: the format allows no holes
+ *
+ * Version 2 is read, too. It has no forms: there a quantized tensor is what we make of floats, Q8
+ * or Q4, and the bytes of a group tell which. Files of any other version are refused.
  *
  * The first entry of `checksums` is the checksum (base/checksum.h) of all bytes before the data.
  * The next ones are those of the blocks of PACKED_BLOCK bytes into which the data after the table
@@ -22,7 +26,8 @@
 
 #include "weights/containers.h"
 
-#define PACKED_VERSION   "2" /* of everything that depends on it: names, layouts, the tokenizer */
+#define PACKED_VERSION   3 /* of everything that depends on it: names, layouts, the tokenizer */
+#define PACKED_OLDEST    2 /* the first version that is read                                 */
 #define PACKED_BLOCK     ((size_t)256 << 10)
 #define PACKED_ALIGN     64 /* of each tensor */
 #define PACKED_CHECKSUMS "checksums"

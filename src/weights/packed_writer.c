@@ -49,7 +49,11 @@ static char *make_header(size_t *size, const struct packed_writer *w, const char
                                  .shape = {(int64_t)w->n_sums},
                                  .n_bytes = w->n_sums * 8};
     uint64_t at = 0;
-    buffer_format(text, "........" PACKED_MAGIC PACKED_VERSION "\",\"type\":\"%s\"}", type);
+    buffer_format(text, "........" PACKED_MAGIC "%d\",\"type\":\"%s\"", PACKED_VERSION, type);
+    for (size_t i = 0; i < w->n_tensors; i++)
+        if (w->tensors[i].note)
+            buffer_format(text, ",\"%s\":\"%s\"", w->tensors[i].name, w->tensors[i].note);
+    buffer_byte(text, '}');
     print_entry(text, &table, &at);
     for (size_t i = 0; i < w->n_tensors; i++) {
         char name[sizeof PACKED_PADDING + 20];

@@ -24,10 +24,10 @@ struct packed_writer {
 /* n_bytes of any kind as a tensor of such a file (U8). Borrows name and data. */
 struct tensor packed_bytes(const char *name, const void *data, size_t n_bytes);
 
-/* Begins a file with these tensors, in this order; of each, name, dtype, rank, shape and n_bytes
- * count. Names need no escapes in JSON. path NULL: the file's bytes go into memory. `type` is for
- * people who look at the header. The list is borrowed until the writer is committed or discarded.
- * Fails with GPT2_ERR_RUNTIME (outfile.h) or GPT2_ERR_MEMORY. */
+/* Begins a file with these tensors, in this order; of each, name, note, dtype, rank, shape and
+ * n_bytes count. Names and notes need no escapes in JSON. path NULL: the file's bytes go into
+ * memory. `type` is for people who look at the header. The list is borrowed until the writer is
+ * committed or discarded. Fails with GPT2_ERR_RUNTIME (outfile.h) or GPT2_ERR_MEMORY. */
 bool packed_writer_create(struct packed_writer *writer, const char *path, const char *type,
                           const struct tensor *tensors, size_t n_tensors, struct gpt2_error *err);
 

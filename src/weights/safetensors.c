@@ -15,7 +15,8 @@
  *   - sorted by offset, each tensor begins where the one before it ended, the first at 0, and the
  *     last ends where the file ends: no hole, no overlap, nothing before or after
  * and besides:
- *   - no key twice: of two tensors with one name a map-based parser would keep either
+ *   - no key twice: of two tensors with one name a map-based parser would keep either; nor of
+ *     __metadata__ twice the name of a tensor, whose entry is what is said of that (tensor.note)
  *   - no key but the three in an entry: the format has none, so it would be something that changes
  *     what the tensor means (strides, a scale) in a dialect that is not spoken here
  *   - integers are below 2^48 (the published schema's bound), rank at most TENSOR_MAX_RANK, names
@@ -202,13 +203,31 @@ static int by_data(const void *a, const void *b) {
     return by_name(a, b);
 }
 
-/* No name twice; the data of all tensors covers the file's data without hole or overlap. */
-static bool check_tiling(struct tensors *out, const struct safetensors_reader *r) {
+/* No name twice. Leaves them in the order of their names. */
+static bool check_names(struct tensors *out, const struct safetensors_reader *r) {
     qsort(out->items, out->count, sizeof *out->items, by_name);
     for (size_t i = 1; i < out->count; i++)
         if (by_name(&out->items[i - 1], &out->items[i]) == 0)
             return refuse(r, out->items[i].name, "is there twice");
+    return true;
+}
 
+/* What the metadata (NULL: there is none) says under the name of a tensor is its note. */
+static bool find_notes(struct tensors *out, const struct json *metadata,
+                       const struct safetensors_reader *r) {
+    for (const struct json *m = metadata ? json_first(metadata) : NULL; m; m = json_next(m)) {
+        const struct tensor key = {.name = json_name(m)};
+        struct tensor *t = bsearch(&key, out->items, out->count, sizeof *out->items, by_name);
+        if (t && t->note)
+            return refuse(r, t->name, "is twice in __metadata__");
+        if (t)
+            json_string(m, &t->note);
+    }
+    return true;
+}
+
+/* The data of all tensors covers the file's data without hole or overlap. */
+static bool check_tiling(struct tensors *out, const struct safetensors_reader *r) {
     qsort(out->items, out->count, sizeof *out->items, by_data);
     size_t end = 0;
     for (size_t i = 0; i < out->count; i++) {
@@ -228,19 +247,28 @@ static bool check_tiling(struct tensors *out, const struct safetensors_reader *r
     return true;
 }
 
-/* Names must outlive the parsed header: they move into one block of memory. */
+/* Moves a text to *at, and *at past it. */
+static void own_text(const char **text, char **at) {
+    const size_t size = strlen(*text) + 1;
+    memcpy(*at, *text, size);
+    *text = *at;
+    *at += size;
+}
+
+/* Names and notes must outlive the parsed header: they move into one block of memory. */
 static bool own_names(struct tensors *out, struct gpt2_error *err) {
     size_t n_bytes = 0;
-    for (size_t i = 0; i < out->count; i++)
-        n_bytes += strlen(out->items[i].name) + 1;
+    for (size_t i = 0; i < out->count; i++) {
+        const struct tensor *t = &out->items[i];
+        n_bytes += strlen(t->name) + 1 + (t->note ? strlen(t->note) + 1 : 0);
+    }
     char *at = out->storage = os_alloc(n_bytes, 1, "tensor names", err);
     if (!at)
         return false;
     for (size_t i = 0; i < out->count; i++) {
-        size_t size = strlen(out->items[i].name) + 1;
-        memcpy(at, out->items[i].name, size);
-        out->items[i].name = at;
-        at += size;
+        own_text(&out->items[i].name, &at);
+        if (out->items[i].note)
+            own_text(&out->items[i].note, &at);
     }
     return true;
 }
@@ -256,7 +284,7 @@ static bool read_header(struct tensors *out, const struct json *root,
     out->items = os_alloc(n_entries, sizeof *out->items, "the table of tensors", r->err);
     if (!out->items)
         return false;
-    bool metadata = false;
+    const struct json *metadata = NULL;
     for (const struct json *entry = json_first(root); entry; entry = json_next(entry)) {
         if (strcmp(json_name(entry), "__metadata__") != 0) {
             if (!read_entry(&out->items[out->count], entry, r))
@@ -267,10 +295,11 @@ static bool read_header(struct tensors *out, const struct json *root,
         } else if (!check_metadata(entry, r)) {
             return false;
         } else {
-            metadata = true;
+            metadata = entry;
         }
     }
-    return check_tiling(out, r) && own_names(out, r->err);
+    return check_names(out, r) && find_notes(out, metadata, r) && check_tiling(out, r) &&
+           own_names(out, r->err);
 }
 
 /* Where the header is: its length from the first 8 bytes, checked against the file. */

@@ -31,6 +31,8 @@ struct tensor {
                                        NULL: it has single elements                            */
     int rank;                       /* 0..TENSOR_MAX_RANK                                      */
     int64_t shape[TENSOR_MAX_RANK]; /* each >= 0; the product and its bytes fit a size_t       */
+    const char *note;               /* what the container says of it beside these; owned by the
+                                       table, or static. NULL: nothing                         */
     const void *data;               /* any alignment, row-major, little-endian                 */
     size_t n_bytes;                 /* exactly product(shape) * size of dtype, or of the blocks;
                                        a row, or with by_columns a column, is whole blocks     */
@@ -52,7 +54,7 @@ struct tensors {
                              are borrowed */
     struct tensor *items; /* [count] owned; in the order of the data         */
     size_t count;
-    void *storage;        /* the names; owned, or NULL */
+    void *storage;        /* the names and notes; owned, or NULL */
     struct os_file *more; /* [n_more] the mappings of further files; owned */
     size_t n_more;
     void **copies; /* [n_copies] memory that data or names lie in; owned */
@@ -62,8 +64,9 @@ struct tensors {
     size_t config_len;
     const char *config_name; /* what messages call it; static */
     struct checksums checksums;
-    bool in_panels; /* the weights are as the kernels read them (model/packed_loader.h): matrices
-                       in panels, vectors F32, data at multiples of 64 bytes */
+    int in_panels; /* the weights are as the kernels read them (model/packed_loader.h): matrices in
+                      panels, vectors F32, data at multiples of 64 bytes. It is the version of the
+                      format that says so (packed.h); 0: they are as other programs have them */
 };
 
 /* What a reader does with the bytes of a file: fills *out with a table that points into them, or

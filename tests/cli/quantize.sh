@@ -137,10 +137,14 @@ expect "a torn file" refuses 4 'truncated'
 } >"$tmp/changed"
 run generate -m "$tmp/changed" --ids 1,2 -n 1
 expect "a changed byte" refuses 4 'the file is damaged'
-sed '1s/"version":"2"/"version":"0"/' "$tmp/q8" >"$tmp/old"
+sed '1s/"version":"3"/"version":"1"/' "$tmp/q8" >"$tmp/old"
 run generate -m "$tmp/old" x
 expect "another version" refuses 4 'made by another version of gpt2'
 expect "asks for a new file" says 'make it again with `gpt2 quantize`'
+sed '1s/"version":"3"/"version":"4"/' "$tmp/q8" >"$tmp/new"
+run generate -m "$tmp/new" x
+expect "a later version" refuses 4 'made by a later version of gpt2: expected format version 2 to 3, found "4"'
+expect "names what can read it" says 'hint: use that version'
 
 # Interrupted: the first signal ends it cleanly.
 has_temporary() { ls "$tmp"/packed/x.*.tmp >/dev/null 2>&1; }

@@ -9,6 +9,7 @@
 #include "base/checksum.h"
 #include "base/os.h"
 #include "kernels/panels.h"
+#include "model/blocks.h"
 #include "model/loader.h"
 #include "model/tensor_schema.h"
 #include "seeds.h"
@@ -58,7 +59,19 @@ static size_t touch_part(const struct tensor_spec *spec) {
                               : (size_t)panels_count((int)n) * panel_bytes(m->dtype, (int)K));
 }
 
-static void try(const uint8_t *data, size_t size) {
+/* What is said to be of some blocks can be made blocks again, or it is refused. */
+static void restore_part(const struct tensor_spec *spec) {
+    const struct matrix *m = spec->kind == SPEC_VECTOR ? NULL : spec->field;
+    if (!m || !m->blocks)
+        return;
+    const int K = tensor_schema_inputs(spec), n = tensor_schema_outputs(spec);
+    unsigned char block[GGML_BLOCK_MOST];
+    for (int output = 0; output < n; output++)
+        for (size_t i = 0; i < (size_t)K / m->blocks->n_elements; i++)
+            blocks_restore(block, m, K, output, i);
+}
+
+static void try(const uint8_t *data, size_t size, bool expand) {
     struct gpt2_error err = {0};
     struct gpt2_model *model = os_alloc(1, sizeof *model, "the model", NULL);
     if (!model)
@@ -69,19 +82,21 @@ static void try(const uint8_t *data, size_t size) {
               block_check_all(tensors, &err) &&
               config_parse(&model->config, &tie, &model->notes, tensors->config,
                            tensors->config_len, "input", &err) &&
-              loader_bind(model, tie, false, &err);
+              loader_bind(model, tie, expand, &err);
     if (!ok && (err.status == GPT2_OK || !err.message[0]))
         abort(); // refused without a word
     size_t sum = 0;
     for (size_t i = 0; ok && i < tensor_schema_count(model); i++) {
         struct tensor_spec spec = tensor_schema_at(model, i);
         sum += touch_part(&spec);
+        restore_part(&spec);
     }
     if (ok) {
         struct tensor_spec head = tensor_schema_head(model);
         sum += touch_part(&head);
+        restore_part(&head);
     }
-    if (sum > 2 * 255 * size) // wte may be the head as well
+    if (!expand && sum > 2 * 255 * size) // wte may be the head as well
         abort();
     gpt2_model_close(model);
 }
@@ -91,9 +106,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!copy)
         abort();
     memcpy(copy, data, size);
-    try(copy, size);
+    try(copy, size, false);
     repair(copy, size);
-    try(copy, size);
+    try(copy, size, false);
+    try(copy, size, true);
     os_free(copy);
     return 0;
 }
@@ -105,4 +121,5 @@ size_t replay_mutate(uint8_t *data, size_t size, size_t cap, uint64_t *state) {
 void replay_seeds(void) {
     seeds_models(1u << SEED_PACKED);
     seeds_large_packed();
+    seeds_packed_blocks();
 }

@@ -168,6 +168,38 @@ static inline void seeds_ggml_types(void) {
     testmodel_remove(dir);
 }
 
+/* A packed file of each type of blocks, whose integers it keeps; of one also as the version before
+ * wrote it, and with a form that is another's. */
+static inline void seeds_packed_blocks(void) {
+    char dir[TESTMODEL_PATH], gguf[TESTMODEL_PATH], path[TESTMODEL_PATH], name[64];
+    struct gpt2_error err = {0};
+    struct gpt2_runtime *runtime = gpt2_runtime_create(NULL, &err);
+    testmodel_tempdir(dir);
+    testmodel_path(gguf, dir, "m.gguf");
+    for (size_t i = 0; i < TESTGGUF_TYPES; i++) {
+        const struct ggml_type *type = testgguf_ggml(testgguf_types[i].name);
+        const int n_embd = (int)type->n_elements;
+        const struct testmodel_options options = {
+            .n_embd = n_embd, .n_inner = n_embd, .n_layer = 1, .n_vocab = 9, .n_ctx = 4};
+        testgguf_write(gguf, &options, type->name);
+        snprintf(name, sizeof name, "packed.%s", type->name);
+        testmodel_path(path, dir, name);
+        struct gpt2_model *model = gpt2_model_open(gguf, &err);
+        const struct gpt2_quantize_options as_is = {.type = GPT2_AS_IS};
+        if (!model || !runtime || !gpt2_quantize(model, runtime, &as_is, path, &err))
+            seeds_die(name, &err);
+        gpt2_model_close(model);
+        seeds_add(name, path);
+        if (i == 0) {
+            seeds_add_changed("packed.version_2", path, "\"version\":\"3\"", "\"version\":\"2\"");
+            seeds_add_changed("packed.form", path, "blocks=Q8_0", "blocks=Q5_0");
+            seeds_add_changed("packed.bits", path, "bits=8", "bits=4");
+        }
+    }
+    gpt2_runtime_free(runtime);
+    testmodel_remove(dir);
+}
+
 static const char seeds_generation[] =
     "{\"do_sample\": true, \"temperature\": 0.8, \"top_k\": 40, \"top_p\": 0.95, \"min_p\": 0.1, "
     "\"typical_p\": 1, \"repetition_penalty\": 1.1, \"repeat_last_n\": 64, "

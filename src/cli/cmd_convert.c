@@ -133,22 +133,6 @@ static bool write_gguf(struct convert_run *run, const struct convert_arguments *
     return ok;
 }
 
-/* F16 or BF16 if all matrices but wpe have that type, else F32. */
-static enum gpt2_weight_type type_of(const struct gpt2_model *model) {
-    struct gpt2_tensor_info info;
-    const char *type = NULL;
-    for (size_t i = 0; gpt2_model_tensor(model, i, &info); i++) {
-        if (info.rank != 2 || !strcmp(info.name, "wpe.weight"))
-            continue;
-        if (type && strcmp(type, info.dtype) != 0)
-            return GPT2_F32;
-        type = info.dtype;
-    }
-    return type && !strcmp(type, "F16")    ? GPT2_F16
-           : type && !strcmp(type, "BF16") ? GPT2_BF16
-                                           : GPT2_F32;
-}
-
 static bool write_packed(struct convert_run *run, const struct convert_arguments *args,
                          struct gpt2_error *err) {
     unsigned char *tokenizer = NULL;
@@ -159,7 +143,7 @@ static bool write_packed(struct convert_run *run, const struct convert_arguments
                           gpt2_tokenizer_pack(run->tokenizer, &tokenizer, &n_tokenizer, err));
     if (ok) {
         const struct gpt2_quantize_options options = {
-            .type = type_of(run->model),
+            .type = GPT2_AS_IS,
             .tokenizer = tokenizer,
             .n_tokenizer = n_tokenizer,
             .progress = go_on,
@@ -174,9 +158,15 @@ static bool write_packed(struct convert_run *run, const struct convert_arguments
 
 /* ---- the work ---- */
 
+/* Integers of a GGUF file have a place in the format that is written. */
+static bool keeps_integers(const struct convert_arguments *args) {
+    return args->to == PACKED || (args->to == GGUF && args->type == GPT2_GGUF_AS_IS);
+}
+
 static bool open_run(struct convert_run *run, const struct convert_arguments *args,
                      const char *path, struct gpt2_error *err) {
-    run->model = model_options_open_numbers(path, &args->opening, NULL, err);
+    run->model = keeps_integers(args) ? model_options_open(path, &args->opening, NULL, err)
+                                      : model_options_open_numbers(path, &args->opening, NULL, err);
     if (!run->model || !model_options_fit(run->model, &args->opening, MEMORY_FILE, err))
         return false;
     for (size_t i = 0; gpt2_model_warning(run->model, i); i++)
@@ -221,6 +211,7 @@ static int run_convert(int argc, char **argv) {
         OPT_SECTION("Options"),
         OPT_MODEL_WORD(&args.model),
         OPT_NUMBERS_OPTIONS(&args.opening),
+        OPT_EXPAND_KEPT(&args.opening.expand),
         OPT_STRING("output", 'o', &args.output, "DIR|FILE",
                    "a new directory for safetensors, else a file; one that is\n"
                    "there is replaced",
@@ -270,6 +261,10 @@ static int run_convert(int argc, char **argv) {
                          : args.tied ? "tied"
                                      : "name",
                          formats[args.to]);
+    if (ok && args.opening.expand && !keeps_integers(&args))
+        ok =
+            usage_error(&err, "--expand is about --to packed and about GGUF files of --type as-is: "
+                              "elsewhere all weights become numbers");
     return ok ? convert(&args) : report(&err);
 }
 
@@ -283,7 +278,10 @@ const struct command command_convert = {
         "program's own, which starts quickest; `gpt2 quantize` makes smaller ones.\n\n"
         "Unless --type asks for it no number is rounded: the model gives the same logits bits "
         "before and after. `gpt2 "
-        "verify`\nprints the same fingerprint for both.\n",
+        "verify`\nprints the same fingerprint for both.\n\n"
+        "The integers of a GGUF file that is quantized are kept in a packed file, and in a GGUF\n"
+        "file that is made of it or of that; --expand makes F32 of them. Everywhere else they\n"
+        "are the numbers that they stand for.\n",
     .examples =
         EXAMPLES({"gpt2 convert gpt2 -o gpt2.gguf", "for llama.cpp, no number rounded"},
                  {"gpt2 convert gpt2 --to safetensors -o gpt2-hf",

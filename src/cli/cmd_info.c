@@ -21,8 +21,8 @@ struct info_arguments {
     int threads, format; /* format: 0 text, 1 JSON */
 };
 
-/* The types of the weights with their sizes, and which of them are not read as the file has them:
- * "Q8_0 128.1 MiB, F32 3.4 MiB", "Q8_0 128.1 MiB expanded to F32, F32 3.4 MiB". */
+/* The types of the weights with their sizes, and as what products read the integers of a GGUF file:
+ * "Q8_0 128.1 MiB as Q8_32, F32 3.4 MiB", "Q8_0 128.1 MiB expanded to F32, F32 3.4 MiB". */
 static bool print_types(struct output *out, const struct gpt2_model *model,
                         struct gpt2_error *err) {
     struct gpt2_tensor_info info, other;
@@ -30,16 +30,22 @@ static bool print_types(struct output *out, const struct gpt2_model *model,
     for (size_t i = 0; ok && gpt2_model_tensor(model, i, &info); i++) {
         size_t bytes = 0;
         bool seen = false, expanded = false;
+        const char *form = NULL;
         for (size_t k = 0; gpt2_model_tensor(model, k, &other); k++) {
             if (strcmp(info.dtype, other.dtype) == 0) {
                 bytes += other.n_bytes;
                 seen |= k < i;
                 expanded |= other.expanded;
+                form = other.form ? other.form : form;
             }
         }
         if (!seen) {
-            ok = output_format(out, err, "%s %s %.1f MiB%s", first ? "" : ",", info.dtype,
-                               (double)bytes / (1 << 20), expanded ? " expanded to F32" : "");
+            ok = output_format(out, err, "%s %s %.1f MiB%s%s", first ? "" : ",", info.dtype,
+                               (double)bytes / (1 << 20),
+                               expanded ? " expanded to "
+                               : form   ? " as "
+                                        : "",
+                               form ? form : "");
             first = false;
         }
     }
@@ -149,13 +155,16 @@ static bool json_tensors(struct output *out, const struct gpt2_model *model,
     struct gpt2_tensor_info info;
     bool ok = output_string(out, ", \"tensors\": [", err);
     for (size_t i = 0; ok && gpt2_model_tensor(model, i, &info); i++) {
-        ok = output_string(out, i ? ", {\"name\": " : "{\"name\": ", err) &&
-             output_json_string(out, info.name, strlen(info.name), err) &&
-             output_format(out, err, ", \"type\": \"%s\", \"shape\": [%" PRId64, info.dtype,
-                           info.shape[0]) &&
-             (info.rank == 1 || output_format(out, err, ", %" PRId64, info.shape[1])) &&
-             output_format(out, err, "], \"bytes\": %zu, \"expanded\": %s}", info.n_bytes,
-                           info.expanded ? "true" : "false");
+        ok =
+            output_string(out, i ? ", {\"name\": " : "{\"name\": ", err) &&
+            output_json_string(out, info.name, strlen(info.name), err) &&
+            output_format(out, err, ", \"type\": \"%s\", \"shape\": [%" PRId64, info.dtype,
+                          info.shape[0]) &&
+            (info.rank == 1 || output_format(out, err, ", %" PRId64, info.shape[1])) &&
+            output_format(out, err, "], \"bytes\": %zu, \"expanded\": %s, \"form\": ", info.n_bytes,
+                          info.expanded ? "true" : "false") &&
+            (info.form ? output_format(out, err, "\"%s\"}", info.form)
+                       : output_string(out, "null}", err));
     }
     return ok && output_string(out, "]", err);
 }

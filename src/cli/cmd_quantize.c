@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 static const char *const types[] = {"f16", "bf16", "q8", "q4", NULL}; // enum gpt2_weight_type
+#define UNSAID 4
 
 struct quantize_arguments {
     const char *model, *output, *calibrate, *cpu;
@@ -37,6 +38,7 @@ struct quantize_run {
     struct gpt2_runtime *runtime;
     struct gpt2_model *model;
     struct gpt2_tokenizer *tokenizer;
+    enum gpt2_weight_type type;
     struct gpt2_ids calibration;
     unsigned char *packed; /* the tokenizer as bytes; NULL: none */
     size_t n_packed;
@@ -67,14 +69,29 @@ static bool check_memory(const struct quantize_run *run, const struct quantize_a
     return memory_check(&use, args->opening.max_memory, err);
 }
 
+/* Without --type the integers of a GGUF file are kept; a model without any becomes Q8. */
+static bool choose_type(struct quantize_run *run, const struct quantize_arguments *args,
+                        const char *path, struct gpt2_error *err) {
+    const bool keeps = model_options_keeps(run->model);
+    run->type = args->type != UNSAID ? (enum gpt2_weight_type)args->type
+                : keeps              ? GPT2_AS_IS
+                                     : GPT2_Q8;
+    return !keeps || !args->calibrate ||
+           command_error(err, GPT2_ERR_USAGE,
+                         "leave it out to keep the integers; --expand makes F32 of them first",
+                         "--calibrate: expected weights that are to be quantized, found them "
+                         "quantized already in %s",
+                         path);
+}
+
 static bool prepare(struct quantize_run *run, const struct quantize_arguments *args,
                     const char *path, struct gpt2_error *err) {
     run->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = args->threads, .cpu = args->cpu}, err);
     if (!run->runtime)
         return false;
-    run->model = model_options_open_numbers(path, &args->opening, run->runtime, err);
-    if (!run->model || !check_memory(run, args, err))
+    run->model = model_options_open(path, &args->opening, run->runtime, err);
+    if (!run->model || !choose_type(run, args, path, err) || !check_memory(run, args, err))
         return false;
     if (!args->no_tokenizer || args->calibrate) {
         run->tokenizer = gpt2_tokenizer_open(path, err);
@@ -121,7 +138,7 @@ static int quantize(const struct quantize_arguments *args) {
     if (ok) {
         signals_catch();
         const struct gpt2_quantize_options options = {
-            .type = (enum gpt2_weight_type)args->type,
+            .type = run.type,
             .calibration = run.calibration.data,
             .n_calibration = run.calibration.len,
             .tokenizer = run.packed,
@@ -141,22 +158,25 @@ static int quantize(const struct quantize_arguments *args) {
 }
 
 static int run_quantize(int argc, char **argv) {
-    struct quantize_arguments args = {.type = GPT2_Q8};
+    struct quantize_arguments args = {.type = UNSAID};
     struct gpt2_error err;
     const struct option table[] = {
         OPT_SECTION("Options"),
         OPT_MODEL_WORD(&args.model),
         OPT_NUMBERS_OPTIONS(&args.opening),
+        OPT_EXPAND_KEPT(&args.opening.expand),
         OPT_STRING("output", 'o', &args.output, "FILE",
                    "the file to write; one that is there is replaced", .aliases = "out",
                    .flags = OPTION_RESULT),
         OPT_CHOICE("type", 0, &args.type, types, "f16|bf16|q8|q4",
-                   "what the matrices become (default q8)", .aliases = "dtype"),
+                   "what the matrices become (default q8; a quantized\n"
+                   "GGUF file keeps its integers)",
+                   .aliases = "dtype"),
         OPT_STRING("calibrate", 0, &args.calibrate, "FILE",
                    "a text like those the model will see: q8 and q4 then\n"
                    "are most precise where it matters for such texts;\n"
                    "100 KB are enough",
-                   .needs = "type=q8 type=q4"),
+                   .needs = "type=q8 type=q4 !type"),
         OPT_FLAG("no-tokenizer", 0, &args.no_tokenizer, "leave the tokenizer out"),
         OPT_THREADS(&args.threads),
         OPT_CPU(&args.cpu),
@@ -183,11 +203,17 @@ const struct command command_quantize = {
         "The file holds everything: weights as the kernels read them, configuration, tokenizer.\n"
         "`-m FILE` uses it wherever a model is expected. It is safetensors, so other tools can\n"
         "open it. A later version of gpt2 may ask for a new one: keep the model it was made "
-        "from.\n",
-    .examples = EXAMPLES({"gpt2 quantize gpt2 -o gpt2.q8", "8 bits: a quarter of F32, and faster"},
-                         {"gpt2 quantize gpt2 --type q4 --calibrate story.txt -o gpt2.q4",
-                          "4 bits, most precise for texts like this one"},
-                         {"gpt2 quantize gpt2 --type f16 -o gpt2.f16", "16 bits"}),
+        "from.\n"
+        "\n"
+        "A GGUF file that is quantized keeps its integers where no --type is given: the packed\n"
+        "file gives the same bits, and starts without bringing them into order. With a --type it\n"
+        "is refused, as rounding twice costs more than once; --expand makes F32 of it first.\n",
+    .examples = EXAMPLES(
+        {"gpt2 quantize gpt2 -o gpt2.q8", "8 bits: a quarter of F32, and faster"},
+        {"gpt2 quantize gpt2 --type q4 --calibrate story.txt -o gpt2.q4",
+         "4 bits, most precise for texts like this one"},
+        {"gpt2 quantize gpt2 --type f16 -o gpt2.f16", "16 bits"},
+        {"gpt2 quantize gpt2.q4_0.gguf -o gpt2.q4_0", "the integers of a GGUF file, as they are"}),
     .related = "convert compare",
     .run = run_quantize,
 };

@@ -201,13 +201,70 @@ for type in q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k q4_k q5_k q6_k; do
     run info --tensors --json --expand "$tmp/q.gguf"
     expect "$type expanded says so" grep -qi "\"name\": \"h.0.mlp.c_fc.weight\", \"type\": \"$type\".*\"expanded\": true" "$out"
     run info "$tmp/q.gguf"
-    expect "$type runs from its integers" grep -qiE "^weights  .* $type [0-9.]+ MiB(,|$)" "$out"
+    expect "$type runs from its integers" grep -qiE "^weights  .* $type [0-9.]+ MiB as Q[48]_[0-9M]+(,|$)" "$out"
+    form=$(sed -nE 's/^weights .* as (Q[0-9_M]+).*/\1/p' "$out")
     expect "with logits of its own" test "$(hash_of "$tmp/q.gguf")" != "$(hash_of "$tmp/plain")"
     expect "the same ones everywhere" test "$(hash_of "$tmp/q.gguf" -t 1 --cpu generic --mmap)" = \
         "$(hash_of "$tmp/q.gguf" -t 2 --no-mmap --speculate off)"
+    # a packed file keeps the integers, and gives them back
+    run quantize "$tmp/q.gguf" -o "$tmp/q.packed"
+    expect "$type is packed by quantize" exits 0
+    equal "packed $type expanded" "$tmp/q.packed" --expand
+    expected "$tmp/q.gguf"
+    equal "packed $type has the bits of the GGUF file" "$tmp/q.packed"
+    equal "packed $type moved to other pages" "$tmp/q.packed" --no-mmap
+    run info "$tmp/q.packed" --tensors
+    expect "packed $type says its form" grep -qiE "^weights  .*$type [0-9.]+ MiB as $form(,|$)" "$out"
+    run info "$tmp/q.packed" --tensors --json
+    expect "packed $type says it of each tensor" grep -qi "\"name\": \"h.0.mlp.c_fc.weight\", \"type\": \"$type\".*\"expanded\": false, \"form\": \"$form\"" "$out"
+    run convert "$tmp/q.gguf" --to packed -o "$tmp/again.packed"
+    expect "$type is packed by convert" same "$tmp/q.packed" "$tmp/again.packed"
+    run convert "$tmp/q.packed" --to packed -o "$tmp/again.packed"
+    expect "packed $type is packed again" same "$tmp/q.packed" "$tmp/again.packed"
+    run convert "$tmp/q.packed" -o "$tmp/back.gguf"
+    equal "packed $type becomes GGUF again" "$tmp/back.gguf"
+    run info "$tmp/back.gguf"
+    expect "of that type" grep -qiE "^weights  .* $type [0-9.]+ MiB as $form(,|$)" "$out"
+    run quantize "$tmp/back.gguf" -o "$tmp/again.packed"
+    equal "and packed once more" "$tmp/again.packed"
+    run quantize "$tmp/q.packed" --type q4 -o "$tmp/no"
+    expect "$type with another type" refuses 4 'they are quantized already'
+    expect "says what to do" says 'hint: leave --type out to keep them as they are; --expand makes F32 of them first'
     rm -r "$tmp/plain"
 done
+expect "nothing of what was refused" test ! -e "$tmp/no"
+for file in q.gguf q.packed; do
+    run quantize "$tmp/$file" --expand --type q4 -o "$tmp/q4.$file"
+    expect "$file expanded, then Q4" exits 0
+    run info "$tmp/q4.$file"
+    expect "is ours" grep -qE '^weights  .*Q4 [0-9.]+ MiB(,|$)' "$out"
+    run quantize "$tmp/$file" --expand -o "$tmp/q8.$file"
+    run info "$tmp/q8.$file"
+    expect "$file expanded without a type is Q8" grep -qE '^weights  .*Q8 [0-9.]+ MiB(,|$)' "$out"
+    run convert "$tmp/$file" --expand -o "$tmp/wide.gguf"
+    run info "$tmp/wide.gguf"
+    expect "$file expanded as GGUF" grep -qE '^weights       F32 [0-9.]+ MiB$' "$out"
+    run convert "$tmp/$file" --expand --to packed -o "$tmp/wide.packed"
+    expected "$tmp/wide.gguf"
+    equal "$file expanded as packed" "$tmp/wide.packed"
+    equal "$file as it runs with --expand" "$tmp/$file" --expand
+    run convert "$tmp/$file" --to safetensors -o "$tmp/wide"
+    equal "$file as a directory" "$tmp/wide"
+    rm -r "$tmp/wide"
+    run quantize "$tmp/$file" --calibrate README.md -o "$tmp/no"
+    expect "$file with a calibration" refuses 2 'found them quantized already'
+    run convert "$tmp/$file" --expand --to safetensors -o "$tmp/no"
+    expect "--expand where all is" refuses 2 '--expand is about --to packed'
+done
+expect "expanded from either they are one" same "$tmp/q4.q.gguf" "$tmp/q4.q.packed"
+run quantize --expand -o "$tmp/no"
+expect "quantize --expand of a model without integers" refuses 2 'or a packed file of one'
 run convert --type q8_0 -o "$tmp/q8_0.gguf"
+run convert "$tmp/q8_0.gguf" -o "$tmp/again.gguf" --name tales
+expect "GGUF from GGUF keeps the blocks" same "$tmp/q8_0.gguf" "$tmp/again.gguf"
+run quantize "$tmp/q8_0.gguf" -o "$tmp/q8_0.packed"
+run convert "$tmp/q8_0.packed" -o "$tmp/again.gguf" --name tales
+expect "GGUF from packed is that file" same "$tmp/q8_0.gguf" "$tmp/again.gguf"
 echo '{"prompt": "Once"}' >"$tmp/one.jsonl"
 for way in "" --expand; do
     # shellcheck disable=SC2086
@@ -215,6 +272,13 @@ for way in "" --expand; do
     expect "a bulk job $way" exits 0
     sed -n 's/.*"system_fingerprint":"\([^"]*\)".*/\1/p' "$out" >"$tmp/mark$way"
 done
+for file in q8_0.gguf q8_0.packed; do
+    cp "$tmp/$file" "$tmp/named" # a line has the model's name
+    run generate -m "$tmp/named" --input "$tmp/one.jsonl" -n 2
+    sed -n 's/.*"system_fingerprint":"\([^"]*\)".*/\1/p' "$out" >"$tmp/mark-$file"
+done
+expect "there is a system_fingerprint" test -s "$tmp/mark-q8_0.packed"
+expect "it is the same from the GGUF file and the packed one" same "$tmp/mark-q8_0.gguf" "$tmp/mark-q8_0.packed"
 expect "system_fingerprint tells the two ways apart" test "$(cat "$tmp/mark")" != "$(cat "$tmp/mark--expand")"
 run compare "$tmp/q8_0.gguf" -f models/tales/config.json --json
 expect "compare measures what products of integers cost" grep -q '"mean_kl": [0-9.e-]*[1-9]' "$out"

@@ -104,6 +104,27 @@ expect "a quantized base" refuses 4 'to which an adapter can be added, found Q8'
 expect "and what to do" says 'gpt2 convert -m BASE --lora DIR -o MERGED'
 base=$tmp/base
 
+# ---- the integers of a GGUF file, and of a packed file that keeps them ----
+if [ -f models/tales/model.safetensors ]; then
+    "$python" tests/adapters.py write models/tales "$tmp/of-tales" >"$out" 2>"$err"
+    run convert models/tales --type q4_0 -o "$tmp/tales.gguf"
+    run quantize "$tmp/tales.gguf" -o "$tmp/tales.packed"
+    for file in tales.gguf tales.packed; do
+        for command in "info" "generate -n 1 x -m" "quantize -o $tmp/no" "convert --to packed -o $tmp/no" "convert -o $tmp/no.gguf"; do
+            # shellcheck disable=SC2086
+            run $command "$tmp/$file" --lora "$tmp/of-tales"
+            expect "$file: ${command%% *}" refuses 4 'to which an adapter can be added, found Q8_0'
+            expect "and what to do" says 'hint: --expand makes F32 of them, to which it can'
+            # shellcheck disable=SC2086
+            run $command "$tmp/$file" --lora "$tmp/of-tales" --expand
+            expect "$file: ${command%% *} --expand" exits 0
+        done
+    done
+    expect "expanded and merged they are one" test "$(fingerprint -m "$tmp/tales.gguf" --lora "$tmp/of-tales")" = "$(fingerprint -m "$tmp/tales.packed" --lora "$tmp/of-tales")"
+else
+    skip "an adapter and integers" "models/tales is not there"
+fi
+
 # ---- every command ----
 ids=1,2,60,3,0,59,7
 rm -rf "$tmp/merged"

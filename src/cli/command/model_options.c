@@ -51,13 +51,23 @@ static bool has_expanded(const struct gpt2_model *model) {
     return false;
 }
 
+bool model_options_keeps(const struct gpt2_model *model) {
+    struct gpt2_tensor_info info;
+    for (size_t i = 0; gpt2_model_tensor(model, i, &info); i++)
+        if (info.form && !info.expanded)
+            return true;
+    return false;
+}
+
 struct gpt2_model *model_options_expand(const char *path, struct gpt2_error *err) {
     struct gpt2_model *model = gpt2_model_open_expanded(path, err);
     if (!model || has_expanded(model))
         return model;
     gpt2_model_close(model);
     command_error(err, GPT2_ERR_USAGE, "leave --expand out: the model runs as it does without",
-                  "--expand: expected a GGUF file with quantized weights, found none in %s", path);
+                  "--expand: expected a GGUF file with quantized weights, or a packed file of one, "
+                  "found none in %s",
+                  path);
     return NULL;
 }
 

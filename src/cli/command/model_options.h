@@ -28,6 +28,12 @@ struct model_options {
              "what a GGUF file has quantized becomes F32 (default:\n" \
              "products of its integers, faster and in less memory)")
 
+/* The same of a command that writes the model. */
+#define OPT_EXPAND_KEPT(dest)                                               \
+    OPT_FLAG("expand", 0, dest,                                             \
+             "what a GGUF file has quantized becomes F32 first (default:\n" \
+             "its integers are kept)")
+
 /* Of a command that runs the model. */
 #define OPT_MODEL_OPTIONS(dest) OPT_NUMBERS_OPTIONS(dest), OPT_EXPAND(&(dest)->expand)
 
@@ -40,12 +46,15 @@ struct model_options {
 bool model_options_merge(struct gpt2_model *model, const struct string_list *adapters,
                          struct gpt2_runtime *runtime, struct gpt2_error *err);
 
+/* Whether some weights of the model are integers of a GGUF file and products take them so. */
+bool model_options_keeps(const struct gpt2_model *model);
+
 /* gpt2_model_open_expanded. NULL: err is set, with GPT2_ERR_USAGE where the file has nothing to be
  * expanded. */
 struct gpt2_model *model_options_expand(const char *path, struct gpt2_error *err);
 
-/* Opens the model of a command that runs it and merges the adapters. NULL: err is set. The command
- * then adds up what the run takes, and asks memory_check. */
+/* Opens the model of a command that runs or keeps it as it is and merges the adapters. NULL: err is
+ * set. The command then adds up what the run takes, and asks memory_check. */
 struct gpt2_model *model_options_open(const char *path, const struct model_options *options,
                                       struct gpt2_runtime *runtime, struct gpt2_error *err);
 

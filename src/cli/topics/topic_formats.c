@@ -37,7 +37,9 @@ const struct topic topic_formats = {
         "\n"
         "convert rounds no number unless --type asks for it, and `gpt2 verify` prints the same\n"
         "fingerprint before and after. quantize makes Q8 or Q4 for this program alone; keep what\n"
-        "it was made from. What that costs on a text of yours:\n"
+        "it was made from. Of a GGUF file that is quantized both keep the integers: the packed\n"
+        "file gives the same bits, and convert makes GGUF of it again. --expand makes F32 first.\n"
+        "What quantizing costs on a text of yours:\n"
         "\n"
         "    gpt2 compare gpt2 gpt2.q8 -f story.txt\n",
 };

@@ -53,5 +53,6 @@ const struct topic topic_lora = {
         "...), by the name of the setting: PEFT can merge those itself, with merge_and_unload()\n"
         "and save_pretrained(DIR). A quantized base, as rounding comes last: quantize with "
         "--lora,\n"
-        "as above. An adapter with a tensor that has no place in the model, or half a pair.\n",
+        "as above; the integers of a GGUF file run with --expand, which makes F32 of them. An\n"
+        "adapter with a tensor that has no place in the model, or half a pair.\n",
 };

@@ -166,14 +166,22 @@ struct prefetch {
     size_t step, next;
 };
 
+/* Where the first of some lines is from that of panel 0: at each step i the next of the panels. A
+ * power of two of panels, and no signed numbers, of which clang would make vectors. */
+ALWAYS_INLINE size_t prefetch_turn(int i, int panels, int lines, size_t next) {
+    return lines < panels
+               ? (size_t)((unsigned)i % (unsigned)(panels / lines)) * (size_t)lines * next
+               : 0;
+}
+
 /* At step i of a tile, which reads so many lines: half as many, what two tiles share. The next call
  * is `steps` later. */
 ALWAYS_INLINE void prefetch_step(struct prefetch *prefetch, int i, int panels, int reads,
                                  size_t steps) {
-    const int lines = (reads + 1) / 2;
+    const int lines = reads > 1 ? reads / 2 : 1;
+    const size_t turn = prefetch_turn(i, panels, lines, prefetch->next);
     UNROLL for (int j = 0; j < lines; j++) {
-        const int panel = (i * lines + j) % panels;
-        __builtin_prefetch(prefetch->p + (size_t)panel * prefetch->next, 0, 3);
+        __builtin_prefetch(prefetch->p + turn + (size_t)j * prefetch->next, 0, 3);
     }
     prefetch->p += steps * prefetch->step;
 }
@@ -206,9 +214,10 @@ ALWAYS_INLINE int tile_rows(int m, int max) {
 /* At step i of a tile, whose line of its first panel is at `at`, and which reads so many lines, or
  * half of each of twice as many. */
 ALWAYS_INLINE void prefetch_ahead(const char *at, size_t next, int i, int panels, int reads) {
-    UNROLL for (int j = 0; PREFETCHES_AHEAD && j < reads; j++) {
-        const int panel = (i * reads + j) % panels;
-        __builtin_prefetch(at + (size_t)panel * next + PREFETCH_AHEAD, 0, 3);
+    const int lines = !PREFETCHES_AHEAD ? 0 : reads > 1 ? reads : 1;
+    const size_t turn = prefetch_turn(i, panels, lines ? lines : 1, next);
+    UNROLL for (int j = 0; j < lines; j++) {
+        __builtin_prefetch(at + turn + (size_t)j * next + PREFETCH_AHEAD, 0, 3);
     }
 }
 

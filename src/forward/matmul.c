@@ -334,25 +334,26 @@ static int n_walk_tasks(const struct product *p, int threads) {
     return min(walks, round_up(tasks, threads));
 }
 
-static void walk(const struct product *p, const struct matrix *m, int i) {
+/* Walk i; its outputs are in the thread's scratch before they go to their four places. */
+static void walk(const struct product *p, const struct matrix *m, int i, int worker) {
     const int q = n_walks(p);
     struct strip w = strip_in_place(m, p->weights.n_in, i * PANEL, 0);
-    float y[WALK_ROWS][STRIP];
+    float *y = p->mm->scratch[worker];
     w.ps *= (size_t)q;
     for (int r = 0; r < p->m; r++)
         for (int s = 0; s < STREAMS; s++) {
             if (p->bias)
-                memcpy(y[r] + s * PANEL, p->bias + (s * q + i) * PANEL, PANEL * sizeof **y);
+                memcpy(y + r * STRIP + s * PANEL, p->bias + (s * q + i) * PANEL, PANEL * sizeof *y);
             else
-                memset(y[r] + s * PANEL, 0, PANEL * sizeof **y);
+                memset(y + r * STRIP + s * PANEL, 0, PANEL * sizeof *y);
         }
-    add_strip(p, y[0], STRIP, w, 0, p->m, STRIP, 0, p->weights.n_in);
+    add_strip(p, y, STRIP, w, 0, p->m, STRIP, 0, p->weights.n_in);
     for (int r = 0; r < p->m; r++) {
         if (p->act)
-            p->act(y[r], STRIP);
+            p->act(y + r * STRIP, STRIP);
         for (int s = 0; s < STREAMS; s++)
-            memcpy(p->y + (size_t)r * p->ys + (s * q + i) * PANEL, y[r] + s * PANEL,
-                   PANEL * sizeof **y);
+            memcpy(p->y + (size_t)r * p->ys + (s * q + i) * PANEL, y + r * STRIP + s * PANEL,
+                   PANEL * sizeof *y);
     }
 }
 
@@ -368,7 +369,7 @@ static void walk_task(void *arg, int i, int worker) {
     struct weight_part streams = {first * PANEL, (end - first) * PANEL, STREAMS, q * PANEL};
     struct matrix w = weights_acquire(&p->weights, streams);
     for (int k = first; k < end; k++)
-        walk(p, &w, k);
+        walk(p, &w, k, worker);
     weights_release(&p->weights, streams);
 }
 

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 
 static const char *const types[] = {"f16", "bf16", "q8", "q4", NULL}; // enum gpt2_weight_type
-#define UNSAID 4
+#define UNSAID ((int)(sizeof types / sizeof *types) - 1)
 
 struct quantize_arguments {
     const char *model, *output, *calibrate, *cpu;

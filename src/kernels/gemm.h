@@ -174,15 +174,15 @@ ALWAYS_INLINE void gemm_block(struct y_rows y, struct x_rows x, struct panels w,
 }
 
 /* Many rows: blocks of GEMM_DEPTH k by the columns of a tile. After the last block of these n
- * columns come the panels that follow them in memory. */
+ * columns come those of panels_after. */
 ALWAYS_INLINE void gemm_blocks(struct y_rows y, struct x_rows x, struct panels w, int m, int n,
                                int K, struct element type) {
     const int columns = GEMM_VECS(GEMM_ROWS) * WIDTH;
-    const char *after = panels_after(w, n, (size_t)K * w.stride).w;
     if (m <= GEMM_ROWS) {
         gemm_few(y, x, w, m, n, K, type);
         return;
     }
+    const char *after = panels_after(w, n, (size_t)K * w.stride).w;
     for (int k = 0; k < K; k += GEMM_DEPTH)
         for (int c = 0; c < n; c += columns) {
             struct panels block = panels_from(w, k, c, type.size);

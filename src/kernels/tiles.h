@@ -204,19 +204,16 @@ ALWAYS_INLINE int tile_rows(int m, int max) {
 /* How far ahead of itself a tile that reads from memory prefetches, in bytes of each panel; 0: not
  * at all. A core has no more than some hundred instructions in flight, which with 16 or 8 bits a
  * weight is less memory than it could be waiting for. */
-#if defined(PREFETCH_AHEAD)
-#define PREFETCHES_AHEAD true
-#else
-#define PREFETCHES_AHEAD false
-#define PREFETCH_AHEAD   0
+#if !defined(PREFETCH_AHEAD)
+#define PREFETCH_AHEAD 0
 #endif
 
 /* At step i of a tile, whose line of its first panel is at `at`, and which reads so many lines, or
  * half of each of twice as many. */
 ALWAYS_INLINE void prefetch_ahead(const char *at, size_t next, int i, int panels, int reads) {
-    const int lines = !PREFETCHES_AHEAD ? 0 : reads > 1 ? reads : 1;
-    const size_t turn = prefetch_turn(i, panels, lines ? lines : 1, next);
-    UNROLL for (int j = 0; j < lines; j++) {
+    const int lines = reads > 1 ? reads : 1;
+    const size_t turn = prefetch_turn(i, panels, lines, next);
+    UNROLL for (int j = 0; PREFETCH_AHEAD > 0 && j < lines; j++) {
         __builtin_prefetch(at + turn + (size_t)j * next + PREFETCH_AHEAD, 0, 3);
     }
 }

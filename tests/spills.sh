@@ -41,13 +41,13 @@ for object in "$@"; do
         if (arm) {
             leaves = "^(b|ret|br)([ \t]|$)"
             jumps = "^(b|b\\.[a-z]+|cbn?z|tbn?z)[ \t]"
-            multiplies = "^(fmla|fmls|[su]dot|usdot|[su]mmla|usmmla|[su]mull2?|[su]mlal2?)[ \t]"
+            multiplies = "^(fmul|fmla|fmls|[su]dot|usdot|[su]mmla|usmmla|[su]mull2?|[su]mlal2?)[ \t]"
             stores_vector = "^st[rpu]r?[ \t]+q"
             loads_vector = "^ld[rpu]r?[ \t]+q"
         } else {
             leaves = "^(jmp|ret)"
             jumps = "^j"
-            multiplies = "^v(p?fn?m)(add|sub)|^vpdp|^vpmadd"
+            multiplies = "^v(p?fn?m)(add|sub)|^vmulpd|^vpdp|^vpmadd"
         }
     }
     # Marks what is reached from first and leads to last within first .. last: with 3. Returns

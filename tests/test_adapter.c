@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "export/weight_reader.h"
+#include "kernels/kernels.h"
 #include "testgguf.h"
 #include "testpacked.h"
 #include <gpt2/lora.h>
@@ -28,23 +29,23 @@ static const char b_name[] = "h.1.attn.c_attn.lora_B.weight";
 
 /* The pair of h.1.attn.c_attn of a model of n features, with more settings and perhaps one more
  * tensor. */
-static void write_adapter_of(int n, const char *settings, const char *more) {
+static void write_adapter_of(int n, int rank, const char *settings, const char *more) {
     char text[400], path[TESTMODEL_PATH];
     struct testmodel_list list = {0};
-    testmodel_add(&list, prefix, a_name, "F32", 2, RANK, n)->deviation = 1;
-    testmodel_add(&list, prefix, b_name, "F32", 2, 3 * n, RANK)->deviation = 1;
+    testmodel_add(&list, prefix, a_name, "F32", 2, rank, n)->deviation = 1;
+    testmodel_add(&list, prefix, b_name, "F32", 2, 3 * n, rank)->deviation = 1;
     if (more)
         testmodel_add(&list, prefix, more, "F32", 1, n, 1)->deviation = 1;
     testmodel_path(path, adapter, "adapter_model.safetensors");
     testmodel_write_list(path, &list, NULL);
     free(list.items);
     snprintf(text, sizeof text, "{\"peft_type\": \"LORA\", \"r\": %d, \"lora_alpha\": %.1f%s}",
-             RANK, ALPHA, settings);
+             rank, ALPHA, settings);
     testmodel_write_file(adapter, "adapter_config.json", text, strlen(text));
 }
 
 static void write_adapter(const char *settings, const char *more) {
-    write_adapter_of(N, settings, more);
+    write_adapter_of(N, RANK, settings, more);
 }
 
 static int setup_adapter(void **state) {
@@ -57,47 +58,64 @@ static int teardown_adapter(void **state) {
     return teardown(state);
 }
 
-/* Element i of a tensor that write_adapter wrote. */
-static double element(const char *name, size_t i) {
+/* The n elements of a tensor that write_adapter_of wrote, to be freed. */
+static double *elements(const char *name, size_t n) {
     struct testmodel_list list = {0};
     struct testmodel_tensor *t = testmodel_add(&list, prefix, name, "F32", 1, 1, 1);
     t->deviation = 1;
-    const float value = (float)testmodel_value(t, 0, i);
+    double *out = malloc(n * sizeof *out);
+    assert_non_null(out);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (double)(float)testmodel_value(t, 0, i);
     free(list.items);
-    return (double)value;
+    return out;
 }
 
-/* The matrix of h.1.attn.c_attn as f32, to be freed. */
-static float *c_attn(const struct gpt2_model *model) {
-    float *out = malloc(N * 3 * N * sizeof *out);
-    assert_non_null(out);
+/* The matrix [n, 3n] of h.1.attn.c_attn as f32, to be freed. */
+static float *c_attn(const struct gpt2_model *model, size_t n) {
+    float *out = malloc(n * 3 * n * sizeof *out);
+    unsigned char *rows = malloc(n * 3 * n * sizeof *out);
+    assert_true(out && rows);
     for (size_t i = 0; i < weight_reader_count(model); i++) {
         const struct tensor_spec spec = weight_reader_at(model, i);
-        unsigned char rows[N * 3 * N * 4];
         if (strcmp(spec.name, "h.1.attn.c_attn.weight") != 0)
             continue;
-        weight_reader_rows(rows, &spec, 0, N);
-        dtype_to_f32(out, rows, weight_reader_dtype(&spec), N * 3 * N);
+        weight_reader_rows(rows, &spec, 0, (int)n);
+        dtype_to_f32(out, rows, weight_reader_dtype(&spec), n * 3 * n);
+        free(rows);
         return out;
     }
     fail_msg("no c_attn");
     return NULL;
 }
 
-static void expect_sums(const float *is, const float *before) {
-    for (size_t k = 0; k < N; k++)
-        for (size_t i = 0; i < 3 * N; i++) {
+/* What a matrix [n, 3n] becomes, as gpt2/lora.h says; to be freed. */
+static float *stated_sums(const float *before, size_t n, size_t rank) {
+    double *a = elements(a_name, rank * n), *b = elements(b_name, 3 * n * rank);
+    float *out = malloc(n * 3 * n * sizeof *out);
+    const double c = SCALE * (ALPHA / (double)rank);
+    assert_non_null(out);
+    for (size_t k = 0; k < n; k++)
+        for (size_t i = 0; i < 3 * n; i++) {
             double s = 0;
-            for (size_t j = 0; j < RANK; j++) {
-                const double product = element(b_name, i * RANK + j) * element(a_name, j * N + k);
+            for (size_t j = 0; j < rank; j++) {
+                const double product = b[i * rank + j] * a[j * n + k];
                 s = s + product;
             }
-            const double c = SCALE * (ALPHA / RANK);
-            const float right = (float)((double)before[k * 3 * N + i] + c * s);
-            if (memcmp(&right, &is[k * 3 * N + i], sizeof right) != 0)
-                fail_msg("[%zu, %zu]: expected %.9g, found %.9g", k, i, (double)right,
-                         (double)is[k * 3 * N + i]);
+            out[k * 3 * n + i] = (float)((double)before[k * 3 * n + i] + c * s);
         }
+    free(a);
+    free(b);
+    return out;
+}
+
+static void expect_sums(const struct gpt2_model *model, const float *right, size_t n) {
+    float *is = c_attn(model, n);
+    for (size_t i = 0; i < n * 3 * n; i++)
+        if (memcmp(&right[i], &is[i], sizeof *is) != 0)
+            fail_msg("[%zu, %zu]: expected %.9g, found %.9g", i / (3 * n), i % (3 * n),
+                     (double)right[i], (double)is[i]);
+    free(is);
 }
 
 static void adapt(struct gpt2_model *model, struct gpt2_runtime *with) {
@@ -114,21 +132,51 @@ static void test_sums_are_as_stated_in_every_layout(void **state) {
         options.dtype = i == 0 ? DTYPE_F32 : i == 1 ? DTYPE_F16 : DTYPE_BF16;
         options.misalign = (int)i;
         struct gpt2_model *model = make_model(&options);
-        float *before = c_attn(model), *is;
+        float *before = c_attn(model, N), *right = stated_sums(before, N, RANK);
         pack(model, types[i]);
         struct gpt2_model *models[3] = {model, open_model(file), gpt2_model_open_lazy(file, NULL)};
         assert_non_null(models[2]);
         for (size_t m = 0; m < 3; m++) {
             adapt(models[m], m == 1 ? NULL : runtime);
-            is = c_attn(models[m]);
-            expect_sums(is, before);
-            free(is);
+            expect_sums(models[m], right, N);
             gpt2_model_close(models[m]);
         }
         free(before);
+        free(right);
         testmodel_remove(dir);
         assert_int_equal(mkdir(dir, 0700), 0);
     }
+}
+
+/* A matrix of several tasks, whose columns are no multiple of a vector, in ranks that take rows and
+ * columns in blocks of each kind. */
+static void test_threads_and_cpu_change_no_bit(void **state) {
+    static const int ranks[] = {1, 8, 64, 300}, threads[] = {1, 2, 64};
+    const int n = 457;
+    const struct testmodel_options large = {
+        .n_embd = n, .n_inner = 8, .n_head = 1, .n_layer = 2, .n_vocab = 33, .misalign = 1};
+    struct gpt2_model *model = make_model(&large);
+    float *before = c_attn(model, (size_t)n);
+    gpt2_model_close(model);
+    for (size_t r = 0; r < sizeof ranks / sizeof *ranks; r++) {
+        float *right = stated_sums(before, (size_t)n, (size_t)ranks[r]);
+        const struct kernels *variant;
+        write_adapter_of(n, ranks[r], "", NULL);
+        for (int i = 0; (variant = kernels_variant(i)); i++)
+            for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
+                struct gpt2_runtime *with = gpt2_runtime_create(
+                    &(struct gpt2_runtime_options){.n_threads = threads[t], .cpu = variant->name},
+                    NULL);
+                assert_non_null(with);
+                model = open_model(dir);
+                adapt(model, with);
+                expect_sums(model, right, (size_t)n);
+                gpt2_model_close(model);
+                gpt2_runtime_free(with);
+            }
+        free(right);
+    }
+    free(before);
 }
 
 static void fingerprint(char out[sizeof((struct gpt2_check *)0)->fingerprint],
@@ -201,7 +249,7 @@ static void test_integers_of_a_gguf_file_are_refused(void **state) {
         struct gpt2_model *model = open_model(gguf);
         pack(model, GPT2_AS_IS);
         gpt2_model_close(model);
-        write_adapter_of(n, "", NULL);
+        write_adapter_of(n, RANK, "", NULL);
         for (int packed = 0; packed < 2; packed++) {
             struct gpt2_error err = {0};
             model = open_model(packed ? file : gguf);
@@ -273,6 +321,8 @@ static void test_what_was_merged_is_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_sums_are_as_stated_in_every_layout, setup_adapter,
+                                        teardown_adapter),
+        cmocka_unit_test_setup_teardown(test_threads_and_cpu_change_no_bit, setup_adapter,
                                         teardown_adapter),
         cmocka_unit_test_setup_teardown(test_a_refused_adapter_leaves_the_model, setup_adapter,
                                         teardown_adapter),

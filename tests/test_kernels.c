@@ -663,6 +663,63 @@ static void variants_agree_on_activations(void **state) {
         }
 }
 
+/* --- adapters --------------------------------------------------------------------------------- */
+
+/* u and v are whole rows and panels of random f32 values, as adapters have them; `w` of any
+ * alignment. */
+static void check_add_low_rank(int m, int n, int rank, enum data data) {
+    const size_t ys = (size_t)(n + random_below(9)), ws = (size_t)(n + random_below(9));
+    const size_t n_u = (size_t)(m * rank), n_v = (size_t)(panels_count(n) * PANEL * rank);
+    const double scale = (double)random_float();
+    struct guarded w = random_weights(m, n, ws, DTYPE_F32, data);
+    struct guarded y = random_matrix(m, n, ys, data), expected = copy_of(y);
+    struct guarded u = guarded_alloc(n_u * sizeof(double)), v = guarded_alloc(n_v * sizeof(double));
+    for (size_t i = 0; i < n_u; i++)
+        ((double *)u.data)[i] = (double)random_value(data);
+    for (size_t i = 0; i < n_v; i++)
+        ((double *)v.data)[i] = (double)random_value(data);
+    for (int r = 0; r < m; r++)
+        for (int c = 0; c < n; c++) {
+            float old;
+            double s = 0;
+            memcpy(&old, (char *)w.data + ((size_t)r * ws + (size_t)c) * sizeof old, sizeof old);
+            for (int j = 0; j < rank; j++) {
+                const double product =
+                    ((double *)u.data)[r * rank + j] *
+                    ((double *)v.data)[(c / PANEL * rank + j) * PANEL + c % PANEL];
+                s = s + product;
+            }
+            const double change = scale * s;
+            ((float *)expected.data)[(size_t)r * ys + (size_t)c] = (float)((double)old + change);
+        }
+    const struct kernels *variant;
+    for (int i = 0; (variant = kernels_variant(i)); i++) {
+        struct guarded out = copy_of(y);
+        variant->add_low_rank(out.data, ys, w.data, ws, u.data, v.data, m, n, rank, scale);
+        assert_same(out.data, expected.data, y.n_bytes / sizeof(float), variant->name);
+        for (int r = 0; r < m; r++) // in place
+            memcpy((float *)out.data + (size_t)r * ys,
+                   (char *)w.data + (size_t)r * ws * sizeof(float), (size_t)n * sizeof(float));
+        variant->add_low_rank(out.data, ys, out.data, ys, u.data, v.data, m, n, rank, scale);
+        assert_same(out.data, expected.data, y.n_bytes / sizeof(float), variant->name);
+        guarded_free(out);
+    }
+    guarded_free(w);
+    guarded_free(y);
+    guarded_free(expected);
+    guarded_free(u);
+    guarded_free(v);
+}
+
+static void add_low_rank_is_its_definition(void **state) {
+    static const int ranks[] = {1, 2, 7, 8, 300};
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
+        for (int m = 1; m <= 9; m++)
+            for (int n = 1; n <= 50; n += 1 + random_below(7))
+                for (enum data data = PLAIN; data <= WILD; data++)
+                    check_add_low_rank(m, n, ranks[i], data);
+}
+
 /* --- the same bits everywhere ------------------------------------------------------------------
  */
 
@@ -763,6 +820,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(softmax_does_not_hide_nan),
         cmocka_unit_test(variants_agree_on_add_and_scale),
         cmocka_unit_test(variants_agree_on_activations),
+        cmocka_unit_test(add_low_rank_is_its_definition),
         cmocka_unit_test(bits_are_those_of_every_machine),
         cmocka_unit_test(variants_are_found_by_name),
         cmocka_unit_test(unknown_activations_are_refused),

@@ -167,6 +167,19 @@ ALWAYS_INLINE float lanes_sum(const vec p[4]) {
     return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
 }
 
+/* Doubles, for low_rank.h. */
+typedef float64x2_t dvec;
+#define LOW_RANK_ROWS 4 /* 22 registers: 16 sums, 4 of v, 1 of u, a product */
+#define LOW_RANK_VECS 4
+
+ALWAYS_INLINE dvec dvec_widen(const void *p) {
+    return vcvt_f64_f32(vreinterpret_f32_u8(vld1_u8(p)));
+}
+
+ALWAYS_INLINE void dvec_narrow(float *p, dvec v) {
+    vst1_f32(p, vcvt_f32_f64(v));
+}
+
 /* Integers, for quantized.h. */
 typedef int32x4_t ivec;
 

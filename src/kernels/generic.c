@@ -232,6 +232,42 @@ static void mix_q8(float *y, size_t ys, const struct kv_weights *w, const void *
             }
 }
 
+/* --- adapters --------------------------------------------------------------------------------- */
+
+#define LOW_RANK_ROWS 4 /* sums of so many rows and columns are kept in registers */
+#define LOW_RANK_COLS 4
+
+ALWAYS_INLINE void low_rank_sums(double sum[LOW_RANK_ROWS][LOW_RANK_COLS], const double *u,
+                                 const double *v, int rows, int rank) {
+    for (int j = 0; j < rank; j++)
+        for (int r = 0; r < rows; r++)
+            for (int c = 0; c < LOW_RANK_COLS; c++)
+                sum[r][c] += u[(size_t)r * (size_t)rank + (size_t)j] * v[j * PANEL + c];
+}
+
+static void add_low_rank(float *y, size_t ys, const void *w, size_t ws, const double *u,
+                         const double *v, int m, int n, int rank, double scale) {
+    for (int c = 0; c < n; c += LOW_RANK_COLS)
+        for (int r = 0; r < m; r += LOW_RANK_ROWS) {
+            double sum[LOW_RANK_ROWS][LOW_RANK_COLS] = {{0}};
+            const double *of_row = u + (size_t)r * (size_t)rank;
+            const double *of_columns =
+                v + (size_t)(c / PANEL) * (size_t)rank * PANEL + (size_t)(c % PANEL);
+            const int rows = m - r < LOW_RANK_ROWS ? m - r : LOW_RANK_ROWS;
+            if (rows == LOW_RANK_ROWS)
+                low_rank_sums(sum, of_row, of_columns, LOW_RANK_ROWS, rank);
+            else
+                low_rank_sums(sum, of_row, of_columns, rows, rank);
+            for (int i = 0; i < rows; i++)
+                for (int k = 0; k < LOW_RANK_COLS && k < n - c; k++) {
+                    const size_t at = (size_t)(r + i) * ws + (size_t)(c + k);
+                    const float old = load_f32((const char *)w + at * sizeof(float));
+                    y[(size_t)(r + i) * ys + (size_t)(c + k)] =
+                        (float)((double)old + scale * sum[i][k]);
+                }
+        }
+}
+
 #include "kernels/peak.h"
 
 KERNELS_TABLE(generic, 4, 16);

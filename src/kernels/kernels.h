@@ -150,6 +150,18 @@ struct kernels {
     void (*add)(float *y, const float *x, size_t n); /* y[i] += x[i] */
     void (*scale)(float *y, float factor, size_t n); /* y[i] *= factor */
 
+    /* An adapter's product, added to the weights w (model/merge.h):
+     *
+     *   y[r, c] = (f32)((f64)w[r, c] + scale * s)    s = sum over j of u[r, j] * v[j, c], from 0,
+     *                                                j = 0 .. rank - 1; each product and each sum
+     *                                                rounded to f64, no fma
+     *
+     * y [m, n]; w [m, n] f32, which may be y; u [m, rank] without gaps; v [rank, n] in panels:
+     * v[j, c] is element (c / PANEL * rank + j) * PANEL + c % PANEL. The last panel is whole: what
+     * lies beyond n is read and has no effect. */
+    void (*add_low_rank)(float *y, size_t ys, const void *w, size_t ws, const double *u,
+                         const double *v, int m, int n, int rank, double scale);
+
     /* Ends with a NULL name. All variants have the same names. */
     const struct activation *activations;
 

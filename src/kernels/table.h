@@ -34,6 +34,7 @@
         .softmax = softmax,                                                          \
         .add = add,                                                                  \
         .scale = scale,                                                              \
+        .add_low_rank = add_low_rank,                                                \
         .activations = activations,                                                  \
         .peak_fma = peak_fma,                                                        \
         .peak_dot4 = peak_dot4,                                                      \

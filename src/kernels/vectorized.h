@@ -1,5 +1,6 @@
-/* vectorized.h - softmax, gelu_new and the parts of quantize for all variants with vectors:
- * functions whose plain C compilers do not vectorize. Their definitions are in generic.c.
+/* vectorized.h - softmax, gelu_new and the parts of quantize for all variants with vectors, and
+ * low_rank.h: functions whose plain C compilers do not vectorize. Their definitions are in
+ * generic.c.
  *
  * In addition to what tiles.h and quantized.h list, the file that includes this one defines
  *
@@ -15,6 +16,7 @@
 #define KERNELS_VECTORIZED_H
 
 #include "base/math.h"
+#include "kernels/low_rank.h"
 #include "kernels/tiles.h"
 #include <string.h>
 

@@ -82,6 +82,19 @@ ALWAYS_INLINE vec vec_mul(vec a, vec b) {
     return _mm256_mul_ps(a, b);
 }
 
+/* Doubles, for low_rank.h. */
+typedef __m256d dvec;
+#define LOW_RANK_ROWS 4 /* 12 registers: 8 sums, 2 of v, 1 of u, a product */
+#define LOW_RANK_VECS 2
+
+ALWAYS_INLINE dvec dvec_widen(const void *p) {
+    return _mm256_cvtps_pd(_mm_loadu_ps(p));
+}
+
+ALWAYS_INLINE void dvec_narrow(float *p, dvec v) {
+    _mm_storeu_ps(p, _mm256_cvtpd_ps(v));
+}
+
 /* Integers, for quantized.h. */
 typedef __m256i ivec;
 ALWAYS_INLINE ivec ivec_set(uint32_t word) {

@@ -71,6 +71,19 @@ ALWAYS_INLINE vec vec_mul(vec a, vec b) {
     return _mm512_mul_ps(a, b);
 }
 
+/* Doubles, for low_rank.h. */
+typedef __m512d dvec;
+#define LOW_RANK_ROWS 4 /* 12 registers: 8 sums, 2 of v, 1 of u, a product */
+#define LOW_RANK_VECS 2
+
+ALWAYS_INLINE dvec dvec_widen(const void *p) {
+    return _mm512_cvtps_pd(_mm256_loadu_ps(p));
+}
+
+ALWAYS_INLINE void dvec_narrow(float *p, dvec v) {
+    _mm256_storeu_ps(p, _mm512_cvtpd_ps(v));
+}
+
 /* Integers, for quantized.h. */
 typedef __m512i ivec;
 ALWAYS_INLINE ivec ivec_set(uint32_t word) {

@@ -25,19 +25,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Weights that took the place of others. */
-struct replacement {
-    void *data; /* of os_alloc_huge */
-    size_t n_bytes;
-};
-
 struct adaptation {
     char *path;
     double scale;
     int max_rank;
     size_t n_pairs, n_whole;
-    struct replacement *replaced; /* [n_replaced] */
-    size_t n_replaced;
+    char *made; /* [n_made] what took the place of weights; of os_alloc_huge */
+    size_t n_made;
 };
 
 /* What changes of one tensor of the model. Pointers are NULL where the adapter has no such tensor.
@@ -48,7 +42,8 @@ struct change {
     const struct tensor *whole; /* the tensor itself    */
     const struct tensor *add;   /* the bias of a lora_B */
     double scale;               /* c of gpt2/lora.h  */
-    struct replacement now;     /* what it becomes, F32 */
+    float *now;                 /* what it becomes; of the adapter's `made` */
+    double *u, *v;              /* the pair as merge.h takes it; of its `factors` */
 };
 
 struct adapter {
@@ -59,6 +54,10 @@ struct adapter {
     struct tensor_index names;
     struct change *changes; /* [n_changes] */
     size_t n_changes;
+    char *made; /* [n_made], of os_alloc_huge */
+    size_t n_made;
+    double *factors; /* [n_factors], of os_alloc_huge */
+    size_t n_factors;
     double scale;
     struct gpt2_error *err;
 };
@@ -316,24 +315,89 @@ static bool check_plain(const struct gpt2_model *model, struct gpt2_error *err) 
 
 /* ---- merging ---- */
 
-/* values[a.count] of a tensor as double, in the given order: transposed, [cols, rows]. */
-static double *read_factor(const struct adapter *ad, const struct tensor *t, bool transposed) {
-    const size_t rows = (size_t)t->shape[0], cols = (size_t)t->shape[1];
-    double *out = os_alloc(rows * cols, sizeof *out, "an adapter's matrix", ad->err);
-    float *row = out ? os_alloc(cols, sizeof *row, "an adapter's matrix", ad->err) : NULL;
-    enum dtype dtype = DTYPE_F32;
-    dtype_find(&dtype, t->dtype);
-    for (size_t i = 0; row && i < rows; i++) {
-        dtype_to_f32(row, (const char *)t->data + i * cols * dtype_size(dtype), dtype, cols);
-        for (size_t k = 0; k < cols; k++)
-            out[transposed ? k * rows + i : i * cols + k] = (double)row[k];
+static size_t bytes_of(const struct change *change) {
+    return (size_t)change->spec.shape[0] * (size_t)change->spec.shape[1] * sizeof(float);
+}
+
+/* Memory for everything that changes, and for the factors of the pairs. */
+static bool alloc_all(struct adapter *ad) {
+    for (size_t pass = 0; pass < 2; pass++) {
+        size_t n_made = 0, n_factors = 0;
+        for (size_t i = 0; i < ad->n_changes; i++) {
+            struct change *change = &ad->changes[i];
+            if (pass)
+                change->now = (float *)(void *)(ad->made + n_made);
+            n_made += (bytes_of(change) + 63) / 64 * 64;
+            if (!change->a)
+                continue;
+            const int rank = (int)change->a->shape[0];
+            if (pass)
+                change->v = ad->factors + n_factors;
+            n_factors += merge_v_count(rank, (int)change->spec.shape[1]);
+            if (pass)
+                change->u = ad->factors + n_factors;
+            n_factors += ((size_t)change->spec.shape[0] * (size_t)rank + 7) / 8 * 8;
+        }
+        if (pass)
+            break;
+        ad->n_made = n_made;
+        ad->n_factors = n_factors;
+        ad->made = os_alloc_huge(n_made, "an adapter's weights", ad->err);
+        if (ad->made && n_factors)
+            ad->factors =
+                os_alloc_huge(n_factors * sizeof *ad->factors, "an adapter's matrices", ad->err);
+        if (!ad->made || (n_factors && !ad->factors))
+            return false;
     }
-    if (!row) {
-        os_free(out);
-        out = NULL;
+    return true;
+}
+
+/* Reads u (an even task) or v of a change: rows of W are A's inputs, or of lm_head B's outputs. */
+static void read_factor(void *arg, int task, int worker) {
+    const struct change *change = &((struct adapter *)arg)->changes[task / 2];
+    const bool head = change->spec.kind == SPEC_HEAD;
+    if (!change->a)
+        return;
+    if (task % 2 == 0)
+        merge_read_factor(change->u, head ? change->b : change->a, !head, false);
+    else
+        merge_read_factor(change->v, head ? change->a : change->b, !head, true);
+}
+
+static struct merge merge_of(const struct change *change) {
+    struct merge merge = {.out = change->now, .u = change->u, .v = change->v};
+    if (change->a) {
+        merge.rank = (int)change->a->shape[0];
+        merge.scale = change->scale;
     }
-    os_free(row);
-    return out;
+    if (change->whole) {
+        merge.from = (struct matrix){.data = change->whole->data,
+                                     .rows = (int)change->spec.shape[0],
+                                     .cols = (int)change->spec.shape[1]};
+        dtype_find(&merge.from.dtype, change->whole->dtype);
+    } else {
+        merge.from = *(const struct matrix *)change->spec.field;
+    }
+    return merge;
+}
+
+static bool make_matrices(struct adapter *ad, struct gpt2_runtime *runtime) {
+    struct merge *merges =
+        os_alloc(ad->n_changes, sizeof *merges, "the matrices to merge", ad->err);
+    struct pool *pool = runtime ? runtime->pool : NULL;
+    const int n_factors = 2 * (int)ad->n_changes;
+    size_t n = 0;
+    for (size_t i = 0; merges && i < ad->n_changes; i++)
+        if (ad->changes[i].spec.kind != SPEC_VECTOR)
+            merges[n++] = merge_of(&ad->changes[i]);
+    if (merges && pool)
+        pool_run(pool, n_factors, read_factor, ad);
+    for (int i = 0; merges && !pool && i < n_factors; i++)
+        read_factor(ad, i, 0);
+    if (merges)
+        merge_all(merges, n, runtime ? runtime->kernels : kernels_select(NULL), pool);
+    os_free(merges);
+    return merges != NULL;
 }
 
 static void read_whole(float *out, const struct tensor *t) {
@@ -342,63 +406,28 @@ static void read_whole(float *out, const struct tensor *t) {
     dtype_to_f32(out, t->data, dtype, t->n_bytes / dtype_size(dtype));
 }
 
-static bool make_matrix(struct adapter *ad, struct change *change, struct pool *pool) {
-    float *out = change->now.data;
-    struct matrix whole = {.data = out,
-                           .dtype = DTYPE_F32,
-                           .layout = LAYOUT_ROWS,
-                           .rows = (int)change->spec.shape[0],
-                           .cols = (int)change->spec.shape[1]};
-    const struct matrix *from = change->spec.field;
-    if (change->whole) {
-        read_whole(out, change->whole);
-        from = &whole;
-    }
-    if (!change->a)
-        return true;
-    // rows of W are A's inputs, or of lm_head B's outputs
-    const bool head = change->spec.kind == SPEC_HEAD;
-    double *u = read_factor(ad, head ? change->b : change->a, !head);
-    double *v = u ? read_factor(ad, head ? change->a : change->b, !head) : NULL;
-    if (v)
-        merge(out, from, &(struct lora_product){u, v, (int)change->a->shape[0], change->scale},
-              pool);
-    const bool ok = v != NULL;
-    os_free(u);
-    os_free(v);
-    return ok;
-}
-
 static bool make_vector(struct adapter *ad, struct change *change) {
     const size_t n = (size_t)change->spec.shape[0];
-    float *out = change->now.data;
     if (change->whole)
-        read_whole(out, change->whole);
+        read_whole(change->now, change->whole);
     else
-        memcpy(out, *(const float *const *)change->spec.field, n * sizeof *out);
+        memcpy(change->now, *(const float *const *)change->spec.field, n * sizeof *change->now);
     if (!change->add)
         return true;
     float *add = os_alloc(n, sizeof *add, "an adapter's bias", ad->err);
     if (add) {
         read_whole(add, change->add);
-        merge_vector(out, add, change->scale, n);
+        merge_vector(change->now, add, change->scale, n);
     }
     os_free(add);
     return add != NULL;
 }
 
 static bool make_all(struct adapter *ad, struct gpt2_runtime *runtime) {
-    for (size_t i = 0; i < ad->n_changes; i++) {
-        struct change *change = &ad->changes[i];
-        const int64_t *shape = change->spec.shape;
-        change->now.n_bytes = (size_t)shape[0] * (size_t)shape[1] * sizeof(float);
-        change->now.data = os_alloc_huge(change->now.n_bytes, "an adapter's weights", ad->err);
-        if (!change->now.data || !(change->spec.kind == SPEC_VECTOR
-                                       ? make_vector(ad, change)
-                                       : make_matrix(ad, change, runtime ? runtime->pool : NULL)))
-            return false;
-    }
-    return true;
+    bool ok = alloc_all(ad) && make_matrices(ad, runtime);
+    for (size_t i = 0; ok && i < ad->n_changes; i++)
+        ok = ad->changes[i].spec.kind != SPEC_VECTOR || make_vector(ad, &ad->changes[i]);
+    return ok;
 }
 
 /* ---- putting it in place ---- */
@@ -415,7 +444,7 @@ static bool stays_tied(const struct change *wte, const struct change *head) {
     if (!wte || !head)
         return !wte && !head;
     return wte->whole && head->whole && !wte->a && !head->a &&
-           memcmp(wte->now.data, head->now.data, wte->now.n_bytes) == 0;
+           memcmp(wte->now, head->now, bytes_of(wte)) == 0;
 }
 
 static bool part_head(struct adapter *ad) {
@@ -441,9 +470,9 @@ static bool part_head(struct adapter *ad) {
 
 static void put(struct gpt2_model *model, const struct change *change) {
     if (change->spec.kind == SPEC_VECTOR)
-        *(const float **)change->spec.field = change->now.data;
+        *(const float **)change->spec.field = change->now;
     else
-        *(struct matrix *)change->spec.field = (struct matrix){.data = change->now.data,
+        *(struct matrix *)change->spec.field = (struct matrix){.data = change->now,
                                                                .dtype = DTYPE_F32,
                                                                .layout = LAYOUT_ROWS,
                                                                .rows = (int)change->spec.shape[0],
@@ -451,7 +480,7 @@ static void put(struct gpt2_model *model, const struct change *change) {
     for (size_t i = 0; i < model->n_infos; i++)
         if (strcmp(model->infos[i].name, change->spec.name) == 0)
             model->infos[i] =
-                tensor_schema_info(&change->spec, model->infos[i].name, "F32", change->now.n_bytes);
+                tensor_schema_info(&change->spec, model->infos[i].name, "F32", bytes_of(change));
 }
 
 /* The adapter joins the model's list. Nothing can fail after this. */
@@ -464,12 +493,11 @@ static bool put_all(struct adapter *ad, const char *path) {
         return error_memory(ad->err, "the list of adapters", n_bytes);
     model->adaptations = list;
     entry.path = strdup(path);
-    entry.replaced = os_alloc(ad->n_changes, sizeof *entry.replaced, "replaced weights", ad->err);
-    if (!entry.path || !entry.replaced || !part_head(ad)) {
-        const bool no_path = !entry.path;
+    if (!entry.path)
+        return error_memory(ad->err, "a path", strlen(path) + 1);
+    if (!part_head(ad)) {
         free(entry.path);
-        os_free(entry.replaced);
-        return no_path ? error_memory(ad->err, "a path", strlen(path) + 1) : false;
+        return false;
     }
     for (size_t i = 0; i < ad->n_changes; i++) {
         struct change *change = &ad->changes[i];
@@ -478,9 +506,10 @@ static bool put_all(struct adapter *ad, const char *path) {
         entry.n_pairs += change->a != NULL;
         entry.n_whole += change->whole != NULL;
         put(model, change);
-        entry.replaced[entry.n_replaced++] = change->now;
-        change->now = (struct replacement){NULL, 0};
     }
+    entry.made = ad->made;
+    entry.n_made = ad->n_made;
+    ad->made = NULL;
     if (model->tie == HEAD_IS_WTE)
         model->head = model->wte;
     model->adaptations[model->n_adaptations++] = entry;
@@ -548,8 +577,8 @@ static bool read_weights(struct adapter *ad) {
 }
 
 static void adapter_close(struct adapter *ad) {
-    for (size_t i = 0; i < ad->n_changes; i++)
-        os_free_huge(ad->changes[i].now.data, ad->changes[i].now.n_bytes);
+    os_free_huge(ad->made, ad->n_made);
+    os_free_huge(ad->factors, ad->n_factors * sizeof *ad->factors);
     os_free(ad->changes);
     tensor_index_free(&ad->names);
     tensors_close(&ad->tensors);
@@ -598,9 +627,7 @@ bool gpt2_model_adapter(const struct gpt2_model *model, size_t i, struct gpt2_ad
 void adapt_free(struct gpt2_model *model) {
     for (size_t i = 0; i < model->n_adaptations; i++) {
         struct adaptation *entry = &model->adaptations[i];
-        for (size_t k = 0; k < entry->n_replaced; k++)
-            os_free_huge(entry->replaced[k].data, entry->replaced[k].n_bytes);
-        os_free(entry->replaced);
+        os_free_huge(entry->made, entry->n_made);
         free(entry->path);
     }
     free(model->adaptations);

@@ -1,97 +1,129 @@
 /* merge.c - adds the product of an adapter's two matrices to a weight matrix.
  *
- * Products are rounded, then summed from j = 0 up, in double: no fma, so that every compiler and
- * every instruction set gives these bits (-ffp-contract=off). Rows and columns are taken in blocks,
- * so that sums stay in registers; this changes no sum. */
+ * All matrices are made in one run of the pool. A task is a piece of one matrix as large as a huge
+ * page, as the first thread that writes to a page of new memory has the system clear it. Within it,
+ * a few rows at a time are read, and written while they and v are in the cache. */
 #include "model/merge.h"
-#include "kernels/panels.h"
 
 #include <string.h>
 
-#define ROWS  4 /* of a block: sums of ROWS x WIDTH doubles */
-#define WIDTH 4
+#define TASK_BYTES ((size_t)2 << 20) /* of out                                   */
+#define V_BYTES    ((size_t)1 << 18) /* of v, at a time: less than an L2 cache   */
+#define FEW_ROWS   4                 /* at a time where all of v is so small     */
+#define MANY_ROWS  16                /* else: with a panel of v they stay in L1  */
 
-/* out[cols] = a row of the matrix as f32. */
-static void read_row(float *out, const struct matrix *from, int row) {
+static void expand(float *out, const void *data, enum dtype dtype, size_t n,
+                   const struct kernels *kernels) {
+    if (dtype < DTYPE_N_KERNELS)
+        kernels->to_f32[dtype](out, data, n);
+    else
+        dtype_to_f32(out, data, dtype, n);
+}
+
+/* out[n, cols] = rows of the matrix as f32. */
+static void read_rows(float *out, const struct matrix *from, int row, int n,
+                      const struct kernels *kernels) {
     const size_t size = dtype_size(from->dtype), cols = (size_t)from->cols;
     const char *data = from->data;
     if (from->layout == LAYOUT_ROWS) {
-        dtype_to_f32(out, data + (size_t)row * cols * size, from->dtype, cols);
+        expand(out, data + (size_t)row * cols * size, from->dtype, (size_t)n * cols, kernels);
         return;
     }
-    if (from->layout == LAYOUT_COLUMNS) {
-        for (size_t col = 0; col < cols; col++, data += (size_t)from->rows * size)
-            dtype_to_f32(out + col, data + (size_t)row * size, from->dtype, 1);
-        return;
+    for (size_t col = 0; col < cols; col += PANEL) { // [panels, rows, PANEL], or made so
+        char turned[MANY_ROWS * PANEL * sizeof(float)];
+        const size_t n_cols = cols - col < PANEL ? cols - col : PANEL;
+        const char *at = data + (col * (size_t)from->rows + (size_t)row * PANEL) * size;
+        if (from->layout == LAYOUT_COLUMNS) {
+            panels_turn(turned, data + (col * (size_t)from->rows + (size_t)row) * size,
+                        (size_t)from->rows * size, size, n, (int)n_cols);
+            at = turned;
+        }
+        for (size_t r = 0; r < (size_t)n; r++)
+            expand(out + r * cols + col, at + r * PANEL * size, from->dtype, n_cols, kernels);
     }
-    for (size_t col = 0; col < cols; col += PANEL) { // [panels, rows, PANEL]
-        const size_t at = (col / PANEL * (size_t)from->rows + (size_t)row) * PANEL;
-        dtype_to_f32(out + col, data + at * size, from->dtype,
-                     cols - col < PANEL ? cols - col : PANEL);
-    }
 }
 
-static void add_block(float *const out[ROWS], const double *const u[ROWS], const double *v,
-                      int cols, int rank, double scale) {
-    double sum[ROWS][WIDTH] = {{0}};
-    for (int j = 0; j < rank; j++, v += cols)
-        for (int r = 0; r < ROWS; r++)
-            for (int c = 0; c < WIDTH; c++)
-                sum[r][c] += u[r][j] * v[c];
-    for (int r = 0; r < ROWS; r++)
-        for (int c = 0; c < WIDTH; c++)
-            out[r][c] = (float)((double)out[r][c] + scale * sum[r][c]);
+/* Rows of out, at most MANY_ROWS. */
+static void merge_rows(const struct merge *m, int row, int n, int n_cols,
+                       const struct kernels *kernels) {
+    const size_t cols = (size_t)m->from.cols, rank = (size_t)m->rank;
+    float *out = m->out + (size_t)row * cols;
+    const bool in_place = m->from.layout == LAYOUT_ROWS && m->from.dtype == DTYPE_F32;
+    const char *from = (const char *)out;
+    if (m->u && in_place)
+        from = (const char *)m->from.data + (size_t)row * cols * sizeof(float);
+    else
+        read_rows(out, &m->from, row, n, kernels);
+    for (int col = 0; m->u && col < m->from.cols; col += n_cols)
+        kernels->add_low_rank(out + col, cols, from + (size_t)col * sizeof(float), cols,
+                              m->u + (size_t)row * rank, m->v + (size_t)col * rank, n,
+                              m->from.cols - col < n_cols ? m->from.cols - col : n_cols, m->rank,
+                              m->scale);
 }
 
-static void add_element(float *out, const double *u, const double *v, int cols,
-                        const struct lora_product *p) {
-    double sum = 0;
-    for (int j = 0; j < p->rank; j++, v += cols)
-        sum += u[j] * *v;
-    *out = (float)((double)*out + p->scale * sum);
-}
-
-struct merge_task {
-    float *out;
-    const struct matrix *from;
-    const struct lora_product *product;
+struct merge_tasks {
+    const struct merge *merges;
+    const struct kernels *kernels;
 };
 
-#define TASK 16 /* rows, a multiple of ROWS */
-
-static void merge_rows(void *arg, int task, int worker) {
-    const struct merge_task *t = arg;
-    const struct lora_product *p = t->product;
-    const int cols = t->from->cols, first = task * TASK;
-    const int end = first + TASK < t->from->rows ? first + TASK : t->from->rows;
-    for (int row = first; row < end; row += ROWS) {
-        float *out[ROWS];
-        const double *u[ROWS];
-        const int n = end - row < ROWS ? end - row : ROWS;
-        for (int r = 0; r < n; r++) {
-            out[r] = t->out + (size_t)(row + r) * (size_t)cols;
-            u[r] = p->u + (size_t)(row + r) * (size_t)p->rank;
-            read_row(out[r], t->from, row + r);
-        }
-        int col = 0;
-        for (; n == ROWS && col + WIDTH <= cols; col += WIDTH) {
-            float *const at[ROWS] = {out[0] + col, out[1] + col, out[2] + col, out[3] + col};
-            add_block(at, u, p->v + col, cols, p->rank, p->scale);
-        }
-        for (int r = 0; r < n; r++)
-            for (int c = col; c < cols; c++)
-                add_element(out[r] + c, u[r], p->v + c, cols, p);
-    }
+static int rows_of_task(const struct merge *m) {
+    const size_t rows = TASK_BYTES / sizeof(float) / (size_t)m->from.cols;
+    return rows < 1 ? 1 : rows < (size_t)m->from.rows ? (int)rows : m->from.rows;
 }
 
-void merge(float *out, const struct matrix *from, const struct lora_product *product,
-           struct pool *pool) {
-    struct merge_task task = {out, from, product};
-    const int n = (from->rows + TASK - 1) / TASK;
+static int n_tasks(const struct merge *m) {
+    return (m->from.rows - 1) / rows_of_task(m) + 1;
+}
+
+static void merge_task(void *arg, int task, int worker) {
+    const struct merge_tasks *tasks = arg;
+    const struct merge *m = tasks->merges;
+    for (; task >= n_tasks(m); m++)
+        task -= n_tasks(m);
+    const int first = task * rows_of_task(m), left = m->from.rows - first;
+    const int end = first + (left < rows_of_task(m) ? left : rows_of_task(m));
+    const size_t panel = (size_t)(m->rank > 0 ? m->rank : 1) * PANEL * sizeof(double);
+    const int most = V_BYTES < panel ? PANEL : (int)(V_BYTES / panel) * PANEL;
+    const int rows = most < m->from.cols ? MANY_ROWS : FEW_ROWS;
+    for (int row = first; row < end; row += rows)
+        merge_rows(m, row, end - row < rows ? end - row : rows, most, tasks->kernels);
+}
+
+void merge_all(const struct merge *merges, size_t n, const struct kernels *kernels,
+               struct pool *pool) {
+    struct merge_tasks tasks = {merges, kernels};
+    int total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += n_tasks(&merges[i]);
     if (pool)
-        pool_run(pool, n, merge_rows, &task);
-    for (int i = 0; !pool && i < n; i++)
-        merge_rows(&task, i, 0);
+        pool_run(pool, total, merge_task, &tasks);
+    for (int i = 0; !pool && i < total; i++)
+        merge_task(&tasks, i, 0);
+}
+
+/* ---- factors ---- */
+
+size_t merge_v_count(int rank, int cols) {
+    return (size_t)panels_count(cols) * PANEL * (size_t)rank;
+}
+
+void merge_read_factor(double *out, const struct tensor *t, bool transposed, bool panels) {
+    float values[256];
+    const size_t n = sizeof values / sizeof *values;
+    const size_t rows = (size_t)t->shape[0], cols = (size_t)t->shape[1];
+    enum dtype dtype = DTYPE_F32;
+    dtype_find(&dtype, t->dtype);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t k = 0; k < cols; k++) {
+            if (k % n == 0)
+                dtype_to_f32(values, (const char *)t->data + (i * cols + k) * dtype_size(dtype),
+                             dtype, cols - k < n ? cols - k : n);
+            const size_t row = transposed ? k : i, col = transposed ? i : k;
+            const size_t at =
+                panels ? (col / PANEL * (transposed ? cols : rows) + row) * PANEL + col % PANEL
+                       : row * (transposed ? rows : cols) + col;
+            out[at] = (double)values[k % n];
+        }
 }
 
 void merge_vector(float *vector, const float *add, double scale, size_t n) {

@@ -38,7 +38,7 @@ says() { grep -qF -e "$1" "$out" "$err"; }
 refuses() { test $status = "$1" && grep -qF -e "$2" "$err"; }
 
 base=$tmp/base
-"$python" tools/make_random_model.py "$base" --n-embd 48 --n-head 3 --n-layer 3 --n-vocab 70 \
+"$python" tools/make_random_model.py "$base" --n-embd 42 --n-head 3 --n-layer 3 --n-vocab 70 \
     --n-ctx 32 --spread >/dev/null || exit 1
 plain=$(fingerprint "$base")
 
@@ -86,7 +86,7 @@ same "lm_head saved whole" "$tmp/saved_head"
 
 # ---- other bases ----
 base=$tmp/base16
-"$python" tools/make_random_model.py "$base" --n-embd 48 --n-head 3 --n-layer 3 --n-vocab 70 \
+"$python" tools/make_random_model.py "$base" --n-embd 42 --n-head 3 --n-layer 3 --n-vocab 70 \
     --n-ctx 32 --spread --dtype f16 >/dev/null || exit 1
 plain=$(fingerprint "$base")
 same "an F16 base" "$tmp/patterns"

@@ -237,9 +237,26 @@ static void fill_scratch(float *scratch, const struct kernels *kernels, const st
         expand(scratch, kernels, w, n_in, k, n_k, c, n_columns);
 }
 
-/* y[part] += x[part] . w, block after block of k and of rows. */
-static void add_blocks(const struct product *p, const struct matrix *w, struct rectangle part,
-                       int worker) {
+/* What chains begin with: m rows of the bias of n columns. */
+static void begin(const struct product *p, float *y, size_t ys, int m, int column, int n) {
+    for (int r = 0; r < m; r++) {
+        if (p->bias)
+            memcpy(y + (size_t)r * ys, p->bias + column, (size_t)n * sizeof *y);
+        else
+            memset(y + (size_t)r * ys, 0, (size_t)n * sizeof *y);
+    }
+}
+
+/* What is done with sums. */
+static void end(const struct product *p, float *y, size_t ys, int m, int n) {
+    for (int r = 0; p->act && r < m; r++)
+        p->act(y + (size_t)r * ys, (size_t)n);
+}
+
+/* y[part] = act(bias + x[part] . w), block after block of k and of rows. A block of y begins and
+ * ends while it is in a cache. */
+static void compute_blocks(const struct product *p, const struct matrix *w, struct rectangle part,
+                           int worker) {
     const struct kernels *kernels = p->mm->kernels;
     const int n_in = p->weights.n_in;
     const bool quantized = dtype_is_quantized(w->dtype), panels = w->layout == LAYOUT_PANELS;
@@ -261,9 +278,13 @@ static void add_blocks(const struct product *p, const struct matrix *w, struct r
                 struct strip strip =
                     scratch ? strip_in_scratch(scratch, w->layout == LAYOUT_ROWS, s, n_k)
                             : strip_in_place(w, n_in, part.column + s, k);
-                float *y = p->y + (size_t)(part.row + row) * p->ys + part.column + s;
-                add_strip(p, y, p->ys, strip, part.row + row, m, min(STRIP, part.n_columns - s), k,
-                          n_k);
+                const int column = part.column + s, n = min(STRIP, part.n_columns - s);
+                float *y = p->y + (size_t)(part.row + row) * p->ys + column;
+                if (k == 0)
+                    begin(p, y, p->ys, m, column, n);
+                add_strip(p, y, p->ys, strip, part.row + row, m, n, k, n_k);
+                if (k + n_k == n_in)
+                    end(p, y, p->ys, m, n);
             }
         }
     }
@@ -271,13 +292,13 @@ static void add_blocks(const struct product *p, const struct matrix *w, struct r
 
 /* The same, by the columns that are worked on together. Few rows take panels strip after strip: one
  * that is expanded is used while it is near, and its panels are read in as few pieces as can be. */
-static void add_columns(const struct product *p, const struct matrix *w, struct rectangle part,
-                        int worker) {
+static void compute_columns(const struct product *p, const struct matrix *w, struct rectangle part,
+                            int worker) {
     bool few = part.n_rows <= STREAM_ROWS && w->layout == LAYOUT_PANELS;
     int columns = few ? STRIP : part.n_columns;
     for (int c = 0; c < part.n_columns; c += columns) {
         int column = part.column + c, n_columns = min(columns, part.n_columns - c);
-        add_blocks(p, w, (struct rectangle){part.row, part.n_rows, column, n_columns}, worker);
+        compute_blocks(p, w, (struct rectangle){part.row, part.n_rows, column, n_columns}, worker);
         weights_release(&p->weights, weight_part(column, n_columns));
     }
 }
@@ -286,24 +307,17 @@ static void add_columns(const struct product *p, const struct matrix *w, struct 
 static void compute(const struct product *p, struct rectangle part, int worker) {
     struct weight_part outputs = weight_part(part.column, part.n_columns);
     struct matrix w = weights_acquire(&p->weights, outputs);
-    float *y = p->y + (size_t)part.row * p->ys + part.column;
-    for (int r = 0; r < part.n_rows; r++) {
-        if (p->bias)
-            memcpy(y + (size_t)r * p->ys, p->bias + part.column,
-                   (size_t)part.n_columns * sizeof *y);
-        else
-            memset(y + (size_t)r * p->ys, 0, (size_t)part.n_columns * sizeof *y);
-    }
     if (w.layout == LAYOUT_ROWS && p->m <= STREAM_ROWS) {
+        float *y = p->y + (size_t)part.row * p->ys + part.column;
+        begin(p, y, p->ys, part.n_rows, part.column, part.n_columns);
         p->mm->kernels->gemv[w.dtype](y, p->ys, p->x + (size_t)part.row * p->xs, p->xs,
                                       element(&w, 0, part.column), (size_t)w.cols, part.n_rows,
                                       part.n_columns, p->weights.n_in);
         weights_release(&p->weights, outputs);
+        end(p, y, p->ys, part.n_rows, part.n_columns);
     } else {
-        add_columns(p, &w, part, worker);
+        compute_columns(p, &w, part, worker);
     }
-    for (int r = 0; p->act && r < part.n_rows; r++)
-        p->act(y + (size_t)r * p->ys, (size_t)part.n_columns);
 }
 
 static void rectangle_task(void *arg, int i, int worker) {
@@ -340,21 +354,14 @@ static void walk(const struct product *p, const struct matrix *m, int i, int wor
     struct strip w = strip_in_place(m, p->weights.n_in, i * PANEL, 0);
     float *y = p->mm->scratch[worker];
     w.ps *= (size_t)q;
-    for (int r = 0; r < p->m; r++)
-        for (int s = 0; s < STREAMS; s++) {
-            if (p->bias)
-                memcpy(y + r * STRIP + s * PANEL, p->bias + (s * q + i) * PANEL, PANEL * sizeof *y);
-            else
-                memset(y + r * STRIP + s * PANEL, 0, PANEL * sizeof *y);
-        }
+    for (int s = 0; s < STREAMS; s++)
+        begin(p, y + s * PANEL, STRIP, p->m, (s * q + i) * PANEL, PANEL);
     add_strip(p, y, STRIP, w, 0, p->m, STRIP, 0, p->weights.n_in);
-    for (int r = 0; r < p->m; r++) {
-        if (p->act)
-            p->act(y + r * STRIP, STRIP);
+    end(p, y, STRIP, p->m, STRIP);
+    for (int r = 0; r < p->m; r++)
         for (int s = 0; s < STREAMS; s++)
             memcpy(p->y + (size_t)r * p->ys + (s * q + i) * PANEL, y + r * STRIP + s * PANEL,
                    PANEL * sizeof *y);
-    }
 }
 
 /* Task i: some walks. The last task: the columns that are left. */

@@ -21,16 +21,16 @@ ALWAYS_INLINE void pair_steps(int8_t *to, int32x4_t first, int32x4_t second) {
 ALWAYS_INLINE void unpack_panel(int32_t to[][PANEL], const char *from, struct panel_form form) {
     int8_t *bytes = (int8_t *)to;
     const int line = 4 * PANEL, half = form.group * PANEL / 2;
-    const ivec zero = ivec_set(form.mins ? 0 : 0x08080808);
+    const ivec zero = ivec_set(form.mins ? 0 : 0x08080808), mask = q4_mask();
     for (int i = 0; i < (form.bits == 4 ? half : 2 * half); i += 2 * line)
         UNROLL for (int c = 0; c < line; c += 16) {
             ivec one = ivec_load(from + i + c), two = ivec_load(from + i + line + c);
             int8_t *at = bytes + i + 2 * c;
             if (form.bits == 4) {
-                pair_steps(at, bytes_less(q4_nibbles(one, false), zero),
-                           bytes_less(q4_nibbles(two, false), zero));
-                pair_steps(at + half, bytes_less(q4_nibbles(one, true), zero),
-                           bytes_less(q4_nibbles(two, true), zero));
+                pair_steps(at, bytes_less(q4_nibbles(one, mask, false), zero),
+                           bytes_less(q4_nibbles(two, mask, false), zero));
+                pair_steps(at + half, bytes_less(q4_nibbles(one, mask, true), zero),
+                           bytes_less(q4_nibbles(two, mask, true), zero));
             } else {
                 pair_steps(at, q8_weights(one), q8_weights(two));
             }

@@ -148,7 +148,7 @@ ALWAYS_INLINE void gemm_rows(struct y_rows y, struct x_rows x, struct panels w,
  * prefetches four panels side by side better than one. */
 ALWAYS_INLINE void gemm_few(struct y_rows y, struct x_rows x, struct panels w, int m, int n, int K,
                             struct element type) {
-    const struct prefetch nothing = {w.w, 0, 0};
+    const struct prefetch nothing = {w.w, 0, 0, false};
 #define TILE(rows) gemm_rows(y, x, w, nothing, n, K, rows, true, type)
     WITH_CONSTANT(m, GEMM_ROWS + 1, TILE)
 #undef TILE
@@ -159,7 +159,8 @@ ALWAYS_INLINE void gemm_few(struct y_rows y, struct x_rows x, struct panels w, i
  * evenly, so that there are never more of them in flight than the CPU can track. */
 ALWAYS_INLINE void gemm_block(struct y_rows y, struct x_rows x, struct panels w, const char *next,
                               int m, int n, int K, struct element type) {
-    struct prefetch prefetch = {next, w.stride / (size_t)((m + GEMM_ROWS - 1) / GEMM_ROWS), w.next};
+    const size_t share = w.stride / (size_t)((m + GEMM_ROWS - 1) / GEMM_ROWS);
+    struct prefetch prefetch = {next, share, w.next, false};
     for (int rows; m > 0; m -= rows) {
         rows = tile_rows(m, GEMM_ROWS);
 #define TILE(rows)  \

@@ -116,7 +116,7 @@ ALWAYS_INLINE void gemm_nt_cols(struct y_rows y, struct x_rows x, struct w_rows 
     for (int t = 0, rows; m > 0; m -= rows, t++) {
         rows = tile_rows(m, GEMM_NT_ROWS);
         const struct prefetch prefetch = {w.w + w.stride + (size_t)gemm_nt_share(t, tiles) * next,
-                                          16 * type.size, next};
+                                          16 * type.size, next, false};
 #define TILE(rows)  \
     if ((rows) > 1) \
     gemm_nt_tile(y, x, w, prefetch, K, (struct nt_tile){rows, cols, false}, type)
@@ -130,7 +130,7 @@ ALWAYS_INLINE void gemm_nt_cols(struct y_rows y, struct x_rows x, struct w_rows 
 /* The rows of x of one tile. */
 ALWAYS_INLINE void gemm_nt_few(struct y_rows y, struct x_rows x, struct w_rows w, int m, int K,
                                int cols, struct element type) {
-    const struct prefetch nothing = {w.w, 0, 0};
+    const struct prefetch nothing = {w.w, 0, 0, false};
 #define TILE(rows) gemm_nt_tile(y, x, w, nothing, K, (struct nt_tile){rows, cols, true}, type)
     WITH_CONSTANT(m, GEMM_NT_ROWS + 1, TILE)
 #undef TILE

@@ -9,6 +9,7 @@
  *   ivec_shift16(a, n)    16-bit lanes shifted right by n, filled with zeros
  *   ivec_to_f32           rounded to nearest; exact in gemm, where all sums are below 2^24
  *   vec_mul(a, b)         a * b, rounded
+ *   FEW_REGISTERS         if there are 16, or 32 of 4 lanes
  *   Q8_ROWS, Q4_ROWS      the register tile for integers of 8 and of 4 bits: rows of x,
  *   Q8_VECS(rows)         and vectors of columns
  *   Q4_VECS(rows)
@@ -234,8 +235,10 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, const struct x8 *x
     UNROLL_STEPS for (int step = 0; step < quant_steps(form); step++) {
         if (tile.ahead && rows > 1)
             prefetch_ahead(at, w.next, step, tile_panels(tile), tile_panels(tile));
-        else if (!tile.ahead)
+        else if (!tile.ahead && !prefetch->sparse)
             prefetch_step(prefetch, step, tile_panels(tile), tile_panels(tile), 1);
+        else if (!tile.ahead && step % SPARSE == 0)
+            prefetch_step(prefetch, step / SPARSE, tile_panels(tile), tile_panels(tile), SPARSE);
         ivec weights[STRIP / WIDTH];
         if (Q8_KEEPS(rows)) {
             UNROLL for (int v = 0; v < vecs; v++) {
@@ -255,22 +258,35 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, const struct x8 *x
     }
 }
 
-ALWAYS_INLINE ivec q4_nibbles(ivec bytes, bool high) {
-    return ivec_and(high ? ivec_shift16(bytes, 4) : bytes, ivec_set(0x0F0F0F0F));
+/* What nibbles are masked with. Where all registers are taken it is made anew where it is called:
+ * no loop keeps a register for it that what follows needs. Elsewhere it is a constant of each use,
+ * or gcc for arm64 keeps it, and sums on the stack. */
+ALWAYS_INLINE ivec q4_mask(void) {
+    uint32_t mask = 0x0F0F0F0F;
+    OPAQUE(mask);
+    return ivec_set(mask);
+}
+
+ALWAYS_INLINE ivec q4_nibbles(ivec bytes, ivec mask, bool high) {
+#if defined(FEW_REGISTERS)
+    mask = ivec_set(0x0F0F0F0F);
+#endif
+    return ivec_and(high ? ivec_shift16(bytes, 4) : bytes, mask);
 }
 
 /* One row: both nibbles of half the steps, so that each byte is read once. */
 ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, struct panels w,
                               int half, struct tile tile, struct panel_form form) {
     const int steps = quant_steps(form), vecs = tile.vecs;
+    const ivec mask = q4_mask();
     UNROLL_HALF for (int i = 0; i < steps / 4; i++) {
         const int step = half * steps / 4 + i;
         ivec low = quant_x(x, 0, step), high = quant_x(x, 0, steps / 2 + step);
         UNROLL for (int v = 0; v < vecs; v++) {
             ivec bytes = ivec_load(w.w + step * PANEL * 4 + column_at(w, v * WIDTH, 4));
-            part[v] = q4_add(part[v], q4_nibbles(bytes, false), low);
+            part[v] = q4_add(part[v], q4_nibbles(bytes, mask, false), low);
             IN_ORDER(part[v]);
-            part[v] = q4_add(part[v], q4_nibbles(bytes, true), high);
+            part[v] = q4_add(part[v], q4_nibbles(bytes, mask, true), high);
             IN_ORDER(part[v]);
         }
         prefetch_ahead(w.w + step * PANEL * 4, w.next, i, tile_panels(tile), tile_panels(tile));
@@ -282,12 +298,13 @@ ALWAYS_INLINE void q4_many_rows(tile_sums part, struct quantized x, struct panel
                                 struct prefetch *prefetch, int half, struct tile tile,
                                 struct panel_form form) {
     const int rows = tile.rows, vecs = tile.vecs, steps = quant_steps(form);
+    const ivec mask = q4_mask();
     const char *at = w.w;
     OPAQUE(at); // or a compiler keeps the bytes of one half for the other, on the stack
     UNROLL_STEPS for (int step = 0; step < steps / 2; step++) {
         ivec nibbles[STRIP / WIDTH];
         UNROLL for (int v = 0; v < vecs; v++) {
-            nibbles[v] = q4_nibbles(ivec_load(at + column_at(w, v * WIDTH, 4)), half);
+            nibbles[v] = q4_nibbles(ivec_load(at + column_at(w, v * WIDTH, 4)), mask, half);
         }
         UNROLL for (int r = 0; r < rows; r++) {
             ivec xs = quant_x(x, r, half * steps / 2 + step);
@@ -394,7 +411,9 @@ ALWAYS_INLINE vec load_scales(struct panels scales, int v, struct panel_form for
     return form.scale_bytes == PANEL_F32 ? load_f32(at, WIDTH) : load_f16(at, WIDTH);
 }
 
-/* Continues the chains of y by one group. */
+#if defined(FEW_REGISTERS)
+
+/* Continues the chains of y by one group: vector after vector, whose scales take one register. */
 ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized x,
                                struct panels group, struct tile tile, struct panel_form form) {
     const struct panels mins = panels_skip(group, (size_t)form.scale_bytes * PANEL);
@@ -419,6 +438,46 @@ ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized 
         }
     }
 }
+
+#else
+
+/* Continues the chains of y by one group: row after row, whose scale takes one register. Places and
+ * scale of a row are computed in it: a compiler that did it for all rows before the first would
+ * keep them on the stack. Mins of 32 bits are operands in memory. */
+ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized x,
+                               struct panels group, struct tile tile, struct panel_form form) {
+    const struct panels mins = panels_skip(group, (size_t)form.scale_bytes * PANEL);
+    const bool keeps_mins = form.mins && form.scale_bytes == PANEL_F16;
+    vec scale[STRIP / WIDTH], min[STRIP / WIDTH];
+    UNROLL for (int v = 0; v < tile.vecs; v++) {
+        scale[v] = load_scales(group, v, form);
+        min[v] = keeps_mins ? load_scales(mins, v, form) : scale[v];
+    }
+    UNROLL for (int r = 0; r < tile.rows; r++) {
+        float *row = y_from(y, r, 0).p;
+        const float *scale_of_x = x.scale + (size_t)r * x.gs;
+        OPAQUE(row);
+        OPAQUE(scale_of_x);
+        const vec xscale = vec_set(*scale_of_x);
+        vec xmin = xscale;
+        if (form.mins) // a conversion of a scalar would need a register of zeros
+            xmin = vec_mul(ivec_to_f32(ivec_set((uint32_t)x.sum[(size_t)r * x.gs])), xscale);
+        UNROLL for (int v = 0; v < tile.vecs; v++) {
+            const int lanes = tile_lanes(tile, v);
+            if (lanes == 0)
+                break;
+            vec chain = load_f32(row + v * WIDTH, lanes);
+            chain = vec_fma(ivec_to_f32(sum[r][v]), vec_mul(scale[v], xscale), chain);
+            if (form.mins && !keeps_mins)
+                min[v] = load_scales(mins, v, form);
+            if (form.mins)
+                chain = vec_fma(xmin, min[v], chain);
+            vec_store(row + v * WIDTH, chain, lanes);
+        }
+    }
+}
+
+#endif
 
 /* --- unpacked copies -------------------------------------------------------------------------- */
 
@@ -482,13 +541,14 @@ ALWAYS_INLINE void quant_rows(struct y_rows y, struct quantized x, struct panels
         for (int r = 0; way.form.bits == 8 && !way.unpacked && r < rows; r++)
             x8_make(&x8[r], x, r, way.form);
         int c = 0;
-#define COLUMNS(vecs, columns)                                                       \
-    do {                                                                             \
-        const size_t at = column_at(groups, c, 0);                                   \
-        quant_tile(y_from(y, 0, c), x, x8, xw, panels_skip(groups, at),              \
-                   way.unpacked ? &w[c / PANEL] : NULL, g *UNPACKED_WORDS(way.form), \
-                   (struct prefetch){prefetch.p + at, prefetch.step, prefetch.next}, \
-                   (struct tile){rows, vecs, columns, ahead}, way);                  \
+#define COLUMNS(vecs, columns)                                                                 \
+    do {                                                                                       \
+        const size_t at = column_at(groups, c, 0);                                             \
+        quant_tile(                                                                            \
+            y_from(y, 0, c), x, x8, xw, panels_skip(groups, at),                               \
+            way.unpacked ? &w[c / PANEL] : NULL, g *UNPACKED_WORDS(way.form),                  \
+            (struct prefetch){prefetch.p + at, prefetch.step, prefetch.next, prefetch.sparse}, \
+            (struct tile){rows, vecs, columns, ahead}, way);                                   \
     } while (0)
         for (; c + whole <= n; c += whole)
             COLUMNS(vecs, whole);
@@ -515,7 +575,8 @@ ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panel
                                struct quant_way way) {
     const int steps = quant_steps(way.form), max = quant_tile_rows(way);
     size_t share = groups.stride / (size_t)((m + max - 1) / max);
-    struct prefetch prefetch = {next, share / (size_t)steps, groups.next};
+    struct prefetch prefetch = {next, share / (size_t)steps, groups.next, false};
+    prefetch.sparse = steps >= 2 * SPARSE && 2 * SPARSE * prefetch.step <= 64;
     panel_words w[STRIP / PANEL];
 #if defined(UNPACKED_ROWS)
     for (int g = 0; way.unpacked && g < n_groups; g++)

@@ -160,11 +160,15 @@ ALWAYS_INLINE int tile_lanes(struct tile tile, int v) {
 }
 
 /* What the tiles of a block of weights prefetch, each a share: lines that are `step` bytes apart,
- * in each of the tile's panels in turn. The panels are `next` bytes apart. */
+ * in each of the tile's panels in turn. The panels are `next` bytes apart. sparse: there are so
+ * many tiles that every SPARSE-th step of each is enough; the instructions of the others would take
+ * time from the products. */
 struct prefetch {
     const char *p;
     size_t step, next;
+    bool sparse;
 };
+#define SPARSE 4
 
 /* Where the first of some lines is from that of panel 0: at each step i the next of the panels. A
  * power of two of panels, and no signed numbers, of which clang would make vectors. */
@@ -184,6 +188,7 @@ ALWAYS_INLINE void prefetch_step(struct prefetch *prefetch, int i, int panels, i
         __builtin_prefetch(prefetch->p + turn + (size_t)j * prefetch->next, 0, 3);
     }
     prefetch->p += steps * prefetch->step;
+    OPAQUE(prefetch->p); // or the places of all steps are computed first, and kept on the stack
 }
 
 _Static_assert(GEMM_ROWS != 2 && GEMM_NT_ROWS != 2, "no tile of several has one row: tile_rows");

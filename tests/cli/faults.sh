@@ -232,18 +232,7 @@ calls="write"
 faults version --verbose
 calls=$all_calls most=3 timeless=
 
-unset HF_ENDPOINT HF_TOKEN HF_TOKEN_PATH HF_HUB_OFFLINE HF_HOME HF_HUB_CACHE XDG_DATA_HOME
-unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
-if command -v curl >/dev/null && command -v python3 >/dev/null; then
-    mkdir -p "$tmp/hub/good/m"
-    for file in config.json vocab.json merges.txt model.safetensors; do
-        ln -s "$PWD/models/tales/$file" "$tmp/hub/good/m/$file"
-    done
-    python3 tests/hub_server.py "$tmp/hub" "$tmp/port" &
-    server=$!
-    trap 'kill $server 2>/dev/null; rm -rf "$tmp"' EXIT
-    for _ in 1 2 3 4 5 6 7 8 9 10; do [ -s "$tmp/port" ] || sleep 0.5; done
-    export HF_ENDPOINT="http://127.0.0.1:$(cat "$tmp/port")" HF_HUB_DOWNLOAD_TIMEOUT=5
+if serve_hub; then
     GPT2_MODELS=. faults pull -q good/m
     # Whose pipe is never ready: an error, no endless loop.
     words="pull -q good/m"

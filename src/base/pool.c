@@ -237,7 +237,7 @@ static void run_ticket(struct pool *pool, int base, int n, pool_fn fn, void *arg
 }
 
 void pool_run(struct pool *pool, int n, pool_fn fn, void *arg) {
-    if (pool->size == 1 || n == 1) {
+    if (!pool || pool->size == 1 || n == 1) {
         for (int i = 0; i < n; i++)
             fn(arg, i, 0);
         return;

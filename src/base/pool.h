@@ -23,7 +23,7 @@ int pool_size(const struct pool *pool);
 
 /* Runs fn(arg, i, worker) for every i in 0..n-1 and returns when all are done. What the calls wrote
  * is visible to the caller, and to the calls of the next run. Called by one thread at a time, and
- * not from within fn. */
+ * not from within fn. NULL pool: this thread does all of it, as worker 0. */
 void pool_run(struct pool *pool, int n, pool_fn fn, void *arg);
 
 #endif

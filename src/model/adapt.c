@@ -6,6 +6,7 @@
 #include "model/adapt.h"
 #include "base/error_internal.h"
 #include "base/path.h"
+#include "kernels/panels.h"
 #include "machine/runtime_internal.h"
 #include "model/adapter_config.h"
 #include "model/merge.h"
@@ -315,39 +316,56 @@ static bool check_plain(const struct gpt2_model *model, struct gpt2_error *err) 
 
 /* ---- merging ---- */
 
+/* The matrices of the blocks become panels, in the memory that relocate.h would move them to. */
+static enum layout layout_of(const struct change *change) {
+    return change->spec.kind == SPEC_LINEAR ? LAYOUT_PANELS : LAYOUT_ROWS;
+}
+
+/* Of the tensor itself. */
 static size_t bytes_of(const struct change *change) {
     return (size_t)change->spec.shape[0] * (size_t)change->spec.shape[1] * sizeof(float);
 }
 
+/* Of its `now`, with what fills up a cache line or the last panel. */
+static size_t bytes_now(const struct change *change) {
+    const size_t rows = (size_t)change->spec.shape[0];
+    if (layout_of(change) == LAYOUT_PANELS)
+        return (size_t)panels_count((int)change->spec.shape[1]) * PANEL * rows * sizeof(float);
+    return (bytes_of(change) + 63) / 64 * 64;
+}
+
+static size_t u_count(const struct change *change) {
+    return ((size_t)change->spec.shape[0] * (size_t)change->a->shape[0] + 7) / 8 * 8;
+}
+
+static size_t v_count(const struct change *change) {
+    return merge_v_count((int)change->a->shape[0], (int)change->spec.shape[1]);
+}
+
 /* Memory for everything that changes, and for the factors of the pairs. */
 static bool alloc_all(struct adapter *ad) {
-    for (size_t pass = 0; pass < 2; pass++) {
-        size_t n_made = 0, n_factors = 0;
-        for (size_t i = 0; i < ad->n_changes; i++) {
-            struct change *change = &ad->changes[i];
-            if (pass)
-                change->now = (float *)(void *)(ad->made + n_made);
-            n_made += (bytes_of(change) + 63) / 64 * 64;
-            if (!change->a)
-                continue;
-            const int rank = (int)change->a->shape[0];
-            if (pass)
-                change->v = ad->factors + n_factors;
-            n_factors += merge_v_count(rank, (int)change->spec.shape[1]);
-            if (pass)
-                change->u = ad->factors + n_factors;
-            n_factors += ((size_t)change->spec.shape[0] * (size_t)rank + 7) / 8 * 8;
-        }
-        if (pass)
-            break;
-        ad->n_made = n_made;
-        ad->n_factors = n_factors;
-        ad->made = os_alloc_huge(n_made, "an adapter's weights", ad->err);
-        if (ad->made && n_factors)
-            ad->factors =
-                os_alloc_huge(n_factors * sizeof *ad->factors, "an adapter's matrices", ad->err);
-        if (!ad->made || (n_factors && !ad->factors))
-            return false;
+    for (size_t i = 0; i < ad->n_changes; i++) {
+        const struct change *change = &ad->changes[i];
+        ad->n_made += bytes_now(change);
+        ad->n_factors += change->a ? u_count(change) + v_count(change) : 0;
+    }
+    ad->made = os_alloc_huge(ad->n_made, "an adapter's weights", ad->err);
+    if (ad->made && ad->n_factors)
+        ad->factors =
+            os_alloc_huge(ad->n_factors * sizeof *ad->factors, "an adapter's matrices", ad->err);
+    if (!ad->made || (ad->n_factors && !ad->factors))
+        return false;
+    char *made = ad->made;
+    double *factors = ad->factors;
+    for (size_t i = 0; i < ad->n_changes; i++) {
+        struct change *change = &ad->changes[i];
+        change->now = (float *)(void *)made;
+        made += bytes_now(change);
+        if (!change->a)
+            continue;
+        change->v = factors;
+        change->u = factors + v_count(change);
+        factors = change->u + u_count(change);
     }
     return true;
 }
@@ -365,7 +383,8 @@ static void read_factor(void *arg, int task, int worker) {
 }
 
 static struct merge merge_of(const struct change *change) {
-    struct merge merge = {.out = change->now, .u = change->u, .v = change->v};
+    struct merge merge = {
+        .out = change->now, .layout = layout_of(change), .u = change->u, .v = change->v};
     if (change->a) {
         merge.rank = (int)change->a->shape[0];
         merge.scale = change->scale;
@@ -385,17 +404,14 @@ static bool make_matrices(struct adapter *ad, struct gpt2_runtime *runtime) {
     struct merge *merges =
         os_alloc(ad->n_changes, sizeof *merges, "the matrices to merge", ad->err);
     struct pool *pool = runtime ? runtime->pool : NULL;
-    const int n_factors = 2 * (int)ad->n_changes;
     size_t n = 0;
     for (size_t i = 0; merges && i < ad->n_changes; i++)
         if (ad->changes[i].spec.kind != SPEC_VECTOR)
             merges[n++] = merge_of(&ad->changes[i]);
-    if (merges && pool)
-        pool_run(pool, n_factors, read_factor, ad);
-    for (int i = 0; merges && !pool && i < n_factors; i++)
-        read_factor(ad, i, 0);
-    if (merges)
+    if (merges) {
+        pool_run(pool, 2 * (int)ad->n_changes, read_factor, ad);
         merge_all(merges, n, runtime ? runtime->kernels : kernels_select(NULL), pool);
+    }
     os_free(merges);
     return merges != NULL;
 }
@@ -474,7 +490,7 @@ static void put(struct gpt2_model *model, const struct change *change) {
     else
         *(struct matrix *)change->spec.field = (struct matrix){.data = change->now,
                                                                .dtype = DTYPE_F32,
-                                                               .layout = LAYOUT_ROWS,
+                                                               .layout = layout_of(change),
                                                                .rows = (int)change->spec.shape[0],
                                                                .cols = (int)change->spec.shape[1]};
     for (size_t i = 0; i < model->n_infos; i++)
@@ -494,7 +510,7 @@ static bool put_all(struct adapter *ad, const char *path) {
     model->adaptations = list;
     entry.path = strdup(path);
     if (!entry.path)
-        return error_memory(ad->err, "a path", strlen(path) + 1);
+        return error_memory(ad->err, "an adapter's name", strlen(path) + 1);
     if (!part_head(ad)) {
         free(entry.path);
         return false;
@@ -613,6 +629,15 @@ bool gpt2_model_adapt(struct gpt2_model *model, const char *path, double scale,
                     make_all(&ad, runtime) && put_all(&ad, path);
     adapter_close(&ad);
     return ok;
+}
+
+bool adapt_made(const struct gpt2_model *model, const void *data) {
+    for (size_t i = 0; i < model->n_adaptations; i++) {
+        const struct adaptation *entry = &model->adaptations[i];
+        if ((const char *)data >= entry->made && (const char *)data < entry->made + entry->n_made)
+            return true;
+    }
+    return false;
 }
 
 bool gpt2_model_adapter(const struct gpt2_model *model, size_t i, struct gpt2_adapter_info *info) {

@@ -2,15 +2,15 @@
  *
  * All matrices are made in one run of the pool. A task is a piece of one matrix as large as a huge
  * page, as the first thread that writes to a page of new memory has the system clear it. Within it,
- * a few rows at a time are read, and written while they and v are in the cache. */
+ * a few rows at a time are read, and written while they and v are in the cache. The matrices of the
+ * blocks become panels at once, as passes read them best (relocate.h). */
 #include "model/merge.h"
 
 #include <string.h>
 
-#define TASK_BYTES ((size_t)2 << 20) /* of out                                   */
-#define V_BYTES    ((size_t)1 << 18) /* of v, at a time: less than an L2 cache   */
-#define FEW_ROWS   4                 /* at a time where all of v is so small     */
-#define MANY_ROWS  16                /* else: with a panel of v they stay in L1  */
+#define TASK_BYTES ((size_t)2 << 20) /* of out                                     */
+#define ROWS       16                /* that are worked on together                */
+#define COLUMNS    (16 * PANEL)      /* likewise: their v stays in an L2 cache     */
 
 static void expand(float *out, const void *data, enum dtype dtype, size_t n,
                    const struct kernels *kernels) {
@@ -20,45 +20,66 @@ static void expand(float *out, const void *data, enum dtype dtype, size_t n,
         dtype_to_f32(out, data, dtype, n);
 }
 
-/* out[n, cols] = rows of the matrix as f32. */
-static void read_rows(float *out, const struct matrix *from, int row, int n,
-                      const struct kernels *kernels) {
+/* Rows and columns of a matrix; `column` is a multiple of PANEL. */
+struct merge_part {
+    int row, n_rows;
+    int column, n_columns;
+};
+
+/* out[n_rows, COLUMNS] = these weights as f32. */
+static void read_weights(float *out, const struct matrix *from, struct merge_part part,
+                         const struct kernels *kernels) {
     const size_t size = dtype_size(from->dtype), cols = (size_t)from->cols;
     const char *data = from->data;
-    if (from->layout == LAYOUT_ROWS) {
-        expand(out, data + (size_t)row * cols * size, from->dtype, (size_t)n * cols, kernels);
-        return;
-    }
-    for (size_t col = 0; col < cols; col += PANEL) { // [panels, rows, PANEL], or made so
-        char turned[MANY_ROWS * PANEL * sizeof(float)];
-        const size_t n_cols = cols - col < PANEL ? cols - col : PANEL;
-        const char *at = data + (col * (size_t)from->rows + (size_t)row * PANEL) * size;
+    for (int r = 0; from->layout == LAYOUT_ROWS && r < part.n_rows; r++)
+        expand(out + r * COLUMNS,
+               data + ((size_t)(part.row + r) * cols + (size_t)part.column) * size, from->dtype,
+               (size_t)part.n_columns, kernels);
+    for (int c = 0; from->layout != LAYOUT_ROWS && c < part.n_columns; c += PANEL) {
+        char turned[ROWS * PANEL * sizeof(float)];
+        const int n = part.n_columns - c < PANEL ? part.n_columns - c : PANEL;
+        const size_t column = (size_t)(part.column + c), K = (size_t)from->rows;
+        const char *at = data + (column * K + (size_t)part.row * PANEL) * size; // [in, PANEL]
         if (from->layout == LAYOUT_COLUMNS) {
-            panels_turn(turned, data + (col * (size_t)from->rows + (size_t)row) * size,
-                        (size_t)from->rows * size, size, n, (int)n_cols);
+            panels_turn(turned, data + (column * K + (size_t)part.row) * size, K * size, size,
+                        part.n_rows, n);
             at = turned;
         }
-        for (size_t r = 0; r < (size_t)n; r++)
-            expand(out + r * cols + col, at + r * PANEL * size, from->dtype, n_cols, kernels);
+        for (int r = 0; r < part.n_rows; r++)
+            expand(out + r * COLUMNS + c, at + (size_t)r * PANEL * size, from->dtype, (size_t)n,
+                   kernels);
     }
 }
 
-/* Rows of out, at most MANY_ROWS. */
-static void merge_rows(const struct merge *m, int row, int n, int n_cols,
-                       const struct kernels *kernels) {
+/* At most ROWS and COLUMNS of out: those that lie side by side in it at a time. */
+static void merge_block(const struct merge *m, struct merge_part part,
+                        const struct kernels *kernels) {
     const size_t cols = (size_t)m->from.cols, rank = (size_t)m->rank;
-    float *out = m->out + (size_t)row * cols;
-    const bool in_place = m->from.layout == LAYOUT_ROWS && m->from.dtype == DTYPE_F32;
-    const char *from = (const char *)out;
-    if (m->u && in_place)
-        from = (const char *)m->from.data + (size_t)row * cols * sizeof(float);
-    else
-        read_rows(out, &m->from, row, n, kernels);
-    for (int col = 0; m->u && col < m->from.cols; col += n_cols)
-        kernels->add_low_rank(out + col, cols, from + (size_t)col * sizeof(float), cols,
-                              m->u + (size_t)row * rank, m->v + (size_t)col * rank, n,
-                              m->from.cols - col < n_cols ? m->from.cols - col : n_cols, m->rank,
-                              m->scale);
+    const bool rows = m->layout == LAYOUT_ROWS;
+    const int most = rows ? part.n_columns : PANEL;
+    const size_t stride = rows ? cols : PANEL;
+    float expanded[ROWS * COLUMNS];
+    const char *from = (const char *)expanded;
+    size_t from_stride = COLUMNS;
+    if (m->from.layout == LAYOUT_ROWS && m->from.dtype == DTYPE_F32) {
+        from = (const char *)m->from.data +
+               ((size_t)part.row * cols + (size_t)part.column) * sizeof(float);
+        from_stride = cols;
+    } else {
+        read_weights(expanded, &m->from, part, kernels);
+    }
+    for (int c = 0; c < part.n_columns; c += most, from += (size_t)most * sizeof(float)) {
+        const size_t column = (size_t)(part.column + c);
+        const int n = part.n_columns - c < most ? part.n_columns - c : most;
+        float *out = m->out + (rows ? (size_t)part.row * cols + column
+                                    : column * (size_t)m->from.rows + (size_t)part.row * PANEL);
+        if (m->u)
+            kernels->add_low_rank(out, stride, from, from_stride, m->u + (size_t)part.row * rank,
+                                  m->v + column * rank, part.n_rows, n, m->rank, m->scale);
+        for (int r = 0; !m->u && r < part.n_rows; r++)
+            memcpy(out + (size_t)r * stride, from + (size_t)r * from_stride * sizeof(float),
+                   (size_t)n * sizeof(float));
+    }
 }
 
 struct merge_tasks {
@@ -66,13 +87,17 @@ struct merge_tasks {
     const struct kernels *kernels;
 };
 
-static int rows_of_task(const struct merge *m) {
-    const size_t rows = TASK_BYTES / sizeof(float) / (size_t)m->from.cols;
-    return rows < 1 ? 1 : rows < (size_t)m->from.rows ? (int)rows : m->from.rows;
+/* A task makes so many rows, or in panels columns, of all of it. */
+static int size_of_task(const struct merge *m) {
+    const bool rows = m->layout == LAYOUT_ROWS;
+    const int most = rows ? m->from.rows : m->from.cols, unit = rows ? 1 : PANEL;
+    const size_t bytes = (size_t)(rows ? m->from.cols : m->from.rows * PANEL) * sizeof(float);
+    const size_t n = TASK_BYTES < bytes ? (size_t)unit : TASK_BYTES / bytes * (size_t)unit;
+    return n < (size_t)most ? (int)n : most;
 }
 
 static int n_tasks(const struct merge *m) {
-    return (m->from.rows - 1) / rows_of_task(m) + 1;
+    return ((m->layout == LAYOUT_ROWS ? m->from.rows : m->from.cols) - 1) / size_of_task(m) + 1;
 }
 
 static void merge_task(void *arg, int task, int worker) {
@@ -80,13 +105,20 @@ static void merge_task(void *arg, int task, int worker) {
     const struct merge *m = tasks->merges;
     for (; task >= n_tasks(m); m++)
         task -= n_tasks(m);
-    const int first = task * rows_of_task(m), left = m->from.rows - first;
-    const int end = first + (left < rows_of_task(m) ? left : rows_of_task(m));
-    const size_t panel = (size_t)(m->rank > 0 ? m->rank : 1) * PANEL * sizeof(double);
-    const int most = V_BYTES < panel ? PANEL : (int)(V_BYTES / panel) * PANEL;
-    const int rows = most < m->from.cols ? MANY_ROWS : FEW_ROWS;
-    for (int row = first; row < end; row += rows)
-        merge_rows(m, row, end - row < rows ? end - row : rows, most, tasks->kernels);
+    const int n = size_of_task(m), first = task * n;
+    struct merge_part all = {0, m->from.rows, 0, m->from.cols};
+    if (m->layout == LAYOUT_ROWS)
+        all.row = first, all.n_rows = all.n_rows - first < n ? all.n_rows - first : n;
+    else
+        all.column = first, all.n_columns = all.n_columns - first < n ? all.n_columns - first : n;
+    for (int r = 0; r < all.n_rows; r += ROWS)
+        for (int c = 0; c < all.n_columns; c += COLUMNS) {
+            const int rows = all.n_rows - r, columns = all.n_columns - c;
+            merge_block(m,
+                        (struct merge_part){all.row + r, rows < ROWS ? rows : ROWS, all.column + c,
+                                            columns < COLUMNS ? columns : COLUMNS},
+                        tasks->kernels);
+        }
 }
 
 void merge_all(const struct merge *merges, size_t n, const struct kernels *kernels,
@@ -95,10 +127,7 @@ void merge_all(const struct merge *merges, size_t n, const struct kernels *kerne
     int total = 0;
     for (size_t i = 0; i < n; i++)
         total += n_tasks(&merges[i]);
-    if (pool)
-        pool_run(pool, total, merge_task, &tasks);
-    for (int i = 0; !pool && i < total; i++)
-        merge_task(&tasks, i, 0);
+    pool_run(pool, total, merge_task, &tasks);
 }
 
 /* ---- factors ---- */

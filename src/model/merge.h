@@ -10,10 +10,11 @@
  * col].
  */
 struct merge {
-    float *out;         /* [rows, cols] of `from`                                        */
-    struct matrix from; /* plain, in any layout; in LAYOUT_ROWS also DTYPE_F64           */
-    const double *u;    /* [rows, rank]; NULL: out = from                                */
-    const double *v;    /* [rank, cols] in panels (kernels.h, add_low_rank)              */
+    float *out;         /* [rows, cols] of `from`; in panels padded with zeros by the caller */
+    enum layout layout; /* of out: LAYOUT_ROWS or LAYOUT_PANELS                              */
+    struct matrix from; /* plain, in any layout; in LAYOUT_ROWS also DTYPE_F64               */
+    const double *u;    /* [rows, rank]; NULL: out = from                                    */
+    const double *v;    /* [rank, cols] in panels (kernels.h, add_low_rank)                  */
     int rank;
     double scale; /* c */
 };

@@ -4,6 +4,7 @@
 #include "base/os.h"
 #include "kernels/panels.h"
 #include "machine/runtime_internal.h"
+#include "model/adapt.h"
 #include "weights/block_check.h"
 
 #include <string.h>
@@ -35,10 +36,11 @@ static struct matrix *movable(struct gpt2_model *model, size_t i) {
     return of_block[i % 4];
 }
 
-/* Matrices that were made of a file's blocks are in panels, in such memory, from the start. */
+/* Matrices that were made of a file's blocks or by an adapter are in such memory and in the layout
+ * for it from the start. */
 static bool stays(const struct gpt2_model *model, const struct matrix *m) {
     const char *made = model->made, *data = m->data;
-    return made && data >= made && data < made + model->n_made;
+    return (made && data >= made && data < made + model->n_made) || adapt_made(model, data);
 }
 
 /* The head's float rows are read in one stream as they are; everything else becomes panels. */

@@ -128,9 +128,7 @@ bool block_check_all(const struct tensors *tensors, struct gpt2_error *err) {
         return false;
     int n_threads = check->blocks.count >= MIN_BLOCKS ? os_cpus() : 1;
     struct pool *pool = pool_create(n_threads < MAX_THREADS ? n_threads : MAX_THREADS, NULL);
-    if (!pool)
-        pool = pool_create(1, err);
-    bool ok = pool && block_check_finish(check, pool, err);
+    bool ok = block_check_finish(check, pool, err);
     pool_free(pool);
     block_check_free(check);
     return ok;

@@ -99,25 +99,18 @@ static void choose_type(struct quantized_tensor *item, const struct quantization
         item->layout = LAYOUT_PANELS;
         return;
     }
-    switch (item->spec.kind) {
-    case SPEC_VECTOR:
-    case SPEC_POSITIONS:
+    if (item->spec.kind == SPEC_POSITIONS) {
         item->dtype = source->dtype;
-        return;
-    case SPEC_LINEAR:
+    } else if (item->spec.kind == SPEC_LINEAR) {
         item->dtype = type;
         item->layout = LAYOUT_PANELS;
-        return;
-    case SPEC_EMBEDDING:
-    case SPEC_HEAD:
-        if (!dtype_is_quantized(type)) {
-            item->dtype = type;
-        } else if (item->spec.kind == SPEC_EMBEDDING && !gpt2_model_head_is_tied(w->model)) {
-            item->dtype = source->dtype == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F16;
-        } else {
-            item->dtype = DTYPE_Q8;
-            item->layout = LAYOUT_PANELS;
-        }
+    } else if (!dtype_is_quantized(type)) {
+        item->dtype = type;
+    } else if (item->spec.kind == SPEC_EMBEDDING && !gpt2_model_head_is_tied(w->model)) {
+        item->dtype = source->dtype == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F16;
+    } else {
+        item->dtype = DTYPE_Q8;
+        item->layout = LAYOUT_PANELS;
     }
 }
 

@@ -135,16 +135,10 @@ cp $model/model.safetensors "$hub/good/parts/model-00001-of-00002.safetensors"
 echo two >"$hub/good/parts/model-00002-of-00002.safetensors"
 printf '{"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}' \
     >"$hub/good/parts/model.safetensors.index.json"
-python3 tests/hub_server.py "$hub" "$tmp/port" &
-server=$!
-trap 'kill $server 2>/dev/null; rm -rf "$tmp"' EXIT
-for _ in 1 2 3 4 5 6 7 8 9 10; do [ -s "$tmp/port" ] || sleep 0.5; done
-if [ ! -s "$tmp/port" ]; then
+if ! start_hub "$hub"; then
     skip "fetching from a hub" "the server does not start"
     exit 0
 fi
-HF_ENDPOINT=http://127.0.0.1:$(cat "$tmp/port")
-export HF_ENDPOINT
 
 whole() { # the model is there, all of it
     for file in config.json model.safetensors vocab.json merges.txt pulled.json; do

@@ -11,6 +11,7 @@ whose documents are separated by lines holding only <|endoftext|>.
     train_tales.py train CORPUS...         the main run, going on from its checkpoint
     train_tales.py decay CORPUS... --steps N    a branch of it, the rate falling to zero
     train_tales.py export main|branch      checkpoint -> config.json, model.safetensors
+    train_tales.py average FOLDER...       the mean of exported models
     train_tales.py evaluate TEXT           bits per byte of the exported model
     train_tales.py sample --seed 1         tell a tale
 
@@ -191,25 +192,36 @@ def word_runs(document):
 
 
 def clean(args):
-    """Straight quotation marks, and nothing of the texts that are held out.
+    """Straight quotation marks, nothing twice, and nothing of what is held out.
 
     A paragraph identical to a held-out one is dropped, and so is a whole
     document of whose 13-word runs more than a tenth are held out: the same
-    tale in another edition.  What is left in common is counted.
+    tale in another edition.  What is left in common is counted.  A document
+    most of which stands in one before it, of this or an earlier corpus, is
+    dropped, and of others the paragraphs that do.
     """
     straight = {ord(c): "'" for c in "‘’‚‛"}
     straight.update({ord(c): '"' for c in "“”„‟"})
     held_out = [d.translate(straight) for path in args.held_out for d in read_documents(path)]
     known_paragraphs = {p for d in held_out for p in paragraphs(d)}
     known_runs = {r for d in held_out for r in word_runs(d)}
+    earlier = set()  # hashes of paragraphs; a short one may well come twice
     os.makedirs(args.output, exist_ok=True)
     for path in args.corpus:
         kept, dropped_paragraphs, dropped_documents, shared = [], 0, 0, set()
+        repeated_paragraphs, repeated_documents = 0, 0
         for document in read_documents(path):
             document = document.translate(straight)
             before = paragraphs(document)
             left = [p for p in before if p not in known_paragraphs]
             dropped_paragraphs += len(before) - len(left)
+            new = [p for p in left if len(p) < 60 or hash(p) not in earlier]
+            if 2 * len("".join(new)) < len("".join(left)):
+                repeated_documents += 1
+                continue
+            repeated_paragraphs += len(left) - len(new)
+            left = new
+            earlier.update(hash(p) for p in left)
             document = "\n\n".join(left) + "\n"
             runs = word_runs(document)
             common = [r for r in runs if r in known_runs]
@@ -222,7 +234,8 @@ def clean(args):
         replace_file(os.path.join(args.output, os.path.basename(path)), text)
         print(
             f"{path}: {len(kept)} documents, {len(text.encode())} bytes; dropped "
-            f"{dropped_paragraphs} paragraphs and {dropped_documents} documents; "
+            f"{dropped_paragraphs} paragraphs and {dropped_documents} documents, as repeated "
+            f"{repeated_paragraphs} and {repeated_documents}; "
             f"{len(shared)} of {len(known_runs)} held-out 13-word runs are left"
         )
 
@@ -782,6 +795,23 @@ def load_model(folder):
     return p, config
 
 
+def average(args):
+    """Write the mean of exported models of one shape.
+
+    Models that went on from the same weights lie in one valley of the loss:
+    their mean is better than each of them (Wortsman et al., Model soups,
+    arXiv 2203.05482).
+    """
+    models = [load_model(folder) for folder in args.folder]
+    first, config = models[0]
+    for folder, (weights, its) in zip(args.folder, models):
+        if its != config or weights.keys() != first.keys():
+            sys.exit(f"train_tales.py: {folder}: expected the shape of {args.folder[0]}")
+    mean = {name: sum(w[name] for w, _ in models) / len(models) for name in first}
+    replace_file(os.path.join(args.model, "config.json"), json.dumps(config, indent=2) + "\n")
+    replace_file(os.path.join(args.model, "model.safetensors"), safetensors(mean))
+
+
 # ------------------------------------------------------------------ reading
 
 
@@ -900,6 +930,10 @@ def main():
     command = commands.add_parser("export", help="write the model's files")
     command.add_argument("which", choices=("branch", "main"))
     command.set_defaults(run=export)
+
+    command = commands.add_parser("average", help="the mean of exported models")
+    command.add_argument("folder", nargs="+")
+    command.set_defaults(run=average)
 
     command = commands.add_parser("evaluate", help="bits per byte of a text")
     command.add_argument("text")

@@ -250,6 +250,124 @@ static void the_result_does_not_depend_on_what_is_in_the_list(void **state) {
     gpt2_tokenizer_close(t);
 }
 
+/* ---- in parts ---- */
+
+struct parts {
+    struct gpt2_ids ids;
+    struct gpt2_extent *extents;         /* [ids.len] */
+    size_t longest, n_calls, stop_after; /* stop_after 0: never */
+};
+
+static bool take_part(void *user, const int32_t *ids, const struct gpt2_extent *extents, size_t n,
+                      struct gpt2_error *err) {
+    struct parts *parts = user;
+    assert_true(n > 0);
+    parts->longest = n > parts->longest ? n : parts->longest;
+    if (++parts->n_calls == parts->stop_after) {
+        *err = (struct gpt2_error){.status = GPT2_ERR_RUNTIME};
+        return false;
+    }
+    if (extents) {
+        parts->extents = realloc(parts->extents, (parts->ids.len + n) * sizeof *parts->extents);
+        assert_non_null(parts->extents);
+        memcpy(parts->extents + parts->ids.len, extents, n * sizeof *extents);
+    }
+    for (size_t i = 0; i < n; i++)
+        assert_true(gpt2_ids_push(&parts->ids, ids[i], NULL));
+    return true;
+}
+
+/* The parts, and the first and last ids, are those of the whole. */
+static void check_parts(const struct gpt2_tokenizer *t, const char *text, size_t n, unsigned flags,
+                        size_t longest) {
+    struct gpt2_ids ids = {0};
+    struct gpt2_extent *extents;
+    struct parts parts = {0};
+    struct gpt2_error err;
+    assert_true(gpt2_tokenizer_encode_extents(t, text, n, flags, &ids, &extents, &err));
+    struct gpt2_encode_sink sink = {take_part, &parts, true};
+    assert_true(gpt2_tokenizer_encode_parts(t, text, n, flags, &sink, &err));
+    assert_int_equal(parts.ids.len, ids.len);
+    assert_true(parts.longest <= longest);
+    if (ids.len) {
+        assert_memory_equal(parts.ids.data, ids.data, ids.len * sizeof *ids.data);
+        assert_memory_equal(parts.extents, extents, ids.len * sizeof *extents);
+    }
+    for (int i = 0; i < 6; i++) {
+        const size_t max = (const size_t[]){0, 1, 100, 5000, 12345, SIZE_MAX}[i];
+        for (int last = 0; last < 2; last++) {
+            struct gpt2_ids some = {0};
+            size_t n_all;
+            assert_true(gpt2_ids_push(&some, 77, NULL));
+            assert_true(
+                gpt2_tokenizer_encode_some(t, text, n, flags, max, last, &some, &n_all, &err));
+            const size_t n_some = max < ids.len ? max : ids.len;
+            assert_int_equal(n_all, ids.len);
+            assert_int_equal(some.len, n_some + 1);
+            assert_int_equal(some.data[0], 77);
+            if (n_some)
+                assert_memory_equal(some.data + 1, ids.data + (last ? ids.len - n_some : 0),
+                                    n_some * sizeof *ids.data);
+            gpt2_ids_free(&some);
+        }
+    }
+    gpt2_ids_free(&parts.ids);
+    gpt2_ids_free(&ids);
+    free(parts.extents);
+    free(extents);
+}
+
+static void parts_are_those_of_the_whole(void **state) {
+    static unsigned char text[100000];
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        const bool wild = seed % 3 == 0;
+        struct gpt2_tokenizer *t = made(seed, 10 << seed % 7, wild);
+        uint64_t random = seed;
+        for (int kind = 0; kind < 5; kind++) {
+            const size_t n = kind == 4 ? seed % 2 : sizeof text - random_below(&random, 9);
+            for (size_t i = 0; i < n; i++)
+                text[i] = kind == 0   ? 'a'
+                          : kind == 1 ? (unsigned char)"ab"[random_below(&random, 2)]
+                          : kind == 2 ? (unsigned char)" etaoinshrdlu"[random_below(&random, 13)]
+                                      : (unsigned char)random_below(&random, 256);
+            // merges that no training makes are not proved to be those of a part
+            check_parts(t, (const char *)text, n, GPT2_ENCODE_TEXT, wild ? SIZE_MAX : 8192);
+        }
+        gpt2_tokenizer_close(t);
+    }
+}
+
+static void the_shipped_model_encodes_in_parts(void **state) {
+    struct gpt2_error err;
+    struct gpt2_tokenizer *t = gpt2_tokenizer_open("models/tales", &err);
+    if (!t)
+        skip();
+    static char text[200000];
+    uint64_t random = 5;
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = i % 50000 < 13 ? "<|endoftext|>"[i % 50000] : "#~@^|{}"[random_below(&random, 7)];
+    check_parts(t, text, sizeof text, GPT2_ENCODE_SPECIAL, 8192);
+    check_parts(t, text, sizeof text, GPT2_ENCODE_TEXT, 8192);
+    gpt2_tokenizer_close(t);
+}
+
+static void what_is_taken_can_end_the_encoding(void **state) {
+    struct gpt2_tokenizer *t = made(8, 100, false);
+    static char text[50000];
+    struct gpt2_error err;
+    for (size_t stop = 1; stop <= 2; stop++) {
+        struct parts parts = {.stop_after = stop};
+        struct gpt2_encode_sink sink = {take_part, &parts, false};
+        for (size_t i = 0; i < sizeof text; i++)
+            text[i] = "abcdefgh"[i * i % 8];
+        assert_false(gpt2_tokenizer_encode_parts(t, text, sizeof text, 0, &sink, &err));
+        assert_int_equal(err.status, GPT2_ERR_RUNTIME);
+        assert_int_equal(parts.n_calls, stop);
+        gpt2_ids_free(&parts.ids);
+    }
+    gpt2_tokenizer_close(t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trained_vocabularies_merge_by_the_book),
@@ -260,6 +378,9 @@ int main(void) {
         cmocka_unit_test(any_bytes_come_back),
         cmocka_unit_test(hostile_runs_come_back),
         cmocka_unit_test(the_result_does_not_depend_on_what_is_in_the_list),
+        cmocka_unit_test(parts_are_those_of_the_whole),
+        cmocka_unit_test(the_shipped_model_encodes_in_parts),
+        cmocka_unit_test(what_is_taken_can_end_the_encoding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,6 +111,33 @@ bool gpt2_tokenizer_encode_extents(const struct gpt2_tokenizer *tokenizer, const
                                    size_t n_bytes, unsigned flags, struct gpt2_ids *ids,
                                    struct gpt2_extent **extents, struct gpt2_error *err);
 
+/* Where the ids of a text go, as they are made. */
+struct gpt2_encode_sink {
+    /* Gets the next ids [n], n > 0, and where they came from [n], NULL unless wanted; valid for the
+     * call. False, with *err set, ends the encoding. */
+    bool (*take)(void *user, const int32_t *ids, const struct gpt2_extent *extents, size_t n,
+                 struct gpt2_error *err);
+    void *user;
+    bool wants_extents;
+};
+
+/* The same ids as gpt2_tokenizer_encode, handed on some thousand at a time: no more of them are in
+ * memory, even where a text is one word with a token for each byte. (Where merges are not ranked as
+ * training ranks them, a word of 16 KiB and more takes 17 bytes for each of its own; and what a
+ * normalizer or a pre_tokenizer of the tokenizer's files makes of the text is in memory.) A byte
+ * that the vocabulary lacks is found before the first call of `take`. Fails as
+ * gpt2_tokenizer_encode, or as `take` does. */
+bool gpt2_tokenizer_encode_parts(const struct gpt2_tokenizer *tokenizer, const char *text,
+                                 size_t n_bytes, unsigned flags,
+                                 const struct gpt2_encode_sink *sink, struct gpt2_error *err);
+
+/* Appends no more than `max` of the text's ids, the first ones, or the last ones where `last`.
+ * *n_all is how many it has. Memory as of gpt2_tokenizer_encode_parts, and what is kept. Fails as
+ * gpt2_tokenizer_encode. */
+bool gpt2_tokenizer_encode_some(const struct gpt2_tokenizer *tokenizer, const char *text,
+                                size_t n_bytes, unsigned flags, size_t max, bool last,
+                                struct gpt2_ids *ids, size_t *n_all, struct gpt2_error *err);
+
 /* For text that comes in parts: how many of its leading bytes can be encoded now, whatever follows.
  * Encoding them, and then the rest with what follows, gives the ids of the whole. 0: no place is
  * certain yet (one long word), or ever: this tokenizer does not cut text into pieces as GPT-2

@@ -57,12 +57,12 @@ static void watch(void *user, enum gpt2_site site, int layer, const struct gpt2_
             run->sums[i] += (double)data[(size_t)row * stride + (size_t)i];
 }
 
-/* The vector of run->ids. */
-static bool embed(struct embed_run *run, struct gpt2_error *err) {
+/* The vector of run->ids, which are all, or too many. */
+static bool embed(struct embed_run *run, size_t n_all, struct gpt2_error *err) {
     const int n = (int)run->ids.len, n_embd = gpt2_model_config(run->engine.model)->n_embd;
-    if (run->ids.len == 0 || run->ids.len > (size_t)gpt2_session_capacity(run->session))
+    if (n_all == 0 || n_all > (size_t)gpt2_session_capacity(run->session))
         return command_error(err, GPT2_ERR_INPUT, NULL, "expected 1 to %d tokens, found %zu",
-                             gpt2_session_capacity(run->session), run->ids.len);
+                             gpt2_session_capacity(run->session), n_all);
     run->first = run->args.pool == POOL_LAST ? n - 1 : n > 1 ? 1 : 0;
     memset(run->sums, 0, (size_t)n_embd * sizeof *run->sums);
     const struct gpt2_span span = {.session = run->session, .ids = run->ids.data, .n_ids = n};
@@ -130,8 +130,11 @@ static bool embed_lines(struct embed_run *run, struct gpt2_error *err) {
         if (!line.bytes)
             return true;
         run->ids.len = 0;
-        bool ok = token_reader_encode(&run->reader, line.bytes, line.n, &run->ids, err) &&
-                  embed(run, err);
+        size_t n_all;
+        bool ok = gpt2_tokenizer_encode_some(
+                      run->engine.tokenizer, line.bytes, line.n, run->reader.flags,
+                      (size_t)gpt2_session_capacity(run->session), false, &run->ids, &n_all, err) &&
+                  embed(run, n_all, err);
         if (!ok && !line_errors_take(&run->n_errors, run->reader.input.name, number, err))
             return false;
         if (!write_row(run, ok, err))

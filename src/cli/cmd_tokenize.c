@@ -21,15 +21,18 @@ struct tokenize_arguments {
     int format; /* tokenize: 0 ids, 1 JSON; detokenize: 0 text, 1 JSON */
 };
 
+/* The lists of --json. */
+enum json_list { JSON_IDS, JSON_TOKENS, JSON_OFFSETS, JSON_LISTS };
+
 struct tokenize_run {
     const struct tokenize_arguments *args;
     struct gpt2_tokenizer *tokenizer;
     struct token_reader reader;
-    struct gpt2_ids ids;
-    struct token_extents extents; /* of ids, with --json */
-    uint64_t n_ids;               /* of the text so far */
-    uint64_t n_errors;            /* lines that could not be tokenized */
-    struct color_text text;       /* of detokenize */
+    struct buffer text;      /* with --json all of it, where it is not by lines */
+    enum json_list list;     /* with --json: what is printed */
+    uint64_t n_ids;          /* of the text so far */
+    uint64_t n_errors;       /* lines that could not be tokenized */
+    struct color_text shown; /* of detokenize */
     struct output out;
 };
 
@@ -40,94 +43,122 @@ static struct gpt2_tokenizer *open_tokenizer(const char *model, struct gpt2_erro
     return tokenizer;
 }
 
-/* `first`: nothing of the list is printed yet. */
-static bool print_ids(struct output *out, const struct gpt2_ids *ids, const char *separator,
-                      bool first, struct gpt2_error *err) {
-    for (size_t i = 0; i < ids->len; i++)
-        if (!output_format(out, err, "%s%" PRId32, i || !first ? separator : "", ids->data[i]))
-            return false;
-    return true;
-}
-
-/* {"ids": [...], "tokens": [...], "offsets": [[begin, end], ...]}, offsets in bytes of the text. */
-static bool print_json(struct output *out, const struct gpt2_tokenizer *tokenizer,
-                       const struct gpt2_ids *ids, const struct gpt2_extent *extents,
-                       struct gpt2_error *err) {
-    bool ok = output_string(out, "{\"ids\": [", err) && print_ids(out, ids, ", ", true, err) &&
-              output_string(out, "], \"tokens\": [", err);
-    for (size_t i = 0; ok && i < ids->len; i++) {
-        size_t n;
-        const char *bytes = gpt2_tokenizer_token(tokenizer, ids->data[i], &n);
-        ok = output_string(out, i ? ", " : "", err) && output_json_string(out, bytes, n, err);
+/* Prints the ids, or with --json what the list has for each; a sink's `take`. */
+static bool take_ids(void *user, const int32_t *ids, const struct gpt2_extent *extents, size_t n,
+                     struct gpt2_error *err) {
+    struct tokenize_run *run = user;
+    struct output *out = &run->out;
+    const bool is_json = run->args->format;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n && !run->args->count; i++) {
+        const char *separator = run->n_ids + i == 0 ? "" : is_json ? ", " : " ";
+        if (run->list == JSON_OFFSETS) {
+            ok = output_format(out, err, "%s[%zu, %zu]", separator, extents[i].begin,
+                               extents[i].end);
+        } else if (run->list == JSON_TOKENS) {
+            size_t len;
+            const char *bytes = gpt2_tokenizer_token(run->tokenizer, ids[i], &len);
+            ok = output_string(out, separator, err) && output_json_string(out, bytes, len, err);
+        } else {
+            ok = output_format(out, err, "%s%" PRId32, separator, ids[i]);
+        }
     }
-    ok = ok && output_string(out, "], \"offsets\": [", err);
-    for (size_t i = 0; ok && i < ids->len; i++)
-        ok = output_format(out, err, "%s[%zu, %zu]", i ? ", " : "", extents[i].begin,
-                           extents[i].end);
-    return ok && output_string(out, "]}", err);
+    run->n_ids += n;
+    return ok;
 }
 
-/* Prints the ids of the next piece of a text. With --json they are kept until it has ended. */
-static bool tokenize_piece(struct tokenize_run *run, struct gpt2_error *err) {
-    bool first = run->n_ids == 0;
-    if (run->args->format)
-        return true;
-    run->n_ids += run->ids.len;
-    bool ok = run->args->count || print_ids(&run->out, &run->ids, " ", first, err);
-    run->ids.len = 0;
-    return ok;
+/* {"ids": [...], "tokens": [...], "offsets": [[begin, end], ...]}, offsets in bytes of the text. It
+ * is encoded for each of them: the tokens of a text take 20 times its memory. */
+static bool print_json(struct tokenize_run *run, const char *bytes, size_t n,
+                       struct gpt2_error *err) {
+    static const char *const heads[] = {"{\"ids\": [", "], \"tokens\": [", "], \"offsets\": ["};
+    struct gpt2_ids none = {0};
+    size_t n_ids;
+    // what cannot be encoded is known before anything is printed
+    bool ok = gpt2_tokenizer_encode_some(run->tokenizer, bytes, n, run->reader.flags, 0, false,
+                                         &none, &n_ids, err);
+    gpt2_ids_free(&none);
+    for (run->list = JSON_IDS; ok && run->list < JSON_LISTS; run->list++) {
+        const struct gpt2_encode_sink sink = {take_ids, run, run->list == JSON_OFFSETS};
+        run->n_ids = 0;
+        ok = output_string(&run->out, heads[run->list], err) &&
+             gpt2_tokenizer_encode_parts(run->tokenizer, bytes, n, run->reader.flags, &sink, err);
+    }
+    return ok && output_string(&run->out, "]}", err);
+}
+
+/* A line, or the next stretch of a text. With --json that is kept until it has ended. */
+static bool tokenize_text(struct tokenize_run *run, const struct text_line *text,
+                          struct gpt2_error *err) {
+    const struct gpt2_encode_sink sink = {take_ids, run, false};
+    if (!run->args->format)
+        return token_reader_encode(&run->reader, text->bytes, text->n, &sink, err);
+    if (run->args->lines)
+        return print_json(run, text->bytes, text->n, err);
+    buffer_bytes(&run->text, text->bytes, text->n);
+    return !run->text.failed ||
+           command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a text");
 }
 
 static bool tokenize_end(struct tokenize_run *run, struct gpt2_error *err) {
     bool ok = run->args->count ? output_format(&run->out, err, "%" PRIu64, run->n_ids)
-              : run->args->format
-                  ? print_json(&run->out, run->tokenizer, &run->ids, run->extents.items, err)
+              : run->args->format && !run->args->lines
+                  ? print_json(run, run->text.data, run->text.len, err)
                   : true;
     run->n_ids = 0;
-    run->ids.len = 0;
-    run->extents.n = 0;
     return ok && output_string(&run->out, "\n", err);
 }
 
-/* Prints the bytes of the ids. With --json they are one string. */
-static bool detokenize_piece(struct tokenize_run *run, struct gpt2_error *err) {
-    struct buffer text = {0};
+/* Prints the bytes of the ids. With --json they are one string; a sink's `take`. */
+static bool take_texts(void *user, const int32_t *ids, const struct gpt2_extent *extents, size_t n,
+                       struct gpt2_error *err) {
+    enum { PART = 4096 }; // ids whose text is in memory
+    struct tokenize_run *run = user;
+    const bool is_json = run->args->format;
+    size_t len;
+    for (size_t i = 0; i < n; i++)
+        if (!gpt2_tokenizer_token(run->tokenizer, ids[i], &len))
+            return command_error(err, GPT2_ERR_USAGE, NULL,
+                                 "token id %" PRId32 " is not in the vocabulary (0 to %" PRId32 ")",
+                                 ids[i], gpt2_tokenizer_size(run->tokenizer) - 1);
     bool ok = true;
-    for (size_t i = 0; ok && i < run->ids.len; i++) {
-        size_t n;
-        const char *bytes = gpt2_tokenizer_token(run->tokenizer, run->ids.data[i], &n);
-        if (bytes)
-            buffer_bytes(&text, bytes, n);
-        else
-            ok = command_error(err, GPT2_ERR_USAGE, NULL,
-                               "token id %" PRId32 " is not in the vocabulary (0 to %" PRId32 ")",
-                               run->ids.data[i], gpt2_tokenizer_size(run->tokenizer) - 1);
+    run->n_ids += n;
+    for (size_t i = 0; ok && i < n;) {
+        struct buffer text = {0};
+        const size_t end = is_json || n - i < PART ? n : i + PART;
+        for (; i < end; i++) {
+            const char *bytes = gpt2_tokenizer_token(run->tokenizer, ids[i], &len);
+            buffer_bytes(&text, bytes, len);
+        }
+        ok = !text.failed || command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a text");
+        ok = ok && (is_json ? output_json_string(&run->out, text.data, text.len, err)
+                            : color_part(&run->shown, &run->out, text.data, text.len, err));
+        buffer_free(&text);
     }
-    if (text.failed)
-        ok = command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a text");
-    ok = ok && (run->args->format ? output_json_string(&run->out, text.data, text.len, err)
-                                  : color_part(&run->text, &run->out, text.data, text.len, err));
-    buffer_free(&text);
-    run->ids.len = 0;
     return ok;
 }
 
+static bool detokenize_text(struct tokenize_run *run, const struct text_line *text,
+                            struct gpt2_error *err) {
+    const struct gpt2_encode_sink sink = {take_texts, run, false};
+    return token_reader_encode(&run->reader, text->bytes, text->n, &sink, err);
+}
+
 static bool detokenize_end(struct tokenize_run *run, struct gpt2_error *err) {
-    return color_end(&run->text, &run->out, err) &&
+    const char *empty = run->args->format && run->n_ids == 0 ? "\"\"" : "";
+    run->n_ids = 0;
+    return color_end(&run->shown, &run->out, err) && output_string(&run->out, empty, err) &&
            (!run->args->lines || output_string(&run->out, "\n", err));
 }
 
 struct direction {
-    bool (*piece)(struct tokenize_run *run,
-                  struct gpt2_error *err); /* prints run->ids, and empties it */
+    bool (*text)(struct tokenize_run *run, const struct text_line *text, struct gpt2_error *err);
     bool (*end)(struct tokenize_run *run, struct gpt2_error *err); /* of a text */
 };
 
 /* The answer to a line that cannot be tokenized: an empty line, or {"error": ...}. */
 static bool tokenize_error(struct tokenize_run *run, const struct gpt2_error *fault,
                            struct gpt2_error *err) {
-    run->ids.len = 0;
-    run->extents.n = 0;
     if (!run->args->format)
         return output_string(&run->out, "\n", err);
     return output_string(&run->out, "{\"error\": ", err) &&
@@ -142,8 +173,8 @@ static bool convert_lines(struct tokenize_run *run, const struct direction *to,
             return false;
         if (!line.bytes)
             return true;
-        if (token_reader_encode(&run->reader, line.bytes, line.n, &run->ids, err)) {
-            if (!to->piece(run, err) || !to->end(run, err))
+        if (to->text(run, &line, err)) {
+            if (!to->end(run, err))
                 return false;
             continue;
         }
@@ -157,8 +188,10 @@ static bool convert_lines(struct tokenize_run *run, const struct direction *to,
 
 static bool convert_stream(struct tokenize_run *run, const struct direction *to,
                            struct gpt2_error *err) {
+    struct text_line text;
     for (bool more = true; more;)
-        if (!token_reader_next(&run->reader, &run->ids, &more, err) || !to->piece(run, err))
+        if (!token_reader_text(&run->reader, &text, &more, err) ||
+            (text.bytes && !to->text(run, &text, err)))
             return false;
     return to->end(run, err);
 }
@@ -177,7 +210,6 @@ static int convert(const struct tokenize_arguments *args, bool is_ids, const str
     run.reader.tokenizer = run.tokenizer;
     run.reader.is_ids = is_ids;
     run.reader.lines = args->lines;
-    run.reader.extents = args->format ? &run.extents : NULL;
     run.reader.flags = args->special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT;
     run.reader.input.fd = -1;
     bool ok = run.tokenizer && token_reader_open(&run.reader, &args->source, &err) &&
@@ -192,8 +224,7 @@ static int convert(const struct tokenize_arguments *args, bool is_ids, const str
                          : output_failed(&run.out, &write_err);
     output_discard(&run.out);
     token_reader_close(&run.reader);
-    free(run.extents.items);
-    gpt2_ids_free(&run.ids);
+    buffer_free(&run.text);
     gpt2_tokenizer_close(run.tokenizer);
     return code;
 }
@@ -235,7 +266,7 @@ static int run_tokenize(int argc, char **argv) {
         return code;
     args.source.word = n_words ? argv[0] : NULL;
     args.source.keep_newline |= args.lines;
-    return convert(&args, false, &(struct direction){tokenize_piece, tokenize_end});
+    return convert(&args, false, &(struct direction){tokenize_text, tokenize_end});
 }
 
 static int run_detokenize(int argc, char **argv) {
@@ -273,7 +304,7 @@ static int run_detokenize(int argc, char **argv) {
     }
     args.source.word = n_words ? words.data : NULL;
     args.lines |= args.format != 0;
-    code = convert(&args, true, &(struct direction){detokenize_piece, detokenize_end});
+    code = convert(&args, true, &(struct direction){detokenize_text, detokenize_end});
     buffer_free(&words);
     return code;
 }

@@ -125,6 +125,17 @@ int bpe_merge_short(const struct bpe *bpe, const unsigned char *text, int n, int
     return n;
 }
 
+/* A piece failed: for a byte that has no token, which is named, or for memory. */
+static bool refuse(const struct bpe *bpe, const unsigned char *text, size_t n, bool known,
+                   struct gpt2_error *err) {
+    for (size_t i = 0; !known && i < n; i++)
+        if (bpe->byte_ids[text[i]] < 0)
+            return error_set(err, GPT2_ERR_INPUT,
+                             "the vocabulary has no token for the byte 0x%02X of the text",
+                             text[i]);
+    return false;
+}
+
 bool bpe_encode(const struct bpe *bpe, const unsigned char *text, size_t n, struct gpt2_ids *ids,
                 struct gpt2_error *err) {
     bool known = true;
@@ -137,12 +148,14 @@ bool bpe_encode(const struct bpe *bpe, const unsigned char *text, size_t n, stru
     } else if (bpe_merge_long(bpe, text, n, ids, &known, err)) {
         return true;
     }
-    for (size_t i = 0; !known && i < n; i++)
-        if (bpe->byte_ids[text[i]] < 0)
-            return error_set(err, GPT2_ERR_INPUT,
-                             "the vocabulary has no token for the byte 0x%02X of the text",
-                             text[i]);
-    return false;
+    return refuse(bpe, text, n, known, err);
+}
+
+bool bpe_encode_parts(const struct bpe *bpe, const unsigned char *text, size_t n,
+                      struct gpt2_ids *ids, const struct ids_drain *drain, struct gpt2_error *err) {
+    bool known = true;
+    return bpe_merge_long_parts(bpe, text, n, ids, drain, &known, err) ||
+           refuse(bpe, text, n, known, err);
 }
 
 size_t bpe_n_merges(const struct bpe *bpe) {

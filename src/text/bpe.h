@@ -25,6 +25,15 @@ void bpe_merges(const struct bpe *bpe, struct vocab_merge *out);
 bool bpe_encode(const struct bpe *bpe, const unsigned char *text, size_t n, struct gpt2_ids *ids,
                 struct gpt2_error *err);
 
+/* The same for a piece of more than BPE_SHORT bytes, whose tokens need not be in memory together:
+ * `drain` is run again and again while `ids` grows, and false of it ends the merging. Takes twice
+ * the time. Memory, beside what the drain leaves in `ids`: none where merges are ranked as training
+ * ranks them, else 13 bytes for each of the piece and all its tokens. A byte that has no token is
+ * found before the first run. */
+struct ids_drain;
+bool bpe_encode_parts(const struct bpe *bpe, const unsigned char *text, size_t n,
+                      struct gpt2_ids *ids, const struct ids_drain *drain, struct gpt2_error *err);
+
 /* The same for short pieces, 1 <= n <= BPE_SHORT, without memory: writes the tokens to out (room
  * for BPE_SHORT), returns how many there are, or -1 where the vocabulary lacks a byte. */
 #define BPE_SHORT 48

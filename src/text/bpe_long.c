@@ -213,9 +213,18 @@ static bool merge_window(struct window *w, const struct bpe *bpe, const unsigned
     return true;
 }
 
-/* *joined: false where two windows have no token in common, and nothing is to be used. */
+/* Appends tokens [from, to) of a window, and hands on what is there. `ids` NULL: nothing. */
+static bool put(const struct window *w, int from, int to, struct gpt2_ids *ids,
+                const struct ids_drain *drain, struct gpt2_error *err) {
+    return !ids || (ids_append(ids, w->ids + from, (size_t)(to - from), err) &&
+                    (!drain || drain->run(drain->user, err)));
+}
+
+/* *joined: false where two windows have no token in common, and nothing is to be used. `ids` NULL:
+ * only to find that out; `drain` NULL: nothing is handed on. */
 static bool merge_windows(const struct bpe *bpe, const unsigned char *text, size_t n,
-                          struct gpt2_ids *ids, bool *joined, bool *known, struct gpt2_error *err) {
+                          struct gpt2_ids *ids, const struct ids_drain *drain, bool *joined,
+                          bool *known, struct gpt2_error *err) {
     struct window windows[2], *w = &windows[0], *next = &windows[1];
     int first = 0; // the first token of w that is not in ids
     *joined = true;
@@ -238,14 +247,14 @@ static bool merge_windows(const struct bpe *bpe, const unsigned char *text, size
                 j++;
         }
         *joined = i < w->n && j < next->n;
-        if (!*joined || !ids_append(ids, w->ids + first, (size_t)(i - first), err))
+        if (!*joined || !put(w, first, i, ids, drain, err))
             return false;
         struct window *done = w;
         w = next;
         next = done;
         first = j;
     }
-    return *known && ids_append(ids, w->ids + first, (size_t)(w->n - first), err);
+    return *known && put(w, first, w->n, ids, drain, err);
 }
 
 bool bpe_merge_long(const struct bpe *bpe, const unsigned char *text, size_t n,
@@ -253,10 +262,22 @@ bool bpe_merge_long(const struct bpe *bpe, const unsigned char *text, size_t n,
     size_t before = ids->len;
     bool joined = true;
     if (bpe->rising || n <= WINDOW) {
-        bool ok = merge_windows(bpe, text, n, ids, &joined, known, err);
+        bool ok = merge_windows(bpe, text, n, ids, NULL, &joined, known, err);
         if (ok || joined)
             return ok;
         ids->len = before;
     }
     return merge_tree(bpe, text, n, ids, known, err);
+}
+
+bool bpe_merge_long_parts(const struct bpe *bpe, const unsigned char *text, size_t n,
+                          struct gpt2_ids *ids, const struct ids_drain *drain, bool *known,
+                          struct gpt2_error *err) {
+    bool joined = true;
+    if (!bpe->rising)
+        return merge_tree(bpe, text, n, ids, known, err);
+    // what is handed on cannot be taken back, so the windows are merged once before
+    if (merge_windows(bpe, text, n, NULL, NULL, &joined, known, err))
+        return merge_windows(bpe, text, n, ids, drain, &joined, known, err);
+    return !joined && merge_tree(bpe, text, n, ids, known, err);
 }

@@ -10,4 +10,9 @@
 bool bpe_merge_long(const struct bpe *bpe, const unsigned char *text, size_t n,
                     struct gpt2_ids *ids, bool *known, struct gpt2_error *err);
 
+/* The same; the tokens are handed on while there come more, as bpe_encode_parts has it. */
+bool bpe_merge_long_parts(const struct bpe *bpe, const unsigned char *text, size_t n,
+                          struct gpt2_ids *ids, const struct ids_drain *drain, bool *known,
+                          struct gpt2_error *err);
+
 #endif

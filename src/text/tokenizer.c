@@ -41,16 +41,10 @@ struct gpt2_tokenizer {
 /* From how many bytes of text a cache of merged pieces is worth its memory. */
 #define CACHE_FROM 4096
 
-/* One call of encode. */
-struct encoding {
-    const struct gpt2_tokenizer *tokenizer;
-    const struct pieces *pieces; /* NULL: none, everything is merged */
-    struct piece_cache *cache;   /* NULL: none */
-    struct gpt2_ids *ids;
-    struct extents *extents; /* NULL: not asked for */
-    unsigned flags;
-    struct gpt2_error *err;
-};
+/* How many ids are handed on together, about, and from how many bytes the tokens of one piece are
+ * handed on before it has ended. */
+#define PART_IDS   4096
+#define PARTS_FROM ((size_t)16 << 10)
 
 /* A growing list of where the ids came from. */
 struct extents {
@@ -66,6 +60,27 @@ struct section {
     const struct normalized
         *normalized; /* text is a part of it, from `at` on; NULL: it stands so */
     size_t at;
+};
+
+/* The range of text that is being encoded, as far as its ids have their extents. */
+struct encoded_range {
+    const struct section *section;
+    size_t first; /* id of the range without an extent */
+    size_t at;    /* where in the section its token begins */
+    size_t skip;  /* bytes of that token that were put in */
+};
+
+/* One call of encode. */
+struct encoding {
+    const struct gpt2_tokenizer *tokenizer;
+    const struct pieces *pieces; /* NULL: none, everything is merged */
+    struct piece_cache *cache;   /* NULL: none */
+    struct gpt2_ids *ids;
+    struct extents *extents; /* NULL: not asked for */
+    struct encoded_range range;
+    const struct gpt2_encode_sink *sink; /* NULL: all stays in ids */
+    unsigned flags;
+    struct gpt2_error *err;
 };
 
 /* The searches for added tokens. With a normalizer those that are matched in normalized text are
@@ -224,6 +239,29 @@ void gpt2_tokenizer_close(struct gpt2_tokenizer *tokenizer) {
 
 /* ---- encoding ---- */
 
+static bool place_ids(struct encoding *encoding);
+
+/* Hands on what there is. */
+static bool hand_on(struct encoding *encoding) {
+    struct gpt2_ids *ids = encoding->ids;
+    if (!place_ids(encoding))
+        return false;
+    const struct gpt2_encode_sink *sink = encoding->sink;
+    const bool ok = ids->len == 0 || sink->take(sink->user, ids->data,
+                                                encoding->extents ? encoding->extents->items : NULL,
+                                                ids->len, encoding->err);
+    ids->len = encoding->range.first = 0;
+    if (encoding->extents)
+        encoding->extents->n = 0;
+    return ok;
+}
+
+/* The same where it is worth a call; an ids_drain. */
+static bool drain(void *user, struct gpt2_error *err) {
+    struct encoding *encoding = user;
+    return !encoding->sink || encoding->ids->len < PART_IDS || hand_on(encoding);
+}
+
 /* A piece on its way to its tokens. */
 struct lookup {
     const unsigned char *text; /* [n] */
@@ -233,6 +271,15 @@ struct lookup {
     struct cached_piece *slot; /* NULL: none */
 };
 
+/* Merges a piece whose bytes have tokens, or it is an error. */
+static bool merge_known(struct encoding *encoding, const unsigned char *text, size_t n) {
+    const struct gpt2_tokenizer *t = encoding->tokenizer;
+    if (encoding->sink && n >= PARTS_FROM)
+        return bpe_encode_parts(t->bpe, text, n, encoding->ids,
+                                &(struct ids_drain){drain, encoding}, encoding->err);
+    return bpe_encode(t->bpe, text, n, encoding->ids, encoding->err);
+}
+
 /* Merges a piece; bytes that no token has are left out first, where that is asked for. */
 static bool merge(struct encoding *encoding, const unsigned char *text, size_t n) {
     const struct gpt2_tokenizer *t = encoding->tokenizer;
@@ -240,7 +287,7 @@ static bool merge(struct encoding *encoding, const unsigned char *text, size_t n
     for (size_t i = 0; t->lacks_some && i < n; i++)
         n_known += !t->lacks[text[i]];
     if (!t->lacks_some || n_known == n || !(encoding->flags & GPT2_ENCODE_DROP_UNKNOWN))
-        return bpe_encode(t->bpe, text, n, encoding->ids, encoding->err);
+        return merge_known(encoding, text, n);
     unsigned char *known = n_known ? os_alloc(n_known, 1, "the text", encoding->err) : NULL;
     if (!known)
         return n_known == 0;
@@ -248,7 +295,7 @@ static bool merge(struct encoding *encoding, const unsigned char *text, size_t n
     for (size_t i = 0; i < n; i++)
         if (!t->lacks[text[i]])
             known[n_known++] = text[i];
-    bool ok = bpe_encode(t->bpe, known, n_known, encoding->ids, encoding->err);
+    bool ok = merge_known(encoding, known, n_known);
     os_free(known);
     return ok;
 }
@@ -266,7 +313,7 @@ static bool encode_rare(struct encoding *encoding, const struct lookup *piece) {
     if (!(id >= 0 ? ids_append(ids, &id, 1, encoding->err)
                   : merge(encoding, piece->text, piece->n)))
         return false;
-    size_t count = ids->len - before;
+    size_t count = ids->len - before; // of a piece that has a slot: others may be handed on
     if (piece->slot && count <= CACHED_IDS) {
         piece->slot->key = piece->key;
         piece->slot->n = (int32_t)count;
@@ -321,6 +368,8 @@ static bool encode_plain(struct encoding *encoding, const unsigned char *text, s
                 return false;
             }
         }
+        if (!drain(encoding, encoding->err))
+            return false;
     }
     return true;
 }
@@ -365,22 +414,24 @@ static bool push_id(struct encoding *encoding, int32_t id, size_t begin, size_t 
     return ids_append(encoding->ids, &id, 1, encoding->err) && push_extent(encoding, begin, end);
 }
 
-/* Where the ids from number `first` on came from: their tokens are the bytes of the section, with a
- * space before it if `spaced`, less what has been left out. */
-static bool push_extents(struct encoding *encoding, const struct section *s, size_t first,
-                         bool spaced) {
+/* Where the ids of the range came from that have no extent yet: their tokens are the bytes of the
+ * section, less what has been left out. */
+static bool place_ids(struct encoding *encoding) {
     const struct gpt2_tokenizer *t = encoding->tokenizer;
-    bool drops = encoding->flags & GPT2_ENCODE_DROP_UNKNOWN;
-    size_t at = 0, skip = spaced;
-    for (size_t i = first; i < encoding->ids->len; i++) {
-        size_t len = t->vocab->tokens[encoding->ids->data[i]].len - skip, begin;
-        skip = 0;
-        for (begin = at; drops && begin < s->n && t->lacks[s->text[begin]];)
+    const bool drops = encoding->flags & GPT2_ENCODE_DROP_UNKNOWN;
+    struct encoded_range *range = &encoding->range;
+    const struct section *s = range->section;
+    if (!encoding->extents || !s)
+        return true;
+    for (; range->first < encoding->ids->len; range->first++) {
+        size_t len = t->vocab->tokens[encoding->ids->data[range->first]].len - range->skip, begin;
+        range->skip = 0;
+        for (begin = range->at; drops && begin < s->n && t->lacks[s->text[begin]];)
             begin++;
-        for (at = begin; len > 0 && at < s->n; at++)
-            len -= !(drops && t->lacks[s->text[at]]);
+        for (range->at = begin; len > 0 && range->at < s->n; range->at++)
+            len -= !(drops && t->lacks[s->text[range->at]]);
         if (!push_extent(encoding, origin(s, begin),
-                         at > begin ? origin_end(s, at) : origin(s, begin)))
+                         range->at > begin ? origin_end(s, range->at) : origin(s, begin)))
             return false;
     }
     return true;
@@ -389,9 +440,9 @@ static bool push_extents(struct encoding *encoding, const struct section *s, siz
 /* One range of text without added tokens; a space is put before it where the tokenizer wants one.
  */
 static bool encode_range(struct encoding *encoding, const struct section *s) {
-    const size_t first = encoding->ids->len;
     const bool spaced = s->n && encoding->tokenizer->vocab->add_prefix_space && s->text[0] != ' ';
     bool ok;
+    encoding->range = (struct encoded_range){s, encoding->ids->len, 0, spaced};
     if (!spaced) {
         ok = encode_plain(encoding, s->text, s->n);
     } else {
@@ -404,7 +455,9 @@ static bool encode_range(struct encoding *encoding, const struct section *s) {
         ok = encode_plain(encoding, text, s->n + 1);
         os_free(text);
     }
-    return ok && (!encoding->extents || push_extents(encoding, s, first, spaced));
+    ok = ok && place_ids(encoding);
+    encoding->range.section = NULL;
+    return ok;
 }
 
 /* Text without added tokens, normalized. */
@@ -492,16 +545,21 @@ static const struct pieces *pieces_for(const struct gpt2_tokenizer *tokenizer, s
 
 static bool encode(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
                    unsigned flags, struct gpt2_ids *ids, struct extents *extents,
-                   struct gpt2_error *err) {
-    struct encoding encoding = {
-        .tokenizer = tokenizer, .ids = ids, .extents = extents, .flags = flags, .err = err};
-    size_t before = ids->len;
+                   const struct gpt2_encode_sink *sink, struct gpt2_error *err) {
+    struct encoding encoding = {.tokenizer = tokenizer,
+                                .ids = ids,
+                                .extents = extents,
+                                .sink = sink,
+                                .flags = flags,
+                                .err = err};
+    const size_t before = ids->len, room = n_bytes / 4 + 1;
     encoding.pieces =
         pieces_for(tokenizer, n_bytes); // where there is no memory, all goes on without
     if (n_bytes >= CACHE_FROM)
         encoding.cache = os_alloc(1, sizeof *encoding.cache, "", NULL);
-    bool ok = ids_reserve(ids, n_bytes / 4 + 1, err) &&
-              encode_text(&encoding, (const unsigned char *)text, n_bytes);
+    bool ok = ids_reserve(ids, sink && room > PART_IDS ? PART_IDS : room, err) &&
+              encode_text(&encoding, (const unsigned char *)text, n_bytes) &&
+              (!sink || hand_on(&encoding));
     os_free(encoding.cache);
     if (!ok)
         ids->len = before;
@@ -510,18 +568,45 @@ static bool encode(const struct gpt2_tokenizer *tokenizer, const char *text, siz
 
 bool gpt2_tokenizer_encode(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
                            unsigned flags, struct gpt2_ids *ids, struct gpt2_error *err) {
-    return encode(tokenizer, text, n_bytes, flags, ids, NULL, err);
+    return encode(tokenizer, text, n_bytes, flags, ids, NULL, NULL, err);
 }
 
 bool gpt2_tokenizer_encode_extents(const struct gpt2_tokenizer *tokenizer, const char *text,
                                    size_t n_bytes, unsigned flags, struct gpt2_ids *ids,
                                    struct gpt2_extent **extents, struct gpt2_error *err) {
     struct extents list = {0};
-    bool ok = encode(tokenizer, text, n_bytes, flags, ids, &list, err);
+    bool ok = encode(tokenizer, text, n_bytes, flags, ids, &list, NULL, err);
     if (!ok)
         free(list.items);
     *extents = ok ? list.items : NULL;
     return ok;
+}
+
+static bool encode_to(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                      unsigned flags, const struct gpt2_encode_sink *sink, struct gpt2_error *err) {
+    struct gpt2_ids ids = {0};
+    struct extents extents = {0};
+    bool ok = encode(tokenizer, text, n_bytes, flags, &ids, sink->wants_extents ? &extents : NULL,
+                     sink, err);
+    free(extents.items);
+    gpt2_ids_free(&ids);
+    return ok;
+}
+
+static bool take_nothing(void *user, const int32_t *ids, const struct gpt2_extent *extents,
+                         size_t n, struct gpt2_error *err) {
+    return true;
+}
+
+bool gpt2_tokenizer_encode_parts(const struct gpt2_tokenizer *tokenizer, const char *text,
+                                 size_t n_bytes, unsigned flags,
+                                 const struct gpt2_encode_sink *sink, struct gpt2_error *err) {
+    // a byte without a token is to be found before anything is taken
+    if (tokenizer->lacks_some && !(flags & GPT2_ENCODE_DROP_UNKNOWN) && n_bytes >= PART_IDS / 2 &&
+        !encode_to(tokenizer, text, n_bytes, flags,
+                   &(struct gpt2_encode_sink){.take = take_nothing}, err))
+        return false;
+    return encode_to(tokenizer, text, n_bytes, flags, sink, err);
 }
 
 size_t gpt2_tokenizer_cut(const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,

@@ -56,8 +56,8 @@ static bool read_record(const char *data, size_t size, bool is_json,
                         const struct text_maker *maker) {
     struct gpt2_error err = {0};
     struct record_texts texts = {0};
-    bool ok =
-        bulk_record_read(&texts.record, data, size, is_json, 7, &defaults, world.tokenizer, &err);
+    const struct prompt_encoder encoder = text_maker_encoder(maker);
+    bool ok = bulk_record_read(&texts.record, data, size, is_json, 7, &defaults, &encoder, &err);
     judge(ok, &err);
     if (ok)
         check(&texts.record);

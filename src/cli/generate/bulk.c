@@ -80,8 +80,9 @@ static bool start_record(struct bulk_run *run, struct queued_record *r, enum lin
                              "a line of %zu bytes: expected at most %zu", run->input.n_bytes,
                              MAX_LINE);
     }
+    const struct prompt_encoder encoder = text_maker_encoder(&run->maker);
     if (!bulk_record_read(&r->texts.record, run->input.bytes, run->input.n, is_json(run),
-                          run->number, job->settings, job->tokenizer, &r->err) ||
+                          run->number, job->settings, &encoder, &r->err) ||
         !record_texts_create(&r->texts, &run->maker, go_on, NULL, &r->err))
         return false;
     for (; *n_started < r->texts.n; ++*n_started)

@@ -52,9 +52,9 @@ static bool add_prompts(struct bulk_record *record, int n, struct gpt2_error *er
 }
 
 static bool read_text(struct bulk_record *record, int i, const char *text, size_t n,
-                      const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
-    return gpt2_tokenizer_encode(tokenizer, text, n, settings_encode_flags(&record->settings),
-                                 &record->prompts[i], err);
+                      const struct prompt_encoder *encoder, struct gpt2_error *err) {
+    return settings_encode(&record->settings, encoder->n_ctx, encoder->tokenizer, text, n,
+                           &record->prompts[i], err);
 }
 
 /* The i-th prompt from the list of ids at a field. */
@@ -74,12 +74,12 @@ static bool read_ids(struct bulk_record *record, int i, int at, struct gpt2_erro
 }
 
 /* As OpenAI has it: a text, a list of texts, a list of token ids, a list of such lists. */
-static bool read_prompts(struct bulk_record *record, int at, const struct gpt2_tokenizer *tokenizer,
+static bool read_prompts(struct bulk_record *record, int at, const struct prompt_encoder *encoder,
                          struct gpt2_error *err) {
     const struct gpt2_field *field = gpt2_record_field(record->json, at);
     if (field->kind == GPT2_FIELD_STRING)
         return add_prompts(record, 1, err) &&
-               read_text(record, 0, field->text, strlen(field->text), tokenizer, err);
+               read_text(record, 0, field->text, strlen(field->text), encoder, err);
     if (field->kind != GPT2_FIELD_LIST)
         return command_error(err, GPT2_ERR_INPUT, NULL,
                              "%s: expected a text, token ids, or a list of these, got %s",
@@ -105,7 +105,7 @@ static bool read_prompts(struct bulk_record *record, int at, const struct gpt2_t
                                  "else, got %s at place %d",
                                  field->name, gpt2_field_kind_name(item->kind), k);
         if (!(item->kind == GPT2_FIELD_STRING
-                  ? read_text(record, k, item->text, strlen(item->text), tokenizer, err)
+                  ? read_text(record, k, item->text, strlen(item->text), encoder, err)
                   : read_ids(record, k, i, err)))
             return false;
         i += 1 + item->n_inside;
@@ -230,7 +230,7 @@ static bool read_members(struct bulk_record *record, const struct option *table,
 
 /* Members of the record itself, then its prompts. */
 static bool read_settings(struct bulk_record *record, const char *const *others, int n, int body,
-                          const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
+                          const struct prompt_encoder *encoder, struct gpt2_error *err) {
     struct option table[SETTINGS_MAX];
     settings_table(table, &record->settings);
     int prompt = -1;
@@ -246,11 +246,11 @@ static bool read_settings(struct bulk_record *record, const char *const *others,
     if (prompt < 0)
         return command_error(err, GPT2_ERR_INPUT, NULL, "the %s has no \"prompt\" and no \"ids\"",
                              record->is_request ? "request" : "record");
-    return read_prompts(record, prompt, tokenizer, err);
+    return read_prompts(record, prompt, encoder, err);
 }
 
 static bool read_json(struct bulk_record *record, const char *line, size_t n,
-                      const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
+                      const struct prompt_encoder *encoder, struct gpt2_error *err) {
     record->json = gpt2_record_parse(line, n, err);
     if (!record->json)
         return false;
@@ -264,12 +264,12 @@ static bool read_json(struct bulk_record *record, const char *line, size_t n,
         if (!strcmp(field->name, "body") && field->kind == GPT2_FIELD_OBJECT)
             body = end;
     }
-    return read_settings(record, NULL, end, body, tokenizer, err);
+    return read_settings(record, NULL, end, body, encoder, err);
 }
 
 bool bulk_record_read_request(struct bulk_record *record, const char *body, size_t n,
                               const char *const *others, const struct settings *defaults,
-                              const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
+                              const struct prompt_encoder *encoder, struct gpt2_error *err) {
     *record = (struct bulk_record){.settings = *defaults, .has_settings = true, .is_request = true};
     record->json = gpt2_record_parse(body, n, err);
     if (!record->json)
@@ -278,7 +278,7 @@ bool bulk_record_read_request(struct bulk_record *record, const char *body, size
     const struct gpt2_field *field;
     while ((field = gpt2_record_field(record->json, end)))
         end += 1 + field->n_inside;
-    if (!read_settings(record, others, end, -1, tokenizer, err))
+    if (!read_settings(record, others, end, -1, encoder, err))
         return false;
     return !record->ignored.failed ||
            command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a record");
@@ -294,10 +294,10 @@ const struct gpt2_field *bulk_record_member(const struct bulk_record *record, co
 
 bool bulk_record_read(struct bulk_record *record, const char *line, size_t n, bool is_json,
                       uint64_t number, const struct settings *defaults,
-                      const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err) {
+                      const struct prompt_encoder *encoder, struct gpt2_error *err) {
     *record = (struct bulk_record){.settings = *defaults, .key = number};
     buffer_format(&record->id, "%" PRIu64, number);
     if (is_json)
-        return read_json(record, line, n, tokenizer, err);
-    return add_prompts(record, 1, err) && read_text(record, 0, line, n, tokenizer, err);
+        return read_json(record, line, n, encoder, err);
+    return add_prompts(record, 1, err) && read_text(record, 0, line, n, encoder, err);
 }

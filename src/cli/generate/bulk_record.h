@@ -25,18 +25,24 @@ struct bulk_record {
     char (*biases)[56]; /* what settings.bias points to, where logit_bias was an object */
 };
 
+/* What prompts are encoded with. */
+struct prompt_encoder {
+    const struct gpt2_tokenizer *tokenizer;
+    int n_ctx; /* the model's: of a longer prompt no more than that is kept (settings_encode) */
+};
+
 /* Parses a line, `number` of which is its id where it has none. On failure the id is still filled
  * as far as it could be read, and err says what is wrong. */
 bool bulk_record_read(struct bulk_record *record, const char *line, size_t n, bool is_json,
                       uint64_t number, const struct settings *defaults,
-                      const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err);
+                      const struct prompt_encoder *encoder, struct gpt2_error *err);
 
 /* The same of the body of a request to OpenAI's completions endpoint. `others` are members that are
  * the caller's to look at, in record->json; ends with NULL. Unknown names are no error:
  * record->ignored lists them. The key is 0. */
 bool bulk_record_read_request(struct bulk_record *record, const char *body, size_t n,
                               const char *const *others, const struct settings *defaults,
-                              const struct gpt2_tokenizer *tokenizer, struct gpt2_error *err);
+                              const struct prompt_encoder *encoder, struct gpt2_error *err);
 
 /* A member of the record, NULL: there is none. */
 const struct gpt2_field *bulk_record_member(const struct bulk_record *record, const char *name);

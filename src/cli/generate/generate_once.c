@@ -42,8 +42,11 @@ static bool read_prompt(struct generate_run *run, struct gpt2_error *err) {
         report_done("hint: %.*s in the prompt is read as text; --special reads it as the "
                     "special token",
                     (int)(n < 60 ? n : 60), token);
-    return gpt2_tokenizer_encode(run->tokenizer, prompt->data, prompt->len,
-                                 settings_encode_flags(&args->settings), &run->ids, err);
+    if (session_file_wanted(args)) // which is compared with all of the prompt
+        return gpt2_tokenizer_encode(run->tokenizer, prompt->data, prompt->len,
+                                     settings_encode_flags(&args->settings), &run->ids, err);
+    return settings_encode(&args->settings, gpt2_model_config(run->model)->n_ctx, run->tokenizer,
+                           prompt->data, prompt->len, &run->ids, err);
 }
 
 /* Texts that could not be shown as they came: several of them. */

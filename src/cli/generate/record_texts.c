@@ -16,6 +16,10 @@ static bool make_decoding(struct record_texts *t, const struct text_maker *maker
     return decoding_create(&t->own, &t->record.settings, maker->model, maker->tokenizer, err);
 }
 
+struct prompt_encoder text_maker_encoder(const struct text_maker *maker) {
+    return (struct prompt_encoder){maker->tokenizer, gpt2_model_config(maker->model)->n_ctx};
+}
+
 bool record_texts_create(struct record_texts *t, const struct text_maker *maker,
                          bool (*go_on)(void *user, const float *logits), void *user,
                          struct gpt2_error *err) {

@@ -25,6 +25,9 @@ struct text_maker {
     int max_samples;                 /* of a record's prompts together          */
 };
 
+/* What the record's prompts are encoded with, before. */
+struct prompt_encoder text_maker_encoder(const struct text_maker *maker);
+
 /* Makes the completions. Draws go on from prompt to prompt, as the numbers of the choices do.
  * go_on(user) as gpt2_completion_options has it. Fails as decoding_create, decoding_options and
  * gpt2_completion_create do, or with GPT2_ERR_USAGE for too many samples. */

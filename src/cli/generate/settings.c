@@ -279,6 +279,20 @@ unsigned settings_encode_flags(const struct settings *s) {
     return s->special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT;
 }
 
+bool settings_encode(const struct settings *s, int n_ctx, const struct gpt2_tokenizer *tokenizer,
+                     const char *text, size_t n_bytes, struct gpt2_ids *ids,
+                     struct gpt2_error *err) {
+    size_t n_all;
+    if (!gpt2_tokenizer_encode_some(tokenizer, text, n_bytes, settings_encode_flags(s),
+                                    (size_t)n_ctx, s->truncate == GPT2_TRUNCATE_LEFT, ids, &n_all,
+                                    err))
+        return false;
+    return n_all <= (size_t)n_ctx || s->truncate != GPT2_TRUNCATE_ERROR ||
+           command_error(err, GPT2_ERR_INPUT,
+                         "shorten the prompt, or --truncate left --on-overflow slide",
+                         "the prompt has %zu tokens, the model's context holds %d", n_all, n_ctx);
+}
+
 /* Ids that are never chosen: rows of wte that stand for no token, and --ban. */
 static bool ban(struct decoding *d, int n_vocab, const struct gpt2_tokenizer *tokenizer,
                 struct gpt2_error *err) {

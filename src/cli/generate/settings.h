@@ -52,6 +52,13 @@ void settings_seed_json(const struct seed *seed, struct buffer *out);
  * it, and leaves out bytes that no token has. */
 unsigned settings_encode_flags(const struct settings *settings);
 
+/* Appends the ids of a prompt, no more than a context of n_ctx tokens holds: with `truncate` what
+ * that leaves of them, without GPT2_ERR_INPUT where there are more, in the words of
+ * gpt2_completion_create. A prompt of one token for each byte takes no more memory than another. */
+bool settings_encode(const struct settings *settings, int n_ctx,
+                     const struct gpt2_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                     struct gpt2_ids *ids, struct gpt2_error *err);
+
 /* What the settings are made into, for any number of texts with the same ones. */
 struct decoding {
     struct settings settings;

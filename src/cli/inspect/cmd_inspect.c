@@ -74,7 +74,9 @@ static bool find_kind(struct inspect_run *run, const char *word, struct gpt2_err
 
 /* ---- texts ---- */
 
-static bool check_text(struct inspect_run *run, struct gpt2_ids *ids, struct gpt2_error *err) {
+/* `n_all`: tokens that the text has; ids are all of them, or as many as are too many. */
+static bool check_text(struct inspect_run *run, struct gpt2_ids *ids, size_t n_all,
+                       struct gpt2_error *err) {
     const struct gpt2_config *config = run->inspect.config;
     for (size_t i = 0; i < ids->len; i++)
         if (ids->data[i] >= config->n_vocab)
@@ -84,9 +86,9 @@ static bool check_text(struct inspect_run *run, struct gpt2_ids *ids, struct gpt
     if (ids->len == 0)
         return command_error(err, GPT2_ERR_INPUT, "give a prompt",
                              "the text is empty and the model has no token to start from");
-    if (ids->len > (size_t)config->n_ctx)
+    if (n_all > (size_t)config->n_ctx)
         return command_error(err, GPT2_ERR_INPUT, "shorten the text",
-                             "the text has %zu tokens, the model's context holds %d", ids->len,
+                             "the text has %zu tokens, the model's context holds %d", n_all,
                              config->n_ctx);
     return true;
 }
@@ -124,9 +126,14 @@ static bool add_text(struct inspect_run *run, const struct text_source *source,
     struct gpt2_ids *ids = &run->inspect.texts[run->inspect.n_texts++];
     struct text text = {0};
     unsigned flags = run->args.special ? GPT2_ENCODE_SPECIAL : GPT2_ENCODE_TEXT;
-    bool ok = text_read(&text, source, err) && start_text(run, ids, text.len == 0, err) &&
-              gpt2_tokenizer_encode(run->tokenizer, text.data, text.len, flags, ids, err) &&
-              check_text(run, ids, err);
+    bool ok = text_read(&text, source, err) && start_text(run, ids, text.len == 0, err);
+    const size_t n_start = ids->len;
+    size_t n_text = 0;
+    ok = ok &&
+         gpt2_tokenizer_encode_some(run->tokenizer, text.data, text.len, flags,
+                                    (size_t)run->inspect.config->n_ctx + 1, false, ids, &n_text,
+                                    err) &&
+         check_text(run, ids, n_start + n_text, err);
     text_free(&text);
     return ok;
 }
@@ -136,7 +143,8 @@ static bool add_ids(struct inspect_run *run, struct gpt2_error *err) {
     const char *list = run->args.ids;
     bool empty = !list[strspn(list, ", \t\r\n")];
     return start_text(run, ids, empty, err) &&
-           text_parse_ids(list, strlen(list), "--ids", ids, err) && check_text(run, ids, err);
+           text_parse_ids(list, strlen(list), "--ids", ids, err) &&
+           check_text(run, ids, ids->len, err);
 }
 
 /* Reads the texts: those of -p and then the plain words; or --file, which may precede one text;

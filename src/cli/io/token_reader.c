@@ -81,43 +81,20 @@ static size_t whole_bytes(const struct token_reader *r) {
     return n;
 }
 
-/* The same with the places in the text, or in the line where lines are read. */
-static bool encode_extents(const struct token_reader *r, const char *line, size_t len,
-                           struct gpt2_ids *ids, struct gpt2_error *err) {
-    struct token_extents *all = r->extents;
-    struct gpt2_extent *more;
-    const size_t before = ids->len, base = r->lines ? 0 : (size_t)r->offset;
-    if (!gpt2_tokenizer_encode_extents(r->tokenizer, line, len, r->flags, ids, &more, err))
-        return false;
-    const size_t n = ids->len - before;
-    if (all->n == 0 && base == 0) { // the first, and in most cases all
-        free(all->items);
-        all->items = more;
-        all->n = n;
-        return true;
-    }
-    struct gpt2_extent *grown = realloc(all->items, (all->n + n + 1) * sizeof *grown);
-    if (grown) {
-        all->items = grown;
-        for (size_t i = 0; i < n; i++)
-            grown[all->n++] = (struct gpt2_extent){base + more[i].begin, base + more[i].end};
-    }
-    free(more);
-    return grown || command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for byte offsets");
-}
-
 bool token_reader_encode(const struct token_reader *r, const char *line, size_t len,
-                         struct gpt2_ids *ids, struct gpt2_error *err) {
-    if (!r->is_ids && r->extents)
-        return encode_extents(r, line, len, ids, err);
+                         const struct gpt2_encode_sink *sink, struct gpt2_error *err) {
     if (!r->is_ids)
-        return gpt2_tokenizer_encode(r->tokenizer, line, len, r->flags, ids, err);
+        return gpt2_tokenizer_encode_parts(r->tokenizer, line, len, r->flags, sink, err);
     char what[300];
-    snprintf(what, sizeof what, "%s, from byte %" PRIu64 " on", r->input.name, r->offset);
-    return text_parse_ids(line, len, r->offset ? what : r->input.name, ids, err);
+    snprintf(what, sizeof what, "%s, from byte %" PRIu64 " on", r->input.name, r->from);
+    struct gpt2_ids ids = {0};
+    const bool ok = text_parse_ids(line, len, r->from ? what : r->input.name, &ids, err) &&
+                    (!ids.len || sink->take(sink->user, ids.data, NULL, ids.len, err));
+    gpt2_ids_free(&ids);
+    return ok;
 }
 
-bool token_reader_next(struct token_reader *r, struct gpt2_ids *ids, bool *more,
+bool token_reader_text(struct token_reader *r, struct text_line *text, bool *more,
                        struct gpt2_error *err) {
     size_t n = 0, looked_at = 0;
     // A word that never ends is looked at again when it has doubled.
@@ -132,12 +109,19 @@ bool token_reader_next(struct token_reader *r, struct gpt2_ids *ids, bool *more,
     if (r->at_end)
         n = whole_bytes(r);
     const bool is_empty = r->at_end && r->offset == 0 && !r->is_ids; // may still get a BOS token
-    if ((n || is_empty) && !token_reader_encode(r, r->data + r->used, n, ids, err))
-        return false;
+    *text = (struct text_line){n || is_empty ? n ? r->data + r->used : "" : NULL, n, n};
+    r->from = r->offset;
     r->used += n;
     r->offset += n;
     *more = !r->at_end;
     return true;
+}
+
+bool token_reader_next(struct token_reader *r, const struct gpt2_encode_sink *sink, bool *more,
+                       struct gpt2_error *err) {
+    struct text_line text;
+    return token_reader_text(r, &text, more, err) &&
+           (!text.bytes || token_reader_encode(r, text.bytes, text.n, sink, err));
 }
 
 bool token_reader_line(struct token_reader *r, struct text_line *line, struct gpt2_error *err) {
@@ -152,6 +136,7 @@ bool token_reader_line(struct token_reader *r, struct text_line *line, struct gp
             line->n_whole = n_text + (newline != NULL);
             line->n =
                 newline && r->input.form == INPUT_AS_LINES ? input_line_end(start, n_text) : n_text;
+            r->from = r->offset;
             r->used += line->n_whole;
             r->offset += line->n_whole;
             return true;

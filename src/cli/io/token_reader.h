@@ -12,24 +12,18 @@
 #include <gpt2/tokenizer.h>
 #include <stdint.h>
 
-/* Where tokens came from, in the order of their ids. Start from {0}. */
-struct token_extents {
-    struct gpt2_extent *items; /* [n], owned */
-    size_t n;
-};
-
 struct token_reader {
     const struct gpt2_tokenizer *tokenizer; /* may be NULL where the text is ids */
     bool is_ids;                            /* the text is numbers, as text_parse_ids reads them */
     bool lines;                             /* token_reader_line is called, not _next */
     unsigned flags;                         /* of gpt2_tokenizer_encode */
-    struct token_extents *extents;          /* gets one for each id of text; NULL: not wanted */
 
     bool keep_newline;  /* as the source says */
     struct input input; /* fd -1: all is in data. `idle` may be set once it is open */
     char *data;         /* [len] read, not used; data[0..used) is */
     size_t used, len, cap;
     uint64_t offset; /* of data[used] in the text */
+    uint64_t from;   /* of the stretch or line that was given last */
     bool at_end;     /* nothing comes after data */
 };
 
@@ -37,10 +31,6 @@ struct token_reader {
 bool token_reader_open(struct token_reader *reader, const struct text_source *source,
                        struct gpt2_error *err);
 void token_reader_close(struct token_reader *reader); /* a zeroed struct is allowed */
-
-/* Appends the ids of the next stretch of text. *more: there is more to come. */
-bool token_reader_next(struct token_reader *reader, struct gpt2_ids *ids, bool *more,
-                       struct gpt2_error *err);
 
 /* The next line, valid until the next call. `bytes` NULL: there is none. */
 struct text_line {
@@ -50,8 +40,18 @@ struct text_line {
 };
 bool token_reader_line(struct token_reader *reader, struct text_line *line, struct gpt2_error *err);
 
-/* Appends the ids of a line. */
+/* The same for a stretch of text whose ids do not depend on what comes after it. `bytes` NULL: it
+ * is empty. *more: there is more to come. */
+bool token_reader_text(struct token_reader *reader, struct text_line *text, bool *more,
+                       struct gpt2_error *err);
+
+/* Hands on the ids of a line or a stretch, some thousand at a time (gpt2_tokenizer_encode_parts);
+ * where the text is ids, all at once, without extents. */
 bool token_reader_encode(const struct token_reader *reader, const char *line, size_t len,
-                         struct gpt2_ids *ids, struct gpt2_error *err);
+                         const struct gpt2_encode_sink *sink, struct gpt2_error *err);
+
+/* The two in one. */
+bool token_reader_next(struct token_reader *reader, const struct gpt2_encode_sink *sink, bool *more,
+                       struct gpt2_error *err);
 
 #endif

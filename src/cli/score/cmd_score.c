@@ -37,8 +37,9 @@ struct score_run {
     struct token_reader reader;
     struct gpt2_scorer *scorer;
     struct scoring *scoring;
-    struct gpt2_ids ids;
-    struct gpt2_ids context; /* that texts have unless they say another */
+    struct scoring_text *text; /* what is being scored */
+    uint64_t n_ids;            /* of it */
+    struct gpt2_ids context;   /* that texts have unless they say another */
     struct scored_session session;
     uint64_t n_errors; /* lines that could not be scored */
     unsigned char *marked;
@@ -224,15 +225,43 @@ static bool create(struct score_run *run, struct gpt2_error *err) {
     return run->scoring != NULL;
 }
 
-/* Checks ids given as numbers before the model reads them. */
-static bool check_ids(const struct score_run *run, struct gpt2_error *err) {
-    int n_vocab = engine_vocab(&run->engine);
-    for (size_t i = 0; run->args.ids && i < run->ids.len; i++)
-        if (run->ids.data[i] >= n_vocab)
+/* Counts the ids of a text, and checks those given as numbers; a sink's `take`. */
+static bool count_ids(void *user, const int32_t *ids, const struct gpt2_extent *extents, size_t n,
+                      struct gpt2_error *err) {
+    struct score_run *run = user;
+    const int n_vocab = engine_vocab(&run->engine);
+    for (size_t i = 0; run->args.ids && i < n; i++)
+        if (ids[i] >= n_vocab)
             return command_error(err, GPT2_ERR_USAGE, NULL,
-                                 "token id %" PRId32 " is not in the vocabulary (0 to %d)",
-                                 run->ids.data[i], n_vocab - 1);
+                                 "token id %" PRId32 " is not in the vocabulary (0 to %d)", ids[i],
+                                 n_vocab - 1);
+    run->n_ids += n;
     return true;
+}
+
+/* The same, and the ids go on to run->text. */
+static bool score_ids(void *user, const int32_t *ids, const struct gpt2_extent *extents, size_t n,
+                      struct gpt2_error *err) {
+    struct score_run *run = user;
+    return count_ids(user, ids, extents, n, err) &&
+           scoring_add(run->scoring, run->text, ids, n, err);
+}
+
+/* Whether a text can be scored, before anything of it is. */
+static bool check_text(struct score_run *run, const char *bytes, size_t len,
+                       struct gpt2_error *err) {
+    const struct gpt2_encode_sink sink = {count_ids, run, false};
+    run->n_ids = 0;
+    return token_reader_encode(&run->reader, bytes, len, &sink, err);
+}
+
+/* Scores a text that was checked and is begun: as it is encoded, as its ids may be four times as
+ * long. False also where it was not begun. */
+static bool score_text(struct score_run *run, const char *bytes, size_t len,
+                       struct gpt2_error *err) {
+    const struct gpt2_encode_sink sink = {score_ids, run, false};
+    return run->text && token_reader_encode(&run->reader, bytes, len, &sink, err) &&
+           scoring_end(run->scoring, run->text, err);
 }
 
 /* Answers what is known, before the input is waited for (input.h). */
@@ -241,27 +270,27 @@ static bool answer(void *user, struct gpt2_error *err) {
     return scoring_flush(run->scoring, err) && output_flush(&run->report.out, err);
 }
 
-/* Begins to score a text after a context. NULL: `user` is NULL, or err says why. */
-static struct scoring_text *begin(struct score_run *run, struct score_text *user,
-                                  const struct gpt2_ids *context, struct gpt2_error *err) {
+/* Begins to score a text after a context, as run->text. False: `user` is NULL, or err says why. */
+static bool begin(struct score_run *run, struct score_text *user, const struct gpt2_ids *context,
+                  struct gpt2_error *err) {
+    run->text = NULL;
     if (!user)
-        return NULL;
+        return false;
     score_text_context(user, context->len);
-    return scoring_begin(run->scoring, user, context->data, context->len, err);
+    run->text = scoring_begin(run->scoring, user, context->data, context->len, err);
+    return run->text != NULL;
 }
 
 /* Scores the whole input as one text. */
 static bool score_stream(struct score_run *run, struct gpt2_error *err) {
     struct score_text *user = score_text_create(&run->report, 1, 0, NULL, 0, err);
-    struct scoring_text *text = begin(run, user, &run->context, err);
-    bool more = true;
-    while (text && more) {
-        run->ids.len = 0;
-        if (!token_reader_next(&run->reader, &run->ids, &more, err) || !check_ids(run, err) ||
-            !scoring_add(run->scoring, text, run->ids.data, run->ids.len, err))
+    const struct gpt2_encode_sink sink = {score_ids, run, false};
+    if (!begin(run, user, &run->context, err))
+        return false;
+    for (bool more = true; more;)
+        if (!token_reader_next(&run->reader, &sink, &more, err))
             return false;
-    }
-    return text && scoring_end(run->scoring, text, err) && scoring_flush(run->scoring, err);
+    return scoring_end(run->scoring, run->text, err) && scoring_flush(run->scoring, err);
 }
 
 /* A line that cannot be scored is answered in its turn. */
@@ -283,46 +312,50 @@ static bool score_lines(struct score_run *run, struct gpt2_error *err) {
             return false;
         if (!line.bytes)
             return scoring_flush(run->scoring, err);
-        run->ids.len = 0;
-        if (!token_reader_encode(&run->reader, line.bytes, line.n, &run->ids, err) ||
-            !score_report_length(&run->plan, run->ids.len, err)) {
+        if (!check_text(run, line.bytes, line.n, err) ||
+            !score_report_length(&run->plan, run->n_ids, err)) {
             if (!take_error(run, number, NULL, &line, err))
                 return false;
             continue;
         }
-        if (!check_ids(run, err))
-            return false;
         struct score_text *user =
             score_text_create(&run->report, number, offset, line.bytes, line.n_whole, err);
-        struct scoring_text *text = begin(run, user, &run->context, err);
-        if (!text || !scoring_add(run->scoring, text, run->ids.data, run->ids.len, err) ||
-            !scoring_end(run->scoring, text, err))
+        if (!begin(run, user, &run->context, err) || !score_text(run, line.bytes, line.n, err))
             return false;
     }
 }
 
 enum { MEMBER_CONTEXT, MEMBER_TEXT, N_MEMBERS };
 
-/* The text of a record, begun. NULL: err says why. */
-static struct scoring_text *begin_record(struct score_run *run, const struct score_record *record,
-                                         const struct score_member *members, uint64_t number,
-                                         struct gpt2_error *err) {
+/* The ids of a record's own context, n_ctx of them at most; that is one too many. */
+static bool encode_context(const struct score_run *run, const char *text, struct gpt2_ids *ids,
+                           size_t *n_all, struct gpt2_error *err) {
+    return gpt2_tokenizer_encode_some(run->engine.tokenizer, text, strlen(text), GPT2_ENCODE_TEXT,
+                                      (size_t)run->plan.n_ctx, false, ids, n_all, err);
+}
+
+/* Begins the text of a record as run->text. False: err says why. */
+static bool begin_record(struct score_run *run, const struct score_record *record,
+                         const struct score_member *members, uint64_t number,
+                         struct gpt2_error *err) {
     const struct gpt2_field *own = members[MEMBER_CONTEXT].field;
     const char *bytes = members[MEMBER_TEXT].field->text;
     struct gpt2_ids context = {0};
-    struct scoring_text *text = NULL;
-    run->ids.len = 0;
-    if (token_reader_encode(&run->reader, bytes, strlen(bytes), &run->ids, err) &&
-        (!own || gpt2_tokenizer_encode(run->engine.tokenizer, own->text, strlen(own->text),
-                                       GPT2_ENCODE_TEXT, &context, err))) {
+    size_t n_context = 0;
+    bool ok = check_text(run, bytes, strlen(bytes), err) &&
+              (!own || encode_context(run, own->text, &context, &n_context, err));
+    if (ok) {
         struct score_text *user = score_text_create(&run->report, number, 0, NULL, 0, err);
-        if (user && score_text_record(user, record->id.data, err))
-            text = begin(run, user, own ? &context : &run->context, err);
+        // of a context that is too long only the number is looked at
+        const struct gpt2_ids all = {context.data, n_context, n_context};
+        ok = user && score_text_record(user, record->id.data, err);
+        if (ok)
+            ok = begin(run, user, own ? &all : &run->context, err);
         else if (user)
             score_text_free(user);
     }
     gpt2_ids_free(&context);
-    return text;
+    return ok;
 }
 
 /* Scores the text of each record. */
@@ -340,13 +373,14 @@ static bool score_records(struct score_run *run, struct gpt2_error *err) {
         if (strspn(line.bytes, " \t") == line.n)
             continue;
         struct score_record record;
-        bool ok = score_record_read(&record, members, N_MEMBERS, line.bytes, line.n, number, err);
-        struct scoring_text *text = ok ? begin_record(run, &record, members, number, err) : NULL;
-        if (text)
-            ok = scoring_add(run->scoring, text, run->ids.data, run->ids.len, err) &&
-                 scoring_end(run->scoring, text, err);
-        else
+        bool ok = score_record_read(&record, members, N_MEMBERS, line.bytes, line.n, number, err) &&
+                  begin_record(run, &record, members, number, err);
+        if (ok) {
+            const char *text = members[MEMBER_TEXT].field->text;
+            ok = score_text(run, text, strlen(text), err);
+        } else {
             ok = take_error(run, number + 1, &record, &line, err);
+        }
         score_record_free(&record);
         if (!ok)
             return false;
@@ -358,7 +392,6 @@ static void close_all(struct score_run *run) {
     scoring_free(run->scoring);
     gpt2_scorer_free(run->scorer);
     token_reader_close(&run->reader);
-    gpt2_ids_free(&run->ids);
     gpt2_ids_free(&run->context);
     scored_session_free(&run->session);
     free(run->marked);

@@ -18,6 +18,7 @@ struct scoring_batch {
     struct gpt2_score *scores;
     char *text;
     int n;
+    bool truncates;
 };
 
 static bool no_memory(struct gpt2_error *err) {
@@ -31,6 +32,22 @@ static void batch_free(struct scoring_batch *batch) {
     free(batch->windows);
     free(batch->scores);
     free(batch->text);
+}
+
+static bool too_long(size_t n, int n_ctx, struct gpt2_error *err) {
+    return command_error(err, GPT2_ERR_INPUT, "shorten it",
+                         "context and continuation have %zu tokens, the model's context holds %d",
+                         n, n_ctx);
+}
+
+/* Appends the ids of a text. Where nothing is cut off, no more than one too many of them: so there
+ * is memory for the text, and not for a token for each of its bytes. */
+static bool encode(const struct scoring_batch *batch, const char *text, size_t n, size_t *n_all,
+                   struct gpt2_ids *ids, struct gpt2_error *err) {
+    const size_t room = (size_t)gpt2_model_config(batch->engine->model)->n_ctx + 1;
+    return gpt2_tokenizer_encode_some(batch->engine->tokenizer, text, n, GPT2_ENCODE_TEXT,
+                                      batch->truncates ? SIZE_MAX : room + 1, false, ids, n_all,
+                                      err);
 }
 
 /* Tokenizes context + continuation; `own` are the ids of the context alone. */
@@ -53,9 +70,12 @@ static bool join(struct scoring_batch *batch, struct joined *joined, const char 
         if (!gpt2_ids_push(ids, config->bos_id, err))
             return false;
     }
-    if (!gpt2_tokenizer_encode(batch->engine->tokenizer, text, len + item->len, GPT2_ENCODE_TEXT,
-                               ids, err))
+    const size_t n_start = ids->len;
+    size_t n_all;
+    if (!encode(batch, text, len + item->len, &n_all, ids, err))
         return false;
+    if (ids->len < n_start + n_all)
+        return too_long(n_start + n_all, config->n_ctx, err);
     joined->start = len == 0;
     while (joined->start < own->len && joined->start + 1 < ids->len &&
            own->data[joined->start] == ids->data[joined->start])
@@ -72,10 +92,7 @@ static bool fit(struct joined *joined, int n_ctx, bool truncate, struct gpt2_err
         return true;
     size_t cut = n - room;
     if (!truncate || cut >= joined->start)
-        return command_error(err, GPT2_ERR_INPUT, "shorten it",
-                             "context and continuation have %zu tokens, the model's context holds "
-                             "%d",
-                             n, n_ctx);
+        return too_long(n, n_ctx, err);
     memmove(joined->ids.data, joined->ids.data + cut, room * sizeof *joined->ids.data);
     joined->ids.len = room;
     joined->start -= cut;
@@ -139,13 +156,14 @@ bool continuation_score(const struct engine *engine, struct gpt2_scorer *scorer,
                         bool truncate, struct gpt2_error *err) {
     if (n == 0)
         return true;
-    struct scoring_batch batch = {.engine = engine, .n = n};
+    struct scoring_batch batch = {.engine = engine, .truncates = truncate, .n = n};
+    size_t n_own;
     struct gpt2_ids own = {0};
     int n_ctx = gpt2_model_config(engine->model)->n_ctx;
     batch.joined = calloc((size_t)n, sizeof *batch.joined);
     batch.windows = calloc((size_t)n, sizeof *batch.windows);
     bool ok = batch.joined && batch.windows ? true : no_memory(err);
-    ok = ok && gpt2_tokenizer_encode(engine->tokenizer, context, len, GPT2_ENCODE_TEXT, &own, err);
+    ok = ok && encode(&batch, context, len, &n_own, &own, err);
     for (int i = 0; ok && i < n; i++)
         ok = join(&batch, &batch.joined[i], context, len, &own, &items[i], err) &&
              fit(&batch.joined[i], n_ctx, truncate, err);

@@ -96,8 +96,9 @@ static bool read_request(struct api_request *r, const char *body, size_t n, cons
     struct settings defaults = api_defaults();
     struct settings *s = &r->texts.record.settings;
     struct option table[SETTINGS_MAX];
-    if (!bulk_record_read_request(&r->texts.record, body, n, api_members, &defaults,
-                                  maker->tokenizer, err) ||
+    const struct prompt_encoder encoder = text_maker_encoder(maker);
+    if (!bulk_record_read_request(&r->texts.record, body, n, api_members, &defaults, &encoder,
+                                  err) ||
         !read_members(r, model_name, no_model, err) || !check(r, err))
         return false;
     settings_table(table, s);

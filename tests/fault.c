@@ -5,9 +5,9 @@
  * line `CALL N` for each
  *
  * Calls: those of `calls` below. alloc: malloc, calloc, realloc, posix_memalign. open: fopen,
- * opendir and openat, too. A REASON is the name of an errno of `reasons`; alloc only knows ENOMEM.
- * Calls that the C library makes of its own functions are not seen, its allocations are. Only the
- * program itself: a program that it starts gets no FAULT.
+ * opendir and openat, too. accept: accept4, too. A REASON is the name of an errno of `reasons`;
+ * alloc only knows ENOMEM. Calls that the C library makes of its own functions are not seen, its
+ * allocations are. Only the program itself: a program that it starts gets no FAULT.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -22,11 +22,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-enum call { ALLOC, MMAP, OPEN, READ, WRITE, PWRITE, FSYNC, RENAME, THREAD, MADVISE, N_CALLS };
-static const char *const calls[N_CALLS] = {"alloc",  "mmap",  "open",   "read",   "write",
-                                           "pwrite", "fsync", "rename", "thread", "madvise"};
+enum call {
+    ALLOC,
+    MMAP,
+    OPEN,
+    READ,
+    WRITE,
+    PWRITE,
+    FSYNC,
+    RENAME,
+    THREAD,
+    MADVISE,
+    ACCEPT,
+    N_CALLS
+};
+static const char *const calls[N_CALLS] = {"alloc",  "mmap",    "open",  "read",
+                                           "write",  "pwrite",  "fsync", "rename",
+                                           "thread", "madvise", "accept"};
 static const struct {
     const char *name;
     int number;
@@ -171,4 +186,12 @@ int rename(const char *from, const char *to) {
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*main)(void *),
                    void *argument) {
     return fails(THREAD) ? errno : NEXT(pthread_create)(thread, attributes, main, argument);
+}
+
+int accept(int fd, __SOCKADDR_ARG address, socklen_t *n) {
+    return fails(ACCEPT) ? -1 : NEXT(accept)(fd, address, n);
+}
+
+int accept4(int fd, __SOCKADDR_ARG address, socklen_t *n, int flags) {
+    return fails(ACCEPT) ? -1 : NEXT(accept4)(fd, address, n, flags);
 }

@@ -12,8 +12,9 @@ struct library_symbol {
 };
 
 /* Loads the first library of `names` [n_names] that there is, and finds all `symbols` [n_symbols]
- * in it. It stays loaded. False: there is none, or it lacks a symbol. */
+ * in it. It stays loaded. False: *why is NULL where there is none, else the system's words for why
+ * it cannot be loaded (memory, a symbol that it lacks), valid until the next call. */
 bool library_load(const char *const *names, size_t n_names, const struct library_symbol *symbols,
-                  size_t n_symbols);
+                  size_t n_symbols, const char **why);
 
 #endif

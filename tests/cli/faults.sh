@@ -145,6 +145,7 @@ reasons_of() {
     write | pwrite) echo ENOSPC EINTR EIO ;;
     fsync | rename) echo ENOSPC EIO ;;
     thread) echo EAGAIN ;;
+    accept) echo EMFILE ENOMEM EINTR ;;
     esac
 }
 
@@ -250,6 +251,30 @@ else
     skip "pull and rm" "needs curl and python3"
     tried_commands="$tried_commands pull rm models"
 fi
-# A new command is tried, too; serve goes on until a signal ends it (cli/serve.sh).
-all_tried() { commands | all_in "$tried_commands serve"; }
+
+# serve goes on until a signal ends it, and answers after what failed. Of its own it writes nothing to
+# a file; what the library writes wakes its thread, by a descriptor that cannot fail.
+tried_commands="$tried_commands serve"
+run serve --api-key-file "$tmp/none"
+if says libmicrohttpd || ! command -v python3 >/dev/null; then
+    skip "serve" "needs GNU libmicrohttpd and python3"
+else
+    mkdir "$tmp/serving"
+    most_of_serve=$most
+    [ -z "${TORTURE:-}" ] || most_of_serve=0
+    for call in accept open read mmap madvise thread alloc; do
+        what="$call: serve"
+        [ -z "${TORTURE_LOG:-}" ] || ! cut -s -d' ' -f3- "$TORTURE_LOG" 2>/dev/null | grep -qxF "$what" || continue
+        python3 tests/serve_faults.py "$fault" $most_of_serve "$tmp/serving" $call $(reasons_of $call) -- \
+            "$GPT2" serve $m --port 0 >"$out" 2>&1
+        tries=$(sed -n 's/^\([0-9]*\) tries$/\1/p' "$out")
+        grep -v '^[0-9]* tries$' "$out" >"$wrong"
+        [ -n "$tries" ] || echo "it did not end" >>"$wrong"
+        expect "$call fails: serve" empty "$wrong"
+        [ -z "${TORTURE_LOG:-}" ] || echo "$tries $(wc -l <"$wrong") $what" >>"$TORTURE_LOG"
+    done
+fi
+
+# A new command is tried, too.
+all_tried() { commands | all_in "$tried_commands"; }
 expect "every command is tried" all_tried

@@ -7,6 +7,9 @@
 
 #define JSON "application/json"
 
+const char api_no_memory[] = "{\"error\":{\"message\":\"out of memory\",\"type\":\"server_error\","
+                             "\"param\":null,\"code\":null}}\n";
+
 static void put_string(struct buffer *out, const char *text) {
     if (text)
         buffer_json(out, text, strlen(text));

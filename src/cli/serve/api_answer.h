@@ -4,6 +4,9 @@
 
 #include "cli/serve/api_request.h"
 
+/* The error of OpenAI's shape where there is no memory for another (http_options.no_memory). */
+extern const char api_no_memory[];
+
 /* Answers an exchange with an error object. `type` is "invalid_request_error", "server_error" ...;
  * `param` and `code` may be NULL. */
 void api_refuse(struct http_exchange *x, unsigned status, const char *type, const char *param,

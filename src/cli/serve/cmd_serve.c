@@ -8,6 +8,7 @@
 #include "cli/io/find_model.h"
 #include "cli/io/report.h"
 #include "cli/io/signals.h"
+#include "cli/serve/api_answer.h"
 #include "cli/serve/http_api.h"
 #include "cli/serve/listen_socket.h"
 
@@ -79,7 +80,8 @@ static bool open_all(struct serve_run *run, struct gpt2_error *err) {
                                       .max_body = a->max_body,
                                       .timeout = a->timeout,
                                       .handler = http_api_handle,
-                                      .user = &run->api};
+                                      .user = &run->api,
+                                      .no_memory = api_no_memory};
     run->server = http_server_start(&http, err);
     if (run->server)
         run->listening.fd = -1;

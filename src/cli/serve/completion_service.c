@@ -317,8 +317,18 @@ static bool has_work(struct completion_service *s) {
     return s->active || waits;
 }
 
-/* Tells those that are left. */
-static int cut(struct completion_service *s) {
+/* Nothing new is taken from now on. */
+static void close_service(struct completion_service *s, struct http_server *server) {
+    pthread_mutex_lock(&s->lock);
+    s->ending = true;
+    pthread_mutex_unlock(&s->lock);
+    http_server_drain(server);
+}
+
+/* Tells those that are left why they have no answer, and waits until they have been told. NULL: the
+ * server ends. */
+static int cut(struct completion_service *s, struct http_server *server,
+               const struct gpt2_error *failure) {
     static const struct gpt2_error ends = {.status = GPT2_ERR_RUNTIME,
                                            .message = "the server ends"};
     int n = 0;
@@ -330,41 +340,42 @@ static int cut(struct completion_service *s) {
             struct api_request *r = lists[i];
             lists[i] = r->next;
             n += !http_is_gone(r->x);
-            if (r->began)
-                api_stream_fail(r, &ends);
+            if (r->began || failure)
+                fail(r, failure ? failure : &ends);
             else
                 api_refuse(r->x, 503, "server_error", NULL, "ending", ends.message);
             drop(r);
         }
     s->active = s->queue = NULL;
+    const uint64_t end = os_now_ns() + (uint64_t)s->options.timeout * 1000000000;
+    while (http_server_under_way(server) > 0 && os_now_ns() < end) { // what is still being sent
+        http_server_watch(server);
+        wait_for_work(s);
+    }
     return n;
 }
 
 static bool finish(struct completion_service *s, struct http_server *server, int *n_cut,
                    struct gpt2_error *err) {
-    const uint64_t timeout_ns = (uint64_t)s->options.timeout * 1000000000;
-    uint64_t end = os_now_ns() + timeout_ns;
-    pthread_mutex_lock(&s->lock);
-    s->ending = true;
-    pthread_mutex_unlock(&s->lock);
-    http_server_drain(server);
+    const uint64_t end = os_now_ns() + (uint64_t)s->options.timeout * 1000000000;
+    close_service(s, server);
     while (has_work(s) && os_now_ns() < end)
         if (!turn(s, server, err))
             return false;
-    *n_cut = cut(s);
-    end = os_now_ns() + timeout_ns;
-    while (http_server_under_way(server) > 0 && os_now_ns() < end) { // what is still being sent
-        http_server_watch(server);
-        wait_for_work(s);
-    }
+    *n_cut = cut(s, server, NULL);
     return true;
 }
 
 bool completion_service_run(struct completion_service *s, struct http_server *server, int *n_cut,
                             struct gpt2_error *err) {
     *n_cut = 0;
-    while (!signals_caught())
-        if (!turn(s, server, err))
-            return false;
-    return finish(s, server, n_cut, err);
+    bool ok = true;
+    while (ok && !signals_caught())
+        ok = turn(s, server, err);
+    if (ok && finish(s, server, n_cut, err))
+        return true;
+    // the library does not end while a connection waits for its answer
+    close_service(s, server);
+    cut(s, server, err);
+    return false;
 }

@@ -73,6 +73,8 @@ struct http_server {
     pthread_mutex_t lock;
     struct http_connection *connections;
     int n_connections;
+    int drained;                    /* the socket that is no longer listened at, -1: it still is */
+    struct MHD_Response *no_memory; /* made at the beginning, for any number of requests */
 };
 
 bool http_server_load(struct gpt2_error *err) {
@@ -92,9 +94,14 @@ bool http_server_load(struct gpt2_error *err) {
         {"MHD_queue_response", &lib.queue_response},
         {"MHD_destroy_response", &lib.destroy_response},
     };
-    return library_load(names, sizeof names / sizeof *names, symbols,
-                        sizeof symbols / sizeof *symbols) ||
-           command_error(err, GPT2_ERR_RUNTIME, "on Debian: apt install libmicrohttpd12",
+    const char *why;
+    if (library_load(names, sizeof names / sizeof *names, symbols, sizeof symbols / sizeof *symbols,
+                     &why))
+        return true;
+    if (why)
+        return command_error(err, strstr(why, "memory") ? GPT2_ERR_MEMORY : GPT2_ERR_RUNTIME, NULL,
+                             "cannot load GNU libmicrohttpd: %s", why);
+    return command_error(err, GPT2_ERR_RUNTIME, "on Debian: apt install libmicrohttpd12",
                          "GNU libmicrohttpd is not installed");
 }
 
@@ -117,7 +124,7 @@ static bool disown(struct http_exchange *x) {
 }
 
 static void free_exchange(struct http_exchange *x) {
-    if (x->response)
+    if (x->response && x->response != x->server->no_memory)
         lib.destroy_response(x->response);
     buffer_free(&x->body);
     buffer_free(&x->out);
@@ -125,6 +132,11 @@ static void free_exchange(struct http_exchange *x) {
 }
 
 /* ---- answers: from any thread ---- */
+
+/* False: out of memory. */
+static bool add_header(struct MHD_Response *response, const char *name, const char *value) {
+    return lib.add_response_header(response, name, value) == MHD_YES;
+}
 
 static struct MHD_Response *make_response(unsigned status, const char *type, struct buffer *body) {
     size_t n;
@@ -135,22 +147,23 @@ static struct MHD_Response *make_response(unsigned status, const char *type, str
         free(bytes);
         return NULL;
     }
-    lib.add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    if (status == MHD_HTTP_TOO_MANY_REQUESTS || status == MHD_HTTP_SERVICE_UNAVAILABLE)
-        lib.add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-    if (status == MHD_HTTP_UNAUTHORIZED)
-        lib.add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-    return response;
+    const bool waits =
+        status == MHD_HTTP_TOO_MANY_REQUESTS || status == MHD_HTTP_SERVICE_UNAVAILABLE;
+    if (add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) &&
+        (!waits || add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1")) &&
+        (status != MHD_HTTP_UNAUTHORIZED ||
+         add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer")))
+        return response;
+    lib.destroy_response(response);
+    return NULL;
 }
 
 void http_answer(struct http_exchange *x, unsigned status, const char *type, struct buffer *body) {
     struct MHD_Response *response = make_response(status, type, body);
     buffer_free(body);
-    if (!response)
-        response = lib.create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
     pthread_mutex_lock(&x->server->lock);
-    x->response = response; // NULL: out of memory, the connection is cut
-    x->status = response ? status : 0;
+    x->response = response ? response : x->server->no_memory;
+    x->status = response ? status : MHD_HTTP_SERVICE_UNAVAILABLE;
     x->ended = true;
     if (x->at)
         x->at->since = now();
@@ -192,14 +205,17 @@ static ssize_t read_stream(void *user, uint64_t position, char *bytes, size_t ma
 void http_stream_begin(struct http_exchange *x, const char *type) {
     struct MHD_Response *response =
         lib.create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, x, NULL);
-    if (response) {
-        lib.add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-        lib.add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+    if (response && (!add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) ||
+                     !add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache"))) {
+        lib.destroy_response(response);
+        response = NULL;
     }
     pthread_mutex_lock(&x->server->lock);
-    x->response = response;
-    x->status = MHD_HTTP_OK;
+    x->response = response ? response : x->server->no_memory;
+    x->status = response ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
     x->streams = true;
+    if (!response)
+        x->gone = true; // there is no stream to read
     wake(x);
     pthread_mutex_unlock(&x->server->lock);
 }
@@ -260,7 +276,7 @@ static void note_connection(void *user, struct MHD_Connection *connection, void 
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             lib.get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        c = calloc(1, sizeof *c); // NULL: handle() cuts it
+        c = calloc(1, sizeof *c); // NULL: its requests are refused
         if (c) {
             *c = (struct http_connection){.fd = info ? info->connect_fd : -1, .since = now()};
             c->next = server->connections;
@@ -321,6 +337,11 @@ static void call_handler(struct http_exchange *x, const char *path, const char *
     o->handler(o->user, x, &request);
 }
 
+/* Answers a request for which there is no memory. */
+static enum MHD_Result refuse(struct http_server *server, struct MHD_Connection *connection) {
+    return lib.queue_response(connection, MHD_HTTP_SERVICE_UNAVAILABLE, server->no_memory);
+}
+
 static enum MHD_Result handle(void *user, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *bytes,
                               size_t *n_bytes, void **context) {
@@ -329,7 +350,7 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
     if (!x) {
         x = *context = begin_exchange(server, connection);
         if (!x)
-            return MHD_NO;
+            return refuse(server, connection);
         if (!x->is_too_large && !x->is_too_many)
             return MHD_YES;
         // it is answered before the body comes
@@ -338,8 +359,10 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
         if (!x->is_too_large)
             buffer_bytes(&x->body, bytes, *n_bytes);
         *n_bytes = 0;
-        return x->body.failed ? MHD_NO : MHD_YES;
+        return MHD_YES;
     }
+    if (x->body.failed)
+        return refuse(server, connection);
     const bool first = !x->handled;
     if (first)
         call_handler(x, path, method);
@@ -349,7 +372,7 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
     pthread_mutex_unlock(&server->lock);
     if (waits)
         return MHD_YES;
-    return response ? lib.queue_response(connection, x->status, response) : MHD_NO;
+    return response ? lib.queue_response(connection, x->status, response) : MHD_NO; // it was cut
 }
 
 static void complete(void *user, struct MHD_Connection *connection, void **context,
@@ -375,6 +398,15 @@ static void complete(void *user, struct MHD_Connection *connection, void **conte
 
 /* ---- the server ---- */
 
+static struct MHD_Response *make_no_memory(const char *body) {
+    struct buffer copy = {0};
+    buffer_text(&copy, body);
+    struct MHD_Response *response =
+        make_response(MHD_HTTP_SERVICE_UNAVAILABLE, "application/json", &copy);
+    buffer_free(&copy);
+    return response;
+}
+
 struct http_server *http_server_start(const struct http_options *options, struct gpt2_error *err) {
     struct http_server *server = calloc(1, sizeof *server);
     if (!server) {
@@ -382,7 +414,15 @@ struct http_server *http_server_start(const struct http_options *options, struct
         return NULL;
     }
     server->options = *options;
+    server->drained = -1;
     pthread_mutex_init(&server->lock, NULL);
+    server->no_memory = make_no_memory(options->no_memory);
+    if (!server->no_memory) {
+        command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for a server");
+        http_server_stop(server);
+        return NULL;
+    }
+    errno = 0;
     server->daemon = lib.start_daemon(
         MHD_USE_AUTO_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, server,
         MHD_OPTION_LISTEN_SOCKET, options->socket, MHD_OPTION_CONNECTION_LIMIT,
@@ -392,7 +432,8 @@ struct http_server *http_server_start(const struct http_options *options, struct
         complete, server, MHD_OPTION_END);
     if (server->daemon)
         return server;
-    command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot start the server: %s", strerror(errno));
+    command_error(err, errno == ENOMEM ? GPT2_ERR_MEMORY : GPT2_ERR_RUNTIME, NULL,
+                  "cannot start the server: %s", strerror(errno));
     http_server_stop(server);
     return NULL;
 }
@@ -419,9 +460,11 @@ void http_server_watch(struct http_server *server) {
 }
 
 void http_server_drain(struct http_server *server) {
-    int fd = lib.quiesce_daemon(server->daemon);
-    if (fd >= 0)
-        close(fd);
+    if (server->drained >= 0)
+        return;
+    // the library's thread may still take it out of its set: closed, that ends the program
+    server->drained = lib.quiesce_daemon(server->daemon);
+    shutdown(server->drained, SHUT_RDWR);
 }
 
 int http_server_under_way(struct http_server *server) {
@@ -438,6 +481,10 @@ void http_server_stop(struct http_server *server) {
         return;
     if (server->daemon)
         lib.stop_daemon(server->daemon);
+    if (server->drained >= 0)
+        close(server->drained);
+    if (server->no_memory)
+        lib.destroy_response(server->no_memory);
     pthread_mutex_destroy(&server->lock);
     free(server);
 }

@@ -43,6 +43,8 @@ struct http_options {
                             of an answer; ten times as long for all of it            */
     void (*handler)(void *user, struct http_exchange *x, const struct http_request *request);
     void *user;
+    const char *no_memory; /* JSON, copied: what is answered, with 503, where there is no memory for
+                              a request or its answer */
 };
 
 /* Whether this build knows the library. */
@@ -58,7 +60,7 @@ struct http_server *http_server_start(const struct http_options *options, struct
  * gone. To be called now and then, by one thread. */
 void http_server_watch(struct http_server *server);
 
-/* Takes no more connections: the socket is closed. */
+/* Takes no more connections. May be called again. */
 void http_server_drain(struct http_server *server);
 
 /* How many answers are not there, or not sent to their ends yet. */
@@ -67,7 +69,8 @@ int http_server_under_way(struct http_server *server);
 /* Every exchange that was kept has been released. Closes all connections. NULL is allowed. */
 void http_server_stop(struct http_server *server);
 
-/* Answers. `body` is emptied; where its memory ran out, the answer is an empty 500. */
+/* Answers. `body` is emptied; where its memory ran out, or that of the answer, the answer is 503
+ * with options.no_memory. So it is where a stream cannot begin; the client then counts as gone. */
 void http_answer(struct http_exchange *x, unsigned status, const char *type, struct buffer *body);
 
 void http_keep(struct http_exchange *x);

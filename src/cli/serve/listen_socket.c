@@ -76,6 +76,11 @@ bool listen_socket_open(struct listen_socket *l, const char *host, int port, boo
     *l = (struct listen_socket){.fd = -1};
     snprintf(service, sizeof service, "%d", port);
     int code = getaddrinfo(host, service, &hints, &infos);
+    if (code == EAI_MEMORY)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the address of --host");
+    if (code == EAI_SYSTEM)
+        return command_error(err, errno == ENOMEM ? GPT2_ERR_MEMORY : GPT2_ERR_RUNTIME, NULL,
+                             "cannot find the address of --host %s: %s", host, strerror(errno));
     if (code != 0)
         return usage_error(err, "--host: expected an address of this machine, got \"%s\": %s", host,
                            gai_strerror(code));

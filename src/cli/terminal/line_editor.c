@@ -61,8 +61,9 @@ static bool load(void) {
         {"history_end", &lib.history_end},
         {"history", &lib.history},
     };
+    const char *why; // without an editor lines are read as they come
     return library_load(names, sizeof names / sizeof *names, symbols,
-                        sizeof symbols / sizeof *symbols);
+                        sizeof symbols / sizeof *symbols, &why);
 }
 
 static char *get_prompt(EditLine *edit) {

@@ -318,6 +318,43 @@ static void test_what_was_merged_is_told(void **state) {
     gpt2_model_close(model);
 }
 
+static void next_logits(float logits[33], const struct gpt2_model *model) {
+    static const int32_t ids[] = {1, 2, 3};
+    struct gpt2_error err = {0};
+    struct gpt2_batch *batch = gpt2_batch_create(model, runtime, NULL, &err);
+    struct gpt2_session *session = gpt2_session_create(model, NULL, &err);
+    if (!batch || !session ||
+        !gpt2_batch_run(batch, &(struct gpt2_span){session, ids, 3, 1}, 1, &err))
+        fail_msg("%s", err.message);
+    memcpy(logits, gpt2_batch_logits(batch, 0, 0), 33 * sizeof *logits);
+    gpt2_session_free(session);
+    gpt2_batch_free(batch);
+}
+
+/* What was merged is where a move would bring it: it is not there twice. */
+static void test_what_was_merged_does_not_move(void **state) {
+    size_t plain = 0;
+    float before[33], after[33];
+    write_adapter("", NULL);
+    for (int adapted = 0; adapted < 2; adapted++) {
+        struct gpt2_model *model = make_model(&shape);
+        if (adapted)
+            adapt(model, runtime);
+        next_logits(before, model);
+        assert_true(gpt2_model_move(model, runtime, NULL));
+        next_logits(after, model);
+        assert_memory_equal(before, after, sizeof before);
+        const size_t moved = gpt2_model_moved(model, NULL);
+        if (!adapted)
+            plain = moved;
+        else // [N, 3 N] in panels of 16 outputs
+            assert_int_equal(plain - moved, N * ((3 * N + 15) / 16 * 16) * sizeof(float));
+        gpt2_model_close(model);
+        testmodel_remove(dir);
+        assert_int_equal(mkdir(dir, 0700), 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_sums_are_as_stated_in_every_layout, setup_adapter,
@@ -333,6 +370,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_damaged_base_is_noticed, setup_adapter,
                                         teardown_adapter),
         cmocka_unit_test_setup_teardown(test_what_was_merged_is_told, setup_adapter,
+                                        teardown_adapter),
+        cmocka_unit_test_setup_teardown(test_what_was_merged_does_not_move, setup_adapter,
                                         teardown_adapter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 typedef float32x4_t vec;
-#define FEW_REGISTERS
+#define TILES_FILL_REGISTERS
 #define WIDTH           4
 #define GEMM_ROWS       5 /* 27 registers: 20 sums, 5 x, 2 weights; with 6 rows gcc spills */
 #define GEMM_VECS(rows) ((rows) == 1 ? 16 : 4)

@@ -9,7 +9,7 @@
  *   ivec_shift16(a, n)    16-bit lanes shifted right by n, filled with zeros
  *   ivec_to_f32           rounded to nearest; exact in gemm, where all sums are below 2^24
  *   vec_mul(a, b)         a * b, rounded
- *   FEW_REGISTERS         if there are 16, or 32 of 4 lanes
+ *   TILES_FILL_REGISTERS  if tiles leave none: what is constant is made or read where it is used
  *   Q8_ROWS, Q4_ROWS      the register tile for integers of 8 and of 4 bits: rows of x,
  *   Q8_VECS(rows)         and vectors of columns
  *   Q4_VECS(rows)
@@ -268,8 +268,8 @@ ALWAYS_INLINE ivec q4_mask(void) {
 }
 
 ALWAYS_INLINE ivec q4_nibbles(ivec bytes, ivec mask, bool high) {
-#if defined(FEW_REGISTERS)
-    mask = ivec_set(0x0F0F0F0F);
+#if defined(TILES_FILL_REGISTERS)
+    mask = ivec_set(0x0F0F0F0F); // what was given is dead then
 #endif
     return ivec_and(high ? ivec_shift16(bytes, 4) : bytes, mask);
 }
@@ -411,7 +411,7 @@ ALWAYS_INLINE vec load_scales(struct panels scales, int v, struct panel_form for
     return form.scale_bytes == PANEL_F32 ? load_f32(at, WIDTH) : load_f16(at, WIDTH);
 }
 
-#if defined(FEW_REGISTERS)
+#if defined(TILES_FILL_REGISTERS)
 
 /* Continues the chains of y by one group: vector after vector, whose scales take one register. */
 ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized x,

@@ -10,7 +10,7 @@
 #include <string.h>
 
 typedef __m256 vec;
-#define FEW_REGISTERS
+#define TILES_FILL_REGISTERS
 #define WIDTH           8
 #define GEMM_ROWS       3 /* registers: 12 sums, 3 x, 1 weight */
 #define GEMM_VECS(rows) ((rows) == 1 ? 8 : 4)

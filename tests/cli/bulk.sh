@@ -413,6 +413,8 @@ write("signs.txt", signs)
 write("signs.left", '{"truncate":"left","prompt":"' + signs + '"}')
 write("signs.context", '{"context":"' + signs + '","text":"a"}')
 write("signs.text", '{"text":"' + signs + '"}')
+write("signs.lambada", '{"text":"' + signs + ' a"}')
+write("signs.hellaswag", '{"ctx_a":"' + signs + '","ctx_b":"b","activity_label":"c","endings":["d","e"],"label":0}')
 write("signs.choices", '{"prompt":"' + signs + '","choices":["a","b"]}')
 write("most", ids(most - 2), ids(most - 1))
 write("many", *[ids(most - 2)] * 24)
@@ -453,6 +455,8 @@ END
 3 generate -q --input $tmp/signs.txt
 3 score --input $tmp/signs.context
 3 choose --input $tmp/signs.choices
+0 eval lambada $tmp/signs.lambada
+0 eval hellaswag $tmp/signs.hellaswag
 3 embed -f $tmp/signs.txt
 5 inspect lens -f $tmp/signs.txt
 END

@@ -1,11 +1,13 @@
 /* scored_continuation.c - tokenizes and scores continuations of one context. */
 #include "cli/score/scored_continuation.h"
+#include "base/digest.h"
 #include "cli/io/report.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Context and one continuation as ids; ids[0..start) belong to the context. */
+/* The last ids of a context and one continuation, as many as can be read; ids[0..start) belong to
+ * the context. */
 struct joined {
     struct gpt2_ids ids;
     size_t start;
@@ -40,17 +42,76 @@ static bool too_long(size_t n, int n_ctx, struct gpt2_error *err) {
                          n, n_ctx);
 }
 
-/* Appends the ids of a text. Where nothing is cut off, no more than one too many of them: so there
- * is memory for the text, and not for a token for each of its bytes. */
-static bool encode(const struct scoring_batch *batch, const char *text, size_t n, size_t *n_all,
-                   struct gpt2_ids *ids, struct gpt2_error *err) {
-    const size_t room = (size_t)gpt2_model_config(batch->engine->model)->n_ctx + 1;
-    return gpt2_tokenizer_encode_some(batch->engine->tokenizer, text, n, GPT2_ENCODE_TEXT,
-                                      batch->truncates ? SIZE_MAX : room + 1, false, ids, n_all,
-                                      err);
+/* The most ids of context and continuation: the last one is predicted, not read. */
+static size_t room(const struct scoring_batch *batch) {
+    return (size_t)gpt2_model_config(batch->engine->model)->n_ctx + 1;
 }
 
-/* Tokenizes context + continuation; `own` are the ids of the context alone. */
+/* Appends the last ids of a text that fit, and counts all of them: there is memory for the text,
+ * and not for a token for each of its bytes. */
+static bool encode_last(const struct scoring_batch *batch, const char *text, size_t n,
+                        struct gpt2_ids *ids, size_t *n_all, struct gpt2_error *err) {
+    return gpt2_tokenizer_encode_some(batch->engine->tokenizer, text, n, GPT2_ENCODE_TEXT,
+                                      room(batch), true, ids, n_all, err);
+}
+
+/* The ids of a text without the first `skip`, of which a digest is kept, nor more than `room`. */
+struct later_ids {
+    size_t skip, room;
+    struct digest before;
+    struct gpt2_ids ids;
+};
+
+static bool take_later(void *user, const int32_t *ids, const struct gpt2_extent *extents, size_t n,
+                       struct gpt2_error *err) {
+    struct later_ids *later = user;
+    const size_t n_before = n < later->skip ? n : later->skip;
+    digest_add(&later->before, ids, n_before * sizeof *ids);
+    later->skip -= n_before;
+    for (size_t i = n_before; i < n && later->ids.len < later->room; i++)
+        if (!gpt2_ids_push(&later->ids, ids[i], err))
+            return false;
+    return true;
+}
+
+static bool encode_later(const struct scoring_batch *batch, const char *text, size_t n, size_t skip,
+                         struct later_ids *later, struct gpt2_error *err) {
+    const struct gpt2_encode_sink sink = {take_later, later, false};
+    *later = (struct later_ids){.skip = skip, .room = room(batch)};
+    digest_start(&later->before, DIGEST_SHA256);
+    return gpt2_tokenizer_encode_parts(batch->engine->tokenizer, text, n, GPT2_ENCODE_TEXT, &sink,
+                                       err);
+}
+
+/* How many of ids[0..n), which `cut` others come before in text[0..len + more), the context
+ * text[0..len) alone begins with, too: *start. 0: with none, or the others differ. `own` are the
+ * context's first ids. */
+static bool find_start(size_t *start, const struct scoring_batch *batch, const char *text,
+                       size_t len, size_t more, size_t cut, const int32_t *ids, size_t n,
+                       const struct gpt2_ids *own, struct gpt2_error *err) {
+    struct later_ids alone = {0}, joined = {0};
+    bool ok = true;
+    *start = 0;
+    if (cut > 0) {
+        char here[DIGEST_HEX], there[DIGEST_HEX];
+        ok = encode_later(batch, text, len, cut, &alone, err) &&
+             encode_later(batch, text, len + more, cut, &joined, err);
+        if (ok) {
+            digest_end(&alone.before, here);
+            digest_end(&joined.before, there);
+        }
+        if (!ok || alone.skip > 0 || strcmp(here, there) != 0)
+            alone.ids.len = 0;
+        own = &alone.ids;
+    }
+    while (ok && *start < own->len && *start < n && own->data[*start] == ids[*start])
+        ++*start;
+    gpt2_ids_free(&alone.ids);
+    gpt2_ids_free(&joined.ids);
+    return ok;
+}
+
+/* Tokenizes context + continuation; `own` are the first ids of the context alone. */
 static bool join(struct scoring_batch *batch, struct joined *joined, const char *context,
                  size_t len, const struct gpt2_ids *own, const struct scored_continuation *item,
                  struct gpt2_error *err) {
@@ -70,32 +131,22 @@ static bool join(struct scoring_batch *batch, struct joined *joined, const char 
         if (!gpt2_ids_push(ids, config->bos_id, err))
             return false;
     }
-    const size_t n_start = ids->len;
-    size_t n_all;
-    if (!encode(batch, text, len + item->len, &n_all, ids, err))
+    const size_t n_bos = ids->len;
+    size_t n_all, start;
+    if (!encode_last(batch, text, len + item->len, ids, &n_all, err))
         return false;
-    if (ids->len < n_start + n_all)
-        return too_long(n_start + n_all, config->n_ctx, err);
-    joined->start = len == 0;
-    while (joined->start < own->len && joined->start + 1 < ids->len &&
-           own->data[joined->start] == ids->data[joined->start])
-        joined->start++;
-    if (joined->start == 0) // no common prefix: the first token is context, too
-        joined->start = 1;
-    return true;
-}
-
-/* Cuts ids off at the beginning until the rest fits the model's context. */
-static bool fit(struct joined *joined, int n_ctx, bool truncate, struct gpt2_error *err) {
-    size_t room = (size_t)n_ctx + 1, n = joined->ids.len; // the last token is predicted, not read
-    if (n <= room)
-        return true;
-    size_t cut = n - room;
-    if (!truncate || cut >= joined->start)
-        return too_long(n, n_ctx, err);
-    memmove(joined->ids.data, joined->ids.data + cut, room * sizeof *joined->ids.data);
-    joined->ids.len = room;
-    joined->start -= cut;
+    n_all += n_bos;
+    const size_t cut = n_all < room(batch) ? 0 : n_all - room(batch);
+    if (cut > 0 && (!batch->truncates || n_bos))
+        return too_long(n_all, config->n_ctx, err);
+    // of a context the last token is never scored, of a continuation at least one is
+    const size_t most = ids->len > 0 ? ids->len - 1 : 0;
+    start = n_bos;
+    if (!n_bos && !find_start(&start, batch, text, len, item->len, cut, ids->data, most, own, err))
+        return false;
+    if (start == 0 && cut > 0) // nothing of the context is left
+        return too_long(n_all, config->n_ctx, err);
+    joined->start = start > 0 ? start : 1; // no common prefix: the first token is context, too
     return true;
 }
 
@@ -157,18 +208,15 @@ bool continuation_score(const struct engine *engine, struct gpt2_scorer *scorer,
     if (n == 0)
         return true;
     struct scoring_batch batch = {.engine = engine, .truncates = truncate, .n = n};
-    size_t n_own;
-    struct gpt2_ids own = {0};
-    int n_ctx = gpt2_model_config(engine->model)->n_ctx;
+    struct later_ids own = {0};
     batch.joined = calloc((size_t)n, sizeof *batch.joined);
     batch.windows = calloc((size_t)n, sizeof *batch.windows);
     bool ok = batch.joined && batch.windows ? true : no_memory(err);
-    ok = ok && encode(&batch, context, len, &n_own, &own, err);
+    ok = ok && encode_later(&batch, context, len, 0, &own, err);
     for (int i = 0; ok && i < n; i++)
-        ok = join(&batch, &batch.joined[i], context, len, &own, &items[i], err) &&
-             fit(&batch.joined[i], n_ctx, truncate, err);
+        ok = join(&batch, &batch.joined[i], context, len, &own.ids, &items[i], err);
     ok = ok && run(&batch, scorer, items, err);
-    gpt2_ids_free(&own);
+    gpt2_ids_free(&own.ids);
     batch_free(&batch);
     return ok;
 }

@@ -885,7 +885,7 @@ def main():
     parser.add_argument("--model", default="models/tales", help="folder of the model")
     parser.add_argument("--work", default="build/train", help="folder of the checkpoint")
     parser.add_argument("--threads", type=int, default=2)
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     command = commands.add_parser("tokenizer", help="learn the BPE")
     command.add_argument("corpus", nargs="+")

@@ -58,7 +58,7 @@ run generate -f "$tmp/prompt" --keep-newline -n $n
 expect "--keep-newline keeps it" test "$(cmp -s "$tmp/tale" "$out"; echo $?)" -eq 1
 run generate -p "Once upon a time" --max_new_tokens 5 --temperature=0.8 --top_k=40
 cp "$out" "$tmp/five"
-run generate -p "Once upon a time" -n5
+run generate -p "Once upon a time" -n5 --temp 0.8 --top-k 40
 expect "aliases and underscores" same "$tmp/five" "$out"
 
 run generate "Once upon a time" -n 20 --format ids

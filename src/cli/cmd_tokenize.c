@@ -159,6 +159,7 @@ struct direction {
 /* The answer to a line that cannot be tokenized: an empty line, or {"error": ...}. */
 static bool tokenize_error(struct tokenize_run *run, const struct gpt2_error *fault,
                            struct gpt2_error *err) {
+    run->n_ids = 0;
     if (!run->args->format)
         return output_string(&run->out, "\n", err);
     return output_string(&run->out, "{\"error\": ", err) &&

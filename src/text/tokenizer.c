@@ -601,8 +601,9 @@ static bool take_nothing(void *user, const int32_t *ids, const struct gpt2_exten
 bool gpt2_tokenizer_encode_parts(const struct gpt2_tokenizer *tokenizer, const char *text,
                                  size_t n_bytes, unsigned flags,
                                  const struct gpt2_encode_sink *sink, struct gpt2_error *err) {
-    // a byte without a token is to be found before anything is taken
-    if (tokenizer->lacks_some && !(flags & GPT2_ENCODE_DROP_UNKNOWN) && n_bytes >= PART_IDS / 2 &&
+    // a byte without a token is to be found before anything is taken; rules may make many of one
+    const bool in_parts = n_bytes >= PART_IDS / 2 || tokenizer->vocab->rules;
+    if (tokenizer->lacks_some && !(flags & GPT2_ENCODE_DROP_UNKNOWN) && in_parts &&
         !encode_to(tokenizer, text, n_bytes, flags,
                    &(struct gpt2_encode_sink){.take = take_nothing}, err))
         return false;

@@ -68,6 +68,8 @@ run choose "The cat" -c sat --premise x
 expect "a premise without pmi" refuses 2 '--premise has an effect only with --by pmi'
 run choose "$(yes word | head -n 600)" -c a,b
 expect "a prompt beyond the context" refuses 5 "the model's context holds 512"
+run choose h --separator '' -c e
+expect "a choice that is no token of its own" refuses 5 "found that it and the context are one token together"
 
 # Many prompts that begin alike: each has the answer that it has alone.
 common=$(yes "One day the little cat sat on the mat and saw a big dog." | head -n 12 | tr '\n' ' ')

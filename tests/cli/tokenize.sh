@@ -95,6 +95,14 @@ expect "an added token that is not special is always cut out" prints "97 32 261"
 run tokenize --json -m "$m" "$(printf 'e\314\201 covid19')"
 expect "offsets are those of the text, not of what it is normalized to" \
     grep -q '"offsets": \[\[0, 3\], \[0, 3\], \[3, 4\], \[4, 11\]\]' "$out"
+# A normalizer makes many ids of a short text: none is taken before a byte without a token is found.
+tokenizer_json "$m" '' '"normalizer": {"type": "Replace", "pattern": {"String": "q"}, "content": "xj vkz xj vkz xj vkz"}, '
+sed 's/"\\u005a": 90, //' "$m/tokenizer.json" >"$m/other" && mv "$m/other" "$m/tokenizer.json"
+{ head -c 300 /dev/zero | tr '\0' q && printf 'Z\nhi\n'; } >"$tmp/many"
+run tokenize -m "$m" --lines -f "$tmp/many"
+expect "a byte without a token, after what a normalizer made longer" test "$(cat "$out")" = "$(printf '\n104 105')" -a $status -eq 3
+run tokenize -m "$m" --lines --count -f "$tmp/many"
+expect "... counted" test "$(cat "$out")" = "$(printf '\n2')"
 tokenizer_json "$m" '' '"normalizer": {"type": "Nmt"}, '
 run tokenize -m "$m" "hello"
 expect "a component that is not known is named" refuses 4 'Strip, Sequence), found "Nmt"'

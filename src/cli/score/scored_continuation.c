@@ -147,6 +147,11 @@ static bool join(struct scoring_batch *batch, struct joined *joined, const char 
     if (start == 0 && cut > 0) // nothing of the context is left
         return too_long(n_all, config->n_ctx, err);
     joined->start = start > 0 ? start : 1; // no common prefix: the first token is context, too
+    if (ids->len <= joined->start)
+        return command_error(err, GPT2_ERR_INPUT, "give a longer context",
+                             "expected a token of the continuation's own, found that it and the "
+                             "context are %s together",
+                             ids->len ? "one token" : "no token");
     return true;
 }
 

@@ -75,9 +75,9 @@ static bool take_later(void *user, const int32_t *ids, const struct gpt2_extent 
 }
 
 static bool encode_later(const struct scoring_batch *batch, const char *text, size_t n, size_t skip,
-                         struct later_ids *later, struct gpt2_error *err) {
+                         size_t most, struct later_ids *later, struct gpt2_error *err) {
     const struct gpt2_encode_sink sink = {take_later, later, false};
-    *later = (struct later_ids){.skip = skip, .room = room(batch)};
+    *later = (struct later_ids){.skip = skip, .room = most};
     digest_start(&later->before, DIGEST_SHA256);
     return gpt2_tokenizer_encode_parts(batch->engine->tokenizer, text, n, GPT2_ENCODE_TEXT, &sink,
                                        err);
@@ -94,8 +94,8 @@ static bool find_start(size_t *start, const struct scoring_batch *batch, const c
     *start = 0;
     if (cut > 0) {
         char here[DIGEST_HEX], there[DIGEST_HEX];
-        ok = encode_later(batch, text, len, cut, &alone, err) &&
-             encode_later(batch, text, len + more, cut, &joined, err);
+        ok = encode_later(batch, text, len, cut, room(batch), &alone, err) &&
+             encode_later(batch, text, len + more, cut, 0, &joined, err);
         if (ok) {
             digest_end(&alone.before, here);
             digest_end(&joined.before, there);
@@ -107,7 +107,6 @@ static bool find_start(size_t *start, const struct scoring_batch *batch, const c
     while (ok && *start < own->len && *start < n && own->data[*start] == ids[*start])
         ++*start;
     gpt2_ids_free(&alone.ids);
-    gpt2_ids_free(&joined.ids);
     return ok;
 }
 
@@ -217,7 +216,7 @@ bool continuation_score(const struct engine *engine, struct gpt2_scorer *scorer,
     batch.joined = calloc((size_t)n, sizeof *batch.joined);
     batch.windows = calloc((size_t)n, sizeof *batch.windows);
     bool ok = batch.joined && batch.windows ? true : no_memory(err);
-    ok = ok && encode_later(&batch, context, len, 0, &own, err);
+    ok = ok && encode_later(&batch, context, len, 0, room(&batch), &own, err);
     for (int i = 0; ok && i < n; i++)
         ok = join(&batch, &batch.joined[i], context, len, &own.ids, &items[i], err);
     ok = ok && run(&batch, scorer, items, err);

@@ -181,6 +181,26 @@ static void the_shipped_model_merges_by_the_book(void **state) {
     vocab_free(vocab);
 }
 
+static void padding_rows_are_what_it_lacks(void **state) {
+    struct gpt2_error err;
+    struct gpt2_tokenizer *t = made(3, 300, false);
+    const int32_t size = gpt2_tokenizer_size(t);
+    struct gpt2_ids ids = {0};
+    assert_true(gpt2_tokenizer_lacks(t, size + 2, &ids, &err));
+    size_t n = 0, n_bytes;
+    for (int32_t id = 0; id < size + 2; id++)
+        if (!gpt2_tokenizer_token(t, id, &n_bytes)) {
+            assert_true(n < ids.len);
+            assert_int_equal(ids.data[n++], id);
+        }
+    assert_int_equal(n, ids.len);
+    assert_true(n >= 2);
+    assert_true(gpt2_tokenizer_lacks(NULL, size, &ids, &err));
+    assert_int_equal(ids.len, n);
+    gpt2_ids_free(&ids);
+    gpt2_tokenizer_close(t);
+}
+
 /* ---- any text ---- */
 
 static void any_bytes_come_back(void **state) {
@@ -375,6 +395,7 @@ int main(void) {
         cmocka_unit_test(a_long_run_merges_by_the_book),
         cmocka_unit_test(the_shipped_model_merges_by_the_book),
         cmocka_unit_test(gpt2_merges_by_the_book),
+        cmocka_unit_test(padding_rows_are_what_it_lacks),
         cmocka_unit_test(any_bytes_come_back),
         cmocka_unit_test(hostile_runs_come_back),
         cmocka_unit_test(the_result_does_not_depend_on_what_is_in_the_list),

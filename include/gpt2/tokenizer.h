@@ -151,6 +151,11 @@ size_t gpt2_tokenizer_cut(const struct gpt2_tokenizer *tokenizer, const char *te
 const char *gpt2_tokenizer_token(const struct gpt2_tokenizer *tokenizer, int32_t id,
                                  size_t *n_bytes);
 
+/* Appends the ids below n_vocab that no token has: rows of wte that pad, which a sampler is to ban.
+ * A NULL tokenizer lacks none. */
+bool gpt2_tokenizer_lacks(const struct gpt2_tokenizer *tokenizer, int n_vocab, struct gpt2_ids *ids,
+                          struct gpt2_error *err);
+
 /* One past the largest id. Rows of wte beyond it are padding and must never be sampled. */
 int32_t gpt2_tokenizer_size(const struct gpt2_tokenizer *tokenizer);
 

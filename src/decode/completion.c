@@ -130,11 +130,7 @@ void gpt2_completion_defaults(struct gpt2_sampler_options *o, const struct gpt2_
 /* The sampler of a caller that has none. */
 static bool make_sampler(struct gpt2_completion *c, struct gpt2_error *err) {
     struct gpt2_ids banned = {0};
-    bool ok = true;
-    size_t n;
-    for (int32_t id = 0; ok && c->tokenizer && id < c->config->n_vocab; id++)
-        if (!gpt2_tokenizer_token(c->tokenizer, id, &n))
-            ok = gpt2_ids_push(&banned, id, err);
+    const bool ok = gpt2_tokenizer_lacks(c->tokenizer, c->config->n_vocab, &banned, err);
     struct gpt2_sampler_options o;
     gpt2_completion_defaults(&o, c->config);
     o.banned = banned.data;

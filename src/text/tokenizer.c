@@ -634,6 +634,14 @@ const char *gpt2_tokenizer_token(const struct gpt2_tokenizer *tokenizer, int32_t
     return *n_bytes ? (const char *)vocab->bytes + vocab->tokens[id].offset : NULL;
 }
 
+bool gpt2_tokenizer_lacks(const struct gpt2_tokenizer *tokenizer, int n_vocab, struct gpt2_ids *ids,
+                          struct gpt2_error *err) {
+    for (int32_t id = 0; tokenizer && id < n_vocab; id++)
+        if (!vocab_has(tokenizer->vocab, id) && !gpt2_ids_push(ids, id, err))
+            return false;
+    return true;
+}
+
 int32_t gpt2_tokenizer_size(const struct gpt2_tokenizer *tokenizer) {
     return tokenizer->vocab->size;
 }

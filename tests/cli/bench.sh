@@ -42,6 +42,14 @@ expect "the legend says of what a share is" grep -qF 'of read: of the read limit
 run bench --speculate lookup -r 1 -n 9 -t 1
 expect "guesses" exits 0
 expect "how many were right" grep -qE '^\| lookup \| 1 \|.* \| [0-9.]+ % \| [0-9.]+ \| [0-9.]+ % \|$' "$out"
+run bench --speculate lookup -r 1 -n 9 -t 1 --temp 0.5 --top-k 7
+expect "drawn as it was asked" grep -qF 'in turns; temp 0.5, top-k 7' "$out"
+run bench --speculate lookup -r 1 -n 9 -t 1 --greedy
+expect "the likeliest token" grep -qF 'in turns; greedy' "$out"
+run bench --temp 0.5
+expect "a temperature without a text" refuses 2 '--temp has an effect only with --speculate'
+run bench --speculate lookup --greedy --top-k 3
+expect "draws of the likeliest token" refuses 2 'exclude each other'
 run bench --speculate self -r 1 -n 9 -t 1
 expect "guesses of its own" grep -q '^| self | 1 |' "$out"
 run bench --speculate lookup -n 510

@@ -3,6 +3,7 @@
 #include "base/os.h"
 #include "base/plural.h"
 #include "cli/bench/bench_table.h"
+#include "cli/command/draws.h"
 #include "cli/command/memory_limit.h"
 #include "cli/io/prompt_source.h"
 #include "cli/io/report.h"
@@ -10,6 +11,8 @@
 
 #include <gpt2/completion.h>
 #include <gpt2/roofline.h>
+#include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +26,8 @@ struct speculation_bench {
     struct gpt2_runtime *runtime;
     struct gpt2_roofline *roofline;
     struct speculate speculate;
+    struct gpt2_sampler *sampler;
+    struct buffer draws;          /* for the legend */
     struct gpt2_ids prompt, text; /* text: of the first run */
     double *rates[2];             /* [rounds] tokens a second, plain and guessed */
     uint64_t first_ns;            /* when the first token was chosen; 0: not yet */
@@ -49,6 +54,7 @@ static bool decode(struct speculation_bench *w, bool guess, double *rate, struct
     const struct gpt2_prompt prompt = {.ids = w->prompt.data, .n_ids = (int)w->prompt.len};
     const struct gpt2_completion_options options = {.max_tokens = w->bench->n_decode + 1,
                                                     .ignore_eos = true,
+                                                    .sampler = w->sampler,
                                                     .kv = w->bench->kv,
                                                     .speculation =
                                                         guess ? w->speculate.speculation : NULL,
@@ -84,6 +90,31 @@ static bool read_prompt(struct speculation_bench *w, struct gpt2_error *err) {
     return ok;
 }
 
+/* The draws of all runs, and how the legend names them. */
+static bool make_sampler(struct speculation_bench *w, struct gpt2_error *err) {
+    const struct bench_speculate *b = w->bench;
+    const struct gpt2_config *config = gpt2_model_config(b->model);
+    struct gpt2_sampler_options o;
+    struct gpt2_ids banned = {0};
+    gpt2_completion_defaults(&o, config);
+    o.ignore_eos = true;
+    o.greedy = b->greedy || (o.greedy && isnan(b->temperature) && b->top_k == INT_MIN);
+    if (!isnan(b->temperature))
+        o.temperature = b->temperature;
+    if (b->top_k != INT_MIN)
+        o.top_k = b->top_k;
+    draws_print(&w->draws, &o);
+    if (w->draws.failed)
+        return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
+    if (gpt2_tokenizer_lacks(w->tokenizer, config->n_vocab, &banned, err)) {
+        o.banned = banned.data;
+        o.n_banned = (int)banned.len;
+        w->sampler = gpt2_sampler_create(&o, config->n_vocab, err);
+    }
+    gpt2_ids_free(&banned);
+    return w->sampler != NULL;
+}
+
 /* The draft is there already, but for one that is made of the model's own weights. */
 static bool check_memory(const struct speculation_bench *w, size_t n_buffer,
                          struct gpt2_error *err) {
@@ -103,7 +134,7 @@ static bool prepare(struct speculation_bench *w, struct gpt2_error *err) {
     gpt2_model_cost(b->model, &blocks, &head);
     const uint64_t bytes = blocks.bytes + head.bytes;
     w->tokenizer = gpt2_tokenizer_open(b->path, err);
-    if (!w->tokenizer || !read_prompt(w, err))
+    if (!w->tokenizer || !read_prompt(w, err) || !make_sampler(w, err))
         return false;
     w->runtime = gpt2_runtime_create(
         &(struct gpt2_runtime_options){.n_threads = b->threads, .cpu = b->cpu}, err);
@@ -178,11 +209,12 @@ static bool print(struct speculation_bench *w, struct gpt2_speculation_counts be
     snprintf(lines[1].cell[1], sizeof *lines->cell, "%d", gpt2_runtime_threads(w->runtime));
     for (int i = 0; i < 6; i++)
         snprintf(lines[1].cell[2 + i], sizeof *lines->cell, forms[i], shares[i]);
-    char legend[256];
-    snprintf(legend, sizeof legend,
-             "The same %d token%s with guesses and without, in turns. of read: what reading all "
-             "weights for\neach token would allow is 100 %%; plain: %.1f %%.\n",
-             w->bench->n_decode, plural(w->bench->n_decode), 100 * plain / wall);
+    char legend[512];
+    snprintf(
+        legend, sizeof legend,
+        "The same %d token%s with guesses and without, in turns; %s.\nof read: what reading all "
+        "weights for each token would allow is 100 %%; plain: %.1f %%.\n",
+        w->bench->n_decode, plural(w->bench->n_decode), w->draws.data, 100 * plain / wall);
     return (out->width ? bench_table(out, lines, 2, 8, err) : print_markdown(out, lines, err)) &&
            output_string(out, "\n", err) && bench_prose(out, legend, err);
 }
@@ -209,6 +241,8 @@ bool bench_speculate(const struct bench_speculate *bench, struct output *out,
     free(w.rates[0]);
     free(w.rates[1]);
     speculate_free(&w.speculate);
+    gpt2_sampler_free(w.sampler);
+    buffer_free(&w.draws);
     gpt2_ids_free(&w.prompt);
     gpt2_ids_free(&w.text);
     gpt2_roofline_free(w.roofline);

@@ -23,6 +23,8 @@
 #include "cli/io/terminal.h"
 
 #include <gpt2/session.h>
+#include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +47,9 @@ struct bench_arguments {
     bool profile;
     struct weights_options weights;
     const char *speculate, *file;
+    float temperature;
+    int top_k;
+    bool greedy;
 };
 
 /* Everything that is allocated; freed by close_all. */
@@ -378,6 +383,9 @@ static int speculate(struct bench_run *run, struct output *out) {
     struct gpt2_error err;
     const struct bench_speculate bench = {.args = {.speculate = a->speculate},
                                           .file = a->file,
+                                          .temperature = a->temperature,
+                                          .top_k = a->top_k,
+                                          .greedy = a->greedy,
                                           .path = run->path,
                                           .model = run->model,
                                           .cpu = a->cpu,
@@ -445,7 +453,8 @@ static void close_all(struct bench_run *run) {
 static int run_bench(int argc, char **argv) {
     static const char *const formats[] = {"md", "csv", "json", NULL};
     const int unset = (int)(sizeof formats / sizeof *formats) - 1;
-    struct bench_run run = {.args = {.rounds = 5, .format = unset}};
+    struct bench_run run = {
+        .args = {.rounds = 5, .format = unset, .temperature = NAN, .top_k = INT_MIN}};
     struct bench_arguments *a = &run.args;
     const struct option table[] = {
         OPT_SECTION("What is measured (lists are tried in every combination)"),
@@ -468,6 +477,15 @@ static int run_bench(int argc, char **argv) {
                    .not_with = "n-prompt n-depth batch profile format=csv format=json"),
         OPT_STRING("file", 'f', &a->file, "FILE", "its prompt (default \"Once upon a time\")",
                    .needs = "speculate"),
+        OPT_FLOAT("temp", 0, &a->temperature, 0, 1e6, "F",
+                  "its temperature (default: as gpt2 generate)", .aliases = "temperature",
+                  .needs = "speculate", .not_with = "greedy"),
+        OPT_INT("top-k", 0, &a->top_k, 0, INT_MAX, "K",
+                "only the K likeliest tokens (default: as gpt2\n"
+                "generate; 0: off)",
+                .aliases = "k", .needs = "speculate", .not_with = "greedy temp=0"),
+        OPT_FLAG("greedy", 0, &a->greedy, "always the likeliest token", .aliases = "no-sample",
+                 .needs = "speculate"),
         OPT_FLAG("profile", 0, &a->profile,
                  "the share of each kind of kernel, too; it makes\n"
                  "the tests some percent slower"),

@@ -2,6 +2,7 @@
 #include "cli/generate/generate_once.h"
 #include "base/fnv.h"
 #include "base/plural.h"
+#include "cli/command/draws.h"
 #include "cli/generate/completion_json.h"
 #include "cli/generate/generate_output.h"
 #include "cli/generate/prompt_special.h"
@@ -106,26 +107,12 @@ static double rate(int n, uint64_t ns) {
     return ns ? (double)n / ((double)ns * 1e-9) : 0;
 }
 
-/* What the texts were drawn with, from wherever it came, and whether the model recommends a part.
- */
+/* What the texts were drawn with, and whether the model recommends a part. */
 static void print_sampling(struct buffer *out, const struct generate_run *run) {
-    const struct gpt2_sampler_options *o = &run->args.settings.sampler;
     const char *name;
     double value;
-    const struct gpt2_filter *filter;
-    const bool greedy = o->greedy || o->temperature <= 0;
-    if (greedy)
-        buffer_format(out, "draws   greedy");
-    else
-        buffer_format(out, "draws   temp %.7g, top-k %d", (double)o->temperature, o->top_k);
-    for (size_t i = 0; !greedy && (filter = gpt2_filter_at(i)); i++) {
-        float set;
-        memcpy(&set, (const char *)o + filter->offset, sizeof set);
-        if (set != filter->off)
-            buffer_format(out, ", %s %.7g", filter->name, (double)set);
-    }
-    if (o->repeat_penalty != 1)
-        buffer_format(out, ", repeat-penalty %.7g", (double)o->repeat_penalty);
+    buffer_format(out, "draws   ");
+    draws_print(out, &run->args.settings.sampler);
     buffer_format(out, "%s\n",
                   gpt2_model_recommends(run->model, 0, &name, &value)
                       ? " (the model recommends some: gpt2 info)"

@@ -296,10 +296,8 @@ bool settings_encode(const struct settings *s, int n_ctx, const struct gpt2_toke
 /* Ids that are never chosen: rows of wte that stand for no token, and --ban. */
 static bool ban(struct decoding *d, int n_vocab, const struct gpt2_tokenizer *tokenizer,
                 struct gpt2_error *err) {
-    size_t n;
-    for (int32_t id = 0; tokenizer && id < n_vocab; id++)
-        if (!gpt2_tokenizer_token(tokenizer, id, &n) && !gpt2_ids_push(&d->banned, id, err))
-            return false;
+    if (!gpt2_tokenizer_lacks(tokenizer, n_vocab, &d->banned, err))
+        return false;
     for (int i = 0; i < d->settings.ban.n; i++) {
         const char *text = d->settings.ban.items[i];
         char spaced[256];

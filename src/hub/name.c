@@ -29,6 +29,8 @@ bool name_word(const char *text, size_t len) {
         unsigned char c = (unsigned char)text[i];
         if (c >= 0x80 || !(isalnum(c) || c == '-' || c == '_' || c == '.'))
             return false;
+        if (c == '.' && text[i - 1] == '.')
+            return false;
     }
     return true;
 }

@@ -12,7 +12,8 @@ struct hub_name {
 };
 
 /* False where `text` is not of that form. What is accepted is safe as part of a path and a URL:
- * letters, digits, '-', '_', '.'; no part is empty or begins with '.' or '-'. */
+ * letters, digits, '-', '_', '.'; no part is empty, begins with '.' or '-', or has "..", which
+ * neither the hub nor git allows in a name. */
 bool name_parse(struct hub_name *name, const char *text);
 
 /* True for a word that may be one part of a path: as above, at most 100 characters. */

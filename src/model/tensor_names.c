@@ -37,10 +37,13 @@ static bool is_ours(const char *name) {
 
 /* The part of `name` that is GPT-2's, after any prefix; NULL: none is. */
 static const char *find_ours(const char *name) {
-    for (const char *at = name; at; at = strchr(at, '.'), at += at != NULL)
+    for (const char *at = name;; at++) { // after each dot
         if (is_ours(at))
             return at;
-    return NULL;
+        at = strchr(at, '.');
+        if (!at)
+            return NULL;
+    }
 }
 
 /* Names by which other models are known: one of the tensors begins so. */

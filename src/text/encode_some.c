@@ -13,10 +13,10 @@ struct some_ids {
 
 /* Leaves the last `max`, at the front. */
 static void trim(struct some_ids *some) {
-    int32_t *front = some->ids->data + some->before;
     const size_t have = some->ids->len - some->before;
     if (have <= some->max)
         return;
+    int32_t *front = some->ids->data + some->before;
     memmove(front, front + (have - some->max), some->max * sizeof *front);
     some->ids->len = some->before + some->max;
 }

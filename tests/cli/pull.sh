@@ -10,7 +10,7 @@ folder=$HOME/.local/share/gpt2/models
 
 run pull
 expect "a name is needed" refuses 2 'expected the name of a model'
-for name in ../gpt2 /etc a/b/c 'a b' -- '-x/y' 'gpt2@' 'gpt2@../x' 'a"b'; do
+for name in ../gpt2 /etc a/b/c 'a b' -- '-x/y' 'gpt2@' 'gpt2@../x' 'gpt2@a..b' 'a..b/c' 'a"b'; do
     run pull -- "$name"
     expect "\"$name\" is no name" refuses 2 'expected the name of a model'
 done

@@ -3,6 +3,8 @@
 
 #include "base/os.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,15 +19,22 @@
 #include <sys/auxv.h>
 #endif
 
-/* Reads a small text file of the kernel; false if it is not there. */
+/* Reads a small text file of the kernel; false if it is not there. Takes no memory: what runs out
+ * of it would be another number of threads, without a word. */
 static bool read_text(char *text, size_t cap, const char *path) {
-    FILE *file = fopen(path, "re");
-    if (!file)
+    int file;
+    do
+        file = open(path, O_RDONLY | O_CLOEXEC);
+    while (file < 0 && errno == EINTR);
+    if (file < 0)
         return false;
-    size_t n = fread(text, 1, cap - 1, file);
-    text[n] = 0;
-    fclose(file);
-    return n > 0;
+    size_t len = 0;
+    ssize_t n;
+    while ((n = read(file, text + len, cap - 1 - len)) > 0 || (n < 0 && errno == EINTR))
+        len += n > 0 ? (size_t)n : 0;
+    text[len] = 0;
+    close(file);
+    return len > 0;
 }
 
 /* The CPU quota of one cgroup folder in processors (1 to 65536), or 0 for none. */
@@ -107,18 +116,11 @@ uint64_t os_memory(void) {
 }
 
 int os_processors(void) {
-    /* The mask may be wider than cpu_set_t on large machines: grow until the kernel is content. */
-    for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
-        cpu_set_t *set = CPU_ALLOC((size_t)cpus);
-        if (!set)
-            return 1;
-        size_t size = CPU_ALLOC_SIZE((size_t)cpus);
-        int count = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
-        CPU_FREE(set);
-        if (count > 0)
-            return count;
-    }
-    return 1;
+    /* One cpu_set_t is for 1024; a kernel has 8192 at most today, and refuses less than it has. */
+    cpu_set_t sets[64];
+    const int count =
+        sched_getaffinity(0, sizeof sets, sets) == 0 ? CPU_COUNT_S(sizeof sets, sets) : 0;
+    return count > 0 ? count : 1;
 }
 
 bool os_allow_tiles(void) {

@@ -150,7 +150,8 @@ reasons_of() {
 }
 
 timeless=
-calls="alloc mmap open read write pwrite fsync rename thread madvise"
+all_calls="alloc mmap open read write pwrite fsync rename thread madvise"
+calls=$all_calls
 input=/dev/null
 most=8 # places of each kind
 [ -z "${QUICK:-}" ] || most=3
@@ -177,7 +178,12 @@ faults embed $m once
 faults eval lambada $tmp/lambada $m
 faults inspect layernorm $m -p once --json
 faults inspect dump $m -p once --lens -o dumped.npz
+# It says what the machine has: each allocation, as one of the first was for the number of threads.
+most_before=$most most=1000 calls=alloc
 faults info $tmp/m.gguf
+most=$most_before calls="mmap open read write thread madvise"
+faults info $tmp/m.gguf
+calls=$all_calls
 faults verify $tmp/m.gguf
 faults compare $tmp/m.gguf $tmp/m.q8 -t 1 -f $tmp/lines
 input=$tmp/lines
@@ -226,7 +232,6 @@ most=$most_before
 # Of what bench prints only the form is known.
 timeless="s/[0-9.]*//g; s/  *//g; s/--*//g"
 # Without /proc it knows less of the machine, and says so.
-all_calls=$calls
 calls="alloc mmap write thread" most=2
 faults bench $m -p 0 -n 2 -r 1 --json
 calls="write"

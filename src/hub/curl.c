@@ -144,8 +144,8 @@ static int start(struct child *child, int in) {
             reason = errno;
         else if (got != (ssize_t)sizeof reason)
             reason = 0;
-        if (got < 0)
-            kill(child->pid, SIGTERM);
+        if (got < 0) // it still has our handlers, or a SIGTERM that is ignored
+            kill(child->pid, SIGKILL);
         if (reason)
             waitpid(child->pid, NULL, 0);
     }
@@ -234,10 +234,11 @@ bool curl_run(const struct curl_request *request, struct curl_result *result,
         error_set(err, GPT2_ERR_RUNTIME, "cannot prepare a transfer: %s", strerror(failed));
     } else if (failed) {
         error_set(err, GPT2_ERR_RUNTIME, "cannot start the program curl: %s", strerror(failed));
-        error_hint(err, "install curl, for example with: apt-get install curl");
+        if (failed == ENOENT)
+            error_hint(err, "install curl, for example with: apt-get install curl");
     } else {
         if (!attend(stream, &child))
-            kill(child.pid, SIGTERM);
+            kill(child.pid, SIGKILL); // it has no file of its own to put in order
         close_pipe((int[2]){child.body, child.said});
         while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR)
             ;

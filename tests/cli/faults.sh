@@ -245,6 +245,19 @@ if serve_hub; then
     GPT2_MODELS=. tried read:EAGAIN:1+
     never_ready() { [ $status -eq 1 ] && explained && caused EAGAIN && whole; }
     expect "read fails for good: pull" never_ready
+    # The program does not wait for a curl that goes on: whoever started both ignores SIGTERM here.
+    hung=
+    rm -rf "$tmp/made"
+    for at in $(seq 40); do
+        (
+            trap '' TERM
+            mkdir "$tmp/made" && cd "$tmp/made" && GPT2_MODELS=. FAULT=read:ENOMEM:$at FAULT_COUNT=$tmp/count \
+                timeout -s KILL 20 env LD_PRELOAD="$fault" "$GPT2" pull -q good/m >"$out" 2>"$err"
+        ) </dev/null
+        [ $? -ne 137 ] || hung="$hung $at"
+        rm -rf "$tmp/made"
+    done
+    expect "curl does not outlive its reader: $hung" test -z "$hung"
     rm -rf "$tmp/before" && mv "$tmp/right" "$tmp/before"
     GPT2_MODELS=. faults rm good/m
     # A model that cannot be read is listed as unusable.

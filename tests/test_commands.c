@@ -641,6 +641,14 @@ static const char *add_term(const struct entry *e, const char *at, bool *by_defa
     return at;
 }
 
+/* Whether the option that the term at `at` begins with needs the same as this one. */
+static bool needs_the_same(const struct entry *e, const char *at) {
+    const struct entry *other =
+        *at != '@' && *at != '!' ? entry_of(e, at, strcspn(at, " +=")) : NULL;
+    return other && other->option.needs && e->option.needs &&
+           !strcmp(other->option.needs, e->option.needs);
+}
+
 static void begin_line(const struct entry *e) {
     line_read.words[0] = e->command->name;
     line_read.n = 1;
@@ -683,6 +691,8 @@ static void an_option_without_effect_is_refused(void **state) {
         }
         for (const char *at = o->not_with; at && *at; at += *at == ' ') {
             begin_line(e);
+            if (needs_the_same(e, at)) // else that is said first
+                add_term(e, o->needs, &by_default);
             const bool one = is_one_thing(at);
             at = add_term(e, at, &by_default);
             expect_line(e, false, one ? "and " : "has no effect with ");

@@ -19,22 +19,55 @@
 #include <sys/auxv.h>
 #endif
 
-/* Reads a small text file of the kernel; false if it is not there. Takes no memory: what runs out
- * of it would be another number of threads, without a word. */
-static bool read_text(char *text, size_t cap, const char *path) {
+/* A text file of the kernel, read by pieces. It takes no memory, as a stream of the C library does:
+ * what would run out is the number of threads or the machine's name, without a word. */
+struct kernel_file {
     int file;
+    size_t at, len; /* of the piece: what was returned, what is there */
+    char piece[4096];
+};
+
+static bool kernel_open(struct kernel_file *f, const char *path) {
+    f->at = f->len = 0;
     do
-        file = open(path, O_RDONLY | O_CLOEXEC);
-    while (file < 0 && errno == EINTR);
-    if (file < 0)
+        f->file = open(path, O_RDONLY | O_CLOEXEC);
+    while (f->file < 0 && errno == EINTR);
+    return f->file >= 0;
+}
+
+/* The next line without its end, cut to cap - 1 bytes; false at the end of the file. */
+static bool kernel_line(struct kernel_file *f, char *line, size_t cap) {
+    for (size_t n = 0;;) {
+        if (f->at == f->len) {
+            ssize_t got;
+            do
+                got = read(f->file, f->piece, sizeof f->piece);
+            while (got < 0 && errno == EINTR);
+            f->at = 0;
+            f->len = got > 0 ? (size_t)got : 0;
+            if (!f->len) {
+                line[n] = 0;
+                return n > 0;
+            }
+        }
+        const char byte = f->piece[f->at++];
+        if (byte == '\n') {
+            line[n] = 0;
+            return true;
+        }
+        if (n < cap - 1)
+            line[n++] = byte;
+    }
+}
+
+/* The first line of a small file; false if it is not there. */
+static bool read_text(char *text, size_t cap, const char *path) {
+    struct kernel_file f;
+    if (!kernel_open(&f, path))
         return false;
-    size_t len = 0;
-    ssize_t n;
-    while ((n = read(file, text + len, cap - 1 - len)) > 0 || (n < 0 && errno == EINTR))
-        len += n > 0 ? (size_t)n : 0;
-    text[len] = 0;
-    close(file);
-    return len > 0;
+    const bool ok = kernel_line(&f, text, cap);
+    close(f.file);
+    return ok;
 }
 
 /* The CPU quota of one cgroup folder in processors (1 to 65536), or 0 for none. */
@@ -75,12 +108,13 @@ static double folder_memory(const char *folder) {
 /* The least of a limit on the way from this process's cgroup up to the root, 0 for none. Inside a
  * container the folder named in /proc/self/cgroup may not exist: the root then holds the limit. */
 static double cgroup_least(const char *controller, double (*limit_of)(const char *folder)) {
-    char text[4096], wanted[32];
-    if (!read_text(text, sizeof text, "/proc/self/cgroup"))
+    char line[1200], wanted[32];
+    struct kernel_file cgroups;
+    if (!kernel_open(&cgroups, "/proc/self/cgroup"))
         return 0;
     snprintf(wanted, sizeof wanted, ",%s,", controller);
     double least = 0;
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+    while (kernel_line(&cgroups, line, sizeof line)) {
         char *controllers = strchr(line, ':'); // "4:cpu,cpuacct:/a/b", v2 "0::/a/b"
         char *path = controllers ? strchr(controllers + 1, ':') : NULL;
         if (!path)
@@ -105,6 +139,7 @@ static double cgroup_least(const char *controller, double (*limit_of)(const char
                 break;
         }
     }
+    close(cgroups.file);
     return least;
 }
 
@@ -133,13 +168,13 @@ bool os_allow_tiles(void) {
 }
 
 size_t os_huge_bytes(const void *memory, size_t n_bytes) {
-    FILE *file = fopen("/proc/self/smaps", "re");
-    if (!file)
+    struct kernel_file maps;
+    if (!kernel_open(&maps, "/proc/self/smaps"))
         return 0;
     char line[512];
     size_t total = 0;
     bool inside = false;
-    while (fgets(line, sizeof line, file)) {
+    while (kernel_line(&maps, line, sizeof line)) {
         uintptr_t begin, end;
         size_t kib;
         if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &begin, &end) == 2)
@@ -147,7 +182,7 @@ size_t os_huge_bytes(const void *memory, size_t n_bytes) {
         else if (inside && sscanf(line, "AnonHugePages: %zu kB", &kib) == 1)
             total += kib * 1024;
     }
-    fclose(file);
+    close(maps.file);
     return total < n_bytes ? total : n_bytes; // a mapping may hold more than this memory
 }
 
@@ -159,16 +194,16 @@ int os_cpus(void) {
 
 /* x86 kernels give the name in "model name", some others in "Model" or "Hardware". */
 void os_cpu_name(char *name, size_t cap) {
-    FILE *file = fopen("/proc/cpuinfo", "re");
+    struct kernel_file info;
     char line[512], value[256] = "unknown";
-    while (file && fgets(line, sizeof line, file)) {
-        if (sscanf(line, "model name : %255[^\n]", value) == 1 ||
-            sscanf(line, "Model : %255[^\n]", value) == 1 ||
-            sscanf(line, "Hardware : %255[^\n]", value) == 1)
-            break;
+    bool known = false;
+    if (kernel_open(&info, "/proc/cpuinfo")) {
+        while (!known && kernel_line(&info, line, sizeof line))
+            known = sscanf(line, "model name : %255[^\n]", value) == 1 ||
+                    sscanf(line, "Model : %255[^\n]", value) == 1 ||
+                    sscanf(line, "Hardware : %255[^\n]", value) == 1;
+        close(info.file);
     }
-    if (file)
-        fclose(file);
     snprintf(name, cap, "%s", value);
 }
 

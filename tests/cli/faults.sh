@@ -245,7 +245,7 @@ if serve_hub; then
     GPT2_MODELS=. tried read:EAGAIN:1+
     never_ready() { [ $status -eq 1 ] && explained && caused EAGAIN && whole; }
     expect "read fails for good: pull" never_ready
-    # The program does not wait for a curl that goes on: whoever started both ignores SIGTERM here.
+    # The program does not wait for a curl that does not end: SIGTERM is ignored here.
     hung=
     rm -rf "$tmp/made"
     for at in $(seq 40); do

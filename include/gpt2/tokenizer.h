@@ -152,7 +152,7 @@ const char *gpt2_tokenizer_token(const struct gpt2_tokenizer *tokenizer, int32_t
                                  size_t *n_bytes);
 
 /* Appends the ids below n_vocab that no token has: rows of wte that pad, which a sampler is to ban.
- * A NULL tokenizer lacks none. */
+ * A NULL tokenizer lacks none. False: memory ran out. */
 bool gpt2_tokenizer_lacks(const struct gpt2_tokenizer *tokenizer, int n_vocab, struct gpt2_ids *ids,
                           struct gpt2_error *err);
 

@@ -251,6 +251,13 @@ bad_printing() {
         sed -E 's,^([^:]*:[0-9]+):.*,\1: results go through io/output.h,'
 }
 
+# What an errno means for the status, and that an error of memory has no hint, is known in one place.
+bad_errors() {
+    grep -E '^src/.*\.[ch]$' "$tmp/c_files" | grep -v '^src/base/error\.c$' |
+        xargs grep -HnE '[^_]strerror\(|printf\(err(->|\.)hint' | grep -v '^src/cli/io/report\.c:' |
+        sed -E 's,^([^:]*:[0-9]+):.*,\1: error_errno and error_hint of base/error_internal.h,'
+}
+
 # The first line of a file says its name; of a .c file also what it does, and not where to look.
 bad_banners() {
     grep -E '^src/.*\.c$' "$tmp/c_files" |
@@ -371,6 +378,7 @@ check "topics in their list" bad_topics
 check "containers in their list" bad_containers
 check "filters in their list" bad_filters
 check "output of commands" bad_printing
+check "errors of the system" bad_errors
 check "banners" bad_banners
 check "plain English" bad_english
 check "plurals" bad_plurals

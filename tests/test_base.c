@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/os.h"
 #include "base/pool.h"
+#include <errno.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -37,6 +38,30 @@ static void errors_show_control_bytes_and_truncate(void **state) {
     assert_true(strlen(err.hint) < sizeof err.hint);
     error_set(NULL, GPT2_ERR_MODEL, "not reported");
     error_hint(NULL, "not reported");
+}
+
+static void an_errno_says_whose_fault_it_is(void **state) {
+    struct gpt2_error err;
+    assert_false(error_errno(&err, GPT2_ERR_MODEL, ENOENT, "%s: cannot open", "a"));
+    assert_int_equal(err.status, GPT2_ERR_MODEL);
+    assert_string_equal(err.message, "a: cannot open: No such file or directory");
+    error_hint(&err, "copy it again");
+    assert_string_equal(err.hint, "copy it again");
+    error_errno(&err, GPT2_ERR_MODEL, EMFILE, "%s: cannot open", "a");
+    assert_int_equal(err.status, GPT2_ERR_RUNTIME);
+    error_errno(&err, GPT2_ERR_MODEL, ENOMEM, "%s: cannot open", "a");
+    assert_int_equal(err.status, GPT2_ERR_MEMORY);
+    error_hint(&err, "copy it again"); // which would not help
+    assert_string_equal(err.hint, "");
+    // The reason stands there even where the name is too long.
+    char name[2000];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    error_errno(&err, GPT2_ERR_MODEL, EACCES, "%s: cannot open", name);
+    const size_t n = strlen(err.message), n_end = strlen(": Permission denied");
+    assert_true(n < sizeof err.message);
+    assert_string_equal(err.message + n - n_end, ": Permission denied");
+    error_errno(NULL, GPT2_ERR_MODEL, ENOENT, "not reported");
 }
 
 /* FIPS 180-4's examples, the empty message, and lengths around a block's end, in pieces. */
@@ -383,6 +408,7 @@ static void an_encoding_is_told_from_any_first_bytes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_show_control_bytes_and_truncate),
+        cmocka_unit_test(an_errno_says_whose_fault_it_is),
         cmocka_unit_test(digests_are_those_of_the_standard),
         cmocka_unit_test(memory_is_aligned_zero_and_bounded),
         cmocka_unit_test(only_regular_files_are_mapped),

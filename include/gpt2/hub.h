@@ -82,14 +82,15 @@ typedef void (*gpt2_hub_kept)(void *user, const char *folder, const char *entry)
 bool gpt2_hub_remove(const char *name, uint64_t *n_bytes, gpt2_hub_kept kept, void *user,
                      struct gpt2_error *err);
 
-/* The directory of a model in the Hugging Face cache, owned by the caller: free(). NULL: it is not
- * there, or memory is out. A snapshot with weights goes before one without. */
-char *gpt2_hub_cached(const char *name);
+/* Sets *path to the directory of a model in the Hugging Face cache, owned by the caller: free(); to
+ * NULL where it is not there. A snapshot with weights goes before one without. Fails with
+ * GPT2_ERR_MEMORY and GPT2_ERR_RUNTIME where the system could not look. */
+bool gpt2_hub_cached(const char *name, char **path, struct gpt2_error *err);
 
 /* Calls visit for each GPT-2 in the cache ("model_type" in its config.json says so), one for each
- * repository. False from `visit` ends it. */
+ * repository. False from `visit` ends it, which is no failure. Fails as gpt2_hub_cached does. */
 typedef bool (*gpt2_hub_visit)(void *user, const char *name, const char *path);
-void gpt2_hub_list_cache(gpt2_hub_visit visit, void *user);
+bool gpt2_hub_list_cache(gpt2_hub_visit visit, void *user, struct gpt2_error *err);
 
 #ifdef __cplusplus
 }

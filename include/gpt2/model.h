@@ -80,10 +80,11 @@ struct gpt2_model *gpt2_model_open_expanded(const char *path, struct gpt2_error 
  * quantizing) does not look at them. */
 struct gpt2_model *gpt2_model_open_lazy(const char *path, struct gpt2_error *err);
 
-/* What the weights at `path` are, by a look at names and first bytes: "a GGUF file"; static. The
- * path is a file of weights or a directory that has some. NULL: there are none of a format that is
- * read. Opening them may still fail. */
-const char *gpt2_model_recognise(const char *path);
+/* Sets *what to what the weights at `path` are, by a look at names and first bytes: "a GGUF file";
+ * static. The path is a file of weights or a directory that has some. *what is NULL where there are
+ * none of a format that is read. Opening them may still fail. Fails with GPT2_ERR_MEMORY and
+ * GPT2_ERR_RUNTIME where the system could not look. */
+bool gpt2_model_recognise(const char *path, const char **what, struct gpt2_error *err);
 
 /* For a thread that has to wait for something else: brings the next part of the model's file into
  * this process's memory, some 100 microseconds of work where the system has it in its cache. Start

@@ -2,6 +2,7 @@
 #include "base/error_internal.h"
 #include "base/escape.h"
 
+#include <errno.h>
 #include <gpt2/version.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,8 +41,32 @@ bool error_set(struct gpt2_error *err, enum gpt2_status status, const char *form
     return false;
 }
 
-bool error_hint(struct gpt2_error *err, const char *format, ...) {
+bool error_is_of_system(int reason) {
+    return reason == ENOMEM || reason == EMFILE || reason == ENFILE || reason == EAGAIN ||
+           reason == EINTR || reason == EIO || reason == ENOSPC;
+}
+
+bool error_errno(struct gpt2_error *err, enum gpt2_status status, int reason, const char *format,
+                 ...) {
     if (!err)
+        return false;
+    const char *why = strerror(reason);
+    const size_t cap = sizeof err->message, n_why = strlen(": ") + strlen(why);
+    va_list args;
+    va_start(args, format);
+    format_printable(err->message, n_why < cap ? cap - n_why : cap, format, args);
+    va_end(args);
+    const size_t n = strlen(err->message);
+    snprintf(err->message + n, cap - n, ": %s", why);
+    err->status = reason == ENOMEM             ? GPT2_ERR_MEMORY
+                  : error_is_of_system(reason) ? GPT2_ERR_RUNTIME
+                                               : status;
+    err->hint[0] = 0;
+    return false;
+}
+
+bool error_hint(struct gpt2_error *err, const char *format, ...) {
+    if (!err || err->status == GPT2_ERR_MEMORY)
         return false;
     va_list args;
     va_start(args, format);

@@ -2,7 +2,6 @@
 #ifndef BASE_ERROR_INTERNAL_H
 #define BASE_ERROR_INTERNAL_H
 
-#include <errno.h>
 #include <gpt2/error.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -19,7 +18,8 @@ bool error_set(struct gpt2_error *err, enum gpt2_status status, const char *form
 void error_format(struct gpt2_error *err, enum gpt2_status status, const char *format,
                   va_list args);
 
-/* Adds the remedy to an error that was just set. Returns false. `err` may be NULL. */
+/* Adds the remedy to an error that was just set. Returns false. `err` may be NULL. An error of
+ * memory gets none: what a caller has to say of a damaged file is no remedy for that. */
 bool error_hint(struct gpt2_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -33,9 +33,14 @@ bool error_reserved_words(const uint64_t *reserved, size_t n, const char *what,
 /* The message for a failed allocation of n_bytes for `what`. Returns false. */
 bool error_memory(struct gpt2_error *err, const char *what, unsigned long long n_bytes);
 
-/* GPT2_ERR_MEMORY where an errno says so, else `status`. */
-static inline enum gpt2_status error_status_of(int reason, enum gpt2_status status) {
-    return reason == ENOMEM ? GPT2_ERR_MEMORY : status;
-}
+/* True where an errno says what the system lacks or could not do (memory, descriptors, a disk that
+ * fails, a signal that came), and so nothing about the file that was asked for. */
+bool error_is_of_system(int reason);
+
+/* The message for a system call that failed: the text, ": " and what `reason`, an errno, means,
+ * which stands there even where the text is too long. The status is GPT2_ERR_MEMORY where `reason`
+ * is ENOMEM, GPT2_ERR_RUNTIME where it is of the system otherwise, else `status`. Returns false. */
+bool error_errno(struct gpt2_error *err, enum gpt2_status status, int reason, const char *format,
+                 ...) __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -28,8 +28,7 @@ static bool refuse_to_open(const char *path, enum gpt2_status status, int reason
     char target[200];
     const ssize_t n = reason == ENOENT ? readlink(path, target, sizeof target - 1) : -1;
     if (n < 0)
-        return error_set(err, error_status_of(reason, status), "%s: cannot open: %s", path,
-                         strerror(reason));
+        return error_errno(err, status, reason, "%s: cannot open", path);
     target[n] = 0;
     error_set(err, status,
               "%s: cannot open: download incomplete: it is a link to %s, which is missing", path,
@@ -93,8 +92,7 @@ bool os_map_open(struct os_file *file, int fd, const char *path, enum gpt2_statu
     *file = (struct os_file){NULL, 0};
     struct stat info;
     if (fstat(fd, &info) < 0)
-        return error_set(err, error_status_of(errno, status), "%s: cannot stat: %s", path,
-                         strerror(errno));
+        return error_errno(err, status, errno, "%s: cannot stat", path);
     if (!S_ISREG(info.st_mode))
         return error_set(err, status, "%s: expected a regular file, found a %s", path,
                          S_ISDIR(info.st_mode) ? "directory" : "device, pipe or socket");
@@ -107,8 +105,8 @@ bool os_map_open(struct os_file *file, int fd, const char *path, enum gpt2_statu
     }
     void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED)
-        return error_set(err, error_status_of(errno, status), "%s: cannot map %jd bytes: %s", path,
-                         (intmax_t)info.st_size, strerror(errno));
+        return error_errno(err, status, errno, "%s: cannot map %jd bytes", path,
+                           (intmax_t)info.st_size);
     *file = (struct os_file){data, (size_t)info.st_size};
     show_mapping(file, path);
     return true;

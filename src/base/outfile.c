@@ -77,8 +77,7 @@ void outfile_discard(struct outfile *file) {
 
 /* Sets *err from errno, then discards the file. */
 static bool fail(struct outfile *file, const char *what, struct gpt2_error *err) {
-    error_set(err, error_status_of(errno, GPT2_ERR_RUNTIME), "%.300s: cannot %s: %s", file->path,
-              what, strerror(errno));
+    error_errno(err, GPT2_ERR_RUNTIME, errno, "%.300s: cannot %s", file->path, what);
     outfile_discard(file);
     return false;
 }
@@ -214,9 +213,7 @@ bool outfile_open(struct outfile *file, const char *path, unsigned flags, struct
     if (!file->path || (replaces && !temporary)) {
         int reason = errno; // realpath has more reasons than a lack of memory
         release(file);
-        return reason == ENOMEM ? error_memory(err, "a path", size)
-                                : error_set(err, GPT2_ERR_RUNTIME, "%.300s: cannot create: %s",
-                                            path, strerror(reason));
+        return error_errno(err, GPT2_ERR_RUNTIME, reason, "%.300s: cannot create", path);
     }
     const mode_t mode = flags & OUTFILE_PRIVATE ? 0600 : 0666;
     if (replaces ? !begin_temporary(file, temporary, size, mode)
@@ -305,8 +302,8 @@ bool outfile_commit(struct outfile *file, struct gpt2_error *err) {
     if (file->temporary && rename(file->temporary, file->path) != 0)
         return fail(file, "replace", err);
     if (file->temporary && !sync_folder_of(file->path)) {
-        error_set(err, error_status_of(errno, GPT2_ERR_RUNTIME),
-                  "%.300s: written, but cannot sync its folder: %s", file->path, strerror(errno));
+        error_errno(err, GPT2_ERR_RUNTIME, errno, "%.300s: written, but cannot sync its folder",
+                    file->path);
         release(file);
         return false;
     }

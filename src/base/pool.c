@@ -200,8 +200,8 @@ struct pool *pool_create(int n_threads, struct gpt2_error *err) {
     }
     if (!code)
         return pool;
-    error_set(err, GPT2_ERR_RUNTIME, "cannot start thread %d of %d: %s", pool->size + 1, n_threads,
-              strerror(code));
+    error_errno(err, GPT2_ERR_RUNTIME, code, "cannot start thread %d of %d", pool->size + 1,
+                n_threads);
 fail:
     pool_free(pool);
     return NULL;

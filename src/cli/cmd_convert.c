@@ -1,4 +1,5 @@
 /* cmd_convert.c - `gpt2 convert`: writes a model in a format that other programs read. */
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "base/path.h"
 #include "cli/command/commands.h"
@@ -56,8 +57,7 @@ static bool make_directory(bool *made, const char *path, struct gpt2_error *err)
     if (*made)
         return true;
     if (errno != EEXIST)
-        return command_error(err, GPT2_ERR_RUNTIME, NULL, "%s: cannot create: %s", path,
-                             strerror(errno));
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "%s: cannot create", path);
     DIR *folder = opendir(path);
     if (!folder)
         return command_error(err, GPT2_ERR_USAGE, NULL,
@@ -175,8 +175,7 @@ static bool open_run(struct convert_run *run, const struct convert_arguments *ar
         return true;
     run->tokenizer = gpt2_tokenizer_open(path, err);
     if (!run->tokenizer)
-        snprintf(err->hint, sizeof err->hint,
-                 "--no-tokenizer writes the weights alone, for use with --ids");
+        error_hint(err, "--no-tokenizer writes the weights alone, for use with --ids");
     return run->tokenizer != NULL;
 }
 

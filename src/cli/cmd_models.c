@@ -1,4 +1,5 @@
 /* cmd_models.c - `gpt2 models` lists the models that -m finds, `gpt2 rm` removes pulled ones. */
+#include "base/error_internal.h"
 #include "base/escape.h"
 #include "base/path.h"
 #include "cli/command/commands.h"
@@ -37,34 +38,45 @@ static bool is_there(const char *folder, const char *file) {
     return n < (int)sizeof path && stat(path, &info) == 0;
 }
 
+/* What can be read of a folder is listed. False where this is not the folder's fault. */
+static bool may_skip(int reason, const char *path, struct gpt2_error *err) {
+    return !error_is_of_system(reason) ||
+           error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot read the folder %s", path);
+}
+
 /* The size of a file, or of all files in a folder; links are followed. */
-static uint64_t bytes_of(const char *path) {
+static bool bytes_of(uint64_t *n_bytes, const char *path, struct gpt2_error *err) {
     struct stat info;
     uint64_t total = 0;
+    *n_bytes = 0;
     if (stat(path, &info) != 0)
-        return 0;
-    if (!S_ISDIR(info.st_mode))
-        return (uint64_t)info.st_size;
+        return true;
+    if (!S_ISDIR(info.st_mode)) {
+        *n_bytes = (uint64_t)info.st_size;
+        return true;
+    }
     DIR *folder = opendir(path);
-    for (struct dirent *entry; folder && (entry = readdir(folder)) != NULL;) {
+    if (!folder)
+        return may_skip(errno, path, err);
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         char file[4400];
         snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
         if (stat(file, &info) == 0 && S_ISREG(info.st_mode))
             total += (uint64_t)info.st_size;
     }
-    if (folder)
-        closedir(folder);
-    return total;
+    closedir(folder);
+    *n_bytes = total;
+    return true;
 }
 
 /* Sets `type` to the type of the blocks' weights and *parameters to the number of parameters. If
- * the model cannot be opened, `type` says so and *parameters is 0. False where memory is out, which
- * says nothing about the model. */
+ * the model cannot be opened, `type` says so and *parameters is 0. False where the system refused,
+ * which says nothing about the model. */
 static bool describe(const char *path, bool partial, char *type, size_t cap, uint64_t *parameters,
                      struct gpt2_error *err) {
     *parameters = 0;
     struct gpt2_model *model = partial ? NULL : gpt2_model_open(path, err);
-    if (!model && !partial && err->status == GPT2_ERR_MEMORY)
+    if (!model && !partial && err->status != GPT2_ERR_MODEL)
         return false;
     struct gpt2_cost blocks, head;
     if (model) {
@@ -87,9 +99,11 @@ static bool is_offered(const char *name) {
 static bool print_model(struct models_listing *l, const char *name, const char *path,
                         bool partial) {
     char type[32];
-    uint64_t parameters, size = bytes_of(path);
+    uint64_t parameters, size;
     struct output *out = &l->out;
     l->n++;
+    if (!bytes_of(&size, path, &l->err))
+        return false;
     if (l->names)
         return partial || !is_offered(name) || output_format(out, &l->err, "%s\n", name);
     if (!describe(path, partial, type, sizeof type, &parameters, &l->err))
@@ -117,17 +131,15 @@ static bool visit_model(void *user, const char *name, const char *path) {
     return !l->failed;
 }
 
-static bool out_of_memory(struct models_listing *l) {
-    l->failed = true;
-    return command_error(&l->err, GPT2_ERR_MEMORY, NULL, "out of memory for a list of folders");
-}
-
 /* Whether a file is listed: one that is all of a model, as names and first bytes say; in an OWNER's
  * folder no safetensors, which may be a part of something there. */
-static bool is_whole(const char *path, bool owned) {
-    const char *what = gpt2_model_recognise(path);
-    return what && (strstr(what, "packed") || strstr(what, "GGUF") ||
-                    (!owned && path_ends_in(path, ".safetensors")));
+static bool is_whole(bool *is, const char *path, bool owned, struct gpt2_error *err) {
+    const char *what;
+    const bool ok = gpt2_model_recognise(path, &what, err);
+    *is = ok && what &&
+          (strstr(what, "packed") || strstr(what, "GGUF") ||
+           (!owned && path_ends_in(path, ".safetensors")));
+    return ok;
 }
 
 /* Lists the models in a folder: directories with a config.json, single files and unfinished pulls,
@@ -135,15 +147,15 @@ static bool is_whole(const char *path, bool owned) {
 static void list_folder(struct models_listing *l, const char *folder, const char *owner) {
     struct dirent **entries;
     int n = scandir(folder, &entries, NULL, alphasort);
-    if (n < 0 && errno == ENOMEM)
-        out_of_memory(l);
+    if (n < 0)
+        l->failed = !may_skip(errno, folder, &l->err);
     for (int i = 0; i < n; i++) {
         const char *entry = entries[i]->d_name;
         char path[4400], name[600];
         struct stat info;
         snprintf(path, sizeof path, "%s/%s", folder, entry);
         snprintf(name, sizeof name, "%s%s%s", owner, *owner ? "/" : "", entry);
-        bool ok = !l->failed && entry[0] != '.' && stat(path, &info) == 0;
+        bool ok = !l->failed && entry[0] != '.' && stat(path, &info) == 0, whole;
         if (ok && S_ISDIR(info.st_mode)) {
             bool partial = path_ends_in(entry, ".partial");
             if (partial || is_there(path, "config.json") || is_there(path, "hparams.json")) {
@@ -153,8 +165,9 @@ static void list_folder(struct models_listing *l, const char *folder, const char
             } else if (!*owner) {
                 list_folder(l, path, entry);
             }
-        } else if (ok && S_ISREG(info.st_mode) && is_whole(path, *owner)) {
-            l->failed = !print_model(l, name, path, false);
+        } else if (ok && S_ISREG(info.st_mode)) {
+            l->failed = !is_whole(&whole, path, *owner, &l->err) ||
+                        (whole && !print_model(l, name, path, false));
         }
         free(entries[i]);
     }
@@ -165,10 +178,10 @@ static void list_folder(struct models_listing *l, const char *folder, const char
 static bool visit_folder(void *user, const char *folder) {
     struct models_listing *l = user;
     char *real = canonical_path(folder);
-    if (!real && errno == ENOMEM)
-        return out_of_memory(l);
-    if (!real)
-        return true; // it does not exist
+    if (!real) { // it does not exist, as most
+        l->failed = !may_skip(errno, folder, &l->err);
+        return !l->failed;
+    }
     for (size_t i = 0; i < l->n_seen; i++) {
         if (!strcmp(l->seen[i], real)) {
             free(real);
@@ -178,7 +191,8 @@ static bool visit_folder(void *user, const char *folder) {
     char **grown = realloc(l->seen, (l->n_seen + 1) * sizeof *grown);
     if (!grown) {
         free(real);
-        return out_of_memory(l);
+        l->failed = true;
+        return error_memory(&l->err, "a list of folders", (l->n_seen + 1) * sizeof *grown);
     }
     l->seen = grown;
     l->seen[l->n_seen++] = real;
@@ -217,8 +231,9 @@ static int run_models(int argc, char **argv) {
     if (!l.failed && l.format == FORMAT_TEXT && !l.names)
         l.failed = !output_format(&l.out, &l.err, "%-28s %-10s %10s %13s  %s\n", "NAME", "TYPE",
                                   "WEIGHTS", "SIZE", "WHERE");
-    if (!l.failed && list_model_folders(visit_folder, &l))
-        gpt2_hub_list_cache(visit_model, &l);
+    if (!l.failed)
+        l.failed = !list_model_folders(visit_folder, &l, &l.err) ||
+                   !gpt2_hub_list_cache(visit_model, &l, &l.err) || l.failed;
     for (size_t i = 0; i < l.n_seen; i++)
         free(l.seen[i]);
     free(l.seen);
@@ -250,8 +265,11 @@ static void name_kept(void *user, const char *folder, const char *entry) {
 
 /* What -m finds by that name from now on. */
 static void name_cached(const char *name) {
-    char *cached = gpt2_hub_cached(name);
-    if (cached)
+    struct gpt2_error err;
+    char *cached;
+    if (!gpt2_hub_cached(name, &cached, &err))
+        report_note("%s may be in Hugging Face's cache, too: %s", name, err.message);
+    else if (cached)
         report_note("Hugging Face's cache has %s, too, which is left alone: %s", name, cached);
     free(cached);
 }

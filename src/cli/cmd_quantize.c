@@ -1,4 +1,5 @@
 /* cmd_quantize.c - `gpt2 quantize`: writes a model as one packed file. */
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "cli/command/commands.h"
 #include "cli/command/model_options.h"
@@ -97,8 +98,7 @@ static bool prepare(struct quantize_run *run, const struct quantize_arguments *a
         run->tokenizer = gpt2_tokenizer_open(path, err);
         if (!run->tokenizer) {
             if (!err->hint[0])
-                snprintf(err->hint, sizeof err->hint,
-                         "--no-tokenizer makes a file that works with --ids alone");
+                error_hint(err, "--no-tokenizer makes a file that works with --ids alone");
             return false;
         }
     }

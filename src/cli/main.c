@@ -1,4 +1,5 @@
 /* main.c - the program: finds the command and runs it, or prints the help. */
+#include "base/error_internal.h"
 #include "cli/command/commands.h"
 #include "cli/command/program_help.h"
 #include "cli/command/topics.h"
@@ -53,11 +54,11 @@ static int refuse(const char *name, bool is_topic) {
     if (meant)
         nearest.name = meant;
     if (!is_topic && topic_find(name))
-        snprintf(err.hint, sizeof err.hint, "it is a topic of help: gpt2 help %s", name);
+        error_hint(&err, "it is a topic of help: gpt2 help %s", name);
     else if (nearest.name)
-        snprintf(err.hint, sizeof err.hint, "did you mean %s?", nearest.name);
+        error_hint(&err, "did you mean %s?", nearest.name);
     else if (strchr(name, ' '))
-        snprintf(err.hint, sizeof err.hint, "gpt2 generate \"...\" continues a text");
+        error_hint(&err, "gpt2 generate \"...\" continues a text");
     return report(&err);
 }
 

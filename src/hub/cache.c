@@ -3,45 +3,69 @@
  *     models--OWNER--NAME/refs/REVISION       holds a commit
  *     models--OWNER--NAME/snapshots/COMMIT/   config.json, model.safetensors, ...: links to blobs
  */
+#include "base/error_internal.h"
 #include "base/json.h"
 #include "base/os.h"
 #include "hub/environment.h"
 #include "hub/name.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <gpt2/model.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* from_pretrained's tokenizer alone fetches a snapshot without weights. They may be of any format
- * that is read, or a variant alone (model.fp16.safetensors). */
-static bool has_weights(const char *snapshot) {
-    return gpt2_model_recognise(snapshot) != NULL;
+/* In this file false means that memory is out or that the system could not look, and err is set.
+ * What is not there is an answer. */
+
+/* Whether a call on `path` that failed for this reason says that there is nothing. */
+static bool is_absent(int reason, const char *path, struct gpt2_error *err) {
+    return !error_is_of_system(reason) ||
+           error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot read %s", path);
 }
 
-/* The commit that refs/REVISION names, or the revision itself: it may be a commit. */
-static bool commit_of(const char *repo, const char *revision, char commit[GPT2_HUB_NAME_MAX]) {
-    char *path = environment_format(NULL, "%s/refs/%s", repo, revision);
-    FILE *file = path ? fopen(path, "re") : NULL;
-    free(path);
+/* from_pretrained's tokenizer alone fetches a snapshot without weights. They may be of any format
+ * that is read, or a variant alone (model.fp16.safetensors). */
+static bool has_weights(bool *has, const char *snapshot, struct gpt2_error *err) {
+    const char *what;
+    const bool ok = gpt2_model_recognise(snapshot, &what, err);
+    *has = ok && what;
+    return ok;
+}
+
+/* The commit that refs/REVISION names, or the revision itself: it may be a commit. "": neither can
+ * be part of a path. */
+static bool commit_of(char commit[GPT2_HUB_NAME_MAX], const char *repo, const char *revision,
+                      struct gpt2_error *err) {
+    char *path = environment_format(err, "%s/refs/%s", repo, revision);
+    if (!path)
+        return false;
+    FILE *file = fopen(path, "re");
+    bool ok = file || is_absent(errno, path, err);
     const char *source = revision;
     char line[128] = "";
     if (file) {
+        errno = 0;
         source = fgets(line, sizeof line, file) ? line : "";
+        ok = is_absent(errno, path, err);
         fclose(file);
     }
-    size_t n = strcspn(source, " \r\n");
-    if (!name_word(source, n)) // it becomes part of a path
-        return false;
-    snprintf(commit, GPT2_HUB_NAME_MAX, "%.*s", (int)n, source);
-    return true;
+    free(path);
+    const size_t n = strcspn(source, " \r\n");
+    snprintf(commit, GPT2_HUB_NAME_MAX, "%.*s", name_word(source, n) ? (int)n : 0, source);
+    return ok;
 }
 
-/* The only snapshot, where no refs/main says which: they were fetched by commit. */
-static bool only_snapshot(const char *repo, char commit[GPT2_HUB_NAME_MAX]) {
-    char *path = environment_format(NULL, "%s/snapshots", repo);
-    DIR *folder = path ? opendir(path) : NULL;
+/* The only snapshot, where no refs/main says which: they were fetched by commit. "": there are none
+ * or several. */
+static bool only_snapshot(char commit[GPT2_HUB_NAME_MAX], const char *repo,
+                          struct gpt2_error *err) {
+    char *path = environment_format(err, "%s/snapshots", repo);
+    if (!path)
+        return false;
+    DIR *folder = opendir(path);
+    const bool ok = folder || is_absent(errno, path, err);
     int n = 0;
     for (struct dirent *entry; folder && (entry = readdir(folder)) != NULL;)
         if (name_word(entry->d_name, strlen(entry->d_name)) && n++ == 0)
@@ -49,72 +73,106 @@ static bool only_snapshot(const char *repo, char commit[GPT2_HUB_NAME_MAX]) {
     if (folder)
         closedir(folder);
     free(path);
-    return n == 1;
+    if (n != 1)
+        commit[0] = 0;
+    return ok;
 }
 
-/* The snapshot of a revision of CACHE/models--..., to be freed; NULL: none. */
-static char *snapshot_of(const char *repo, const char *revision) {
+/* *path becomes the snapshot of a revision of CACHE/models--..., to be freed; NULL: none. */
+static bool snapshot_of(char **path, const char *repo, const char *revision,
+                        struct gpt2_error *err) {
     char commit[GPT2_HUB_NAME_MAX];
-    bool found = commit_of(repo, revision, commit);
-    char *path = found ? environment_format(NULL, "%s/snapshots/%s", repo, commit) : NULL;
-    if (path && os_is_directory(path))
-        return path;
-    free(path);
-    if (strcmp(revision, "main") != 0 || !only_snapshot(repo, commit))
-        return NULL;
-    return environment_format(NULL, "%s/snapshots/%s", repo, commit);
+    *path = NULL;
+    if (!commit_of(commit, repo, revision, err))
+        return false;
+    if (commit[0] && !(*path = environment_format(err, "%s/snapshots/%s", repo, commit)))
+        return false;
+    if (*path && os_is_directory(*path))
+        return true;
+    free(*path);
+    *path = NULL;
+    if (strcmp(revision, "main") != 0)
+        return true;
+    if (!only_snapshot(commit, repo, err))
+        return false;
+    return !commit[0] || (*path = environment_format(err, "%s/snapshots/%s", repo, commit)) != NULL;
 }
 
 /* CACHE/models--OWNER--NAME, to be freed. */
-static char *repo_folder(const char *cache, const char *repo) {
+static char *repo_folder(const char *cache, const char *repo, struct gpt2_error *err) {
     const char *slash = strchr(repo, '/');
-    return slash ? environment_format(NULL, "%s/models--%.*s--%s", cache, (int)(slash - repo), repo,
+    return slash ? environment_format(err, "%s/models--%.*s--%s", cache, (int)(slash - repo), repo,
                                       slash + 1)
-                 : environment_format(NULL, "%s/models--%s", cache, repo);
+                 : environment_format(err, "%s/models--%s", cache, repo);
 }
 
-static char *find(const struct hub_name *name, bool with_weights) {
-    char *cache;
-    for (int i = 0; (cache = environment_cache(i)) != NULL; i++) {
-        const char *repos[] = {name->repo, name->alias}; // older caches have the short name
-        char *found = NULL;
-        for (int k = 0; k < 2 && !found; k++) {
-            char *repo = *repos[k] ? repo_folder(cache, repos[k]) : NULL;
-            found = repo ? snapshot_of(repo, name->revision) : NULL;
-            if (found && with_weights && !has_weights(found)) {
-                free(found);
-                found = NULL;
-            }
-            free(repo);
+/* *path becomes the snapshot of the model in one cache, NULL where it has none. */
+static bool find_in(char **path, const char *cache, const struct hub_name *name, bool with_weights,
+                    struct gpt2_error *err) {
+    const char *repos[] = {name->repo, name->alias}; // older caches have the short name
+    bool ok = true;
+    *path = NULL;
+    for (int i = 0; i < 2 && ok && !*path; i++) {
+        if (!*repos[i])
+            continue;
+        bool fits = true;
+        char *repo = repo_folder(cache, repos[i], err);
+        ok = repo && snapshot_of(path, repo, name->revision, err) &&
+             (!*path || !with_weights || has_weights(&fits, *path, err));
+        if (!ok || !fits) {
+            free(*path);
+            *path = NULL;
         }
-        free(cache);
-        if (found)
-            return found;
+        free(repo);
     }
-    return NULL;
+    return ok;
 }
 
-char *gpt2_hub_cached(const char *text) {
+static bool find(char **path, const struct hub_name *name, bool with_weights,
+                 struct gpt2_error *err) {
+    *path = NULL;
+    for (int i = 0; !*path; i++) {
+        char *cache;
+        if (!environment_cache(i, &cache, err))
+            return false;
+        if (!cache)
+            return true;
+        const bool ok = find_in(path, cache, name, with_weights, err);
+        free(cache);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+bool gpt2_hub_cached(const char *text, char **path, struct gpt2_error *err) {
     struct hub_name name;
-    if (!name_parse(&name, text))
-        return NULL;
-    char *found = find(&name, true);
-    return found ? found : find(&name, false);
+    *path = NULL;
+    return !name_parse(&name, text) ||
+           (find(path, &name, true, err) && (*path || find(path, &name, false, err)));
 }
 
-static bool is_gpt2(const char *snapshot) {
-    char *path = environment_format(NULL, "%s/config.json", snapshot);
+static bool is_gpt2(bool *is, const char *snapshot, struct gpt2_error *err) {
+    char *path = environment_format(err, "%s/config.json", snapshot);
     struct os_file file;
+    struct gpt2_error why = {0};
     const char *type = "";
     struct json *root = NULL;
-    if (path && os_map(&file, path, GPT2_ERR_MODEL, NULL)) {
-        root = json_parse_settings((const char *)file.data, file.size, path, GPT2_ERR_MODEL, NULL);
+    *is = false;
+    if (!path)
+        return false;
+    if (os_map(&file, path, GPT2_ERR_MODEL, &why)) {
+        root = json_parse_settings((const char *)file.data, file.size, path, GPT2_ERR_MODEL, &why);
         os_unmap(&file);
     }
     free(path);
-    bool is = root && json_string(json_get(root, "model_type"), &type) && !strcmp(type, "gpt2");
+    *is = root && json_string(json_get(root, "model_type"), &type) && !strcmp(type, "gpt2");
     json_free(root);
-    return is;
+    if (why.status == GPT2_OK || why.status == GPT2_ERR_MODEL) // what is no configuration
+        return true;
+    if (err)
+        *err = why;
+    return false;
 }
 
 /* "models--OWNER--NAME" to "OWNER/NAME"; false for what is none. */
@@ -130,24 +188,39 @@ static bool name_of(const char *folder, char name[GPT2_HUB_NAME_MAX]) {
     return name_parse(&parsed, name);
 }
 
-void gpt2_hub_list_cache(gpt2_hub_visit visit, void *user) {
-    char *cache;
-    bool go_on = true;
-    for (int i = 0; go_on && (cache = environment_cache(i)) != NULL; i++) {
+/* One entry of a cache. *go_on becomes false where `visit` ends it. */
+static bool list_entry(bool *go_on, const char *cache, const char *entry, gpt2_hub_visit visit,
+                       void *user, struct gpt2_error *err) {
+    char name[GPT2_HUB_NAME_MAX], *snapshot = NULL;
+    bool has = false, is = false;
+    if (!name_of(entry, name))
+        return true;
+    char *repo = environment_format(err, "%s/%s", cache, entry);
+    const bool ok = repo && snapshot_of(&snapshot, repo, "main", err) &&
+                    (!snapshot || has_weights(&has, snapshot, err)) &&
+                    (!has || is_gpt2(&is, snapshot, err));
+    if (ok && is)
+        *go_on = visit(user, name, snapshot);
+    free(snapshot);
+    free(repo);
+    return ok;
+}
+
+bool gpt2_hub_list_cache(gpt2_hub_visit visit, void *user, struct gpt2_error *err) {
+    bool ok = true, go_on = true;
+    for (int i = 0; ok && go_on; i++) {
+        char *cache;
+        if (!environment_cache(i, &cache, err))
+            return false;
+        if (!cache)
+            return true;
         DIR *folder = opendir(cache);
-        for (struct dirent *entry; go_on && folder && (entry = readdir(folder)) != NULL;) {
-            char name[GPT2_HUB_NAME_MAX];
-            if (!name_of(entry->d_name, name))
-                continue;
-            char *repo = environment_format(NULL, "%s/%s", cache, entry->d_name);
-            char *snapshot = repo ? snapshot_of(repo, "main") : NULL;
-            if (snapshot && has_weights(snapshot) && is_gpt2(snapshot))
-                go_on = visit(user, name, snapshot);
-            free(snapshot);
-            free(repo);
-        }
+        ok = folder || is_absent(errno, cache, err);
+        for (struct dirent *entry; ok && go_on && folder && (entry = readdir(folder)) != NULL;)
+            ok = list_entry(&go_on, cache, entry->d_name, visit, user, err);
         if (folder)
             closedir(folder);
         free(cache);
     }
+    return ok;
 }

@@ -231,9 +231,9 @@ bool curl_run(const struct curl_request *request, struct curl_result *result,
     struct child child = {.pid = -1, .body = -1, .said = -1};
     int in = config_pipe(request), failed = in < 0 ? errno : start(&child, in), status = 0;
     if (in < 0) {
-        error_set(err, GPT2_ERR_RUNTIME, "cannot prepare a transfer: %s", strerror(failed));
+        error_errno(err, GPT2_ERR_RUNTIME, failed, "cannot prepare a transfer");
     } else if (failed) {
-        error_set(err, GPT2_ERR_RUNTIME, "cannot start the program curl: %s", strerror(failed));
+        error_errno(err, GPT2_ERR_RUNTIME, failed, "cannot start the program curl");
         if (failed == ENOENT)
             error_hint(err, "install curl, for example with: apt-get install curl");
     } else {
@@ -245,8 +245,7 @@ bool curl_run(const struct curl_request *request, struct curl_result *result,
         curl_output_end(&stream->output, status, result);
         failed = stream->failed;
         if (failed)
-            error_set(err, GPT2_ERR_RUNTIME, "cannot read from the program curl: %s",
-                      strerror(failed));
+            error_errno(err, GPT2_ERR_RUNTIME, failed, "cannot read from the program curl");
     }
     if (in >= 0)
         close(in);

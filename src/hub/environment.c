@@ -2,6 +2,7 @@
 #include "hub/environment.h"
 #include "base/error_internal.h"
 
+#include <errno.h>
 #include <gpt2/hub.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,10 +32,10 @@ const char *environment_variable(const char *name) {
 
 /* A folder from a variable: "~/" is the home directory, for such values come from files that no
  * shell has read. */
-static char *folder(const char *value, const char *below) {
+static char *folder(const char *value, const char *below, struct gpt2_error *err) {
     const char *home = environment_variable("HOME");
     bool tilde = value[0] == '~' && value[1] == '/' && home;
-    return environment_format(NULL, "%s%s%s", tilde ? home : "", tilde ? value + 1 : value, below);
+    return environment_format(err, "%s%s%s", tilde ? home : "", tilde ? value + 1 : value, below);
 }
 
 char *gpt2_hub_folder(struct gpt2_error *err) {
@@ -53,32 +54,39 @@ char *gpt2_hub_folder(struct gpt2_error *err) {
     return NULL;
 }
 
-/* Hugging Face's home: token, and hub/ with the cache. NULL where the environment names none. */
-static char *hf_home(void) {
-    const char *value;
-    if ((value = environment_variable("HF_HOME")) != NULL)
-        return folder(value, "");
-    if ((value = environment_variable("XDG_CACHE_HOME")) != NULL)
-        return folder(value, "/huggingface");
-    if ((value = environment_variable("HOME")) != NULL)
-        return folder(value, "/.cache/huggingface");
-    return NULL;
+/* `path` becomes a path in Hugging Face's home, where the token and hub/ with the cache are; NULL
+ * where the environment names none. */
+static bool in_hf_home(char **path, const char *name, struct gpt2_error *err) {
+    static const struct {
+        const char *variable, *below;
+    } homes[] = {
+        {"HF_HOME", ""}, {"XDG_CACHE_HOME", "/huggingface"}, {"HOME", "/.cache/huggingface"}};
+    *path = NULL;
+    for (size_t i = 0; i < sizeof homes / sizeof *homes; i++) {
+        const char *value = environment_variable(homes[i].variable);
+        if (!value)
+            continue;
+        char *home = folder(value, homes[i].below, err);
+        *path = home ? environment_format(err, "%s/%s", home, name) : NULL;
+        free(home);
+        return *path != NULL;
+    }
+    return true;
 }
 
 /* HF_HUB_CACHE and its older name are the cache itself. TRANSFORMERS_CACHE, where set, is asked
  * first, as transformers does. */
-char *environment_cache(int i) {
-    const char *legacy = environment_variable("TRANSFORMERS_CACHE"), *value;
-    if (legacy && i-- == 0)
-        return folder(legacy, "");
+bool environment_cache(int i, char **path, struct gpt2_error *err) {
+    const char *value = environment_variable("TRANSFORMERS_CACHE");
+    *path = NULL;
+    if (value && i-- == 0)
+        return (*path = folder(value, "", err)) != NULL;
     if (i != 0)
-        return NULL;
+        return true;
     if ((value = environment_variable("HF_HUB_CACHE")) != NULL ||
         (value = environment_variable("HUGGINGFACE_HUB_CACHE")) != NULL)
-        return folder(value, "");
-    char *home = hf_home(), *cache = home ? environment_format(NULL, "%s/hub", home) : NULL;
-    free(home);
-    return cache;
+        return (*path = folder(value, "", err)) != NULL;
+    return in_hf_home(path, "hub", err);
 }
 
 char *environment_endpoint(struct gpt2_error *err) {
@@ -100,30 +108,40 @@ char *environment_endpoint(struct gpt2_error *err) {
     return NULL;
 }
 
-/* The first line of a file, "" where there is none. */
-static void first_line(char *line, size_t cap, const char *path) {
-    FILE *file = path ? fopen(path, "re") : NULL;
+/* The first line of a file, "" where there is none that may be read. */
+static bool first_line(char *line, size_t cap, const char *path, struct gpt2_error *err) {
+    FILE *file = fopen(path, "re");
+    errno = file ? 0 : errno;
     if (!file || !fgets(line, (int)cap, file))
         line[0] = 0;
+    const int reason = errno;
     if (file)
         fclose(file);
+    return !error_is_of_system(reason) ||
+           error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot read the token in %s", path);
+}
+
+/* The file that the token is in, to be freed; NULL: the environment names none. */
+static bool token_file(char **path, struct gpt2_error *err) {
+    const char *named = environment_variable("HF_TOKEN_PATH");
+    if (!named)
+        return in_hf_home(path, "token", err);
+    return (*path = folder(named, "", err)) != NULL;
 }
 
 bool environment_token(char **token, struct gpt2_error *err) {
-    char line[1024];
+    char line[1024] = "";
     const char *value = environment_variable("HF_TOKEN");
     if (!value)
         value = environment_variable("HUGGING_FACE_HUB_TOKEN");
     *token = NULL;
     if (!value) {
-        const char *named = environment_variable("HF_TOKEN_PATH");
-        char *home = named ? NULL : hf_home();
-        char *path = named  ? folder(named, "")
-                     : home ? environment_format(NULL, "%s/token", home)
-                            : NULL;
-        first_line(line, sizeof line, path);
+        char *path;
+        const bool ok =
+            token_file(&path, err) && (!path || first_line(line, sizeof line, path, err));
         free(path);
-        free(home);
+        if (!ok)
+            return false;
         value = line;
     }
     value += strspn(value, " \t\r\n");

@@ -13,15 +13,16 @@ char *environment_format(struct gpt2_error *err, const char *format, ...)
 /* The variable's value, NULL where it is unset or empty. */
 const char *environment_variable(const char *name);
 
-/* The i-th folder in which models--OWNER--NAME are looked for, to be freed; NULL past the last. */
-char *environment_cache(int i);
+/* Sets *path to the i-th folder in which models--OWNER--NAME are looked for, to be freed; to NULL
+ * past the last. False: memory is out. */
+bool environment_cache(int i, char **path, struct gpt2_error *err);
 
 /* "https://huggingface.co" or $HF_ENDPOINT without slashes at its end, to be freed. Fails with
  * GPT2_ERR_USAGE where that is no address of http or https. */
 char *environment_endpoint(struct gpt2_error *err);
 
 /* *token is NULL where there is none; to be freed. Fails with GPT2_ERR_USAGE where it holds what no
- * token holds, such as a line break. */
+ * token holds, such as a line break, and where the system cannot read the file that it is in. */
 bool environment_token(char **token, struct gpt2_error *err);
 
 #endif

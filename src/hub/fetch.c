@@ -127,7 +127,7 @@ static bool catch_up(struct transfer *t) {
 static bool start_over(struct transfer *t, struct gpt2_error *err) {
     begin_digest(t);
     return !t->part || ftruncate(t->fd, 0) == 0 ||
-           error_set(err, GPT2_ERR_RUNTIME, "cannot write %s: %s", t->part, strerror(errno));
+           error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot write %s", t->part);
 }
 
 /* ---- what went wrong ---- */
@@ -136,8 +136,9 @@ static bool start_over(struct transfer *t, struct gpt2_error *err) {
 static bool explain_failed(const struct transfer *t, struct gpt2_error *err) {
     if (!t->part)
         return error_memory(err, "the hub's answer", t->n_bytes);
-    error_set(err, GPT2_ERR_RUNTIME, "cannot write %s: %s", t->part, strerror(t->failed));
-    return error_hint(err, "after making room, the same command goes on from here");
+    error_errno(err, GPT2_ERR_RUNTIME, t->failed, "cannot write %s", t->part);
+    return error_hint(err, "%sthe same command goes on from here",
+                      t->failed == ENOSPC ? "after making room, " : "");
 }
 
 static bool explain_too_long(const struct transfer *t, struct gpt2_error *err) {
@@ -282,7 +283,7 @@ static bool complete(struct transfer *t, const char *url, struct gpt2_error *err
 static bool keep(const struct transfer *t, const char *path, struct gpt2_error *err) {
     if (fsync(t->fd) == 0 && rename(t->part, path) == 0)
         return true;
-    return error_set(err, GPT2_ERR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+    return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot write %s", path);
 }
 
 /* Opens the part; one that is complete may stand under its final name already. */
@@ -290,8 +291,7 @@ static bool open_part(struct transfer *t, const char *path, struct gpt2_error *e
     if (access(t->part, F_OK) != 0)
         rename(path, t->part); // else there is nothing yet
     t->fd = open(t->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    return t->fd >= 0 ||
-           error_set(err, GPT2_ERR_RUNTIME, "cannot write %s: %s", t->part, strerror(errno));
+    return t->fd >= 0 || error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot write %s", t->part);
 }
 
 bool fetch_file(struct fetch *fetch, const struct manifest_file *file, const char *url,

@@ -25,8 +25,11 @@ static int open_folder(const char *path) {
 static DIR *list_folder(int folder) {
     int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *list = fd < 0 ? NULL : fdopendir(fd);
-    if (fd >= 0 && !list)
+    if (fd >= 0 && !list) {
+        const int reason = errno;
         close(fd);
+        errno = reason;
+    }
     return list;
 }
 
@@ -54,26 +57,27 @@ static bool has_manifest(int folder) {
     return fstatat(folder, MANIFEST_NAME, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(info.st_mode);
 }
 
-enum folder_kind folder_look(const char *path) {
+bool folder_look(enum folder_kind *kind, const char *path, struct gpt2_error *err) {
     struct stat info;
+    *kind = FOLDER_NOTHING;
     if (lstat(path, &info) != 0)
-        return FOLDER_NOTHING;
-    if (S_ISLNK(info.st_mode))
-        return FOLDER_LINK;
-    int folder = open_folder(path);
-    enum folder_kind kind = FOLDER_FOREIGN;
-    if (folder >= 0 && has_manifest(folder)) {
-        kind = FOLDER_PULLED;
-    } else if (folder >= 0) {
-        DIR *list = list_folder(folder);
-        if (list && !next_entry(list))
-            kind = FOLDER_EMPTY;
-        if (list)
-            closedir(list);
-    }
+        return true;
+    *kind = S_ISLNK(info.st_mode) ? FOLDER_LINK : FOLDER_FOREIGN;
+    if (!S_ISDIR(info.st_mode))
+        return true;
+    const int folder = open_folder(path);
+    DIR *list = folder >= 0 ? list_folder(folder) : NULL;
+    const int reason = list ? 0 : errno;
+    if (list && has_manifest(folder))
+        *kind = FOLDER_PULLED;
+    else if (list && !next_entry(list))
+        *kind = FOLDER_EMPTY;
+    if (list)
+        closedir(list);
     if (folder >= 0)
         close(folder);
-    return kind;
+    return !error_is_of_system(reason) ||
+           error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot open the folder %s", path);
 }
 
 /* Opens a folder and reads its pulled.json; without one the list is empty. -1: it failed. */
@@ -81,7 +85,7 @@ static int open_listed(const char *path, struct manifest *list, struct gpt2_erro
     *list = (struct manifest){0};
     int folder = open_folder(path);
     if (folder < 0) {
-        error_set(err, GPT2_ERR_RUNTIME, "cannot open the folder %s: %s", path, strerror(errno));
+        error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot open the folder %s", path);
         return -1;
     }
     if (!has_manifest(folder))
@@ -105,8 +109,7 @@ static bool remove_entry(int folder, const char *path, const char *name, uint64_
     if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(info.st_mode))
         return true;
     if (unlinkat(folder, name, 0) != 0 && errno != ENOENT)
-        return error_set(err, GPT2_ERR_RUNTIME, "cannot remove %s/%s: %s", path, name,
-                         strerror(errno));
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot remove %s/%s", path, name);
     *n_bytes += (uint64_t)info.st_size;
     return true;
 }
@@ -122,14 +125,18 @@ static bool remove_file(int folder, const char *path, const char *name, bool par
 /* The folder, if nothing is in it; else the name of something that is. */
 static bool remove_empty(int folder, const char *path, char kept[FOLDER_ENTRY],
                          struct gpt2_error *err) {
-    DIR *list = list_folder(folder);
-    const char *entry = list ? next_entry(list) : NULL;
-    snprintf(kept, FOLDER_ENTRY, "%s", entry ? entry : "");
-    if (list)
-        closedir(list);
-    if (kept[0] || rmdir(path) == 0)
+    if (rmdir(path) == 0)
         return true;
-    return error_set(err, GPT2_ERR_RUNTIME, "cannot remove %s: %s", path, strerror(errno));
+    const int reason = errno;
+    if (reason != ENOTEMPTY && reason != EEXIST)
+        return error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot remove %s", path);
+    DIR *list = list_folder(folder);
+    if (!list)
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot read %s", path);
+    const char *entry = next_entry(list);
+    snprintf(kept, FOLDER_ENTRY, "%s", entry ? entry : "");
+    closedir(list);
+    return kept[0] || error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot remove %s", path);
 }
 
 bool folder_remove(const char *path, bool partial, uint64_t *n_bytes, char kept[FOLDER_ENTRY],
@@ -219,7 +226,7 @@ static bool move_foreign(int from, const char *from_path, int to, const char *to
                          const struct manifest *list, struct gpt2_error *err) {
     DIR *entries = list_folder(from);
     if (!entries)
-        return error_set(err, GPT2_ERR_RUNTIME, "cannot read %s: %s", from_path, strerror(errno));
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot read %s", from_path);
     bool ok = true;
     for (const char *name; ok && (name = next_entry(entries)) != NULL;) {
         if ((!strcmp(name, MANIFEST_NAME) || manifest_find(list, name)) && !is_folder(from, name))
@@ -228,8 +235,8 @@ static bool move_foreign(int from, const char *from_path, int to, const char *to
             errno = EEXIST;
         else if (renameat(from, name, to, name) == 0)
             continue;
-        ok = error_set(err, GPT2_ERR_RUNTIME, "cannot move %s/%s to %s: %s", from_path, name,
-                       to_path, strerror(errno));
+        ok = error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot move %s/%s to %s", from_path, name,
+                         to_path);
     }
     closedir(entries);
     return ok;
@@ -239,11 +246,10 @@ static bool move_foreign(int from, const char *from_path, int to, const char *to
 static bool swap_folders(const char *path, const char *staging, const char *aside,
                          struct gpt2_error *err) {
     if (rename(path, aside) != 0)
-        return error_set(err, GPT2_ERR_RUNTIME, "cannot rename %s to %s: %s", path, aside,
-                         strerror(errno));
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot rename %s to %s", path, aside);
     if (rename(staging, path) == 0)
         return true;
-    error_set(err, GPT2_ERR_RUNTIME, "cannot rename %s to %s: %s", staging, path, strerror(errno));
+    error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot rename %s to %s", staging, path);
     if (rename(aside, path) != 0)
         error_hint(err, "what was there is in %s", aside);
     return false;
@@ -287,35 +293,40 @@ static bool is_current(int lock, const char *path) {
            ours.st_ino == there.st_ino;
 }
 
-int folder_lock(const char *staging, struct gpt2_error *err) {
-    char *path = environment_format(err, "%s.lock", staging);
-    int lock = -1;
-    while (path && lock < 0) {
-        lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-        if (lock < 0) {
-            error_set(err, GPT2_ERR_RUNTIME, "%s: %s", path, strerror(errno));
-            break;
-        }
-        if (lockf(lock, F_TLOCK, 0) != 0) {
-            error_set(err, GPT2_ERR_RUNTIME, "%s: another `gpt2 pull` of this model is running",
-                      path);
-            close(lock);
-            lock = -1;
-            break;
-        }
-        if (!is_current(lock, path)) {
-            close(lock);
-            lock = -1;
+struct folder_lock {
+    int file;
+    char path[]; /* kept: letting go of the lock takes no memory */
+};
+
+struct folder_lock *folder_lock(const char *staging, struct gpt2_error *err) {
+    const size_t n = strlen(staging) + sizeof ".lock";
+    struct folder_lock *lock = malloc(sizeof *lock + n);
+    if (!lock) {
+        error_memory(err, "a lock", sizeof *lock + n);
+        return NULL;
+    }
+    snprintf(lock->path, n, "%s.lock", staging);
+    for (bool ours = false; !ours;) {
+        lock->file = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+        bool ok = lock->file >= 0 || error_errno(err, GPT2_ERR_RUNTIME, errno, "%s", lock->path);
+        if (ok && lockf(lock->file, F_TLOCK, 0) != 0)
+            ok = error_set(err, GPT2_ERR_RUNTIME,
+                           "%s: another `gpt2 pull` of this model is running", lock->path);
+        ours = ok && is_current(lock->file, lock->path);
+        if (!ours && lock->file >= 0)
+            close(lock->file);
+        if (!ok) {
+            free(lock);
+            return NULL;
         }
     }
-    free(path);
     return lock;
 }
 
-void folder_unlock(int lock, const char *staging) {
-    char *path = environment_format(NULL, "%s.lock", staging);
-    if (path)
-        unlink(path);
-    free(path);
-    close(lock);
+void folder_unlock(struct folder_lock *lock) {
+    if (!lock)
+        return;
+    unlink(lock->path);
+    close(lock->file);
+    free(lock);
 }

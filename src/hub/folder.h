@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct folder_lock;
+
 enum folder_kind {
     FOLDER_NOTHING,
     FOLDER_EMPTY,  /* a folder without anything in it             */
@@ -19,7 +21,10 @@ enum folder_kind {
     FOLDER_LINK,   /* a symbolic link, wherever it leads          */
     FOLDER_FOREIGN /* another folder, or no folder                */
 };
-enum folder_kind folder_look(const char *path);
+
+/* False where the system could not look: it has no descriptor, say. A folder that may not be read
+ * is foreign. */
+bool folder_look(enum folder_kind *kind, const char *path, struct gpt2_error *err);
 
 #define FOLDER_ENTRY 256 /* room for the name of what stays */
 
@@ -49,9 +54,11 @@ bool folder_replace(const char *path, const char *staging, struct gpt2_error *er
 /* Removes an unfinished folder to which nothing has come yet. */
 void folder_tidy(const char *staging);
 
-/* One process at a time works on a model's folder and its unfinished one. Returns the lock, to be
- * given to folder_unlock, or -1: GPT2_ERR_RUNTIME, another has it. */
-int folder_lock(const char *staging, struct gpt2_error *err);
-void folder_unlock(int lock, const char *staging);
+/* One process at a time works on a model's folder and its unfinished one. NULL: GPT2_ERR_RUNTIME,
+ * another has the lock. */
+struct folder_lock *folder_lock(const char *staging, struct gpt2_error *err);
+
+/* Frees it. NULL is allowed. */
+void folder_unlock(struct folder_lock *lock);
 
 #endif

@@ -22,7 +22,7 @@ struct pull {
     char *endpoint, *token, *target, *staging; /* owned */
     struct manifest listed, plan;
     struct fetch fetch;
-    int lock;      /* -1: none                                                          */
+    struct folder_lock *lock;
     size_t n_made; /* the first folder that was made is staging[0..n_made); 0: none was */
 };
 
@@ -39,8 +39,7 @@ static bool make_folders(struct pull *p, struct gpt2_error *err) {
         if (made && p->n_made == 0)
             p->n_made = strlen(path);
         if (!ok)
-            error_set(err, GPT2_ERR_RUNTIME, "cannot create the folder %s: %s", path,
-                      strerror(errno));
+            error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot create the folder %s", path);
         if (slash)
             *slash = '/';
         if (!ok || !slash)
@@ -205,8 +204,10 @@ static bool check_space(const struct pull *p, struct gpt2_error *err) {
 
 /* What is on its way is listed before it comes, so that `rm` and a later pull know it for ours. */
 static bool write_plan(const struct pull *p, bool final, struct gpt2_error *err) {
+    enum folder_kind kind;
     return folder_plan(p->staging, &p->plan, p->name.repo, p->name.revision, final, err) &&
-           (folder_look(p->target) != FOLDER_PULLED || folder_check(p->target, &p->plan, err));
+           folder_look(&kind, p->target, err) &&
+           (kind != FOLDER_PULLED || folder_check(p->target, &p->plan, err));
 }
 
 static bool fetch_all(struct pull *p, struct gpt2_error *err) {
@@ -252,17 +253,22 @@ static bool is_current(const struct pull *p) {
 /* Only what we made is replaced. */
 static bool put_in_place(struct pull *p, struct gpt2_error *err) {
     os_sync_folder(p->staging);
-    if (folder_look(p->target) == FOLDER_PULLED)
+    enum folder_kind kind;
+    if (!folder_look(&kind, p->target, err))
+        return false;
+    if (kind == FOLDER_PULLED)
         return folder_replace(p->target, p->staging, err);
     if (rename(p->staging, p->target) != 0)
-        return error_set(err, GPT2_ERR_RUNTIME, "cannot rename %s to %s: %s", p->staging, p->target,
-                         strerror(errno));
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot rename %s to %s", p->staging,
+                           p->target);
     return true;
 }
 
 /* Before anything is fetched. */
 static bool refuse_foreign(const char *path, struct gpt2_error *err) {
-    enum folder_kind kind = folder_look(path);
+    enum folder_kind kind;
+    if (!folder_look(&kind, path, err))
+        return false;
     if (kind == FOLDER_NOTHING || kind == FOLDER_PULLED)
         return true;
     error_set(err, GPT2_ERR_USAGE, "%s: is %s, and `gpt2 pull` did not make it", path,
@@ -270,15 +276,14 @@ static bool refuse_foreign(const char *path, struct gpt2_error *err) {
     return error_hint(err, "move it away, or pull to another folder with $GPT2_MODELS");
 }
 
-/* A model's folder that is a link to one elsewhere is good to use, but not ours to replace. */
-static bool is_linked(const struct pull *p) {
-    return folder_look(p->target) == FOLDER_LINK;
-}
-
 static bool pull(struct pull *p, struct gpt2_error *err) {
-    if ((!is_linked(p) && !refuse_foreign(p->target, err)) ||
-        (folder_look(p->staging) == FOLDER_LINK && !refuse_foreign(p->staging, err)) ||
-        !make_folders(p, err) || (p->lock = folder_lock(p->staging, err)) < 0 || !ask_hub(p, err))
+    enum folder_kind target, staging;
+    if (!folder_look(&target, p->target, err) || !folder_look(&staging, p->staging, err))
+        return false;
+    // A model's folder that is a link to one elsewhere is good to use, but not ours to replace.
+    if ((target != FOLDER_LINK && !refuse_foreign(p->target, err)) ||
+        (staging == FOLDER_LINK && !refuse_foreign(p->staging, err)) || !make_folders(p, err) ||
+        (p->lock = folder_lock(p->staging, err)) == NULL || !ask_hub(p, err))
         return false;
     if (is_current(p)) {
         folder_tidy(p->staging);
@@ -320,13 +325,11 @@ static bool prepare(struct pull *p, const char *name, const struct gpt2_hub_opti
 
 char *gpt2_hub_pull(const char *name, const struct gpt2_hub_options *options, uint64_t *fetched,
                     struct gpt2_error *err) {
-    struct pull p = {.lock = -1};
+    struct pull p = {0};
     bool ok = prepare(&p, name, options, err) && pull(&p, err);
-    if (p.lock >= 0) {
-        if (!ok)
-            folder_tidy(p.staging);
-        folder_unlock(p.lock, p.staging);
-    }
+    if (p.lock && !ok)
+        folder_tidy(p.staging);
+    folder_unlock(p.lock);
     if (!ok && p.staging)
         remove_made(&p);
     if (fetched)

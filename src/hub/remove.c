@@ -15,7 +15,9 @@ static bool refuse(const char *name, const char *target, const char *partial,
                    struct gpt2_error *err) {
     const char *paths[] = {target, partial};
     for (int i = 0; i < 2; i++) {
-        enum folder_kind kind = folder_look(paths[i]);
+        enum folder_kind kind;
+        if (!folder_look(&kind, paths[i], err))
+            return false;
         if (kind == FOLDER_NOTHING)
             continue;
         error_set(err, GPT2_ERR_MODEL, "%s: %s`gpt2 pull` did not make it", paths[i],
@@ -24,7 +26,8 @@ static bool refuse(const char *name, const char *target, const char *partial,
                           paths[i]);
     }
     error_set(err, GPT2_ERR_MODEL, "model \"%s\": not pulled: there is no %s", name, target);
-    char *cached = gpt2_hub_cached(name);
+    char *cached;
+    gpt2_hub_cached(name, &cached, NULL);
     if (cached) {
         error_hint(err, "Hugging Face's cache has it, which is left alone: %s", cached);
         free(cached);
@@ -45,17 +48,19 @@ static bool remove_one(const char *path, bool partial, uint64_t *n_bytes, gpt2_h
 
 static bool remove_both(const char *name, const char *target, const char *partial,
                         uint64_t *n_bytes, gpt2_hub_kept kept, void *user, struct gpt2_error *err) {
-    enum folder_kind whole = folder_look(target), begun = folder_look(partial);
+    enum folder_kind whole, begun;
+    if (!folder_look(&whole, target, err) || !folder_look(&begun, partial, err))
+        return false;
     bool has_whole = whole == FOLDER_PULLED, has_begun = begun == FOLDER_PULLED;
     has_begun |= begun == FOLDER_EMPTY;
     if (!has_whole && !has_begun)
         return refuse(name, target, partial, err);
-    int lock = folder_lock(partial, err);
-    if (lock < 0)
+    struct folder_lock *lock = folder_lock(partial, err);
+    if (!lock)
         return false;
     bool ok = (!has_whole || remove_one(target, false, n_bytes, kept, user, err)) &&
               (!has_begun || remove_one(partial, true, n_bytes, kept, user, err));
-    folder_unlock(lock, partial);
+    folder_unlock(lock);
     return ok;
 }
 

@@ -96,18 +96,25 @@ struct gpt2_model *model_open_packed(void *bytes, size_t n_bytes, const char *na
     return NULL;
 }
 
-const char *gpt2_model_recognise(const char *path) {
-    struct gpt2_error err = {0};
+bool gpt2_model_recognise(const char *path, const char **what, struct gpt2_error *err) {
+    struct gpt2_error why = {0};
     struct given given;
-    if (!containers_identify(&given, path, &err))
-        return NULL;
-    const struct container *format = given.format;
-    char *file = NULL;
-    if (given.kind == GIVEN_DIRECTORY)
-        containers_in_directory(&format, &file, path, &err);
-    free(file);
-    containers_close(&given);
-    return format && format->parse ? format->what : NULL;
+    *what = NULL;
+    if (containers_identify(&given, path, &why)) {
+        const struct container *format = given.format;
+        char *file = NULL;
+        if (given.kind == GIVEN_DIRECTORY)
+            containers_in_directory(&format, &file, path, &why);
+        if (format && format->parse)
+            *what = format->what;
+        free(file);
+        containers_close(&given);
+    }
+    if (why.status == GPT2_OK || why.status == GPT2_ERR_MODEL)
+        return true;
+    if (err)
+        *err = why;
+    return false;
 }
 
 struct gpt2_model *gpt2_model_open(const char *path, struct gpt2_error *err) {

@@ -194,8 +194,7 @@ bool containers_in_directory(const struct container **found, char **file, const 
     *file = NULL;
     DIR *folder = opendir(dir);
     if (!folder)
-        return error_set(err, error_status_of(errno, GPT2_ERR_MODEL), "%s: cannot list: %s", dir,
-                         strerror(errno));
+        return error_errno(err, GPT2_ERR_MODEL, errno, "%s: cannot list", dir);
     for (struct dirent *entry; ok && (entry = readdir(folder)) != NULL;)
         for (size_t i = 0; ok && i < N_CONTAINERS; i++)
             ok = consider(&best, i, entry->d_name, err);

@@ -81,6 +81,7 @@ judge() {
     1 | 3 | 4 | 5 | 6)
         if ! explained; then echo "exit $status, not one error: $(head -c 200 "$err")"
         elif ! whole; then echo "exit $status, half a file: $(head -c 200 "$err")"
+        elif [ $status -eq 6 ] && grep -q '^hint:' "$err"; then echo "exit 6, a hint about something else: $(head -c 300 "$err")"
         elif [ $status -ne 6 ] && ! caused "$2"; then echo "exit $status, no cause: $(head -c 200 "$err")"; fi ;;
     *) echo "exit $status: $(head -c 200 "$err")" ;;
     esac
@@ -93,7 +94,7 @@ judge() {
     esac
 }
 
-# faults COMMAND... : reads $input; in a folder that begins as $tmp/before.
+# faults COMMAND... : tries at most the first $first calls of a kind; reads $input; in a folder that begins as $tmp/before.
 tried_commands=
 wrong=$tmp/wrong
 mkdir "$tmp/before"
@@ -109,6 +110,7 @@ faults() {
     for call in $calls; do
         n=$(sed -n "s/^$call //p" "$tmp/counts")
         [ "$n" -gt 0 ] || continue
+        [ "$n" -le "$first" ] || n=$first
         what="$call: $(echo "$words" | sed "s|$tmp/||g")"
         [ -z "${TORTURE_LOG:-}" ] || ! cut -s -d' ' -f3- "$TORTURE_LOG" 2>/dev/null | grep -qxF "$what" || continue
         : >"$wrong"
@@ -153,6 +155,7 @@ timeless=
 all_calls="alloc mmap open read write pwrite fsync rename thread madvise"
 calls=$all_calls
 input=/dev/null
+first=1000000
 most=8 # places of each kind
 [ -z "${QUICK:-}" ] || most=3
 # Most commands read a GGUF file: its tokenizer takes a tenth of the allocations of vocab.json, which
@@ -229,6 +232,21 @@ faults convert -m $tmp/m.gguf --to packed -o m.packed
 faults quantize -m $tmp/m.gguf --calibrate $tmp/lines -o m.q8
 most=$most_before
 
+# A name is not looked for in the next place where this one could not be looked at.
+mkdir -p "$tmp/places/one" "$tmp/places/two/m"
+ln -s "$tmp/m.q8" "$tmp/places/one/m"
+ln -s "$model"/* "$tmp/places/two/m"
+most_before=$most most=1000 first=40 calls="alloc open"
+GPT2_MODELS=$tmp/places/one:$tmp/places/two faults tokenize -m m -p once
+GPT2_MODELS=$tmp/places/one:$tmp/places/two faults verify m
+# A repository in Hugging Face's cache, whose commit is in a file.
+cached=$tmp/cache/models--good--m
+mkdir -p "$cached/refs" "$cached/snapshots/a" "$cached/snapshots/b"
+printf b >"$cached/refs/main"
+ln -s "$model"/* "$cached/snapshots/b"
+HF_HUB_CACHE=$tmp/cache faults tokenize -m good/m -p once
+most=$most_before first=1000000 calls=$all_calls
+
 # Of what bench prints only the form is known.
 timeless="s/[0-9.]*//g; s/  *//g; s/--*//g"
 # Without /proc it knows less of the machine, and says so.
@@ -240,6 +258,10 @@ calls=$all_calls most=3 timeless=
 
 if serve_hub; then
     GPT2_MODELS=. faults pull -q good/m
+    # Each allocation before and while the hub is asked first.
+    most_before=$most most=1000 first=40 calls=alloc
+    GPT2_MODELS=. faults pull -q good/m
+    most=$most_before first=1000000 calls=$all_calls
     # Whose pipe is never ready: an error, no endless loop.
     words="pull -q good/m"
     GPT2_MODELS=. tried read:EAGAIN:1+
@@ -259,10 +281,13 @@ if serve_hub; then
     done
     expect "curl does not outlive its reader: $hung" test -z "$hung"
     rm -rf "$tmp/before" && mv "$tmp/right" "$tmp/before"
+    most_before=$most most=1000
     GPT2_MODELS=. faults rm good/m
-    # A model that cannot be read is listed as unusable.
-    calls="alloc write"
-    GPT2_MODELS=. faults models
+    # Looking for models, and opening them. What cannot be read for another reason is "unusable".
+    first=40 calls="alloc open write"
+    GPT2_MODELS=. HF_HUB_CACHE=$tmp/cache faults models
+    most=$most_before first=1000000 calls="alloc write"
+    GPT2_MODELS=. faults models --json
     calls=$all_calls
     before
 else

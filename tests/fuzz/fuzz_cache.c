@@ -102,14 +102,17 @@ static bool try(const uint8_t *data, size_t size) {
     char local[GPT2_HUB_NAME_MAX];
     if (gpt2_hub_local_name(name, local) && (*local == '/' || strstr(local, "..")))
         abort();
-    free(gpt2_hub_cached(gpt2_hub_famous((int)(size % 5))));
-    char *found = gpt2_hub_cached("some/model"), *revision = gpt2_hub_cached(name);
+    char *famous, *found, *revision;
+    gpt2_hub_cached(gpt2_hub_famous((int)(size % 5)), &famous, NULL);
+    free(famous);
+    gpt2_hub_cached("some/model", &found, NULL);
+    gpt2_hub_cached(name, &revision, NULL);
     if (found)
         judge(found);
     if (revision)
         judge(revision);
     listed = false;
-    gpt2_hub_list_cache(visit, NULL);
+    gpt2_hub_list_cache(visit, NULL, NULL);
     const bool both = found && listed;
     free(found);
     free(revision);

@@ -1,5 +1,6 @@
 /* command.c - reads the command line of a command by its table of options. */
 #include "cli/command/command.h"
+#include "base/error_internal.h"
 #include "cli/command/option_rules.h"
 #include "cli/io/report.h"
 #include "cli/io/unescape.h"
@@ -155,8 +156,8 @@ bool command_read(const struct command *command, const struct option *table, int
             return read_help(word, i + 1 < argc ? argv[i + 1] : "", help, err);
         } else if (!read_option(table, argc, argv, &i, &given, err)) {
             if (!err->hint[0] && is_like_text(word))
-                snprintf(err->hint, sizeof err->hint, "a text that begins with - goes %safter --",
-                         options_find_letter(table, 'p') ? "in -p or " : "");
+                error_hint(err, "a text that begins with - goes %safter --",
+                           options_find_letter(table, 'p') ? "in -p or " : "");
             return false;
         }
     }
@@ -227,7 +228,7 @@ bool command_begin(const struct command *command, const struct option *own, int 
     if (ok)
         return true;
     if (!err.hint[0])
-        snprintf(err.hint, sizeof err.hint, "`gpt2 %s --help` lists the options", command->name);
+        error_hint(&err, "`gpt2 %s --help` lists the options", command->name);
     *code = report(&err);
     return false;
 }

@@ -1,6 +1,7 @@
 /* options.c - finds, sets and prints the options of a table. */
 #include "cli/command/options.h"
 #include "base/buffer.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "cli/io/report.h"
 #include "cli/io/suggest.h"
@@ -89,7 +90,7 @@ bool options_refuse(const struct option *table, const char *dashes, const char *
     }
     suggest(&nearest, word, len, "help"); // which is in no table
     if (nearest.name)
-        snprintf(err->hint, sizeof err->hint, "did you mean --%s?", nearest.name);
+        error_hint(err, "did you mean --%s?", nearest.name);
     return false;
 }
 
@@ -243,9 +244,8 @@ static bool set_string(const struct option *table, const struct option *o, const
             usage_error(err, "--%s: expected a file, got \"%s\", the name of a format", o->name,
                         value);
             const char *known = has_format(table, value) ? value : NULL;
-            snprintf(err->hint, sizeof err->hint, "%s%s%s./%s is a file of that name",
-                     known ? "--format " : "", known ? known : "",
-                     known ? " says how the result is written; " : "", value);
+            error_hint(err, "%s%s%s./%s is a file of that name", known ? "--format " : "",
+                       known ? known : "", known ? " says how the result is written; " : "", value);
             return false;
         }
     if ((o->flags & OPTION_RESULT) && !*value)

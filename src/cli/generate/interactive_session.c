@@ -1,6 +1,7 @@
 /* interactive_session.c - the state of a session and what changes it: settings, continuing,
  * signals. */
 #include "cli/generate/interactive_session.h"
+#include "base/error_internal.h"
 #include "base/plural.h"
 #include "cli/generate/generate_output.h"
 #include "cli/io/report.h"
@@ -105,7 +106,7 @@ void interactive_continue(struct interactive *it) {
         if (transcript->text.len == transcript->turns[transcript->n_turns - 1].typed)
             transcript_undo(transcript);
         if (transcript->full)
-            snprintf(err.hint, sizeof err.hint, "%s", full_hint(&run->decoding.settings));
+            error_hint(&err, "%s", full_hint(&run->decoding.settings));
         report(&err);
         return;
     }

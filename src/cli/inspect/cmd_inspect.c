@@ -1,5 +1,6 @@
 /* cmd_inspect.c - `gpt2 inspect`: reads texts, runs an inspection and shows its view or writes its
  * arrays. */
+#include "base/error_internal.h"
 #include "cli/command/commands.h"
 #include "cli/command/model_options.h"
 #include "cli/command/sandbox.h"
@@ -65,10 +66,9 @@ static bool find_kind(struct inspect_run *run, const char *word, struct gpt2_err
                              "inspect: expected one of %s, got nothing", expected);
     usage_error(err, "inspect: expected one of %s, got \"%.100s\"", expected, word);
     if (nearest.name)
-        snprintf(err->hint, sizeof err->hint, "did you mean %s?", nearest.name);
+        error_hint(err, "did you mean %s?", nearest.name);
     else
-        snprintf(err->hint, sizeof err->hint,
-                 "the first word says what to look at: gpt2 inspect layernorm \"Once\"");
+        error_hint(err, "the first word says what to look at: gpt2 inspect layernorm \"Once\"");
     return false;
 }
 

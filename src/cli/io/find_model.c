@@ -3,6 +3,7 @@
 
 #include "cli/io/find_model.h"
 #include "base/buffer.h"
+#include "base/error_internal.h"
 #include "base/os.h"
 #include "cli/io/report.h"
 #include "cli/io/suggest.h"
@@ -18,10 +19,13 @@
 #include <unistd.h>
 
 /* "a/b/c" as a new string; empty parts are left out. NULL: out of memory. */
-static char *join(const char *a, size_t a_len, const char *b, const char *c) {
+static char *join(const char *a, size_t a_len, const char *b, const char *c,
+                  struct gpt2_error *err) {
     size_t cap = a_len + strlen(b) + strlen(c) + 3;
     char *path = malloc(cap);
-    if (path)
+    if (!path)
+        error_memory(err, "the path of a model", cap);
+    else
         snprintf(path, cap, "%.*s%s%s%s%s", (int)a_len, a, *b ? "/" : "", b, *c ? "/" : "", c);
     return path;
 }
@@ -34,26 +38,33 @@ static bool exists(const char *path) {
 
 /* Whether what has the name of a model is one, or was meant to be: a file of weights, a directory
  * with weights or with a file that belongs to them, or a link to nothing. */
-static bool is_model(const char *path) {
+static bool is_model(bool *is, const char *path, struct gpt2_error *err) {
     static const char *const parts[] = {"config.json", "vocab.json", "tokenizer.json",
                                         "encoder.json"};
     struct stat info;
+    *is = exists(path);
     if (stat(path, &info) != 0)
-        return exists(path);
+        return true;
     for (size_t i = 0; S_ISDIR(info.st_mode) && i < sizeof parts / sizeof *parts; i++) {
-        char *part = join(path, strlen(path), parts[i], "");
-        bool there = part && exists(part);
+        char *part = join(path, strlen(path), parts[i], "", err);
+        if (!part)
+            return false;
+        bool there = exists(part);
         free(part);
         if (there)
             return true;
     }
-    return gpt2_model_recognise(path) != NULL;
+    const char *what;
+    const bool ok = gpt2_model_recognise(path, &what, err);
+    *is = ok && what;
+    return ok;
 }
 
 /* Whether it can only hold models, as an OWNER's folder does: a folder with nothing but folders in
  * it, or with nothing. */
-static bool is_folder_of_folders(const char *path) {
+static bool is_folder_of_folders(bool *is, const char *path, struct gpt2_error *err) {
     DIR *folder = opendir(path);
+    const int reason = errno;
     bool only = folder != NULL;
     for (struct dirent *entry; only && (entry = readdir(folder)) != NULL;) {
         struct stat info;
@@ -61,7 +72,9 @@ static bool is_folder_of_folders(const char *path) {
     }
     if (folder)
         closedir(folder);
-    return only;
+    *is = only;
+    return folder || !error_is_of_system(reason) ||
+           error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot read %s", path);
 }
 
 /* Whether what the user gave is a path. One with a slash that may not be looked at is: opening it
@@ -111,15 +124,15 @@ static bool not_found(const char *name, const struct places *places, struct gpt2
     command_error(err, GPT2_ERR_MODEL, NULL, "model \"%s\": neither a path nor a known name", name);
     bool is_name = gpt2_hub_local_name(name, local);
     if (is_name && strchr(name, '/')) {
-        snprintf(err->hint, sizeof err->hint,
-                 "`gpt2 pull %s` fetches it; `gpt2 models` lists what "
-                 "is here",
-                 name);
+        error_hint(err,
+                   "`gpt2 pull %s` fetches it; `gpt2 models` lists what "
+                   "is here",
+                   name);
         return false;
     }
     for (int i = 0; is_name && gpt2_hub_famous(i); i++) {
         if (!strcmp(gpt2_hub_famous(i), local)) {
-            snprintf(err->hint, sizeof err->hint, "`gpt2 pull %s` fetches it", name);
+            error_hint(err, "`gpt2 pull %s` fetches it", name);
             return false;
         }
     }
@@ -145,27 +158,31 @@ static bool not_found(const char *name, const struct places *places, struct gpt2
         }
     }
     if (!hint.failed)
-        snprintf(err->hint, sizeof err->hint, "%s", hint.data);
+        error_hint(err, "%s", hint.data);
     buffer_free(&hint);
     return false;
 }
 
 /* A model of that name in one of the places. *path is NULL where it is in none; *other becomes the
- * first thing of that name that is no model, unless there is one already. False: out of memory. */
+ * first thing of that name that is no model, unless there is one already. False: err is set. */
 static bool look_up(char **path, char **other, const char *name, const struct places *places,
                     struct gpt2_error *err) {
     for (int i = 0; i < places->n; i++) {
-        *path = join(places->items[i].prefix, places->items[i].len, places->items[i].suffix, name);
-        if (!*path)
-            return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory while reading %s",
-                                 "the model's name");
-        if (is_model(*path))
+        bool is, only_folders = true;
+        *path =
+            join(places->items[i].prefix, places->items[i].len, places->items[i].suffix, name, err);
+        bool ok = *path && is_model(&is, *path, err);
+        if (ok && is)
             return true;
-        if (!*other && exists(*path) && !is_folder_of_folders(*path))
+        if (ok && !*other && exists(*path))
+            ok = is_folder_of_folders(&only_folders, *path, err);
+        if (ok && !only_folders)
             *other = *path;
         else
             free(*path);
         *path = NULL;
+        if (!ok)
+            return false;
     }
     return true;
 }
@@ -184,13 +201,15 @@ char *canonical_path(const char *path) {
     return realpath(path, NULL);
 }
 
-bool list_model_folders(bool (*visit)(void *user, const char *folder), void *user) {
+bool list_model_folders(bool (*visit)(void *user, const char *folder), void *user,
+                        struct gpt2_error *err) {
     char program[4096];
     struct places places = {.n = 0};
     program_parent(program, sizeof program);
     list_places(&places, program);
     for (int i = 0; i < places.n; i++) {
-        char *path = join(places.items[i].prefix, places.items[i].len, places.items[i].suffix, "");
+        char *path =
+            join(places.items[i].prefix, places.items[i].len, places.items[i].suffix, "", err);
         bool go_on = path && visit(user, path);
         free(path);
         if (!go_on)
@@ -213,13 +232,8 @@ char *find_model(const char *name, struct gpt2_error *err) {
     const char *variable = getenv("GPT2_MODEL");
     const bool given = name || (variable && *variable);
     name = model_or_default(name);
-    if (given && is_path(name)) {
-        char *path = strdup(name);
-        if (!path)
-            command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory while reading %s",
-                          "the model's name");
-        return path;
-    }
+    if (given && is_path(name))
+        return join(name, strlen(name), "", "", err);
     char program[4096], local[GPT2_HUB_NAME_MAX];
     struct places places = {.n = 0};
     program_parent(program, sizeof program);
@@ -233,8 +247,10 @@ char *find_model(const char *name, struct gpt2_error *err) {
         free(other);
         return NULL;
     }
-    if (!path && is_name)
-        path = gpt2_hub_cached(name);
+    if (!path && is_name && !gpt2_hub_cached(name, &path, err)) {
+        free(other);
+        return NULL;
+    }
     if (!path && other) // opening it says what it is not
         return other;
     free(other);

@@ -16,8 +16,7 @@ bool input_open(struct input *input, const char *path, enum input_form form,
     bool is_file = strcmp(path, "-") != 0;
     *input = (struct input){.name = is_file ? path : "standard input", .form = form};
     input->fd = is_file ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-    return input->fd >= 0 ||
-           command_error(err, GPT2_ERR_INPUT, NULL, "cannot open %s: %s", path, strerror(errno));
+    return input->fd >= 0 || error_errno(err, GPT2_ERR_INPUT, errno, "cannot open %s", path);
 }
 
 void input_close(struct input *input) {
@@ -41,8 +40,7 @@ static bool read_some(struct input *input, char *bytes, size_t cap, size_t *n,
         got = read(input->fd, bytes, cap);
     while (got < 0 && errno == EINTR && !signals_caught());
     if (got < 0 && !signals_caught())
-        return command_error(err, GPT2_ERR_INPUT, NULL, "cannot read %s: %s", input->name,
-                             strerror(errno));
+        return error_errno(err, GPT2_ERR_INPUT, errno, "cannot read %s", input->name);
     *n = got > 0 ? (size_t)got : 0;
     return true;
 }

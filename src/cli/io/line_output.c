@@ -1,5 +1,6 @@
 /* line_output.c - writes a line at a time, and finds where a file of them ends. */
 #include "cli/io/line_output.h"
+#include "base/error_internal.h"
 #include "base/fnv.h"
 #include "base/outfile.h"
 #include "base/path.h"
@@ -208,8 +209,7 @@ static bool cut(struct line_output *out, struct gpt2_error *err) {
     out->is_to_cut = false;
     os_unmap(&out->found);
     return (ftruncate(out->fd, (off_t)out->n_kept) == 0 && lseek(out->fd, 0, SEEK_END) >= 0) ||
-           command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot cut %s: %s", out->path,
-                         strerror(errno));
+           error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot cut %s", out->path);
 }
 
 /* Two jobs on one file would mix their lines. False: another process has it. Where the file system
@@ -238,8 +238,7 @@ bool line_output_open(struct line_output *out, const struct line_request *reques
         out->fd = fcntl(stream, F_DUPFD_CLOEXEC, 3);
         if (out->fd < 0) {
             out->fd = 0;
-            return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot open %s: %s", path,
-                                 strerror(errno));
+            return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot open %s", path);
         }
         return true;
     }
@@ -252,8 +251,7 @@ bool line_output_open(struct line_output *out, const struct line_request *reques
     const int access = special && !request->resume ? O_WRONLY : O_RDWR;
     int fd = open(path, access | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)
-        return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot open %s: %s", path,
-                             strerror(errno));
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot open %s", path);
     out->fd = fd;
     if (!special && !take_lock(fd))
         return command_error(err, GPT2_ERR_RUNTIME, "name another --output",
@@ -325,8 +323,7 @@ bool line_output_line(struct line_output *out, const char *line, size_t n, struc
             continue;
         if (wrote < 0) {
             out->broken_pipe = errno == EPIPE;
-            return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write to %s: %s", out->path,
-                                 strerror(errno));
+            return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot write to %s", out->path);
         }
         line += wrote;
         n -= (size_t)wrote;
@@ -348,6 +345,5 @@ bool line_output_close(struct line_output *out, bool ended, struct gpt2_error *e
     ok = close(fd) == 0 && ok;
     return !is_cut ? false
            : ok    ? true
-                   : command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write to %s: %s", out->path,
-                                   strerror(errno));
+                   : error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot write to %s", out->path);
 }

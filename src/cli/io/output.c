@@ -1,5 +1,6 @@
 /* output.c - buffered writes to standard output or a file. */
 #include "cli/io/output.h"
+#include "base/error_internal.h"
 #include "base/escape.h"
 #include "cli/io/fold.h"
 #include "cli/io/report.h"
@@ -23,8 +24,8 @@ static bool write_held(struct output *out, size_t n, struct gpt2_error *err) {
             continue;
         if (wrote < 0) {
             out->broken_pipe = errno == EPIPE;
-            return command_error(err, GPT2_ERR_RUNTIME, NULL, "cannot write to %s: %s",
-                                 to_file ? out->file.path : "standard output", strerror(errno));
+            return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot write to %s",
+                               to_file ? out->file.path : "standard output");
         }
         done += (size_t)wrote;
     }

@@ -79,5 +79,7 @@ bool command_error(struct gpt2_error *err, enum gpt2_status status, const char *
     va_start(args, format);
     error_format(err, status, format, args);
     va_end(args);
-    return hint ? error_hint(err, "%s", hint) : false;
+    if (hint)
+        snprintf(err->hint, sizeof err->hint, "%s", hint);
+    return false;
 }

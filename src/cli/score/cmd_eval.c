@@ -1,4 +1,5 @@
 /* cmd_eval.c - `gpt2 eval`: LAMBADA and HellaSwag, by the rules of the published figures. */
+#include "base/error_internal.h"
 #include "base/plural.h"
 #include "base/utf8.h"
 #include "cli/command/commands.h"
@@ -205,7 +206,7 @@ static bool find_task(struct eval_run *run, struct gpt2_error *err) {
     }
     usage_error(err, "expected lambada or hellaswag, got \"%.100s\"", task);
     if (nearest.name)
-        snprintf(err->hint, sizeof err->hint, "did you mean %s?", nearest.name);
+        error_hint(err, "did you mean %s?", nearest.name);
     return false;
 }
 

@@ -5,6 +5,7 @@
  * look at its socket: http_server_watch does. One lock guards all exchanges; it is never held while
  * the library is called with something that may call back. */
 #include "cli/serve/http_server.h"
+#include "base/error_internal.h"
 #include "base/library.h"
 #include "base/os.h"
 #include "cli/io/report.h"
@@ -432,8 +433,7 @@ struct http_server *http_server_start(const struct http_options *options, struct
         complete, server, MHD_OPTION_END);
     if (server->daemon)
         return server;
-    command_error(err, errno == ENOMEM ? GPT2_ERR_MEMORY : GPT2_ERR_RUNTIME, NULL,
-                  "cannot start the server: %s", strerror(errno));
+    error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot start the server");
     http_server_stop(server);
     return NULL;
 }

@@ -1,5 +1,6 @@
 /* listen_socket.c - finds an address, binds it and listens. */
 #include "cli/serve/listen_socket.h"
+#include "base/error_internal.h"
 #include "cli/io/report.h"
 
 #include <arpa/inet.h>
@@ -63,9 +64,9 @@ static bool listen_at(struct listen_socket *l, const struct addrinfo *infos, con
         if (fd >= 0)
             close(fd);
     }
-    return command_error(err, GPT2_ERR_RUNTIME,
-                         reason == EADDRINUSE ? "another --port, or 0 for any that is free" : NULL,
-                         "cannot listen at %s, port %d: %s", host, port, strerror(reason));
+    error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot listen at %s, port %d", host, port);
+    return reason == EADDRINUSE ? error_hint(err, "another --port, or 0 for any that is free")
+                                : false;
 }
 
 bool listen_socket_open(struct listen_socket *l, const char *host, int port, bool may_be_public,
@@ -79,8 +80,8 @@ bool listen_socket_open(struct listen_socket *l, const char *host, int port, boo
     if (code == EAI_MEMORY)
         return command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory for the address of --host");
     if (code == EAI_SYSTEM)
-        return command_error(err, errno == ENOMEM ? GPT2_ERR_MEMORY : GPT2_ERR_RUNTIME, NULL,
-                             "cannot find the address of --host %s: %s", host, strerror(errno));
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot find the address of --host %s",
+                           host);
     if (code != 0)
         return usage_error(err, "--host: expected an address of this machine, got \"%s\": %s", host,
                            gai_strerror(code));

@@ -1,6 +1,7 @@
 /* line_history.c - loads, appends to and cuts the file of lines that were typed. */
 #include "cli/terminal/line_history.h"
 #include "base/buffer.h"
+#include "base/error_internal.h"
 #include "base/outfile.h"
 #include "cli/io/input.h"
 #include "cli/io/report.h"
@@ -30,8 +31,7 @@ char *line_history_path(void) {
 }
 
 static bool failed(struct gpt2_error *err, const char *what, const char *path) {
-    return command_error(err, GPT2_ERR_RUNTIME, NULL, "history: cannot %s %s: %s", what, path,
-                         strerror(errno));
+    return error_errno(err, GPT2_ERR_RUNTIME, errno, "history: cannot %s %s", what, path);
 }
 
 static void make_folders(const char *path) {

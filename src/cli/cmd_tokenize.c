@@ -156,7 +156,7 @@ struct direction {
     bool (*end)(struct tokenize_run *run, struct gpt2_error *err); /* of a text */
 };
 
-/* The answer to a line that cannot be tokenized: an empty line, or {"error": ...}. */
+/* The answer to a line of which nothing can be made: an empty line, or {"error": ...}. */
 static bool tokenize_error(struct tokenize_run *run, const struct gpt2_error *fault,
                            struct gpt2_error *err) {
     run->n_ids = 0;
@@ -180,8 +180,7 @@ static bool convert_lines(struct tokenize_run *run, const struct direction *to,
             continue;
         }
         const struct gpt2_error fault = *err;
-        if (run->reader.is_ids ||
-            !line_errors_take(&run->n_errors, run->reader.input.name, number, &fault) ||
+        if (!line_errors_take(&run->n_errors, run->reader.input.name, number, &fault) ||
             !tokenize_error(run, &fault, err))
             return false;
     }

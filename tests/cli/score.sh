@@ -229,6 +229,13 @@ expect "ids that are none" exits 2
 expect "... are shown" says 'found "x"'
 run score --ids "1 99999"
 expect "an id beyond the vocabulary" says 'token id 99999 is not in the vocabulary (0 to 8191)'
+# Of lines each is its own.
+printf '1 2\n3 x\n99999 4\n5 6\n' >"$tmp/ids"
+run score --ids --lines --by doc --no-header -f "$tmp/ids"
+expect "ids of lines that are none: the others are scored" exits 3
+expect "... the line is named" says "ids, line 2: expected token ids (whole numbers), found \"x\" at byte 2"
+expect "... and that of an id beyond the vocabulary" says "ids, line 3: token id 99999 is not in the vocabulary"
+expect "... the last one is scored" grep -q '^4' "$out"
 run score -f "$tmp/none"
 expect "a missing file" exits 5
 run score "$tale" -p b

@@ -25,6 +25,12 @@ else
     if command -v python3 >/dev/null; then
         expect "--json parses" python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); assert len(d["ids"])==len(d["tokens"])==len(d["offsets"]); assert d["offsets"][-1][1]==4' "$out"
     fi
+    printf '1\nx\n99999999\n1\n' >"$tmp/lines"
+    run detokenize --lines -f "$tmp/lines"
+    expect "lines of ids that are none: the others are answered" exits 3
+    expect "... they are named" says "lines, line 2: expected token ids"
+    expect "... by what is wrong" says "lines, line 3: token id 99999999 is not in the vocabulary"
+    expect "... each has its line" test "$(wc -l <"$out")" -eq 4
     run detokenize 1,2
     cp "$out" "$tmp/joined"
     run detokenize 1 2

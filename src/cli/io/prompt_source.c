@@ -122,9 +122,10 @@ bool text_parse_ids(const char *data, size_t len, const char *what, struct gpt2_
                    !strchr(" ,\t\r\n", data[start + word]))
                 word++;
             return command_error(err, GPT2_ERR_USAGE, NULL,
-                                 "%s: expected token ids (whole numbers), found \"%.*s\" at byte "
+                                 "%s%sexpected token ids (whole numbers), found \"%.*s\" at byte "
                                  "%zu",
-                                 what, (int)word, data + start, start);
+                                 what ? what : "", what ? ": " : "", (int)word, data + start,
+                                 start);
         }
         if (!gpt2_ids_push(ids, (int32_t)id, err))
             return false;

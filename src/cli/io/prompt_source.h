@@ -37,8 +37,8 @@ const char *text_file(const struct text_source *source);
  * then GPT2_ERR_USAGE. GPT2_ERR_INPUT where a file cannot be read or is longer than INPUT_MAX. */
 bool text_read(struct text *text, const struct text_source *source, struct gpt2_error *err);
 
-/* Parses "1,2,3" or "1 2 3" or both: token ids as plain numbers. `what` names it in messages.
- * Appends to `ids`. GPT2_ERR_USAGE where the text is something else. */
+/* Parses "1,2,3" or "1 2 3" or both: token ids as plain numbers. `what` names it in messages;
+ * NULL: they have no name. Appends to `ids`. GPT2_ERR_USAGE where the text is something else. */
 struct gpt2_ids;
 bool text_parse_ids(const char *data, size_t len, const char *what, struct gpt2_ids *ids,
                     struct gpt2_error *err);

@@ -87,10 +87,13 @@ bool token_reader_encode(const struct token_reader *r, const char *line, size_t 
         return gpt2_tokenizer_encode_parts(r->tokenizer, line, len, r->flags, sink, err);
     char what[300];
     snprintf(what, sizeof what, "%s, from byte %" PRIu64 " on", r->input.name, r->from);
+    const char *name = r->lines ? NULL : r->from ? what : r->input.name; // a line has its number
     struct gpt2_ids ids = {0};
-    const bool ok = text_parse_ids(line, len, r->from ? what : r->input.name, &ids, err) &&
+    const bool ok = text_parse_ids(line, len, name, &ids, err) &&
                     (!ids.len || sink->take(sink->user, ids.data, NULL, ids.len, err));
     gpt2_ids_free(&ids);
+    if (!ok && r->lines && err->status == GPT2_ERR_USAGE) // the other lines have ids of their own
+        err->status = GPT2_ERR_INPUT;
     return ok;
 }
 

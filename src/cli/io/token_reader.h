@@ -46,7 +46,8 @@ bool token_reader_text(struct token_reader *reader, struct text_line *text, bool
                        struct gpt2_error *err);
 
 /* Hands on the ids of a line or a stretch, some thousand at a time (gpt2_tokenizer_encode_parts);
- * where the text is ids, all at once, without extents. */
+ * where the text is ids, all at once, without extents. A text that is none fails with
+ * GPT2_ERR_USAGE, a line that is none with GPT2_ERR_INPUT, as the others are read on. */
 bool token_reader_encode(const struct token_reader *reader, const char *line, size_t len,
                          const struct gpt2_encode_sink *sink, struct gpt2_error *err);
 

@@ -7,6 +7,10 @@
  * never exits. Control characters from outside are escaped in both texts, so that they may be
  * printed to a terminal.
  *
+ * Any function that allocates may fail with GPT2_ERR_MEMORY, and any that opens or reads a file with
+ * GPT2_ERR_RUNTIME where the system lacks descriptors or its disk fails: that says nothing about the
+ * file. Where headers do not name these two they are meant, too.
+ *
  * Everywhere in the library, a pointer that comes with a count may be NULL where the count is 0.
  * Where a function needs at least one element its header says so, and it fails with a status. */
 #ifndef GPT2_ERROR_H
@@ -19,7 +23,7 @@ extern "C" {
 /* The values are the exit codes of the program; they are part of its interface. */
 enum gpt2_status {
     GPT2_OK = 0,
-    GPT2_ERR_RUNTIME = 1, /* the system refused something: a write, a thread, a signal        */
+    GPT2_ERR_RUNTIME = 1, /* the system refused something: a write, a thread, a descriptor    */
     GPT2_ERR_USAGE = 2,   /* an argument is outside what the function or option accepts       */
     GPT2_ERR_RECORDS = 3, /* a bulk job finished, some of its records did not                 */
     GPT2_ERR_MODEL = 4,   /* a model or tokenizer is missing, malformed or of another kind    */

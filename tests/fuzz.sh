@@ -7,6 +7,7 @@
 #   found/NAME/runs      a line for each slice of SLICE seconds: executions, processor seconds, edges
 #   found/NAME/crashes   what killed the target, or took more than 20 s or 2 GiB
 #
+# What took long counts only if it does so again: the machine may have been busy.
 # The target that has had least is next, so that an interrupted run has tried all of them. One that
 # crashed is left out until what it found is mended and the file is moved to tests/fuzz/corpus. The
 # last lines are a table of what each has had; the status is 1 where anything crashed.
@@ -42,6 +43,9 @@ run() {
     used=$(sh -c 'log=$0; "$@" >"$log" 2>&1; times' "$log" "$BUILD/tests/fuzz/fuzz_$1" -max_total_time="$slice" \
         -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$state/$1/crashes/" "$state/$1/corpus" |
         sed -n 2p)
+    for slow in "$state/$1"/crashes/slow-unit-* "$state/$1"/crashes/timeout-*; do
+        [ ! -f "$slow" ] || ! "$BUILD/tests/fuzz/fuzz_$1" -timeout=20 "$slow" >/dev/null 2>&1 || rm "$slow"
+    done
     executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
     edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
     echo "$used" | awk -v executed="${executed:-0}" -v edges="${edges:-0}" '

@@ -202,8 +202,8 @@ LINES_ONLY  := $(if $(filter -g%,$(CFLAGS)),-g1)
 NO_COVERAGE := -fno-profile-instr-generate -fno-coverage-mapping
 $(BUILD)/src/kernels/%.o: FILE_CFLAGS := \
     $(if $(SANITIZE),-O1,$(if $(filter -O0 -Og,$(CFLAGS)),,-O3)) $(LINES_ONLY) $(if $(findstring coverage,$(CFLAGS)),$(NO_COVERAGE)) $(if $(findstring fuzzer,$(CFLAGS)),-fno-sanitize=fuzzer-no-link)
-# For libFuzzer they are plain: clang takes many minutes for their unrolled loops under sanitizers.
-ifneq ($(findstring fuzzer,$(CFLAGS)),)
+# By clang they are plain: it takes many minutes for their unrolled loops under sanitizers.
+ifneq ($(findstring fuzzer,$(CFLAGS))$(if $(findstring clang,$(CC)),$(filter 1,$(SANITIZE))),)
 $(BUILD)/src/kernels/%.o: SAN :=
 endif
 $(BUILD)/src/kernels/%.o: ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
@@ -245,10 +245,11 @@ programs: all $(TESTS) $(EMULATED) $(FUZZ) $(BENCH) $(PRELOADED) ## build everyt
 check: all $(if $(SANITIZE),,shared) $(TESTS) $(EMULATED) $(FUZZ) $(PRELOADED) ## run all tests (CASE=name runs one; QUICK=1: fewer rounds; -j makes the build faster)
 	@BUILD=$(BUILD) QUICK=$(if $(SANITIZE),1,$(QUICK)) tests/run.sh $(CASE)
 
-torture: all $(PRELOADED) ## every call of every command fails; signals at 200 moments; 10,000 random drafts (long; TORTURE_LOG=FILE: goes on where it was)
+torture: all $(PRELOADED) ## every call of every command fails; signals at 200 moments; 10,000 random drafts; all tests under clang's sanitizers (long; TORTURE_LOG=FILE: goes on where it was)
 	@BUILD=$(BUILD) TORTURE=1 tests/run.sh faults
 	@BUILD=$(BUILD) TORTURE=1 tests/run.sh crowded
 	@BUILD=$(BUILD) GPT2_TEST_RUNS=10000 tests/run.sh test_generator
+	@! command -v clang >/dev/null || $(MAKE) -s BUILD=$(BUILD)/clang CC=clang sanitize # clang's UBSan sees more
 
 fuzz-coverage: ## what share of each parser's lines the fuzz targets reach (clang, llvm-cov; some minutes)
 	@$(MAKE) -s BUILD=$(BUILD)/coverage CC=clang CFLAGS='-Og -g -fprofile-instr-generate -fcoverage-mapping' \

@@ -97,7 +97,7 @@ struct json *json_parse_large(const char *text, size_t len, size_t max_values, c
         error_set(err, status, "%s: expected UTF-8, found %s", what, foreign);
         return NULL;
     }
-    text += mark;
+    text = len ? text + mark : ""; // it may be NULL
     len -= mark;
     size_t offence = scan(text, len, &n_values, &reason);
     if (offence < len) {

@@ -49,10 +49,18 @@ static void an_errno_says_whose_fault_it_is(void **state) {
     assert_string_equal(err.hint, "copy it again");
     error_errno(&err, GPT2_ERR_MODEL, EMFILE, "%s: cannot open", "a");
     assert_int_equal(err.status, GPT2_ERR_RUNTIME);
-    error_errno(&err, GPT2_ERR_MODEL, ENOMEM, "%s: cannot open", "a");
-    assert_int_equal(err.status, GPT2_ERR_MEMORY);
     error_hint(&err, "copy it again"); // which would not help
     assert_string_equal(err.hint, "");
+    error_errno(&err, GPT2_ERR_MODEL, ENOMEM, "%s: cannot open", "a");
+    assert_int_equal(err.status, GPT2_ERR_MEMORY);
+    error_hint(&err, "copy it again");
+    assert_string_equal(err.hint, "");
+    error_memory(&err, "a path", 1);
+    error_hint(&err, "copy it again");
+    assert_string_equal(err.hint, "");
+    error_errno(&err, GPT2_ERR_RUNTIME, ENOSPC, "cannot write a");
+    error_hint(&err, "make room");
+    assert_string_equal(err.hint, "make room");
     // The reason stands there even where the name is too long.
     char name[2000];
     memset(name, 'n', sizeof name - 1);

@@ -7,9 +7,9 @@
  * never exits. Control characters from outside are escaped in both texts, so that they may be
  * printed to a terminal.
  *
- * Any function that allocates may fail with GPT2_ERR_MEMORY, and any that opens or reads a file with
- * GPT2_ERR_RUNTIME where the system lacks descriptors or its disk fails: that says nothing about the
- * file. Where headers do not name these two they are meant, too.
+ * Any function that allocates may fail with GPT2_ERR_MEMORY, and any that opens or reads a file
+ * with GPT2_ERR_RUNTIME where the system lacks descriptors or its disk fails: that says nothing
+ * about the file. Where headers do not name these two they are meant, too.
  *
  * Everywhere in the library, a pointer that comes with a count may be NULL where the count is 0.
  * Where a function needs at least one element its header says so, and it fails with a status. */

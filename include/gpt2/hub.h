@@ -83,12 +83,13 @@ bool gpt2_hub_remove(const char *name, uint64_t *n_bytes, gpt2_hub_kept kept, vo
                      struct gpt2_error *err);
 
 /* Sets *path to the directory of a model in the Hugging Face cache, owned by the caller: free(); to
- * NULL where it is not there. A snapshot with weights goes before one without. Fails with
- * GPT2_ERR_MEMORY and GPT2_ERR_RUNTIME where the system could not look. */
+ * NULL where it is not there. A snapshot with weights goes before one without. Fails where
+ * that cannot be said: with GPT2_ERR_MODEL where a cache may not be read. */
 bool gpt2_hub_cached(const char *name, char **path, struct gpt2_error *err);
 
 /* Calls visit for each GPT-2 in the cache ("model_type" in its config.json says so), one for each
- * repository. False from `visit` ends it, which is no failure. Fails as gpt2_hub_cached does. */
+ * repository. False from `visit` ends it, which is no failure. What
+ * may not be read is passed over. */
 typedef bool (*gpt2_hub_visit)(void *user, const char *name, const char *path);
 bool gpt2_hub_list_cache(gpt2_hub_visit visit, void *user, struct gpt2_error *err);
 

@@ -82,8 +82,8 @@ struct gpt2_model *gpt2_model_open_lazy(const char *path, struct gpt2_error *err
 
 /* Sets *what to what the weights at `path` are, by a look at names and first bytes: "a GGUF file";
  * static. The path is a file of weights or a directory that has some. *what is NULL where there are
- * none of a format that is read. Opening them may still fail. Fails with GPT2_ERR_MEMORY and
- * GPT2_ERR_RUNTIME where the system could not look. */
+ * none of a format that is read. Opening them may still fail. Fails where that cannot be
+ * said: with GPT2_ERR_MODEL where the path may not be read. */
 bool gpt2_model_recognise(const char *path, const char **what, struct gpt2_error *err);
 
 /* For a thread that has to wait for something else: brings the next part of the model's file into

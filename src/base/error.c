@@ -24,13 +24,21 @@ static void format_printable(char *out, size_t cap, const char *format, va_list 
     out[n] = 0;
 }
 
+/* An error that takes no hint has this after the empty one. */
+#define SEALED 1
+
+static void clear_hint(struct gpt2_error *err, bool is_sealed) {
+    err->hint[0] = 0;
+    err->hint[1] = is_sealed ? SEALED : 0;
+}
+
 void error_format(struct gpt2_error *err, enum gpt2_status status, const char *format,
                   va_list args) {
     if (!err)
         return;
     format_printable(err->message, sizeof err->message, format, args);
     err->status = status;
-    err->hint[0] = 0;
+    clear_hint(err, status == GPT2_ERR_MEMORY);
 }
 
 bool error_set(struct gpt2_error *err, enum gpt2_status status, const char *format, ...) {
@@ -61,12 +69,12 @@ bool error_errno(struct gpt2_error *err, enum gpt2_status status, int reason, co
     err->status = reason == ENOMEM             ? GPT2_ERR_MEMORY
                   : error_is_of_system(reason) ? GPT2_ERR_RUNTIME
                                                : status;
-    err->hint[0] = 0;
+    clear_hint(err, error_is_of_system(reason) && reason != ENOSPC);
     return false;
 }
 
 bool error_hint(struct gpt2_error *err, const char *format, ...) {
-    if (!err || err->status == GPT2_ERR_MEMORY)
+    if (!err || (err->hint[0] == 0 && err->hint[1] == SEALED))
         return false;
     va_list args;
     va_start(args, format);

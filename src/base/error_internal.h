@@ -19,7 +19,8 @@ void error_format(struct gpt2_error *err, enum gpt2_status status, const char *f
                   va_list args);
 
 /* Adds the remedy to an error that was just set. Returns false. `err` may be NULL. An error of
- * memory gets none: what a caller has to say of a damaged file is no remedy for that. */
+ * memory gets none, nor one that error_errno says is of the system, but for a full disk: what a
+ * caller has to say of a damaged file is no remedy for that. */
 bool error_hint(struct gpt2_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

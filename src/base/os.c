@@ -260,6 +260,12 @@ bool os_exists(const char *path) {
            (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG);
 }
 
+bool os_may_read(const char *path, enum gpt2_status status, struct gpt2_error *err) {
+    const int mode = os_is_directory(path) ? R_OK | X_OK : R_OK;
+    return access(path, mode) == 0 || errno == ENOENT || errno == ENOTDIR ||
+           error_errno(err, status, errno, "%s: cannot open", path);
+}
+
 bool os_sync_folder(const char *path) {
     const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)

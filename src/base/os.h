@@ -67,6 +67,10 @@ bool os_is_directory(const char *path);
  * folder may not be read; false with errno set. */
 bool os_sync_folder(const char *path);
 
+/* False where something is at `path` that this process may not read, or where the system could not
+ * look; true also where there is nothing. */
+bool os_may_read(const char *path, enum gpt2_status status, struct gpt2_error *err);
+
 /* True unless there is certainly nothing of that name: a link to nothing, or what may not be looked
  * at, exists, so that opening it says what is wrong and nothing else is taken in its place. */
 bool os_exists(const char *path);

@@ -38,10 +38,15 @@ static bool is_there(const char *folder, const char *file) {
     return n < (int)sizeof path && stat(path, &info) == 0;
 }
 
-/* What can be read of a folder is listed. False where this is not the folder's fault. */
+/* What may be read of a folder is listed, and it is said what may not. False where this is not the
+ * folder's fault. */
 static bool may_skip(int reason, const char *path, struct gpt2_error *err) {
-    return !error_is_of_system(reason) ||
-           error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot read the folder %s", path);
+    error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot read the folder %s", path);
+    if (error_is_of_system(reason))
+        return false;
+    if (reason != ENOENT && reason != ENOTDIR)
+        report_note("%s", err->message);
+    return true;
 }
 
 /* The size of a file, or of all files in a folder; links are followed. */
@@ -139,7 +144,10 @@ static bool is_whole(bool *is, const char *path, bool owned, struct gpt2_error *
     *is = ok && what &&
           (strstr(what, "packed") || strstr(what, "GGUF") ||
            (!owned && path_ends_in(path, ".safetensors")));
-    return ok;
+    if (ok || err->status != GPT2_ERR_MODEL)
+        return ok;
+    *is = !owned; // what may not be read is what -m finds by that name
+    return true;
 }
 
 /* Lists the models in a folder: directories with a config.json, single files and unfinished pulls,
@@ -156,6 +164,8 @@ static void list_folder(struct models_listing *l, const char *folder, const char
         snprintf(path, sizeof path, "%s/%s", folder, entry);
         snprintf(name, sizeof name, "%s%s%s", owner, *owner ? "/" : "", entry);
         bool ok = !l->failed && entry[0] != '.' && stat(path, &info) == 0, whole;
+        if (!l->failed && entry[0] != '.' && !ok && error_is_of_system(errno))
+            l->failed = !error_errno(&l->err, GPT2_ERR_RUNTIME, errno, "cannot look at %s", path);
         if (ok && S_ISDIR(info.st_mode)) {
             bool partial = path_ends_in(entry, ".partial");
             if (partial || is_there(path, "config.json") || is_there(path, "hparams.json")) {

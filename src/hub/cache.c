@@ -15,14 +15,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-/* In this file false means that memory is out or that the system could not look, and err is set.
- * What is not there is an answer. */
+/* In this file false means that memory is out or that something may not be or could not be read,
+ * and err is set. What is not there is an answer. */
 
 /* Whether a call on `path` that failed for this reason says that there is nothing. */
 static bool is_absent(int reason, const char *path, struct gpt2_error *err) {
-    return !error_is_of_system(reason) ||
-           error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot read %s", path);
+    return reason == ENOENT || reason == ENOTDIR ||
+           error_errno(err, GPT2_ERR_MODEL, reason, "cannot read %s", path);
 }
 
 /* from_pretrained's tokenizer alone fetches a snapshot without weights. They may be of any format
@@ -34,27 +35,34 @@ static bool has_weights(bool *has, const char *snapshot, struct gpt2_error *err)
     return ok;
 }
 
-/* The commit that refs/REVISION names, or the revision itself: it may be a commit. "": neither can
- * be part of a path. */
-static bool commit_of(char commit[GPT2_HUB_NAME_MAX], const char *repo, const char *revision,
-                      struct gpt2_error *err) {
+/* The commit that the file refs/REVISION of a repository names. "": none that can be part of a
+ * path. *is_there: there is such a file. */
+static bool commit_in(char commit[GPT2_HUB_NAME_MAX], bool *is_there, const char *repo,
+                      const char *revision, struct gpt2_error *err) {
     char *path = environment_format(err, "%s/refs/%s", repo, revision);
     if (!path)
         return false;
-    FILE *file = fopen(path, "re");
+    FILE *file = environment_open(path);
     bool ok = file || is_absent(errno, path, err);
-    const char *source = revision;
     char line[128] = "";
     if (file) {
         errno = 0;
-        source = fgets(line, sizeof line, file) ? line : "";
-        ok = is_absent(errno, path, err);
+        if (!fgets(line, sizeof line, file)) {
+            line[0] = 0;
+            ok = errno == 0 || is_absent(errno, path, err);
+        }
         fclose(file);
     }
     free(path);
-    const size_t n = strcspn(source, " \r\n");
-    snprintf(commit, GPT2_HUB_NAME_MAX, "%.*s", name_word(source, n) ? (int)n : 0, source);
+    const size_t n = strcspn(line, " \r\n");
+    snprintf(commit, GPT2_HUB_NAME_MAX, "%.*s", name_word(line, n) ? (int)n : 0, line);
+    *is_there = file != NULL;
     return ok;
+}
+
+static bool is_folder_in(int folder, const char *name) {
+    struct stat info;
+    return fstatat(folder, name, &info, 0) == 0 && S_ISDIR(info.st_mode);
 }
 
 /* The only snapshot, where no refs/main says which: they were fetched by commit. "": there are none
@@ -68,7 +76,8 @@ static bool only_snapshot(char commit[GPT2_HUB_NAME_MAX], const char *repo,
     const bool ok = folder || is_absent(errno, path, err);
     int n = 0;
     for (struct dirent *entry; folder && (entry = readdir(folder)) != NULL;)
-        if (name_word(entry->d_name, strlen(entry->d_name)) && n++ == 0)
+        if (name_word(entry->d_name, strlen(entry->d_name)) &&
+            is_folder_in(dirfd(folder), entry->d_name) && n++ == 0)
             snprintf(commit, GPT2_HUB_NAME_MAX, "%s", entry->d_name);
     if (folder)
         closedir(folder);
@@ -78,24 +87,31 @@ static bool only_snapshot(char commit[GPT2_HUB_NAME_MAX], const char *repo,
     return ok;
 }
 
-/* *path becomes the snapshot of a revision of CACHE/models--..., to be freed; NULL: none. */
+/* *path becomes the snapshot of a revision of CACHE/models--..., to be freed; NULL: none. A
+ * revision may be a commit, for which no file of refs is needed. */
 static bool snapshot_of(char **path, const char *repo, const char *revision,
                         struct gpt2_error *err) {
     char commit[GPT2_HUB_NAME_MAX];
+    bool named;
     *path = NULL;
-    if (!commit_of(commit, repo, revision, err))
+    if (!commit_in(commit, &named, repo, revision, err))
         return false;
-    if (commit[0] && !(*path = environment_format(err, "%s/snapshots/%s", repo, commit)))
-        return false;
-    if (*path && os_is_directory(*path))
+    if (!named && strcmp(revision, "main") == 0) {
+        if (!only_snapshot(commit, repo, err))
+            return false;
+    } else if (!named && name_word(revision, strlen(revision))) {
+        snprintf(commit, sizeof commit, "%s", revision);
+    }
+    if (!commit[0])
         return true;
-    free(*path);
-    *path = NULL;
-    if (strcmp(revision, "main") != 0)
-        return true;
-    if (!only_snapshot(commit, repo, err))
+    *path = environment_format(err, "%s/snapshots/%s", repo, commit);
+    if (!*path)
         return false;
-    return !commit[0] || (*path = environment_format(err, "%s/snapshots/%s", repo, commit)) != NULL;
+    if (!os_is_directory(*path)) {
+        free(*path);
+        *path = NULL;
+    }
+    return true;
 }
 
 /* CACHE/models--OWNER--NAME, to be freed. */
@@ -188,7 +204,8 @@ static bool name_of(const char *folder, char name[GPT2_HUB_NAME_MAX]) {
     return name_parse(&parsed, name);
 }
 
-/* One entry of a cache. *go_on becomes false where `visit` ends it. */
+/* One entry of a cache. *go_on becomes false where `visit` ends it. What may not be read is passed
+ * over. */
 static bool list_entry(bool *go_on, const char *cache, const char *entry, gpt2_hub_visit visit,
                        void *user, struct gpt2_error *err) {
     char name[GPT2_HUB_NAME_MAX], *snapshot = NULL;
@@ -196,14 +213,17 @@ static bool list_entry(bool *go_on, const char *cache, const char *entry, gpt2_h
     if (!name_of(entry, name))
         return true;
     char *repo = environment_format(err, "%s/%s", cache, entry);
-    const bool ok = repo && snapshot_of(&snapshot, repo, "main", err) &&
-                    (!snapshot || has_weights(&has, snapshot, err)) &&
-                    (!has || is_gpt2(&is, snapshot, err));
+    struct gpt2_error why = {0};
+    const bool ok = repo && snapshot_of(&snapshot, repo, "main", &why) &&
+                    (!snapshot || has_weights(&has, snapshot, &why)) &&
+                    (!has || is_gpt2(&is, snapshot, &why));
     if (ok && is)
         *go_on = visit(user, name, snapshot);
     free(snapshot);
     free(repo);
-    return ok;
+    if (!ok && repo && why.status != GPT2_ERR_MODEL && err)
+        *err = why;
+    return ok || (repo && why.status == GPT2_ERR_MODEL);
 }
 
 bool gpt2_hub_list_cache(gpt2_hub_visit visit, void *user, struct gpt2_error *err) {
@@ -215,7 +235,7 @@ bool gpt2_hub_list_cache(gpt2_hub_visit visit, void *user, struct gpt2_error *er
         if (!cache)
             return true;
         DIR *folder = opendir(cache);
-        ok = folder || is_absent(errno, cache, err);
+        ok = folder || !error_is_of_system(errno) || is_absent(errno, cache, err);
         for (struct dirent *entry; ok && go_on && folder && (entry = readdir(folder)) != NULL;)
             ok = list_entry(&go_on, cache, entry->d_name, visit, user, err);
         if (folder)

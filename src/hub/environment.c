@@ -3,11 +3,13 @@
 #include "base/error_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gpt2/hub.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 char *environment_format(struct gpt2_error *err, const char *format, ...) {
     va_list args;
@@ -108,16 +110,26 @@ char *environment_endpoint(struct gpt2_error *err) {
     return NULL;
 }
 
-/* The first line of a file, "" where there is none that may be read. */
+FILE *environment_open(const char *path) {
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    const int reason = errno;
+    if (fd >= 0 && !file)
+        close(fd);
+    errno = reason;
+    return file;
+}
+
+/* The first line of a file, "" where there is none. */
 static bool first_line(char *line, size_t cap, const char *path, struct gpt2_error *err) {
-    FILE *file = fopen(path, "re");
+    FILE *file = environment_open(path);
     errno = file ? 0 : errno;
     if (!file || !fgets(line, (int)cap, file))
         line[0] = 0;
     const int reason = errno;
     if (file)
         fclose(file);
-    return !error_is_of_system(reason) ||
+    return !reason || reason == ENOENT || reason == ENOTDIR ||
            error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot read the token in %s", path);
 }
 

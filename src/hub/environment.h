@@ -5,6 +5,7 @@
 #include <gpt2/error.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* A new string in printf's manner, to be freed. NULL: memory is out. */
 char *environment_format(struct gpt2_error *err, const char *format, ...)
@@ -21,8 +22,12 @@ bool environment_cache(int i, char **path, struct gpt2_error *err);
  * GPT2_ERR_USAGE where that is no address of http or https. */
 char *environment_endpoint(struct gpt2_error *err);
 
+/* The file, open for reading; NULL with errno. A pipe is empty, and not waited for. */
+FILE *environment_open(const char *path);
+
 /* *token is NULL where there is none; to be freed. Fails with GPT2_ERR_USAGE where it holds what no
- * token holds, such as a line break, and where the system cannot read the file that it is in. */
+ * token holds, such as a line break, and where the system cannot read the file that it is in, or it
+ * may not be read. */
 bool environment_token(char **token, struct gpt2_error *err);
 
 #endif

@@ -61,7 +61,8 @@ bool folder_look(enum folder_kind *kind, const char *path, struct gpt2_error *er
     struct stat info;
     *kind = FOLDER_NOTHING;
     if (lstat(path, &info) != 0)
-        return true;
+        return errno == ENOENT || errno == ENOTDIR ||
+               error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot look for %s", path);
     *kind = S_ISLNK(info.st_mode) ? FOLDER_LINK : FOLDER_FOREIGN;
     if (!S_ISDIR(info.st_mode))
         return true;
@@ -76,8 +77,7 @@ bool folder_look(enum folder_kind *kind, const char *path, struct gpt2_error *er
         closedir(list);
     if (folder >= 0)
         close(folder);
-    return !error_is_of_system(reason) ||
-           error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot open the folder %s", path);
+    return !reason || error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot open the folder %s", path);
 }
 
 /* Opens a folder and reads its pulled.json; without one the list is empty. -1: it failed. */
@@ -249,10 +249,11 @@ static bool swap_folders(const char *path, const char *staging, const char *asid
         return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot rename %s to %s", path, aside);
     if (rename(staging, path) == 0)
         return true;
-    error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot rename %s to %s", staging, path);
-    if (rename(aside, path) != 0)
-        error_hint(err, "what was there is in %s", aside);
-    return false;
+    const int reason = errno;
+    if (rename(aside, path) == 0)
+        return error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot rename %s to %s", staging, path);
+    return error_errno(err, GPT2_ERR_RUNTIME, reason,
+                       "cannot rename %s to %s; what was there is in %s", staging, path, aside);
 }
 
 bool folder_replace(const char *path, const char *staging, struct gpt2_error *err) {
@@ -310,8 +311,10 @@ struct folder_lock *folder_lock(const char *staging, struct gpt2_error *err) {
         lock->file = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
         bool ok = lock->file >= 0 || error_errno(err, GPT2_ERR_RUNTIME, errno, "%s", lock->path);
         if (ok && lockf(lock->file, F_TLOCK, 0) != 0)
-            ok = error_set(err, GPT2_ERR_RUNTIME,
-                           "%s: another `gpt2 pull` of this model is running", lock->path);
+            ok = errno == EACCES || errno == EAGAIN
+                     ? error_set(err, GPT2_ERR_RUNTIME,
+                                 "%s: another `gpt2 pull` of this model is running", lock->path)
+                     : error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot lock %s", lock->path);
         ours = ok && is_current(lock->file, lock->path);
         if (!ours && lock->file >= 0)
             close(lock->file);

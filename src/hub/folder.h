@@ -22,8 +22,7 @@ enum folder_kind {
     FOLDER_FOREIGN /* another folder, or no folder                */
 };
 
-/* False where the system could not look: it has no descriptor, say. A folder that may not be read
- * is foreign. */
+/* False where the folder may not be read, or the system could not look: GPT2_ERR_RUNTIME. */
 bool folder_look(enum folder_kind *kind, const char *path, struct gpt2_error *err);
 
 #define FOLDER_ENTRY 256 /* room for the name of what stays */

@@ -100,6 +100,8 @@ bool gpt2_model_recognise(const char *path, const char **what, struct gpt2_error
     struct gpt2_error why = {0};
     struct given given;
     *what = NULL;
+    if (!os_may_read(path, GPT2_ERR_MODEL, err))
+        return false;
     if (containers_identify(&given, path, &why)) {
         const struct container *format = given.format;
         char *file = NULL;

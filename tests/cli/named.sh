@@ -110,10 +110,81 @@ END
     expect "nor a file in a directory that may not be entered" \
         every_command "$tmp/closed/model.safetensors" "$tmp/closed/model.safetensors" "ermission denied"
     chmod 755 "$tmp/closed"
+
+    # A name means the model in the first place that has it, whether it may be read or not.
+    mkdir -p "$tmp/one" "$tmp/two"
+    cp "$m/good.q8" "$tmp/one/file" && cp -r models/tales "$tmp/one/folder"
+    cp -r models/tales "$tmp/two/file" && cp "$m/good.q8" "$tmp/two/folder"
+    closed_name() { # NAME PATH
+        chmod 0 "$2"
+        GPT2_MODELS=$tmp/one:$tmp/two run info "$1"
+        chmod 755 "$2"
+        refuses 4 "$2" && says "ermission denied"
+    }
+    expect "a named file that may not be read" closed_name file "$tmp/one/file"
+    expect "a named folder that may not be read" closed_name folder "$tmp/one/folder"
+    chmod 0 "$tmp/one/folder" "$tmp/one/file"
+    GPT2_MODELS=$tmp/one run models
+    chmod 755 "$tmp/one/folder" "$tmp/one/file"
+    expect "models lists what may not be read" grep -q '^file  *unusable' "$out"
+    expect "... or says it" says "$tmp/one/folder: Permission denied"
+    # A place that may not be entered is passed over, but not forgotten.
+    chmod 0 "$tmp/one"
+    GPT2_MODELS=$tmp/one:$tmp/two run info folder
+    expect "a place that may not be entered is passed over" exits 0
+    GPT2_MODELS=$tmp/one run info folder
+    expect "... and named where the model is nowhere" refuses 4 "$tmp/one/folder: Permission denied"
+    GPT2_MODELS=$tmp/one run models
+    expect "... models says that it is left out" says "$tmp/one: Permission denied"
+    chmod 755 "$tmp/one"
+    # In Hugging Face's caches.
+    for cache in one two; do
+        mkdir -p "$tmp/$cache/hub/models--o--n/refs" "$tmp/$cache/hub/models--o--n/snapshots"
+        printf c >"$tmp/$cache/hub/models--o--n/refs/main"
+        cp -r models/tales "$tmp/$cache/hub/models--o--n/snapshots/c"
+    done
+    for closed in refs/main snapshots/c; do
+        closed=$tmp/one/hub/models--o--n/$closed
+        chmod 0 "$closed"
+        TRANSFORMERS_CACHE=$tmp/one/hub HF_HUB_CACHE=$tmp/two/hub run info o/n
+        chmod 755 "$closed"
+        expect "in the cache: ${closed##*/}" refuses 4 "$closed"
+        expect "... which may not be read" says "ermission denied"
+    done
+    # What was pulled is ours, though it may not be looked at; a token that may not be read is one.
+    mkdir -p "$tmp/one/good/m"
+    echo '{}' >"$tmp/one/good/m/pulled.json"
+    for command in rm pull; do
+        chmod 0 "$tmp/one/good/m"
+        GPT2_MODELS=$tmp/one run $command good/m
+        chmod 755 "$tmp/one/good/m"
+        expect "$command of what may not be read" refuses 1 "$tmp/one/good/m: Permission denied"
+    done
+    HF_TOKEN_PATH=$tmp/secret GPT2_MODELS=$tmp/two run pull good/m
+    expect "a token that may not be read" refuses 1 "$tmp/secret: Permission denied"
     GPT2=$with_rights
 else
     skip "files that may not be read" "this user can read every file (setpriv is missing)"
 fi
+
+# As many places as are given are looked in.
+mkdir "$tmp/last" && cp "$m/good.q8" "$tmp/last/far"
+GPT2_MODELS=$(seq -s : 60):$tmp/last run info far
+expect "the 61st place" exits 0
+# A cache: a file among the snapshots is none, a commit that is named and missing is no other, and a
+# pipe in the place of a file is not waited for.
+repo=$tmp/hub/models--o--n
+mkdir -p "$repo/refs" "$repo/snapshots"
+cp -r models/tales "$repo/snapshots/c"
+: >"$repo/snapshots/DS_Store"
+HF_HUB_CACHE=$tmp/hub run info o/n
+expect "the only snapshot beside a file" exits 0
+printf d >"$repo/refs/main"
+HF_HUB_CACHE=$tmp/hub run info o/n
+expect "the commit of refs/main is not there" refuses 4 "neither a path nor a known name"
+rm "$repo/refs/main" && mkfifo "$repo/refs/main"
+HF_HUB_CACHE=$tmp/hub run info o/n
+expect "a pipe for refs/main" refuses 4 "neither a path nor a known name"
 
 # What a directory is made of stands for it.
 fingerprint() { run verify -m "$1" && grep fingerprint "$out" >"$2"; }

@@ -37,14 +37,15 @@ static bool exists(const char *path) {
 }
 
 /* Whether what has the name of a model is one, or was meant to be: a file of weights, a directory
- * with weights or with a file that belongs to them, or a link to nothing. */
+ * with weights or with a file that belongs to them, a link to nothing, or what may not be read. */
 static bool is_model(bool *is, const char *path, struct gpt2_error *err) {
     static const char *const parts[] = {"config.json", "vocab.json", "tokenizer.json",
                                         "encoder.json"};
     struct stat info;
-    *is = exists(path);
+    *is = true;
     if (stat(path, &info) != 0)
-        return true;
+        return !error_is_of_system(errno) ||
+               error_errno(err, GPT2_ERR_MODEL, errno, "cannot look at %s", path);
     for (size_t i = 0; S_ISDIR(info.st_mode) && i < sizeof parts / sizeof *parts; i++) {
         char *part = join(path, strlen(path), parts[i], "", err);
         if (!part)
@@ -55,9 +56,14 @@ static bool is_model(bool *is, const char *path, struct gpt2_error *err) {
             return true;
     }
     const char *what;
-    const bool ok = gpt2_model_recognise(path, &what, err);
-    *is = ok && what;
-    return ok;
+    struct gpt2_error why;
+    const bool ok = gpt2_model_recognise(path, &what, &why);
+    *is = !ok || what;
+    if (!ok && why.status != GPT2_ERR_MODEL) {
+        *err = why;
+        return false;
+    }
+    return true; // opening says why it may not be read
 }
 
 /* Whether it can only hold models, as an OWNER's folder does: a folder with nothing but folders in
@@ -84,30 +90,42 @@ static bool is_path(const char *given) {
 }
 
 /* Where a name is looked for, in order: prefix/suffix/NAME. */
+struct model_place {
+    const char *prefix;
+    size_t len;
+    const char *suffix;
+};
+
 struct places {
-    struct {
-        const char *prefix;
-        size_t len;
-        const char *suffix;
-    } items[40];
+    struct model_place *items; /* [n], owned */
     int n;
+    char *refused; /* owned: a path that may not be looked at, NULL: none */
+    int reason;    /* errno */
 };
 
 static void add_place(struct places *places, const char *prefix, size_t len, const char *suffix) {
-    if (len && places->n < (int)(sizeof places->items / sizeof *places->items)) {
-        places->items[places->n].prefix = prefix;
-        places->items[places->n].len = len;
-        places->items[places->n].suffix = suffix;
-        places->n++;
-    }
+    if (len)
+        places->items[places->n++] = (struct model_place){prefix, len, suffix};
 }
 
-static void list_places(struct places *places, const char *program_parent) {
+static void free_places(struct places *places) {
+    free(places->items);
+    free(places->refused);
+}
+
+static bool list_places(struct places *places, const char *program_parent, struct gpt2_error *err) {
+    const char *folders = getenv("GPT2_MODELS");
+    size_t n = 6; // those below, and what is after the last colon
+    for (const char *p = folders; p && *p; p++)
+        n += *p == ':';
+    *places = (struct places){.items = calloc(n, sizeof *places->items)};
+    if (!places->items)
+        return error_memory(err, "the folders of models", n * sizeof *places->items);
     add_place(places, ".", 1, "models");
-    for (const char *p = getenv("GPT2_MODELS"); p && *p;) {
-        size_t n = strcspn(p, ":");
-        add_place(places, p, n, "");
-        p += n + (p[n] == ':');
+    for (const char *p = folders; p && *p;) {
+        size_t len = strcspn(p, ":");
+        add_place(places, p, len, "");
+        p += len + (p[len] == ':');
     }
     add_place(places, program_parent, strlen(program_parent), "models");
     add_place(places, program_parent, strlen(program_parent), "share/gpt2/models");
@@ -117,10 +135,15 @@ static void list_places(struct places *places, const char *program_parent) {
     else if (home && *home)
         add_place(places, home, strlen(home), ".local/share/gpt2/models");
     add_place(places, GPT2_DATADIR, strlen(GPT2_DATADIR), "models");
+    return true;
 }
 
 static bool not_found(const char *name, const struct places *places, struct gpt2_error *err) {
     char local[GPT2_HUB_NAME_MAX];
+    if (places->refused) // it may be there
+        return error_errno(err, GPT2_ERR_MODEL, places->reason,
+                           "model \"%s\": not found, and cannot look for %s", name,
+                           places->refused);
     command_error(err, GPT2_ERR_MODEL, NULL, "model \"%s\": neither a path nor a known name", name);
     bool is_name = gpt2_hub_local_name(name, local);
     if (is_name && strchr(name, '/')) {
@@ -163,18 +186,35 @@ static bool not_found(const char *name, const struct places *places, struct gpt2
     return false;
 }
 
+/* Whether something is at `path`, which becomes places->refused where that may not be known. False:
+ * err is set. */
+static bool look(bool *is_there, struct places *places, const char *path, struct gpt2_error *err) {
+    *is_there = exists(path);
+    if (*is_there || errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG)
+        return true;
+    if (error_is_of_system(errno))
+        return error_errno(err, GPT2_ERR_MODEL, errno, "cannot look for %s", path);
+    if (!places->refused) {
+        places->reason = errno;
+        places->refused = join(path, strlen(path), "", "", err);
+    }
+    return places->refused != NULL;
+}
+
 /* A model of that name in one of the places. *path is NULL where it is in none; *other becomes the
- * first thing of that name that is no model, unless there is one already. False: err is set. */
-static bool look_up(char **path, char **other, const char *name, const struct places *places,
+ * first thing of that name that is no model, unless there is one already. A place that may not be
+ * entered is passed over, as a shell does with those of $PATH. False: err is set. */
+static bool look_up(char **path, char **other, const char *name, struct places *places,
                     struct gpt2_error *err) {
     for (int i = 0; i < places->n; i++) {
-        bool is, only_folders = true;
+        bool is_there, is, only_folders = true;
         *path =
             join(places->items[i].prefix, places->items[i].len, places->items[i].suffix, name, err);
-        bool ok = *path && is_model(&is, *path, err);
-        if (ok && is)
+        bool ok = *path && look(&is_there, places, *path, err) &&
+                  (!is_there || is_model(&is, *path, err));
+        if (ok && is_there && is)
             return true;
-        if (ok && !*other && exists(*path))
+        if (ok && is_there && !*other)
             ok = is_folder_of_folders(&only_folders, *path, err);
         if (ok && !only_folders)
             *other = *path;
@@ -204,23 +244,56 @@ char *canonical_path(const char *path) {
 bool list_model_folders(bool (*visit)(void *user, const char *folder), void *user,
                         struct gpt2_error *err) {
     char program[4096];
-    struct places places = {.n = 0};
+    struct places places;
+    bool go_on = true;
     program_parent(program, sizeof program);
-    list_places(&places, program);
-    for (int i = 0; i < places.n; i++) {
+    if (!list_places(&places, program, err))
+        return false;
+    for (int i = 0; go_on && i < places.n; i++) {
         char *path =
             join(places.items[i].prefix, places.items[i].len, places.items[i].suffix, "", err);
-        bool go_on = path && visit(user, path);
+        go_on = path && visit(user, path);
         free(path);
-        if (!go_on)
-            return false;
     }
-    return true;
+    free_places(&places);
+    return go_on;
 }
 
 const char *model_or_default(const char *given) {
     const char *name = given ? given : getenv("GPT2_MODEL");
     return name && *name ? name : "tales";
+}
+
+/* In Hugging Face's cache. A cache that may not be read is refused. */
+static bool look_up_cached(char **path, const char *name, struct places *places,
+                           struct gpt2_error *err) {
+    struct gpt2_error why;
+    if (gpt2_hub_cached(name, path, &why))
+        return true;
+    *err = why;
+    if (why.status != GPT2_ERR_MODEL)
+        return false;
+    return command_error(err, GPT2_ERR_MODEL, NULL, "model \"%s\": not found, and %s", name,
+                         why.message);
+}
+
+static char *find_name(const char *name, struct places *places, struct gpt2_error *err) {
+    char local[GPT2_HUB_NAME_MAX];
+    const bool is_name = gpt2_hub_local_name(name, local);
+    char *path = NULL, *other = NULL;
+    bool ok = strchr(name, '/') || look_up(&path, &other, name, places, err);
+    if (ok && !path && is_name)
+        ok = look_up(&path, &other, local, places, err);
+    if (ok && !path && is_name)
+        ok = look_up_cached(&path, name, places, err);
+    if (ok && !path && other) // opening it says what it is not
+        return other;
+    free(other);
+    if (ok && !path && strchr(name, '/') && !is_name)
+        command_error(err, GPT2_ERR_MODEL, NULL, "%s: no such file or directory", name);
+    else if (ok && !path)
+        not_found(name, places, err);
+    return path;
 }
 
 char *find_model(const char *name, struct gpt2_error *err) {
@@ -234,29 +307,13 @@ char *find_model(const char *name, struct gpt2_error *err) {
     name = model_or_default(name);
     if (given && is_path(name))
         return join(name, strlen(name), "", "", err);
-    char program[4096], local[GPT2_HUB_NAME_MAX];
-    struct places places = {.n = 0};
+    char program[4096];
+    struct places places;
     program_parent(program, sizeof program);
-    list_places(&places, program);
-    bool is_name = gpt2_hub_local_name(name, local);
-    char *path = NULL, *other = NULL;
-    bool ok = strchr(name, '/') || look_up(&path, &other, name, &places, err);
-    if (ok && !path && is_name)
-        ok = look_up(&path, &other, local, &places, err);
-    if (!ok) {
-        free(other);
-        return NULL;
+    char *path = NULL;
+    if (list_places(&places, program, err)) {
+        path = find_name(name, &places, err);
+        free_places(&places);
     }
-    if (!path && is_name && !gpt2_hub_cached(name, &path, err)) {
-        free(other);
-        return NULL;
-    }
-    if (!path && other) // opening it says what it is not
-        return other;
-    free(other);
-    if (!path && strchr(name, '/') && !is_name)
-        command_error(err, GPT2_ERR_MODEL, NULL, "%s: no such file or directory", name);
-    else if (!path)
-        not_found(name, &places, err);
     return path;
 }

@@ -13,8 +13,9 @@
  * and the installation's data directory; a name in the cache of Hugging Face's programs (gpt2/hub.h
  * says what names are). With NULL: $GPT2_MODEL, where that is set and not empty, else the shipped
  * model "tales". The result is owned by the caller: free(). NULL: GPT2_ERR_MODEL,
- * or GPT2_ERR_MEMORY and GPT2_ERR_RUNTIME where the system could not look: what was not looked at
- * does not make way for another model of that name. */
+ * or GPT2_ERR_MEMORY and GPT2_ERR_RUNTIME where the system could not look. What is there and may
+ * not be read is what was meant, and opening it fails; a folder that may not be entered is passed
+ * over, and named where the model is in no other. */
 char *find_model(const char *name, struct gpt2_error *err);
 
 /* What find_model looks for: `given`, or where that is NULL what $GPT2_MODEL or we have. Borrowed;

@@ -265,10 +265,10 @@ while read -r line; do
     done
 done <"$tmp/taking"
 printf '1 8192\n' >"$tmp/ids"
-for line in "detokenize -f" "detokenize --lines -f" "score --ids -f"; do
+for line in "2 detokenize -f" "3 detokenize --lines -f" "2 score --ids -f" "3 score --ids --lines -f"; do
     # shellcheck disable=SC2086
-    run $line "$tmp/ids"
-    expect "$line: a wrong id in a file" exits 2
+    run ${line#* } "$tmp/ids"
+    expect "${line#* }: a wrong id in a file" exits "${line%% *}"
     expect "... is named" says 'token id 8192'
 done
 for value in 8192+1 x+1 -1+1; do

@@ -22,7 +22,7 @@
 
 /* Whether a call on `path` that failed for this reason says that there is nothing. */
 static bool is_absent(int reason, const char *path, struct gpt2_error *err) {
-    return reason == ENOENT || reason == ENOTDIR ||
+    return reason == ENOENT || reason == ENOTDIR || reason == ENAMETOOLONG ||
            error_errno(err, GPT2_ERR_MODEL, reason, "cannot read %s", path);
 }
 

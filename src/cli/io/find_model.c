@@ -265,15 +265,12 @@ const char *model_or_default(const char *given) {
 }
 
 /* In Hugging Face's cache. A cache that may not be read is refused. */
-static bool look_up_cached(char **path, const char *name, struct places *places,
-                           struct gpt2_error *err) {
-    struct gpt2_error why;
-    if (gpt2_hub_cached(name, path, &why))
+static bool look_up_cached(char **path, const char *name, struct gpt2_error *err) {
+    if (gpt2_hub_cached(name, path, err))
         return true;
-    *err = why;
-    if (why.status != GPT2_ERR_MODEL)
-        return false;
-    return command_error(err, GPT2_ERR_MODEL, NULL, "model \"%s\": not found, and %s", name,
+    const struct gpt2_error why = *err;
+    return why.status == GPT2_ERR_MODEL &&
+           command_error(err, GPT2_ERR_MODEL, NULL, "model \"%s\": not found, and %s", name,
                          why.message);
 }
 
@@ -285,7 +282,7 @@ static char *find_name(const char *name, struct places *places, struct gpt2_erro
     if (ok && !path && is_name)
         ok = look_up(&path, &other, local, places, err);
     if (ok && !path && is_name)
-        ok = look_up_cached(&path, name, places, err);
+        ok = look_up_cached(&path, name, err);
     if (ok && !path && other) // opening it says what it is not
         return other;
     free(other);

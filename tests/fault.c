@@ -36,12 +36,13 @@ enum call {
     RENAME,
     THREAD,
     MADVISE,
+    READDIR,
     ACCEPT,
     N_CALLS
 };
-static const char *const calls[N_CALLS] = {"alloc",  "mmap",    "open",  "read",
-                                           "write",  "pwrite",  "fsync", "rename",
-                                           "thread", "madvise", "accept"};
+static const char *const calls[N_CALLS] = {"alloc",  "mmap",    "open",    "read",
+                                           "write",  "pwrite",  "fsync",   "rename",
+                                           "thread", "madvise", "readdir", "accept"};
 static const struct {
     const char *name;
     int number;
@@ -165,6 +166,10 @@ DIR *opendir(const char *path) {
 
 ssize_t read(int fd, void *bytes, size_t n) {
     return fails(READ) ? -1 : NEXT(read)(fd, bytes, n);
+}
+
+struct dirent *readdir(DIR *folder) {
+    return fails(READDIR) ? NULL : NEXT(readdir)(folder);
 }
 
 ssize_t write(int fd, const void *bytes, size_t n) {

@@ -260,6 +260,17 @@ bool os_exists(const char *path) {
            (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG);
 }
 
+bool os_next_entry(const char **name, DIR *folder, const char *path, struct gpt2_error *err) {
+    struct dirent *entry;
+    do {
+        errno = 0;
+        entry = readdir(folder);
+    } while (entry && (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")));
+    *name = entry ? entry->d_name : NULL;
+    return entry || !errno ||
+           error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot read the folder %s", path);
+}
+
 bool os_may_read(const char *path, enum gpt2_status status, struct gpt2_error *err) {
     const int mode = os_is_directory(path) ? R_OK | X_OK : R_OK;
     return access(path, mode) == 0 || errno == ENOENT || errno == ENOTDIR ||

@@ -2,6 +2,7 @@
 #ifndef BASE_OS_H
 #define BASE_OS_H
 
+#include <dirent.h>
 #include <gpt2/error.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -66,6 +67,11 @@ bool os_is_directory(const char *path);
 /* Puts a folder's entries on the disk. True also where the file system knows no such thing or the
  * folder may not be read; false with errno set. */
 bool os_sync_folder(const char *path);
+
+/* Sets *name to that of the next entry of an open folder but "." and "..", valid until the next
+ * call; to NULL at the end. False where the folder at `path` cannot be read on: its end is not
+ * known. */
+bool os_next_entry(const char **name, DIR *folder, const char *path, struct gpt2_error *err);
 
 /* False where something is at `path` that this process may not read, or where the system could not
  * look; true also where there is nothing. */

@@ -62,10 +62,12 @@ static bool make_directory(bool *made, const char *path, struct gpt2_error *err)
     if (!folder)
         return command_error(err, GPT2_ERR_USAGE, NULL,
                              "-o %s: expected a directory to write, got something else", path);
-    bool empty = true;
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
-        empty = empty && (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."));
+    const char *name;
+    const bool ok = os_next_entry(&name, folder, path, err);
+    const bool empty = ok && !name;
     closedir(folder);
+    if (!ok)
+        return false;
     return empty ||
            command_error(err, GPT2_ERR_USAGE,
                          "files of two models must not mix: give another name, or remove "

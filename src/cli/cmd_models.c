@@ -1,6 +1,7 @@
 /* cmd_models.c - `gpt2 models` lists the models that -m finds, `gpt2 rm` removes pulled ones. */
 #include "base/error_internal.h"
 #include "base/escape.h"
+#include "base/os.h"
 #include "base/path.h"
 #include "cli/command/commands.h"
 #include "cli/io/find_model.h"
@@ -63,15 +64,16 @@ static bool bytes_of(uint64_t *n_bytes, const char *path, struct gpt2_error *err
     DIR *folder = opendir(path);
     if (!folder)
         return may_skip(errno, path, err);
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+    bool ok = true;
+    for (const char *name; (ok = os_next_entry(&name, folder, path, err)) && name;) {
         char file[4400];
-        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+        snprintf(file, sizeof file, "%s/%s", path, name);
         if (stat(file, &info) == 0 && S_ISREG(info.st_mode))
             total += (uint64_t)info.st_size;
     }
     closedir(folder);
     *n_bytes = total;
-    return true;
+    return ok;
 }
 
 /* Sets `type` to the type of the blocks' weights and *parameters to the number of parameters. If

@@ -73,12 +73,11 @@ static bool only_snapshot(char commit[GPT2_HUB_NAME_MAX], const char *repo,
     if (!path)
         return false;
     DIR *folder = opendir(path);
-    const bool ok = folder || is_absent(errno, path, err);
+    bool ok = folder || is_absent(errno, path, err);
     int n = 0;
-    for (struct dirent *entry; folder && (entry = readdir(folder)) != NULL;)
-        if (name_word(entry->d_name, strlen(entry->d_name)) &&
-            is_folder_in(dirfd(folder), entry->d_name) && n++ == 0)
-            snprintf(commit, GPT2_HUB_NAME_MAX, "%s", entry->d_name);
+    for (const char *name; folder && (ok = os_next_entry(&name, folder, path, err)) && name;)
+        if (name_word(name, strlen(name)) && is_folder_in(dirfd(folder), name) && n++ == 0)
+            snprintf(commit, GPT2_HUB_NAME_MAX, "%s", name);
     if (folder)
         closedir(folder);
     free(path);
@@ -236,8 +235,11 @@ bool gpt2_hub_list_cache(gpt2_hub_visit visit, void *user, struct gpt2_error *er
             return true;
         DIR *folder = opendir(cache);
         ok = folder || !error_is_of_system(errno) || is_absent(errno, cache, err);
-        for (struct dirent *entry; ok && go_on && folder && (entry = readdir(folder)) != NULL;)
-            ok = list_entry(&go_on, cache, entry->d_name, visit, user, err);
+        for (const char *name = ""; ok && go_on && folder && name;) {
+            ok = os_next_entry(&name, folder, cache, err);
+            if (ok && name)
+                ok = list_entry(&go_on, cache, name, visit, user, err);
+        }
         if (folder)
             closedir(folder);
         free(cache);

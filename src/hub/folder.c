@@ -33,15 +33,6 @@ static DIR *list_folder(int folder) {
     return list;
 }
 
-/* The next name but "." and ".."; NULL at the end. */
-static const char *next_entry(DIR *list) {
-    struct dirent *entry;
-    while ((entry = readdir(list)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            return entry->d_name;
-    return NULL;
-}
-
 static bool is_there(int folder, const char *name) {
     struct stat info;
     return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
@@ -68,16 +59,19 @@ bool folder_look(enum folder_kind *kind, const char *path, struct gpt2_error *er
         return true;
     const int folder = open_folder(path);
     DIR *list = folder >= 0 ? list_folder(folder) : NULL;
-    const int reason = list ? 0 : errno;
+    bool ok = list || error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot open the folder %s", path);
+    const char *name = "";
     if (list && has_manifest(folder))
         *kind = FOLDER_PULLED;
-    else if (list && !next_entry(list))
+    else if (list)
+        ok = os_next_entry(&name, list, path, err);
+    if (ok && !name)
         *kind = FOLDER_EMPTY;
     if (list)
         closedir(list);
     if (folder >= 0)
         close(folder);
-    return !reason || error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot open the folder %s", path);
+    return ok;
 }
 
 /* Opens a folder and reads its pulled.json; without one the list is empty. -1: it failed. */
@@ -133,10 +127,11 @@ static bool remove_empty(int folder, const char *path, char kept[FOLDER_ENTRY],
     DIR *list = list_folder(folder);
     if (!list)
         return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot read %s", path);
-    const char *entry = next_entry(list);
+    const char *entry;
+    const bool ok = os_next_entry(&entry, list, path, err);
     snprintf(kept, FOLDER_ENTRY, "%s", entry ? entry : "");
     closedir(list);
-    return kept[0] || error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot remove %s", path);
+    return ok && (entry || error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot remove %s", path));
 }
 
 bool folder_remove(const char *path, bool partial, uint64_t *n_bytes, char kept[FOLDER_ENTRY],
@@ -161,8 +156,8 @@ void folder_tidy(const char *staging) {
     int folder = open_folder(staging);
     DIR *list = folder < 0 ? NULL : list_folder(folder);
     bool bare = list != NULL;
-    for (const char *name; bare && (name = next_entry(list)) != NULL;)
-        bare = !strcmp(name, MANIFEST_NAME);
+    for (const char *name = ""; bare && name;)
+        bare = os_next_entry(&name, list, staging, NULL) && (!name || !strcmp(name, MANIFEST_NAME));
     if (bare) {
         if (has_manifest(folder))
             unlinkat(folder, MANIFEST_NAME, 0);
@@ -228,7 +223,7 @@ static bool move_foreign(int from, const char *from_path, int to, const char *to
     if (!entries)
         return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot read %s", from_path);
     bool ok = true;
-    for (const char *name; ok && (name = next_entry(entries)) != NULL;) {
+    for (const char *name; ok && (ok = os_next_entry(&name, entries, from_path, err)) && name;) {
         if ((!strcmp(name, MANIFEST_NAME) || manifest_find(list, name)) && !is_folder(from, name))
             continue;
         if (is_there(to, name))

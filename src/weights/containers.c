@@ -195,9 +195,11 @@ bool containers_in_directory(const struct container **found, char **file, const 
     DIR *folder = opendir(dir);
     if (!folder)
         return error_errno(err, GPT2_ERR_MODEL, errno, "%s: cannot list", dir);
-    for (struct dirent *entry; ok && (entry = readdir(folder)) != NULL;)
-        for (size_t i = 0; ok && i < N_CONTAINERS; i++)
-            ok = consider(&best, i, entry->d_name, err);
+    for (const char *name = ""; ok && name;) {
+        ok = os_next_entry(&name, folder, dir, err);
+        for (size_t i = 0; ok && name && i < N_CONTAINERS; i++)
+            ok = consider(&best, i, name, err);
+    }
     closedir(folder);
     if (ok && best.several && best.container->parse) {
         ok = error_set(err, GPT2_ERR_MODEL, "%s: expected one file like %s, found several", dir,
@@ -224,10 +226,10 @@ const struct container *containers_guess(char **file, const char *dir) {
     const struct container *found = NULL;
     *file = NULL;
     DIR *folder = opendir(dir);
-    for (struct dirent *entry; folder && (entry = readdir(folder)) != NULL;) {
+    for (const char *name; folder && os_next_entry(&name, folder, dir, NULL) && name;) {
         struct given given;
-        char *path = path_join(dir, entry->d_name, NULL);
-        if (path && !is_state_of_training(entry->d_name) && (!*file || strcmp(path, *file) < 0) &&
+        char *path = path_join(dir, name, NULL);
+        if (path && !is_state_of_training(name) && (!*file || strcmp(path, *file) < 0) &&
             containers_identify(&given, path, NULL)) {
             if (given.kind == GIVEN_WEIGHTS) {
                 char *former = *file;

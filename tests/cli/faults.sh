@@ -146,13 +146,14 @@ reasons_of() {
     read) echo EIO EINTR EAGAIN ;;
     write | pwrite) echo ENOSPC EINTR EIO ;;
     fsync | rename) echo ENOSPC EIO ;;
+    readdir) echo EIO ;;
     thread) echo EAGAIN ;;
     accept) echo EMFILE ENOMEM EINTR ;;
     esac
 }
 
 timeless=
-all_calls="alloc mmap open read write pwrite fsync rename thread madvise"
+all_calls="alloc mmap open read write pwrite fsync rename thread madvise readdir"
 calls=$all_calls
 input=/dev/null
 first=1000000
@@ -236,7 +237,7 @@ most=$most_before
 mkdir -p "$tmp/places/one" "$tmp/places/two/m"
 ln -s "$tmp/m.q8" "$tmp/places/one/m"
 ln -s "$model"/* "$tmp/places/two/m"
-most_before=$most most=1000 first=40 calls="alloc open"
+most_before=$most most=1000 first=40 calls="alloc open readdir"
 GPT2_MODELS=$tmp/places/one:$tmp/places/two faults tokenize -m m -p once
 GPT2_MODELS=$tmp/places/one:$tmp/places/two faults verify m
 # A repository in Hugging Face's cache, whose commit is in a file.
@@ -284,7 +285,7 @@ if serve_hub; then
     most_before=$most most=1000
     GPT2_MODELS=. faults rm good/m
     # Looking for models, and opening them. What cannot be read for another reason is "unusable".
-    first=40 calls="alloc open write"
+    first=40 calls="alloc open write readdir"
     GPT2_MODELS=. HF_HUB_CACHE=$tmp/cache faults models
     most=$most_before first=1000000 calls="alloc write"
     GPT2_MODELS=. faults models --json

@@ -71,15 +71,19 @@ static bool is_model(bool *is, const char *path, struct gpt2_error *err) {
 static bool is_folder_of_folders(bool *is, const char *path, struct gpt2_error *err) {
     DIR *folder = opendir(path);
     const int reason = errno;
-    bool only = folder != NULL;
-    for (struct dirent *entry; only && (entry = readdir(folder)) != NULL;) {
+    bool ok = true, only = folder != NULL;
+    for (const char *name = ""; ok && only && name;) {
         struct stat info;
-        only = fstatat(dirfd(folder), entry->d_name, &info, 0) == 0 && S_ISDIR(info.st_mode);
+        ok = os_next_entry(&name, folder, path, err);
+        only =
+            ok && (!name || (fstatat(dirfd(folder), name, &info, 0) == 0 && S_ISDIR(info.st_mode)));
     }
     if (folder)
         closedir(folder);
     *is = only;
-    return folder || !error_is_of_system(reason) ||
+    if (folder)
+        return ok;
+    return !error_is_of_system(reason) ||
            error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot read %s", path);
 }
 

@@ -1,6 +1,7 @@
 /* line_files.c - offers the files of a folder. */
 #include "cli/terminal/line_files.h"
 #include "base/buffer.h"
+#include "base/os.h"
 
 #include <dirent.h>
 #include <string.h>
@@ -35,9 +36,9 @@ void line_files_offer(const char *typed, line_offer offer, void *to) {
     buffer_bytes(&folder, n_folder ? typed : "./", n_folder ? n_folder : 2);
     buffer_byte(&folder, 0);
     DIR *list = folder.failed ? NULL : opendir(folder.data);
-    for (struct dirent *entry; list && (entry = readdir(list)) != NULL;)
-        if ((entry->d_name[0] != '.' || typed[n_folder] == '.') && is_plain(entry->d_name))
-            offer_path(typed, n_folder, entry->d_name, offer, to);
+    for (const char *name; list && os_next_entry(&name, list, folder.data, NULL) && name;)
+        if ((name[0] != '.' || typed[n_folder] == '.') && is_plain(name))
+            offer_path(typed, n_folder, name, offer, to);
     if (list)
         closedir(list);
     buffer_free(&folder);

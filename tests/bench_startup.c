@@ -13,6 +13,7 @@
  * once with two threads, and nothing else. Below them, a process that does nothing. */
 #define _DEFAULT_SOURCE // wait4
 
+#include "base/look.h"
 #include "base/os.h"
 
 #include <fcntl.h>
@@ -193,10 +194,12 @@ int main(int argc, char **argv) {
         const int n_fixed = sizeof fixed / sizeof *fixed;
         memcpy(row->argv, fixed, sizeof fixed);
         memcpy(row->argv + n_fixed, argv + first_option, (size_t)n_options * sizeof *argv);
+        bool is_directory = false, exists = false;
+        look_is_directory(&is_directory, model, GPT2_ERR_MODEL, NULL);
         row = add_row(rows, &n_rows, "  its weights, mapped and read once by 2 threads");
         snprintf(row->weights, sizeof row->weights, "%s%s", model,
-                 os_is_directory(model) ? "/model.safetensors" : "");
-        if (!os_exists(row->weights))
+                 is_directory ? "/model.safetensors" : "");
+        if (!look_exists(&exists, row->weights, GPT2_ERR_MODEL, NULL) || !exists)
             n_rows--; // of another form: no bound is known
     }
     struct row *nothing = &rows[n_rows++];

@@ -5,7 +5,8 @@
  * line `CALL N` for each
  *
  * Calls: those of `calls` below. alloc: malloc, calloc, realloc, posix_memalign. open: fopen,
- * opendir and openat, too. accept: accept4, too. A REASON is the name of an errno of `reasons`;
+ * opendir and openat, too. stat: lstat, fstat, fstatat, access, readlink and realpath, too. accept:
+ * accept4, too. A REASON is the name of an errno of `reasons`;
  * alloc only knows ENOMEM. Calls that the C library makes of its own functions are not seen, its
  * allocations are. Only the program itself: a program that it starts gets no FAULT.
  */
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum call {
@@ -37,12 +39,13 @@ enum call {
     THREAD,
     MADVISE,
     READDIR,
+    STAT,
     ACCEPT,
     N_CALLS
 };
-static const char *const calls[N_CALLS] = {"alloc",  "mmap",    "open",    "read",
-                                           "write",  "pwrite",  "fsync",   "rename",
-                                           "thread", "madvise", "readdir", "accept"};
+static const char *const calls[N_CALLS] = {"alloc",   "mmap",  "open",   "read",   "write",
+                                           "pwrite",  "fsync", "rename", "thread", "madvise",
+                                           "readdir", "stat",  "accept"};
 static const struct {
     const char *name;
     int number;
@@ -170,6 +173,34 @@ ssize_t read(int fd, void *bytes, size_t n) {
 
 struct dirent *readdir(DIR *folder) {
     return fails(READDIR) ? NULL : NEXT(readdir)(folder);
+}
+
+int stat(const char *restrict path, struct stat *restrict info) {
+    return fails(STAT) ? -1 : NEXT(stat)(path, info);
+}
+
+int lstat(const char *restrict path, struct stat *restrict info) {
+    return fails(STAT) ? -1 : NEXT(lstat)(path, info);
+}
+
+int fstat(int fd, struct stat *info) {
+    return fails(STAT) ? -1 : NEXT(fstat)(fd, info);
+}
+
+int fstatat(int folder, const char *restrict path, struct stat *restrict info, int flags) {
+    return fails(STAT) ? -1 : NEXT(fstatat)(folder, path, info, flags);
+}
+
+int access(const char *path, int mode) {
+    return fails(STAT) ? -1 : NEXT(access)(path, mode);
+}
+
+ssize_t readlink(const char *restrict path, char *restrict target, size_t size) {
+    return fails(STAT) ? -1 : NEXT(readlink)(path, target, size);
+}
+
+char *realpath(const char *restrict path, char *restrict real) {
+    return fails(STAT) ? NULL : NEXT(realpath)(path, real);
 }
 
 ssize_t write(int fd, const void *bytes, size_t n) {

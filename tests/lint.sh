@@ -258,6 +258,13 @@ bad_errors() {
         sed -E 's,^([^:]*:[0-9]+):.*,\1: error_errno and error_hint of base/error_internal.h,'
 }
 
+# Where "nothing is there" is told from "the system could not look". A handler of signals has no choice.
+bad_looking() {
+    grep -E '^src/.*\.[ch]$' "$tmp/c_files" | grep -vE '^src/(base/look|cli/io/fatal)\.c$' |
+        xargs grep -HnE '(^|[^a-z_])(l?stat|fstatat|access)\(' |
+        sed -E 's,^([^:]*:[0-9]+):.*,\1: base/look.h looks at paths,'
+}
+
 # The first line of a file says its name; of a .c file also what it does, and not where to look.
 bad_banners() {
     grep -E '^src/.*\.c$' "$tmp/c_files" |
@@ -379,6 +386,7 @@ check "containers in their list" bad_containers
 check "filters in their list" bad_filters
 check "output of commands" bad_printing
 check "errors of the system" bad_errors
+check "looking at paths" bad_looking
 check "banners" bad_banners
 check "plain English" bad_english
 check "plurals" bad_plurals

@@ -11,9 +11,12 @@
 #include "base/encoding.h"
 #include "base/error_internal.h"
 #include "base/json.h"
+#include "base/look.h"
 #include "base/os.h"
+#include "base/path.h"
 #include "base/pool.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -158,6 +161,71 @@ static void only_regular_files_are_mapped(void **state) {
 }
 
 /* More than a table has. */
+/* Something, nothing, and what the system could not look at. */
+static void looking_has_three_answers(void **state) {
+    char dir[] = "/tmp/gpt2-look-XXXXXX", long_name[5000], path[64];
+    struct stat info;
+    struct gpt2_error err;
+    bool is;
+    assert_non_null(mkdtemp(dir));
+    const int folder = open(dir, O_RDONLY);
+    assert_true(folder >= 0);
+    assert_int_equal(symlinkat("nothing", folder, "dangling"), 0);
+    assert_int_equal(symlinkat("circle", folder, "circle"), 0);
+    assert_int_equal(symlinkat(".", folder, "here"), 0);
+
+    assert_true(look_in(&info, folder, dir, "here", LOOK_LINKS, GPT2_ERR_MODEL, &err));
+    assert_true(S_ISLNK(info.st_mode));
+    assert_true(look_in(&info, folder, dir, "here", LOOK_THROUGH, GPT2_ERR_MODEL, &err));
+    assert_true(S_ISDIR(info.st_mode));
+    assert_true(look_in(&info, folder, dir, "nothing", LOOK_THROUGH, GPT2_ERR_MODEL, &err));
+    assert_int_equal(info.st_mode, 0);
+    snprintf(path, sizeof path, "%s/dangling", dir);
+    assert_true(look_at(&info, path, LOOK_THROUGH, GPT2_ERR_MODEL, &err));
+    assert_int_equal(info.st_mode, 0);
+    assert_true(look_exists(&is, path, GPT2_ERR_MODEL, &err) && is);
+    assert_true(look_is_directory(&is, path, GPT2_ERR_MODEL, &err) && !is);
+    assert_true(look_may_read(path, GPT2_ERR_MODEL, &err));
+    assert_true(look_is_directory(&is, dir, GPT2_ERR_MODEL, &err) && is);
+    memset(long_name, 'x', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = 0;
+    assert_true(look_exists(&is, long_name, GPT2_ERR_MODEL, &err) && !is);
+    assert_true(look_exists(&is, "", GPT2_ERR_MODEL, &err) && !is);
+
+    snprintf(path, sizeof path, "%s/circle", dir);
+    info.st_mode = S_IFREG;
+    assert_false(look_at(&info, path, LOOK_THROUGH, GPT2_ERR_MODEL, &err));
+    assert_int_equal(errno, ELOOP);
+    assert_int_equal(info.st_mode, 0);
+    assert_int_equal(err.status, GPT2_ERR_MODEL);
+    assert_non_null(strstr(err.message, path));
+    assert_false(look_is_directory(&is, path, GPT2_ERR_MODEL, &err) || is);
+    assert_false(look_may_read(path, GPT2_ERR_MODEL, NULL));
+    assert_false(look_in(&info, 9999, "folder", "name", LOOK_LINKS, GPT2_ERR_RUNTIME, &err));
+    assert_non_null(strstr(err.message, "folder/name"));
+
+    for (size_t i = 0; i < 3; i++)
+        unlinkat(folder, (const char *[]){"dangling", "circle", "here"}[i], 0);
+    close(folder);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static void a_path_says_its_directory(void **state) {
+    static const struct {
+        const char *path, *directory, *without_slash;
+    } paths[] = {{"a", ".", "a"},         {"a/b", "a", "a/b"}, {"a//b", "a", "a//b"},
+                 {"a/b//", "a/b", "a/b"}, {"/a", "/", "/a"},   {"/", "/", "/"},
+                 {"//", "/", "/"},        {"", ".", "."}};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        char *directory = path_directory(paths[i].path, NULL);
+        char *trimmed = path_without_slash(paths[i].path, NULL);
+        assert_string_equal(directory, paths[i].directory);
+        assert_string_equal(trimmed, paths[i].without_slash);
+        free(directory);
+        free(trimmed);
+    }
+}
+
 static void every_mapped_file_has_a_name(void **state) {
     enum { N = 150 };
     struct os_file files[N];
@@ -420,6 +488,8 @@ int main(void) {
         cmocka_unit_test(digests_are_those_of_the_standard),
         cmocka_unit_test(memory_is_aligned_zero_and_bounded),
         cmocka_unit_test(only_regular_files_are_mapped),
+        cmocka_unit_test(looking_has_three_answers),
+        cmocka_unit_test(a_path_says_its_directory),
         cmocka_unit_test(every_mapped_file_has_a_name),
         cmocka_unit_test(there_is_a_processor),
         cmocka_unit_test(a_pool_calls_every_index_once),

@@ -131,7 +131,7 @@ static void expect_rest(const struct gpt2_tokenizer *t, const struct gpt2_healer
 }
 
 static void the_shipped_vocabulary(void **state) {
-    if (!os_exists("models/tales/vocab.json"))
+    if (access("models/tales/vocab.json", F_OK) != 0)
         skip();
     struct gpt2_tokenizer *t = gpt2_tokenizer_open("models/tales", NULL);
     struct gpt2_healer *healer = gpt2_healer_create(t, NULL);

@@ -166,7 +166,7 @@ static void the_shipped_model_merges_by_the_book(void **state) {
     struct gpt2_error err;
     char path[64];
     snprintf(path, sizeof path, "%s/vocab.json", shipped);
-    if (!os_exists(path)) {
+    if (access(path, F_OK) != 0) {
         printf("%s is not there\n", path);
         skip();
     }

@@ -10,13 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* path[cap] = a file that is not part of the clone (tests/README.md); false and a printed reason
  * where it is absent. */
 static inline bool data_path(char *path, size_t cap, const char *name) {
     const char *folder = getenv("GPT2_TEST_DATA");
     snprintf(path, cap, "%s/%s", folder && *folder ? folder : "../shared/data", name);
-    if (os_exists(path))
+    if (access(path, F_OK) == 0)
         return true;
     printf("%s is not there (see tests/README.md)\n", path);
     return false;

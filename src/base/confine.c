@@ -2,6 +2,7 @@
  * confine_bsd.c and confine_darwin.c do it, of which the Makefile takes one. */
 #include "base/confine.h"
 #include "base/confine_internal.h"
+#include "base/look.h"
 #include "base/outfile.h"
 #include "base/path.h"
 
@@ -46,10 +47,11 @@ static char state[240];
 /* What outfile_open or a plain open of that path writes to. False: memory is out. */
 static bool add_place(struct confine_place *place, const char *path) {
     struct stat info;
-    char *target = outfile_target(path);
+    char *target = outfile_target(path, NULL);
     if (!target)
         return false;
-    place->is_directory = stat(target, &info) != 0 || S_ISREG(info.st_mode);
+    const bool is_known = look_at(&info, target, LOOK_THROUGH, GPT2_ERR_RUNTIME, NULL);
+    place->is_directory = !is_known || !info.st_mode || S_ISREG(info.st_mode);
     place->path = place->is_directory ? path_directory(target, NULL) : target;
     if (place->is_directory)
         free(target);
@@ -64,12 +66,17 @@ void confine_files(const char *const *outputs, size_t n) {
     size_t n_places = 0;
     bool ok = places != NULL;
     for (size_t i = 0; ok && i < n; i++) {
-        if (!outputs[i] || !strcmp(outputs[i], "-") || outfile_stream(outputs[i]) >= 0)
+        int stream = -1;
+        if (!outputs[i] || !strcmp(outputs[i], "-"))
             continue;
-        ok = add_place(&places[n_places], outputs[i]);
-        n_places += ok;
+        ok = outfile_stream(&stream, outputs[i], NULL);
+        if (ok && stream < 0) {
+            ok = add_place(&places[n_places], outputs[i]);
+            n_places += ok;
+        }
     }
-    files = ok ? confine_system_files(places, n_places) : "out of memory";
+    files = ok ? confine_system_files(places, n_places)
+               : "out of memory, or an output could not be looked at";
     for (size_t i = 0; i < n_places; i++)
         free(places[i].path);
     free(places);

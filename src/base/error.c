@@ -51,7 +51,8 @@ bool error_set(struct gpt2_error *err, enum gpt2_status status, const char *form
 
 bool error_is_of_system(int reason) {
     return reason == ENOMEM || reason == EMFILE || reason == ENFILE || reason == EAGAIN ||
-           reason == EINTR || reason == EIO || reason == ENOSPC;
+           reason == EINTR || reason == EIO || reason == ENOSPC || reason == ESTALE ||
+           reason == ETIMEDOUT;
 }
 
 bool error_errno(struct gpt2_error *err, enum gpt2_status status, int reason, const char *format,

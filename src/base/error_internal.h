@@ -34,8 +34,9 @@ bool error_reserved_words(const uint64_t *reserved, size_t n, const char *what,
 /* The message for a failed allocation of n_bytes for `what`. Returns false. */
 bool error_memory(struct gpt2_error *err, const char *what, unsigned long long n_bytes);
 
-/* True where an errno says what the system lacks or could not do (memory, descriptors, a disk that
- * fails, a signal that came), and so nothing about the file that was asked for. */
+/* True where an errno says what the system lacks or could not do (memory, descriptors, a disk or
+ * a file server that fails, a signal that came), and so nothing about the file that was asked for.
+ */
 bool error_is_of_system(int reason);
 
 /* The message for a system call that failed: the text, ": " and what `reason`, an errno, means,

@@ -92,7 +92,7 @@ bool os_map_open(struct os_file *file, int fd, const char *path, enum gpt2_statu
     *file = (struct os_file){NULL, 0};
     struct stat info;
     if (fstat(fd, &info) < 0)
-        return error_errno(err, status, errno, "%s: cannot stat", path);
+        return error_errno(err, status, errno, "cannot look at %s", path);
     if (!S_ISREG(info.st_mode))
         return error_set(err, status, "%s: expected a regular file, found a %s", path,
                          S_ISDIR(info.st_mode) ? "directory" : "device, pipe or socket");
@@ -249,17 +249,6 @@ bool os_populate(const struct os_file *file, size_t from, size_t n_bytes) {
     return n_bytes > 0;
 }
 
-bool os_is_directory(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-bool os_exists(const char *path) {
-    struct stat info;
-    return lstat(path, &info) == 0 ||
-           (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG);
-}
-
 bool os_next_entry(const char **name, DIR *folder, const char *path, struct gpt2_error *err) {
     struct dirent *entry;
     do {
@@ -269,12 +258,6 @@ bool os_next_entry(const char **name, DIR *folder, const char *path, struct gpt2
     *name = entry ? entry->d_name : NULL;
     return entry || !errno ||
            error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot read the folder %s", path);
-}
-
-bool os_may_read(const char *path, enum gpt2_status status, struct gpt2_error *err) {
-    const int mode = os_is_directory(path) ? R_OK | X_OK : R_OK;
-    return access(path, mode) == 0 || errno == ENOENT || errno == ENOTDIR ||
-           error_errno(err, status, errno, "%s: cannot open", path);
 }
 
 bool os_sync_folder(const char *path) {

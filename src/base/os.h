@@ -62,8 +62,6 @@ void os_forget(const struct os_file *file, const void *data, size_t n_bytes);
  * it is read. False: out of the file's range. */
 bool os_populate(const struct os_file *file, size_t from, size_t n_bytes);
 
-bool os_is_directory(const char *path);
-
 /* Puts a folder's entries on the disk. True also where the file system knows no such thing or the
  * folder may not be read; false with errno set. */
 bool os_sync_folder(const char *path);
@@ -72,14 +70,6 @@ bool os_sync_folder(const char *path);
  * call; to NULL at the end. False where the folder at `path` cannot be read on: its end is not
  * known. */
 bool os_next_entry(const char **name, DIR *folder, const char *path, struct gpt2_error *err);
-
-/* False where something is at `path` that this process may not read, or where the system could not
- * look; true also where there is nothing. */
-bool os_may_read(const char *path, enum gpt2_status status, struct gpt2_error *err);
-
-/* True unless there is certainly nothing of that name: a link to nothing, or what may not be looked
- * at, exists, so that opening it says what is wrong and nothing else is taken in its place. */
-bool os_exists(const char *path);
 
 /* Asks that this process may use the tiles of AMX, which Linux wants before the first use of them
  * (Documentation/arch/x86/xstate.rst). False: it may not, or the system or the machine has none. */
@@ -104,8 +94,9 @@ void os_cpu_name(char *name, size_t cap);
 #define OS_ARM_I8MM    2u /* SMMLA, USDOT */
 unsigned os_arm_features(void);
 
-/* The path of the program that runs, links followed; "" where the system does not tell. */
-void os_program_path(char *path, size_t cap);
+/* The path of the program that runs, links followed; "" where the system does not tell. False: it
+ * could not look. */
+bool os_program_path(char *path, size_t cap, struct gpt2_error *err);
 
 /* This process, which is a child, gets SIGKILL when its parent dies, where the system has that. May
  * be called between fork and exec. */

@@ -1,8 +1,10 @@
 /* os_bsd.c - what is asked of FreeBSD, OpenBSD and their kin: processors, the program's path. */
 #define __BSD_VISIBLE 1 // sysctl, _SC_NPROCESSORS_ONLN
 
+#include "base/error_internal.h"
 #include "base/os.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysctl.h>
@@ -59,13 +61,20 @@ bool os_random(void *bytes, size_t n) {
 }
 
 /* OpenBSD does not tell. */
-void os_program_path(char *path, size_t cap) {
+bool os_program_path(char *path, size_t cap, struct gpt2_error *err) {
     path[0] = 0;
 #if defined(KERN_PROC_PATHNAME)
     int program[] = {CTL_KERN, KERN_PROC, KERN_PROC_PATHNAME, -1};
-    if (sysctl(program, 4, path, &cap, NULL, 0) != 0)
+    if (sysctl(program, 4, path, &cap, NULL, 0) != 0) {
         path[0] = 0;
+        return !error_is_of_system(errno) ||
+               error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot look for the program's path");
+    }
+#else
+    (void)cap;
+    (void)err;
 #endif
+    return true;
 }
 
 /* The system has no such signal that survives an exec. */

@@ -1,8 +1,10 @@
 /* os_darwin.c - what is asked of macOS only: processors, pages, the program's path. */
 #define _DARWIN_C_SOURCE // sysctl, _SC_NPROCESSORS_ONLN
 
+#include "base/error_internal.h"
 #include "base/os.h"
 
+#include <errno.h>
 #include <mach-o/dyld.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,11 +61,15 @@ unsigned os_arm_features(void) {
 }
 
 /* The path that the program was started with may be a link, and is then followed. */
-void os_program_path(char *path, size_t cap) {
+bool os_program_path(char *path, size_t cap, struct gpt2_error *err) {
     uint32_t size = (uint32_t)cap;
+    errno = 0;
     char *real = _NSGetExecutablePath(path, &size) == 0 ? realpath(path, NULL) : NULL;
+    if (!real && error_is_of_system(errno))
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot look at the program");
     snprintf(path, cap, "%s", real ? real : "");
     free(real);
+    return true;
 }
 
 /* The system has no such signal. */

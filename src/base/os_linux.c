@@ -1,6 +1,7 @@
 /* os_linux.c - what is asked of Linux only: processors, pages, the program's path. */
 #define _GNU_SOURCE // sched_getaffinity
 
+#include "base/error_internal.h"
 #include "base/os.h"
 
 #include <errno.h>
@@ -216,9 +217,11 @@ unsigned os_arm_features(void) {
 #endif
 }
 
-void os_program_path(char *path, size_t cap) {
+bool os_program_path(char *path, size_t cap, struct gpt2_error *err) {
     ssize_t len = readlink("/proc/self/exe", path, cap - 1);
     path[len > 0 ? len : 0] = 0;
+    return len >= 0 || !error_is_of_system(errno) ||
+           error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot look at /proc/self/exe");
 }
 
 bool os_random(void *bytes, size_t n) {

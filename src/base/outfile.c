@@ -3,6 +3,7 @@
 
 #include "base/outfile.h"
 #include "base/error_internal.h"
+#include "base/look.h"
 #include "base/os.h"
 #include "base/path.h"
 #include "base/slots.h"
@@ -111,30 +112,44 @@ static bool begin_temporary(struct outfile *file, char *name, size_t size, mode_
     return file->fd >= 0;
 }
 
-static int same_file(int fd, const struct stat *file) {
-    struct stat info;
-    return fstat(fd, &info) == 0 && info.st_dev == file->st_dev && info.st_ino == file->st_ino;
+/* Sets *same where the descriptor is open and on that file. */
+static bool same_file(bool *same, int fd, const struct stat *file, const char *path,
+                      struct gpt2_error *err) {
+    struct stat info = {0};
+    const bool ok =
+        fstat(fd, &info) == 0 || errno == EBADF ||
+        error_errno(err, GPT2_ERR_RUNTIME, errno,
+                    "%.300s: cannot look at descriptor %d, which may be the same file", path, fd);
+    *same = info.st_mode && info.st_dev == file->st_dev && info.st_ino == file->st_ino;
+    return ok;
 }
 
-int outfile_stream(const char *path) {
+bool outfile_stream(int *out, const char *path, struct gpt2_error *err) {
     static const struct {
         const char *path;
         int fd;
     } streams[] = {{"/dev/stdout", STDOUT_FILENO}, {"/dev/stderr", STDERR_FILENO}};
+    *out = -1;
     for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
         if (!strcmp(path, streams[i].path))
-            return streams[i].fd;
+            *out = streams[i].fd;
     int fd, end = 0;
     if ((sscanf(path, "/dev/fd/%d%n", &fd, &end) == 1 ||
          sscanf(path, "/proc/self/fd/%d%n", &fd, &end) == 1) &&
         !path[end] && fd >= 0)
-        return fd;
+        *out = fd;
     struct stat info;
-    if (stat(path, &info) != 0)
-        return -1;
-    return same_file(STDOUT_FILENO, &info)   ? STDOUT_FILENO
-           : same_file(STDERR_FILENO, &info) ? STDERR_FILENO
-                                             : -1;
+    if (*out >= 0)
+        return true;
+    if (!look_at(&info, path, LOOK_THROUGH, GPT2_ERR_RUNTIME, err))
+        return false;
+    for (size_t i = 0; info.st_mode && *out < 0 && i < sizeof streams / sizeof *streams; i++) {
+        bool same;
+        if (!same_file(&same, streams[i].fd, &info, path, err))
+            return false;
+        *out = same ? streams[i].fd : -1;
+    }
+    return true;
 }
 
 #define MAX_LINKS 40 /* as Linux follows them */
@@ -145,8 +160,14 @@ static char *link_target(const char *path) {
     char *target = strdup(path), text[4096];
     for (int i = 0; target && i < MAX_LINKS; i++) {
         ssize_t n = readlink(target, text, sizeof text - 1);
-        if (n < 0)
+        if (n < 0 && (errno == EINVAL || errno == ENOENT || errno == ENOTDIR)) // no link
             return target;
+        if (n < 0) {
+            const int reason = errno;
+            free(target);
+            errno = reason;
+            return NULL;
+        }
         text[n] = 0;
         const char *slash = strrchr(target, '/');
         size_t folder = slash && *text != '/' ? (size_t)(slash - target) + 1 : 0;
@@ -163,10 +184,14 @@ static char *link_target(const char *path) {
     return NULL;
 }
 
-char *outfile_target(const char *path) {
+char *outfile_target(const char *path, struct gpt2_error *err) {
     struct stat info;
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode) ? realpath(path, NULL)
-                                                           : link_target(path);
+    if (!look_at(&info, path, LOOK_THROUGH, GPT2_ERR_RUNTIME, err))
+        return NULL;
+    char *target = S_ISREG(info.st_mode) ? realpath(path, NULL) : link_target(path);
+    if (!target)
+        error_errno(err, GPT2_ERR_RUNTIME, errno, "%.300s: cannot create", path);
+    return target;
 }
 
 /* Gives the new file the mode of the old one, and its owner where the system lets us. */
@@ -189,9 +214,13 @@ static bool open_stream(struct outfile *file, const char *path, int fd, struct g
 
 bool outfile_open(struct outfile *file, const char *path, unsigned flags, struct gpt2_error *err) {
     struct stat info;
-    bool exists = stat(path, &info) == 0, replaces = !exists || S_ISREG(info.st_mode);
-    *file = (struct outfile){.fd = -1};
-    int stream = outfile_stream(path);
+    int stream;
+    *file = (struct outfile){0};
+    if (!look_at(&info, path, LOOK_THROUGH, GPT2_ERR_RUNTIME, err) ||
+        !outfile_stream(&stream, path, err))
+        return false;
+    const bool exists = info.st_mode != 0, replaces = !exists || S_ISREG(info.st_mode);
+    file->fd = -1;
     if (stream >= 0 && flags & OUTFILE_IN_PLACE)
         return open_stream(file, path, stream, err);
     if (stream >= 0) { // what `>>` names is not replaced
@@ -207,13 +236,14 @@ bool outfile_open(struct outfile *file, const char *path, unsigned flags, struct
                          path, S_ISDIR(info.st_mode) ? "directory" : "device, pipe or socket");
     }
     // Links are followed to the file that is replaced or made.
-    file->path = outfile_target(path);
-    size_t size = (file->path ? strlen(file->path) : 0) + 32;
+    file->path = outfile_target(path, err);
+    const size_t size = (file->path ? strlen(file->path) : 0) + 32;
     char *temporary = file->path && replaces ? malloc(size) : NULL;
+    if (file->path && replaces && !temporary)
+        error_memory(err, "a path", size);
     if (!file->path || (replaces && !temporary)) {
-        int reason = errno; // realpath has more reasons than a lack of memory
         release(file);
-        return error_errno(err, GPT2_ERR_RUNTIME, reason, "%.300s: cannot create", path);
+        return false;
     }
     const mode_t mode = flags & OUTFILE_PRIVATE ? 0600 : 0666;
     if (replaces ? !begin_temporary(file, temporary, size, mode)

@@ -31,13 +31,13 @@ struct outfile {
 };
 
 /* The open descriptor that a path names: /dev/stdout, /dev/stderr, /dev/fd/N, /proc/self/fd/N, or
- * the file that standard output or standard error writes to. -1: none. To open such a path anew
- * would write over what `>>` keeps. */
-int outfile_stream(const char *path);
+ * the file that standard output or standard error writes to. *fd is -1 for none. To open such a
+ * path anew would write over what `>>` keeps. False: the system could not look. */
+bool outfile_stream(int *fd, const char *path, struct gpt2_error *err);
 
-/* The file that outfile_open replaces or makes: links are followed, to nothing, too. A new string;
- * NULL with errno set. */
-char *outfile_target(const char *path);
+/* The file that outfile_open replaces or makes: links are followed, to nothing, too. A new string,
+ * or NULL. */
+char *outfile_target(const char *path, struct gpt2_error *err);
 
 /* Creates the temporary file. A link stays, and the file it points to is the target, whether it
  * exists or not. The new file has the mode of the old one, and its owner where that is allowed;

@@ -1,7 +1,6 @@
 /* path.c - takes paths apart and puts them together. */
 #include "base/path.h"
 #include "base/error_internal.h"
-#include "base/os.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -29,8 +28,8 @@ char *path_join(const char *dir, const char *name, struct gpt2_error *err) {
     return path;
 }
 
-char *path_directory(const char *path, struct gpt2_error *err) {
-    size_t n = os_is_directory(path) ? strlen(path) : (size_t)(path_name(path) - path);
+/* path[0..n) as a new string, without slashes at its end; "." for nothing. */
+static char *trimmed(const char *path, size_t n, struct gpt2_error *err) {
     while (n > 1 && path[n - 1] == '/')
         n--;
     char *dir = malloc(n + 2);
@@ -39,6 +38,14 @@ char *path_directory(const char *path, struct gpt2_error *err) {
     else
         error_memory(err, "a path", n + 2);
     return dir;
+}
+
+char *path_directory(const char *path, struct gpt2_error *err) {
+    return trimmed(path, (size_t)(path_name(path) - path), err);
+}
+
+char *path_without_slash(const char *path, struct gpt2_error *err) {
+    return trimmed(path, strlen(path), err);
 }
 
 bool path_matches(const char *name, const char *pattern) {

@@ -14,9 +14,13 @@ bool path_ends_in(const char *path, const char *end);
 /* DIR/NAME, to be freed; NULL where memory is out. */
 char *path_join(const char *dir, const char *name, struct gpt2_error *err);
 
-/* The directory that a path means, to be freed: itself, or the one its file is in, "." where the
- * path is a name alone. No slash at its end. NULL where memory is out. */
+/* The directory that a file's path says it is in, to be freed: "." where the path is a name alone.
+ * No slash at its end. Nothing is looked up. NULL where memory is out. */
 char *path_directory(const char *path, struct gpt2_error *err);
+
+/* The path of a directory without slashes at its end ("/" keeps its own), to be freed. NULL where
+ * memory is out. */
+char *path_without_slash(const char *path, struct gpt2_error *err);
 
 /* True if all of `name` is as the pattern says, in which * stands for any characters and [0-9] for
  * a digit, as a shell has it. */

@@ -1,6 +1,7 @@
 /* cmd_models.c - `gpt2 models` lists the models that -m finds, `gpt2 rm` removes pulled ones. */
 #include "base/error_internal.h"
 #include "base/escape.h"
+#include "base/look.h"
 #include "base/os.h"
 #include "base/path.h"
 #include "cli/command/commands.h"
@@ -32,13 +33,6 @@ struct models_listing {
     size_t n_seen;
 };
 
-static bool is_there(const char *folder, const char *file) {
-    char path[4500];
-    struct stat info;
-    int n = snprintf(path, sizeof path, "%s/%s", folder, file);
-    return n < (int)sizeof path && stat(path, &info) == 0;
-}
-
 /* What may be read of a folder is listed, and it is said what may not. False where this is not the
  * folder's fault. */
 static bool may_skip(int reason, const char *path, struct gpt2_error *err) {
@@ -50,13 +44,33 @@ static bool may_skip(int reason, const char *path, struct gpt2_error *err) {
     return true;
 }
 
+/* What is at `path`, links followed; nothing (look.h) where it may not be looked at. */
+static bool look_past(struct stat *info, const char *path, struct gpt2_error *err) {
+    return look_at(info, path, LOOK_THROUGH, GPT2_ERR_RUNTIME, err) || !error_is_of_system(errno);
+}
+
+/* Whether a folder is one of a model: its configuration is there. */
+static bool has_config(bool *has, const char *folder, struct gpt2_error *err) {
+    static const char *const names[] = {"config.json", "hparams.json"};
+    *has = false;
+    for (size_t i = 0; !*has && i < sizeof names / sizeof *names; i++) {
+        char path[4500];
+        struct stat info;
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        if (!look_past(&info, path, err))
+            return false;
+        *has = info.st_mode != 0;
+    }
+    return true;
+}
+
 /* The size of a file, or of all files in a folder; links are followed. */
 static bool bytes_of(uint64_t *n_bytes, const char *path, struct gpt2_error *err) {
     struct stat info;
     uint64_t total = 0;
     *n_bytes = 0;
-    if (stat(path, &info) != 0)
-        return true;
+    if (!look_past(&info, path, err))
+        return false;
     if (!S_ISDIR(info.st_mode)) {
         *n_bytes = (uint64_t)info.st_size;
         return true;
@@ -65,11 +79,11 @@ static bool bytes_of(uint64_t *n_bytes, const char *path, struct gpt2_error *err
     if (!folder)
         return may_skip(errno, path, err);
     bool ok = true;
-    for (const char *name; (ok = os_next_entry(&name, folder, path, err)) && name;) {
+    for (const char *name; ok && (ok = os_next_entry(&name, folder, path, err)) && name;) {
         char file[4400];
         snprintf(file, sizeof file, "%s/%s", path, name);
-        if (stat(file, &info) == 0 && S_ISREG(info.st_mode))
-            total += (uint64_t)info.st_size;
+        ok = look_past(&info, file, err);
+        total += S_ISREG(info.st_mode) ? (uint64_t)info.st_size : 0;
     }
     closedir(folder);
     *n_bytes = total;
@@ -165,16 +179,17 @@ static void list_folder(struct models_listing *l, const char *folder, const char
         struct stat info;
         snprintf(path, sizeof path, "%s/%s", folder, entry);
         snprintf(name, sizeof name, "%s%s%s", owner, *owner ? "/" : "", entry);
-        bool ok = !l->failed && entry[0] != '.' && stat(path, &info) == 0, whole;
-        if (!l->failed && entry[0] != '.' && !ok && error_is_of_system(errno))
-            l->failed = !error_errno(&l->err, GPT2_ERR_RUNTIME, errno, "cannot look at %s", path);
+        bool ok = !l->failed && entry[0] != '.', whole;
+        if (ok)
+            l->failed = !(ok = look_past(&info, path, &l->err));
         if (ok && S_ISDIR(info.st_mode)) {
             bool partial = path_ends_in(entry, ".partial");
-            if (partial || is_there(path, "config.json") || is_there(path, "hparams.json")) {
+            l->failed = !has_config(&whole, path, &l->err);
+            if (!l->failed && (partial || whole)) {
                 if (partial)
                     name[strlen(name) - strlen(".partial")] = 0;
                 l->failed = !print_model(l, name, path, partial);
-            } else if (!*owner) {
+            } else if (!l->failed && !*owner) {
                 list_folder(l, path, entry);
             }
         } else if (ok && S_ISREG(info.st_mode)) {

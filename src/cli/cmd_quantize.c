@@ -1,5 +1,6 @@
 /* cmd_quantize.c - `gpt2 quantize`: writes a model as one packed file. */
 #include "base/error_internal.h"
+#include "base/look.h"
 #include "base/os.h"
 #include "cli/command/commands.h"
 #include "cli/command/model_options.h"
@@ -121,9 +122,14 @@ static void print_sizes(const struct quantize_arguments *args, const struct gpt2
                         double seconds) {
     struct gpt2_tensor_info info;
     struct stat file;
-    double before = 0, after = stat(args->output, &file) == 0 ? (double)file.st_size : 0;
+    const bool known = look_at(&file, args->output, LOOK_THROUGH, GPT2_ERR_RUNTIME, NULL);
+    double before = 0, after = (double)file.st_size;
     for (size_t i = 0; gpt2_model_tensor(model, i, &info); i++)
         before += (double)info.n_bytes;
+    if (!known) {
+        report_done("wrote %s, %.1f s", args->output, seconds);
+        return;
+    }
     report_done("wrote %s: %.1f MiB, %.0f %% of the %.1f MiB of weights, %.1f s", args->output,
                 after / (1 << 20), 100 * after / before, before / (1 << 20), seconds);
 }

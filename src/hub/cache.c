@@ -5,6 +5,7 @@
  */
 #include "base/error_internal.h"
 #include "base/json.h"
+#include "base/look.h"
 #include "base/os.h"
 #include "hub/environment.h"
 #include "hub/name.h"
@@ -60,11 +61,6 @@ static bool commit_in(char commit[GPT2_HUB_NAME_MAX], bool *is_there, const char
     return ok;
 }
 
-static bool is_folder_in(int folder, const char *name) {
-    struct stat info;
-    return fstatat(folder, name, &info, 0) == 0 && S_ISDIR(info.st_mode);
-}
-
 /* The only snapshot, where no refs/main says which: they were fetched by commit. "": there are none
  * or several. */
 static bool only_snapshot(char commit[GPT2_HUB_NAME_MAX], const char *repo,
@@ -75,9 +71,14 @@ static bool only_snapshot(char commit[GPT2_HUB_NAME_MAX], const char *repo,
     DIR *folder = opendir(path);
     bool ok = folder || is_absent(errno, path, err);
     int n = 0;
-    for (const char *name; folder && (ok = os_next_entry(&name, folder, path, err)) && name;)
-        if (name_word(name, strlen(name)) && is_folder_in(dirfd(folder), name) && n++ == 0)
+    for (const char *name = ""; ok && folder && name;) {
+        struct stat info = {0};
+        ok =
+            os_next_entry(&name, folder, path, err) &&
+            (!name || look_in(&info, dirfd(folder), path, name, LOOK_THROUGH, GPT2_ERR_MODEL, err));
+        if (S_ISDIR(info.st_mode) && name_word(name, strlen(name)) && n++ == 0)
             snprintf(commit, GPT2_HUB_NAME_MAX, "%s", name);
+    }
     if (folder)
         closedir(folder);
     free(path);
@@ -106,11 +107,13 @@ static bool snapshot_of(char **path, const char *repo, const char *revision,
     *path = environment_format(err, "%s/snapshots/%s", repo, commit);
     if (!*path)
         return false;
-    if (!os_is_directory(*path)) {
+    bool is;
+    const bool ok = look_is_directory(&is, *path, GPT2_ERR_MODEL, err);
+    if (!is) {
         free(*path);
         *path = NULL;
     }
-    return true;
+    return ok;
 }
 
 /* CACHE/models--OWNER--NAME, to be freed. */

@@ -1,6 +1,7 @@
 /* fetch.c - fetches one file: continued, tried again, checked. */
 #include "hub/fetch.h"
 #include "base/error_internal.h"
+#include "base/look.h"
 #include "hub/curl.h"
 #include "hub/environment.h"
 
@@ -269,7 +270,9 @@ static bool check(struct transfer *t, struct gpt2_error *err) {
  * once. */
 static bool complete(struct transfer *t, const char *url, struct gpt2_error *err) {
     struct stat info;
-    if (fstat(t->fd, &info) == 0 && (uint64_t)info.st_size > t->file->size && !start_over(t, err))
+    if (fstat(t->fd, &info) != 0)
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot look at %s", t->part);
+    if ((uint64_t)info.st_size > t->file->size && !start_over(t, err))
         return false;
     if (!catch_up(t))
         return t->failed ? explain_failed(t, err) : stopped(err);
@@ -288,8 +291,11 @@ static bool keep(const struct transfer *t, const char *path, struct gpt2_error *
 
 /* Opens the part; one that is complete may stand under its final name already. */
 static bool open_part(struct transfer *t, const char *path, struct gpt2_error *err) {
-    if (access(t->part, F_OK) != 0)
-        rename(path, t->part); // else there is nothing yet
+    bool exists;
+    if (!look_exists(&exists, t->part, GPT2_ERR_RUNTIME, err))
+        return false;
+    if (!exists && rename(path, t->part) != 0 && errno != ENOENT)
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot rename %s", path);
     t->fd = open(t->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     return t->fd >= 0 || error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot write %s", t->part);
 }

@@ -3,6 +3,7 @@
 
 #include "hub/folder.h"
 #include "base/error_internal.h"
+#include "base/look.h"
 #include "base/os.h"
 #include "hub/environment.h"
 
@@ -17,13 +18,24 @@
 
 /* ---- looking ---- */
 
-static int open_folder(const char *path) {
-    return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+struct opened {
+    int fd;           /* < 0: not open */
+    const char *path; /* borrowed      */
+};
+
+/* Its fd is -1 with errno set where it failed. */
+static struct opened open_folder(const char *path) {
+    return (struct opened){open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), path};
 }
 
-/* The entries of an open folder; closedir as ever. The descriptor stays open. */
-static DIR *list_folder(int folder) {
-    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+static void close_folder(const struct opened *folder) {
+    if (folder->fd >= 0)
+        close(folder->fd);
+}
+
+/* The entries of an open folder; closedir as ever. The folder stays open. */
+static DIR *list_folder(const struct opened *folder) {
+    int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *list = fd < 0 ? NULL : fdopendir(fd);
     if (fd >= 0 && !list) {
         const int reason = errno;
@@ -33,92 +45,96 @@ static DIR *list_folder(int folder) {
     return list;
 }
 
-static bool is_there(int folder, const char *name) {
-    struct stat info;
-    return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+/* Looks at an entry itself, not through a link. */
+static bool look_entry(struct stat *info, const struct opened *folder, const char *name,
+                       struct gpt2_error *err) {
+    return look_in(info, folder->fd, folder->path, name, LOOK_LINKS, GPT2_ERR_RUNTIME, err);
 }
 
-static bool is_folder(int folder, const char *name) {
+static bool has_manifest(bool *has, const struct opened *folder, struct gpt2_error *err) {
     struct stat info;
-    return fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
-}
-
-static bool has_manifest(int folder) {
-    struct stat info;
-    return fstatat(folder, MANIFEST_NAME, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(info.st_mode);
+    const bool ok = look_entry(&info, folder, MANIFEST_NAME, err);
+    *has = S_ISREG(info.st_mode);
+    return ok;
 }
 
 bool folder_look(enum folder_kind *kind, const char *path, struct gpt2_error *err) {
     struct stat info;
     *kind = FOLDER_NOTHING;
-    if (lstat(path, &info) != 0)
-        return errno == ENOENT || errno == ENOTDIR ||
-               error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot look for %s", path);
-    *kind = S_ISLNK(info.st_mode) ? FOLDER_LINK : FOLDER_FOREIGN;
+    if (!look_at(&info, path, LOOK_LINKS, GPT2_ERR_RUNTIME, err))
+        return false;
+    if (info.st_mode)
+        *kind = S_ISLNK(info.st_mode) ? FOLDER_LINK : FOLDER_FOREIGN;
     if (!S_ISDIR(info.st_mode))
         return true;
-    const int folder = open_folder(path);
-    DIR *list = folder >= 0 ? list_folder(folder) : NULL;
-    bool ok = list || error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot open the folder %s", path);
+    const struct opened folder = open_folder(path);
+    DIR *list = folder.fd >= 0 ? list_folder(&folder) : NULL;
+    bool pulled = false;
+    bool ok = list ? has_manifest(&pulled, &folder, err)
+                   : error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot open the folder %s", path);
     const char *name = "";
-    if (list && has_manifest(folder))
+    if (pulled)
         *kind = FOLDER_PULLED;
-    else if (list)
+    else if (ok)
         ok = os_next_entry(&name, list, path, err);
     if (ok && !name)
         *kind = FOLDER_EMPTY;
     if (list)
         closedir(list);
-    if (folder >= 0)
-        close(folder);
+    close_folder(&folder);
     return ok;
 }
 
-/* Opens a folder and reads its pulled.json; without one the list is empty. -1: it failed. */
-static int open_listed(const char *path, struct manifest *list, struct gpt2_error *err) {
+/* Opens a folder and reads its pulled.json; without one the list is empty. */
+static bool open_listed(struct opened *folder, const char *path, struct manifest *list,
+                        struct gpt2_error *err) {
+    bool has;
     *list = (struct manifest){0};
-    int folder = open_folder(path);
-    if (folder < 0) {
-        error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot open the folder %s", path);
-        return -1;
+    *folder = open_folder(path);
+    if (folder->fd < 0)
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot open the folder %s", path);
+    bool ok = has_manifest(&has, folder, err);
+    if (ok && has) {
+        char *manifest = environment_format(err, "%s/" MANIFEST_NAME, path);
+        ok = manifest && manifest_read(list, manifest, err);
+        free(manifest);
+        if (!ok)
+            error_hint(err,
+                       "it says which files were pulled; without it, remove or move them by hand");
     }
-    if (!has_manifest(folder))
-        return folder;
-    char *manifest = environment_format(err, "%s/" MANIFEST_NAME, path);
-    bool ok = manifest && manifest_read(list, manifest, err);
-    free(manifest);
-    if (ok)
-        return folder;
-    error_hint(err, "it says which files were pulled; without it, remove or move them by hand");
-    close(folder);
-    return -1;
+    if (!ok)
+        close_folder(folder);
+    return ok;
 }
 
 /* ---- removing ---- */
 
 /* Folders are not ours, whatever their name. */
-static bool remove_entry(int folder, const char *path, const char *name, uint64_t *n_bytes,
+static bool remove_entry(const struct opened *folder, const char *name, uint64_t *n_bytes,
                          struct gpt2_error *err) {
     struct stat info;
-    if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(info.st_mode))
+    if (!look_entry(&info, folder, name, err))
+        return false;
+    if (!info.st_mode || S_ISDIR(info.st_mode))
         return true;
-    if (unlinkat(folder, name, 0) != 0 && errno != ENOENT)
-        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot remove %s/%s", path, name);
+    if (unlinkat(folder->fd, name, 0) != 0 && errno != ENOENT)
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot remove %s/%s", folder->path, name);
     *n_bytes += (uint64_t)info.st_size;
     return true;
 }
 
-static bool remove_file(int folder, const char *path, const char *name, bool partial,
+static bool remove_file(const struct opened *folder, const char *name, bool partial,
                         uint64_t *n_bytes, struct gpt2_error *err) {
     char part[MANIFEST_FILE_NAME + 8];
     snprintf(part, sizeof part, "%s.part", name);
-    return remove_entry(folder, path, name, n_bytes, err) &&
-           (!partial || remove_entry(folder, path, part, n_bytes, err));
+    return remove_entry(folder, name, n_bytes, err) &&
+           (!partial || remove_entry(folder, part, n_bytes, err));
 }
 
 /* The folder, if nothing is in it; else the name of something that is. */
-static bool remove_empty(int folder, const char *path, char kept[FOLDER_ENTRY],
+static bool remove_empty(const struct opened *folder, char kept[FOLDER_ENTRY],
                          struct gpt2_error *err) {
+    const char *path = folder->path;
     if (rmdir(path) == 0)
         return true;
     const int reason = errno;
@@ -137,36 +153,35 @@ static bool remove_empty(int folder, const char *path, char kept[FOLDER_ENTRY],
 bool folder_remove(const char *path, bool partial, uint64_t *n_bytes, char kept[FOLDER_ENTRY],
                    struct gpt2_error *err) {
     struct manifest list;
+    struct opened folder;
     kept[0] = 0;
-    int folder = open_listed(path, &list, err);
-    if (folder < 0)
+    if (!open_listed(&folder, path, &list, err))
         return false;
     bool ok = !manifest_find(&list, "config.json") ||
-              remove_file(folder, path, "config.json", partial, n_bytes, err);
+              remove_file(&folder, "config.json", partial, n_bytes, err);
     for (size_t i = 0; ok && i < list.count; i++)
-        ok = remove_file(folder, path, list.files[i].name, partial, n_bytes, err);
-    ok = ok && remove_entry(folder, path, MANIFEST_NAME, n_bytes, err) &&
-         remove_empty(folder, path, kept, err);
+        ok = remove_file(&folder, list.files[i].name, partial, n_bytes, err);
+    ok = ok && remove_entry(&folder, MANIFEST_NAME, n_bytes, err) &&
+         remove_empty(&folder, kept, err);
     manifest_free(&list);
-    close(folder);
+    close_folder(&folder);
     return ok;
 }
 
 void folder_tidy(const char *staging) {
-    int folder = open_folder(staging);
-    DIR *list = folder < 0 ? NULL : list_folder(folder);
-    bool bare = list != NULL;
+    const struct opened folder = open_folder(staging);
+    DIR *list = folder.fd < 0 ? NULL : list_folder(&folder);
+    bool has = false, bare = list && has_manifest(&has, &folder, NULL);
     for (const char *name = ""; bare && name;)
         bare = os_next_entry(&name, list, staging, NULL) && (!name || !strcmp(name, MANIFEST_NAME));
     if (bare) {
-        if (has_manifest(folder))
-            unlinkat(folder, MANIFEST_NAME, 0);
+        if (has)
+            unlinkat(folder.fd, MANIFEST_NAME, 0);
         rmdir(staging);
     }
     if (list)
         closedir(list);
-    if (folder >= 0)
-        close(folder);
+    close_folder(&folder);
 }
 
 /* ---- fetching and replacing ---- */
@@ -175,8 +190,10 @@ bool folder_plan(const char *staging, const struct manifest *plan, const char *r
                  const char *revision, bool final, struct gpt2_error *err) {
     struct manifest had, all = {0};
     uint64_t n_bytes = 0;
-    int folder = open_listed(staging, &had, err);
-    bool ok = folder >= 0;
+    struct opened folder;
+    bool ok = open_listed(&folder, staging, &had, err);
+    if (!ok)
+        return false;
     memcpy(all.commit, plan->commit, sizeof all.commit);
     for (size_t i = 0; ok && i < plan->count; i++)
         ok = manifest_add(&all, &plan->files[i], err);
@@ -184,54 +201,61 @@ bool folder_plan(const char *staging, const struct manifest *plan, const char *r
         if (!final)
             ok = manifest_add(&all, &had.files[i], err);
         else if (!manifest_find(plan, had.files[i].name))
-            ok = remove_file(folder, staging, had.files[i].name, true, &n_bytes, err);
+            ok = remove_file(&folder, had.files[i].name, true, &n_bytes, err);
     }
+    struct stat info = {0};
     char *path = ok ? environment_format(err, "%s/" MANIFEST_NAME, staging) : NULL;
-    if (path && is_there(folder, MANIFEST_NAME) && !has_manifest(folder))
+    ok = path && look_entry(&info, &folder, MANIFEST_NAME, err);
+    if (ok && info.st_mode && !S_ISREG(info.st_mode))
         ok = error_set(err, GPT2_ERR_RUNTIME, "%s: expected a regular file or none", path);
-    ok = ok && path && manifest_write(&all, repo, revision, path, err);
+    ok = ok && manifest_write(&all, repo, revision, path, err);
     free(path);
     manifest_free(&had);
     manifest_free(&all);
-    if (folder >= 0)
-        close(folder);
+    close_folder(&folder);
     return ok;
 }
 
 bool folder_check(const char *path, const struct manifest *plan, struct gpt2_error *err) {
     struct manifest list;
-    int folder = open_listed(path, &list, err);
-    bool ok = folder >= 0;
+    struct opened folder;
+    bool ok = open_listed(&folder, path, &list, err);
+    if (!ok)
+        return false;
     for (size_t i = 0; ok && i < plan->count; i++) {
         const char *name = plan->files[i].name;
-        if (is_there(folder, name) && (is_folder(folder, name) || !manifest_find(&list, name))) {
+        struct stat info;
+        ok = look_entry(&info, &folder, name, err);
+        if (info.st_mode && (S_ISDIR(info.st_mode) || !manifest_find(&list, name))) {
             ok = error_set(err, GPT2_ERR_USAGE, "%s/%s: is there, and `gpt2 pull` did not make it",
                            path, name);
             error_hint(err, "move it away; the model's new commit has a file of that name");
         }
     }
     manifest_free(&list);
-    if (folder >= 0)
-        close(folder);
+    close_folder(&folder);
     return ok;
 }
 
 /* Moves what is not ours by `list` from one folder to another, where nothing may have its name. */
-static bool move_foreign(int from, const char *from_path, int to, const char *to_path,
+static bool move_foreign(const struct opened *from, const struct opened *to,
                          const struct manifest *list, struct gpt2_error *err) {
     DIR *entries = list_folder(from);
     if (!entries)
-        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot read %s", from_path);
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot read %s", from->path);
     bool ok = true;
-    for (const char *name; ok && (ok = os_next_entry(&name, entries, from_path, err)) && name;) {
-        if ((!strcmp(name, MANIFEST_NAME) || manifest_find(list, name)) && !is_folder(from, name))
+    for (const char *name; ok && (ok = os_next_entry(&name, entries, from->path, err)) && name;) {
+        struct stat info, there;
+        ok = look_entry(&info, from, name, err) && look_entry(&there, to, name, err);
+        if (!ok ||
+            ((!strcmp(name, MANIFEST_NAME) || manifest_find(list, name)) && !S_ISDIR(info.st_mode)))
             continue;
-        if (is_there(to, name))
+        if (there.st_mode)
             errno = EEXIST;
-        else if (renameat(from, name, to, name) == 0)
+        else if (renameat(from->fd, name, to->fd, name) == 0)
             continue;
-        ok = error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot move %s/%s to %s", from_path, name,
-                         to_path);
+        ok = error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot move %s/%s to %s", from->path, name,
+                         to->path);
     }
     closedir(entries);
     return ok;
@@ -252,14 +276,15 @@ static bool swap_folders(const char *path, const char *staging, const char *asid
 }
 
 bool folder_replace(const char *path, const char *staging, struct gpt2_error *err) {
-    struct manifest old, new = {0};
+    struct manifest old = {0}, new = {0};
+    struct opened from, to;
     char *aside = environment_format(err, "%s.removed-%ld", path, (long)getpid());
-    int from = aside ? open_listed(path, &old, err) : -1;
-    int to = from >= 0 ? open_listed(staging, &new, err) : -1;
-    bool ok = to >= 0 && move_foreign(from, path, to, staging, &old, err) &&
-              swap_folders(path, staging, aside, err);
-    if (!ok && to >= 0) // back
-        move_foreign(to, staging, from, path, &new, NULL);
+    const bool begun = aside && open_listed(&from, path, &old, err);
+    const bool both = begun && open_listed(&to, staging, &new, err);
+    bool ok =
+        both && move_foreign(&from, &to, &old, err) && swap_folders(path, staging, aside, err);
+    if (!ok && both) // back
+        move_foreign(&to, &from, &new, NULL);
     if (ok) {
         uint64_t n_bytes = 0;
         char kept[FOLDER_ENTRY];
@@ -269,13 +294,12 @@ bool folder_replace(const char *path, const char *staging, struct gpt2_error *er
                            "%s: the new commit is there; %s came meanwhile and is in %s", path,
                            kept, aside);
     }
-    if (from >= 0)
-        manifest_free(&old);
+    manifest_free(&old);
     manifest_free(&new);
-    if (from >= 0)
-        close(from);
-    if (to >= 0)
-        close(to);
+    if (begun)
+        close_folder(&from);
+    if (both)
+        close_folder(&to);
     free(aside);
     return ok;
 }
@@ -283,10 +307,14 @@ bool folder_replace(const char *path, const char *staging, struct gpt2_error *er
 /* ---- the lock ---- */
 
 /* The owner of the lock removes its file, so the file that was opened may no longer be the lock. */
-static bool is_current(int lock, const char *path) {
+static bool is_current(bool *is, int lock, const char *path, struct gpt2_error *err) {
     struct stat ours, there;
-    return fstat(lock, &ours) == 0 && stat(path, &there) == 0 && ours.st_dev == there.st_dev &&
-           ours.st_ino == there.st_ino;
+    if (!look_at(&there, path, LOOK_LINKS, GPT2_ERR_RUNTIME, err))
+        return false;
+    if (fstat(lock, &ours) != 0)
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot look at %s", path);
+    *is = there.st_mode && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+    return true;
 }
 
 struct folder_lock {
@@ -310,7 +338,7 @@ struct folder_lock *folder_lock(const char *staging, struct gpt2_error *err) {
                      ? error_set(err, GPT2_ERR_RUNTIME,
                                  "%s: another `gpt2 pull` of this model is running", lock->path)
                      : error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot lock %s", lock->path);
-        ours = ok && is_current(lock->file, lock->path);
+        ok = ok && is_current(&ours, lock->file, lock->path, err);
         if (!ours && lock->file >= 0)
             close(lock->file);
         if (!ok) {

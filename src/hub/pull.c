@@ -1,6 +1,7 @@
 /* pull.c - gpt2_hub_pull: ask what there is, fetch it into NAME.partial, rename that to NAME. */
 #include "base/error_internal.h"
 #include "base/json.h"
+#include "base/look.h"
 #include "base/os.h"
 #include "hub/environment.h"
 #include "hub/fetch.h"
@@ -187,10 +188,12 @@ static bool check_space(const struct pull *p, struct gpt2_error *err) {
     uint64_t needed = p->fetch.total - p->fetch.done;
     for (size_t i = 0; i < p->plan.count; i++) { // what an earlier try has left is there already
         struct stat info;
-        char *part = environment_format(NULL, "%s/%s.part", p->staging, p->plan.files[i].name);
-        if (part && stat(part, &info) == 0)
-            needed -= (uint64_t)info.st_size < needed ? (uint64_t)info.st_size : needed;
+        char *part = environment_format(err, "%s/%s.part", p->staging, p->plan.files[i].name);
+        const bool ok = part && look_at(&info, part, LOOK_THROUGH, GPT2_ERR_RUNTIME, err);
         free(part);
+        if (!ok)
+            return false;
+        needed -= (uint64_t)info.st_size < needed ? (uint64_t)info.st_size : needed;
     }
     if (statvfs(p->staging, &disk) != 0)
         return true;
@@ -233,21 +236,23 @@ static bool fetch_all(struct pull *p, struct gpt2_error *err) {
 
 /* ---- the whole ---- */
 
-/* True if the target is this very commit with all its files. */
-static bool is_current(const struct pull *p) {
+/* Sets *is where the target is this very commit with all its files. */
+static bool is_current(bool *is, const struct pull *p, struct gpt2_error *err) {
     struct manifest had = {0};
-    char *path = in(p->target, MANIFEST_NAME, NULL);
-    bool same = path && p->listed.commit[0] && manifest_read(&had, path, NULL) &&
-                !strcmp(had.commit, p->listed.commit) && had.count > 0;
+    char *path = in(p->target, MANIFEST_NAME, err);
+    bool ok = path != NULL, same = ok && p->listed.commit[0] && manifest_read(&had, path, NULL) &&
+                                   !strcmp(had.commit, p->listed.commit) && had.count > 0;
     free(path);
-    for (size_t i = 0; same && i < had.count; i++) {
+    for (size_t i = 0; ok && same && i < had.count; i++) {
         struct stat info;
-        path = in(p->target, had.files[i].name, NULL);
-        same = path && stat(path, &info) == 0 && (uint64_t)info.st_size == had.files[i].size;
+        path = in(p->target, had.files[i].name, err);
+        ok = path && look_at(&info, path, LOOK_THROUGH, GPT2_ERR_RUNTIME, err);
+        same = ok && S_ISREG(info.st_mode) && (uint64_t)info.st_size == had.files[i].size;
         free(path);
     }
     manifest_free(&had);
-    return same;
+    *is = same;
+    return ok;
 }
 
 /* Only what we made is replaced. */
@@ -285,7 +290,10 @@ static bool pull(struct pull *p, struct gpt2_error *err) {
         (staging == FOLDER_LINK && !refuse_foreign(p->staging, err)) || !make_folders(p, err) ||
         (p->lock = folder_lock(p->staging, err)) == NULL || !ask_hub(p, err))
         return false;
-    if (is_current(p)) {
+    bool current;
+    if (!is_current(&current, p, err))
+        return false;
+    if (current) {
         folder_tidy(p->staging);
         return true;
     }

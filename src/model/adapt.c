@@ -5,6 +5,7 @@
  * name. Nothing is changed before everything is there: new weights are made beside the old ones. */
 #include "model/adapt.h"
 #include "base/error_internal.h"
+#include "base/look.h"
 #include "base/path.h"
 #include "kernels/panels.h"
 #include "machine/runtime_internal.h"
@@ -550,27 +551,30 @@ static bool refuse_path(const char *path, struct gpt2_error *err) {
 /* The folder of an adapter, to be freed: `path`, or where it is one of an adapter's files, theirs.
  */
 static char *find_folder(const char *path, struct gpt2_error *err) {
-    const bool is_file = strncmp(path_name(path), "adapter_", 8) == 0 && !os_is_directory(path);
-    char *folder = is_file ? path_directory(path, err) : strdup(path);
-    if (!folder && !is_file)
-        error_memory(err, "a path", strlen(path) + 1);
-    return folder;
+    bool is_directory;
+    if (!look_is_directory(&is_directory, path, GPT2_ERR_MODEL, err))
+        return NULL;
+    return !is_directory && strncmp(path_name(path), "adapter_", 8) == 0
+               ? path_directory(path, err)
+               : path_without_slash(path, err);
 }
 
 static bool find_files(struct adapter *ad, const char *path) {
     char *folder = find_folder(path, ad->err);
     bool ok = folder && (ad->config_path = path_join(folder, "adapter_config.json", ad->err)) &&
               (ad->weights_path = path_join(folder, "adapter_model.safetensors", ad->err));
-    if (ok && !os_exists(ad->config_path))
-        ok = refuse_path(path, ad->err);
-    if (ok && !os_exists(ad->weights_path)) { // PEFT before 0.7
+    bool exists;
+    ok = ok && look_exists(&exists, ad->config_path, GPT2_ERR_MODEL, ad->err) &&
+         (exists || refuse_path(path, ad->err)) &&
+         look_exists(&exists, ad->weights_path, GPT2_ERR_MODEL, ad->err);
+    if (ok && !exists) { // PEFT before 0.7
         free(ad->weights_path);
         ad->weights_path = path_join(folder, "adapter_model.bin", ad->err);
-        if (!ad->weights_path || !os_exists(ad->weights_path))
-            ok = error_set(ad->err, GPT2_ERR_MODEL,
-                           "%s: expected adapter_model.safetensors or adapter_model.bin beside "
-                           "adapter_config.json, found neither",
-                           folder);
+        ok = ad->weights_path && look_exists(&exists, ad->weights_path, GPT2_ERR_MODEL, ad->err) &&
+             (exists || error_set(ad->err, GPT2_ERR_MODEL,
+                                  "%s: expected adapter_model.safetensors or adapter_model.bin "
+                                  "beside adapter_config.json, found neither",
+                                  folder));
     }
     free(folder);
     return ok;

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/error_internal.h"
 #include "base/json.h"
+#include "base/look.h"
 #include "base/os.h"
 #include "kernels/kernels.h"
 #include "model/generation_config.h"
@@ -345,8 +346,11 @@ bool config_open(struct gpt2_config *config, enum config_tie *tie, struct warnin
         return false;
     bool ok = config_parse(config, tie, notes, (const char *)file.data, file.size, path, err);
     os_unmap(&file);
-    if (!ok || !os_exists(generation_path))
-        return ok;
+    bool exists;
+    if (!ok || !look_exists(&exists, generation_path, GPT2_ERR_MODEL, err))
+        return false;
+    if (!exists)
+        return true;
     if (!os_map(&file, generation_path, GPT2_ERR_MODEL, err))
         return false;
     ok = config_parse_generation(config, notes, (const char *)file.data, file.size, generation_path,

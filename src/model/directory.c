@@ -2,6 +2,7 @@
  * saying precisely what is not there, since this is where most first tries end. */
 #include "model/directory.h"
 #include "base/error_internal.h"
+#include "base/look.h"
 #include "base/os.h"
 #include "base/path.h"
 
@@ -31,12 +32,14 @@ static bool refuse_without_weights(const struct directory *d, struct gpt2_error 
 /* Sets *out to a file of the directory, or leaves it NULL. */
 static bool find_file(char **out, const struct directory *d, const char *name,
                       struct gpt2_error *err) {
+    bool exists = false;
     char *path = path_join(d->path, name, err);
-    if (path && os_exists(path))
+    const bool ok = path && look_exists(&exists, path, GPT2_ERR_MODEL, err);
+    if (exists)
         *out = path;
     else
         free(path);
-    return path != NULL;
+    return ok;
 }
 
 /* The weights: the file that was given, if it is of that kind, else what the directory has. */
@@ -69,8 +72,8 @@ static bool find_weights(struct directory *out, const char *path, struct given *
 
 static bool find(struct directory *out, const char *path, struct given *given,
                  struct gpt2_error *err) {
-    if (!(out->path = path_directory(path, err)) || !find_weights(out, path, given, err) ||
-        !find_file(&out->config, out, "config.json", err) ||
+    if (!(out->path = containers_directory(given, path, err)) ||
+        !find_weights(out, path, given, err) || !find_file(&out->config, out, "config.json", err) ||
         (given->kind != GIVEN_WEIGHTS &&
          !find_file(&out->adapter, out, "adapter_config.json", err)) ||
         !(out->generation = path_join(out->path, "generation_config.json", err)))

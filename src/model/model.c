@@ -3,6 +3,7 @@
  * directory.c finds the files, weights/ reads them into a table of tensors, config.c reads the
  * shape, loader.c binds the tensors to GPT-2's parts. */
 #include "base/error_internal.h"
+#include "base/look.h"
 #include "base/os.h"
 #include "model/adapt.h"
 #include "model/config.h"
@@ -100,7 +101,7 @@ bool gpt2_model_recognise(const char *path, const char **what, struct gpt2_error
     struct gpt2_error why = {0};
     struct given given;
     *what = NULL;
-    if (!os_may_read(path, GPT2_ERR_MODEL, err))
+    if (!look_may_read(path, GPT2_ERR_MODEL, err))
         return false;
     if (containers_identify(&given, path, &why)) {
         const struct container *format = given.format;

@@ -2,6 +2,7 @@
  * inside. */
 #include "text/vocab_files.h"
 #include "base/error_internal.h"
+#include "base/look.h"
 #include "base/os.h"
 #include "base/path.h"
 #include "base/stand_in.h"
@@ -18,15 +19,17 @@ struct folder {
     struct os_file files[VOCAB_N_FILES];
 };
 
-/* Sets the path of `file` in the directory, if there is such a file. */
+/* Sets the path of `file` in the directory, if there is such a file; else it is "". False: the
+ * system could not look. */
 static bool find(struct folder *folder, enum vocab_file file, const char *directory, int len,
-                 const char *name) {
+                 const char *name, struct gpt2_error *err) {
     const char *slash = directory[len - 1] == '/' ? "" : "/"; // it is one only in "/"
     int n = snprintf(folder->names[file], MAX_PATH, "%.*s%s%s", len, directory, slash, name);
-    bool found = n > 0 && n < MAX_PATH && os_exists(folder->names[file]);
+    bool found = false, ok = n <= 0 || n >= MAX_PATH ||
+                             look_exists(&found, folder->names[file], GPT2_ERR_MODEL, err);
     if (!found)
         folder->names[file][0] = 0;
-    return found;
+    return ok;
 }
 
 /* The files that a tokenizer may be made of, the first complete set counts. tokenizer.json goes
@@ -42,13 +45,18 @@ static const struct set {
 
 #define N_SETS (sizeof sets / sizeof *sets)
 
-/* All files of a set, or none. */
-static bool find_set(struct folder *folder, const char *directory, int len, const struct set *set) {
-    if (find(folder, set->file, directory, len, set->name) &&
-        (!set->merges || find(folder, VOCAB_MERGES, directory, len, set->merges)))
-        return true;
-    folder->names[set->file][0] = 0;
-    return false;
+/* Sets *complete where all files of a set are there; else none is set. False: the system could not
+ * look. */
+static bool find_set(bool *complete, struct folder *folder, const char *directory, int len,
+                     const struct set *set, struct gpt2_error *err) {
+    *complete = false;
+    if (!find(folder, set->file, directory, len, set->name, err) ||
+        (set->merges && !find(folder, VOCAB_MERGES, directory, len, set->merges, err)))
+        return false;
+    *complete = *folder->names[set->file] && (!set->merges || *folder->names[VOCAB_MERGES]);
+    if (!*complete)
+        folder->names[set->file][0] = 0;
+    return true;
 }
 
 /* The set that a file of this name belongs to, NULL: none. */
@@ -59,28 +67,35 @@ static const struct set *set_of(const char *name) {
     return NULL;
 }
 
-/* Finds the tokenizer's files in the directory: those of the set `named`, where it is not NULL;
- * false if it, or with NULL every one, is not complete. */
-static bool locate(struct folder *folder, const char *directory, const struct set *named) {
+/* Finds the tokenizer's files in the directory: those of the set `named`, where it is not NULL.
+ * False if it, or with NULL every one, is not complete; where the system could not look, err is set
+ * as well. */
+static bool locate(struct folder *folder, const char *directory, const struct set *named,
+                   struct gpt2_error *err) {
     const int len = (int)strlen(directory);
     const struct set *set = named ? named : sets, *end = named ? named + 1 : sets + N_SETS;
-    while (set < end && !find_set(folder, directory, len, set))
-        set++;
-    if (set == end)
-        return false;
-    find(folder, VOCAB_ADDED, directory, len, "added_tokens.json");
-    find(folder, VOCAB_SPECIALS, directory, len, "special_tokens_map.json");
-    find(folder, VOCAB_CONFIG, directory, len, "tokenizer_config.json");
-    return true;
+    bool complete = false;
+    for (; set < end && !complete; set++)
+        if (!find_set(&complete, folder, directory, len, set, err))
+            return false;
+    return complete && find(folder, VOCAB_ADDED, directory, len, "added_tokens.json", err) &&
+           find(folder, VOCAB_SPECIALS, directory, len, "special_tokens_map.json", err) &&
+           find(folder, VOCAB_CONFIG, directory, len, "tokenizer_config.json", err);
 }
 
-/* True if the directory has no file of any set. */
-static bool has_none(struct folder *folder, const char *directory) {
+/* Sets *none where the directory has no file of any set. False: the system could not look. */
+static bool has_none(bool *none, struct folder *folder, const char *directory,
+                     struct gpt2_error *err) {
     const int len = (int)strlen(directory);
-    for (size_t i = 0; i < N_SETS; i++)
-        if (find(folder, sets[i].file, directory, len, sets[i].name) ||
-            (sets[i].merges && find(folder, VOCAB_MERGES, directory, len, sets[i].merges)))
+    bool any = false;
+    *none = false;
+    for (size_t i = 0; i < N_SETS && !any; i++) {
+        if (!find(folder, sets[i].file, directory, len, sets[i].name, err) ||
+            (sets[i].merges && !find(folder, VOCAB_MERGES, directory, len, sets[i].merges, err)))
             return false;
+        any = *folder->names[sets[i].file] || (sets[i].merges && *folder->names[VOCAB_MERGES]);
+    }
+    *none = !any;
     return true;
 }
 
@@ -110,10 +125,13 @@ static void hint_pair(const struct folder *folder, const char *directory, struct
     struct folder *pair = *folder->names[VOCAB_TOKENIZER] && !*err->hint
                               ? os_alloc(1, sizeof *pair, "file names", NULL)
                               : NULL;
-    for (size_t i = 1; pair && i < N_SETS && !*err->hint; i++)
-        if (find_set(pair, directory, (int)strlen(directory), &sets[i]))
+    for (size_t i = 1; pair && i < N_SETS && !*err->hint; i++) {
+        bool complete;
+        find_set(&complete, pair, directory, (int)strlen(directory), &sets[i], NULL);
+        if (complete)
             error_hint(err, "-m %s uses it with %s, and does nothing that tokenizer.json says",
                        pair->names[VOCAB_TOKENS], sets[i].merges);
+    }
     os_free(pair);
 }
 
@@ -173,15 +191,16 @@ static void refuse_nothing(const char *directory, struct gpt2_error *err) {
     static const char hint[] = "without a tokenizer, give and take token ids: --ids, --format ids";
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         char *path = path_join(directory, others[i][0], err);
-        const bool found = path && os_exists(path);
+        bool found = false;
+        const bool ok = path && look_exists(&found, path, GPT2_ERR_MODEL, err);
         if (found)
             error_set(err, GPT2_ERR_MODEL, "%s: expected a byte-level BPE tokenizer, found %s",
                       path, others[i][1]);
         free(path);
-        if (found || !path) {
+        if (found)
             error_hint(err, "%s", hint);
+        if (found || !ok)
             return;
-        }
     }
     error_set(err, GPT2_ERR_MODEL,
               "%s: expected a tokenizer (vocab.json and merges.txt, encoder.json and "
@@ -202,7 +221,7 @@ static struct vocab *search(struct folder *folder, const char *path, const struc
     if (given->kind == GIVEN_WEIGHTS &&
         find_inner(&texts, given->format, &given->file, path, &failure)) {
         vocab = read_inner(&texts, path, &failure);
-    } else if (!failure.status && locate(folder, directory, named)) {
+    } else if (!failure.status && locate(folder, directory, named, &failure)) {
         vocab = read(folder, &failure);
         if (!vocab)
             hint_pair(folder, directory, &failure);
@@ -210,8 +229,8 @@ static struct vocab *search(struct folder *folder, const char *path, const struc
                find_in_directory(&texts, &weights, directory, &failure)) {
         vocab = read_inner(&texts, weights, &failure);
     } else if (!failure.status) {
-        *none = has_none(folder, directory);
-        refuse_nothing(directory, &failure);
+        if (has_none(none, folder, directory, &failure))
+            refuse_nothing(directory, &failure);
     }
     tokenizer_texts_free(&texts);
     free(weights);
@@ -224,7 +243,7 @@ struct vocab *vocab_files_read(const char *path, const struct given *given, bool
                                struct gpt2_error *err) {
     *none = false;
     struct folder *folder = os_alloc(1, sizeof *folder, "file names", err);
-    char *directory = folder ? path_directory(path, err) : NULL;
+    char *directory = folder ? containers_directory(given, path, err) : NULL;
     struct vocab *vocab = NULL;
     if (directory && strlen(directory) >= MAX_PATH - 64)
         error_set(err, GPT2_ERR_MODEL, "%.80s...: expected a path of less than %d bytes", directory,

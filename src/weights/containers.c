@@ -1,6 +1,7 @@
 /* containers.c - the table of formats, and what a path means by it. */
 #include "weights/containers.h"
 #include "base/error_internal.h"
+#include "base/look.h"
 #include "base/os.h"
 #include "base/path.h"
 #include "base/stand_in.h"
@@ -93,11 +94,15 @@ static bool refuse_stranger(const char *path, size_t n_bytes, struct gpt2_error 
 }
 
 bool containers_identify(struct given *out, const char *path, struct gpt2_error *err) {
+    bool exists, is_directory;
     *out = (struct given){.kind = GIVEN_DIRECTORY};
-    if (!os_exists(path))
+    if (!look_exists(&exists, path, GPT2_ERR_MODEL, err) ||
+        !look_is_directory(&is_directory, path, GPT2_ERR_MODEL, err))
+        return false;
+    if (!exists)
         return error_set(err, GPT2_ERR_MODEL, "%s: no such file or directory",
                          *path ? path : "\"\"");
-    if (os_is_directory(path))
+    if (is_directory)
         return true;
     if (!os_map(&out->file, path, GPT2_ERR_MODEL, err))
         return false;
@@ -115,6 +120,11 @@ bool containers_identify(struct given *out, const char *path, struct gpt2_error 
         return true;
     containers_close(out);
     return (n_bytes && is_part(name)) || refuse_stranger(path, n_bytes, err);
+}
+
+char *containers_directory(const struct given *given, const char *path, struct gpt2_error *err) {
+    return given->kind == GIVEN_DIRECTORY ? path_without_slash(path, err)
+                                          : path_directory(path, err);
 }
 
 void containers_close(struct given *given) {
@@ -249,8 +259,11 @@ const struct container *containers_guess(char **file, const char *dir) {
 bool containers_refuse(const struct container *format, const char *path, struct gpt2_error *err) {
     char list[CONTAINERS_LIST];
     struct os_file file = {0};
-    const bool stands_in = !os_is_directory(path) && os_map(&file, path, GPT2_ERR_MODEL, NULL) &&
-                           stand_in_refuse(file.data, file.size, path, GPT2_ERR_MODEL, err);
+    bool is_directory;
+    if (!look_is_directory(&is_directory, path, GPT2_ERR_MODEL, err) ||
+        (!is_directory && !os_map(&file, path, GPT2_ERR_MODEL, err)))
+        return false;
+    const bool stands_in = stand_in_refuse(file.data, file.size, path, GPT2_ERR_MODEL, err);
     os_unmap(&file);
     if (stands_in)
         return false;

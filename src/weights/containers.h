@@ -90,6 +90,9 @@ struct given {
  * then there is nothing to close. */
 bool containers_identify(struct given *out, const char *path, struct gpt2_error *err);
 
+/* The directory that was given, or that the file is in, to be freed. NULL where memory is out. */
+char *containers_directory(const struct given *given, const char *path, struct gpt2_error *err);
+
 /* Unmaps the file, unless it was handed on; a zeroed struct is allowed. */
 void containers_close(struct given *given);
 

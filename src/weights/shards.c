@@ -2,6 +2,7 @@
 #include "weights/shards.h"
 #include "base/error_internal.h"
 #include "base/json.h"
+#include "base/look.h"
 #include "base/path.h"
 #include "weights/safetensors.h"
 #include "weights/torch/torch.h"
@@ -225,10 +226,12 @@ static bool add_file(struct tensors *out, const char *dir, const char *file,
     if (!path)
         return false;
     struct tensors shard = {0};
-    bool ok = os_exists(path) ||
-              error_set(index->err, GPT2_ERR_MODEL, "%s: no such file, though %s names it", path,
-                        path_name(index->path)) ||
-              error_hint(index->err, "all files of a model that is split belong together");
+    bool exists, ok = look_exists(&exists, path, GPT2_ERR_MODEL, index->err);
+    if (ok && !exists) {
+        ok = error_set(index->err, GPT2_ERR_MODEL, "%s: no such file, though %s names it", path,
+                       path_name(index->path));
+        error_hint(index->err, "all files of a model that is split belong together");
+    }
     ok = ok && tensors_open(&shard, path, parse, index->err) && check_file(&shard, file, index) &&
          adopt(out, &shard, index->err);
     tensors_close(&shard);

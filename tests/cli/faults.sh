@@ -146,18 +146,18 @@ reasons_of() {
     read) echo EIO EINTR EAGAIN ;;
     write | pwrite) echo ENOSPC EINTR EIO ;;
     fsync | rename) echo ENOSPC EIO ;;
-    readdir) echo EIO ;;
+    readdir | stat) echo EIO ;;
     thread) echo EAGAIN ;;
     accept) echo EMFILE ENOMEM EINTR ;;
     esac
 }
 
 timeless=
-all_calls="alloc mmap open read write pwrite fsync rename thread madvise readdir"
+all_calls="alloc mmap open read write pwrite fsync rename thread madvise readdir stat"
 calls=$all_calls
 input=/dev/null
 first=1000000
-most=8 # places of each kind
+most=5 # places of each kind
 [ -z "${QUICK:-}" ] || most=3
 # Most commands read a GGUF file: its tokenizer takes a tenth of the allocations of vocab.json, which
 # some others read.
@@ -185,7 +185,7 @@ faults inspect dump $m -p once --lens -o dumped.npz
 # It says what the machine has: each allocation, as one of the first was for the number of threads.
 most_before=$most most=1000 calls=alloc
 faults info $tmp/m.gguf
-most=$most_before calls="mmap open read write thread madvise"
+most=$most_before calls="mmap open read write thread madvise stat"
 faults info $tmp/m.gguf
 calls=$all_calls
 faults verify $tmp/m.gguf
@@ -237,7 +237,7 @@ most=$most_before
 mkdir -p "$tmp/places/one" "$tmp/places/two/m"
 ln -s "$tmp/m.q8" "$tmp/places/one/m"
 ln -s "$model"/* "$tmp/places/two/m"
-most_before=$most most=1000 first=40 calls="alloc open readdir"
+most_before=$most most=1000 first=40 calls="alloc open readdir stat"
 GPT2_MODELS=$tmp/places/one:$tmp/places/two faults tokenize -m m -p once
 GPT2_MODELS=$tmp/places/one:$tmp/places/two faults verify m
 # A repository in Hugging Face's cache, whose commit is in a file.
@@ -253,7 +253,7 @@ timeless="s/[0-9.]*//g; s/  *//g; s/--*//g"
 # Without /proc it knows less of the machine, and says so.
 calls="alloc mmap write thread" most=2
 faults bench $m -p 0 -n 2 -r 1 --json
-calls="write"
+calls="write stat"
 faults version --verbose
 calls=$all_calls most=3 timeless=
 
@@ -285,9 +285,9 @@ if serve_hub; then
     most_before=$most most=1000
     GPT2_MODELS=. faults rm good/m
     # Looking for models, and opening them. What cannot be read for another reason is "unusable".
-    first=40 calls="alloc open write readdir"
+    first=40 calls="alloc open write readdir stat"
     GPT2_MODELS=. HF_HUB_CACHE=$tmp/cache faults models
-    most=$most_before first=1000000 calls="alloc write"
+    most=$most_before first=1000000 calls="alloc write stat"
     GPT2_MODELS=. faults models --json
     calls=$all_calls
     before

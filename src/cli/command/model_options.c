@@ -1,18 +1,21 @@
 /* model_options.c - opens a model as --expand says, within --max-memory, and merges what --lora was
  * given. */
 #include "cli/command/model_options.h"
+#include "base/look.h"
 #include "cli/io/report.h"
 
 #include <gpt2/lora.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Merges one: DIR, or DIR:SCALE. */
 static bool merge_item(struct gpt2_model *model, const char *item, struct gpt2_runtime *runtime,
                        struct gpt2_error *err) {
-    const char *colon = access(item, F_OK) == 0 ? NULL : strrchr(item, ':');
+    bool exists;
+    if (!look_exists(&exists, item, GPT2_ERR_MODEL, err))
+        return false;
+    const char *colon = exists ? NULL : strrchr(item, ':');
     const size_t len = colon ? (size_t)(colon - item) : strlen(item);
     char *end = NULL;
     const double scale = colon ? strtod(colon + 1, &end) : 1;

@@ -1,10 +1,9 @@
 /* session_file.c - loads and saves what a run of generate goes on from. */
 #include "cli/generate/session_file.h"
+#include "base/look.h"
 #include "base/plural.h"
 #include "cli/command/session_io.h"
 #include "cli/io/report.h"
-
-#include <unistd.h>
 
 bool session_file_wanted(const struct generate_arguments *args) {
     return args->load_session || args->save_session || args->prompt_cache;
@@ -43,7 +42,10 @@ bool session_file_load(struct generate_run *run, struct gpt2_error *err) {
         run->model, &(struct gpt2_session_options){.kv = (enum gpt2_kv)args->kv}, err);
     if (!run->session)
         return false;
-    const char *path = cache && access(cache, F_OK) == 0 ? cache : args->load_session;
+    bool has_cache = false;
+    if (cache && !look_exists(&has_cache, cache, GPT2_ERR_RUNTIME, err))
+        return false;
+    const char *path = has_cache ? cache : args->load_session;
     return !path || load(run, path, err);
 }
 

@@ -4,6 +4,7 @@
 #include "cli/io/find_model.h"
 #include "base/buffer.h"
 #include "base/error_internal.h"
+#include "base/look.h"
 #include "base/os.h"
 #include "cli/io/report.h"
 #include "cli/io/suggest.h"
@@ -30,12 +31,6 @@ static char *join(const char *a, size_t a_len, const char *b, const char *c,
     return path;
 }
 
-/* A link to nothing is there too: what was named does not become something else. */
-static bool exists(const char *path) {
-    struct stat info;
-    return lstat(path, &info) == 0;
-}
-
 /* Whether what has the name of a model is one, or was meant to be: a file of weights, a directory
  * with weights or with a file that belongs to them, a link to nothing, or what may not be read. */
 static bool is_model(bool *is, const char *path, struct gpt2_error *err) {
@@ -43,17 +38,20 @@ static bool is_model(bool *is, const char *path, struct gpt2_error *err) {
                                         "encoder.json"};
     struct stat info;
     *is = true;
-    if (stat(path, &info) != 0)
-        return !error_is_of_system(errno) ||
-               error_errno(err, GPT2_ERR_MODEL, errno, "cannot look at %s", path);
+    if (!look_at(&info, path, LOOK_THROUGH, GPT2_ERR_MODEL, err))
+        return !error_is_of_system(errno);
+    if (!info.st_mode)
+        return true;
     for (size_t i = 0; S_ISDIR(info.st_mode) && i < sizeof parts / sizeof *parts; i++) {
         char *part = join(path, strlen(path), parts[i], "", err);
         if (!part)
             return false;
-        bool there = exists(part);
+        bool there;
+        const bool ok = look_exists(&there, part, GPT2_ERR_MODEL, err);
+        const int reason = errno;
         free(part);
-        if (there)
-            return true;
+        if (!ok || there)
+            return ok || !error_is_of_system(reason);
     }
     const char *what;
     struct gpt2_error why;
@@ -75,8 +73,11 @@ static bool is_folder_of_folders(bool *is, const char *path, struct gpt2_error *
     for (const char *name = ""; ok && only && name;) {
         struct stat info;
         ok = os_next_entry(&name, folder, path, err);
-        only =
-            ok && (!name || (fstatat(dirfd(folder), name, &info, 0) == 0 && S_ISDIR(info.st_mode)));
+        if (ok && name) {
+            ok = look_in(&info, dirfd(folder), path, name, LOOK_THROUGH, GPT2_ERR_RUNTIME, err) ||
+                 !error_is_of_system(errno);
+            only = S_ISDIR(info.st_mode);
+        }
     }
     if (folder)
         closedir(folder);
@@ -87,10 +88,13 @@ static bool is_folder_of_folders(bool *is, const char *path, struct gpt2_error *
            error_errno(err, GPT2_ERR_RUNTIME, reason, "cannot read %s", path);
 }
 
-/* Whether what the user gave is a path. One with a slash that may not be looked at is: opening it
- * says why. */
-static bool is_path(const char *given) {
-    return exists(given) || (strchr(given, '/') && errno != ENOENT && errno != ENOTDIR);
+/* Whether what the user gave is a path. A link to nothing is: what was named does not become
+ * something else. One with a slash that may not be looked at is, too: opening it says why. */
+static bool is_path(bool *is, const char *given, struct gpt2_error *err) {
+    if (look_exists(is, given, GPT2_ERR_MODEL, err))
+        return true;
+    *is = strchr(given, '/') != NULL;
+    return !error_is_of_system(errno);
 }
 
 /* Where a name is looked for, in order: prefix/suffix/NAME. */
@@ -193,11 +197,10 @@ static bool not_found(const char *name, const struct places *places, struct gpt2
 /* Whether something is at `path`, which becomes places->refused where that may not be known. False:
  * err is set. */
 static bool look(bool *is_there, struct places *places, const char *path, struct gpt2_error *err) {
-    *is_there = exists(path);
-    if (*is_there || errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG)
+    if (look_exists(is_there, path, GPT2_ERR_MODEL, err))
         return true;
     if (error_is_of_system(errno))
-        return error_errno(err, GPT2_ERR_MODEL, errno, "cannot look for %s", path);
+        return false;
     if (!places->refused) {
         places->reason = errno;
         places->refused = join(path, strlen(path), "", "", err);
@@ -232,13 +235,15 @@ static bool look_up(char **path, char **other, const char *name, struct places *
 }
 
 /* The folder that the program's own is in, "" where the system does not tell. */
-static void program_parent(char *path, size_t cap) {
-    os_program_path(path, cap);
+static bool program_parent(char *path, size_t cap, struct gpt2_error *err) {
+    if (!os_program_path(path, cap, err))
+        return false;
     for (int i = 0; i < 2; i++) {
         char *slash = strrchr(path, '/');
         if (slash)
             *slash = 0;
     }
+    return true;
 }
 
 char *canonical_path(const char *path) {
@@ -250,8 +255,7 @@ bool list_model_folders(bool (*visit)(void *user, const char *folder), void *use
     char program[4096];
     struct places places;
     bool go_on = true;
-    program_parent(program, sizeof program);
-    if (!list_places(&places, program, err))
+    if (!program_parent(program, sizeof program, err) || !list_places(&places, program, err))
         return false;
     for (int i = 0; go_on && i < places.n; i++) {
         char *path =
@@ -306,13 +310,15 @@ char *find_model(const char *name, struct gpt2_error *err) {
     const char *variable = getenv("GPT2_MODEL");
     const bool given = name || (variable && *variable);
     name = model_or_default(name);
-    if (given && is_path(name))
+    bool is = false;
+    if (given && !is_path(&is, name, err))
+        return NULL;
+    if (is)
         return join(name, strlen(name), "", "", err);
     char program[4096];
     struct places places;
-    program_parent(program, sizeof program);
     char *path = NULL;
-    if (list_places(&places, program, err)) {
+    if (program_parent(program, sizeof program, err) && list_places(&places, program, err)) {
         path = find_name(name, &places, err);
         free_places(&places);
     }

@@ -2,6 +2,7 @@
 #include "cli/io/line_output.h"
 #include "base/error_internal.h"
 #include "base/fnv.h"
+#include "base/look.h"
 #include "base/outfile.h"
 #include "base/path.h"
 #include "cli/io/record_id.h"
@@ -176,7 +177,9 @@ static bool resume(struct line_output *out, const struct line_request *request,
     const char *path = request->path;
     const struct line_form *form = request->form;
     struct stat info;
-    if (fstat(out->fd, &info) != 0 || !S_ISREG(info.st_mode))
+    if (fstat(out->fd, &info) != 0)
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot look at %s", path);
+    if (!S_ISREG(info.st_mode))
         return usage_error(err, "--resume: %s is no regular file", path);
     if (!os_map_open(&out->found, out->fd, path, GPT2_ERR_RUNTIME, err))
         return false;
@@ -231,7 +234,10 @@ bool line_output_open(struct line_output *out, const struct line_request *reques
         return true;
     }
     struct stat in, there;
-    int stream = outfile_stream(path);
+    int stream;
+    if (!outfile_stream(&stream, path, err) ||
+        !look_at(&there, path, LOOK_THROUGH, GPT2_ERR_RUNTIME, err))
+        return false;
     if (stream >= 0 && request->resume)
         return usage_error(err, "--resume: %s is no file of its own", path);
     if (stream >= 0) {
@@ -242,9 +248,10 @@ bool line_output_open(struct line_output *out, const struct line_request *reques
         }
         return true;
     }
-    bool exists = stat(path, &there) == 0;
-    if (exists && fstat(request->input_fd, &in) == 0 && in.st_ino == there.st_ino &&
-        in.st_dev == there.st_dev)
+    const bool exists = there.st_mode != 0;
+    if (fstat(request->input_fd, &in) != 0)
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot look at the input");
+    if (exists && in.st_ino == there.st_ino && in.st_dev == there.st_dev)
         return usage_error(err, "--output: %s is the input", path);
     // a FIFO that is opened for reading, too, does not wait for its reader
     const bool special = exists && !S_ISREG(there.st_mode);

@@ -1,6 +1,7 @@
 /* line_files.c - offers the files of a folder. */
 #include "cli/terminal/line_files.h"
 #include "base/buffer.h"
+#include "base/look.h"
 #include "base/os.h"
 
 #include <dirent.h>
@@ -21,7 +22,8 @@ static void offer_path(const char *folder, size_t n_folder, const char *name, li
     struct stat info;
     buffer_bytes(&path, folder, n_folder);
     buffer_text(&path, name);
-    if (!path.failed && stat(path.data, &info) == 0 && S_ISDIR(info.st_mode))
+    if (!path.failed && look_at(&info, path.data, LOOK_THROUGH, GPT2_ERR_RUNTIME, NULL) &&
+        S_ISDIR(info.st_mode))
         buffer_byte(&path, '/');
     buffer_byte(&path, 0);
     if (!path.failed)

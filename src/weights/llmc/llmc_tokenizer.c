@@ -9,6 +9,7 @@
  * A vocabulary that was made otherwise is refused. */
 #include "base/buffer.h"
 #include "base/error_internal.h"
+#include "base/look.h"
 #include "base/path.h"
 #include "base/utf8.h"
 #include "weights/llmc/llmc.h"
@@ -230,9 +231,9 @@ bool llmc_tokenizer(struct tokenizer_texts *out, const unsigned char *bytes, siz
                     const char *path, struct gpt2_error *err) {
     char *dir = path_directory(path, err);
     char *name = dir ? path_join(dir, "gpt2_tokenizer.bin", err) : NULL;
-    bool ok = name != NULL;
+    bool exists = false, ok = name && look_exists(&exists, name, GPT2_ERR_MODEL, err);
     struct os_file file;
-    if (ok && os_exists(name)) {
+    if (exists) {
         ok = os_map(&file, name, GPT2_ERR_MODEL, err);
         if (ok) {
             ok = llmc_tokenizer_parse(out, file.data, file.size, name, err);

@@ -4,6 +4,7 @@
 #include "base/crc32.h"
 #include "base/error_internal.h"
 #include "base/json.h"
+#include "base/look.h"
 #include "base/path.h"
 #include "weights/tensorflow/leveldb.h"
 #include "weights/tensorflow/tensorflow_message.h"
@@ -290,9 +291,9 @@ char *tensorflow_config(const char *text, size_t len, const char *path, struct g
 static bool read_hparams(struct tensors *out, struct gpt2_error *err) {
     char *dir = path_directory(out->path, err);
     char *path = dir ? path_join(dir, "hparams.json", err) : NULL;
-    bool ok = path != NULL;
+    bool exists = false, ok = path && look_exists(&exists, path, GPT2_ERR_MODEL, err);
     struct os_file file;
-    if (ok && os_exists(path)) {
+    if (exists) {
         ok = os_map(&file, path, GPT2_ERR_MODEL, err);
         if (ok) {
             out->config = tensorflow_config((const char *)file.data, file.size, path, err);

@@ -176,7 +176,7 @@ static void products_are_those_of_the_integers(void **state) {
             const struct linear linear = {l.matrix, NULL};
             assert_true(matmul_init(&mm, pool, kernels, ROWS, IN, NULL));
             for (size_t j = 0; j < sizeof rows / sizeof *rows; j++) {
-                matmul_linear(&mm, y[0], OUT, x[0], IN, &linear, NULL, rows[j]);
+                matmul_linear(&mm, y[0], OUT, x[0], IN, &linear, NULL, rows[j], NULL);
                 for (int r = 0; r < rows[j]; r++)
                     if (memcmp(y[r], expected[r], sizeof y[r]) != 0)
                         fail_msg("%s, %s, %d rows: row %d is another", type->name, kernels->name,

@@ -137,7 +137,7 @@ static void check(struct fixture *f, bool head, const char *act, const int *rows
                 if (head)
                     matmul_head(&mm, f->y, f->ys, f->x, f->xs, &f->linear.weight, m);
                 else
-                    matmul_linear(&mm, f->y, f->ys, f->x, f->xs, &f->linear, fn, m);
+                    matmul_linear(&mm, f->y, f->ys, f->x, f->xs, &f->linear, fn, m, NULL);
                 for (int r = 0; r < MAX_ROWS; r++)
                     for (size_t c = 0; c < f->ys; c++) {
                         size_t at = (size_t)r * f->ys + c;
@@ -202,7 +202,7 @@ static void linear_matches_f64(void **state) {
     struct pool *pool = pool_create(2, NULL);
     struct matmul mm;
     assert_true(matmul_init(&mm, pool, kernels_select(NULL), MAX_ROWS, f.in, NULL));
-    matmul_linear(&mm, f.y, f.ys, f.x, f.xs, &f.linear, NULL, 10);
+    matmul_linear(&mm, f.y, f.ys, f.x, f.xs, &f.linear, NULL, 10, NULL);
     for (int r = 0; r < 10; r++)
         for (int c = 0; c < f.out; c++) {
             double sum = (double)f.linear.bias[c], magnitude = fabs(sum);
@@ -376,7 +376,7 @@ static void check_real(struct real *r, const struct matmul *mm, const struct lin
     size_t in = (size_t)r->in, out = (size_t)r->out;
     for (size_t i = 0; i < ((size_t)m + 1) * out; i++)
         r->y[i] = 77.0f;
-    matmul_linear(mm, r->y, out, r->x, in, linear, NULL, m);
+    matmul_linear(mm, r->y, out, r->x, in, linear, NULL, m, NULL);
     for (size_t row = 0; row < (size_t)m; row++) {
         const float *expected = r->expected + row % DISTINCT * out, *y = r->y + row * out;
         for (size_t c = 0; memcmp(y, expected, out * sizeof *y) != 0 && c < out; c++)

@@ -9,42 +9,13 @@
  * arithmetic of one pair is in kernels/elementwise.h. */
 #include "forward/forward.h"
 #include "forward/attention.h"
+#include "forward/each_row.h"
 
 #include <assert.h>
-
-/* Below this many rows the work on rows is done before another thread could wake up. */
-#define FEW_ROWS 4
-
-struct row_work {
-    struct forward *f;
-    const struct layer_norm *norm;
-    const int *rows;
-};
 
 static float *row_of(const struct activations *act, int row) {
     assert(row < act->max_rows);
     return act->data + (size_t)row * act->stride;
-}
-
-static void each_row(struct forward *f, int n, pool_fn fn, struct row_work *job) {
-    if (n > FEW_ROWS) {
-        pool_run(f->mm.pool, n, fn, job);
-    } else {
-        for (int row = 0; row < n; row++)
-            fn(job, row, 0);
-    }
-}
-
-/* Shows `act`, rows of `width` floats, to the tap, chunk by chunk. */
-static void tap(struct forward *f, enum gpt2_site site, int layer, const struct activations *act,
-                int width) {
-    if (!f->tap)
-        return;
-    for (int i = 0; i < f->n_chunks; i++) {
-        const struct chunk *chunk = &f->chunks[i];
-        f->tap(f->tap_user, site, layer, chunk->session, chunk->position, chunk->n_rows,
-               row_of(act, chunk->first_row), width, act->stride);
-    }
 }
 
 void forward_look_up(float *row, const struct kernels *kernels, const struct matrix *table,
@@ -58,40 +29,88 @@ void forward_look_up(float *row, const struct kernels *kernels, const struct mat
         kernels->to_f32[table->dtype](row, data + i * n_embd * dtype_size(table->dtype), n_embd);
 }
 
+struct tokens {
+    struct forward *f;
+    const struct chunk *chunk;
+};
+
+static void embed_token(void *arg, int i, int worker) {
+    const struct tokens *tokens = arg;
+    const struct gpt2_model *model = tokens->f->model;
+    const struct kernels *kernels = tokens->f->mm.kernels;
+    const struct chunk *chunk = tokens->chunk;
+    float *x = row_of(&tokens->f->x, chunk->first_row + i);
+    float *p = row_of(&tokens->f->a, chunk->first_row + i);
+    forward_look_up(x, kernels, &model->wte, (size_t)chunk->ids[i]);
+    forward_look_up(p, kernels, &model->wpe, (size_t)(chunk->position + i));
+    kernels->add(x, p, (size_t)model->config.n_embd);
+}
+
 /* x = wte[id] + wpe[position] */
 static void embed(struct forward *f) {
-    const struct gpt2_model *model = f->model;
-    const struct kernels *kernels = f->mm.kernels;
+    for (int i = 0; i < f->n_chunks; i++)
+        each_row(f->mm.pool, f->chunks[i].n_rows, embed_token, &(struct tokens){f, &f->chunks[i]});
+}
+
+static void normalize(const struct forward *f, float *a, const float *x,
+                      const struct layer_norm *norm) {
+    if (f->ablation.parts)
+        ablate_layer_norm(&f->ablation, f->model, a, x, norm);
+    else
+        f->mm.kernels->layer_norm(a, x, norm->gain, norm->bias, (size_t)f->model->config.n_embd,
+                                  f->model->config.layer_norm_epsilon);
+}
+
+/* ---- what is done with a row in one go ----
+ *
+ * A sum and a norm take no time beside reading and writing their rows. So they wait until the next
+ * product reads the rows; then a row is added to, normalized and quantized while it is in a cache.
+ */
+
+static void settle_row(void *arg, int row, int worker) {
+    const struct forward *f = arg;
+    float *x = row_of(&f->x, row), *a = row_of(&f->a, row);
+    if (f->pending.add)
+        f->mm.kernels->add(x, a, (size_t)f->model->config.n_embd);
+    if (f->pending.norm)
+        normalize(f, a, x, f->pending.norm);
+}
+
+/* NULL: nothing is pending. */
+static const struct row_maker *pending_rows(struct forward *f) {
+    f->settles = (struct row_maker){settle_row, f};
+    return f->pending.add || f->pending.norm ? &f->settles : NULL;
+}
+
+static void settle(struct forward *f) {
+    if (pending_rows(f))
+        each_row(f->mm.pool, f->n_rows, settle_row, f);
+    f->pending = (struct pending){0};
+}
+
+/* Shows `act`, rows of `width` floats, to the tap, chunk by chunk. */
+static void tap(struct forward *f, enum gpt2_site site, int layer, const struct activations *act,
+                int width) {
+    if (!f->tap)
+        return;
+    settle(f);
     for (int i = 0; i < f->n_chunks; i++) {
         const struct chunk *chunk = &f->chunks[i];
-        for (int r = 0; r < chunk->n_rows; r++) {
-            float *x = row_of(&f->x, chunk->first_row + r);
-            float *p = row_of(&f->a, chunk->first_row + r);
-            forward_look_up(x, kernels, &model->wte, (size_t)chunk->ids[r]);
-            forward_look_up(p, kernels, &model->wpe, (size_t)(chunk->position + r));
-            kernels->add(x, p, (size_t)model->config.n_embd);
-        }
+        f->tap(f->tap_user, site, layer, chunk->session, chunk->position, chunk->n_rows,
+               row_of(act, chunk->first_row), width, act->stride);
     }
 }
 
-static void normalize_row(void *arg, int row, int worker) {
-    const struct row_work *job = arg;
-    const struct forward *f = job->f;
-    int from = job->rows ? job->rows[row] : row;
-    float *a = row_of(&f->a, row);
-    const float *x = row_of(&f->x, from);
-    if (f->ablation.parts)
-        ablate_layer_norm(&f->ablation, f->model, a, x, job->norm);
-    else
-        f->mm.kernels->layer_norm(a, x, job->norm->gain, job->norm->bias,
-                                  (size_t)f->model->config.n_embd,
-                                  f->model->config.layer_norm_epsilon);
+/* x += a */
+static void add_branch(struct forward *f) {
+    assert(!f->pending.add && !f->pending.norm);
+    f->pending.add = true;
 }
 
 /* a = norm(x): one mean and one deviation for each row, from that row alone. */
 static void layer_norm(struct forward *f, const struct layer_norm *norm) {
-    struct row_work job = {.f = f, .norm = norm};
-    each_row(f, f->n_rows, normalize_row, &job);
+    assert(!f->pending.norm);
+    f->pending.norm = norm;
 }
 
 /* out = in . linear */
@@ -99,18 +118,10 @@ static void linear(struct forward *f, struct activations *out, const struct acti
                    const struct linear *weights, activation_fn act) {
     assert(f->n_rows <= in->max_rows && (size_t)weights->weight.rows <= in->stride &&
            f->n_rows <= out->max_rows && (size_t)weights->weight.cols <= out->stride);
-    matmul_linear(&f->mm, out->data, out->stride, in->data, in->stride, weights, act, f->n_rows);
-}
-
-static void add_row(void *arg, int row, int worker) {
-    const struct forward *f = ((const struct row_work *)arg)->f;
-    f->mm.kernels->add(row_of(&f->x, row), row_of(&f->a, row), (size_t)f->model->config.n_embd);
-}
-
-/* x += a */
-static void add_branch(struct forward *f) {
-    struct row_work job = {.f = f};
-    each_row(f, f->n_rows, add_row, &job);
+    assert(!pending_rows(f) || in == &f->a);
+    matmul_linear(&f->mm, out->data, out->stride, in->data, in->stride, weights, act, f->n_rows,
+                  pending_rows(f));
+    f->pending = (struct pending){0};
 }
 
 /* o = what each head reads of the rows it may see, side by side */
@@ -160,6 +171,7 @@ void forward_blocks(struct forward *f, const struct chunk *chunks, int n_chunks)
         add_branch(f);
         tap(f, GPT2_SITE_RESID, layer, &f->x, n_embd);
     }
+    settle(f);
 }
 
 /* Shows ln_f's output of row `row`, which stands at index i of f->a. */
@@ -173,11 +185,21 @@ static void tap_final(struct forward *f, int row, int i) {
     }
 }
 
+struct final_rows {
+    const struct forward *f;
+    const int *rows;
+};
+
+static void normalize_final(void *arg, int i, int worker) {
+    const struct final_rows *final = arg;
+    normalize(final->f, row_of(&final->f->a, i), row_of(&final->f->x, final->rows[i]),
+              &final->f->model->ln_f);
+}
+
 void forward_logits(struct forward *f, float *logits, const int *rows, int n) {
     const struct gpt2_model *model = f->model;
-    struct row_work job = {.f = f, .norm = &model->ln_f, .rows = rows};
     assert(n <= f->a.max_rows);
-    each_row(f, n, normalize_row, &job);
+    each_row(f->mm.pool, n, normalize_final, &(struct final_rows){f, rows});
     for (int i = 0; i < n; i++)
         tap_final(f, rows[i], i);
     matmul_head(&f->mm, logits, (size_t)model->config.n_vocab, f->a.data, f->a.stride, &model->head,

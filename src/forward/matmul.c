@@ -22,6 +22,7 @@
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "base/prefetch.h"
+#include "forward/each_row.h"
 #include "forward/tiling.h"
 
 #include <assert.h>
@@ -54,9 +55,6 @@
 #define HEAD_COLUMNS     64
 #define HEAD_COLUMNS_FEW 1024
 #define HEAD_ROWS        48
-
-/* Below this many rows x is quantized before another thread could wake up. */
-#define FEW_ROWS 4
 
 bool matmul_init(struct matmul *mm, struct pool *pool, const struct kernels *kernels, int max_rows,
                  int max_in, struct gpt2_error *err) {
@@ -105,6 +103,7 @@ struct product {
     const float *bias; /* NULL: 0 */
     activation_fn act;
     int m;
+    const struct row_maker *maker; /* NULL: the rows of x are there */
     struct tiling cut;
     int column_tasks;
 };
@@ -383,20 +382,22 @@ static void walk_task(void *arg, int i, int worker) {
 static void quantize_row(void *arg, int row, int worker) {
     const struct product *p = arg;
     const struct matmul *mm = p->mm;
+    if (p->maker)
+        p->maker->make(p->maker->arg, row, worker);
     size_t g = (size_t)row * mm->groups;
     mm->kernels->quantize(mm->q + (size_t)row * mm->max_in, mm->q_scale + g, mm->q_sum + g,
                           p->x + (size_t)row * p->xs, (size_t)p->weights.n_in,
                           panel_form(p->weights.matrix->dtype).group);
 }
 
-static void quantize_rows(struct product *p) {
-    assert(p->m <= p->mm->max_rows && (size_t)p->weights.n_in <= p->mm->max_in);
-    if (p->m > FEW_ROWS) {
-        pool_run(p->mm->pool, p->m, quantize_row, p);
-    } else {
-        for (int row = 0; row < p->m; row++)
-            quantize_row(p, row, 0);
-    }
+/* Makes the rows of x, and of them those that the kernels read. */
+static void make_rows(struct product *p) {
+    const bool quantized = dtype_is_quantized(p->weights.matrix->dtype);
+    assert(!quantized || (p->m <= p->mm->max_rows && (size_t)p->weights.n_in <= p->mm->max_in));
+    if (quantized)
+        each_row(p->mm->pool, p->m, quantize_row, p);
+    else if (p->maker)
+        each_row(p->mm->pool, p->m, p->maker->make, p->maker->arg);
 }
 
 /* Outputs are columns of W, or panels. */
@@ -405,8 +406,7 @@ static void run_linear(struct product *p) {
     const struct matrix *w = weights->matrix;
     int threads = pool_size(p->mm->pool);
     const bool rows = w->layout == LAYOUT_ROWS, panels = w->layout == LAYOUT_PANELS;
-    if (dtype_is_quantized(w->dtype))
-        quantize_rows(p);
+    make_rows(p);
     if (panels && p->m <= WALK_ROWS && !weights->copy) {
         p->column_tasks = n_walk_tasks(p, threads);
         bool rest = n_walks(p) * STRIP < weights->n_out;
@@ -425,8 +425,12 @@ static void run_linear(struct product *p) {
 }
 
 void matmul_linear(const struct matmul *mm, float *y, size_t ys, const float *x, size_t xs,
-                   const struct linear *linear, activation_fn act, int m) {
-    struct product p = {.mm = mm, .y = y, .ys = ys, .x = x, .xs = xs, .act = act, .m = m};
+                   const struct linear *linear, activation_fn act, int m,
+                   const struct row_maker *maker) {
+    struct product p = {.mm = mm, .y = y, .ys = ys, .x = x, .xs = xs};
+    p.maker = maker;
+    p.act = act;
+    p.m = m;
     p.weights = weights_product_begin(&mm->access, &linear->weight, OUTPUTS_ARE_COLUMNS);
     p.bias = linear->bias;
     run_linear(&p);

@@ -11,6 +11,13 @@
 #include "kernels/kernels.h"
 #include "model/weights.h"
 
+/* What makes a row of a product's input: called once for each row, by any thread, right before the
+ * row is read, which then still lies in that thread's cache. */
+struct row_maker {
+    pool_fn make; /* make(arg, row, worker) */
+    void *arg;
+};
+
 /* Threads, kernels and scratch. */
 struct matmul {
     struct pool *pool;             /* borrowed */
@@ -39,9 +46,11 @@ size_t matmul_bytes(const struct pool *pool, int max_rows, int max_in);
 /* y[r, o] = bias[o] + chain over k of x[r, k] * weight[k, o], then act in place if act is not NULL.
  * y [m, out] with stride ys, x [m, in] with stride xs, m >= 1. The chain starts from the bias. With
  * quantized weights x is quantized first, each row by itself, and the chain is that of
- * gemm_quantized; then m and in must be within what matmul_init was told. */
+ * gemm_quantized; then m and in must be within what matmul_init was told. `maker` makes the rows of
+ * x; NULL: they are there. */
 void matmul_linear(const struct matmul *mm, float *y, size_t ys, const float *x, size_t xs,
-                   const struct linear *linear, activation_fn act, int m);
+                   const struct linear *linear, activation_fn act, int m,
+                   const struct row_maker *maker);
 
 /* logits[r, v] = lanes16 over k of x[r, k] * head[v, k]          (kernels.h: gemm_nt)
  * logits [m, n_vocab] with stride ls, x [m, n_embd] with stride xs. A quantized head is a linear

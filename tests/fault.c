@@ -5,16 +5,17 @@
  * line `CALL N` for each
  *
  * Calls: those of `calls` below. alloc: malloc, calloc, realloc, posix_memalign. open: fopen,
- * opendir and openat, too. stat: lstat, fstat, fstatat, access, readlink and realpath, too. accept:
- * accept4, too. A REASON is the name of an errno of `reasons`;
- * alloc only knows ENOMEM. Calls that the C library makes of its own functions are not seen, its
- * allocations are. Only the program itself: a program that it starts gets no FAULT.
+ * opendir and openat, too. stat: lstat, fstat, fstatat, faccessat, readlink and realpath, too.
+ * accept: accept4, too. A REASON is the name of an errno of `reasons`; alloc only knows ENOMEM.
+ * Calls that the C library makes of its own functions are not seen, its allocations are. Only the
+ * program itself: a program that it starts gets no FAULT.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -40,12 +41,13 @@ enum call {
     MADVISE,
     READDIR,
     STAT,
+    POLL,
     ACCEPT,
     N_CALLS
 };
 static const char *const calls[N_CALLS] = {"alloc",   "mmap",  "open",   "read",   "write",
                                            "pwrite",  "fsync", "rename", "thread", "madvise",
-                                           "readdir", "stat",  "accept"};
+                                           "readdir", "stat",  "poll",   "accept"};
 static const struct {
     const char *name;
     int number;
@@ -175,6 +177,10 @@ struct dirent *readdir(DIR *folder) {
     return fails(READDIR) ? NULL : NEXT(readdir)(folder);
 }
 
+int poll(struct pollfd *fds, nfds_t n, int timeout) {
+    return fails(POLL) ? -1 : NEXT(poll)(fds, n, timeout);
+}
+
 int stat(const char *restrict path, struct stat *restrict info) {
     return fails(STAT) ? -1 : NEXT(stat)(path, info);
 }
@@ -191,8 +197,8 @@ int fstatat(int folder, const char *restrict path, struct stat *restrict info, i
     return fails(STAT) ? -1 : NEXT(fstatat)(folder, path, info, flags);
 }
 
-int access(const char *path, int mode) {
-    return fails(STAT) ? -1 : NEXT(access)(path, mode);
+int faccessat(int folder, const char *path, int mode, int flags) {
+    return fails(STAT) ? -1 : NEXT(faccessat)(folder, path, mode, flags);
 }
 
 ssize_t readlink(const char *restrict path, char *restrict target, size_t size) {

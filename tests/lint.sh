@@ -244,9 +244,9 @@ bad_filters() { unlisted filter src/sampling/filters.def; }
 bad_topics() { unlisted topic src/cli/command/topics.def; }
 bad_containers() { unlisted container src/weights/containers.def; }
 
-# What a command prints goes through io/output.h, which notices a full disk.
+# What is printed goes through io/output.h, which notices a full disk.
 bad_printing() {
-    grep -E '^src/cli/(.*/)?cmd_[a-z_]+\.c$' "$tmp/c_files" |
+    grep -E '^src/.*\.c$' "$tmp/c_files" |
         xargs grep -HnE '(^|[^a-z_])(v?printf|puts|putchar)\(|(^|[^a-z_])(fprintf|fputs|fputc|fwrite|putc|vfprintf)\(([^;]*, *)?stdout' |
         sed -E 's,^([^:]*:[0-9]+):.*,\1: results go through io/output.h,'
 }
@@ -261,7 +261,7 @@ bad_errors() {
 # Where "nothing is there" is told from "the system could not look". A handler of signals has no choice.
 bad_looking() {
     grep -E '^src/.*\.[ch]$' "$tmp/c_files" | grep -vE '^src/(base/look|cli/io/fatal)\.c$' |
-        xargs grep -HnE '(^|[^a-z_])(l?stat|fstatat|access)\(' |
+        xargs grep -HnE '(^|[^a-z_])(l?stat|fstatat|f?access(at)?)\(' |
         sed -E 's,^([^:]*:[0-9]+):.*,\1: base/look.h looks at paths,'
 }
 

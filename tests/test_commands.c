@@ -137,8 +137,14 @@ static struct printed run(const struct command *command, const char *a, const ch
 }
 
 static int complete(void *user) {
+    struct buffer script = {0};
     int code;
-    return shell_completion_print(user, &code) ? code : 1;
+    if (!shell_completion_write(&script, user, &code) || script.failed)
+        code = 1;
+    else if (!code)
+        fputs(script.data, stdout);
+    buffer_free(&script);
+    return code;
 }
 
 static bool starts(const char *text, const char *start) {

@@ -56,6 +56,6 @@ bool look_may_read(const char *path, enum gpt2_status status, struct gpt2_error 
     bool is_directory;
     if (!look_is_directory(&is_directory, path, status, err))
         return false;
-    return access(path, is_directory ? R_OK | X_OK : R_OK) == 0 || is_nothing(errno) ||
-           error_errno(err, status, errno, "%s: cannot open", path);
+    return faccessat(AT_FDCWD, path, is_directory ? R_OK | X_OK : R_OK, AT_EACCESS) == 0 ||
+           is_nothing(errno) || error_errno(err, status, errno, "%s: cannot open", path);
 }

@@ -1,6 +1,6 @@
 /* look.h - what is at a path. "Nothing" is an answer only where the system gave it: where it could
- * not look, that is an error. No other file calls stat, lstat, fstatat or access, which have one
- * value for both (`make lint`). */
+ * not look, that is an error. No other file calls stat, lstat, fstatat, access or faccessat, which
+ * have one value for both (`make lint`). */
 #ifndef BASE_LOOK_H
 #define BASE_LOOK_H
 

@@ -1,6 +1,4 @@
 /* outfile.c - writes a file under a temporary name and renames it when it is whole. */
-#define _XOPEN_SOURCE 700 // realpath
-
 #include "base/outfile.h"
 #include "base/error_internal.h"
 #include "base/look.h"
@@ -185,10 +183,7 @@ static char *link_target(const char *path) {
 }
 
 char *outfile_target(const char *path, struct gpt2_error *err) {
-    struct stat info;
-    if (!look_at(&info, path, LOOK_THROUGH, GPT2_ERR_RUNTIME, err))
-        return NULL;
-    char *target = S_ISREG(info.st_mode) ? realpath(path, NULL) : link_target(path);
+    char *target = link_target(path);
     if (!target)
         error_errno(err, GPT2_ERR_RUNTIME, errno, "%.300s: cannot create", path);
     return target;

@@ -44,22 +44,29 @@ static bool may_skip(int reason, const char *path, struct gpt2_error *err) {
     return true;
 }
 
-/* What is at `path`, links followed; nothing (look.h) where it may not be looked at. */
-static bool look_past(struct stat *info, const char *path, struct gpt2_error *err) {
-    return look_at(info, path, LOOK_THROUGH, GPT2_ERR_RUNTIME, err) || !error_is_of_system(errno);
+/* What is at `path`, links followed. Where it may not be looked at that is said, and *refused. */
+static bool look_past(struct stat *info, bool *refused, const char *path, struct gpt2_error *err) {
+    *refused = !look_at(info, path, LOOK_THROUGH, GPT2_ERR_RUNTIME, err);
+    if (*refused && error_is_of_system(errno))
+        return false;
+    if (*refused)
+        report_note("%s", err->message);
+    return true;
 }
 
-/* Whether a folder is one of a model: its configuration is there. */
+/* Whether a folder is one of a model: its configuration is there, or may not be looked at, which
+ * opening it says. */
 static bool has_config(bool *has, const char *folder, struct gpt2_error *err) {
     static const char *const names[] = {"config.json", "hparams.json"};
     *has = false;
     for (size_t i = 0; !*has && i < sizeof names / sizeof *names; i++) {
         char path[4500];
         struct stat info;
+        bool refused;
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        if (!look_past(&info, path, err))
+        if (!look_past(&info, &refused, path, err))
             return false;
-        *has = info.st_mode != 0;
+        *has = info.st_mode != 0 || refused;
     }
     return true;
 }
@@ -68,8 +75,9 @@ static bool has_config(bool *has, const char *folder, struct gpt2_error *err) {
 static bool bytes_of(uint64_t *n_bytes, const char *path, struct gpt2_error *err) {
     struct stat info;
     uint64_t total = 0;
+    bool refused;
     *n_bytes = 0;
-    if (!look_past(&info, path, err))
+    if (!look_past(&info, &refused, path, err))
         return false;
     if (!S_ISDIR(info.st_mode)) {
         *n_bytes = (uint64_t)info.st_size;
@@ -79,10 +87,13 @@ static bool bytes_of(uint64_t *n_bytes, const char *path, struct gpt2_error *err
     if (!folder)
         return may_skip(errno, path, err);
     bool ok = true;
-    for (const char *name; ok && (ok = os_next_entry(&name, folder, path, err)) && name;) {
+    for (const char *name = ""; ok && !refused && name;) {
         char file[4400];
+        ok = os_next_entry(&name, folder, path, err);
+        if (!ok || !name)
+            continue;
         snprintf(file, sizeof file, "%s/%s", path, name);
-        ok = look_past(&info, file, err);
+        ok = look_past(&info, &refused, file, err);
         total += S_ISREG(info.st_mode) ? (uint64_t)info.st_size : 0;
     }
     closedir(folder);
@@ -179,9 +190,9 @@ static void list_folder(struct models_listing *l, const char *folder, const char
         struct stat info;
         snprintf(path, sizeof path, "%s/%s", folder, entry);
         snprintf(name, sizeof name, "%s%s%s", owner, *owner ? "/" : "", entry);
-        bool ok = !l->failed && entry[0] != '.', whole;
+        bool ok = !l->failed && entry[0] != '.', whole, refused;
         if (ok)
-            l->failed = !(ok = look_past(&info, path, &l->err));
+            l->failed = !(ok = look_past(&info, &refused, path, &l->err));
         if (ok && S_ISDIR(info.st_mode)) {
             bool partial = path_ends_in(entry, ".partial");
             l->failed = !has_config(&whole, path, &l->err);

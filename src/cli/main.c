@@ -4,6 +4,7 @@
 #include "cli/command/program_help.h"
 #include "cli/command/topics.h"
 #include "cli/io/fatal.h"
+#include "cli/io/output.h"
 #include "cli/io/report.h"
 #include "cli/io/suggest.h"
 
@@ -107,8 +108,10 @@ int main(int argc, char **argv) {
         return report(&err);
     const char *name = argc > 1 ? argv[1] : "--help";
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
-        printf("gpt2 %s\n", gpt2_version());
-        return fflush(stdout) == 0 ? 0 : 1;
+        static struct output out; // it has a buffer, too large for a small stack
+        const bool ok =
+            output_format(&out, &err, "gpt2 %s\n", gpt2_version()) && output_flush(&out, &err);
+        return ok ? 0 : output_failed(&out, &err);
     }
     if (!strcmp(name, "help"))
         return help(argc - 2, argv + 2);

@@ -73,10 +73,11 @@ static bool only_snapshot(char commit[GPT2_HUB_NAME_MAX], const char *repo,
     int n = 0;
     for (const char *name = ""; ok && folder && name;) {
         struct stat info = {0};
-        ok =
-            os_next_entry(&name, folder, path, err) &&
-            (!name || look_in(&info, dirfd(folder), path, name, LOOK_THROUGH, GPT2_ERR_MODEL, err));
-        if (S_ISDIR(info.st_mode) && name_word(name, strlen(name)) && n++ == 0)
+        ok = os_next_entry(&name, folder, path, err);
+        if (ok && name && name_word(name, strlen(name))) // what may not be looked at is none
+            ok = look_in(&info, dirfd(folder), path, name, LOOK_THROUGH, GPT2_ERR_MODEL, err) ||
+                 !error_is_of_system(errno);
+        if (S_ISDIR(info.st_mode) && n++ == 0)
             snprintf(commit, GPT2_HUB_NAME_MAX, "%s", name);
     }
     if (folder)

@@ -184,6 +184,8 @@ static bool attend(struct curl_stream *s, struct child *child) {
         struct pollfd ready[2] = {{.fd = child->body, .events = POLLIN},
                                   {.fd = child->said, .events = POLLIN}};
         int n = poll(ready, 2, 100);
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            s->failed = errno;
         if (n > 0 && ready[0].revents) {
             size_t cap;
             void *room = curl_output_room(&s->output, &cap);

@@ -114,6 +114,8 @@ static bool catch_up(struct transfer *t) {
     begin_digest(t);
     for (unsigned i = 1;; i++) {
         ssize_t got = pread(t->fd, buffer, sizeof buffer, (off_t)t->n_bytes);
+        if (got < 0 && errno == EINTR)
+            continue;
         if (got < 0)
             t->failed = errno;
         if (got <= 0)
@@ -275,7 +277,8 @@ static bool complete(struct transfer *t, const char *url, struct gpt2_error *err
     if ((uint64_t)info.st_size > t->file->size && !start_over(t, err))
         return false;
     if (!catch_up(t))
-        return t->failed ? explain_failed(t, err) : stopped(err);
+        return t->failed ? error_errno(err, GPT2_ERR_RUNTIME, t->failed, "cannot read %s", t->part)
+                         : stopped(err);
     if (!run(t, url, err))
         return false;
     if (check(t, NULL))
@@ -291,11 +294,18 @@ static bool keep(const struct transfer *t, const char *path, struct gpt2_error *
 
 /* Opens the part; one that is complete may stand under its final name already. */
 static bool open_part(struct transfer *t, const char *path, struct gpt2_error *err) {
-    bool exists;
-    if (!look_exists(&exists, t->part, GPT2_ERR_RUNTIME, err))
+    struct stat info;
+    if (!look_at(&info, t->part, LOOK_LINKS, GPT2_ERR_RUNTIME, err))
         return false;
-    if (!exists && rename(path, t->part) != 0 && errno != ENOENT)
+    if (!info.st_mode && rename(path, t->part) != 0 && errno != ENOENT)
         return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot rename %s", path);
+    if (!info.st_mode && !look_at(&info, t->part, LOOK_LINKS, GPT2_ERR_RUNTIME, err))
+        return false;
+    if (info.st_mode && !S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode))
+        return error_set(err, GPT2_ERR_RUNTIME, "%s: expected a regular file or none", t->part);
+    // what else has this file (cp -al) keeps it as it is, as what a link leads to does
+    if ((S_ISLNK(info.st_mode) || info.st_nlink > 1) && unlink(t->part) != 0)
+        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot remove %s", t->part);
     t->fd = open(t->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     return t->fd >= 0 || error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot write %s", t->part);
 }

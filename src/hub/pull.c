@@ -189,7 +189,7 @@ static bool check_space(const struct pull *p, struct gpt2_error *err) {
     for (size_t i = 0; i < p->plan.count; i++) { // what an earlier try has left is there already
         struct stat info;
         char *part = environment_format(err, "%s/%s.part", p->staging, p->plan.files[i].name);
-        const bool ok = part && look_at(&info, part, LOOK_THROUGH, GPT2_ERR_RUNTIME, err);
+        const bool ok = part && look_at(&info, part, LOOK_LINKS, GPT2_ERR_RUNTIME, err);
         free(part);
         if (!ok)
             return false;
@@ -246,7 +246,8 @@ static bool is_current(bool *is, const struct pull *p, struct gpt2_error *err) {
     for (size_t i = 0; ok && same && i < had.count; i++) {
         struct stat info;
         path = in(p->target, had.files[i].name, err);
-        ok = path && look_at(&info, path, LOOK_THROUGH, GPT2_ERR_RUNTIME, err);
+        ok = path && (look_at(&info, path, LOOK_THROUGH, GPT2_ERR_RUNTIME, err) ||
+                      !error_is_of_system(errno)); // it is fetched anew
         same = ok && S_ISREG(info.st_mode) && (uint64_t)info.st_size == had.files[i].size;
         free(path);
     }

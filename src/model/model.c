@@ -113,7 +113,7 @@ bool gpt2_model_recognise(const char *path, const char **what, struct gpt2_error
         free(file);
         containers_close(&given);
     }
-    if (why.status == GPT2_OK || why.status == GPT2_ERR_MODEL)
+    if (why.status == GPT2_OK || (why.status == GPT2_ERR_MODEL && !given.refused))
         return true;
     if (err)
         *err = why;

@@ -94,18 +94,21 @@ static bool refuse_stranger(const char *path, size_t n_bytes, struct gpt2_error 
 }
 
 bool containers_identify(struct given *out, const char *path, struct gpt2_error *err) {
-    bool exists, is_directory;
-    *out = (struct given){.kind = GIVEN_DIRECTORY};
+    bool exists;
+    struct stat info;
+    *out = (struct given){.kind = GIVEN_DIRECTORY, .refused = true};
     if (!look_exists(&exists, path, GPT2_ERR_MODEL, err) ||
-        !look_is_directory(&is_directory, path, GPT2_ERR_MODEL, err))
+        !look_at(&info, path, LOOK_THROUGH, GPT2_ERR_MODEL, err))
         return false;
+    out->refused = S_ISREG(info.st_mode);
     if (!exists)
         return error_set(err, GPT2_ERR_MODEL, "%s: no such file or directory",
                          *path ? path : "\"\"");
-    if (is_directory)
+    if (S_ISDIR(info.st_mode))
         return true;
     if (!os_map(&out->file, path, GPT2_ERR_MODEL, err))
         return false;
+    out->refused = false;
     const char *name = path_name(path);
     const size_t n_bytes = out->file.size;
     if (stand_in_refuse(out->file.data, n_bytes, path, GPT2_ERR_MODEL, err)) {

@@ -83,11 +83,12 @@ struct given {
     enum given_kind kind;
     const struct container *format; /* of GIVEN_WEIGHTS; else NULL                           */
     struct os_file file;            /* of GIVEN_WEIGHTS, its mapping: it is opened only once */
+    bool refused;                   /* it failed, and what is there is not known             */
 };
 
 /* Says what is at `path`. What a file begins with counts before its name. Fails with
- * GPT2_ERR_MODEL where there is nothing, where it cannot be read and where it is none of the above;
- * then there is nothing to close. */
+ * GPT2_ERR_MODEL where there is nothing, where it cannot be looked at or read (`refused`) and where
+ * it is none of the above; then there is nothing to close. */
 bool containers_identify(struct given *out, const char *path, struct gpt2_error *err);
 
 /* The directory that was given, or that the file is in, to be freed. NULL where memory is out. */

@@ -148,12 +148,13 @@ reasons_of() {
     fsync | rename) echo ENOSPC EIO ;;
     readdir | stat) echo EIO ;;
     thread) echo EAGAIN ;;
+    poll) echo ENOMEM EINTR ;;
     accept) echo EMFILE ENOMEM EINTR ;;
     esac
 }
 
 timeless=
-all_calls="alloc mmap open read write pwrite fsync rename thread madvise readdir stat"
+all_calls="alloc mmap open read write pwrite fsync rename thread madvise readdir stat poll"
 calls=$all_calls
 input=/dev/null
 first=1000000

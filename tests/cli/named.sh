@@ -128,6 +128,34 @@ END
     chmod 755 "$tmp/one/folder" "$tmp/one/file"
     expect "models lists what may not be read" grep -q '^file  *unusable' "$out"
     expect "... or says it" says "$tmp/one/folder: Permission denied"
+    # A folder whose names may be read and whose files may not even be looked at.
+    chmod 644 "$tmp/one/folder"
+    GPT2_MODELS=$tmp/one run models
+    chmod 755 "$tmp/one/folder"
+    expect "models lists what may not be looked at" grep -q '^folder  *unusable' "$out"
+    expect "... and says it" says "cannot look at $tmp/one/folder/config.json: Permission denied"
+    # The rights that count are those that files are opened with.
+    if [ "$(id -u)" -eq 0 ]; then
+        open=$(mktemp -d /tmp/gpt2-named.XXXXXX) && chmod 755 "$open" # which every user may enter
+        mkdir "$open/one" "$open/two"
+        cp "$m/good.q8" "$open/one/file" && cp -r models/tales "$open/two/file" && chmod 600 "$open/one/file"
+        HOME=$open HF_HUB_CACHE=$open GPT2_MODELS=$open/one:$open/two \
+            setpriv --euid=65534 --clear-groups "$with_rights" info -m file >"$out" 2>"$err"
+        status=$?
+        rm -r "$open"
+        expect "a file that the effective user may not read" refuses 4 "$open/one/file: cannot open: Permission denied"
+    fi
+    # In a folder whose parent may not be searched, a name is enough.
+    mkdir -p "$tmp/parent/in" && cp "$m/good.q8" "$tmp/parent/in/" && echo old >"$tmp/parent/in/tale"
+    (cd "$tmp/parent/in" && chmod 0 .. && "$GPT2" verify good.q8 >"$out" 2>"$err")
+    status=$?
+    expect "verify in a folder below one that may not be searched" exits 0
+    chmod 755 "$tmp/parent"
+    (cd "$tmp/parent/in" && chmod 0 .. && "$GPT2" tokenize -m good.q8 once -o tale >"$out" 2>"$err")
+    status=$?
+    chmod 755 "$tmp/parent"
+    expect "... and writing there" exits 0
+    expect "... over what is there" grep -q '[0-9]' "$tmp/parent/in/tale"
     # A place that may not be entered is passed over, but not forgotten.
     chmod 0 "$tmp/one"
     GPT2_MODELS=$tmp/one:$tmp/two run info folder
@@ -179,12 +207,23 @@ cp -r models/tales "$repo/snapshots/c"
 : >"$repo/snapshots/DS_Store"
 HF_HUB_CACHE=$tmp/hub run info o/n
 expect "the only snapshot beside a file" exits 0
+ln -s circle "$repo/snapshots/circle"
+HF_HUB_CACHE=$tmp/hub run info o/n
+expect "... and beside a link to itself" exits 0
 printf d >"$repo/refs/main"
 HF_HUB_CACHE=$tmp/hub run info o/n
 expect "the commit of refs/main is not there" refuses 4 "neither a path nor a known name"
 rm "$repo/refs/main" && mkfifo "$repo/refs/main"
 HF_HUB_CACHE=$tmp/hub run info o/n
 expect "a pipe for refs/main" refuses 4 "neither a path nor a known name"
+
+# A file that has no name any more.
+cp "$m/good.q8" "$tmp/gone" && exec 7<"$tmp/gone" && rm "$tmp/gone"
+if [ -r /dev/fd/7 ]; then
+    run verify /dev/fd/7
+    expect "verify of a file that was removed" exits 0
+fi
+exec 7<&-
 
 # What a directory is made of stands for it.
 fingerprint() { run verify -m "$1" && grep fingerprint "$out" >"$2"; }

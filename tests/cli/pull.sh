@@ -459,6 +459,30 @@ expect "... or removed from it" refuses 4 'm.partial: is a symbolic link'
 expect "... which is as it was" furnished "$tmp/moved/m"
 rm "$folder/good/m.partial"
 
+# What cannot be looked at is fetched again; what another name has, too, is not written to.
+run pull -q good/m
+ln -sf vocab.json "$folder/good/m/vocab.json"
+run pull -q good/m
+expect "a file that became a link to itself" exits 0
+expect "... is fetched again" whole good/m
+run rm good/m
+(ulimit -f 2000; "$GPT2" pull -q good/m >"$out" 2>"$err")
+part=$(find "$folder/good/m.partial" -name '*.part' | head -n 1)
+expect "a part is there" test -s "$part"
+echo mine >"$tmp/kept" && ln -f "$tmp/kept" "$part"
+run pull -q good/m
+expect "a part that another name has, too" exits 0
+expect "... is left to it" grep -qx mine "$tmp/kept"
+expect "... and fetched anew" whole good/m
+run rm good/m
+(ulimit -f 2000; "$GPT2" pull -q good/m >"$out" 2>"$err")
+rm "$part" && mkfifo "$part"
+run pull -q good/m
+expect "a pipe in the place of a part" refuses 1 ".part: expected a regular file or none"
+rm "$part"
+run rm good/m
+expect "... rm after it" exits 0
+
 # A fetch that has not ended.
 (ulimit -f 2000; "$GPT2" pull -q good/m >"$out" 2>"$err")
 furnish "$folder/good/m.partial"

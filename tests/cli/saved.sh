@@ -66,6 +66,9 @@ expect "ids too" refuses 5 'at 0, the prompt has'
 
 # --prompt-cache: what is common, whatever that is.
 c=$tmp/cache
+ln -s linked "$tmp/link"
+run generate -p "$long" -n 1 --prompt-cache "$tmp/link"
+expect "--prompt-cache: a link to nothing is written through" test -f "$tmp/linked"
 run generate -p "$long" -n 12 --prompt-cache "$c" --stats
 expect "--prompt-cache: nothing is there yet" grep -q "^reused  0 of" "$err"
 expect "... the text is the same" same "$tmp/whole" "$out"

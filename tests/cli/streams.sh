@@ -345,6 +345,19 @@ writes tokenize "$tmp/ids" tokenize "$text"
 
 # Where nothing more can be written, the message names the file, in any command.
 if [ -c /dev/full ]; then
+    for line in --version version --help help "help all" "help generate man" "completions bash" "completions zsh" \
+        "completions fish" models info "verify models/tales" "tokenize once" "generate once -n 1"; do
+        # shellcheck disable=SC2086
+        "$GPT2" $line >/dev/full 2>"$err"
+        status=$?
+        expect "$line, a full standard output" exits 1
+        expect "... is said" says 'gpt2: error: cannot write to standard output: No space left on device'
+        # shellcheck disable=SC2086
+        "$GPT2" $line >&- 2>"$err"
+        status=$?
+        expect "$line, a closed standard output" exits 1
+        expect "... is said" says 'gpt2: error: cannot write to standard output: Bad file descriptor'
+    done
     for line in "generate once -n 1" "generate -q --input $tmp/records -n 1" "tokenize once" info \
         "score once" "choose once -c a,b" "inspect lens once" "inspect lens once --svg"; do
         case $line in *--svg) set -- ;; *) set -- -o ;; esac

@@ -2,10 +2,12 @@
 #ifndef CLI_COMMAND_SHELL_COMPLETION_H
 #define CLI_COMMAND_SHELL_COMPLETION_H
 
+#include "base/buffer.h"
+
 #include <stdbool.h>
 
-/* Prints the script for "bash", "zsh" or "fish"; false for any other shell. *code is 0, or the exit
- * code of a command that could not show its options (out of memory, which it has reported). */
-bool shell_completion_print(const char *shell, int *code);
+/* Appends the script for "bash", "zsh" or "fish"; false for any other shell. *code is 0, or the
+ * exit code of a command that could not show its options (out of memory, which it has reported). */
+bool shell_completion_write(struct buffer *script, const char *shell, int *code);
 
 #endif

@@ -42,10 +42,10 @@ bool session_file_load(struct generate_run *run, struct gpt2_error *err) {
         run->model, &(struct gpt2_session_options){.kv = (enum gpt2_kv)args->kv}, err);
     if (!run->session)
         return false;
-    bool has_cache = false;
-    if (cache && !look_exists(&has_cache, cache, GPT2_ERR_RUNTIME, err))
+    struct stat info = {0}; // a link to nothing is written through
+    if (cache && !look_at(&info, cache, LOOK_THROUGH, GPT2_ERR_RUNTIME, err))
         return false;
-    const char *path = has_cache ? cache : args->load_session;
+    const char *path = info.st_mode ? cache : args->load_session;
     return !path || load(run, path, err);
 }
 

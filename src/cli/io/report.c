@@ -23,7 +23,6 @@ static void print_line(const char *label, const char *text) {
 }
 
 int report(const struct gpt2_error *err) {
-    fflush(stdout);
     terminal_clear_status();
     print_line("gpt2: error: ", err->message);
     if (err->hint[0])

@@ -190,7 +190,7 @@ $(BUILD)/microhttpd: FORCE
 	@[ "$$(cat $@ 2>/dev/null)" = '$(MICROHTTPD)' ] || echo '$(MICROHTTPD)' >$@
 
 # Loops over a whole vocabulary, which -O2 leaves scalar.
-VECTORIZED := base/rng sampling/filters sampling/race
+VECTORIZED := base/rng forward/batch sampling/filters sampling/race
 $(foreach f,$(VECTORIZED),$(BUILD)/src/$f.o): FILE_CFLAGS := \
     $(if $(SANITIZE)$(filter -O0 -Og,$(CFLAGS)),,-O3)
 

@@ -4,6 +4,7 @@
  * most max_rows rows; a pass may hold chunks of several sessions. Where the cuts fall changes
  * nothing. */
 #include "base/error_internal.h"
+#include "base/math.h"
 #include "base/os.h"
 #include "forward/forward.h"
 #include "machine/runtime_internal.h"
@@ -200,12 +201,13 @@ static bool check_run(struct gpt2_batch *batch, const struct gpt2_span *spans, i
     return ok;
 }
 
-/* True if no element is NaN or infinite: x - x is then 0. One pass without a branch inside. */
+/* True if no element is NaN or infinite: those have all bits of the exponent, and adding its lowest
+ * carries into the sign. A comparison of floats, which may raise exceptions, is not vectorized. */
 static bool all_finite(const float *x, size_t n) {
-    int bad = 0;
+    uint32_t carries = 0;
     for (size_t i = 0; i < n; i++)
-        bad |= !(x[i] - x[i] == 0.0f);
-    return !bad;
+        carries |= (math_bits(x[i]) & 0x7F800000u) + 0x00800000u;
+    return !(carries & 0x80000000u);
 }
 
 static bool check_logits(const struct gpt2_batch *batch, int n, struct gpt2_error *err) {

@@ -254,6 +254,29 @@ static void add_forms(const char *from, const char *to) {
     add_foreign("nanogpt_no_bias", from, to, "--to nanogpt --no-bias");
 }
 
+/* Models whose tokenizer is refused: what does not read beside what would, a pointer in the place
+ * of a file, another kind. */
+static void add_tokenizers(const char *from) {
+    static const struct {
+        const char *name, *file, *text;
+        bool pair; /* beside vocab.json and merges.txt */
+    } all[] = {
+        {"tokenizer_damaged", "tokenizer.json", "{", true},
+        {"tokenizer_pointer", "merges.txt", "version https://git-lfs.github.com/spec/v1\n", true},
+        {"sentencepiece", "spiece.model", "\n\16", false},
+        {"wordpiece", "vocab.txt", "[PAD]\n", false},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        const struct testmodel_options options =
+            small((struct testmodel_options){.n_vocab = SEEDS_TOKENS});
+        testmodel_write(from, &options);
+        if (all[i].pair)
+            seeds_write_tokenizer(from);
+        testmodel_write_file(from, all[i].file, all[i].text, strlen(all[i].text));
+        add(all[i].name, from);
+    }
+}
+
 /* One file that has all: GGUF and packed, with the tokenizer inside. */
 static void add_whole_files(const char *from, const char *to) {
     struct gpt2_error err = {0};
@@ -298,6 +321,7 @@ void replay_seeds(void) {
     add_unread(from);
     add_forms(from, to);
     add_whole_files(from, to);
+    add_tokenizers(from);
     testmodel_remove(from);
     testmodel_remove(to);
 }

@@ -135,7 +135,9 @@ END
     expect "models lists what may not be looked at" grep -q '^folder  *unusable' "$out"
     expect "... and says it" says "cannot look at $tmp/one/folder/config.json: Permission denied"
     # The rights that count are those that files are opened with.
-    if [ "$(id -u)" -eq 0 ]; then
+    if [ -n "${SANITIZE:-}" ]; then
+        skip "rights of the effective user" "LeakSanitizer may not trace a process whose user has changed"
+    elif [ "$(id -u)" -eq 0 ]; then
         open=$(mktemp -d /tmp/gpt2-named.XXXXXX) && chmod 755 "$open" # which every user may enter
         mkdir "$open/one" "$open/two"
         cp "$m/good.q8" "$open/one/file" && cp -r models/tales "$open/two/file" && chmod 600 "$open/one/file"

@@ -139,10 +139,10 @@ END
         skip "rights of the effective user" "LeakSanitizer may not trace a process whose user has changed"
     elif [ "$(id -u)" -eq 0 ]; then
         open=$(mktemp -d /tmp/gpt2-named.XXXXXX) && chmod 755 "$open" # which every user may enter
-        mkdir "$open/one" "$open/two"
+        mkdir "$open/one" "$open/two" && cp "$with_rights" "$open/gpt2"
         cp "$m/good.q8" "$open/one/file" && cp -r models/tales "$open/two/file" && chmod 600 "$open/one/file"
         HOME=$open HF_HUB_CACHE=$open GPT2_MODELS=$open/one:$open/two \
-            setpriv --euid=65534 --clear-groups "$with_rights" info -m file >"$out" 2>"$err"
+            setpriv --euid=65534 --clear-groups "$open/gpt2" info -m file >"$out" 2>"$err"
         status=$?
         rm -r "$open"
         expect "a file that the effective user may not read" refuses 4 "$open/one/file: cannot open: Permission denied"

@@ -44,7 +44,8 @@ static const char no_step[] = "not asked for";
 static const char *files = no_step, *calls = no_step; /* NULL: given up; else why not */
 static char state[240];
 
-/* What outfile_open or a plain open of that path writes to. False: memory is out. */
+/* What outfile_open or a plain open of that path writes to. False: memory is
+ * out, or the path could not be looked at. */
 static bool add_place(struct confine_place *place, const char *path) {
     struct stat info;
     char *target = outfile_target(path, NULL);

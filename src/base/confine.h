@@ -10,9 +10,9 @@
  *
  * What is refused fails with an errno (EPERM, EACCES, ENOSYS); the process goes on. Linux: Landlock
  * (5.13; TCP from 6.7, signals from 6.12) and seccomp on x86-64, arm64 and riscv64. OpenBSD: unveil
- * and pledge. Elsewhere nothing is given up. A kernel without one of them, or a lack of memory, is
- * no error: confine_state tells. Under sanitizers, valgrind and coverage nothing is given up, as
- * these open files themselves. */
+ * and pledge. Elsewhere nothing is given up. A kernel without one of them, a lack of memory, or
+ * an output that cannot be looked at is no error: confine_state tells. Under sanitizers, valgrind
+ * and coverage nothing is given up, as these open files themselves. */
 #ifndef BASE_CONFINE_H
 #define BASE_CONFINE_H
 

@@ -190,13 +190,13 @@ static void list_folder(struct models_listing *l, const char *folder, const char
         struct stat info;
         snprintf(path, sizeof path, "%s/%s", folder, entry);
         snprintf(name, sizeof name, "%s%s%s", owner, *owner ? "/" : "", entry);
-        bool ok = !l->failed && entry[0] != '.', whole, refused;
+        bool ok = !l->failed && entry[0] != '.', whole, is_model, refused;
         if (ok)
             l->failed = !(ok = look_past(&info, &refused, path, &l->err));
         if (ok && S_ISDIR(info.st_mode)) {
             bool partial = path_ends_in(entry, ".partial");
-            l->failed = !has_config(&whole, path, &l->err);
-            if (!l->failed && (partial || whole)) {
+            l->failed = !has_config(&is_model, path, &l->err);
+            if (!l->failed && (partial || is_model)) {
                 if (partial)
                     name[strlen(name) - strlen(".partial")] = 0;
                 l->failed = !print_model(l, name, path, partial);

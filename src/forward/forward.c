@@ -76,14 +76,12 @@ static void settle_row(void *arg, int row, int worker) {
         normalize(f, a, x, f->pending.norm);
 }
 
-/* NULL: nothing is pending. */
-static const struct row_maker *pending_rows(struct forward *f) {
-    f->settles = (struct row_maker){settle_row, f};
-    return f->pending.add || f->pending.norm ? &f->settles : NULL;
+static bool is_pending(const struct forward *f) {
+    return f->pending.add || f->pending.norm;
 }
 
 static void settle(struct forward *f) {
-    if (pending_rows(f))
+    if (is_pending(f))
         each_row(f->mm.pool, f->n_rows, settle_row, f);
     f->pending = (struct pending){0};
 }
@@ -103,7 +101,7 @@ static void tap(struct forward *f, enum gpt2_site site, int layer, const struct 
 
 /* x += a */
 static void add_branch(struct forward *f) {
-    assert(!f->pending.add && !f->pending.norm);
+    assert(!is_pending(f));
     f->pending.add = true;
 }
 
@@ -118,9 +116,10 @@ static void linear(struct forward *f, struct activations *out, const struct acti
                    const struct linear *weights, activation_fn act) {
     assert(f->n_rows <= in->max_rows && (size_t)weights->weight.rows <= in->stride &&
            f->n_rows <= out->max_rows && (size_t)weights->weight.cols <= out->stride);
-    assert(!pending_rows(f) || in == &f->a);
+    const struct row_maker maker = {settle_row, f};
+    assert(!is_pending(f) || in == &f->a);
     matmul_linear(&f->mm, out->data, out->stride, in->data, in->stride, weights, act, f->n_rows,
-                  pending_rows(f));
+                  is_pending(f) ? &maker : NULL);
     f->pending = (struct pending){0};
 }
 

@@ -23,11 +23,11 @@ struct forward {
     struct activations o;   /* [max_rows, n_embd]     what the heads read, side by side       */
     struct activations f;   /* [max_rows, n_inner]    the MLP's hidden layer                  */
 
-    struct pending { /* What rows still need, done when the next product reads them:     */
-        bool add;    /* x += a                  */
+    /* What rows still need, done when the next product reads them. */
+    struct pending {
+        bool add;                      /* x += a                  */
         const struct layer_norm *norm; /* a = norm(x); NULL: none */
     } pending;
-    struct row_maker settles; /* does that */
 
     const struct chunk *chunks; /* [n_chunks] of this pass */
     int n_chunks;

@@ -427,10 +427,8 @@ static void run_linear(struct product *p) {
 void matmul_linear(const struct matmul *mm, float *y, size_t ys, const float *x, size_t xs,
                    const struct linear *linear, activation_fn act, int m,
                    const struct row_maker *maker) {
-    struct product p = {.mm = mm, .y = y, .ys = ys, .x = x, .xs = xs};
-    p.maker = maker;
-    p.act = act;
-    p.m = m;
+    struct product p = {
+        .mm = mm, .y = y, .ys = ys, .x = x, .xs = xs, .act = act, .m = m, .maker = maker};
     p.weights = weights_product_begin(&mm->access, &linear->weight, OUTPUTS_ARE_COLUMNS);
     p.bias = linear->bias;
     run_linear(&p);

@@ -94,11 +94,12 @@ static bool refuse_stranger(const char *path, size_t n_bytes, struct gpt2_error 
 }
 
 bool containers_identify(struct given *out, const char *path, struct gpt2_error *err) {
-    bool exists;
     struct stat info;
     *out = (struct given){.kind = GIVEN_DIRECTORY, .refused = true};
-    if (!look_exists(&exists, path, GPT2_ERR_MODEL, err) ||
-        !look_at(&info, path, LOOK_THROUGH, GPT2_ERR_MODEL, err))
+    if (!look_at(&info, path, LOOK_THROUGH, GPT2_ERR_MODEL, err))
+        return false;
+    bool exists = info.st_mode != 0; // or a link to nothing
+    if (!exists && !look_exists(&exists, path, GPT2_ERR_MODEL, err))
         return false;
     out->refused = S_ISREG(info.st_mode);
     if (!exists)

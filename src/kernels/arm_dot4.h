@@ -66,7 +66,7 @@ ALWAYS_INLINE void unpacked_sums(tile_sums sum, struct quantized x, row_words *x
                     }
                 }
             }
-            prefetch_step(prefetch, step, panels, 1, 1);
+            prefetch_step(prefetch, step, panels, 1, 1, 1);
         }
         at += 16 * PANEL;
     }

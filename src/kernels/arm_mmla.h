@@ -78,7 +78,7 @@ ALWAYS_INLINE void unpacked_sums(tile_sums sum, struct quantized x, row_words *x
                 }
             }
         }
-        prefetch_step(prefetch, step, tile.vecs * WIDTH / PANEL, 1, 2); // steps of four inputs
+        prefetch_step(prefetch, step, tile.vecs * WIDTH / PANEL, 1, 2, 1); // steps of four inputs
         x_at += X_STEP;
         at += 8 * PANEL;
     }

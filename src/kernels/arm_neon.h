@@ -20,14 +20,17 @@
 
 typedef float32x4_t vec;
 #define TILES_FILL_REGISTERS
-#define WIDTH           4
-#define GEMM_ROWS       5 /* 27 registers: 20 sums, 5 x, 2 weights; with 6 rows gcc spills */
-#define GEMM_VECS(rows) ((rows) == 1 ? 16 : 4)
-#define GEMM_DEPTH      256
-#define GEMV_ROWS       4
-#define GEMV_VECS       4
-#define GEMV_DEPTH      8
-#define GEMM_NT_ROWS    5
+#define WIDTH                     4
+#define GEMM_ROWS                 5 /* 27 registers: 20 sums, 5 x, 2 weights; with 6 rows gcc spills */
+#define GEMM_VECS(rows)           ((rows) == 1 ? 16 : 4)
+#define PREFETCH_AHEAD            0
+#define PREFETCH_LEVEL            3
+#define PREFETCH_STEP_LEVEL(size) 3
+#define GEMM_DEPTH                256
+#define GEMV_ROWS                 4
+#define GEMV_VECS                 4
+#define GEMV_DEPTH                8
+#define GEMM_NT_ROWS              5
 
 /* All bits set in the first n lanes. */
 ALWAYS_INLINE uint32x4_t first(int n) {

@@ -35,7 +35,7 @@ ALWAYS_INLINE void gemm_steps(vec sum[GEMM_ROWS][STRIP / WIDTH], struct x_rows x
             }
         }
         if (!tile.ahead && panels > 0 && i % 2 == 0) // lines of 64 bytes, of which a step has half
-            prefetch_step(prefetch, i / 2, panels, 1, 2);
+            prefetch_step(prefetch, i / 2, panels, 1, 2, type.size);
         at += w.stride;
         if (!__builtin_constant_p(w.stride))
             OPAQUE(at); // loads at constant distances from it, which can be pairs
@@ -76,10 +76,10 @@ ALWAYS_INLINE void gemm_tile(struct y_rows y, struct x_rows x, struct panels w,
                 ADD_PRODUCT(sum[r][v], xk[r], weight);
             }
         }
-        if (tile.ahead && rows > 1 && panels > 0)
-            prefetch_ahead(at, w.next, k, panels, reads);
+        if (tile.ahead && panels > 0)
+            prefetch_ahead(at, w.next, k, panels, reads, rows * (64 / (int)type.size / WIDTH));
         else if (!tile.ahead && panels > 0)
-            prefetch_step(&prefetch, k, panels, reads, 1);
+            prefetch_step(&prefetch, k, panels, reads, 1, type.size);
         at += w.stride;
     }
 #endif

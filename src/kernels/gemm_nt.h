@@ -51,10 +51,11 @@ ALWAYS_INLINE void gemm_nt_sums(partial_sums p, struct x_rows x, struct w_rows w
             }
         }
         if (!tile.ahead) {
-            prefetch_step(&prefetch, 0, 2, GEMM_NT_STREAMS, 1);
-        } else if (tile.rows > 1 && first == 0) {
+            prefetch_step(&prefetch, 0, 2, GEMM_NT_STREAMS, 1, type.size);
+        } else if (first == 0) {
             prefetch_ahead(w.w + (size_t)k * type.size, w.apart * w.stride, k / 16, tile.cols,
-                           tile.cols * (int)type.size / 4);
+                           tile.cols * (int)type.size / 4,
+                           tile.rows * (to - first) * (4 / (int)type.size));
         }
     }
     UNROLL for (int i = first; i < to; i++) {

@@ -99,6 +99,11 @@ ALWAYS_INLINE int tile_panels(struct tile tile) {
     return tile.vecs * WIDTH / PANEL;
 }
 
+/* The vectors of products of a tile that a line of 64 bytes is read for. */
+ALWAYS_INLINE int line_products(struct tile tile, struct panel_form form) {
+    return tile.rows * (16 / WIDTH) * (form.bits == 4 ? 2 : 1);
+}
+
 /* Steps of four inputs in a group. */
 ALWAYS_INLINE int quant_steps(struct panel_form form) {
     return form.group / 4;
@@ -233,12 +238,13 @@ ALWAYS_INLINE void q8_sums(tile_sums sum, struct quantized x, const struct x8 *x
         }
     }
     UNROLL_STEPS for (int step = 0; step < quant_steps(form); step++) {
-        if (tile.ahead && rows > 1)
-            prefetch_ahead(at, w.next, step, tile_panels(tile), tile_panels(tile));
+        if (tile.ahead)
+            prefetch_ahead(at, w.next, step, tile_panels(tile), tile_panels(tile),
+                           line_products(tile, form));
         else if (!tile.ahead && !prefetch->sparse)
-            prefetch_step(prefetch, step, tile_panels(tile), tile_panels(tile), 1);
+            prefetch_step(prefetch, step, tile_panels(tile), tile_panels(tile), 1, 1);
         else if (!tile.ahead && step % SPARSE == 0)
-            prefetch_step(prefetch, step / SPARSE, tile_panels(tile), tile_panels(tile), SPARSE);
+            prefetch_step(prefetch, step / SPARSE, tile_panels(tile), tile_panels(tile), SPARSE, 1);
         ivec weights[STRIP / WIDTH];
         if (Q8_KEEPS(rows)) {
             UNROLL for (int v = 0; v < vecs; v++) {
@@ -289,7 +295,8 @@ ALWAYS_INLINE void q4_one_row(ivec part[STRIP / WIDTH], struct quantized x, stru
             part[v] = q4_add(part[v], q4_nibbles(bytes, mask, true), high);
             IN_ORDER(part[v]);
         }
-        prefetch_ahead(w.w + step * PANEL * 4, w.next, i, tile_panels(tile), tile_panels(tile));
+        prefetch_ahead(w.w + step * PANEL * 4, w.next, i, tile_panels(tile), tile_panels(tile),
+                       line_products(tile, form));
     }
 }
 
@@ -314,9 +321,10 @@ ALWAYS_INLINE void q4_many_rows(tile_sums part, struct quantized x, struct panel
             }
         }
         if (!tile.ahead)
-            prefetch_step(prefetch, step, tile_panels(tile), tile_panels(tile) / 2, 1);
+            prefetch_step(prefetch, step, tile_panels(tile), tile_panels(tile) / 2, 1, 1);
         else if (half == 0)
-            prefetch_ahead(at, w.next, step, tile_panels(tile), tile_panels(tile));
+            prefetch_ahead(at, w.next, step, tile_panels(tile), tile_panels(tile),
+                           line_products(tile, form));
         at += PANEL * 4;
     }
 }
@@ -501,8 +509,9 @@ ALWAYS_INLINE void quant_tile(struct y_rows y, struct quantized x, const struct 
     const struct panels integers = panels_skip(group, panel_form_head(way.form));
     tile_sums sum;
     LOADS_STAY();
-    if (tile.ahead && tile.rows > 1)
-        prefetch_ahead(group.w, group.next, 0, tile_panels(tile), tile_panels(tile));
+    if (tile.ahead)
+        prefetch_ahead(group.w, group.next, 0, tile_panels(tile), tile_panels(tile),
+                       line_products(tile, way.form));
 #if defined(UNPACKED_ROWS)
     if (way.unpacked)
         unpacked_sums(sum, x, xw, w, first, &prefetch, tile, way.form);

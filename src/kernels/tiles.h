@@ -13,7 +13,10 @@
  *   lanes_sum(p)          the tree of lanes16 over 16 / WIDTH vectors
  *   GEMM_ROWS             the register tile of gemm: rows of x,
  *   GEMM_VECS(rows)       and vectors of columns, at most those of a STRIP
- *   PREFETCH_AHEAD        where it pays: bytes from what a tile reads to what it prefetches
+ *   PREFETCH_AHEAD        bytes from what a tile reads to what it prefetches; 0: it does not pay
+ *   PREFETCH_LEVEL        the cache it goes to, as __builtin_prefetch has it: 3 is L1, 2 is L2
+ *   PREFETCH_STEP_LEVEL(size)  the same for the tiles of a block; size: bytes of an element, 1 if
+ *                         it is quantized
  *   GEMM_DEPTH            rows of w in a block: with a tile's columns they fit in half of the L1
  *                         cache in every type
  *   GEMV_ROWS, GEMV_VECS  the register tile of gemv: rows of x, vectors of columns
@@ -145,9 +148,8 @@ _Static_assert(GEMM_VECS(1) * WIDTH <= STRIP && GEMM_VECS(GEMM_ROWS) * WIDTH <= 
                "a tile of gemm is at most a STRIP wide");
 
 /* The size of a register tile: `rows` rows by `vecs` vectors, of which only the first `columns`
- * columns are used. ahead: no other tile reads the same weights, so they come from memory, and each
- * line of them is prefetched PREFETCH_AHEAD bytes early, but for one row of x if the hardware is
- * found to do as well; else a tile takes a struct prefetch. */
+ * columns are used. ahead: no other tile reads the same weights, so they come from memory, and
+ * prefetch_ahead is called; else a tile takes a struct prefetch. */
 struct tile {
     int rows, vecs, columns;
     bool ahead;
@@ -157,6 +159,14 @@ struct tile {
 ALWAYS_INLINE int tile_lanes(struct tile tile, int v) {
     int left = tile.columns - v * WIDTH;
     return left < 0 ? 0 : left < WIDTH ? left : WIDTH;
+}
+
+/* Prefetches a line of weights to the L1 or the L2 cache, by a level as in PREFETCH_LEVEL. */
+ALWAYS_INLINE void prefetch_line(const char *p, int level) {
+    if (level == 2)
+        __builtin_prefetch(p, 0, 2); // the level has to be a literal
+    else
+        __builtin_prefetch(p, 0, 3);
 }
 
 /* What the tiles of a block of weights prefetch, each a share: lines that are `step` bytes apart,
@@ -178,14 +188,14 @@ ALWAYS_INLINE size_t prefetch_turn(int i, int panels, int lines, size_t next) {
                : 0;
 }
 
-/* At step i of a tile, which reads so many lines: half as many, what two tiles share. The next call
- * is `steps` later. */
+/* At step i of a tile, which reads so many lines of elements of `size` bytes (quantized: 1): half
+ * as many, what two tiles share. The next call is `steps` later. */
 ALWAYS_INLINE void prefetch_step(struct prefetch *prefetch, int i, int panels, int reads,
-                                 size_t steps) {
+                                 size_t steps, size_t size) {
     const int lines = reads > 1 ? reads / 2 : 1;
     const size_t turn = prefetch_turn(i, panels, lines, prefetch->next);
     UNROLL for (int j = 0; j < lines; j++) {
-        __builtin_prefetch(prefetch->p + turn + (size_t)j * prefetch->next, 0, 3);
+        prefetch_line(prefetch->p + turn + (size_t)j * prefetch->next, PREFETCH_STEP_LEVEL(size));
     }
     prefetch->p += steps * prefetch->step;
     OPAQUE(prefetch->p); // or the places of all steps are computed first, and kept on the stack
@@ -207,19 +217,20 @@ ALWAYS_INLINE int tile_rows(int m, int max) {
 }
 
 /* How far ahead of itself a tile that reads from memory prefetches, in bytes of each panel; 0: not
- * at all. A core has no more than some hundred instructions in flight, which with 16 or 8 bits a
- * weight is less memory than it could be waiting for. */
-#if !defined(PREFETCH_AHEAD)
-#define PREFETCH_AHEAD 0
-#endif
+ * at all. A core has no more than some hundred instructions in flight. With many products for each
+ * line of 64 bytes that is less memory than it could be waiting for; with up to PREFETCH_PRODUCTS
+ * the hardware does as well alone, and better on some CPUs. */
+#define PREFETCH_PRODUCTS 4
 
 /* At step i of a tile, whose line of its first panel is at `at`, and which reads so many lines, or
- * half of each of twice as many. */
-ALWAYS_INLINE void prefetch_ahead(const char *at, size_t next, int i, int panels, int reads) {
+ * half of each of twice as many. products: how many vectors of products each line is read for. */
+ALWAYS_INLINE void prefetch_ahead(const char *at, size_t next, int i, int panels, int reads,
+                                  int products) {
     const int lines = reads > 1 ? reads : 1;
     const size_t turn = prefetch_turn(i, panels, lines, next);
-    UNROLL for (int j = 0; PREFETCH_AHEAD > 0 && j < lines; j++) {
-        __builtin_prefetch(at + turn + (size_t)j * next + PREFETCH_AHEAD, 0, 3);
+    const bool pays = PREFETCH_AHEAD > 0 && products > PREFETCH_PRODUCTS;
+    UNROLL for (int j = 0; pays && j < lines; j++) {
+        prefetch_line(at + turn + (size_t)j * next + PREFETCH_AHEAD, PREFETCH_LEVEL);
     }
 }
 

@@ -11,15 +11,17 @@
 
 typedef __m256 vec;
 #define TILES_FILL_REGISTERS
-#define WIDTH           8
-#define GEMM_ROWS       3 /* registers: 12 sums, 3 x, 1 weight */
-#define GEMM_VECS(rows) ((rows) == 1 ? 8 : 4)
-#define PREFETCH_AHEAD  2048
-#define GEMM_DEPTH      128
-#define GEMV_ROWS       4
-#define GEMV_VECS       2
-#define GEMV_DEPTH      8
-#define GEMM_NT_ROWS    3 /* the same */
+#define WIDTH                     8
+#define GEMM_ROWS                 3 /* registers: 12 sums, 3 x, 1 weight */
+#define GEMM_VECS(rows)           ((rows) == 1 ? 8 : 4)
+#define PREFETCH_AHEAD            2048
+#define PREFETCH_LEVEL            2 /* more lines can be on their way to L2 than to L1 */
+#define PREFETCH_STEP_LEVEL(size) ((size) > 1 ? 2 : 3)
+#define GEMM_DEPTH                128
+#define GEMV_ROWS                 4
+#define GEMV_VECS                 2
+#define GEMV_DEPTH                8
+#define GEMM_NT_ROWS              3 /* the same */
 
 /* All bits set in the first n lanes: a part of a table, so that no register keeps a constant. */
 ALWAYS_INLINE __m256i first(int n) {

@@ -9,15 +9,17 @@
 #include <stdint.h>
 
 typedef __m512 vec;
-#define WIDTH           16
-#define GEMM_ROWS       6 /* 31 registers: 24 sums, 6 x, 1 weight */
-#define GEMM_VECS(rows) 4
-#define PREFETCH_AHEAD  2048
-#define GEMM_DEPTH      64
-#define GEMV_ROWS       4
-#define GEMV_VECS       2
-#define GEMV_DEPTH      16
-#define GEMM_NT_ROWS    6
+#define WIDTH                     16
+#define GEMM_ROWS                 6 /* 31 registers: 24 sums, 6 x, 1 weight */
+#define GEMM_VECS(rows)           4
+#define PREFETCH_AHEAD            2048
+#define PREFETCH_LEVEL            2 /* more lines can be on their way to L2 than to L1 */
+#define PREFETCH_STEP_LEVEL(size) ((size) == 2 ? 3 : 2)
+#define GEMM_DEPTH                64
+#define GEMV_ROWS                 4
+#define GEMV_VECS                 2
+#define GEMV_DEPTH                16
+#define GEMM_NT_ROWS              6
 
 ALWAYS_INLINE __mmask16 first(int n) {
     return (__mmask16)((1u << n) - 1);

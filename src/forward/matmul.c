@@ -347,35 +347,47 @@ static int n_walk_tasks(const struct product *p, int threads) {
     return min(walks, round_up(tasks, threads));
 }
 
-/* Walk i; its outputs are in the thread's scratch before they go to their four places. */
-static void walk(const struct product *p, const struct matrix *m, int i, int worker) {
+/* Walks that are made at a time have so many outputs, which lie in the thread's scratch, in half of
+ * an L1 cache, before they go to their places. What all of them begin with is written before the
+ * first: a sum that is loaded right after it was stored makes a core wait, and the weights with it.
+ */
+#define WALKED 4096
+_Static_assert(WALKED >= WALK_ROWS * STRIP && WALKED <= SCRATCH, "at least one walk, and room");
+
+/* Walks i .. i + n - 1. Each has [m, STRIP] of the scratch, PANEL columns for each stream. */
+static void walks(const struct product *p, const struct matrix *m, int i, int n, int worker) {
     const int q = n_walks(p);
-    struct strip w = strip_in_place(m, p->weights.n_in, i * PANEL, 0);
+    const size_t size = (size_t)p->m * STRIP;
     float *y = p->mm->scratch[worker];
-    w.ps *= (size_t)q;
-    for (int s = 0; s < STREAMS; s++)
-        begin(p, y + s * PANEL, STRIP, p->m, (s * q + i) * PANEL, PANEL);
-    add_strip(p, y, STRIP, w, 0, p->m, STRIP, 0, p->weights.n_in);
-    end(p, y, STRIP, p->m, STRIP);
+    for (int k = 0; k < n; k++)
+        for (int s = 0; s < STREAMS; s++)
+            begin(p, y + (size_t)k * size + s * PANEL, STRIP, p->m, (s * q + i + k) * PANEL, PANEL);
+    for (int k = 0; k < n; k++) {
+        struct strip w = strip_in_place(m, p->weights.n_in, (i + k) * PANEL, 0);
+        w.ps *= (size_t)q;
+        add_strip(p, y + (size_t)k * size, STRIP, w, 0, p->m, STRIP, 0, p->weights.n_in);
+    }
+    end(p, y, 0, 1, n * p->m * STRIP);
     for (int r = 0; r < p->m; r++)
         for (int s = 0; s < STREAMS; s++)
-            memcpy(p->y + (size_t)r * p->ys + (s * q + i) * PANEL, y + r * STRIP + s * PANEL,
-                   PANEL * sizeof *y);
+            for (int k = 0; k < n; k++)
+                memcpy(p->y + (size_t)r * p->ys + (s * q + i + k) * PANEL,
+                       y + (size_t)k * size + r * STRIP + s * PANEL, PANEL * sizeof *y);
 }
 
 /* Task i: some walks. The last task: the columns that are left. */
 static void walk_task(void *arg, int i, int worker) {
     const struct product *p = arg;
-    const int q = n_walks(p), tasks = p->column_tasks;
+    const int q = n_walks(p), tasks = p->column_tasks, at_once = WALKED / (p->m * STRIP);
     if (i == tasks) {
         compute(p, (struct rectangle){0, p->m, q * STRIP, p->weights.n_out - q * STRIP}, worker);
         return;
     }
-    int first = (int)((int64_t)q * i / tasks), end = (int)((int64_t)q * (i + 1) / tasks);
-    struct weight_part streams = {first * PANEL, (end - first) * PANEL, STREAMS, q * PANEL};
+    int first = (int)((int64_t)q * i / tasks), to = (int)((int64_t)q * (i + 1) / tasks);
+    struct weight_part streams = {first * PANEL, (to - first) * PANEL, STREAMS, q * PANEL};
     struct matrix w = weights_acquire(&p->weights, streams);
-    for (int k = first; k < end; k++)
-        walk(p, &w, k, worker);
+    for (int k = first; k < to; k += at_once)
+        walks(p, &w, k, min(at_once, to - k), worker);
     weights_release(&p->weights, streams);
 }
 

@@ -80,7 +80,8 @@
 #define Q8_KEEPS(rows) false
 #endif
 
-#define QUANT_DEPTH 256 /* inputs in a block, which fits in half of the L1 cache */
+#define QUANT_FEW_TILES (PREFETCH_AHEAD > 0 ? 2 : 1) /* that read from memory as one does */
+#define QUANT_DEPTH     256 /* inputs in a block, which fits in half of the L1 cache */
 
 _Static_assert(Q8_VECS(1) * WIDTH <= STRIP && Q8_VECS(Q8_ROWS) * WIDTH <= STRIP &&
                    Q4_VECS(1) * WIDTH <= STRIP && Q4_VECS(Q4_ROWS) * WIDTH <= STRIP,
@@ -454,6 +455,7 @@ ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized 
  * keep them on the stack. Mins of 32 bits are operands in memory. */
 ALWAYS_INLINE void quant_chain(struct y_rows y, tile_sums sum, struct quantized x,
                                struct panels group, struct tile tile, struct panel_form form) {
+    OPAQUE(x.scale); // or gcc computes the places of all rows before the loop, too
     const struct panels mins = panels_skip(group, (size_t)form.scale_bytes * PANEL);
     const bool keeps_mins = form.mins && form.scale_bytes == PANEL_F16;
     vec scale[STRIP / WIDTH], min[STRIP / WIDTH];
@@ -608,11 +610,29 @@ ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panel
     }
 }
 
-/* Blocks of STRIP columns; one_tile: by all groups, as each panel is then read from start to end.
- */
+/* The rows of one tile, by all groups, as each panel is then read from start to end. Or those of
+ * two, by blocks: the first has as many rows as it can, and reads from memory what the second finds
+ * in the L1 cache. With more products for each line, memory and arithmetic overlap better than in
+ * two equal tiles that each prefetch half of what is next. */
+ALWAYS_INLINE void quant_few(struct y_rows y, struct quantized x, struct panels w, int m, int n,
+                             int n_groups, struct quant_way way) {
+    const int max = quant_tile_rows(way);
+    const int first = m <= max ? m : m - max > 1 ? max : max - 1;
+    const int depth = m <= max ? n_groups : QUANT_DEPTH / way.form.group;
+    for (int c = 0; c < n; c += STRIP)
+        for (int g = 0; g < n_groups; g += depth) {
+            struct panels groups = panels_skip(w, column_at(w, c, 0) + (size_t)g * w.stride);
+            for (int r = 0, rows = first; r < m; r += rows, rows = m - r)
+                quant_block(y_from(y, r, c), quant_from(x, r, g, way.form), groups, groups.w, rows,
+                            n - c < STRIP ? n - c : STRIP,
+                            n_groups - g < depth ? n_groups - g : depth, true, way);
+        }
+}
+
+/* Blocks of STRIP columns. */
 ALWAYS_INLINE void quant_blocks(struct y_rows y, struct quantized x, struct panels w, int m, int n,
-                                int n_groups, bool one_tile, struct quant_way way) {
-    const int depth = one_tile ? n_groups : QUANT_DEPTH / way.form.group;
+                                int n_groups, struct quant_way way) {
+    const int depth = QUANT_DEPTH / way.form.group;
     for (int c = 0; c < n; c += STRIP)
         for (int g = 0; g < n_groups; g += depth) {
             struct panels strip = panels_skip(w, column_at(w, c, 0));
@@ -622,7 +642,7 @@ ALWAYS_INLINE void quant_blocks(struct y_rows y, struct quantized x, struct pane
                                    : panels_after(strip, STRIP, (size_t)n_groups * w.stride).w;
             quant_block(y_from(y, 0, c), quant_from(x, 0, g, way.form), groups, next, m,
                         n - c < STRIP ? n - c : STRIP, n_groups - g < depth ? n_groups - g : depth,
-                        one_tile, way);
+                        false, way);
         }
 }
 
@@ -641,14 +661,14 @@ ALWAYS_INLINE void gemm_panels(struct y_rows y, struct quantized x, struct panel
 #endif
 #if defined(UNPACKED_ROWS)
     if (m >= UNPACKED_ROWS) {
-        quant_blocks(y, x, w, m, n, n_groups, false, (struct quant_way){form, true});
+        quant_blocks(y, x, w, m, n, n_groups, (struct quant_way){form, true});
         return;
     }
 #endif
-    if (m <= quant_tile_rows(as_it_is))
-        quant_blocks(y, x, w, m, n, n_groups, true, as_it_is);
+    if (m <= QUANT_FEW_TILES * quant_tile_rows(as_it_is))
+        quant_few(y, x, w, m, n, n_groups, as_it_is);
     else
-        quant_blocks(y, x, w, m, n, n_groups, false, as_it_is);
+        quant_blocks(y, x, w, m, n, n_groups, as_it_is);
 }
 
 #define QUANTIZED_PRODUCT(name, group, bits, scale_bytes, mins)                                 \

@@ -234,8 +234,8 @@ static bool translate(char out[MAX_PATTERN], const char *key) {
     for (const char *p = key; *p; p++) {
         const char *piece = NULL;
         if (n + 20 > MAX_PATTERN || (*p == '(' && p[1] == '?' && p[2] != ':') ||
-            (strchr("*+?}", *p) && (p[1] == '?' || p[1] == '+')))
-            return false; // look-around and the like; lazy and possessive repeats
+            (strchr("*+?}", *p) && p[1] && strchr("?+*{", p[1])))
+            return false; // look-around and the like; lazy and possessive repeats, repeats of one
         if (*p == '(' && p[1] == '?') {
             piece = "(";
             p += 2;
@@ -258,7 +258,8 @@ static bool translate(char out[MAX_PATTERN], const char *key) {
 }
 
 /* A C library makes states of a pattern, and repeats within repeats multiply: 30 bytes of them took
- * glibc gigabytes. So a pattern has as many characters at most when its repeats are written out. */
+ * glibc gigabytes, and 140 stars of each other 8 seconds. So a pattern has as many characters at
+ * most when its repeats are written out, those without a number twice. */
 #define MAX_WRITTEN_OUT 4000
 
 /* Past the set of characters that begins at p, "[^]a-z]". */
@@ -275,7 +276,7 @@ static double read_repeat(const char **p) {
     double times = 1;
     while (**p && strchr("*+?{", **p)) {
         if (**p != '{') {
-            times *= **p == '+' ? 2 : 1;
+            times *= 2;
             ++*p;
             continue;
         }

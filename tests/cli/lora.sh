@@ -180,6 +180,8 @@ for setting in 'use_dora=true|DoRA' 'use_qalora=true|QALoRA' 'peft_type="IA3"|fo
     'lora_alpha="a"|"lora_alpha": expected a number' 'use_rslora=1|"use_rslora": expected true' \
     'r=5|expected a pair of rank 5, found 4' 'rank_pattern={"(?<=a)b":4}|simple patterns' \
     'rank_pattern={"(((a{1,50}){1,50}){1,50}){1,50}":4}|simple patterns' \
+    'rank_pattern={"h**":4}|simple patterns' \
+    'rank_pattern={"((((((((((((a*)*)*)*)*)*)*)*)*)*)*)*)*":4}|simple patterns' \
     'target_modules=["c_attn","c_fc"]|"h.0.mlp.c_fc", which target_modules lists' \
     'modules_to_save=["ln_f"]|"ln_f", which modules_to_save lists'; do
     write refused --set "${setting%|*}"

@@ -63,6 +63,9 @@ void replay_seeds(void) {
         "{\"peft_type\": \"LORA\", \"use_new\": 1}",
         "{\"peft_type\": \"LORA\", \"r\": 8, \"rank_pattern\": {\"(?<=a)b\": 8}}",
         "{\"peft_type\": \"LORA\", \"r\": 8, \"rank_pattern\": {\"((a{9,99}){9}){9,}\": 8}}",
+        "{\"peft_type\": \"LORA\", \"r\": 8, \"rank_pattern\": {\"h****\": 8}}",
+        "{\"peft_type\": \"LORA\", \"r\": 8, \"rank_pattern\": "
+        "{\"(((((((((((((h)*)*)*)*)*)*)*)*)*)*)*)*)*\": 8}}",
         "[]"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         if (try(refused[i], strlen(refused[i])))

@@ -580,7 +580,7 @@ ALWAYS_INLINE int quant_tile_rows(struct quant_way way) {
 }
 
 /* All rows, for a block of groups that stays in the L1 cache. Each tile of rows prefetches an equal
- * share of the block at `next`, as in gemm_block. */
+ * share of the block at `next`, as in gemm_block; one_tile: they are one, which reads ahead. */
 ALWAYS_INLINE void quant_block(struct y_rows y, struct quantized x, struct panels groups,
                                const char *next, int m, int n, int n_groups, bool one_tile,
                                struct quant_way way) {

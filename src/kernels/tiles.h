@@ -148,8 +148,8 @@ _Static_assert(GEMM_VECS(1) * WIDTH <= STRIP && GEMM_VECS(GEMM_ROWS) * WIDTH <= 
                "a tile of gemm is at most a STRIP wide");
 
 /* The size of a register tile: `rows` rows by `vecs` vectors, of which only the first `columns`
- * columns are used. ahead: no other tile reads the same weights, so they come from memory, and
- * prefetch_ahead is called; else a tile takes a struct prefetch. */
+ * columns are used. ahead: it is the first to read its weights, from memory, or may be, and calls
+ * prefetch_ahead; else they are in a cache, and it takes a struct prefetch. */
 struct tile {
     int rows, vecs, columns;
     bool ahead;
@@ -216,10 +216,10 @@ ALWAYS_INLINE int tile_rows(int m, int max) {
     return max;
 }
 
-/* How far ahead of itself a tile that reads from memory prefetches, in bytes of each panel; 0: not
- * at all. A core has no more than some hundred instructions in flight. With many products for each
- * line of 64 bytes that is less memory than it could be waiting for; with up to PREFETCH_PRODUCTS
- * the hardware does as well alone, and better on some CPUs. */
+/* A tile that reads a line of 64 bytes for more products than this prefetches PREFETCH_AHEAD bytes
+ * ahead of itself, in each panel. A core has no more than some hundred instructions in flight: with
+ * many products a line that is less memory than it could be waiting for; with few the hardware does
+ * as well alone, and better on some CPUs. */
 #define PREFETCH_PRODUCTS 4
 
 /* At step i of a tile, whose line of its first panel is at `at`, and which reads so many lines, or

@@ -16,7 +16,7 @@ typedef __m256 vec;
 #define GEMM_VECS(rows)           ((rows) == 1 ? 8 : 4)
 #define PREFETCH_AHEAD            2048
 #define PREFETCH_LEVEL            2 /* more lines can be on their way to L2 than to L1 */
-#define PREFETCH_STEP_LEVEL(size) ((size) > 1 ? 2 : 3)
+#define PREFETCH_STEP_LEVEL(size) ((size) > 1 ? 2 : 3) /* as measured on Zen 4 */
 #define GEMM_DEPTH                128
 #define GEMV_ROWS                 4
 #define GEMV_VECS                 2

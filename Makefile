@@ -216,9 +216,9 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a $(BUILD)/flags
 	$(if $(V),,@echo '  CC  $<')
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(filter %.o,$^) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(DL_LIBS) $(LDFLAGS) $(STATIC_LDFLAGS)
 
-# The same programs over variants whose instructions are loops in C (tests/emulate_*.h), for CPUs
+# The same programs over variants whose instructions are plain C (tests/emulate_*.h), for CPUs
 # that lack them: these objects go before the library's.
-# Not under sanitizers, where their C loops take minutes: the variants of the hardware run there.
+# Not under sanitizers, where that takes minutes: the variants of the hardware run there.
 EMULATED := $(if $(SANITIZE),,$(if $(filter x86_64,$(ARCH)),$(addprefix $(BUILD)/tests/,test_kernels_emulated test_exactness_emulated)))
 EMULATED_OBJ := $(BUILD)/emulated/x86_avx_vnni.o $(BUILD)/emulated/x86_amx.o $(BUILD)/emulated/select.o
 $(EMULATED_OBJ): FILE_CFLAGS := -O1 $(LINES_ONLY)
@@ -229,7 +229,7 @@ $(EMULATED_OBJ): $(BUILD)/emulated/%.o: src/kernels/%.c tests/emulate_avx_vnni.h
 $(EMULATED_OBJ): ISA = $(shell sed -n 's,^// ISA $(ARCH): *,,p' $<)
 $(EMULATED): $(BUILD)/tests/%_emulated: tests/%.c $(EMULATED_OBJ) $(BUILD)/libgpt2.a
 	$(if $(V),,@echo '  CC  $< (emulated)')
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests -o $@ $< $(EMULATED_OBJ) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(DL_LIBS) $(LDFLAGS) $(STATIC_LDFLAGS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -DEMULATED -o $@ $< $(EMULATED_OBJ) $(BUILD)/libgpt2.a $(shell $(PKG_CONFIG) --cflags --libs cmocka) $(ALL_LIBS) $(DL_LIBS) $(LDFLAGS) $(STATIC_LDFLAGS)
 
 # Libraries to preload: one makes calls fail (tests/cli/faults.sh), one tries what is given up
 # (tests/cli/sandbox.sh); not beside a sanitizer's own.

@@ -1,13 +1,15 @@
-/* emulate_amx.h - the tile instructions of src/kernels/x86_amx.c as loops, so that a CPU without
- * AMX can test that variant. They are written from Intel's description of LDTILECFG, TILERELEASE,
- * TILEZERO, TILELOADD, TILESTORED and TDPBSSD: what that says raises an exception ends the program,
- * and what an instruction does not write is 0. Tiles belong to the thread. */
+/* emulate_amx.h - the tile instructions of src/kernels/x86_amx.c in plain C, so that a CPU
+ * without AMX can test that variant. They are written from Intel's description of LDTILECFG,
+ * TILERELEASE, TILEZERO, TILELOADD, TILESTORED and TDPBSSD: what that says raises an exception ends
+ * the program, and what an instruction does not write is 0. Tiles belong to the thread. */
 #include <stdio.h>
 #include <stdlib.h>
 
+typedef uint32_t emulated_row __attribute__((vector_size(64))); /* one lane for 4 bytes */
+
 struct emulated_tile {
     int rows, bytes; /* as configured; 0: not at all */
-    uint8_t byte[16][64];
+    emulated_row row[16];
 };
 static _Thread_local struct emulated_tile emulated_tiles[8];
 static _Thread_local int emulated_is_configured;
@@ -39,20 +41,26 @@ static __attribute__((noinline)) void emulated_configure(const struct tile_confi
 
 static __attribute__((noinline)) void emulated_zero(int t) {
     struct emulated_tile *tile = emulated_tile(t);
-    memset(tile->byte, 0, sizeof tile->byte);
+    memset(tile->row, 0, sizeof tile->row);
 }
 
 static __attribute__((noinline)) void emulated_load(int t, const void *p, size_t stride) {
     struct emulated_tile *tile = emulated_tile(t);
-    memset(tile->byte, 0, sizeof tile->byte);
+    memset(tile->row, 0, sizeof tile->row);
     for (int r = 0; r < tile->rows; r++)
-        memcpy(tile->byte[r], (const char *)p + (size_t)r * stride, (size_t)tile->bytes);
+        memcpy(&tile->row[r], (const char *)p + (size_t)r * stride, (size_t)tile->bytes);
 }
 
 static __attribute__((noinline)) void emulated_store(int t, void *p, size_t stride) {
     const struct emulated_tile *tile = emulated_tile(t);
     for (int r = 0; r < tile->rows; r++)
-        memcpy((char *)p + (size_t)r * stride, tile->byte[r], (size_t)tile->bytes);
+        memcpy((char *)p + (size_t)r * stride, &tile->row[r], (size_t)tile->bytes);
+}
+
+/* Byte k of each lane, with its sign. */
+static inline emulated_row emulated_byte(emulated_row lanes, int k) {
+    typedef int32_t signed_row __attribute__((vector_size(64)));
+    return (emulated_row)((signed_row)(lanes << (24 - 8 * k)) >> 24);
 }
 
 static __attribute__((noinline)) void emulated_dot(int s, int a, int b) {
@@ -63,13 +71,11 @@ static __attribute__((noinline)) void emulated_dot(int s, int a, int b) {
         abort();
     }
     for (int r = 0; r < sum->rows; r++)
-        for (int c = 0; c < sum->bytes / 4; c++) {
-            int32_t total;
-            memcpy(&total, sum->byte[r] + 4 * c, sizeof total);
-            for (int i = 0; i < x->bytes; i++)
-                total += (int8_t)x->byte[r][i] * (int8_t)w->byte[i / 4][4 * c + i % 4];
-            memcpy(sum->byte[r] + 4 * c, &total, sizeof total);
-        }
+        for (int i = 0; i < w->rows;
+             i++) // a lane of x with a row of w, whose lanes past `bytes` are 0
+            for (int k = 0; k < 4; k++)
+                sum->row[r] += emulated_byte(x->row[r][i] - (emulated_row){0}, k) *
+                               emulated_byte(w->row[i], k);
 }
 
 #define TILE_CONFIGURE(c)        emulated_configure(c)

@@ -14,11 +14,15 @@ fi
 fits() {
     python3 tests/columns.py "$@" <"$raw" >"$err"
 }
+# The sanitizers, under which each run takes seconds, have one width.
+widths="80 40"
+[ -z "${SANITIZE:-}" ] || widths=40
+
 # rendered NAME WORDS...: at both widths nothing is wider, and nothing is lost.
 rendered() {
     run "$@"
     cp "$out" "$tmp/piped"
-    for width in 80 40; do # a bar on standard error is not part of it
+    for width in $widths; do # a bar on standard error is not part of it
         printf 'size 24 %d\n' $width |
             python3 tests/terminal.py "$raw" "$screen" sh -c 'exec "$0" "$@" 2>/dev/null' "$GPT2" "$@"
         expect "$* at $width" fits $width "$tmp/piped"
@@ -69,7 +73,7 @@ for formatter in mandoc groff; do
         continue
     fi
     for page in "$tmp"/man/*.[157]; do
-        for width in 80 40; do
+        for width in $widths; do
             case $formatter in
             mandoc) mandoc -T utf8 -O width=$width "$page" >"$raw" ;;
             groff) groff -man -T utf8 -rLL=${width}n "$page" >"$raw" 2>/dev/null ;;
@@ -129,7 +133,7 @@ while read -r command; do
     expect "it is known what $command shows" test -s "$tmp/shown"
     while read -r words; do
         [ "$words" != - ] || continue
-        for width in 80 40; do
+        for width in $widths; do
             set --
             for word in $words; do
                 case $word in
@@ -206,7 +210,7 @@ play bench -m models/tales -p 8 -n 4 -r 1 --format md <<END
 size 24 80
 END
 expect "bench --format md is Markdown on a terminal too" grep -q '^| test | threads |.*|.$' "$raw"
-for width in 80 40; do
+for width in $widths; do
     play generate --stats -n 4 --greedy "$tale" <<END
 size 24 $width
 stdout $tmp/text

@@ -518,6 +518,14 @@ static void quantize_is_its_definition(void **state) {
     for (int k = 0; k < 128; k++)
         x[k] = 0.0f;
     check_quantize(x, 128);
+    static const float odd[] = {0.0f, 0x1p-121f, 0x1p-120f, INFINITY, NAN};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) // a group that is unlike those beside it
+        for (int first = 0; first < 512; first += 16) {
+            for (int k = 0; k < 512; k++)
+                x[k] = k / 16 == first / 16 ? 0.0f : (float)(k % 7) - 3.0f;
+            x[first + 5] = odd[i];
+            check_quantize(x, 512);
+        }
 }
 
 /* --- along one vector --------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 /* kv.c - the three types of KV cache: what differs between them is here and nowhere else. */
 #include "forward/kv.h"
+#include "base/prefetch.h"
 #include "forward/tiling.h"
 
 #include <assert.h>
@@ -17,6 +18,15 @@ const char *kv_name(enum gpt2_kv type) {
     static const char *const names[] = {
         [GPT2_KV_AUTO] = "auto", [GPT2_KV_F32] = "f32", [GPT2_KV_F16] = "f16", [GPT2_KV_Q8] = "q8"};
     return names[type];
+}
+
+/* Rows of a head that are on their way while one is quantized: they are a row of the pass apart,
+ * too far for the hardware to see them come. */
+#define ROWS_AHEAD 4
+
+static void prefetch_row(const struct kv *kv, const float *x, size_t stride, int i, int n) {
+    if (i < n)
+        prefetch(x + (size_t)i * stride, (size_t)kv->head_dim * sizeof *x);
 }
 
 _Static_assert(KV_GROUP % PANEL == 0, "the features of a group are whole panels of values");
@@ -109,9 +119,12 @@ void kv_store(const struct kv *kv, const struct kernels *kernels, void *keys, vo
     else if (kv->type == GPT2_KV_F16)
         store_f16(kv, keys, values, at, key, value, stride, n);
     else
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < n; i++) {
+            prefetch_row(kv, key, stride, i + ROWS_AHEAD, n);
+            prefetch_row(kv, value, stride, i + ROWS_AHEAD, n);
             store_q8(kv, kernels, keys, values, at + i, key + (size_t)i * stride,
                      value + (size_t)i * stride);
+        }
 }
 
 /* `size` bytes a number. */
@@ -146,10 +159,12 @@ struct kv_queries kv_prepare(const struct kv *kv, const struct kernels *kernels,
     struct kv_queries queries = {.x = x, .stride = stride};
     if (kv->type == GPT2_KV_Q8) {
         size_t groups = (size_t)groups_of(kv);
-        for (size_t r = 0; r < (size_t)m; r++)
+        for (size_t r = 0; r < (size_t)m; r++) {
+            prefetch_row(kv, x, stride, (int)r + ROWS_AHEAD, m);
             kernels->quantize(room.q + r * groups * KV_GROUP, room.scale + r * groups,
                               room.sum + r * groups, x + r * stride, (size_t)kv->head_dim,
                               KV_GROUP);
+        }
         queries.q = (struct quantized){room.q, room.scale, room.sum, groups * KV_GROUP, groups};
     }
     return queries;

@@ -232,6 +232,14 @@ ALWAYS_INLINE int32_t ivec_total(ivec a) {
     return vaddvq_s32(a);
 }
 
+ALWAYS_INLINE void ivec_largest_4(int32_t largest[4], const ivec a[4]) {
+    vst1q_s32(largest, vpmaxq_s32(vpmaxq_s32(a[0], a[1]), vpmaxq_s32(a[2], a[3])));
+}
+
+ALWAYS_INLINE void ivec_total_4(int32_t total[4], const ivec a[4]) {
+    vst1q_s32(total, vpaddq_s32(vpaddq_s32(a[0], a[1]), vpaddq_s32(a[2], a[3])));
+}
+
 ALWAYS_INLINE ivec ivec_widen8(const void *p) {
     return vreinterpretq_s32_s16(vmovl_s8(vld1_s8(p)));
 }

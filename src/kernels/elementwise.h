@@ -67,12 +67,17 @@ static void scale(float *y, float factor, size_t n) {
         y[i] *= factor;
 }
 
+/* What has a scale: 2^-120 .. finite. Smaller ones are zeros, and infinity and NaN give NaN. */
+ALWAYS_INLINE bool has_scale(uint32_t largest) {
+    return largest >= 0x03800000 && largest < 0x7F800000;
+}
+
 ALWAYS_INLINE void quantize_group(int8_t *q, float *scale, int32_t *sum, const float *x,
                                   int group) {
     uint32_t largest = largest_magnitude(x, group);
     *scale = 0;
     *sum = 0;
-    if (largest >= 0x03800000 && largest < 0x7F800000) { // 2^-120 .. finite
+    if (has_scale(largest)) {
         float max = math_from_bits(largest);
         *scale = max / 127.0f;
         *sum = quantize_by(q, x, 127.0f / max, group);
@@ -83,8 +88,37 @@ ALWAYS_INLINE void quantize_group(int8_t *q, float *scale, int32_t *sum, const f
     }
 }
 
+/* Four groups at once: their largest elements, scales and sums are found side by side. */
+ALWAYS_INLINE void quantize_4_groups(int8_t *q, float *scale, int32_t *sum, const float *x,
+                                     int group) {
+    uint32_t largest[4];
+    largest_magnitudes_4(largest, x, group);
+    bool all = true;
+    for (int g = 0; g < 4; g++)
+        all = has_scale(largest[g]) && all;
+    if (!all) {
+        for (int g = 0; g < 4; g++)
+            quantize_group(q + g * group, scale + g, sum + g, x + g * group, group);
+        return;
+    }
+    float max[4], per_scale[4];
+    memcpy(max, largest, sizeof max);
+    for (int g = 0; g < 4; g++)
+        scale[g] = max[g] / 127.0f;
+    for (int g = 0; g < 4; g++)
+        per_scale[g] = 127.0f / max[g];
+    quantize_4_by(q, sum, x, per_scale, group);
+}
+
 ALWAYS_INLINE void quantize_groups(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n,
                                    int group) {
+    for (; n >= 4 * (size_t)group; n -= 4 * (size_t)group) {
+        quantize_4_groups(q, scale, sum, x, group);
+        q += 4 * group;
+        scale += 4;
+        sum += 4;
+        x += 4 * group;
+    }
     for (; n >= (size_t)group; n -= (size_t)group) {
         quantize_group(q, scale++, sum++, x, group);
         q += group;

@@ -44,6 +44,11 @@ ALWAYS_INLINE uint32_t largest_magnitude(const float *x, int n) {
     return largest;
 }
 
+ALWAYS_INLINE void largest_magnitudes_4(uint32_t largest[4], const float *x, int n) {
+    for (int g = 0; g < 4; g++)
+        largest[g] = largest_magnitude(x + g * n, n);
+}
+
 /* x * factor, rounded to an integer: adding 1.5 * 2^23 rounds, ties to even, and leaves the integer
  * in two's complement in the low bits. */
 ALWAYS_INLINE int32_t rounded(float x, float factor) {
@@ -58,6 +63,12 @@ ALWAYS_INLINE int32_t quantize_by(int8_t *q, const float *x, float per_scale, in
         sum += q[i];
     }
     return sum;
+}
+
+ALWAYS_INLINE void quantize_4_by(int8_t *q, int32_t sum[4], const float *x,
+                                 const float per_scale[4], int n) {
+    for (int g = 0; g < 4; g++)
+        sum[g] = quantize_by(q + g * n, x + g * n, per_scale[g], n);
 }
 
 ALWAYS_INLINE void quantize16_by(int16_t *q, const float *x, float per_scale) {

@@ -7,8 +7,13 @@
  *   vec_max, vec_min(a,b) a > b ? a : b and a < b ? a : b: b if one is NaN
  *   ivec_max(a, b)        of signed lanes
  *   ivec_largest, ivec_total(a)  the largest lane, the sum of all lanes
+ *   ivec_largest_4, ivec_total_4(out, a)  the same of each of four vectors
  *   store_i8(p, v)        stores the lanes of 32 / WIDTH vectors, -128..127, as bytes
  *   store_i16(p, v)       stores the lanes of 16 / WIDTH vectors as 16-bit integers
+ *
+ * and, where there is an instruction for it,
+ *
+ *   VEC_SCALE(p, n)       p * 2^n for whole n, rounded once
  *
  * The operators + - * / on vecs are those of the compiler's vector types: lane by lane, each
  * rounded once. */
@@ -40,11 +45,15 @@ ALWAYS_INLINE vec vec_exp(vec x) {
     p = vec_fma(p, r, vec_set(0x1.5554dcp-3f));
     p = vec_fma(p, r, vec_set(0.5f));
     p = vec_fma(p, r * r, r) + vec_set(1.0f);
+#if defined(VEC_SCALE)
+    return VEC_SCALE(p, n); // math_exp's two products round once in all: the first is exact
+#else
     ints i = (ints)((bits)t - (bits)magic);
     ints half = i >> 1;
     vec a = (vec)((bits)(half + 127) << 23);
     vec b = (vec)((bits)(i - half + 127) << 23);
     return p * a * b;
+#endif
 }
 
 /* The largest x[i] * scale, without NaNs. A maximum is exact, so the order does not matter and
@@ -95,8 +104,8 @@ static float softmax(float *x, size_t n, float scale) {
 
 ALWAYS_INLINE void gelu_lanes(float *x, int lanes) {
     vec v = load_f32(x, lanes);
-    vec u = vec_set(0x1.988454p-1f) * vec_fma(vec_set(0.044715f) * v * v, v, v);
-    vec_store(x, v / (vec_set(1.0f) + vec_exp(vec_set(-2.0f) * u)), lanes);
+    vec u = vec_set(-2 * 0x1.988454p-1f) * vec_fma(vec_set(0.044715f) * v * v, v, v);
+    vec_store(x, v / (vec_set(1.0f) + vec_exp(u)), lanes); // a factor of 2 rounds nothing
 }
 
 static void gelu_tanh(float *x, size_t n) {
@@ -109,12 +118,25 @@ static void gelu_tanh(float *x, size_t n) {
 
 /* ---- quantize ---- */
 
-ALWAYS_INLINE uint32_t largest_magnitude(const float *x, int n) {
+/* The largest of the lanes' magnitudes, lane by lane. */
+ALWAYS_INLINE ivec lanes_magnitude(const float *x, int n) {
     ivec largest = ivec_set(0);
     UNROLL for (int i = 0; i < n; i += WIDTH) {
         largest = ivec_max(largest, ivec_and(ivec_load(x + i), ivec_set(0x7FFFFFFF)));
     }
-    return (uint32_t)ivec_largest(largest);
+    return largest;
+}
+
+ALWAYS_INLINE uint32_t largest_magnitude(const float *x, int n) {
+    return (uint32_t)ivec_largest(lanes_magnitude(x, n));
+}
+
+ALWAYS_INLINE void largest_magnitudes_4(uint32_t largest[4], const float *x, int n) {
+    ivec lanes[4];
+    UNROLL for (int g = 0; g < 4; g++) {
+        lanes[g] = lanes_magnitude(x + g * n, n);
+    }
+    ivec_largest_4((int32_t *)largest, lanes);
 }
 
 /* The elements of a vector times `factor`, rounded to integers. */
@@ -124,7 +146,8 @@ ALWAYS_INLINE ivec rounded(const float *x, float factor) {
     return (ivec)((bits)t - (bits)magic);
 }
 
-ALWAYS_INLINE int32_t quantize_by(int8_t *q, const float *x, float per_scale, int n) {
+/* Writes n bytes; the sums, lane by lane. */
+ALWAYS_INLINE ivec quantize_lanes(int8_t *q, const float *x, float per_scale, int n) {
     ivec total = ivec_set(0);
     UNROLL for (int i = 0; i < n; i += 32) {
         ivec some[32 / WIDTH];
@@ -141,7 +164,20 @@ ALWAYS_INLINE int32_t quantize_by(int8_t *q, const float *x, float per_scale, in
             memcpy(q + i, bytes, 16);
         }
     }
-    return ivec_total(total);
+    return total;
+}
+
+ALWAYS_INLINE int32_t quantize_by(int8_t *q, const float *x, float per_scale, int n) {
+    return ivec_total(quantize_lanes(q, x, per_scale, n));
+}
+
+ALWAYS_INLINE void quantize_4_by(int8_t *q, int32_t sum[4], const float *x,
+                                 const float per_scale[4], int n) {
+    ivec lanes[4];
+    UNROLL for (int g = 0; g < 4; g++) {
+        lanes[g] = quantize_lanes(q + g * n, x + g * n, per_scale[g], n);
+    }
+    ivec_total_4(sum, lanes);
 }
 
 ALWAYS_INLINE void quantize16_by(int16_t *q, const float *x, float per_scale) {

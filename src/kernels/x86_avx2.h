@@ -151,6 +151,24 @@ ALWAYS_INLINE int32_t ivec_total(ivec a) {
     return _mm_cvtsi128_si32(_mm_add_epi32(m, _mm_shuffle_epi32(m, 0xB1)));
 }
 
+ALWAYS_INLINE void ivec_largest_4(int32_t largest[4], const ivec a[4]) {
+    ivec ab = ivec_max(_mm256_unpacklo_epi32(a[0], a[1]), _mm256_unpackhi_epi32(a[0], a[1]));
+    ivec cd = ivec_max(_mm256_unpacklo_epi32(a[2], a[3]), _mm256_unpackhi_epi32(a[2], a[3]));
+    ivec m = ivec_max(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+    __m128i four = _mm_max_epi32(_mm256_castsi256_si128(m), _mm256_extracti128_si256(m, 1));
+    _mm_storeu_si128((void *)largest, four);
+}
+
+ALWAYS_INLINE void ivec_total_4(int32_t total[4], const ivec a[4]) {
+    ivec ab =
+        _mm256_add_epi32(_mm256_unpacklo_epi32(a[0], a[1]), _mm256_unpackhi_epi32(a[0], a[1]));
+    ivec cd =
+        _mm256_add_epi32(_mm256_unpacklo_epi32(a[2], a[3]), _mm256_unpackhi_epi32(a[2], a[3]));
+    ivec m = _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(m), _mm256_extracti128_si256(m, 1));
+    _mm_storeu_si128((void *)total, four);
+}
+
 /* Packs work within each half of a vector; the permutations restore the order. */
 ALWAYS_INLINE void store_i16(int16_t *p, const ivec v[2]) {
     _mm256_storeu_si256((void *)p, _mm256_permute4x64_epi64(_mm256_packs_epi32(v[0], v[1]), 0xD8));

@@ -69,6 +69,8 @@ ALWAYS_INLINE vec vec_min(vec a, vec b) {
     return _mm512_min_ps(a, b);
 }
 
+#define VEC_SCALE(p, n) _mm512_scalef_ps(p, n)
+
 ALWAYS_INLINE vec vec_mul(vec a, vec b) {
     return _mm512_mul_ps(a, b);
 }
@@ -131,6 +133,26 @@ ALWAYS_INLINE int32_t ivec_largest(ivec a) {
 
 ALWAYS_INLINE int32_t ivec_total(ivec a) {
     return _mm512_reduce_add_epi32(a);
+}
+
+ALWAYS_INLINE void ivec_largest_4(int32_t largest[4], const ivec a[4]) {
+    ivec ab = ivec_max(_mm512_unpacklo_epi32(a[0], a[1]), _mm512_unpackhi_epi32(a[0], a[1]));
+    ivec cd = ivec_max(_mm512_unpacklo_epi32(a[2], a[3]), _mm512_unpackhi_epi32(a[2], a[3]));
+    ivec m = ivec_max(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    __m256i half = _mm256_max_epi32(_mm512_castsi512_si256(m), _mm512_extracti64x4_epi64(m, 1));
+    __m128i four = _mm_max_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    _mm_storeu_si128((void *)largest, four);
+}
+
+ALWAYS_INLINE void ivec_total_4(int32_t total[4], const ivec a[4]) {
+    ivec ab =
+        _mm512_add_epi32(_mm512_unpacklo_epi32(a[0], a[1]), _mm512_unpackhi_epi32(a[0], a[1]));
+    ivec cd =
+        _mm512_add_epi32(_mm512_unpacklo_epi32(a[2], a[3]), _mm512_unpackhi_epi32(a[2], a[3]));
+    ivec m = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(m), _mm512_extracti64x4_epi64(m, 1));
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    _mm_storeu_si128((void *)total, four);
 }
 
 ALWAYS_INLINE void store_i16(int16_t *p, const ivec v[1]) {

@@ -78,7 +78,11 @@ static void store_rows(const struct attention_pass *pass, const struct chunk *ch
     int n_embd = pass->config->n_embd, head_dim = session->kv.head_dim;
     int block = (chunk->position + row) / KV_BLOCK, at = (chunk->position + row) % KV_BLOCK;
     const float *k = pass->qkv.data + (size_t)(chunk->first_row + row) * pass->qkv.stride + n_embd;
-    for (int head = 0; head < pass->config->n_head; head++) {
+    const int n_head = pass->config->n_head;
+    for (int head = 0; head < n_head; head++) {
+        if (head + 1 < n_head)
+            kv_prefetch(&session->kv, session_keys(session, pass->layer, head + 1, block),
+                        session_values(session, pass->layer, head + 1, block), at);
         kv_store(&session->kv, pass->kernels, session_keys(session, pass->layer, head, block),
                  session_values(session, pass->layer, head, block), at, k, k + n_embd,
                  pass->qkv.stride, n);

@@ -127,6 +127,24 @@ void kv_store(const struct kv *kv, const struct kernels *kernels, void *keys, vo
         }
 }
 
+void kv_prefetch(const struct kv *kv, const void *keys, const void *values, int at) {
+    const char *key = keys, *value = values;
+    if (kv->type == GPT2_KV_Q8) {
+        prefetch(key + (size_t)(at / PANEL) * panel_bytes(KV_PANELS, kv->head_dim),
+                 panel_bytes(KV_PANELS, kv->head_dim));
+        for (int g = 0; g < groups_of(kv); g++)
+            prefetch(value + (size_t)(g * KV_BLOCK + at) * sizeof(float), sizeof(float));
+        value += scale_bytes(kv) + (size_t)(at / 2) * 2 * PANEL;
+        for (int p = 0; p < panels_count(kv->head_dim); p++)
+            prefetch(value + (size_t)p * KV_PANEL_BYTES, sizeof(char));
+        return;
+    }
+    const size_t size = dtype_size(kv->dtype), head_dim = (size_t)kv->head_dim;
+    for (size_t d = 0; d < head_dim; d++)
+        prefetch(key + (d * KV_BLOCK + (size_t)at) * size, size);
+    prefetch(value + (size_t)at * head_dim * size, head_dim * size);
+}
+
 /* `size` bytes a number. */
 static void clear_floats(const struct kv *kv, char *keys, char *values, int at, size_t size) {
     size_t head_dim = (size_t)kv->head_dim, n = (size_t)(KV_BLOCK - at);

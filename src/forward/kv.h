@@ -53,6 +53,10 @@ size_t kv_value_bytes(const struct kv *kv);
 void kv_store(const struct kv *kv, const struct kernels *kernels, void *keys, void *values, int at,
               const float *key, const float *value, size_t stride, int n);
 
+/* Asks for the cache lines where kv_store will write position `at` of a block: a key is a column
+ * there, a cache line for every four features or for each. */
+void kv_prefetch(const struct kv *kv, const void *keys, const void *values, int at);
+
 /* Makes the positions from `at` on of a block zeros. */
 void kv_clear(const struct kv *kv, void *keys, void *values, int at);
 

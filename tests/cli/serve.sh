@@ -130,6 +130,38 @@ if command -v curl >/dev/null; then
     expect "another path" fails_as 404 'there is no such path'
     ask /v1/completions
     expect "GET of completions" fails_as 405 'expected POST'
+    ask /v1/completions -X PUT -d '{}' -D "$tmp/headers"
+    expect "... and PUT, with what is allowed" grep -qi '^allow: POST' "$tmp/headers"
+    ask /health -X POST -d '{}' -D "$tmp/headers"
+    expect "POST of /health" grep -qi '^allow: GET, HEAD' "$tmp/headers"
+    ask /v1/completions -d '{"prompt": "Once", "echo": 1}'
+    expect "a wrong boolean, and whose it is" fails_as 400 '"param":"echo"'
+    body '{"prompt": "Once", "n": 129}'
+    expect "too many samples" fails_as 400 'n: expected at most 128, got 129'
+    body '{"prompt": "Once", "best_of": 129}'
+    expect "... or candidates" fails_as 400 'best_of: expected at most 128, got 129'
+    body '{"prompt": "Once", "model": 5}'
+    expect "a model that is no name" fails_as 400 'model: expected a string, got a number'
+    ask /v1/completions -d '{"prompt": "Once"}' -H 'Content-Encoding: gzip'
+    expect "a packed body" fails_as 415 'Content-Encoding: expected none, got \"gzip\"'
+    ask /v1/completions -d '{"prompt": "Once"}' -H 'Transfer-Encoding: chunked' -H 'Content-Length: 18' -D "$tmp/headers"
+    expect "a body of two lengths" fails_as 400 'exclude each other'
+    expect "... ends the connection" grep -qi '^connection: close' "$tmp/headers"
+    code=$(curl -s --max-time 60 -o "$out" -w '%{http_code}' -x "$base" http://elsewhere.example/health)
+    expect "a target in absolute form" answers 200 '"status":"ok"'
+    ask /health -H 'Host:'
+    expect "HTTP/1.1 without a host" test "$code" = 400
+    # what ends at the end token, drawn from few, and with penalties: what help says gives it
+    for more in '"top_p":0.5 -n 16 --top-p 0.5' '"max_tokens":60 -n 60 --top-p 1' \
+        '"frequency_penalty":2 -n 16 --top-p 1 --frequency-penalty 2'; do
+        for seed in 1 9 11; do
+            # shellcheck disable=SC2086 # words
+            "$GPT2" generate 'The end.' --temp 1 --top-k 0 --repeat-penalty 1 -s $seed --json \
+                ${more#* } >"$tmp/cli" 2>"$err"
+            body "{\"prompt\": \"The end.\", \"seed\": $seed, ${more%% *}}"
+            expect "seed $seed with $more is the program's" test "$(choices "$out")" = "$(choices "$tmp/cli")"
+        done
+    done
     ask /v1/completions -d '{"prompt": "Once"}' -H 'Origin: http://evil.example'
     expect "a page of a web site" fails_as 403 'another origin'
     curl -sN --max-time 60 -d '{"prompt": "Once", "seed": 5, "stream": true}' "$url/completions" >"$out"
@@ -163,6 +195,14 @@ else
 fi
 stop
 expect "SIGTERM without work: 0" exits 0
+run serve --alias ''
+expect "a name that is empty" refuses 2 '--alias: expected a name, got ""'
+if command -v curl >/dev/null; then
+    serve "$PWD/models/tales/"
+    curl -s --max-time 60 "$url/models" >"$out"
+    expect "the name is no path, with a slash at the end too" grep -q '"id":"tales"' "$out"
+    stop
+fi
 
 # ---- other clients ----
 

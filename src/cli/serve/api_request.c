@@ -57,6 +57,9 @@ static bool read_members(struct api_request *r, const char *model_name, bool *no
     const struct bulk_record *record = &r->texts.record;
     const struct gpt2_field *model = bulk_record_member(record, "model");
     const struct gpt2_field *suffix = bulk_record_member(record, "suffix");
+    if (model && model->kind != GPT2_FIELD_NULL && model->kind != GPT2_FIELD_STRING)
+        return usage_error(err, "model: expected a string, got %s",
+                           gpt2_field_kind_name(model->kind));
     if (model && model->kind != GPT2_FIELD_NULL && strcmp(model->text, model_name) != 0) {
         *no_model = true;
         return usage_error(err, "model: expected \"%s\", which is what this server has, got \"%s\"",
@@ -71,9 +74,11 @@ static bool read_members(struct api_request *r, const char *model_name, bool *no
 /* What has no bound of its own, or cannot be streamed. */
 static bool check(const struct api_request *r, struct gpt2_error *err) {
     const struct settings *s = &r->texts.record.settings;
-    if (s->num_samples > API_MAX_SAMPLES || s->best_of > API_MAX_SAMPLES)
-        return usage_error(err, "n: expected n and best_of of at most %d, got %d and %d",
-                           API_MAX_SAMPLES, s->num_samples, s->best_of);
+    if (s->num_samples > API_MAX_SAMPLES)
+        return usage_error(err, "n: expected at most %d, got %d", API_MAX_SAMPLES, s->num_samples);
+    if (s->best_of > API_MAX_SAMPLES)
+        return usage_error(err, "best_of: expected at most %d, got %d", API_MAX_SAMPLES,
+                           s->best_of);
     if (s->overflow == GPT2_OVERFLOW_SLIDE && (s->max_tokens < 0 || s->max_tokens > MAX_SLIDING))
         return usage_error(err,
                            "max_tokens: expected at most %d with \"on_overflow\": \"slide\", got "

@@ -35,20 +35,37 @@ struct serve_run {
     struct completion_service *service;
     struct http_server *server;
     struct http_api api;
+    char *name; /* of the model */
 };
 
 /* The name in /v1/models: of a path only the last part, as clients should not see the paths of
- * this machine. */
-static const char *name_of(const struct serve_arguments *args) {
+ * this machine, without slashes at its end. For free(). */
+static char *name_of(const struct serve_arguments *args, struct gpt2_error *err) {
     const char *name = args->alias ? args->alias : model_or_default(args->model);
-    const char *slash = strrchr(name, '/');
-    return !args->alias && slash && slash[1] && strchr("./~", *name) ? slash + 1 : name;
+    size_t n = strlen(name), first = 0;
+    if (!args->alias) {
+        while (n > 1 && name[n - 1] == '/')
+            n--;
+        for (size_t i = 0; strchr("./~", *name) && i + 1 < n; i++)
+            if (name[i] == '/')
+                first = i + 1;
+    }
+    if (n == 0) {
+        command_error(err, GPT2_ERR_USAGE, NULL, "--alias: expected a name, got \"\"");
+        return NULL;
+    }
+    char *copy = strndup(name + first, n - first);
+    if (!copy)
+        command_error(err, GPT2_ERR_MEMORY, NULL, "out of memory");
+    return copy;
 }
 
 /* The socket comes first, before anything that a program gives up. */
 static bool open_all(struct serve_run *run, struct gpt2_error *err) {
     struct serve_arguments *a = &run->args;
-    if (!http_server_load(err) || (a->key_file && !api_keys_read(&run->keys, a->key_file, err)) ||
+    run->name = name_of(a, err);
+    if (!run->name || !http_server_load(err) ||
+        (a->key_file && !api_keys_read(&run->keys, a->key_file, err)) ||
         !listen_socket_open(&run->listening, a->host, a->port, run->keys.n > 0, err))
         return false;
     sandbox_begin(&a->sandbox, NULL, 0);
@@ -61,7 +78,7 @@ static bool open_all(struct serve_run *run, struct gpt2_error *err) {
     if (!memory_check(&use, a->opening.max_memory, err))
         return false;
     const struct service_options service = {.engine = &run->engine,
-                                            .model_name = name_of(a),
+                                            .model_name = run->name,
                                             .kv = (enum gpt2_kv)a->kv,
                                             .max_samples = a->parallel,
                                             .max_queue = a->queue,
@@ -95,6 +112,7 @@ static void close_all(struct serve_run *run) {
     listen_socket_close(&run->listening);
     api_keys_free(&run->keys);
     engine_close(&run->engine);
+    free(run->name);
 }
 
 static int execute(struct serve_run *run) {
@@ -141,7 +159,8 @@ static int run_serve(int argc, char **argv) {
         OPT_MODEL_WORD(&a->model),
         OPT_MODEL_OPTIONS(&a->opening),
         OPT_STRING("alias", 'a', &a->alias, "NAME",
-                   "the model's name for clients (default: as it is given)"),
+                   "the model's name for clients (default: as it is given,\n"
+                   "of a path that begins with /, . or ~ the last part)"),
         OPT_THREADS(&a->threads),
         OPT_CPU(&a->cpu),
         OPT_KV(&a->kv),
@@ -185,15 +204,17 @@ const struct command command_serve = {
         "max_tokens, temperature, top_p, n, best_of, stop, echo, logprobs, seed, logit_bias,\n"
         "stream, stream_options and so on. What they do not say is as OpenAI has it, whatever the\n"
         "model recommends: 16 tokens, temperature 1, all tokens; the seed is random and stands in\n"
-        "the answer. `generate --compat openai -n 16 -s SEED` gives the same text. An unknown "
-        "field is\n"
-        "ignored and listed in \"ignored\"; a wrong value gets 400. Special tokens in prompts are\n"
-        "text. GET /v1/models names the model, GET /health is for monitors and needs no key. "
+        "the answer. `generate -n 16 --temp 1 --top-k 0 --top-p 1 --repeat-penalty 1 -s SEED` "
+        "gives\n"
+        "the same text. n and best_of are 128 at most. An unknown field is ignored and listed in\n"
+        "\"ignored\"; a wrong value gets 400. Special tokens in prompts are text. GET /v1/models "
+        "names the model, GET /health is for monitors and needs no key. "
         "There\n"
         "is no chat.\n"
         "All requests are computed together; what their prompts begin with is read once. A client "
         "that\n"
-        "goes away ends its texts. After SIGTERM or SIGINT nothing new is taken; the exit code is "
+        "goes away, or shuts down its side of the connection, ends its texts. After SIGTERM or "
+        "SIGINT nothing new is taken; the exit code is "
         "0\n"
         "if every request in progress was finished. A second signal ends at once.\n"
         "The address is printed on standard error when the server is ready.\n",

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define BAD "invalid_request_error"
 
@@ -116,7 +117,8 @@ static void complete(struct http_api *api, struct http_exchange *x,
 
 /* Whether a page of some web site has the browser send this: without a key it would be let in. */
 static bool is_foreign_page(const struct http_api *api, const struct http_request *request) {
-    static const char *const local[] = {"http://localhost", "http://127.0.0.1", "http://[::1]"};
+    static const char *const local[] = {"http://localhost",  "http://127.0.0.1",  "http://[::1]",
+                                        "https://localhost", "https://127.0.0.1", "https://[::1]"};
     const char *origin = request->origin;
     if (!origin || api->keys->n > 0)
         return false;
@@ -128,6 +130,14 @@ static bool is_foreign_page(const struct http_api *api, const struct http_reques
     return true;
 }
 
+/* Of a target in absolute form, as a proxy gets it, the path (RFC 9112, 3.2.2). */
+static const char *path_of(const char *target) {
+    if (strncasecmp(target, "http://", 7) != 0)
+        return target;
+    const char *path = strchr(target + 7, '/');
+    return path ? path : "/";
+}
+
 /* False: the request was refused before anybody asks what it is about. */
 static bool let_in(const struct http_api *api, struct http_exchange *x,
                    const struct http_request *request) {
@@ -137,13 +147,19 @@ static bool let_in(const struct http_api *api, struct http_exchange *x,
     } else if (request->is_too_large) {
         snprintf(message, sizeof message, "the request has more than %zu bytes", api->max_body);
         refuse(x, 413, "request_too_large", message);
-    } else if (strcmp(request->path, "/health") != 0 &&
+    } else if (request->has_two_lengths) {
+        refuse(x, 400, "two_lengths", "Content-Length and Transfer-Encoding exclude each other");
+    } else if (request->encoding && strcasecmp(request->encoding, "identity") != 0) {
+        snprintf(message, sizeof message, "Content-Encoding: expected none, got \"%.40s\"",
+                 request->encoding);
+        refuse(x, 415, "unsupported_encoding", message);
+    } else if (strcmp(path_of(request->path), "/health") != 0 &&
                !api_keys_accept(api->keys, request->authorization)) {
         api_refuse(x, 401, "authentication_error", NULL, "invalid_api_key",
                    "expected a header \"Authorization: Bearer KEY\" with a key of this server");
     } else if (is_foreign_page(api, request)) {
         refuse(x, 403, "foreign_origin",
-               "a web page of another origin: start the server with --api-key-file for it");
+               "a web page of another origin: without keys only pages of this machine are let in");
     } else {
         return true;
     }
@@ -153,7 +169,7 @@ static bool let_in(const struct http_api *api, struct http_exchange *x,
 void http_api_handle(void *user, struct http_exchange *x, const struct http_request *request) {
     struct http_api *api = user;
     static const char models[] = "/v1/models/";
-    const char *path = request->path;
+    const char *path = path_of(request->path);
     const bool is_post = !strcmp(request->method, "POST");
     const bool is_get = !strcmp(request->method, "GET") || !strcmp(request->method, "HEAD");
     const bool completions = !strcmp(path, "/v1/completions");
@@ -168,10 +184,11 @@ void http_api_handle(void *user, struct http_exchange *x, const struct http_requ
     else if (!completions && !is_model && !is_list && !is_health)
         refuse(x, 404, "unknown_path",
                "there is no such path: expected /v1/completions, /v1/models or /health");
-    else if (completions ? !is_post : !is_get)
+    else if (completions ? !is_post : !is_get) {
+        http_allow(x, completions ? "POST" : "GET, HEAD");
         refuse(x, 405, "method_not_allowed",
                completions ? "expected POST with a JSON object" : "expected GET");
-    else if (completions)
+    } else if (completions)
         complete(api, x, request);
     else if (is_model)
         show_model(api, x, path + sizeof models - 1);

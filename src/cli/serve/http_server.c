@@ -58,7 +58,8 @@ struct http_exchange {
     struct http_connection *at;        /* likewise      */
     int n_owners;                      /* the library, and who keeps it */
     struct buffer body;
-    bool is_too_large, is_too_many;
+    bool is_too_large, is_too_many, has_two_lengths;
+    const char *allow; /* NULL: says nothing of methods */
     bool handled, kept, suspended;
     struct MHD_Response *response;
     unsigned status;
@@ -139,7 +140,9 @@ static bool add_header(struct MHD_Response *response, const char *name, const ch
     return lib.add_response_header(response, name, value) == MHD_YES;
 }
 
-static struct MHD_Response *make_response(unsigned status, const char *type, struct buffer *body) {
+/* x: whose answer it is, or NULL. */
+static struct MHD_Response *make_response(const struct http_exchange *x, unsigned status,
+                                          const char *type, struct buffer *body) {
     size_t n;
     char *bytes = body->failed ? NULL : buffer_take(body, &n);
     struct MHD_Response *response =
@@ -152,6 +155,8 @@ static struct MHD_Response *make_response(unsigned status, const char *type, str
         status == MHD_HTTP_TOO_MANY_REQUESTS || status == MHD_HTTP_SERVICE_UNAVAILABLE;
     if (add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) &&
         (!waits || add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1")) &&
+        (!x || !x->allow || add_header(response, MHD_HTTP_HEADER_ALLOW, x->allow)) &&
+        (!x || !x->has_two_lengths || add_header(response, MHD_HTTP_HEADER_CONNECTION, "close")) &&
         (status != MHD_HTTP_UNAUTHORIZED ||
          add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer")))
         return response;
@@ -160,7 +165,7 @@ static struct MHD_Response *make_response(unsigned status, const char *type, str
 }
 
 void http_answer(struct http_exchange *x, unsigned status, const char *type, struct buffer *body) {
-    struct MHD_Response *response = make_response(status, type, body);
+    struct MHD_Response *response = make_response(x, status, type, body);
     buffer_free(body);
     pthread_mutex_lock(&x->server->lock);
     x->response = response ? response : x->server->no_memory;
@@ -170,6 +175,10 @@ void http_answer(struct http_exchange *x, unsigned status, const char *type, str
         x->at->since = now();
     wake(x);
     pthread_mutex_unlock(&x->server->lock);
+}
+
+void http_allow(struct http_exchange *x, const char *methods) {
+    x->allow = methods;
 }
 
 void http_keep(struct http_exchange *x) {
@@ -312,6 +321,8 @@ static struct http_exchange *begin_exchange(struct http_server *server,
         lib.lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
     *x = (struct http_exchange){
         .server = server, .connection = connection, .at = info->socket_context, .n_owners = 1};
+    x->has_two_lengths = length && lib.lookup_connection_value(connection, MHD_HEADER_KIND,
+                                                               MHD_HTTP_HEADER_TRANSFER_ENCODING);
     x->is_too_large = length && strtoull(length, NULL, 10) > server->options.max_body;
     pthread_mutex_lock(&server->lock);
     x->is_too_many = server->n_connections > server->options.max_connections;
@@ -326,11 +337,14 @@ static void call_handler(struct http_exchange *x, const char *path, const char *
                                    .body = x->body.data ? x->body.data : "",
                                    .n_body = x->body.len,
                                    .is_too_large = x->is_too_large,
+                                   .has_two_lengths = x->has_two_lengths,
                                    .is_too_many = x->is_too_many};
     request.authorization =
         lib.lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
     request.origin =
         lib.lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
+    request.encoding = lib.lookup_connection_value(x->connection, MHD_HEADER_KIND,
+                                                   MHD_HTTP_HEADER_CONTENT_ENCODING);
     pthread_mutex_lock(&x->server->lock);
     x->handled = true;
     x->at->x = x;
@@ -352,7 +366,7 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
         x = *context = begin_exchange(server, connection);
         if (!x)
             return refuse(server, connection);
-        if (!x->is_too_large && !x->is_too_many)
+        if (!x->is_too_large && !x->is_too_many && !x->has_two_lengths)
             return MHD_YES;
         // it is answered before the body comes
     } else if (*n_bytes > 0) {
@@ -403,7 +417,7 @@ static struct MHD_Response *make_no_memory(const char *body) {
     struct buffer copy = {0};
     buffer_text(&copy, body);
     struct MHD_Response *response =
-        make_response(MHD_HTTP_SERVICE_UNAVAILABLE, "application/json", &copy);
+        make_response(NULL, MHD_HTTP_SERVICE_UNAVAILABLE, "application/json", &copy);
     buffer_free(&copy);
     return response;
 }
@@ -429,8 +443,8 @@ struct http_server *http_server_start(const struct http_options *options, struct
         MHD_OPTION_LISTEN_SOCKET, options->socket, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)options->max_connections + SPARE, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)options->timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT, MAX_HEADERS,
-        MHD_OPTION_NOTIFY_CONNECTION, note_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
-        complete, server, MHD_OPTION_END);
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, note_connection, server,
+        MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_END);
     if (server->daemon)
         return server;
     error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot start the server");

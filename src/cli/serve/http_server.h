@@ -28,11 +28,12 @@ struct http_exchange;
 /* A request that has arrived. Borrowed for the call of the handler. */
 struct http_request {
     const char *method, *path;
-    const char *authorization, *origin; /* headers; NULL: not sent */
-    const char *body;                   /* [n_body], never NULL    */
+    const char *authorization, *origin, *encoding; /* headers; NULL: not sent */
+    const char *body;                              /* [n_body], never NULL    */
     size_t n_body;
-    bool is_too_large; /* the body is: it was not kept              */
-    bool is_too_many;  /* there are more connections than is wanted */
+    bool is_too_large;    /* the body is: it was not kept              */
+    bool has_two_lengths; /* its end is not certain (RFC 9112, 6.3): the connection is closed */
+    bool is_too_many;     /* there are more connections than is wanted */
 };
 
 struct http_options {
@@ -72,6 +73,9 @@ void http_server_stop(struct http_server *server);
 /* Answers. `body` is emptied; where its memory ran out, or that of the answer, the answer is 503
  * with options.no_memory. So it is where a stream cannot begin; the client then counts as gone. */
 void http_answer(struct http_exchange *x, unsigned status, const char *type, struct buffer *body);
+
+/* The methods that a path has, a constant: part of an answer of 405. */
+void http_allow(struct http_exchange *x, const char *methods);
 
 void http_keep(struct http_exchange *x);
 void http_stream_begin(struct http_exchange *x, const char *type);

@@ -136,6 +136,10 @@ if command -v curl >/dev/null; then
     expect "POST of /health" grep -qi '^allow: GET, HEAD' "$tmp/headers"
     ask /v1/completions -d '{"prompt": "Once", "echo": 1}'
     expect "a wrong boolean, and whose it is" fails_as 400 '"param":"echo"'
+    for wrong in '"stop": 5' '"max_tokens": "8"' '"echo": "true"' '"temperature": true' '"until": 7' '"top_p": "0.5"'; do
+        body "{\"prompt\": \"Once\", $wrong}"
+        expect "$wrong is another kind of value" fails_as 400 ': expected '
+    done
     body '{"prompt": "Once", "n": 129}'
     expect "too many samples" fails_as 400 'n: expected at most 128, got 129'
     body '{"prompt": "Once", "best_of": 129}'

@@ -146,6 +146,25 @@ static bool check_seed(const struct gpt2_field *field, struct gpt2_error *err) {
                        field->name, limit, field->text);
 }
 
+/* JSON says what a value is: "8" is no number, and 5 no text. */
+static bool check_kind(const struct option *option, const struct gpt2_field *field,
+                       struct gpt2_error *err) {
+    static const struct {
+        bool is_checked;
+        enum gpt2_field_kind kind;
+    } expected[] = {
+        [OPTION_FLAG] = {true, GPT2_FIELD_BOOL},     [OPTION_VALUE] = {true, GPT2_FIELD_BOOL},
+        [OPTION_INT] = {true, GPT2_FIELD_NUMBER},    [OPTION_FLOAT] = {true, GPT2_FIELD_NUMBER},
+        [OPTION_STRING] = {true, GPT2_FIELD_STRING}, [OPTION_STRINGS] = {true, GPT2_FIELD_STRING},
+        [OPTION_CHOICE] = {true, GPT2_FIELD_STRING}, [OPTION_RENAMED] = {false, GPT2_FIELD_NULL},
+    };
+    if (!expected[option->type].is_checked || expected[option->type].kind == field->kind)
+        return true;
+    return usage_error(err, "%s: expected %s, got %s", field->name,
+                       gpt2_field_kind_name(expected[option->type].kind),
+                       gpt2_field_kind_name(field->kind));
+}
+
 static bool set_option(struct bulk_record *record, const struct option *table, int at,
                        struct gpt2_error *err) {
     const struct gpt2_field *field = gpt2_record_field(record->json, at);
@@ -179,7 +198,8 @@ static bool set_option(struct bulk_record *record, const struct option *table, i
     if (field->kind == GPT2_FIELD_LIST || field->kind == GPT2_FIELD_OBJECT)
         return usage_error(err, "%s: expected one value, got %s", field->name,
                            gpt2_field_kind_name(field->kind));
-    if ((option->type == OPTION_SEED && !check_seed(field, err)) ||
+    if (!check_kind(option, field, err) ||
+        (option->type == OPTION_SEED && !check_seed(field, err)) ||
         !options_set(table, field->name, field->text, err))
         return false;
     record->is_plain |= option->dest.flag == &record->settings.special && !record->settings.special;

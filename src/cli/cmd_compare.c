@@ -408,7 +408,8 @@ static int run_compare(int argc, char **argv) {
                  "it always does in the reference"),
         OPT_STRING("file", 'f', &args.source.file, "FILE",
                    "the text (\"-\", or a pipe if nothing is given, is\n"
-                   "standard input); <|endoftext|> separates documents"),
+                   "standard input); <|endoftext|> separates documents",
+                   .flags = OPTION_READS),
         OPT_INT("max-tokens", 'n', &args.max_tokens, 0, INT32_MAX, "N",
                 "only the first N tokens (default 0: all)"),
         OPT_OUTPUT(&args.output),

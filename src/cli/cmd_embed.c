@@ -218,7 +218,8 @@ static int run_embed(int argc, char **argv) {
         OPT_STRING("prompt", 'p', &a->source.option, "TEXT",
                    "the text (also as a plain argument, where \"-\", or a pipe\n"
                    "if nothing is given, is standard input; -p - is a text)"),
-        OPT_STRING("file", 'f', &a->source.file, "FILE", "read lines from a file"),
+        OPT_STRING("file", 'f', &a->source.file, "FILE", "read lines from a file",
+                   .flags = OPTION_READS, .not_with = "prompt @"),
         OPT_RENAMED("input", "-f: embed reads lines of text, no records of JSON"),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),

@@ -240,7 +240,8 @@ static int run_tokenize(int argc, char **argv) {
                    "if nothing is given, is standard input; -p - is a text)"),
         OPT_STRING("file", 'f', &args.source.file, "FILE",
                    "read the text from a file, without one newline\n"
-                   "at its end; a text that is given, too, follows it"),
+                   "at its end; a text that is given, too, follows it",
+                   .flags = OPTION_READS),
         OPT_FLAG("keep-newline", 0, &args.source.exact,
                  "keep that newline, \"\\r\\n\" and a byte order mark: the\n"
                  "bytes as they are",
@@ -279,7 +280,8 @@ static int run_detokenize(int argc, char **argv) {
                    "the ids, separated by commas or white space (also as\n"
                    "plain arguments; \"-\", or a pipe if nothing is given,\n"
                    "is standard input)"),
-        OPT_STRING("file", 'f', &args.source.file, "FILE", "read the ids from a file"),
+        OPT_STRING("file", 'f', &args.source.file, "FILE", "read the ids from a file",
+                   .flags = OPTION_READS, .not_with = "ids @"),
         OPT_FLAG("lines", 0, &args.lines,
                  "every line is a text of its own, answered by a line\n"
                  "before the next one is waited for"),

@@ -494,7 +494,7 @@ run generate --input "$tmp/lines" -q --shard 3/3
 expect "a shard that is none" refuses 2 '--shard: expected I/N'
 cp "$tmp/lines" "$tmp/self"
 run generate --input "$tmp/self" --output "$tmp/self"
-expect "the input is not overwritten" refuses 2 'is the input'
+expect "the input is not overwritten" refuses 2 'is what --input reads'
 expect "... it is as it was" same "$tmp/lines" "$tmp/self"
 run generate --input "$tmp/nothing"
 expect "a missing input" refuses 5 'cannot open'

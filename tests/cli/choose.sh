@@ -153,7 +153,7 @@ run choose --input "$tmp/job" --resume
 expect "--resume without --output" refuses 2 'resume'
 cp "$tmp/job" "$tmp/part"
 run choose --input "$tmp/part" -o "$tmp/part"
-expect "the output is the input" refuses 2 'is the input'
+expect "the output is the input" refuses 2 'is what --input reads'
 
 printf '{"text": "Once upon a time"}\n\n{"text": "Once upon a zebra"}\n' >"$tmp/lambada"
 run eval lambada "$tmp/lambada"

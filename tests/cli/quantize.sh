@@ -163,3 +163,7 @@ if env --default-signal=INT true 2>/dev/null; then
 else
     skip "signals" "this env has no --default-signal"
 fi
+
+# What is needed is said whole, and nothing of what is only not to be there.
+run quantize -m models/tales --type f16 --calibrate README.md -o "$tmp/none"
+expect "a calibration for nothing" refuses 2 '--calibrate has an effect only with --type q8 or --type q4'

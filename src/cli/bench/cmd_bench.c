@@ -476,7 +476,7 @@ static int run_bench(int argc, char **argv) {
                    "without (generate --help), -n tokens of it",
                    .not_with = "n-prompt n-depth batch profile format=csv format=json"),
         OPT_STRING("file", 'f', &a->file, "FILE", "its prompt (default \"Once upon a time\")",
-                   .needs = "speculate"),
+                   .flags = OPTION_READS, .needs = "speculate"),
         OPT_FLOAT("temp", 0, &a->temperature, 0, 1e6, "F",
                   "its temperature (default: as gpt2 generate)", .aliases = "temperature",
                   .needs = "speculate", .not_with = "greedy"),

@@ -1,6 +1,7 @@
 /* command.c - reads the command line of a command by its table of options. */
 #include "cli/command/command.h"
 #include "base/error_internal.h"
+#include "cli/command/option_paths.h"
 #include "cli/command/option_rules.h"
 #include "cli/io/report.h"
 #include "cli/io/unescape.h"
@@ -225,7 +226,7 @@ bool command_begin(const struct command *command, const struct option *own, int 
                                ? "put a text with spaces in quotes"
                                : NULL,
                            "unexpected argument \"%s\"", argv[max_words]);
-    if (ok)
+    if (ok && option_paths_check(table, &err))
         return true;
     if (!err.hint[0])
         error_hint(&err, "`gpt2 %s --help` lists the options", command->name);

@@ -152,11 +152,20 @@ static bool is_given(const struct given_options *given, const struct option *tab
            (atom.option ? given->entry[atom.option - table] : atom.value == NULL);
 }
 
-static size_t count_terms(const char *terms) {
-    size_t n = terms && *terms;
-    for (; terms && *terms; terms++)
-        n += *terms == ' ';
-    return n;
+/* Whether a term is only of what is not given: the state that needs no words. */
+static bool is_silent(const struct option *table, const char *term) {
+    bool ends = false;
+    while (!ends)
+        if (!next_atom(table, &term, &ends).is_not)
+            return false;
+    return true;
+}
+
+static const char *after_term(const struct option *table, const char *term) {
+    bool ends = false;
+    while (!ends)
+        next_atom(table, &term, &ends);
+    return term;
 }
 
 /* "--json, --jsonl or --input" */
@@ -164,11 +173,19 @@ static void print_needs(struct buffer *out, const struct given_options *given,
                         const struct command *command, const struct option *table,
                         const struct option *o) {
     const char *lists[] = {o->needs, o->free_with};
-    size_t n = count_terms(o->needs) + count_terms(o->free_with), i = 0;
+    size_t n = 0, i = 0;
     for (int l = 0; l < 2; l++)
-        for (const char *at = lists[l]; at && *at; i++) {
+        for (const char *at = lists[l]; at && *at; at = after_term(table, at))
+            n += !is_silent(table, at);
+    for (int l = 0; l < 2; l++)
+        for (const char *at = lists[l]; at && *at;) {
+            if (is_silent(table, at)) {
+                at = after_term(table, at);
+                continue;
+            }
             buffer_format(out, "%s", i == 0 ? "" : i + 1 < n ? ", " : " or ");
             print_term(out, given, command, table, &at);
+            i++;
         }
 }
 

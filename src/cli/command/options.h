@@ -46,8 +46,12 @@ enum option_flags {
     OPTION_RESULT = 1 << 2,         /* the file of the result: no name of a format */
     OPTION_FIRST_WORD = 1 << 3,     /* if not given, the first plain word is its value */
     OPTION_IGNORED = 1 << 4,        /* accepted without an effect */
-    OPTION_LIST = 1 << 5            /* an OPTION_STRINGS with OPTION_ESCAPES: commas separate texts
+    OPTION_LIST = 1 << 5,           /* an OPTION_STRINGS with OPTION_ESCAPES: commas separate texts
                                        in a value, \, is a comma */
+    OPTION_WRITES = 1 << 6,         /* a file beside the result (option_paths.h) */
+    OPTION_READS = 1 << 7,          /* a file */
+    OPTION_FILE_ONLY = 1 << 8,      /* "-" is no stream of it */
+    OPTION_UPDATES = 1 << 9         /* two of these may be one file */
 };
 
 /* Values of an OPTION_INTS. Unchanged if the option is not given. */
@@ -205,7 +209,7 @@ struct command {
                "a directory or file: safetensors, GGUF, PyTorch,\n" \
                "TensorFlow, llm.c or packed; or a name (default:\n" \
                "$GPT2_MODEL, else the shipped \"tales\")",          \
-               .aliases = "model-name model-id")
+               .aliases = "model-name model-id", .flags = OPTION_READS)
 /* The same, also as the first plain word. */
 #define OPT_MODEL_WORD(dest)                                          \
     OPT_STRING("model", 'm', dest, "MODEL",                           \
@@ -213,7 +217,7 @@ struct command {
                "TensorFlow, llm.c or packed; or a name (default:\n"   \
                "$GPT2_MODEL, else the shipped \"tales\"). Also the\n" \
                "first plain argument",                                \
-               .aliases = "model-name model-id", .flags = OPTION_FIRST_WORD)
+               .aliases = "model-name model-id", .flags = OPTION_FIRST_WORD | OPTION_READS)
 #define OPT_OUTPUT(dest)                                          \
     OPT_STRING("output", 'o', dest, "FILE",                       \
                "where the result goes (default \"-\": standard\n" \

@@ -145,7 +145,7 @@ static int run_generate(int argc, char **argv) {
         OPT_STRING("file", 'f', &a->source.file, "FILE",
                    "read the prompt from a file, without one newline at\n"
                    "its end; what --prompt gives follows it",
-                   .aliases = "prompt-file", .not_with = "ids input"),
+                   .flags = OPTION_READS, .aliases = "prompt-file", .not_with = "ids input"),
         OPT_FLAG("keep-newline", 0, &a->source.exact,
                  "keep that newline, \"\\r\\n\" and a byte order mark: the\n"
                  "bytes as they are",
@@ -195,25 +195,28 @@ static int run_generate(int argc, char **argv) {
                    "write the logits that each token was chosen from, as\n"
                    "an array of NumPy's (.npy): [tokens, n_vocab], f32,\n"
                    "before temperature and filters",
+                   .flags = OPTION_WRITES | OPTION_FILE_ONLY,
                    .not_with = "input interactive beams num-samples best-of"),
         OPT_SECTION("Saved sessions"),
         OPT_STRING("save-session", 0, &a->save_session, "FILE",
                    "write the text's tokens and what was computed of them,\n"
                    "for --load-session; --stats says the size first",
+                   .flags = OPTION_WRITES | OPTION_FILE_ONLY | OPTION_UPDATES,
                    .not_with = "input interactive prompt-cache on-overflow=slide"),
         OPT_STRING("load-session", 0, &a->load_session, "FILE",
                    "go on from there as if never stopped; a prompt has to\n"
                    "begin with the saved tokens, only its rest is read",
+                   .flags = OPTION_READS | OPTION_FILE_ONLY | OPTION_UPDATES,
                    .not_with = "input interactive prompt-cache"),
         OPT_STRING("prompt-cache", 0, &a->prompt_cache, "FILE",
                    "take what the prompt and the saved one begin with, if\n"
                    "the file is there, and save the prompt",
-                   .not_with = "input interactive"),
+                   .flags = OPTION_WRITES | OPTION_FILE_ONLY, .not_with = "input interactive"),
         OPT_SECTION("Many prompts"),
         OPT_STRING("input", 0, &a->bulk.input, "FILE",
                    "a prompt on each line, plain or as an object of JSON\n"
                    "with \"prompt\" and options of its own; \"-\" is stdin",
-                   .not_with = "@"),
+                   .flags = OPTION_READS, .not_with = "@"),
         OPT_CHOICE("input-format", 0, &a->bulk.format, inputs, "KIND",
                    "jsonl or lines (default auto: by the first line that\n"
                    "is not blank)",

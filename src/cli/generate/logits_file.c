@@ -25,8 +25,6 @@ bool logits_file_open(struct logits_file *logits, const char *path, int n_vocab,
                       struct gpt2_error *err) {
     if (!path)
         return true;
-    if (!output_is_file(path))
-        return usage_error(err, "--logits: expected the name of a file, got \"-\"");
     logits->n_vocab = (size_t)n_vocab;
     return outfile_create(&logits->file, path, err) && write_header(logits, 0, err);
 }

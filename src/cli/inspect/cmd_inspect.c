@@ -338,7 +338,8 @@ static int run_inspect(int argc, char **argv) {
                     .not_with = "ids"),
         OPT_STRING("file", 'f', &a->file, "FILE",
                    "read it from a file, without one newline at its end;\n"
-                   "a text that is given, too, follows it"),
+                   "a text that is given, too, follows it",
+                   .flags = OPTION_READS),
         OPT_FLAG("escape", 'e', &a->escape,
                  "\\n, \\r, \\t, \\\\ and \\xHH in the texts are those bytes", .not_with = "ids"),
         OPT_STRING("ids", 0, &a->ids, "1,2,3", "the text as token ids", .not_with = "file"),
@@ -388,7 +389,7 @@ static int run_inspect(int argc, char **argv) {
         OPT_STRING("svg", 0, &a->form.svg, "FILE",
                    "write a picture, too; \"-\": only that, to standard\n"
                    "output",
-                   .not_with = "@dump"),
+                   .flags = OPTION_WRITES, .not_with = "@dump"),
         OPT_COLOR(&a->form.color, .hint = NULL),
         OPT_SECTION("Model"),
         OPT_MODEL(&a->model),

@@ -584,7 +584,8 @@ static int run_choose(int argc, char **argv) {
                    "is standard input; -p - is a text)"),
         OPT_STRING("file", 'f', &a->source.file, "FILE",
                    "read the prompt from a file, without one newline\n"
-                   "at its end; a prompt that is given, too, follows it"),
+                   "at its end; a prompt that is given, too, follows it",
+                   .flags = OPTION_READS),
         OPT_FLAG("escape", 'e', &a->source.escape,
                  "\\n, \\r, \\t, \\\\ and \\xHH in the prompt are those bytes",
                  .needs = "prompt @"),
@@ -596,6 +597,7 @@ static int run_choose(int argc, char **argv) {
                    "an object of JSON on each line, with \"prompt\",\n"
                    "\"choices\" and an \"id\"; \"-\" is stdin. Each is answered\n"
                    "by an object with \"best\" and the \"choices\"",
+                   .flags = OPTION_READS,
                    .not_with = "prompt @ file lines choices choices-file test best"),
         OPT_FLAG("resume", 0, &a->resume,
                  "go on where the output ends: what is there is compared\n"
@@ -623,8 +625,10 @@ static int run_choose(int argc, char **argv) {
         OPT_CACHE_MEMORY(&a->cache_memory, .needs = "lines input"),
         OPT_STRING("load-session", 0, &a->load_session, "FILE",
                    "what a prompt begins with, read before by generate,\n"
-                   "score or choose; without a prompt the prompt itself"),
+                   "score or choose; without a prompt the prompt itself",
+                   .flags = OPTION_READS | OPTION_FILE_ONLY | OPTION_UPDATES),
         OPT_STRING("save-session", 0, &a->save_session, "FILE", "keep what the prompt was read to",
+                   .flags = OPTION_WRITES | OPTION_FILE_ONLY | OPTION_UPDATES,
                    .not_with = "lines input"),
         OPT_SECTION("Ranking"),
         OPT_CHOICE("by", 0, &a->by, measures, "sum|mean|pmi",

@@ -310,7 +310,8 @@ const struct command command_eval = {
         "             llm.c {\"ctx\", \"endings\", \"label\"}: acc by the sum of an ending's\n"
         "             log-probabilities; acc_norm by the same per character (lm-eval) or token "
         "(llm.c)\n"
-        "A record that cannot be scored is reported and left out; the exit code is 3 then.\n"
+        "A record that the model cannot score is reported and left out; the exit code is 3 then.\n"
+        "A line that is no such record ends the run, with 5.\n"
         "Published for gpt2 (124M): lambada acc 0.3256, ppl 40.06; hellaswag in llm.c's form acc\n"
         "0.2859, acc_norm 0.2955.\n",
     .examples = EXAMPLES(

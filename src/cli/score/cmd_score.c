@@ -457,14 +457,16 @@ static int run_score(int argc, char **argv) {
                    .aliases = "text"),
         OPT_STRING("file", 'f', &a->source.file, "FILE",
                    "read the text from a file of any size, without one newline\n"
-                   "at its end; a text that is given, too, follows it"),
+                   "at its end; a text that is given, too, follows it",
+                   .flags = OPTION_READS),
         OPT_FLAG("keep-newline", 0, &a->source.exact,
                  "keep that newline, \"\\r\\n\" and a byte order mark: the\n"
                  "bytes as they are",
                  .not_with = "prompt+!file @+!file"),
         OPT_FLAG("escape", 'e', &a->source.escape,
                  "\\n, \\r, \\t, \\\\ and \\xHH in the text are those bytes", .needs = "prompt @"),
-        OPT_FLAG("ids", 0, &a->ids, "the text is token ids: 1,2,3 or 1 2 3"),
+        OPT_FLAG("ids", 0, &a->ids, "the text is token ids: 1,2,3 or 1 2 3",
+                 .not_with = "file+prompt file+@"),
         OPT_FLAG("special", 0, &a->special, "<|endoftext|> in the text is the special token",
                  .aliases = "allow-special", .not_with = "ids"),
         OPT_FLAG("lines", 0, &a->lines,
@@ -480,6 +482,7 @@ static int run_score(int argc, char **argv) {
                    "\"context\" of its own and an \"id\"; \"-\" is stdin.\n"
                    "Each is answered by an object with the sum and\n"
                    "\"greedy\": each token is the likeliest at its place",
+                   .flags = OPTION_READS,
                    .not_with = "prompt @ file lines ids keep-newline by top no-header "
                                "filter tint=surprisal tint=rank"),
         OPT_FLAG("quiet", 'q', &a->quiet, "nothing on standard error about bad records",
@@ -495,8 +498,9 @@ static int run_score(int argc, char **argv) {
         OPT_STRING("load-session", 0, &a->load_session, "FILE",
                    "what the context begins with, read before by generate,\n"
                    "score or choose; without --context the context itself",
-                   .not_with = "ids"),
+                   .flags = OPTION_READS | OPTION_FILE_ONLY | OPTION_UPDATES, .not_with = "ids"),
         OPT_STRING("save-session", 0, &a->save_session, "FILE", "keep what the context was read to",
+                   .flags = OPTION_WRITES | OPTION_FILE_ONLY | OPTION_UPDATES,
                    .needs = "context load-session"),
         OPT_SECTION("Protocol (how a long text is cut, see below)"),
         OPT_STRING("protocol", 0, &a->protocol, "NAME",

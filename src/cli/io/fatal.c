@@ -6,6 +6,7 @@
 #include "cli/io/report.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -40,6 +41,7 @@ void fatal_end(int number) {
 }
 
 static void bus_error(int number, siginfo_t *info, void *context) {
+    static atomic_flag is_said = ATOMIC_FLAG_INIT;
     size_t size = 0;
     const char *path = info ? os_mapped_at(info->si_addr, &size) : NULL;
     struct stat now;
@@ -48,6 +50,8 @@ static void bus_error(int number, siginfo_t *info, void *context) {
         fatal_end(number);
         return;
     }
+    while (atomic_flag_test_and_set(&is_said))
+        pause(); // another thread that reads the file says it, and ends the program
     outfile_remove_unfinished();
     say("gpt2: error: ", 13);
     for (size_t left = strlen(path), used; left > 0; path += used, left -= used) {

@@ -644,7 +644,8 @@ static int run_choose(int argc, char **argv) {
         OPT_CHOICE("format", 0, &a->format, formats, "tsv|json|jsonl",
                    "tab-separated (default; on a terminal in aligned\n"
                    "columns, rounded), a JSON list of objects, or an\n"
-                   "object for each choice; with --input always jsonl",
+                   "object for each choice; with --lines an object on a\n"
+                   "line for each prompt; with --input always jsonl",
                    .not_with = "input+!format=jsonl"),
         OPT_VALUE("tsv", &a->format, formats, "tsv", "short for --format tsv"),
         OPT_VALUE("json", &a->format, formats, "json", "short for --format json"),

@@ -71,8 +71,7 @@ static __attribute__((noinline)) void emulated_dot(int s, int a, int b) {
         abort();
     }
     for (int r = 0; r < sum->rows; r++)
-        for (int i = 0; i < w->rows;
-             i++) // a lane of x with a row of w, whose lanes past `bytes` are 0
+        for (int i = 0; i < w->rows; i++) // a lane of x with a row of w: 0 past its bytes
             for (int k = 0; k < 4; k++)
                 sum->row[r] += emulated_byte(x->row[r][i] - (emulated_row){0}, k) *
                                emulated_byte(w->row[i], k);

@@ -37,6 +37,10 @@ bool look_in(struct stat *info, int folder, const char *folder_path, const char 
     return false;
 }
 
+bool look_is_one(const struct stat *a, const struct stat *b) {
+    return a->st_mode && b->st_mode && a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 bool look_exists(bool *is, const char *path, enum gpt2_status status, struct gpt2_error *err) {
     struct stat info;
     const bool ok = look_at(&info, path, LOOK_LINKS, status, err);

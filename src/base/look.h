@@ -24,6 +24,9 @@ bool look_at(struct stat *info, const char *path, enum look_links links, enum gp
 bool look_in(struct stat *info, int folder, const char *folder_path, const char *name,
              enum look_links links, enum gpt2_status status, struct gpt2_error *err);
 
+/* Whether both are there, and are one: two names of it, or a name and a descriptor. */
+bool look_is_one(const struct stat *a, const struct stat *b);
+
 /* Sets *is where something has that name. A link to nothing exists, so that opening it says what is
  * wrong and nothing else is taken in its place. */
 bool look_exists(bool *is, const char *path, enum gpt2_status status, struct gpt2_error *err);

@@ -118,7 +118,7 @@ static bool same_file(bool *same, int fd, const struct stat *file, const char *p
         fstat(fd, &info) == 0 || errno == EBADF ||
         error_errno(err, GPT2_ERR_RUNTIME, errno,
                     "%.300s: cannot look at descriptor %d, which may be the same file", path, fd);
-    *same = info.st_mode && info.st_dev == file->st_dev && info.st_ino == file->st_ino;
+    *same = look_is_one(&info, file);
     return ok;
 }
 

@@ -313,7 +313,7 @@ static bool is_current(bool *is, int lock, const char *path, struct gpt2_error *
         return false;
     if (fstat(lock, &ours) != 0)
         return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot look at %s", path);
-    *is = there.st_mode && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+    *is = look_is_one(&ours, &there);
     return true;
 }
 

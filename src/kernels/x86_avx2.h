@@ -151,22 +151,21 @@ ALWAYS_INLINE int32_t ivec_total(ivec a) {
     return _mm_cvtsi128_si32(_mm_add_epi32(m, _mm_shuffle_epi32(m, 0xB1)));
 }
 
+/* out[i] = the lanes of a[i], joined by op: first within each 128 bits, of all four at once. */
+ALWAYS_INLINE void ivec_join_4(int32_t out[4], const ivec a[4], ivec (*op)(ivec, ivec)) {
+    ivec ab = op(_mm256_unpacklo_epi32(a[0], a[1]), _mm256_unpackhi_epi32(a[0], a[1]));
+    ivec cd = op(_mm256_unpacklo_epi32(a[2], a[3]), _mm256_unpackhi_epi32(a[2], a[3]));
+    ivec m = op(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+    m = op(m, _mm256_permute2x128_si256(m, m, 1));
+    _mm_storeu_si128((void *)out, _mm256_castsi256_si128(m));
+}
+
 ALWAYS_INLINE void ivec_largest_4(int32_t largest[4], const ivec a[4]) {
-    ivec ab = ivec_max(_mm256_unpacklo_epi32(a[0], a[1]), _mm256_unpackhi_epi32(a[0], a[1]));
-    ivec cd = ivec_max(_mm256_unpacklo_epi32(a[2], a[3]), _mm256_unpackhi_epi32(a[2], a[3]));
-    ivec m = ivec_max(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
-    __m128i four = _mm_max_epi32(_mm256_castsi256_si128(m), _mm256_extracti128_si256(m, 1));
-    _mm_storeu_si128((void *)largest, four);
+    ivec_join_4(largest, a, ivec_max);
 }
 
 ALWAYS_INLINE void ivec_total_4(int32_t total[4], const ivec a[4]) {
-    ivec ab =
-        _mm256_add_epi32(_mm256_unpacklo_epi32(a[0], a[1]), _mm256_unpackhi_epi32(a[0], a[1]));
-    ivec cd =
-        _mm256_add_epi32(_mm256_unpacklo_epi32(a[2], a[3]), _mm256_unpackhi_epi32(a[2], a[3]));
-    ivec m = _mm256_add_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
-    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(m), _mm256_extracti128_si256(m, 1));
-    _mm_storeu_si128((void *)total, four);
+    ivec_join_4(total, a, ivec_add);
 }
 
 /* Packs work within each half of a vector; the permutations restore the order. */

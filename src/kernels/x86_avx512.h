@@ -135,24 +135,22 @@ ALWAYS_INLINE int32_t ivec_total(ivec a) {
     return _mm512_reduce_add_epi32(a);
 }
 
+/* out[i] = the lanes of a[i], joined by op: first within each 128 bits, of all four at once. */
+ALWAYS_INLINE void ivec_join_4(int32_t out[4], const ivec a[4], ivec (*op)(ivec, ivec)) {
+    ivec ab = op(_mm512_unpacklo_epi32(a[0], a[1]), _mm512_unpackhi_epi32(a[0], a[1]));
+    ivec cd = op(_mm512_unpacklo_epi32(a[2], a[3]), _mm512_unpackhi_epi32(a[2], a[3]));
+    ivec m = op(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    m = op(m, _mm512_shuffle_i64x2(m, m, 0x4E));
+    m = op(m, _mm512_shuffle_i64x2(m, m, 0xB1));
+    _mm_storeu_si128((void *)out, _mm512_castsi512_si128(m));
+}
+
 ALWAYS_INLINE void ivec_largest_4(int32_t largest[4], const ivec a[4]) {
-    ivec ab = ivec_max(_mm512_unpacklo_epi32(a[0], a[1]), _mm512_unpackhi_epi32(a[0], a[1]));
-    ivec cd = ivec_max(_mm512_unpacklo_epi32(a[2], a[3]), _mm512_unpackhi_epi32(a[2], a[3]));
-    ivec m = ivec_max(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-    __m256i half = _mm256_max_epi32(_mm512_castsi512_si256(m), _mm512_extracti64x4_epi64(m, 1));
-    __m128i four = _mm_max_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-    _mm_storeu_si128((void *)largest, four);
+    ivec_join_4(largest, a, ivec_max);
 }
 
 ALWAYS_INLINE void ivec_total_4(int32_t total[4], const ivec a[4]) {
-    ivec ab =
-        _mm512_add_epi32(_mm512_unpacklo_epi32(a[0], a[1]), _mm512_unpackhi_epi32(a[0], a[1]));
-    ivec cd =
-        _mm512_add_epi32(_mm512_unpacklo_epi32(a[2], a[3]), _mm512_unpackhi_epi32(a[2], a[3]));
-    ivec m = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(m), _mm512_extracti64x4_epi64(m, 1));
-    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-    _mm_storeu_si128((void *)total, four);
+    ivec_join_4(total, a, ivec_add);
 }
 
 ALWAYS_INLINE void store_i16(int16_t *p, const ivec v[1]) {

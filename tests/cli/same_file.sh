@@ -47,21 +47,32 @@ for option in --save-session --load-session --prompt-cache --logits; do
     done
 done
 
+for command in generate choose; do
+    sums >"$tmp/before"
+    "$GPT2" $command --input - -o "$tmp/records" <"$tmp/records" >"$out" 2>"$err"
+    status=$?
+    expect "$command: standard input is the output" refuses 2 'is what --input reads'
+    expect "... and nothing changes" test "$(sums)" = "$(cat "$tmp/before")"
+done
+
 # What is appended to would be read without end.
 appended() {
     sums >"$tmp/before"
-    timeout 20 "$GPT2" "$@" 2>"$err" >>"$file"
+    timeout 20 "$GPT2" "$@" 2>"$err" >>"$file" <"$file"
     status=$?
     cp "$err" "$out"
-    expect "$* >>FILE" test $status -eq 2 -a -n "$(grep 'standard output is .*, which --.* reads' "$err")"
+    expect "$* >>FILE" test $status -eq 2 -a -n "$(grep 'standard output is what --.* reads' "$err")"
     expect "... and nothing changes" test "$(sums)" = "$(cat "$tmp/before")"
 }
 file=$tmp/records
 appended choose --input "$tmp/records" -q
 appended generate --input "$tmp/records" -q
 appended generate --input "$tmp/records" -q -o -
+appended choose --input - -q
+appended generate --input - -q
 file=$tmp/texts
 appended score --input "$tmp/texts"
+appended score --input -
 
 # A session goes on where it was, and a pipe or a device may be named twice.
 run generate --load-session "$tmp/session" -n 1 --save-session "$tmp/session"

@@ -152,20 +152,12 @@ static bool is_given(const struct given_options *given, const struct option *tab
            (atom.option ? given->entry[atom.option - table] : atom.value == NULL);
 }
 
-/* Whether a term is only of what is not given: the state that needs no words. */
-static bool is_silent(const struct option *table, const char *term) {
-    bool ends = false;
-    while (!ends)
-        if (!next_atom(table, &term, &ends).is_not)
-            return false;
-    return true;
-}
-
-static const char *after_term(const struct option *table, const char *term) {
-    bool ends = false;
-    while (!ends)
-        next_atom(table, &term, &ends);
-    return term;
+/* Goes past a term. Whether there are words for it: it is not only of what is not to be given. */
+static bool pass_term(const struct option *table, const char **term) {
+    bool has_words = false;
+    for (bool ends = false; !ends;)
+        has_words |= !next_atom(table, term, &ends).is_not;
+    return has_words;
 }
 
 /* "--json, --jsonl or --input" */
@@ -175,16 +167,15 @@ static void print_needs(struct buffer *out, const struct given_options *given,
     const char *lists[] = {o->needs, o->free_with};
     size_t n = 0, i = 0;
     for (int l = 0; l < 2; l++)
-        for (const char *at = lists[l]; at && *at; at = after_term(table, at))
-            n += !is_silent(table, at);
+        for (const char *at = lists[l]; at && *at;)
+            n += pass_term(table, &at);
     for (int l = 0; l < 2; l++)
         for (const char *at = lists[l]; at && *at;) {
-            if (is_silent(table, at)) {
-                at = after_term(table, at);
+            const char *term = at;
+            if (!pass_term(table, &at))
                 continue;
-            }
             buffer_format(out, "%s", i == 0 ? "" : i + 1 < n ? ", " : " or ");
-            print_term(out, given, command, table, &at);
+            print_term(out, given, command, table, &term);
             i++;
         }
 }

@@ -326,7 +326,7 @@ static bool open_run(struct bulk_run *run, struct gpt2_error *err) {
                                          .tokenizer = run->job->tokenizer,
                                          .runtime = run->job->runtime,
                                          .kv = run->job->kv};
-    return bulk_output_open(&run->out, run->job, &settings, run->input.reader.input.fd, err);
+    return bulk_output_open(&run->out, run->job, &settings, err);
 }
 
 int bulk_run(const struct bulk_job *job) {

@@ -20,10 +20,9 @@ static bool make_fingerprint(struct bulk_output *out, const struct bulk_job *job
 }
 
 bool bulk_output_open(struct bulk_output *out, const struct bulk_job *job,
-                      const struct settings *settings, int input_fd, struct gpt2_error *err) {
+                      const struct settings *settings, struct gpt2_error *err) {
     const struct line_request request = {.path = job->options->output,
                                          .resume = job->options->resume,
-                                         .input_fd = input_fd,
                                          .form = &form,
                                          .fingerprint = out->fingerprint};
     return make_fingerprint(out, job, settings, err) &&

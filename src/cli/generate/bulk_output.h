@@ -13,7 +13,7 @@ struct bulk_output {
 
 /* `settings` are resolved. */
 bool bulk_output_open(struct bulk_output *out, const struct bulk_job *job,
-                      const struct settings *settings, int input_fd, struct gpt2_error *err);
+                      const struct settings *settings, struct gpt2_error *err);
 
 /* Appends the members that say on what a line depends: of the input's line its hash. */
 void bulk_output_mark(const struct bulk_output *out, uint64_t hash, struct buffer *line);

@@ -149,19 +149,16 @@ static bool check_seed(const struct gpt2_field *field, struct gpt2_error *err) {
 /* JSON says what a value is: "8" is no number, and 5 no text. */
 static bool check_kind(const struct option *option, const struct gpt2_field *field,
                        struct gpt2_error *err) {
-    static const struct {
-        bool is_checked;
-        enum gpt2_field_kind kind;
-    } expected[] = {
-        [OPTION_FLAG] = {true, GPT2_FIELD_BOOL},     [OPTION_VALUE] = {true, GPT2_FIELD_BOOL},
-        [OPTION_INT] = {true, GPT2_FIELD_NUMBER},    [OPTION_FLOAT] = {true, GPT2_FIELD_NUMBER},
-        [OPTION_STRING] = {true, GPT2_FIELD_STRING}, [OPTION_STRINGS] = {true, GPT2_FIELD_STRING},
-        [OPTION_CHOICE] = {true, GPT2_FIELD_STRING}, [OPTION_RENAMED] = {false, GPT2_FIELD_NULL},
+    static const enum gpt2_field_kind kinds[] = {
+        [OPTION_FLAG] = GPT2_FIELD_BOOL,     [OPTION_VALUE] = GPT2_FIELD_BOOL,
+        [OPTION_INT] = GPT2_FIELD_NUMBER,    [OPTION_FLOAT] = GPT2_FIELD_NUMBER,
+        [OPTION_STRING] = GPT2_FIELD_STRING, [OPTION_STRINGS] = GPT2_FIELD_STRING,
+        [OPTION_CHOICE] = GPT2_FIELD_STRING, [OPTION_SEED] = GPT2_FIELD_NULL, // any
+        [OPTION_RENAMED] = GPT2_FIELD_NULL,
     };
-    if (!expected[option->type].is_checked || expected[option->type].kind == field->kind)
-        return true;
-    return usage_error(err, "%s: expected %s, got %s", field->name,
-                       gpt2_field_kind_name(expected[option->type].kind),
+    const enum gpt2_field_kind expected = kinds[option->type];
+    return expected == GPT2_FIELD_NULL || expected == field->kind ||
+           usage_error(err, "%s: expected %s, got %s", field->name, gpt2_field_kind_name(expected),
                        gpt2_field_kind_name(field->kind));
 }
 

@@ -233,7 +233,7 @@ bool line_output_open(struct line_output *out, const struct line_request *reques
         out->fd = STDOUT_FILENO;
         return true;
     }
-    struct stat in, there;
+    struct stat there;
     int stream;
     if (!outfile_stream(&stream, path, err) ||
         !look_at(&there, path, LOOK_THROUGH, GPT2_ERR_RUNTIME, err))
@@ -249,10 +249,6 @@ bool line_output_open(struct line_output *out, const struct line_request *reques
         return true;
     }
     const bool exists = there.st_mode != 0;
-    if (fstat(request->input_fd, &in) != 0)
-        return error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot look at the input");
-    if (exists && in.st_ino == there.st_ino && in.st_dev == there.st_dev)
-        return usage_error(err, "--output: %s is the input", path);
     // a FIFO that is opened for reading, too, does not wait for its reader
     const bool special = exists && !S_ISREG(there.st_mode);
     const int access = special && !request->resume ? O_WRONLY : O_RDWR;

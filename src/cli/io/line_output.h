@@ -39,7 +39,6 @@ struct line_output {
 struct line_request {
     const char *path; /* NULL and "-": standard output */
     bool resume;
-    int input_fd; /* the output must be another file */
     const struct line_form *form;
     const char *fingerprint; /* of this run; used with resume alone */
 };

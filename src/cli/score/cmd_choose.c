@@ -485,7 +485,6 @@ static bool make_fingerprint(struct choose_run *run, struct gpt2_error *err) {
 static int answer_records(struct choose_run *run) {
     const struct line_request request = {.path = run->args.output,
                                          .resume = run->args.resume,
-                                         .input_fd = run->reader.input.fd,
                                          .form = &form,
                                          .fingerprint = run->fingerprint};
     struct gpt2_error err, close_err;

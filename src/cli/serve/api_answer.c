@@ -44,17 +44,13 @@ void api_refuse(struct http_exchange *x, unsigned status, const char *type, cons
     http_answer(x, status, JSON, &body);
 }
 
-/* Whether `name` of a request is the option, or the member, that a message begins with, quoted or
- * not. */
+/* Whether `name` of a request is the option, or the member, that a message begins with. */
 static bool is_meant(const struct option *table, const char *name, const char *message) {
-    const bool quoted = *message == '"';
-    message += quoted;
     const struct option *option = options_find(table, name);
     const char *names[] = {name, option ? option->name : name};
     for (size_t i = 0; i < 2; i++) {
         const size_t n = strlen(names[i]);
-        if (!strncmp(message, names[i], n) &&
-            (message[n] == (quoted ? '"' : ':') || (!quoted && message[n] == ' ')))
+        if (!strncmp(message, names[i], n) && (message[n] == ':' || message[n] == ' '))
             return true;
     }
     return false;

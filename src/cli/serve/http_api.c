@@ -130,14 +130,6 @@ static bool is_foreign_page(const struct http_api *api, const struct http_reques
     return true;
 }
 
-/* Of a target in absolute form, as a proxy gets it, the path (RFC 9112, 3.2.2). */
-static const char *path_of(const char *target) {
-    if (strncasecmp(target, "http://", 7) != 0)
-        return target;
-    const char *path = strchr(target + 7, '/');
-    return path ? path : "/";
-}
-
 /* False: the request was refused before anybody asks what it is about. */
 static bool let_in(const struct http_api *api, struct http_exchange *x,
                    const struct http_request *request) {
@@ -153,7 +145,7 @@ static bool let_in(const struct http_api *api, struct http_exchange *x,
         snprintf(message, sizeof message, "Content-Encoding: expected none, got \"%.40s\"",
                  request->encoding);
         refuse(x, 415, "unsupported_encoding", message);
-    } else if (strcmp(path_of(request->path), "/health") != 0 &&
+    } else if (strcmp(request->path, "/health") != 0 &&
                !api_keys_accept(api->keys, request->authorization)) {
         api_refuse(x, 401, "authentication_error", NULL, "invalid_api_key",
                    "expected a header \"Authorization: Bearer KEY\" with a key of this server");
@@ -169,7 +161,7 @@ static bool let_in(const struct http_api *api, struct http_exchange *x,
 void http_api_handle(void *user, struct http_exchange *x, const struct http_request *request) {
     struct http_api *api = user;
     static const char models[] = "/v1/models/";
-    const char *path = path_of(request->path);
+    const char *path = request->path;
     const bool is_post = !strcmp(request->method, "POST");
     const bool is_get = !strcmp(request->method, "GET") || !strcmp(request->method, "HEAD");
     const bool completions = !strcmp(path, "/v1/completions");

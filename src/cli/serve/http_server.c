@@ -330,10 +330,18 @@ static struct http_exchange *begin_exchange(struct http_server *server,
     return x;
 }
 
+/* Of a target in absolute form, as a proxy gets it, the path (RFC 9112, 3.2.2). */
+static const char *path_of(const char *target) {
+    if (strncasecmp(target, "http://", 7) != 0)
+        return target;
+    const char *path = strchr(target + 7, '/');
+    return path ? path : "/";
+}
+
 static void call_handler(struct http_exchange *x, const char *path, const char *method) {
     const struct http_options *o = &x->server->options;
     struct http_request request = {.method = method,
-                                   .path = path,
+                                   .path = path_of(path),
                                    .body = x->body.data ? x->body.data : "",
                                    .n_body = x->body.len,
                                    .is_too_large = x->is_too_large,

@@ -27,7 +27,7 @@ struct http_exchange;
 
 /* A request that has arrived. Borrowed for the call of the handler. */
 struct http_request {
-    const char *method, *path;
+    const char *method, *path;                     /* the path of any form of target */
     const char *authorization, *origin, *encoding; /* headers; NULL: not sent */
     const char *body;                              /* [n_body], never NULL    */
     size_t n_body;

@@ -175,6 +175,29 @@ bad_tags() {
         awk '$1 == name { print $2 ": " $1 " is also in " place } { name = $1; place = $2 }'
 }
 
+# A file that can do without its library has the same functions then. The developer has the library,
+# so nothing else would say so before a build without it does not link.
+bad_optional() {
+    grep '^src/.*\.c$' "$tmp/c_files" | xargs grep -HnE '^#if.*HAVE_' | sed 's/:#if[^H]*/ /' |
+        while read -r place macro; do
+            for wanted in 0 1; do
+                flag=-U$macro
+                [ $wanted = 0 ] || flag="-D$macro $("${PKG_CONFIG:-pkg-config}" --cflags libedit libmicrohttpd 2>/dev/null)"
+                # shellcheck disable=SC2086
+                if $CC -std=c17 -D_POSIX_C_SOURCE=200809L -Iinclude -Isrc $flag -c "${place%:*}" -o "$tmp/optional.o" 2>"$tmp/messages"; then
+                    nm -g --defined-only "$tmp/optional.o" | sed 's/.* //' | sort >"$tmp/optional.$wanted"
+                elif [ $wanted = 0 ]; then
+                    echo "$place: does not compile without $macro: $(grep -m 1 error "$tmp/messages")"
+                    continue 2
+                else
+                    continue 2 # its library is not here
+                fi
+            done
+            comm -3 "$tmp/optional.0" "$tmp/optional.1" | tr -d '\t' |
+                sed "s,.*,$place: & is not both with and without $macro,"
+        done
+}
+
 # Every public header is C17 by itself, and C++ where there is a C++ compiler.
 bad_headers() {
     cxx=$(command -v g++ || command -v clang++ || command -v c++)
@@ -379,6 +402,7 @@ check "no circle of includes" bad_circles
 check "one owner of a tag" bad_tags
 check "public headers alone" bad_headers
 check "options that can grow" bad_options
+check "optional libraries" bad_optional
 check "typed option tables" bad_option_types
 check "commands in their list" bad_commands
 check "topics in their list" bad_topics

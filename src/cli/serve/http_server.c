@@ -541,6 +541,7 @@ void http_server_stop(struct http_server *server) {}
 void http_answer(struct http_exchange *x, unsigned status, const char *type, struct buffer *body) {
     buffer_free(body);
 }
+void http_allow(struct http_exchange *x, const char *methods) {}
 void http_keep(struct http_exchange *x) {}
 void http_stream_begin(struct http_exchange *x, const char *type) {}
 void http_stream_send(struct http_exchange *x, const char *bytes, size_t n) {}

@@ -499,6 +499,21 @@ static const char *beyond(const struct option *o, bool above, char word[100]) {
     return word;
 }
 
+/* So that option_paths.h knows of all of them: that one is written which another reads, and so on. */
+static void an_option_of_a_file_is_read_or_written(void **state) {
+    const unsigned says = OPTION_READS | OPTION_WRITES | OPTION_RESULT;
+    for (const struct entry *e = entries; e < entries + n_entries; e++) {
+        char name[100];
+        if (e->option.type != OPTION_STRING || strcmp(e->option.argument, "FILE") != 0)
+            continue;
+        if (!(e->option.flags & says))
+            fail_msg("%s --%s: expected one of OPTION_READS, OPTION_WRITES and OPTION_RESULT",
+                     e->command->name, e->option.name);
+        with_dashes(e->option.name, name);
+        refuses(e, name, "", "a file without a name");
+    }
+}
+
 static void wrong_values_are_refused_by_name(void **state) {
     for (const struct entry *e = entries; e < entries + n_entries; e++) {
         const struct option *o = &e->option;
@@ -922,7 +937,8 @@ static void good_values_are_accepted(void **state) {
         }
         for (int i = 0; o->type == OPTION_CHOICE && o->choices[i]; i++)
             accepts(e, name, o->choices[i], "a choice");
-        if ((o->type == OPTION_STRING || o->type == OPTION_STRINGS) && !(o->flags & OPTION_RESULT))
+        if ((o->type == OPTION_STRING || o->type == OPTION_STRINGS) &&
+            strcmp(o->argument, "FILE") != 0 && !(o->flags & OPTION_RESULT))
             accepts(e, name, "", "an empty text");
         static const char *const sizes[] = {"0", "4096", "64K", "512M", "2G", "1T"};
         for (size_t i = 0; o->type == OPTION_SIZE && i < sizeof sizes / sizeof *sizes; i++)
@@ -1075,6 +1091,7 @@ int main(void) {
         cmocka_unit_test(options_are_in_bash),
         cmocka_unit_test(options_are_in_zsh),
         cmocka_unit_test(options_are_in_fish),
+        cmocka_unit_test(an_option_of_a_file_is_read_or_written),
         cmocka_unit_test(wrong_values_are_refused_by_name),
         cmocka_unit_test(an_option_needs_what_it_belongs_to),
         cmocka_unit_test(an_option_without_effect_is_refused),

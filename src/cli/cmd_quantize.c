@@ -182,7 +182,7 @@ static int run_quantize(int argc, char **argv) {
                    "a text like those the model will see: q8 and q4 then\n"
                    "are most precise where it matters for such texts;\n"
                    "100 KB are enough",
-                   .needs = "type=q8 type=q4 !type"),
+                   .flags = OPTION_READS, .needs = "type=q8 type=q4 !type"),
         OPT_FLAG("no-tokenizer", 0, &args.no_tokenizer, "leave the tokenizer out"),
         OPT_THREADS(&args.threads),
         OPT_CPU(&args.cpu),

@@ -116,8 +116,52 @@ expect "a torn last line is made again" same "$tmp/whole" "$tmp/again"
 run generate --input "$tmp/in" --output "$tmp/again" --resume -q
 expect "a finished job stays as it is" same "$tmp/whole" "$tmp/again"
 expect "... and still ends with 3" exits 3
+run generate --input "$tmp/in" --output "$tmp/again" --resume
+expect "... and says how many of its records have errors" says "gpt2: $(wc -l <"$tmp/in" | tr -d ' ') records, $(grep -c '"error":{' "$tmp/whole") with errors"
+run generate --input "$tmp"
+expect "an input that cannot be read is one error, and no count of records" sh -c "! grep records '$err'"
 run generate --input "$tmp/in" --output "$tmp/again" --resume -q --seed 1
 expect "other options are refused" refuses 2 'made with another model or other options'
+
+# An option without effect is as bad in a record as on the command line, whoever of the two makes it so.
+bad_record() { # bad_record MEMBERS MESSAGE [OPTIONS]
+    printf '{"prompt":"Once","max_tokens":2,%s}\n' "$1" >"$tmp/record"
+    message=$2
+    shift 2
+    run generate --input "$tmp/record" -q "$@"
+    expect "a record with $(cut -d, -f3- "$tmp/record") $*" grep -qF "\"code\":\"invalid_option\",\"message\":\"$message\"" "$out"
+}
+good_record() { # good_record MEMBERS [OPTIONS]
+    printf '{"prompt":"Once","max_tokens":2,%s}\n' "$1" >"$tmp/record"
+    shift
+    run generate --input "$tmp/record" -q "$@"
+    expect "... but with $(cut -d, -f3- "$tmp/record") $*" grep -q '"choices"' "$out"
+}
+bad_record '"greedy":true,"temperature":1' 'temperature and greedy exclude each other'
+bad_record '"temp":0,"top_k":3' 'top_k and temp 0 exclude each other'
+bad_record '"beams":2,"top_p":0.5' 'top_p and beams exclude each other'
+bad_record '"beams":2,"best_of":2' 'best_of and beams exclude each other'
+bad_record '"length_penalty":2' 'length_penalty has an effect only with --beams'
+bad_record '"include_stop":true' 'include_stop has an effect only with --stop, --until sentence, --until line or --until paragraph'
+bad_record '"keep":3' 'keep has an effect only with --on-overflow slide'
+bad_record '"separator":" "' 'separator has an effect only with --choices'
+bad_record '"choices":"a,b","until":"line"' 'until and choices exclude each other'
+bad_record '"ignore_eos":true,"min_tokens":1' 'min_tokens and ignore_eos exclude each other'
+bad_record '"top_k":4' 'top_k and --greedy exclude each other' --greedy
+bad_record '"seed":4' 'seed and --beams exclude each other' --beams 2
+good_record '"greedy":false,"temperature":1'
+good_record '"greedy":true' --temp 0.5
+good_record '"beams":1,"top_p":0.5'
+good_record '"stop":["x"],"include_stop":true'
+good_record '"keep":3' --on-overflow slide
+good_record '"logprobs":1,"echo":true'
+printf '{"ids":[1],"special":true}\n{"prompt":["a"],"special":true,"max_tokens":1}\n' >"$tmp/record"
+run generate --input "$tmp/record" -q
+expect "special tokens are looked for in texts alone" grep -q '"message":"special has no effect with token ids"' "$out"
+expect "..." test "$(grep -c '"choices"' "$out")" -eq 1
+printf '{"custom_id":"a","body":{"prompt":"a","temperature":0,"top_p":1,"seed":3,"max_tokens":1}}\n' >"$tmp/record"
+run generate --input "$tmp/record" -q
+expect "a batch line may have what its client sends always" grep -q '"status_code":200' "$out"
 
 # Each option that changes a text, as --help lists them, with a value that its own message names.
 "$GPT2" generate --help all | sed -n '/^Sampling/,/^Output/s/^  \(-., \|    \)--\([a-z-]*\)\( .*\)*$/\2 \3/p' |

@@ -37,14 +37,16 @@ for command in info verify; do
 done
 refused 'is what --load-session reads' generate --load-session "$tmp/session" -n 1 -o "$tmp/session"
 refused 'output and --prompt-cache are the same file' generate hi -n 1 --prompt-cache "$tmp/session" -o "$tmp/session"
+refused 'is what --lookup reads' generate hi -n 1 --lookup "$tmp/lines" -o "$tmp/lines"
+refused 'is what --calibrate reads' quantize --type q8 --calibrate "$tmp/lines" -o "$tmp/lines"
+refused 'is what --choices-file reads' choose hi --choices-file "$tmp/lines" -o "$tmp/lines"
 refused 'is what --input reads' choose --input "$tmp/records" -o "$tmp/records"
 refused 'is what --input reads' score --input "$tmp/texts" -o "$tmp/texts"
 refused 'is what --file reads' tokenize -f "$tmp/lines" -o "$tmp/lines"
 refused 'is what --file reads' embed -f "$tmp/lines" -o "$tmp/lines"
 for option in --save-session --load-session --prompt-cache --logits; do
-    for name in - ''; do
-        refused "$option: expected the name of a file, got \"$name\"" generate hi -n 1 "$option" "$name"
-    done
+    refused "$option: expected the name of a file, got \"-\"" generate hi -n 1 "$option" -
+    refused "$option: expected a file, got nothing" generate hi -n 1 "$option" ''
 done
 
 for command in generate choose; do

@@ -167,6 +167,27 @@ expect "another model" refuses 5 'session: was made with another model: its logi
 run generate -p "Once" -n 3 --save-session "$tmp/no/such"
 expect "a folder that is not there" exits 1
 expect "... is named" grep -q "^gpt2: error: $tmp/no/such: cannot create: " "$err"
+expect "... before there is a text" test ! -s "$out"
+for command in "generate -p Once -n 1" "score Once --context a" "choose Once -c a,b"; do
+    # shellcheck disable=SC2086
+    run $command --save-session "$tmp"
+    expect "${command%% *}: a folder is no file, and that is said first" refuses 1 "$tmp: expected a file to write, found a directory"
+    expect "..." test ! -s "$out"
+done
+for option in --prompt-cache --logits; do
+    run generate -p Once -n 1 $option "$tmp/no/such"
+    expect "... nor can $option" exits 1
+    expect "..." test ! -s "$out"
+done
+
+# A text that has filled the context.
+run generate -p "Once upon a time" -n -1 --ignore-eos --save-session "$tmp/full"
+expect "a text that fills the context is saved" exits 0
+run generate --load-session "$tmp/full" -n 2
+expect "... and says why it does not go on" refuses 5 "--load-session: the text of $tmp/full has 513 tokens, the model's context holds 512"
+expect "... and how it does" grep -q '^hint: --truncate left --on-overflow slide' "$err"
+run generate --load-session "$tmp/full" -n 2 --truncate left --on-overflow slide
+expect "... which works" exits 0
 run generate -p Once --save-session "$s" --num-samples 2
 expect "one text" refuses 2 "a saved session has one text"
 run generate -p Once --save-session "$s" --on-overflow slide

@@ -228,7 +228,7 @@ bool command_begin(const struct command *command, const struct option *own, int 
                            "unexpected argument \"%s\"", argv[max_words]);
     if (ok && option_paths_check(table, &err))
         return true;
-    if (!err.hint[0])
+    if (!err.hint[0] && err.status == GPT2_ERR_USAGE)
         error_hint(&err, "`gpt2 %s --help` lists the options", command->name);
     *code = report(&err);
     return false;

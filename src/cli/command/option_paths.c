@@ -1,6 +1,8 @@
-/* option_paths.c - that no option of a command writes what another one reads or writes. */
+/* option_paths.c - that no option of a command writes what another one reads or writes, or what
+ * cannot be written. */
 #include "cli/command/option_paths.h"
 #include "base/look.h"
+#include "base/outfile.h"
 #include "cli/io/report.h"
 
 #include <string.h>
@@ -68,6 +70,17 @@ static bool check_stream(const struct option *table, struct gpt2_error *err) {
     return true;
 }
 
+/* What is written at the end, beside the result, has a place: else the work would be for nothing. */
+static bool check_place(const struct option *o, struct gpt2_error *err) {
+    struct outfile file = {0};
+    if (!(o->flags & OPTION_WRITES) || !(o->flags & OPTION_FILE_ONLY) || !is_file(o))
+        return true;
+    if (!outfile_open(&file, *o->dest.string, OUTFILE_PRIVATE, err))
+        return false;
+    outfile_discard(&file);
+    return true;
+}
+
 bool option_paths_check(const struct option *table, struct gpt2_error *err) {
     const unsigned checked = WRITES | OPTION_READS;
     for (const struct option *o = table; o->name; o++) {
@@ -78,5 +91,8 @@ bool option_paths_check(const struct option *table, struct gpt2_error *err) {
             if ((p->flags & checked) && is_file(p) && !check_pair(p, o, err))
                 return false;
     }
+    for (const struct option *o = table; o->name; o++)
+        if (!check_place(o, err))
+            return false;
     return check_stream(table, err);
 }

@@ -1,4 +1,5 @@
-/* option_paths.h - that no option of a command writes what another one reads or writes. */
+/* option_paths.h - that no option of a command writes what another one reads or writes, or what
+ * cannot be written. */
 #ifndef CLI_COMMAND_OPTION_PATHS_H
 #define CLI_COMMAND_OPTION_PATHS_H
 
@@ -9,6 +10,10 @@
  *   where an OPTION_RESULT or OPTION_WRITES names the file of another one or of an OPTION_READS;
  *   where the result goes to standard output, and that is the file of an OPTION_READS;
  *   where an OPTION_FILE_ONLY is "-" or empty.
+ *
+ * Fails with GPT2_ERR_RUNTIME where an OPTION_WRITES that is OPTION_FILE_ONLY cannot be written: it
+ * would be found after the work. It makes the temporary file for that (base/outfile.h), and removes
+ * it.
  *
  * Files are the same that are one on the disk (links), or will be: the same name of nothing yet.
  * "-" of an OPTION_READS is standard input. Devices and pipes may be named twice, and two

@@ -38,6 +38,7 @@ bool given_note(struct given_options *given, const struct option *table,
 /* An atom of a term: [!]NAME, [!]NAME=VALUE, [!]@, [!]@WORD. */
 struct atom {
     bool is_not;
+    bool is_elsewhere;           /* it names an option that is not in the table */
     const struct option *option; /* NULL: the first plain word */
     const char *value;           /* [n_value]; NULL: any */
     size_t n_value;
@@ -55,7 +56,7 @@ static struct atom next_atom(const struct option *table, const char **at, bool *
         for (const struct option *o = table; o->name; o++)
             if (option_is_shown(o) && strlen(o->name) == n_name && !memcmp(o->name, text, n_name))
                 atom.option = o;
-        assert(atom.option); // the rules name options of this table
+        atom.is_elsewhere = !atom.option;
         atom.value = n > n_name ? text + n_name + 1 : NULL;
         atom.n_value = n > n_name ? n - n_name - 1 : 0;
     }
@@ -88,15 +89,17 @@ static bool atom_holds(const struct given_options *given, const struct option *t
     return holds != atom->is_not;
 }
 
-/* The first term that holds; NULL: none does. */
+/* The first term that holds; NULL: none does. elsewhere: whether one does that names options which
+ * are not in the table of a record. */
 static const char *term_that_holds(const struct given_options *given, const struct option *table,
-                                   const char *terms, bool *failed) {
+                                   const char *terms, bool elsewhere, bool *failed) {
     for (const char *at = terms; at && *at;) {
         const char *term = at;
         bool all = true, ends = false;
         while (!ends) {
             struct atom atom = next_atom(table, &at, &ends);
-            all = all && atom_holds(given, table, &atom, failed);
+            assert(!atom.is_elsewhere || given->is_record); // else the table has all
+            all = all && (atom.is_elsewhere ? elsewhere : atom_holds(given, table, &atom, failed));
         }
         if (all)
             return term;
@@ -184,12 +187,13 @@ bool given_check(const struct given_options *given, const struct command *comman
                  const struct option *table, struct gpt2_error *err) {
     bool failed = false;
     for (const struct option *o = table; o->name; o++) {
-        if (!given->entry[o - table] || term_that_holds(given, table, o->free_with, &failed))
+        if (!given->entry[o - table] || given->passed[o - table] ||
+            term_that_holds(given, table, o->free_with, false, &failed))
             continue;
         struct buffer text = {0};
-        const char *against = term_that_holds(given, table, o->not_with, &failed);
+        const char *against = term_that_holds(given, table, o->not_with, false, &failed);
         const bool excludes = against && is_given(given, table, against);
-        bool lacks = o->needs && !term_that_holds(given, table, o->needs, &failed);
+        bool lacks = o->needs && !term_that_holds(given, table, o->needs, true, &failed);
         const char *name = given->as[o - table] ? given->as[o - table]->name : o->name;
         if (against)
             print_term(&text, given, command, table, &against);

@@ -7,9 +7,13 @@
 
 #define MAX_OPTIONS 256 /* entries of a table */
 
-/* What a command line gives, entry by entry of the table. Starts zeroed. */
+/* What a command line gives, entry by entry of the table; or a record, whose table is a part of
+ * that, and whose options may be set by the command line, too. Starts zeroed. */
 struct given_options {
     bool entry[MAX_OPTIONS];
+    bool passed[MAX_OPTIONS]; /* of these: nothing to check, as another has set them */
+    bool is_record;           /* rules may name options that are not in the table, and then say
+                               * nothing; no command is needed */
     const struct option *as[MAX_OPTIONS]; /* of a choice: itself, or the OPTION_VALUE */
     const char *word;                     /* the first plain word; NULL: none */
 };

@@ -248,7 +248,8 @@ static bool set_string(const struct option *table, const struct option *o, const
                        known ? known : "", known ? " says how the result is written; " : "", value);
             return false;
         }
-    if ((o->flags & OPTION_RESULT) && !*value)
+    const unsigned files = OPTION_RESULT | OPTION_WRITES | OPTION_READS;
+    if ((o->flags & files) && !*value && strcmp(o->argument, "MODEL") != 0) // which has a hint
         return usage_error(err, "--%s: expected a file, got nothing", o->name);
     *o->dest.string = value;
     return true;

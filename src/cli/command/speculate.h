@@ -28,7 +28,7 @@ struct speculate_arguments {
         OPT_STRING("lookup", 0, &(dest)->lookup, "FILE",                         \
                    "a text in which guesses are looked up, too: one that\n"      \
                    "is quoted or much like what is to come",                     \
-                   .not_with = "beams input")
+                   .flags = OPTION_READS, .not_with = "beams input")
 
 struct speculate {
     struct gpt2_speculation *speculation; /* NULL: off */

@@ -338,16 +338,18 @@ int bulk_run(const struct bulk_job *job) {
         sandbox_enter(job->sandbox, 0);
         signals_catch();
         run.progress = progress_begin(run.input.reader.input.fd, run.out.lines.n_found,
-                                      job->options->progress_json, job->options->quiet);
+                                      run.out.lines.n_errors, job->options->progress_json,
+                                      job->options->quiet);
         ok = work(&run, &err);
-        progress_end(&run.progress);
+        if (ok || run.number > 0) // else the error says it all
+            progress_end(&run.progress);
     }
     struct gpt2_error close_err;
     if (!line_output_close(&run.out.lines, ok && !signals_caught(), &close_err) && ok) {
         ok = false;
         err = close_err;
     }
-    int code = ok ? run.any_failed || run.out.lines.had_errors ? GPT2_ERR_RECORDS : 0
+    int code = ok ? run.any_failed || run.out.lines.n_errors ? GPT2_ERR_RECORDS : 0
                : run.out.lines.broken_pipe ? 128 + SIGPIPE
                                            : report(&err);
     if (ok && signals_caught())

@@ -113,6 +113,14 @@ static bool read_prompts(struct bulk_record *record, int at, const struct prompt
     return true;
 }
 
+/* Whether the prompts at a field are texts, and not token ids. */
+static bool is_text(const struct bulk_record *record, int at) {
+    const struct gpt2_field *field = gpt2_record_field(record->json, at);
+    if (field->kind == GPT2_FIELD_LIST && field->n_inside > 0)
+        field = gpt2_record_field(record->json, at + 1);
+    return field->kind == GPT2_FIELD_STRING;
+}
+
 /* {"262": -5}, as OpenAI has it, becomes "262-5". */
 static bool read_bias(struct bulk_record *record, const struct option *table, int at,
                       struct gpt2_error *err) {
@@ -199,7 +207,10 @@ static bool set_option(struct bulk_record *record, const struct option *table, i
         (option->type == OPTION_SEED && !check_seed(field, err)) ||
         !options_set(table, field->name, field->text, err))
         return false;
-    record->is_plain |= option->dest.flag == &record->settings.special && !record->settings.special;
+    if (option->dest.flag == &record->settings.special) {
+        record->is_special = record->settings.special;
+        record->is_plain = !record->settings.special;
+    }
     return true;
 }
 
@@ -263,6 +274,12 @@ static bool read_settings(struct bulk_record *record, const char *const *others,
     if (prompt < 0)
         return command_error(err, GPT2_ERR_INPUT, NULL, "the %s has no \"prompt\" and no \"ids\"",
                              record->is_request ? "request" : "record");
+    // requests and batch lines come from clients that send the defaults of all they know
+    if (!record->is_request && !record->is_batch &&
+        !settings_check_own(&record->settings, record->given, err))
+        return false;
+    if (!record->is_request && !record->is_batch && record->is_special && !is_text(record, prompt))
+        return usage_error(err, "--special has no effect with token ids");
     return read_prompts(record, prompt, encoder, err);
 }
 

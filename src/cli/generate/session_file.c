@@ -28,6 +28,13 @@ static bool load(struct generate_run *run, const char *path, struct gpt2_error *
         return false;
     if (!session_file_is_prompt(&run->args))
         return run->args.prompt_cache || check_beginning(run, err);
+    const int n_ctx = gpt2_model_config(run->model)->n_ctx;
+    if (run->saved.len > (size_t)n_ctx && run->args.settings.truncate == GPT2_TRUNCATE_ERROR)
+        return command_error(err, GPT2_ERR_INPUT,
+                             "--truncate left --on-overflow slide goes on from its end",
+                             "--load-session: the text of %s has %zu tokens, the model's context "
+                             "holds %d",
+                             path, run->saved.len, n_ctx);
     run->n_generated = (int)run->saved.len - n_prompt;
     for (size_t i = 0; i < run->saved.len; i++)
         if (!gpt2_ids_push(&run->ids, run->saved.data[i], err))

@@ -1,6 +1,7 @@
 /* settings.c - the table of the options of a text, and what they are made into. */
 #include "cli/generate/settings.h"
 #include "base/buffer.h"
+#include "cli/command/option_rules.h"
 #include "cli/io/report.h"
 #include "cli/io/separator.h"
 
@@ -93,16 +94,17 @@ int settings_table(struct option *table, struct settings *s) {
         OPT_INT("min-tokens", 0, &s->sampler.min_tokens, 0, INT_MAX, "N",
                 "no end of text, and none by --until, before so many\n"
                 "tokens (default 0)",
-                .aliases = "min-new-tokens", .not_with = "ignore-eos"),
+                .aliases = "min-new-tokens", .not_with = "ignore-eos choices"),
         OPT_FLAG("ignore-eos", 0, &s->sampler.ignore_eos,
-                 "never choose the token that ends a text"),
+                 "never choose the token that ends a text", .not_with = "choices"),
         OPT_STRINGS("stop", 0, &s->stop, "TEXT", "end in front of this text; may be repeated",
                     .flags = OPTION_ESCAPES, .aliases = "reverse-prompt stop-token stop-strings"),
         OPT_FLAG("include-stop", 0, &s->include_stop, "end after it",
                  .needs = "stop until=sentence until=line until=paragraph"),
         OPT_CHOICE("until", 0, &s->until, untils, "WHAT",
                    "end with the sentence, line or paragraph (default\n"
-                   "never)"),
+                   "never)",
+                   .not_with = "choices"),
         OPT_FLOAT("max-time", 0, &s->max_time, 0, 1e9, "S",
                   "end after so many seconds (default 0: no limit); the\n"
                   "text then depends on the machine"),
@@ -255,6 +257,40 @@ void settings_resolve(struct settings *s, const struct gpt2_config *config) {
     s->goes_on = !habits.ends_at_eos;
     for (const struct option *o = table; o->name; o++)
         assert(!option_is_shown(o) || is_set(o)); // a new one has a default above
+}
+
+/* Whether an option says something: it is not what settings_unset has, whose entry is `unset`. */
+static bool is_active(const struct option *o, const struct option *unset) {
+    switch (o->type) {
+    case OPTION_FLAG:
+        return *o->dest.flag;
+    case OPTION_INT:
+    case OPTION_CHOICE:
+        return *o->dest.number != *unset->dest.number;
+    case OPTION_FLOAT:
+        return !isnan(*o->dest.real) && *o->dest.real != *unset->dest.real;
+    case OPTION_SEED:
+        return o->dest.seed->is_set;
+    case OPTION_STRING:
+        return *o->dest.string != NULL;
+    case OPTION_STRINGS:
+        return o->dest.strings->n > 0;
+    default:
+        return false;
+    }
+}
+
+bool settings_check_own(const struct settings *settings, uint64_t own, struct gpt2_error *err) {
+    struct settings now = *settings, unset = settings_unset();
+    struct option table[SETTINGS_MAX], unset_table[SETTINGS_MAX];
+    struct given_options given = {.is_record = true};
+    settings_table(table, &now);
+    settings_table(unset_table, &unset);
+    for (int i = 0; table[i].name; i++) {
+        given.entry[i] = is_active(&table[i], &unset_table[i]);
+        given.passed[i] = !(own >> i & 1);
+    }
+    return own == 0 || given_check(&given, NULL, table, err);
 }
 
 bool settings_check_effects(const struct settings *given, const struct settings *resolved,

@@ -195,11 +195,16 @@ static bool resume(struct line_output *out, const struct line_request *request,
         return false;
     char error[MARK_BYTES];
     const size_t n_error = spell(error, form, "error", '{');
+    bool is_error = false;
     for (size_t i = 0; i < good; i++) {
         forget(out, i ? i - 1 : 0, i);
-        out->n_found += data[i] == '\n';
         if (data[i] == '"' && good - i > n_error && !memcmp(data + i, error, n_error))
-            out->had_errors = true;
+            is_error = true;
+        if (data[i] == '\n') {
+            out->n_found++;
+            out->n_errors += is_error;
+            is_error = false;
+        }
     }
     out->n_kept = good;
     return true;

@@ -26,7 +26,7 @@ struct line_output {
     int fd;           /* 0: not open */
     const char *path; /* borrowed, for messages */
     bool broken_pipe;
-    bool had_errors; /* among the lines that were found */
+    uint64_t n_errors; /* among the lines that were found */
     bool is_to_cut;  /* to n_kept bytes, before the first line */
     size_t n_kept;
     struct os_file found;       /* what --resume found; its whole lines end at n_kept    */

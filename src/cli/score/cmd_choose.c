@@ -496,7 +496,7 @@ static int answer_records(struct choose_run *run) {
     }
     if (!ok)
         return run->lines.broken_pipe ? 128 + SIGPIPE : report(&err);
-    return line_errors_code(run->n_errors + run->lines.had_errors);
+    return line_errors_code(run->n_errors + run->lines.n_errors);
 }
 
 static int answer_lines(struct choose_run *run) {
@@ -609,7 +609,7 @@ static int run_choose(int argc, char **argv) {
                     "(default: the lines of standard input)",
                     .aliases = "candidates", .flags = OPTION_ESCAPES | OPTION_LIST),
         OPT_STRING("choices-file", 0, &a->choices_file, "FILE", "the choices, one a line",
-                   .not_with = "choices"),
+                   .flags = OPTION_READS, .not_with = "choices"),
         OPT_STRING("separator", 0, &a->separator, "TEXT",
                    "what stands between prompt and choice (default: a\n"
                    "space, unless there is white space)",

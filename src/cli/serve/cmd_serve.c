@@ -154,7 +154,8 @@ static int run_serve(int argc, char **argv) {
         OPT_INT("port", 0, &a->port, 0, 65535, "N", "its port (default 8080; 0: any that is free)"),
         OPT_STRING("api-key-file", 0, &a->key_file, "FILE",
                    "clients have to send one of the keys in this file, of\n"
-                   "which each line has one (\"Authorization: Bearer KEY\")"),
+                   "which each line has one (\"Authorization: Bearer KEY\")",
+                   .flags = OPTION_READS),
         OPT_SECTION("Model"),
         OPT_MODEL_WORD(&a->model),
         OPT_MODEL_OPTIONS(&a->opening),

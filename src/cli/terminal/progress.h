@@ -17,7 +17,9 @@ struct progress {
     bool begun;
 };
 
-struct progress progress_begin(int input_fd, uint64_t n_resumed, bool json, bool quiet);
+/* n_resumed: records that an earlier run has done, of which n_failed have errors. */
+struct progress progress_begin(int input_fd, uint64_t n_resumed, uint64_t n_failed, bool json,
+                               bool quiet);
 /* So many bytes of input are dealt with; those of `resumed` records took no time. */
 void progress_read(struct progress *progress, size_t n_bytes, bool resumed);
 void progress_done(struct progress *progress, bool failed, uint64_t n_tokens);

@@ -499,7 +499,8 @@ static const char *beyond(const struct option *o, bool above, char word[100]) {
     return word;
 }
 
-/* So that option_paths.h knows of all of them: that one is written which another reads, and so on. */
+/* So that option_paths.h knows of all of them: that one is written which another reads, and so on.
+ */
 static void an_option_of_a_file_is_read_or_written(void **state) {
     const unsigned says = OPTION_READS | OPTION_WRITES | OPTION_RESULT;
     for (const struct entry *e = entries; e < entries + n_entries; e++) {

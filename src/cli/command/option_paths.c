@@ -70,7 +70,8 @@ static bool check_stream(const struct option *table, struct gpt2_error *err) {
     return true;
 }
 
-/* What is written at the end, beside the result, has a place: else the work would be for nothing. */
+/* What is written at the end, beside the result, has a place: else the work would be for nothing.
+ */
 static bool check_place(const struct option *o, struct gpt2_error *err) {
     struct outfile file = {0};
     if (!(o->flags & OPTION_WRITES) || !(o->flags & OPTION_FILE_ONLY) || !is_file(o))

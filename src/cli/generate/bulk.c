@@ -337,9 +337,9 @@ int bulk_run(const struct bulk_job *job) {
     if (ok) {
         sandbox_enter(job->sandbox, 0);
         signals_catch();
-        run.progress = progress_begin(run.input.reader.input.fd, run.out.lines.n_found,
-                                      run.out.lines.n_errors, job->options->progress_json,
-                                      job->options->quiet);
+        run.progress =
+            progress_begin(run.input.reader.input.fd, run.out.lines.n_found, run.out.lines.n_errors,
+                           job->options->progress_json, job->options->quiet);
         ok = work(&run, &err);
         if (ok || run.number > 0) // else the error says it all
             progress_end(&run.progress);

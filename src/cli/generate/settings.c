@@ -95,8 +95,8 @@ int settings_table(struct option *table, struct settings *s) {
                 "no end of text, and none by --until, before so many\n"
                 "tokens (default 0)",
                 .aliases = "min-new-tokens", .not_with = "ignore-eos choices"),
-        OPT_FLAG("ignore-eos", 0, &s->sampler.ignore_eos,
-                 "never choose the token that ends a text", .not_with = "choices"),
+        OPT_FLAG("ignore-eos", 0, &s->sampler.ignore_eos, "never choose the token that ends a text",
+                 .not_with = "choices"),
         OPT_STRINGS("stop", 0, &s->stop, "TEXT", "end in front of this text; may be repeated",
                     .flags = OPTION_ESCAPES, .aliases = "reverse-prompt stop-token stop-strings"),
         OPT_FLAG("include-stop", 0, &s->include_stop, "end after it",

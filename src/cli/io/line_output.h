@@ -27,7 +27,7 @@ struct line_output {
     const char *path; /* borrowed, for messages */
     bool broken_pipe;
     uint64_t n_errors; /* among the lines that were found */
-    bool is_to_cut;  /* to n_kept bytes, before the first line */
+    bool is_to_cut;    /* to n_kept bytes, before the first line */
     size_t n_kept;
     struct os_file found;       /* what --resume found; its whole lines end at n_kept    */
     size_t found_at;            /* where the line begins that is compared next           */

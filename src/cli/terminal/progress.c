@@ -14,11 +14,8 @@
 
 struct progress progress_begin(int input_fd, uint64_t n_resumed, uint64_t n_failed, bool json,
                                bool quiet) {
-    struct progress p = {.json = json,
-                         .quiet = quiet,
-                         .n_resumed = n_resumed,
-                         .n_failed = n_failed,
-                         .begun = true};
+    struct progress p = {
+        .json = json, .quiet = quiet, .n_resumed = n_resumed, .n_failed = n_failed, .begun = true};
     p.bar = !json && !quiet && terminal_has_status();
     struct stat info;
     if (fstat(input_fd, &info) == 0 && S_ISREG(info.st_mode))

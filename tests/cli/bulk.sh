@@ -123,7 +123,7 @@ expect "an input that cannot be read is one error, and no count of records" sh -
 run generate --input "$tmp/in" --output "$tmp/again" --resume -q --seed 1
 expect "other options are refused" refuses 2 'made with another model or other options'
 
-# An option without effect is as bad in a record as on the command line, whoever of the two makes it so.
+# An option without effect is as bad in a record as on the command line, whichever of the two makes it so.
 bad_record() { # bad_record MEMBERS MESSAGE [OPTIONS]
     printf '{"prompt":"Once","max_tokens":2,%s}\n' "$1" >"$tmp/record"
     message=$2

@@ -180,6 +180,23 @@ for option in --prompt-cache --logits; do
     expect "..." test ! -s "$out"
 done
 
+# A cache that has all of the prompt is read alone, in a folder of others, too.
+mkdir "$tmp/others"
+run generate -p "Once upon a time" -n 1 --prompt-cache "$tmp/others/cache"
+expect "a cache is made" exits 0
+chmod 0555 "$tmp/others"
+drop=
+if [ -w "$tmp/others" ]; then drop="setpriv --inh-caps=-all --bounding-set=-all"; fi
+if $drop true 2>/dev/null && ! $drop test -w "$tmp/others"; then
+    # shellcheck disable=SC2034
+    $drop "$GPT2" generate -p "Once upon a time" -n 1 --prompt-cache "$tmp/others/cache" >"$out" 2>"$err"
+    status=$?
+    expect "... and read in a folder that may not be written" exits 0
+else
+    skip "a cache in a folder that may not be written" "this user can write to every folder (setpriv is missing)"
+fi
+chmod 0755 "$tmp/others"
+
 # A text that has filled the context.
 run generate -p "Once upon a time" -n -1 --ignore-eos --save-session "$tmp/full"
 expect "a text that fills the context is saved" exits 0

@@ -70,11 +70,15 @@ static bool check_stream(const struct option *table, struct gpt2_error *err) {
     return true;
 }
 
-/* What is written at the end, beside the result, has a place: else the work would be for nothing.
- */
+/* What is written at the end, beside the result, has a place: else the work would be for nothing. A
+ * file that is there may have all there is to write, as a prompt cache in a folder of others. */
 static bool check_place(const struct option *o, struct gpt2_error *err) {
     struct outfile file = {0};
+    struct stat there;
     if (!(o->flags & OPTION_WRITES) || !(o->flags & OPTION_FILE_ONLY) || !is_file(o))
+        return true;
+    look_at_file(&there, o);
+    if (S_ISREG(there.st_mode))
         return true;
     if (!outfile_open(&file, *o->dest.string, OUTFILE_PRIVATE, err))
         return false;

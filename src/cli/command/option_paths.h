@@ -13,7 +13,7 @@
  *
  * Fails with GPT2_ERR_RUNTIME where an OPTION_WRITES that is OPTION_FILE_ONLY cannot be written: it
  * would be found after the work. It makes the temporary file for that (base/outfile.h), and removes
- * it.
+ * it. A file that is there may not have to be written, and is not tried.
  *
  * Files are the same that are one on the disk (links), or will be: the same name of nothing yet.
  * "-" of an OPTION_READS is standard input. Devices and pipes may be named twice, and two

@@ -78,7 +78,7 @@ static bool check_place(const struct option *o, struct gpt2_error *err) {
     if (!(o->flags & OPTION_WRITES) || !(o->flags & OPTION_FILE_ONLY) || !is_file(o))
         return true;
     look_at_file(&there, o);
-    if (S_ISREG(there.st_mode))
+    if (there.st_mode != 0 && !S_ISDIR(there.st_mode))
         return true;
     if (!outfile_open(&file, *o->dest.string, OUTFILE_PRIVATE, err))
         return false;

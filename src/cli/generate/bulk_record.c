@@ -207,10 +207,7 @@ static bool set_option(struct bulk_record *record, const struct option *table, i
         (option->type == OPTION_SEED && !check_seed(field, err)) ||
         !options_set(table, field->name, field->text, err))
         return false;
-    if (option->dest.flag == &record->settings.special) {
-        record->is_special = record->settings.special;
-        record->is_plain = !record->settings.special;
-    }
+    record->says_special |= option->dest.flag == &record->settings.special;
     return true;
 }
 
@@ -268,17 +265,18 @@ static bool read_settings(struct bulk_record *record, const char *const *others,
         !read_members(record, table, others, body + 1,
                       body + 1 + gpt2_record_field(record->json, body)->n_inside, &prompt, err))
         return false;
-    if (record->is_plain && record->settings.compat == GPT2_COMPAT_HF)
+    const bool special = record->settings.special;
+    if (record->says_special && !special && record->settings.compat == GPT2_COMPAT_HF)
         return usage_error(err, "special: expected true with compat \"hf\", which always reads "
                                 "special tokens, got false");
     if (prompt < 0)
         return command_error(err, GPT2_ERR_INPUT, NULL, "the %s has no \"prompt\" and no \"ids\"",
                              record->is_request ? "request" : "record");
     // requests and batch lines come from clients that send the defaults of all they know
-    if (!record->is_request && !record->is_batch &&
-        !settings_check_own(&record->settings, record->given, err))
+    const bool is_own = !record->is_request && !record->is_batch;
+    if (is_own && !settings_check_own(table, record->given, err))
         return false;
-    if (!record->is_request && !record->is_batch && record->is_special && !is_text(record, prompt))
+    if (is_own && record->says_special && special && !is_text(record, prompt))
         return usage_error(err, "--special has no effect with token ids");
     return read_prompts(record, prompt, encoder, err);
 }

@@ -12,8 +12,7 @@ struct bulk_record {
     struct gpt2_record *json; /* what strings are borrowed from; NULL of a plain line */
     struct settings settings; /* unresolved */
     bool has_settings;        /* some of its own */
-    bool is_special;          /* says that special tokens in its prompt are these */
-    bool is_plain;            /* says that they are text */
+    bool says_special;        /* whether special tokens in its prompt are these, or text */
     uint64_t given;           /* bit i: option i of their table */
     bool is_batch;            /* an OpenAI batch line */
     bool is_request;          /* the body of a request of OpenAI's API */

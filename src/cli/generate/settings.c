@@ -280,17 +280,18 @@ static bool is_active(const struct option *o, const struct option *unset) {
     }
 }
 
-bool settings_check_own(const struct settings *settings, uint64_t own, struct gpt2_error *err) {
-    struct settings now = *settings, unset = settings_unset();
-    struct option table[SETTINGS_MAX], unset_table[SETTINGS_MAX];
+bool settings_check_own(const struct option *table, uint64_t own, struct gpt2_error *err) {
+    if (own == 0)
+        return true;
+    struct settings unset = settings_unset();
+    struct option unset_table[SETTINGS_MAX];
     struct given_options given = {.is_record = true};
-    settings_table(table, &now);
     settings_table(unset_table, &unset);
     for (int i = 0; table[i].name; i++) {
         given.entry[i] = is_active(&table[i], &unset_table[i]);
         given.passed[i] = !(own >> i & 1);
     }
-    return own == 0 || given_check(&given, NULL, table, err);
+    return given_check(&given, NULL, table, err);
 }
 
 bool settings_check_effects(const struct settings *given, const struct settings *resolved,

@@ -43,10 +43,10 @@ void settings_resolve(struct settings *settings, const struct gpt2_config *confi
 bool settings_check_effects(const struct settings *given, const struct settings *resolved,
                             struct gpt2_error *err);
 
-/* Whether the options that a record itself gives, the entries of the table whose bits are in `own`,
- * have an effect beside the others: the same rules as on the command line. False with
- * GPT2_ERR_USAGE: err names one that has none. */
-bool settings_check_own(const struct settings *settings, uint64_t own, struct gpt2_error *err);
+/* Whether the options that a record itself gives, the entries of settings_table's table whose bits
+ * are in `own`, have an effect beside the others that are set: the same rules as on the command
+ * line. False with GPT2_ERR_USAGE: err names one that has none. */
+bool settings_check_own(const struct option *table, uint64_t own, struct gpt2_error *err);
 
 struct buffer;
 

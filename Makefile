@@ -220,7 +220,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libgpt2.a $(BUILD)/flags
 # that lack them: these objects go before the library's.
 # Not under sanitizers, where that takes minutes: the variants of the hardware run there.
 EMULATED := $(if $(SANITIZE),,$(if $(filter x86_64,$(ARCH)),$(addprefix $(BUILD)/tests/,test_kernels_emulated test_exactness_emulated)))
-EMULATED_OBJ := $(BUILD)/emulated/x86_avx_vnni.o $(BUILD)/emulated/x86_amx.o $(BUILD)/emulated/select.o
+EMULATED_OBJ := $(BUILD)/emulated/x86_avx_vnni.o $(BUILD)/emulated/x86_amx.o $(BUILD)/emulated/x86_cpu.o
 $(EMULATED_OBJ): FILE_CFLAGS := -O1 $(LINES_ONLY)
 $(EMULATED_OBJ): $(BUILD)/emulated/%.o: src/kernels/%.c tests/emulate_avx_vnni.h tests/emulate_amx.h
 	@mkdir -p $(@D)

@@ -26,6 +26,10 @@
  *   ivec_pairs8(u, s)     the 16-bit sums of two products of an unsigned and a signed byte
  *   ivec_xor, ivec_add16  of 32-bit words; of 16-bit lanes
  *
+ * QUANT_FEW_TILES is up to how many tiles of rows the first reads from memory as one alone does and
+ * the others find in the L1 cache; beyond them, each prefetches a share of what is next. A variant
+ * may have its own, also an expression.
+ *
  * A variant that multiplies many rows in a way of its own has
  *
  *   QUANT_MANY(m)         how many of m rows, from the first on, that is for; 0: none
@@ -80,8 +84,11 @@
 #define Q8_KEEPS(rows) false
 #endif
 
-#define QUANT_FEW_TILES (PREFETCH_AHEAD > 0 ? 2 : 1) /* that read from memory as one does */
-#define QUANT_DEPTH     256 /* inputs in a block, which fits in half of the L1 cache */
+#if !defined(QUANT_FEW_TILES)
+#define QUANT_FEW_TILES (PREFETCH_AHEAD > 0 ? 2 : 1)
+#endif
+
+#define QUANT_DEPTH 256 /* inputs in a block, which fits in half of the L1 cache */
 
 _Static_assert(Q8_VECS(1) * WIDTH <= STRIP && Q8_VECS(Q8_ROWS) * WIDTH <= STRIP &&
                    Q4_VECS(1) * WIDTH <= STRIP && Q4_VECS(Q4_ROWS) * WIDTH <= STRIP,

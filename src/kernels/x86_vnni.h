@@ -3,6 +3,7 @@
 #define KERNELS_X86_VNNI_H
 
 #include "kernels/x86_avx512.h"
+#include "kernels/x86_cpu.h"
 
 #define QUANT_DOT4
 #define Q8_ROWS       6 /* 29 registers: 24 sums, 4 weights, 1 x */
@@ -10,6 +11,8 @@
 #define WORDS_TILE    6
 #define Q8_VECS(rows) 4
 #define Q4_VECS(rows) 4
+/* Where 512 bits are one, two tiles that share what they prefetch are up to a third faster. */
+#define QUANT_FEW_TILES (x86_cpu_splits_512() ? 2 : 1)
 
 ALWAYS_INLINE ivec ivec_dot4(ivec sum, ivec u, ivec s) {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(u), "v"(s));

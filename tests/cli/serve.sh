@@ -168,6 +168,32 @@ if command -v curl >/dev/null; then
     done
     ask /v1/completions -d '{"prompt": "Once"}' -H 'Origin: http://evil.example'
     expect "a page of a web site" fails_as 403 'another origin'
+    # what a browser asks for, so that a page of this machine can read the answer
+    with_header() { grep -qix "$(printf '%s\r' "$1")" "$tmp/headers"; }
+    page() { asked=$1 && shift && ask "$asked" -H 'Origin: http://localhost:3000' -D "$tmp/headers" "$@"; }
+    page /v1/completions -d '{"prompt": "Once", "max_tokens": 1}'
+    expect "a page of this machine" answers 200 '"choices"'
+    expect "... may read the answer" with_header 'access-control-allow-origin: \*'
+    page /v1/completions -d '{"prompt": 1.5}'
+    expect "... and what is wrong" with_header 'access-control-allow-origin: \*'
+    page /v1/completions -d '{"prompt": "Once", "max_tokens": 1, "stream": true}'
+    expect "... and a stream" with_header 'access-control-allow-origin: \*'
+    page /v1/completions -X OPTIONS -H 'Access-Control-Request-Method: POST'
+    expect "... and may send JSON and a key" test "$code" = 204
+    expect "... by POST" with_header 'access-control-allow-methods: POST, OPTIONS'
+    expect "... with any header" with_header 'access-control-allow-headers: Authorization, \*'
+    ask /v1/completions -X OPTIONS -H 'Origin: http://evil.example' -D "$tmp/headers"
+    expect "not so a page of a web site" fails_as 403 'another origin'
+    expect "... which may read nothing" not with_header 'access-control-allow-origin: .*'
+    ask /v1/models -X OPTIONS -D "$tmp/headers"
+    expect "OPTIONS" test "$code" = 204
+    expect "... names methods" with_header 'allow: GET, HEAD, OPTIONS'
+    ask /v1/models -D "$tmp/headers"
+    expect "who is no page gets no such header" not with_header 'access-control.*'
+    ask /health%00x
+    expect "a path with a byte 0 is not the path before it" fails_as 404 'no such path'
+    ask /v1/%6dodels
+    expect "an escaped path" answers 200 '"data"'
     curl -sN --max-time 60 -d '{"prompt": "Once", "seed": 5, "stream": true}' "$url/completions" >"$out"
     expect "a stream ends with [DONE]" test "$(tail -n 2 "$out" | head -n 1)" = 'data: [DONE]'
     curl -sI --max-time 60 "$base/health" >"$out"
@@ -290,6 +316,12 @@ if command -v curl >/dev/null; then
     expect "a key: 200, and the model's alias" answers 200 '"id":"my \"gpt2\""'
     ask /v1/completions -H 'Authorization: Bearer secret-2' -d '{"prompt": "Once", "max_tokens": 1}'
     expect "another key" answers 200 '"finish_reason":"length"'
+    ask /v1/models -H 'Authorization: bearer   secret-2'
+    expect "... after spaces" answers 200 '"data"'
+    ask /v1/models -H 'Authorization: Bearer secret-2' -H 'Origin: https://app.example' -D "$tmp/headers"
+    expect "... from a page of any site" grep -qi '^access-control-allow-origin: \*' "$tmp/headers"
+    ask /v1/models -X OPTIONS -H 'Origin: https://app.example' -H 'Access-Control-Request-Headers: authorization'
+    expect "... which asks first without the key" test "$code" = 204
     ask /health
     expect "/health needs none" answers 200 ok
     printf '{"prompt": "%02000d"}' 0 >"$tmp/large"

@@ -60,7 +60,7 @@ bool api_keys_accept(const struct api_keys *keys, const char *authorization) {
         return true;
     if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0)
         return false;
-    const char *given = authorization + 7, *key = keys->text.data;
+    const char *given = authorization + 7 + strspn(authorization + 7, " "), *key = keys->text.data;
     bool found = false;
     for (int i = 0; i < keys->n; i++, key += strlen(key) + 1)
         found |= same_key(key, given, strlen(given));

@@ -130,10 +130,18 @@ static bool is_foreign_page(const struct http_api *api, const struct http_reques
     return true;
 }
 
+/* A browser asks by OPTIONS, which has no key, what a page may send. */
+static bool needs_key(const struct http_request *request) {
+    return strcmp(request->path, "/health") != 0 && strcmp(request->method, "OPTIONS") != 0;
+}
+
 /* False: the request was refused before anybody asks what it is about. */
 static bool let_in(const struct http_api *api, struct http_exchange *x,
                    const struct http_request *request) {
     char message[120];
+    const bool is_foreign = is_foreign_page(api, request);
+    if (request->origin && !is_foreign)
+        http_share(x);
     if (request->is_too_many) {
         refuse(x, 503, "too_many_connections", "too many connections: try again later");
     } else if (request->is_too_large) {
@@ -145,11 +153,10 @@ static bool let_in(const struct http_api *api, struct http_exchange *x,
         snprintf(message, sizeof message, "Content-Encoding: expected none, got \"%.40s\"",
                  request->encoding);
         refuse(x, 415, "unsupported_encoding", message);
-    } else if (strcmp(request->path, "/health") != 0 &&
-               !api_keys_accept(api->keys, request->authorization)) {
+    } else if (needs_key(request) && !api_keys_accept(api->keys, request->authorization)) {
         api_refuse(x, 401, "authentication_error", NULL, "invalid_api_key",
                    "expected a header \"Authorization: Bearer KEY\" with a key of this server");
-    } else if (is_foreign_page(api, request)) {
+    } else if (is_foreign) {
         refuse(x, 403, "foreign_origin",
                "a web page of another origin: without keys only pages of this machine are let in");
     } else {
@@ -164,9 +171,11 @@ void http_api_handle(void *user, struct http_exchange *x, const struct http_requ
     const char *path = request->path;
     const bool is_post = !strcmp(request->method, "POST");
     const bool is_get = !strcmp(request->method, "GET") || !strcmp(request->method, "HEAD");
+    const bool is_options = !strcmp(request->method, "OPTIONS");
     const bool completions = !strcmp(path, "/v1/completions");
     const bool is_model = !strncmp(path, models, sizeof models - 1);
     const bool is_list = !strcmp(path, "/v1/models"), is_health = !strcmp(path, "/health");
+    struct buffer nothing = {0};
     if (!let_in(api, x, request))
         return;
     if (!strcmp(path, "/v1/chat/completions"))
@@ -176,10 +185,13 @@ void http_api_handle(void *user, struct http_exchange *x, const struct http_requ
     else if (!completions && !is_model && !is_list && !is_health)
         refuse(x, 404, "unknown_path",
                "there is no such path: expected /v1/completions, /v1/models or /health");
-    else if (completions ? !is_post : !is_get) {
-        http_allow(x, completions ? "POST" : "GET, HEAD");
-        refuse(x, 405, "method_not_allowed",
-               completions ? "expected POST with a JSON object" : "expected GET");
+    else if (is_options || (completions ? !is_post : !is_get)) {
+        http_allow(x, completions ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+        if (is_options)
+            http_answer(x, 204, NULL, &nothing);
+        else
+            refuse(x, 405, "method_not_allowed",
+                   completions ? "expected POST with a JSON object" : "expected GET");
     } else if (completions)
         complete(api, x, request);
     else if (is_model)

@@ -42,6 +42,7 @@ static struct {
     __typeof__(MHD_add_response_header) *add_response_header;
     __typeof__(MHD_queue_response) *queue_response;
     __typeof__(MHD_destroy_response) *destroy_response;
+    __typeof__(MHD_http_unescape) *http_unescape;
 } lib;
 
 /* A connection, from accept to close. */
@@ -60,6 +61,7 @@ struct http_exchange {
     struct buffer body;
     bool is_too_large, is_too_many, has_two_lengths;
     const char *allow; /* NULL: says nothing of methods */
+    bool shared;       /* with the web page that asks    */
     bool handled, kept, suspended;
     struct MHD_Response *response;
     unsigned status;
@@ -95,6 +97,7 @@ bool http_server_load(struct gpt2_error *err) {
         {"MHD_add_response_header", &lib.add_response_header},
         {"MHD_queue_response", &lib.queue_response},
         {"MHD_destroy_response", &lib.destroy_response},
+        {"MHD_http_unescape", &lib.http_unescape},
     };
     const char *why;
     if (library_load(names, sizeof names / sizeof *names, symbols, sizeof symbols / sizeof *symbols,
@@ -140,10 +143,26 @@ static bool add_header(struct MHD_Response *response, const char *name, const ch
     return lib.add_response_header(response, name, value) == MHD_YES;
 }
 
+/* What a browser wants to know. Any page that is let in gets the same, so no origin is named. */
+static bool add_sharing(struct MHD_Response *response, const struct http_exchange *x,
+                        unsigned status) {
+    if (!x || !x->shared)
+        return true;
+    return add_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*") &&
+           add_header(response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ORIGIN) &&
+           (status != MHD_HTTP_NO_CONTENT ||
+            (add_header(response, "Access-Control-Allow-Methods", x->allow) &&
+             // the star does not stand for it
+             add_header(response, "Access-Control-Allow-Headers", "Authorization, *") &&
+             add_header(response, "Access-Control-Max-Age", "600")));
+}
+
 /* x: whose answer it is, or NULL. */
 static struct MHD_Response *make_response(const struct http_exchange *x, unsigned status,
                                           const char *type, struct buffer *body) {
     size_t n;
+    if (!type)
+        buffer_text(body, "");
     char *bytes = body->failed ? NULL : buffer_take(body, &n);
     struct MHD_Response *response =
         bytes ? lib.create_response_from_buffer(n, bytes, MHD_RESPMEM_MUST_FREE) : NULL;
@@ -153,7 +172,8 @@ static struct MHD_Response *make_response(const struct http_exchange *x, unsigne
     }
     const bool waits =
         status == MHD_HTTP_TOO_MANY_REQUESTS || status == MHD_HTTP_SERVICE_UNAVAILABLE;
-    if (add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) &&
+    if ((!type || add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type)) &&
+        add_sharing(response, x, status) &&
         (!waits || add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1")) &&
         (!x || !x->allow || add_header(response, MHD_HTTP_HEADER_ALLOW, x->allow)) &&
         (!x || !x->has_two_lengths || add_header(response, MHD_HTTP_HEADER_CONNECTION, "close")) &&
@@ -179,6 +199,10 @@ void http_answer(struct http_exchange *x, unsigned status, const char *type, str
 
 void http_allow(struct http_exchange *x, const char *methods) {
     x->allow = methods;
+}
+
+void http_share(struct http_exchange *x) {
+    x->shared = true;
 }
 
 void http_keep(struct http_exchange *x) {
@@ -216,6 +240,7 @@ void http_stream_begin(struct http_exchange *x, const char *type) {
     struct MHD_Response *response =
         lib.create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, x, NULL);
     if (response && (!add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) ||
+                     !add_sharing(response, x, MHD_HTTP_OK) ||
                      !add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache"))) {
         lib.destroy_response(response);
         response = NULL;
@@ -328,6 +353,11 @@ static struct http_exchange *begin_exchange(struct http_server *server,
     x->is_too_many = server->n_connections > server->options.max_connections;
     pthread_mutex_unlock(&server->lock);
     return x;
+}
+
+/* What stands for bytes in a target, but for 0, which would end it: there is no such path. */
+static size_t unescape(void *user, struct MHD_Connection *connection, char *s) {
+    return strstr(s, "%00") ? strlen(s) : lib.http_unescape(s);
 }
 
 /* Of a target in absolute form, as a proxy gets it, the path (RFC 9112, 3.2.2). */
@@ -451,8 +481,9 @@ struct http_server *http_server_start(const struct http_options *options, struct
         MHD_OPTION_LISTEN_SOCKET, options->socket, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)options->max_connections + SPARE, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)options->timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT, MAX_HEADERS,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, note_connection, server,
-        MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_END);
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, unescape, server,
+        MHD_OPTION_NOTIFY_CONNECTION, note_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
+        complete, server, MHD_OPTION_END);
     if (server->daemon)
         return server;
     error_errno(err, GPT2_ERR_RUNTIME, errno, "cannot start the server");
@@ -542,6 +573,7 @@ void http_answer(struct http_exchange *x, unsigned status, const char *type, str
     buffer_free(body);
 }
 void http_allow(struct http_exchange *x, const char *methods) {}
+void http_share(struct http_exchange *x) {}
 void http_keep(struct http_exchange *x) {}
 void http_stream_begin(struct http_exchange *x, const char *type) {}
 void http_stream_send(struct http_exchange *x, const char *bytes, size_t n) {}

@@ -71,11 +71,16 @@ int http_server_under_way(struct http_server *server);
 void http_server_stop(struct http_server *server);
 
 /* Answers. `body` is emptied; where its memory ran out, or that of the answer, the answer is 503
- * with options.no_memory. So it is where a stream cannot begin; the client then counts as gone. */
+ * with options.no_memory. So it is where a stream cannot begin; the client then counts as gone.
+ * type: NULL with 204, which has no body. */
 void http_answer(struct http_exchange *x, unsigned status, const char *type, struct buffer *body);
 
-/* The methods that a path has, a constant: part of an answer of 405. */
+/* The methods that a path has, a constant: part of an answer of 405, and of one to OPTIONS. */
 void http_allow(struct http_exchange *x, const char *methods);
+
+/* A web page that sent the request may read the answer, and learn by OPTIONS what it may send
+ * (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol). Before the answer begins. */
+void http_share(struct http_exchange *x);
 
 void http_keep(struct http_exchange *x);
 void http_stream_begin(struct http_exchange *x, const char *type);

@@ -2,7 +2,8 @@
  *
  *     FAULT=CALL:REASON:N  the N-th call of that kind fails for that reason; N+: each from then on
  *     FAULT_COUNT=FILE     how many calls of each kind there were is written there at the end, a
- * line `CALL N` for each
+ *                          line `CALL N` for each
+ *     FAULT_SECONDS=N      then SIGALRM ends it
  *
  * Calls: those of `calls` below. alloc: malloc, calloc, realloc, posix_memalign. open: fopen,
  * opendir and openat, too. stat: lstat, fstat, fstatat, faccessat, readlink and realpath, too.
@@ -69,6 +70,7 @@ extern void *__libc_memalign(size_t align, size_t size);
  * program. */
 __attribute__((constructor)) static void begin(void) {
     const char *path = getenv("FAULT_COUNT"), *fault = getenv("FAULT");
+    const char *seconds = getenv("FAULT_SECONDS");
     const int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
     if (path && (fd < 0 || (count_fd = fcntl(fd, F_DUPFD_CLOEXEC, 200)) < 0 || close(fd) != 0))
         _exit(99);
@@ -85,6 +87,8 @@ __attribute__((constructor)) static void begin(void) {
         if (failing < 0 || !reason)
             _exit(98);
     }
+    if (seconds)
+        alarm((unsigned)atoi(seconds));
     unsetenv("FAULT");
     unsetenv("LD_PRELOAD");
     for (int i = 0; i < N_CALLS; i++)

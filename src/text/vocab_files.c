@@ -180,8 +180,9 @@ static bool find_in_directory(struct tokenizer_texts *texts, char **path, const 
 
 /* ---- all of it ---- */
 
-/* No tokenizer: names one of another kind, if that is what there is. */
-static void refuse_nothing(const char *directory, struct gpt2_error *err) {
+/* No tokenizer: names one of another kind, if that is what there is. weights: the file that was
+ * given, NULL: the directory was. */
+static void refuse_nothing(const char *directory, const char *weights, struct gpt2_error *err) {
     static const char *const others[][2] = {
         {"spiece.model", "a SentencePiece tokenizer"},
         {"tokenizer.model", "a SentencePiece tokenizer"},
@@ -203,9 +204,9 @@ static void refuse_nothing(const char *directory, struct gpt2_error *err) {
             return;
     }
     error_set(err, GPT2_ERR_MODEL,
-              "%s: expected a tokenizer (vocab.json and merges.txt, encoder.json and "
+              "%s: expected a tokenizer%s (vocab.json and merges.txt, encoder.json and "
               "vocab.bpe, or tokenizer.json), found none of them complete",
-              directory);
+              weights ? weights : directory, weights ? " in it or beside it" : "");
     error_hint(err, "%s", hint);
 }
 
@@ -230,7 +231,7 @@ static struct vocab *search(struct folder *folder, const char *path, const struc
         vocab = read_inner(&texts, weights, &failure);
     } else if (!failure.status) {
         if (has_none(none, folder, directory, &failure))
-            refuse_nothing(directory, &failure);
+            refuse_nothing(directory, given->kind == GIVEN_WEIGHTS ? path : NULL, &failure);
     }
     tokenizer_texts_free(&texts);
     free(weights);

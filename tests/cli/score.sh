@@ -236,6 +236,9 @@ expect "ids of lines that are none: the others are scored" exits 3
 expect "... the line is named" says "ids, line 2: expected token ids (whole numbers), found \"x\" at byte 2"
 expect "... and that of an id beyond the vocabulary" says "ids, line 3: token id 99999 is not in the vocabulary"
 expect "... the last one is scored" grep -q '^4' "$out"
+printf '100 200\n300 5\n' >"$tmp/ids"
+run score --ids --lines --by token --no-header -f "$tmp/ids"
+expect "... places are those of the text that a line is" test "$(sed -n 's/^2\t\([0-9]*\)\t\([0-9]*\)\t.*/\1 \2/p' "$out" | tr '\n' ' ')" = "0 2 2 3 "
 run score -f "$tmp/none"
 expect "a missing file" exits 5
 run score "$tale" -p b

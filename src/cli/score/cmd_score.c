@@ -307,7 +307,8 @@ static bool take_error(struct score_run *run, uint64_t number, const struct scor
 static bool score_lines(struct score_run *run, struct gpt2_error *err) {
     for (uint64_t number = 1;; number++) {
         struct text_line line;
-        uint64_t offset = run->reader.offset;
+        // of ids in the text that they are, which is not the input
+        uint64_t offset = run->args.ids ? 0 : run->reader.offset;
         if (!token_reader_line(&run->reader, &line, err))
             return false;
         if (!line.bytes)

@@ -39,73 +39,83 @@ bad_format() {
 }
 
 # The layers of the project: what each folder may include, as patterns of the text between the
-# brackets or quotes. Standard headers are free; the few that are not come further down.
+# brackets or quotes, in $allowed. Standard headers are free; the few that are not come further down.
 may_include() {
     case $1 in
-    include/gpt2/*)   echo '^gpt2/' ;;
-    src/base/*)       echo '^(base/|gpt2/(error|version)\.h$)' ;;
-    src/kernels/*)    echo '^(kernels/|base/)' ;;
-    src/weights/*)    echo '^(weights/|base/|gpt2/)' ;;
-    src/text/*)       echo '^(text/|weights/|base/|gpt2/)' ;; # a packed file has a tokenizer inside
-    src/sampling/*)   echo '^(sampling/|base/|gpt2/)' ;;
-    src/machine/*)    echo '^(machine/|kernels/|base/|gpt2/)' ;;
-    src/model/*)      echo '^(model/|machine/|weights/|kernels/|base/|gpt2/)' ;;
-    src/forward/*)    echo '^(forward/|model/|machine/|weights/|kernels/|base/|gpt2/)' ;;
-    src/export/*)     echo '^(export/|model/|machine/|weights/|kernels/|base/|gpt2/)' ;;
-    src/inspect/*)    echo '^(inspect/|forward/|model/|machine/|kernels/|base/|gpt2/)' ;;
-    src/decode/*)     echo '^(decode/|base/|gpt2/)' ;; # above model and sampling, by their public side
-    src/score/*)      echo '^(score/|machine/runtime_internal\.h$|base/|gpt2/)' ;; # the pool of the runtime
-    src/hub/*)        echo '^(hub/|base/|gpt2/)' ;;
-    src/cli/io/*)       echo '^(cli/io/|base/|gpt2/)' ;;
-    src/cli/terminal/*) echo '^(cli/(terminal|io)/|base/|gpt2/)' ;;
-    src/cli/command/*)  echo '^(cli/(command|terminal|io)/|base/|gpt2/)' ;;
-    src/cli/generate/*) echo '^(cli/(generate|command|terminal|io)/|base/|gpt2/)' ;;
-    src/cli/score/*)    echo '^(cli/(score|command|terminal|io)/|base/|gpt2/)' ;;
-    src/cli/inspect/*)  echo '^(cli/(inspect|command|terminal|io)/|base/|gpt2/)' ;;
-    src/cli/serve/*)    echo '^(cli/(serve|generate|command|terminal|io)/|base/|gpt2/)' ;;
-    src/cli/bench/*)    echo '^(cli/(bench|command|terminal|io)/|base/|gpt2/)' ;;
-    src/cli/*)          echo '^(cli/|base/|gpt2/)' ;;
-    *)              echo '^' ;; # tests see everything
+    include/gpt2/*)   allowed='gpt2/*' ;;
+    src/base/*)       allowed='base/* gpt2/error.h gpt2/version.h' ;;
+    src/kernels/*)    allowed='kernels/* base/*' ;;
+    src/weights/*)    allowed='weights/* base/* gpt2/*' ;;
+    src/text/*)       allowed='text/* weights/* base/* gpt2/*' ;; # a packed file has a tokenizer inside
+    src/sampling/*)   allowed='sampling/* base/* gpt2/*' ;;
+    src/machine/*)    allowed='machine/* kernels/* base/* gpt2/*' ;;
+    src/model/*)      allowed='model/* machine/* weights/* kernels/* base/* gpt2/*' ;;
+    src/forward/*)    allowed='forward/* model/* machine/* weights/* kernels/* base/* gpt2/*' ;;
+    src/export/*)     allowed='export/* model/* machine/* weights/* kernels/* base/* gpt2/*' ;;
+    src/inspect/*)    allowed='inspect/* forward/* model/* machine/* kernels/* base/* gpt2/*' ;;
+    src/decode/*)     allowed='decode/* base/* gpt2/*' ;; # above model and sampling, by their public side
+    src/score/*)      allowed='score/* machine/runtime_internal.h base/* gpt2/*' ;; # the pool of the runtime
+    src/hub/*)        allowed='hub/* base/* gpt2/*' ;;
+    src/cli/io/*)       allowed='cli/io/* base/* gpt2/*' ;;
+    src/cli/terminal/*) allowed='cli/terminal/* cli/io/* base/* gpt2/*' ;;
+    src/cli/command/*)  allowed='cli/command/* cli/terminal/* cli/io/* base/* gpt2/*' ;;
+    src/cli/generate/*) allowed='cli/generate/* cli/command/* cli/terminal/* cli/io/* base/* gpt2/*' ;;
+    src/cli/score/*)    allowed='cli/score/* cli/command/* cli/terminal/* cli/io/* base/* gpt2/*' ;;
+    src/cli/inspect/*)  allowed='cli/inspect/* cli/command/* cli/terminal/* cli/io/* base/* gpt2/*' ;;
+    src/cli/serve/*)    allowed='cli/serve/* cli/generate/* cli/command/* cli/terminal/* cli/io/* base/* gpt2/*' ;;
+    src/cli/bench/*)    allowed='cli/bench/* cli/command/* cli/terminal/* cli/io/* base/* gpt2/*' ;;
+    src/cli/*)          allowed='cli/* base/* gpt2/*' ;;
+    *)                  allowed='*' ;; # tests see everything
     esac
 }
 
-# Libraries and intrinsics have one home each.
+# Libraries and intrinsics have one home each: $home.
 home_of() {
     case $1 in
-    cJSON.h | cjson/*)        echo src/base/json.c ;;
-    utf8proc.h)                echo 'src/text/*' ;;
-    histedit.h | editline/*)   echo src/cli/terminal/line_editor.c ;;
-    microhttpd.h)              echo src/cli/serve/http_server.c ;;
-    immintrin.h | x86intrin.h | arm_neon.h) echo 'src/kernels/*' ;;
-    sys/prctl.h)               echo 'src/base/*_linux.c' ;;
-    sys/sysctl.h | sys/auxv.h | asm/hwcap.h | mach-o/*) echo 'src/base/os_*' ;;
-    *)                         echo '*' ;;
+    cJSON.h | cjson/*)        home=src/base/json.c ;;
+    utf8proc.h)                home='src/text/*' ;;
+    histedit.h | editline/*)   home=src/cli/terminal/line_editor.c ;;
+    microhttpd.h)              home=src/cli/serve/http_server.c ;;
+    immintrin.h | x86intrin.h | arm_neon.h) home='src/kernels/*' ;;
+    sys/prctl.h)               home='src/base/*_linux.c' ;;
+    sys/sysctl.h | sys/auxv.h | asm/hwcap.h | mach-o/*) home='src/base/os_*' ;;
+    *)                         home='*' ;;
     esac
+}
+
+# is_one_of NAME PATTERN...
+is_one_of() {
+    name=$1
+    shift
+    for pattern; do
+        # shellcheck disable=SC2254
+        case $name in $pattern) return 0 ;; esac
+    done
+    return 1
 }
 
 bad_includes() {
-    grep -E '^(include|src)/' "$tmp/c_files" | while read -r file; do
-        allowed=$(may_include "$file")
-        grep -nE '^[[:space:]]*#[[:space:]]*include' "$file" |
-            sed -E 's/^([0-9]+):[^<"]*([<"])([^>"]*).*/\1 \2 \3/' |
-            while read -r line quote header; do
-                case $header in
-                base/* | cli/* | decode/* | export/* | forward/* | gpt2/* | hub/* | inspect/* | kernels/* | machine/* | model/* | sampling/* | score/* | text/* | weights/*)
-                    echo "$header" | grep -qE "$allowed" ||
-                        echo "$file:$line: must not include $header" ;;
-                */*)
-                    [ "$quote" = '<' ] ||
-                        echo "$file:$line: write the path from src: $header" ;;
-                esac
-                home=$(home_of "$header")
-                # shellcheck disable=SC2254
-                case $file in $home) ;; *) echo "$file:$line: only $home includes $header" ;; esac
-                case $file:$header in
-                src/forward/forward.c:stdio.h | src/forward/forward.c:stdlib.h)
-                    echo "$file:$line: the forward pass knows no $header" ;;
-                esac
-            done
-    done
+    set -f # patterns are no names of files
+    grep -E '^(include|src)/' "$tmp/c_files" | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include' |
+        sed -E 's/^([^:]*):([0-9]+):[^<"]*([<"])([^>"]*).*/\1 \2 \3 \4/' |
+        while read -r file line quote header; do
+            may_include "$file"
+            case $header in
+            base/* | cli/* | decode/* | export/* | forward/* | gpt2/* | hub/* | inspect/* | kernels/* | machine/* | model/* | sampling/* | score/* | text/* | weights/*)
+                # shellcheck disable=SC2086 # patterns
+                is_one_of "$header" $allowed || echo "$file:$line: must not include $header" ;;
+            */*)
+                [ "$quote" = '<' ] ||
+                    echo "$file:$line: write the path from src: $header" ;;
+            esac
+            home_of "$header"
+            is_one_of "$file" "$home" || echo "$file:$line: only $home includes $header"
+            case $file:$header in
+            src/forward/forward.c:stdio.h | src/forward/forward.c:stdlib.h)
+                echo "$file:$line: the forward pass knows no $header" ;;
+            esac
+        done
+    set +f
 }
 
 # Which system it is, only the files that are chosen by it may ask.
@@ -290,33 +300,31 @@ bad_looking() {
 
 # The first line of a file says its name; of a .c file also what it does, and not where to look.
 bad_banners() {
-    grep -E '^src/.*\.c$' "$tmp/c_files" |
-        while read -r file; do
-            head -n 1 "$file" | grep -qE "^/\* ${file##*/} - " ||
-                echo "$file:1: expected \"/* ${file##*/} - what it does\""
-            head -n 1 "$file" | grep -E " - see [a-z0-9_]+\.h" | sed "s,.*,$file:1: a banner says what the file does,"
-        done
-    grep -E '^(include|src)/' "$tmp/c_files" | while read -r file; do
-        awk -v name="${file##*/}" 'NR > 3 { exit }
-            match($0, /^\/[*\/] [a-z0-9_]+\.[ch] -/) {
-                if (index($0, name " -") != 4) print FILENAME ":" NR ": a banner of another file"
-                exit }' "$file"
-    done
+    grep -E '^(include|src)/' "$tmp/c_files" | xargs awk '
+        FNR == 1 { name = FILENAME; sub(/.*\//, "", name); found = 0 }
+        FNR == 1 && FILENAME ~ /^src\/.*\.c$/ {
+            if (index($0, "/* " name " - ") != 1) print FILENAME ":1: expected \"/* " name " - what it does\""
+            if ($0 ~ / - see [a-z0-9_]+\.h/) print FILENAME ":1: a banner says what the file does"
+        }
+        FNR <= 3 && !found && match($0, /^\/[*\/] [a-z0-9_]+\.[ch] -/) {
+            if (index($0, name " -") != 4) print FILENAME ":" FNR ": a banner of another file"
+            found = 1
+        }'
 }
 
 # Tabs (but in Makefiles), blanks at line ends, a missing newline at the end. The shipped model's
 # files are data, and so are test inputs.
 bad_text() {
-    grep -vE '^models/[^/]+/|^tests/data/|^tests/fuzz/corpus/' "$tmp/files" | while read -r file; do
-        grep -qI . "$file" || continue # empty or binary
-        grep -nE '[[:blank:]]$' "$file" | sed "s,^\([0-9]*\):.*,$file:\1: blank at the end of the line,"
-        case $file in
-        Makefile) ;;
-        *) grep -n "$(printf '\t')" "$file" | sed "s,^\([0-9]*\):.*,$file:\1: tab," ;;
-        esac
+    grep -vE '^models/[^/]+/|^tests/data/|^tests/fuzz/corpus/' "$tmp/files" >"$tmp/all"
+    xargs grep -lI . <"$tmp/all" >"$tmp/texts" # none is empty or binary
+    xargs grep -HnE '[[:blank:]]$' <"$tmp/texts" | sed 's,^\([^:]*:[0-9]*\):.*,\1: blank at the end of the line,'
+    grep -vx Makefile "$tmp/texts" | xargs grep -Hn "$(printf '\t')" | sed 's,^\([^:]*:[0-9]*\):.*,\1: tab,'
+    # the last bytes of all: newlines, or it is looked for
+    xargs tail -q -c 1 <"$tmp/texts" | tr -d '\n' | grep -q . || return
+    while read -r file; do
         [ -z "$(tail -c 1 "$file")" ] ||
             echo "$file:$(($(wc -l <"$file") + 1)): no newline at the end of the file"
-    done
+    done <"$tmp/texts"
 }
 
 # Words that are not plain technical English here: what comes after is not "behind" (but a file may
@@ -336,12 +344,14 @@ bad_top_level() {
 }
 
 bad_scripts() {
-    while read -r file; do
-        case $(head -n 1 "$file" | tr -d '\0') in
-        '#!/bin/sh'*) sh -n "$file" 2>&1 ;;
-        '#!'*bash*) bash -n "$file" 2>&1 ;;
-        esac | sed "s,^,$file:1: ,"
-    done <"$tmp/files"
+    xargs grep -lI '^#!' <"$tmp/files" | xargs awk 'FNR == 1 && /^#!/ { print FILENAME, $0 }' |
+        while read -r file interpreter; do
+            case $interpreter in
+            '#!/bin/sh'*) sh -n "$file" 2>&1 ;;
+            '#!'*bash*) bash -n "$file" 2>&1 ;;
+            esac >"$tmp/wrong"
+            [ ! -s "$tmp/wrong" ] || sed "s,^,$file:1: ," "$tmp/wrong"
+        done
     # What `play` leaves in $status stays in the subshell of a pipe.
     grep -nE '[^|]\| *(play|run|peak) ' tests/cli/*.sh | sed 's/$/: at the end of a pipe/'
 }

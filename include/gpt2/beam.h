@@ -59,7 +59,7 @@ struct gpt2_beam_options {
     int n_top;   /* how many of the likeliest ids to note at each place; 0: none           */
 
     /* Penalties, bans and the like, applied to the log-probabilities (sampler.h), its filters and
-     * draws are not used. NULL: none. Made for the same n_vocab. */
+     * draws are not used. NULL: none. Made for n_vocab at most. */
     struct gpt2_sampler *rules;
 
     const struct gpt2_tokenizer *tokenizer; /* for stops; else it may be NULL      */
@@ -87,8 +87,9 @@ struct gpt2_beams *gpt2_beams_create(const struct gpt2_model *model,
 void gpt2_beams_free(struct gpt2_beams *beams);
 
 /* Hands a search for continuations of ids [n_ids], n_ids >= 1, to a generator of the same model,
- * which has it until it is done. With a healer the end of the ids may be taken off. Fails as
- * gpt2_generator_add. */
+ * which has it until it is done. With a healer the end of the ids may be taken off. Fails with
+ * GPT2_ERR_USAGE while the search before is not done or where the generator is of another model, or
+ * as gpt2_generator_add. */
 bool gpt2_beams_start(struct gpt2_beams *beams, struct gpt2_generator *generator,
                       const int32_t *ids, int n_ids, struct gpt2_error *err);
 bool gpt2_beams_done(const struct gpt2_beams *beams);

@@ -101,7 +101,7 @@ struct gpt2_completion_options {
 
     /* Draws, which are keyed by `record`, sample and position (sampler.h); one
      * sampler serves any number of completions. NULL: a sampler of gpt2_completion_defaults that
-     * bans ids without a token. */
+     * bans ids without a token. It is of the model's n_vocab at most. */
     struct gpt2_sampler *sampler;
     uint64_t record;
     uint32_t first_sample; /* the number of the first sample in its draws */
@@ -130,7 +130,7 @@ struct gpt2_completion_options {
     int n_top;     /* ... and so many of the likeliest ids at its place; 0: none */
 
     /* A session of the caller's that has read a beginning of the prompt, as gpt2_request has it;
-     * for one text without beams. NULL: none. */
+     * for one text without beams: of the model, with a capacity of config.n_ctx. NULL: none. */
     struct gpt2_session *session;
     enum gpt2_kv kv; /* of the sessions that gpt2_completion_run makes */
 
@@ -159,7 +159,7 @@ bool gpt2_complete(const struct gpt2_model *model, const struct gpt2_tokenizer *
 
 /* A prompt and the texts that continue it. Borrows model and tokenizer, which may be NULL as above.
  * Fails with GPT2_ERR_USAGE for an option or an id out of range, GPT2_ERR_INPUT for a prompt that
- * is too long, or empty where the model has no bos_id, GPT2_ERR_MODEL as gpt2_tokenizer_encode,
+ * is too long, or empty where the model has no bos_id, or as gpt2_tokenizer_encode, or with
  * GPT2_ERR_MEMORY. */
 struct gpt2_completion;
 struct gpt2_completion *gpt2_completion_create(const struct gpt2_model *model,
@@ -171,14 +171,15 @@ struct gpt2_completion *gpt2_completion_create(const struct gpt2_model *model,
  * allowed. */
 void gpt2_completion_free(struct gpt2_completion *completion);
 
-/* Makes the texts: once for each completion. Fails as the generator does, or with the error of a
- * text that failed, when all have ended. */
+/* Makes the texts: once for each completion. Fails with GPT2_ERR_USAGE where it was started before,
+ * as the generator does, or with the error of a text that failed, when all have ended. */
 bool gpt2_completion_run(struct gpt2_completion *completion, struct gpt2_runtime *runtime,
                          struct gpt2_error *err);
 
 /* The same beside other work: hands the texts to a generator of the same model, which borrows the
- * completion until it is done. Where no token is wanted it is done at once. Fails as
- * gpt2_generator_add. */
+ * completion until it is done. Where no token is wanted it is done at once. Fails with
+ * GPT2_ERR_USAGE where it was started before or the generator is of another model, or as
+ * gpt2_generator_add; then it can be started again. */
 bool gpt2_completion_start(struct gpt2_completion *completion, struct gpt2_generator *generator,
                            struct gpt2_error *err);
 bool gpt2_completion_done(const struct gpt2_completion *completion); /* all texts have ended */

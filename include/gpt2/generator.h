@@ -42,7 +42,7 @@ struct gpt2_generator_options {
                             max_samples                                                            */
     int max_rows;        /* tokens of one step; at least as many as samples. 0: 512               */
     size_t cache_bytes;  /* of KV caches together; one sample always fits. 0: 2 GiB               */
-    enum gpt2_kv kv;     /* of every session                                                      */
+    enum gpt2_kv kv;     /* of every session of its own                                           */
     int64_t max_draft;   /* drafted tokens of one step, over all samples: 0 to 1024
                             (gpt2_request.draft);  each has a row of logits of its own  */
     size_t prefix_bytes; /* of what prompts begin with, kept for later ones; 0: nothing is       */
@@ -105,16 +105,17 @@ struct gpt2_request {
     enum gpt2_overflow overflow;
     int keep; /* for GPT2_OVERFLOW_SLIDE: less than config.n_ctx */
 
-    /* A session of the caller's in place of one of the generator's, or NULL. What it has read is
-     * the beginning of `ids`, less than all of them, and is not read again; n_samples is 1. It is
-     * borrowed until `ended`, or the generator is freed, and has then read a beginning of the
+    /* A session of the caller's in place of one of the generator's, or NULL: of the same model,
+     * with a capacity of config.n_ctx, any type of cache, and in no other request. What it has read
+     * is the beginning of `ids`, less than all of them, and is not read again; n_samples is 1. It
+     * is borrowed until `ended`, or the generator is freed, and has then read a beginning of the
      * prompt and what was chosen: all of it, or all but the last token, unless it slid or did not
      * end. */
     struct gpt2_session *session;
     void *user;
 
     /* The next id, which becomes part of the sample; negative: the sample ends here. With *last set
-     * to true it ends with the returned id. */
+     * to true it ends with the returned id. NULL where `advance` is not: one of the two. */
     int32_t (*choose)(void *user, const struct gpt2_step *step, bool *last);
 
     /* Speculation: guesses what will be chosen after step->ids and writes at most max_draft ids to

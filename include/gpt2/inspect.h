@@ -128,8 +128,8 @@ struct gpt2_capture {
 };
 
 /* Reads the text once and copies what it has at the sites of captures [n_captures]. logits
- * [n][n_vocab], or NULL: row i predicts what follows token i. A layer that is not there is
- * GPT2_ERR_USAGE. */
+ * [n][n_vocab], or NULL: row i predicts what follows token i. A site or a layer that is not there
+ * is GPT2_ERR_USAGE. */
 bool gpt2_inspect_capture(struct gpt2_inspector *inspector, const int32_t *ids, int n,
                           const struct gpt2_capture *captures, int n_captures, float *logits,
                           struct gpt2_error *err);

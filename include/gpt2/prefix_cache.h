@@ -54,7 +54,8 @@ size_t gpt2_prefix_cache_bytes(const struct gpt2_prefix_cache *cache);
 /* A text, from when it is known until its session goes on to something else. */
 struct gpt2_prefix;
 
-/* Says that ids [n_ids], at least 1, will be read. They are copied. NULL: GPT2_ERR_MEMORY. */
+/* Says that ids [n_ids], at least 1, will be read. They are copied. NULL: GPT2_ERR_USAGE
+ * without an id, or GPT2_ERR_MEMORY. */
 struct gpt2_prefix *gpt2_prefix_begin(struct gpt2_prefix_cache *cache, const int32_t *ids,
                                       int n_ids, struct gpt2_error *err);
 
@@ -77,8 +78,8 @@ void gpt2_prefix_read(struct gpt2_prefix *prefix);
 
 /* Keeps what a session has read of ids [n_ids], at least 1, as if other texts began so: a session
  * of the cache's model and type, such as one that was loaded from a file. It is not needed
- * afterwards. What does not fit max_bytes is not kept. False: GPT2_ERR_USAGE, another model or
- * type, or GPT2_ERR_MEMORY. */
+ * afterwards. What does not fit max_bytes is not kept. False: GPT2_ERR_USAGE, no id, another model
+ * or type, or GPT2_ERR_MEMORY. */
 bool gpt2_prefix_keep(struct gpt2_prefix_cache *cache, const struct gpt2_session *session,
                       const int32_t *ids, int n_ids, struct gpt2_error *err);
 

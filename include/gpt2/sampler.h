@@ -191,6 +191,9 @@ struct gpt2_sampler *gpt2_sampler_create(const struct gpt2_sampler_options *opti
                                          struct gpt2_error *err);
 void gpt2_sampler_free(struct gpt2_sampler *sampler); /* NULL is allowed */
 
+/* The n_vocab that it was made for. */
+int gpt2_sampler_vocab(const struct gpt2_sampler *sampler);
+
 /* The next id. `logits` is [n_vocab], finite, and is not changed. -1 where bans leave no id (of
  * those allowed): the sequence cannot go on. That cannot happen without no_repeat_ngram,
  * min_tokens or `allowed`. */

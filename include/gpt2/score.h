@@ -68,13 +68,14 @@ struct gpt2_scorer *gpt2_scorer_create(const struct gpt2_model *model, struct gp
                                        struct gpt2_error *err);
 void gpt2_scorer_free(struct gpt2_scorer *scorer); /* NULL is allowed */
 
-/* All windows from now on continue these tokens, which are read once. n_ids 0: none again. */
+/* All windows from now on continue these tokens, which are read once. n_ids 0: none again. Fails
+ * with GPT2_ERR_USAGE for an id outside the vocabulary of the options, or as gpt2_batch_run. */
 bool gpt2_scorer_prefix(struct gpt2_scorer *scorer, const int32_t *ids, int n_ids,
                         struct gpt2_error *err);
 
-/* What `session` has read of ids [n_ids] is not read again where a window, or a prefix from now on,
- * begins so (gpt2_prefix_keep). False (GPT2_ERR_USAGE): the session is of another model or type of
- * cache, or options.prefix_bytes is 0; or GPT2_ERR_MEMORY. */
+/* What `session` has read of ids [n_ids], at least 1, is not read again where a window, or a prefix
+ * from now on, begins so (gpt2_prefix_keep). False (GPT2_ERR_USAGE): there is no id, the session is
+ * of another model or type of cache, or options.prefix_bytes is 0; or GPT2_ERR_MEMORY. */
 bool gpt2_scorer_keep(struct gpt2_scorer *scorer, const struct gpt2_session *session,
                       const int32_t *ids, int n_ids, struct gpt2_error *err);
 

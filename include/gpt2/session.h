@@ -54,6 +54,7 @@ struct gpt2_session *gpt2_session_create(const struct gpt2_model *model,
                                          struct gpt2_error *err);
 void gpt2_session_free(struct gpt2_session *session); /* NULL is allowed */
 
+const struct gpt2_model *gpt2_session_model(const struct gpt2_session *session); /* its model */
 int gpt2_session_position(const struct gpt2_session *session);    /* tokens read so far   */
 int gpt2_session_capacity(const struct gpt2_session *session);    /* tokens it can hold   */
 enum gpt2_kv gpt2_session_kv(const struct gpt2_session *session); /* never GPT2_KV_AUTO  */

@@ -11,6 +11,7 @@
 #include "base/os.h"
 #include "decode/beam_reorder.h"
 #include "decode/constraints.h"
+#include "decode/generator_internal.h"
 #include "decode/hypothesis.h"
 
 #include <limits.h>
@@ -39,8 +40,8 @@ struct gpt2_beams {
     struct gpt2_logprob *top; /* [n_beams][n_top] of this step                       */
     float *scores;            /* [n_vocab] log-probabilities for the rules           */
     int limit, n_steps;       /* tokens at most; tokens by now                       */
-    bool done;
-    struct gpt2_error err; /* GPT2_OK: none */
+    bool started, done;       /* of the last search */
+    struct gpt2_error err;    /* GPT2_OK: none      */
 };
 
 static bool check_options(const struct gpt2_beam_options *o, int n_vocab, struct gpt2_error *err) {
@@ -64,6 +65,10 @@ static bool check_options(const struct gpt2_beam_options *o, int n_vocab, struct
         return error_set(err, GPT2_ERR_USAGE,
                          "beam search: expected a vocabulary of 0 to %d ids, got %d", n_vocab,
                          o->n_vocab);
+    if (o->rules && gpt2_sampler_vocab(o->rules) > (o->n_vocab ? o->n_vocab : n_vocab))
+        return error_set(err, GPT2_ERR_USAGE,
+                         "beam search: expected rules for at most %d ids, got some for %d",
+                         o->n_vocab ? o->n_vocab : n_vocab, gpt2_sampler_vocab(o->rules));
     if (o->n_top < 0 || (o->stops && !o->tokenizer))
         return error_set(err, GPT2_ERR_USAGE,
                          "beam search: expected 0 or more likeliest ids, got %d, and a tokenizer "
@@ -337,6 +342,11 @@ bool gpt2_beams_start(struct gpt2_beams *beams, struct gpt2_generator *generator
                       const int32_t *ids, int n_ids, struct gpt2_error *err) {
     const struct gpt2_beam_options *o = &beams->options;
     int n_kept;
+    if (beams->started && !beams->done)
+        return error_set(err, GPT2_ERR_USAGE, "beam search: the one before is not done");
+    if (generator->config != beams->config)
+        return error_set(err, GPT2_ERR_USAGE, "beam search: the generator is of another model");
+    beams->started = false;
     beams->n_running = 1;
     beams->n_finished = beams->n_steps = 0;
     beams->done = false;
@@ -350,15 +360,16 @@ bool gpt2_beams_start(struct gpt2_beams *beams, struct gpt2_generator *generator
     beams->limit = beams->config->n_ctx - n_kept + 1; // the last one is not read
     if (o->max_tokens > 0 && o->max_tokens < beams->limit)
         beams->limit = o->max_tokens;
-    return gpt2_generator_add(generator,
-                              &(struct gpt2_request){.ids = ids,
-                                                     .n_ids = n_kept,
-                                                     .n_samples = o->n_beams,
-                                                     .max_tokens = beams->limit,
-                                                     .user = beams,
-                                                     .advance = advance,
-                                                     .ended = ended},
-                              err);
+    beams->started = gpt2_generator_add(generator,
+                                        &(struct gpt2_request){.ids = ids,
+                                                               .n_ids = n_kept,
+                                                               .n_samples = o->n_beams,
+                                                               .max_tokens = beams->limit,
+                                                               .user = beams,
+                                                               .advance = advance,
+                                                               .ended = ended},
+                                        err);
+    return beams->started;
 }
 
 bool gpt2_beams_done(const struct gpt2_beams *beams) {

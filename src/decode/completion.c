@@ -5,6 +5,7 @@
 #include "base/error_internal.h"
 #include "base/os.h"
 #include "decode/completion_internal.h"
+#include "decode/generator_internal.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -50,7 +51,30 @@ static bool check_options(const struct gpt2_completion_options *o, struct gpt2_e
                          "completion: truncate %d and overflow %d: expected %d to %d and %d to %d",
                          (int)o->truncate, (int)o->overflow, GPT2_TRUNCATE_ERROR,
                          GPT2_TRUNCATE_RIGHT, GPT2_OVERFLOW_STOP, GPT2_OVERFLOW_ERROR);
+    if ((int)o->kv < 0 || o->kv > GPT2_KV_Q8)
+        return error_set(err, GPT2_ERR_USAGE, "completion: kv %d: expected %d to %d", (int)o->kv,
+                         GPT2_KV_AUTO, GPT2_KV_Q8);
     return check_search(o, err);
+}
+
+/* What the model has to do with them. */
+static bool check_model(const struct gpt2_completion_options *o, const struct gpt2_config *config,
+                        struct gpt2_error *err) {
+    if (o->overflow == GPT2_OVERFLOW_SLIDE && (o->keep < 0 || o->keep >= config->n_ctx))
+        return error_set(err, GPT2_ERR_USAGE, "completion: expected 0 to %d tokens to keep, got %d",
+                         config->n_ctx - 1, o->keep);
+    if (o->sampler && gpt2_sampler_vocab(o->sampler) > config->n_vocab)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "completion: expected a sampler of at most %d ids, as the model has, got "
+                         "one of %d",
+                         config->n_vocab, gpt2_sampler_vocab(o->sampler));
+    if (o->session && (gpt2_model_config(gpt2_session_model(o->session)) != config ||
+                       gpt2_session_capacity(o->session) < config->n_ctx))
+        return error_set(err, GPT2_ERR_USAGE,
+                         "completion: expected a session of the model and of its %d tokens, got "
+                         "one of %d",
+                         config->n_ctx, gpt2_session_capacity(o->session));
+    return true;
 }
 
 /* Checks ids[0..n) and copies what the context holds of them. */
@@ -183,7 +207,7 @@ struct gpt2_completion *gpt2_completion_create(const struct gpt2_model *model,
                                                const struct gpt2_completion_options *options,
                                                struct gpt2_error *err) {
     if (!error_reserved(options->reserved, "gpt2_completion_options", err) ||
-        !check_options(options, err))
+        !check_options(options, err) || !check_model(options, gpt2_model_config(model), err))
         return NULL;
     struct gpt2_completion *c = os_alloc(1, sizeof *c, "a completion", err);
     if (!c)
@@ -274,8 +298,8 @@ static void ended(void *user, int sample, enum gpt2_end end) {
     completion_close(c, sample, finishes[end]);
 }
 
-bool gpt2_completion_start(struct gpt2_completion *c, struct gpt2_generator *generator,
-                           struct gpt2_error *err) {
+static bool start(struct gpt2_completion *c, struct gpt2_generator *generator,
+                  struct gpt2_error *err) {
     const struct gpt2_completion_options *o = &c->options;
     if (o->max_tokens == 0) {
         for (int i = 0; i < c->n_samples; i++)
@@ -298,6 +322,17 @@ bool gpt2_completion_start(struct gpt2_completion *c, struct gpt2_generator *gen
                                .draft = o->speculation ? completion_draft : NULL,
                                .ended = ended},
         err);
+}
+
+bool gpt2_completion_start(struct gpt2_completion *c, struct gpt2_generator *generator,
+                           struct gpt2_error *err) {
+    if (c->started)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "completion: it was started before, and makes its "
+                         "texts once");
+    if (generator->config != c->config)
+        return error_set(err, GPT2_ERR_USAGE, "completion: the generator is of another model");
+    return c->started = start(c, generator, err);
 }
 
 bool gpt2_completion_done(const struct gpt2_completion *c) {

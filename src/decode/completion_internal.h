@@ -15,6 +15,7 @@ struct gpt2_completion {
     int n_read; /* of its ids; healing generates the others again */
     struct completion_sample *samples;
     int n_samples, n_ended;
+    bool started;
     struct constraints probe; /* of a text that is only guessed, where there is speculation */
     struct gpt2_logprob *top; /* [options.n_top] of the token at hand */
     struct gpt2_beams *beams; /* while a search goes on; else NULL */

@@ -143,9 +143,27 @@ bool gpt2_generator_busy(const struct gpt2_generator *g) {
     return g->queue != NULL;
 }
 
+/* It is of the model, and of no other request: a pass would fail for all. */
+static bool check_session(const struct gpt2_generator *g, const struct gpt2_session *session,
+                          struct gpt2_error *err) {
+    if (gpt2_model_config(gpt2_session_model(session)) != g->config)
+        return error_set(err, GPT2_ERR_USAGE, "request: its session is of another model");
+    for (const struct request *other = g->queue; other; other = other->next)
+        if (other->asked.session == session)
+            return error_set(err, GPT2_ERR_USAGE, "request: another one has its session");
+    return true;
+}
+
 static bool check_request(const struct gpt2_generator *g, const struct gpt2_request *asked,
                           struct gpt2_error *err) {
     int n_ctx = g->config->n_ctx;
+    if (!asked->choose == !asked->advance)
+        return error_set(err, GPT2_ERR_USAGE,
+                         "request: expected either `choose` or `advance`, got %s",
+                         asked->choose ? "both" : "none");
+    if ((int)asked->overflow < 0 || asked->overflow > GPT2_OVERFLOW_ERROR)
+        return error_set(err, GPT2_ERR_USAGE, "request: overflow %d: expected %d to %d",
+                         (int)asked->overflow, GPT2_OVERFLOW_STOP, GPT2_OVERFLOW_ERROR);
     if (asked->n_ids < 1 || asked->n_ids > n_ctx)
         return error_set(err, GPT2_ERR_USAGE,
                          "request: expected a prompt of 1 to %d tokens, got %d", n_ctx,
@@ -175,7 +193,7 @@ static bool check_request(const struct gpt2_generator *g, const struct gpt2_requ
                          n_ctx, asked->n_ids, asked->n_samples,
                          gpt2_session_capacity(asked->session),
                          gpt2_session_position(asked->session));
-    return true;
+    return !asked->session || check_session(g, asked->session, err);
 }
 
 bool gpt2_generator_add(struct gpt2_generator *g, const struct gpt2_request *asked,

@@ -23,6 +23,9 @@ static bool check(const struct gpt2_speculation_options *o, struct gpt2_error *e
             err, GPT2_ERR_USAGE,
             "speculation: expected either lookup, with or without a corpus, or a model "
             "with a runtime");
+    if ((int)o->kv < 0 || o->kv > GPT2_KV_Q8)
+        return error_set(err, GPT2_ERR_USAGE, "speculation: kv %d: expected %d to %d", (int)o->kv,
+                         GPT2_KV_AUTO, GPT2_KV_Q8);
     if (o->max_draft < 0 || o->max_draft > GPT2_MAX_DRAFT)
         return error_set(err, GPT2_ERR_USAGE,
                          "speculation: expected drafts of 1 to %d tokens, or 0, got %d",

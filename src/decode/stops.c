@@ -141,7 +141,12 @@ struct gpt2_stops *gpt2_stops_create(const struct gpt2_stops_options *options,
                   GPT2_UNTIL_PARAGRAPH, (int)options->until);
         return NULL;
     }
-    size_t n = options->n_strings > 0 ? (size_t)options->n_strings : 0, total;
+    if (options->n_strings < 0) {
+        error_set(err, GPT2_ERR_USAGE, "stops: expected 0 or more strings, got %d",
+                  options->n_strings);
+        return NULL;
+    }
+    size_t n = (size_t)options->n_strings, total;
     struct gpt2_stops *stops = os_alloc(1, sizeof *stops, "the stop strings", err);
     struct sorted_stop *strings = os_alloc(n, sizeof *strings, "the stop strings", err);
     if (!stops || !strings)

@@ -252,6 +252,10 @@ static bool lay_path(struct gpt2_prefix *prefix, struct gpt2_error *err) {
 
 struct gpt2_prefix *gpt2_prefix_begin(struct gpt2_prefix_cache *cache, const int32_t *ids,
                                       int n_ids, struct gpt2_error *err) {
+    if (n_ids < 1) {
+        error_set(err, GPT2_ERR_USAGE, "prefix: expected at least 1 token, got %d", n_ids);
+        return NULL;
+    }
     size_t n_nodes = ((size_t)n_ids + KV_BLOCK - 1) / KV_BLOCK;
     struct gpt2_prefix *prefix =
         os_alloc(1, sizeof *prefix + (size_t)n_ids * sizeof *ids, "the prefix cache", err);

@@ -112,6 +112,10 @@ bool gpt2_session_save(struct gpt2_session *session, struct gpt2_batch *batch, c
                          "save a session: expected 1 to %d ids and no more that were read or are a "
                          "prompt, got %d, %d and %d",
                          session->model->config.n_ctx + 1, n_ids, session->position, n_prompt);
+    for (int i = 0; i < n_ids; i++)
+        if (ids[i] < 0 || ids[i] >= session->model->config.n_vocab)
+            return error_set(err, GPT2_ERR_USAGE, "save a session: token id %d: expected 0 to %d",
+                             (int)ids[i], session->model->config.n_vocab - 1);
     int n_read = readable(session, n_ids);
     struct saved_session_header header = make_header(session, n_ids, n_prompt, n_read);
     if (!hash_logits(session, batch, ids, n_read, &header.logits, err))

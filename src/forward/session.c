@@ -139,6 +139,10 @@ int gpt2_session_capacity(const struct gpt2_session *session) {
     return session->capacity;
 }
 
+const struct gpt2_model *gpt2_session_model(const struct gpt2_session *session) {
+    return session->model;
+}
+
 enum gpt2_kv gpt2_session_kv(const struct gpt2_session *session) {
     return session->kv.type;
 }

@@ -2,6 +2,7 @@
  */
 #include "inspect/inspector.h"
 
+#include "base/error_internal.h"
 #include <string.h>
 
 struct capture_watch {
@@ -40,7 +41,12 @@ bool gpt2_inspect_capture(struct gpt2_inspector *inspector, const int32_t *ids, 
                           struct gpt2_error *err) {
     const struct gpt2_config *config = gpt2_model_config(inspector->model);
     bool all_rows = logits != NULL; // ln_f is computed for rows with logits
+    if (n_captures < 0)
+        return error_set(err, GPT2_ERR_USAGE, "expected 0 or more captures, got %d", n_captures);
     for (int i = 0; i < n_captures; i++) {
+        if ((int)captures[i].site < 0 || captures[i].site > GPT2_SITE_LN_F)
+            return error_set(err, GPT2_ERR_USAGE, "capture %d: site %d: expected %d to %d", i,
+                             (int)captures[i].site, GPT2_SITE_EMBEDDING, GPT2_SITE_LN_F);
         if (gpt2_site_has_layers(captures[i].site) &&
             !inspector_layer(config, captures[i].layer, err))
             return false;

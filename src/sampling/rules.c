@@ -47,6 +47,9 @@ static bool check_options(const struct gpt2_sampler_options *o, int n_vocab,
            check_range("frequency-penalty", o->frequency_penalty, -1e6f, 1e6f, err) &&
            check_count("repeat-last-n", o->last_n, -1, err) &&
            check_count("no-repeat-ngram", o->no_repeat_ngram, 0, err) &&
+           check_count("banned ids", o->n_banned, 0, err) &&
+           check_count("logit biases", o->n_biases, 0, err) &&
+           check_count("end ids", o->n_eos, 0, err) &&
            check_count("min-tokens", o->min_tokens, 0, err) && check_biases(o, err);
 }
 

@@ -37,6 +37,10 @@ fail:
     return NULL;
 }
 
+int gpt2_sampler_vocab(const struct gpt2_sampler *sampler) {
+    return sampler->rules.n_vocab;
+}
+
 void gpt2_sampler_free(struct gpt2_sampler *sampler) {
     if (!sampler)
         return;

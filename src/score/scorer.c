@@ -185,6 +185,12 @@ void gpt2_scorer_free(struct gpt2_scorer *s) {
     os_free(s);
 }
 
+static bool check_id(const struct gpt2_scorer *s, int32_t id, struct gpt2_error *err) {
+    return (id >= 0 && id < s->n_vocab) ||
+           error_set(err, GPT2_ERR_USAGE, "token id %" PRId32 ": expected 0 to %d, the vocabulary",
+                     id, s->n_vocab - 1);
+}
+
 /* Reads ids [n_ids] into the prefix's session, but for what another text has read. */
 static bool read_prefix(struct gpt2_scorer *s, const int32_t *ids, int n_ids,
                         struct gpt2_prefix *prefix, struct gpt2_error *err) {
@@ -201,6 +207,9 @@ static bool read_prefix(struct gpt2_scorer *s, const int32_t *ids, int n_ids,
 
 bool gpt2_scorer_prefix(struct gpt2_scorer *s, const int32_t *ids, int n_ids,
                         struct gpt2_error *err) {
+    for (int i = 0; i < n_ids; i++)
+        if (!check_id(s, ids[i], err))
+            return false;
     memset(s->continues, 0, (size_t)s->max_windows * sizeof *s->continues);
     if (!gpt2_session_rewind(s->prefix, 0, err))
         return false;
@@ -246,10 +255,8 @@ static bool check_window(const struct gpt2_scorer *s, const struct gpt2_window *
                          "%d and %d",
                          index, window->n_ids, window->first);
     for (int i = 0; i < window->n_ids; i++)
-        if (window->ids[i] < 0 || window->ids[i] >= s->n_vocab)
-            return error_set(err, GPT2_ERR_USAGE,
-                             "token id %" PRId32 ": expected 0 to %d, the vocabulary",
-                             window->ids[i], s->n_vocab - 1);
+        if (!check_id(s, window->ids[i], err))
+            return false;
     return true;
 }
 

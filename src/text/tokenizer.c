@@ -217,8 +217,11 @@ struct gpt2_tokenizer *gpt2_tokenizer_open(const char *path, struct gpt2_error *
 
 bool gpt2_tokenizer_open_if_any(struct gpt2_tokenizer **tokenizer, const char *path,
                                 struct gpt2_error *err) {
+    struct gpt2_error failure;
     bool none;
-    *tokenizer = open_any(path, &none, err);
+    *tokenizer = open_any(path, &none, &failure);
+    if (!*tokenizer && !none && err)
+        *err = failure;
     return *tokenizer || none;
 }
 

@@ -198,8 +198,7 @@ all_calls="alloc mmap open read write pwrite fsync rename thread madvise readdir
 calls=$all_calls
 input=/dev/null
 first=1000000
-most=5 # places of each kind
-[ -z "${QUICK:-}" ] || most=3
+most=3 # places of each kind
 # Most commands read a GGUF file: its tokenizer takes a tenth of the allocations of vocab.json, which
 # some others read.
 m="-m $tmp/m.gguf -t 1"

@@ -344,8 +344,8 @@ bool gpt2_beams_start(struct gpt2_beams *beams, struct gpt2_generator *generator
     int n_kept;
     if (beams->started && !beams->done)
         return error_set(err, GPT2_ERR_USAGE, "beam search: the one before is not done");
-    if (generator->config != beams->config)
-        return error_set(err, GPT2_ERR_USAGE, "beam search: the generator is of another model");
+    if (!generator_is_of(generator, beams->config, err))
+        return false;
     beams->started = false;
     beams->n_running = 1;
     beams->n_finished = beams->n_steps = 0;

@@ -330,8 +330,8 @@ bool gpt2_completion_start(struct gpt2_completion *c, struct gpt2_generator *gen
         return error_set(err, GPT2_ERR_USAGE,
                          "completion: it was started before, and makes its "
                          "texts once");
-    if (generator->config != c->config)
-        return error_set(err, GPT2_ERR_USAGE, "completion: the generator is of another model");
+    if (!generator_is_of(generator, c->config, err))
+        return false;
     return c->started = start(c, generator, err);
 }
 

@@ -143,6 +143,12 @@ bool gpt2_generator_busy(const struct gpt2_generator *g) {
     return g->queue != NULL;
 }
 
+bool generator_is_of(const struct gpt2_generator *g, const struct gpt2_config *config,
+                     struct gpt2_error *err) {
+    return g->config == config ||
+           error_set(err, GPT2_ERR_USAGE, "the generator is of another model");
+}
+
 /* It is of the model, and of no other request: a pass would fail for all. */
 static bool check_session(const struct gpt2_generator *g, const struct gpt2_session *session,
                           struct gpt2_error *err) {

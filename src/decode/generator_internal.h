@@ -72,6 +72,10 @@ bool generator_take_prefix(struct generator_sample *sample, struct gpt2_error *e
 /* What it reads from here on is its own. */
 void generator_end_prefix(struct generator_sample *sample);
 
+/* False with GPT2_ERR_USAGE: it is of another model than the one of this config. */
+bool generator_is_of(const struct gpt2_generator *g, const struct gpt2_config *config,
+                     struct gpt2_error *err);
+
 /* The logits that it is to go on from, or NULL where it has not read everything. */
 const float *generator_logits(const struct gpt2_generator *g, int sample);
 
